@@ -1,0 +1,42 @@
+"""PRISM and angle-based losses for collaborative filtering.
+
+The companion package of Loveland et al., "On the Role of Weight Decay in Collaborative Filtering:
+A Popularity Perspective", KDD 2025.
+"""
+
+from prismlib.data import Dataset, Interactions, Split, random_split, synthetic
+from prismlib.init import prism, prism_, prism_norm
+from prismlib.losses import BPR, DirectAU, alignment, bpr_loss, directau_loss, uniformity
+from prismlib.metrics import GROUPS, ndcg, popularity_groups
+from prismlib.models import MF
+from prismlib.norms import norm_summary
+from prismlib.ranking import FullRanking
+from prismlib.train import History, fit, train_step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BPR",
+    "GROUPS",
+    "MF",
+    "Dataset",
+    "DirectAU",
+    "FullRanking",
+    "History",
+    "Interactions",
+    "Split",
+    "alignment",
+    "bpr_loss",
+    "directau_loss",
+    "fit",
+    "ndcg",
+    "norm_summary",
+    "popularity_groups",
+    "prism",
+    "prism_",
+    "prism_norm",
+    "random_split",
+    "synthetic",
+    "train_step",
+    "uniformity",
+]

@@ -1,0 +1,202 @@
+"""Interaction data in memory: a dataset, its 80/10/10 split, and the embedded synthetic dataset.
+
+Reading published datasets from files or the network is in :mod:`prismlib.sources`.
+Everything here is NumPy, integer where it can be, and the same bits on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int32]
+
+
+class Interactions(NamedTuple):
+    """Observed (user, item) pairs: two int32 arrays of shape ``(n,)``."""
+
+    user: IntArray
+    item: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Implicit-feedback interactions of one dataset, sorted by user, then item, without repeats.
+
+    Attributes:
+        name: the name it is asked for by, e.g. ``"gowalla"``.
+        user, item: int32, shape ``(n,)``, ids from 0.
+        num_users, num_items: table sizes; every id is below them.
+        synthetic: True for generated data, so that no page can present it as the paper's.
+
+    Raises:
+        ValueError: empty, ids out of range, not sorted, or a pair twice.
+
+    >>> toy = Dataset("toy", np.array([0, 0, 1], np.int32), np.array([0, 2, 1], np.int32), 2, 3)
+    >>> len(toy), f"{toy.density:.2f}"
+    (3, '0.50')
+    """
+
+    name: str
+    user: IntArray
+    item: IntArray
+    num_users: int
+    num_items: int
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.user) == 0 or len(self.user) != len(self.item):
+            raise ValueError(f"{self.name}: user and item must be non-empty and of one length")
+        for what, ids, size in (("user", self.user, self.num_users), ("item", self.item, self.num_items)):
+            if ids.min() < 0 or ids.max() >= size:
+                raise ValueError(f"{self.name}: {what} ids must lie in [0, {size}), found {ids.min()} to {ids.max()}")
+        if np.any(np.diff(self.user.astype(np.int64) * self.num_items + self.item) <= 0):
+            raise ValueError(f"{self.name}: interactions must be sorted by user, then item, each pair once")
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def density(self) -> float:
+        """Interactions / (users * items), the paper's Table 2."""
+        return len(self) / (self.num_users * self.num_items)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the table sizes and all pairs: the same interactions, the same hash, whatever file they came from."""
+        return _digest(self.num_users, self.num_items, Interactions(self.user, self.item))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Train, validation and test interactions of a dataset, split at random by ``seed``."""
+
+    dataset: Dataset
+    seed: int
+    train: Interactions
+    validation: Interactions
+    test: Interactions
+
+    @cached_property
+    def split_hash(self) -> str:
+        """SHA-256 of the three parts, each sorted by user, then item."""
+        parts = (_sorted(part) for part in (self.train, self.validation, self.test))
+        return _digest(self.dataset.num_users, self.dataset.num_items, *parts)
+
+    @cached_property
+    def user_popularity(self) -> npt.NDArray[np.int64]:
+        """``d_u``: training interactions of each user, int64, shape ``(num_users,)``."""
+        return np.bincount(self.train.user, minlength=self.dataset.num_users)
+
+    @cached_property
+    def item_popularity(self) -> npt.NDArray[np.int64]:
+        """``d_i``: training interactions of each item, int64, shape ``(num_items,)``."""
+        return np.bincount(self.train.item, minlength=self.dataset.num_items)
+
+
+def random_split(dataset: Dataset, seed: int) -> Split:
+    """Split interactions at random into 80 % train, 10 % validation, 10 % test (Appendix B.1).
+
+    The order is that of raw PCG64 words, whose stream NumPy guarantees never to change, so
+    the same seed gives the same split on every machine and with every NumPy version.
+
+    >>> split = random_split(synthetic(), seed=123)
+    >>> len(split.train.user), len(split.validation.user), len(split.test.user)
+    (64000, 8000, 8000)
+    """
+    n = len(dataset)
+    if n < 10:
+        raise ValueError(f"{dataset.name}: {n} interactions are too few for an 80/10/10 split, 10 or more are needed")
+    order = np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
+    held_out = n // 10
+    test, validation, train = np.split(order, [held_out, 2 * held_out])
+    train, validation, test = (
+        Interactions(dataset.user[rows], dataset.item[rows]) for rows in (train, validation, test)
+    )
+    return Split(dataset, seed, train, validation, test)
+
+
+def synthetic(
+    num_users: int = 2000,
+    num_items: int = 1500,
+    num_interactions: int = 80_000,
+    popularity: float = 1.0,
+    seed: int = 0,
+) -> Dataset:
+    """Generate interactions with Zipf-like item popularity and low-rank user preferences.
+
+    User ``u`` takes ``n_u`` distinct items with the largest
+    ``popularity * log p_i + 2 <taste_u, item_i> + Gumbel noise``, that is, it samples without replacement
+    from a softmax of popularity and taste. ``p_i`` falls as 1/(rank + 10); tastes live in 8 dimensions;
+    ``n_u`` follows a log-normal law, at least 10.
+
+    Args:
+        popularity: how much popularity drives the interactions; 0 = taste alone.
+        seed: the only source of randomness.
+
+    Raises:
+        ValueError: sizes that do not fit together, or a negative ``popularity``.
+
+    >>> data = synthetic()
+    >>> len(data), data.num_users, data.num_items
+    (80000, 2000, 1500)
+    """
+    if not 10 * num_users <= num_interactions <= num_users * num_items // 4:
+        raise ValueError("num_interactions must lie between 10 * num_users and a quarter of num_users * num_items")
+    if popularity < 0:
+        raise ValueError(f"popularity must be >= 0, got {popularity}")
+    rank = 8
+    uniform = _Uniform(seed)
+    log_popularity = -np.log(np.arange(num_items) + 10.0)[np.argsort(uniform(num_items), kind="stable")]
+    item_taste = uniform.normal(num_items, rank) / np.sqrt(rank)
+    user_taste = uniform.normal(num_users, rank)
+
+    activity = np.exp(uniform.normal(num_users))
+    spare = num_interactions - 10 * num_users
+    quota = np.minimum(10 + np.floor(activity / activity.sum() * spare).astype(int), num_items // 2)
+    # the rounding's remainder goes to the users in turn, so that the total is exact
+    room = np.flatnonzero(quota < num_items // 2)
+    missing = num_interactions - quota.sum()
+    quota += np.bincount(room[np.arange(missing) % len(room)], minlength=num_users)
+
+    gumbel = -np.log(-np.log(uniform(num_users, num_items)))
+    score = popularity * log_popularity + 2 * user_taste @ item_taste.T + gumbel
+    ranked = np.argsort(-score, axis=1, kind="stable")
+    taken = np.arange(num_items) < quota[:, None]
+    user, column = np.nonzero(taken)
+    pairs = _sorted(Interactions(user.astype(np.int32), ranked[user, column].astype(np.int32)))
+    return Dataset("synthetic", *pairs, num_users, num_items, synthetic=True)
+
+
+class _Uniform:
+    """Uniform(0, 1) and normal draws from raw PCG64 words (NumPy's distributions may change between versions)."""
+
+    def __init__(self, seed: int) -> None:
+        self.bits = np.random.PCG64(seed)
+
+    def __call__(self, *shape: int) -> npt.NDArray[np.float64]:
+        words = self.bits.random_raw(int(np.prod(shape))).reshape(shape)
+        return ((words >> np.uint64(11)) + 0.5) * 2.0**-53
+
+    def normal(self, *shape: int) -> npt.NDArray[np.float64]:
+        radius = np.sqrt(-2 * np.log(self(*shape)))
+        return radius * np.cos(2 * np.pi * self(*shape))
+
+
+def _sorted(pairs: Interactions) -> Interactions:
+    order = np.lexsort((pairs.item, pairs.user))
+    return Interactions(pairs.user[order], pairs.item[order])
+
+
+def _digest(num_users: int, num_items: int, *parts: Interactions) -> str:
+    digest = hashlib.sha256(f"{num_users} users, {num_items} items".encode())
+    for part in parts:
+        digest.update(f"; {len(part.user)} pairs:".encode())
+        digest.update(np.ascontiguousarray(part.user, "<i4").tobytes())
+        digest.update(np.ascontiguousarray(part.item, "<i4").tobytes())
+    return digest.hexdigest()

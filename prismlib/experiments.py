@@ -1,0 +1,239 @@
+"""From a configuration to its record, and from an experiment's name to its configurations."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from prismlib import sources
+from prismlib.data import Split, random_split
+from prismlib.init import prism_
+from prismlib.losses import BPR, DirectAU
+from prismlib.metrics import popularity_groups
+from prismlib.models import MF
+from prismlib.norms import norm_summary
+from prismlib.ranking import FullRanking
+from prismlib.records import SEMANTICS, Record, RecordError, RunConfig, load_record, record_path, run_id, save_record
+from prismlib.train import History, fit
+
+DIRECTAU_GAMMA = {"gowalla": 5.0, "yelp2018": 1.0}  # published by DirectAU's authors; elsewhere the formula's plain 1
+
+
+def rq1_configs(
+    dataset: str,
+    losses: Iterable[str] = ("bpr", "directau"),
+    weight_decays: Iterable[float] = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4),
+    seeds: Iterable[int] = (123,),
+    **common: Any,
+) -> list[RunConfig]:
+    """RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
+
+    Args:
+        common: further fields of :class:`~prismlib.records.RunConfig`, the same for all runs.
+
+    >>> [c.weight_decay for c in rq1_configs("gowalla", losses=["bpr"], weight_decays=[0, 1e-6])]
+    [0, 1e-06]
+    """
+    return [
+        RunConfig(
+            dataset=dataset,
+            loss=loss,
+            gamma=DIRECTAU_GAMMA.get(dataset, 1.0) if loss == "directau" else None,
+            weight_decay=weight_decay,
+            seed=seed,
+            split_seed=seed,
+            **common,
+        )
+        for loss in losses
+        for weight_decay in weight_decays
+        for seed in seeds
+    ]
+
+
+def run(config: RunConfig, split: Split, on_epoch: Callable[[History], None] | None = None) -> Record:
+    """Train and test one configuration; returns its record (nothing is written).
+
+    Raises:
+        ValueError: the split is not the configuration's; the device is not there.
+        FloatingPointError: the loss is no longer finite.
+    """
+    data = split.dataset
+    if (data.name, split.seed) != (config.dataset, config.split_seed):
+        raise ValueError(f"the configuration asks for {config.dataset}, split {config.split_seed}, not for this split")
+    check_device(config.device)
+    device = torch.device(config.device)
+    # drawn on the CPU, so that every device starts from the same tables
+    model = MF(data.num_users, data.num_items, config.dim, torch.Generator().manual_seed(config.seed))
+    popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
+    if config.init == "prism":
+        assert config.alpha is not None
+        prism_(model.user.weight, popularity["user"], config.alpha)
+        prism_(model.item.weight, popularity["item"], config.alpha)
+    model.to(device)
+
+    groups = popularity_groups(popularity["item"])
+    validation = FullRanking(split.validation, [split.train], groups, data.num_users, device=device)
+    assert config.batch_size is not None
+    history = fit(
+        model,
+        criterion(config).to(device),
+        split.train,
+        validation,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        batch_size=config.batch_size,
+        max_epochs=config.max_epochs,
+        patience=config.patience,
+        seed=config.seed,
+        on_epoch=on_epoch,
+    )
+    test = FullRanking(split.test, [split.train, split.validation], groups, data.num_users, device=device)
+    user, item = model.embeddings()
+    return {
+        "id": run_id(config, data.content_hash),
+        "semantics": SEMANTICS,
+        "config": vars(config).copy(),
+        "data": {"synthetic": data.synthetic, "content_hash": data.content_hash, "split_hash": split.split_hash},
+        "best_epoch": history.best_epoch,
+        "stopped_by": history.stopped_by,
+        "test": {by: _rounded(score) for by, score in test(user, item).items()},
+        "history": {
+            "loss": _rounded(history.loss),
+            "validation_dot": _rounded(history.validation_dot),
+            "validation_cosine": _rounded(history.validation_cosine),
+        },
+        "norms": _rounded(
+            {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
+        ),
+        "seconds": {
+            "train": round(history.train_seconds, 3),
+            "evaluate": round(history.evaluate_seconds, 3),
+            "cpu": round(history.cpu_seconds, 3),
+        },
+        "environment": environment(device),
+    }
+
+
+def get_records(
+    configs: Iterable[RunConfig],
+    results: Path | str = "results",
+    train: bool = True,
+    force: bool = False,
+    progress: bool = True,
+) -> list[Record | None]:
+    """The record of each configuration: loaded where it is stored, else trained and stored at once.
+
+    Args:
+        results: folder of the records; several processes may fill it together.
+        train: False only loads; a run that is not stored is then None.
+        force: train again also what is stored, and replace it.
+        progress: show one progress bar over all that must be trained (needs tqdm; off where TQDM_DISABLE=1).
+
+    Raises:
+        RecordError: a file stands where a record should and is not one; before any training.
+        ValueError: a device that is not there; before any training.
+    """
+    configs = list(configs)
+    paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in configs]
+    records = [None if force else load_record(path) for path in paths]
+    missing = [index for index, record in enumerate(records) if record is None]
+    if not train or not missing:
+        return records
+    for config in {configs[index] for index in missing}:
+        check_device(config.device)
+
+    splits: dict[tuple[str, int], Split] = {}
+    with _progress_bar(progress, total=len(missing)) as bar:
+        for index in missing:
+            config = configs[index]
+            # another process may have finished it meanwhile
+            record = None if force else load_record(paths[index])
+            if record is None:
+                key = (config.dataset, config.split_seed)
+                if key not in splits:
+                    splits[key] = random_split(sources.load(config.dataset), config.split_seed)
+                bar.set_description(f"{config.dataset} {config.loss} weight decay {config.weight_decay:g}")
+                record = run(config, splits[key], on_epoch=lambda history: bar.set_postfix_str(_state(history)))
+                save_record(record, paths[index], replace=force)
+            records[index] = record
+            bar.update()
+    return records
+
+
+def criterion(config: RunConfig) -> nn.Module:
+    """The loss a configuration names."""
+    if config.loss == "directau":
+        assert config.gamma is not None
+        return DirectAU(config.gamma)
+    return BPR()
+
+
+def check_device(device: str) -> None:
+    """Raise a ValueError where PyTorch sees no such device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda' was asked for, but PyTorch sees no GPU here: use device='cpu'")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run ran on: versions, commit, device; nothing that names the host."""
+    packages = {name: version(name) for name in ("torch", "numpy")}
+    if device.type == "cuda":
+        hardware = {"device": torch.cuda.get_device_name(device)}
+    else:
+        hardware = {"device": f"{_cpu_name()}, {torch.get_num_threads()} threads"}
+    return {**hardware, "python": platform.python_version(), **packages, "commit": _commit()}
+
+
+def _commit() -> str | None:
+    """Commit of the source tree the package runs from, with "+" where it was changed since; None outside git."""
+    here = Path(__file__).parent
+    try:
+        git = ["git", "-C", str(here)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "."], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + "+" * bool(changed)
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _rounded(value: Any) -> Any:
+    """Seven decimals: below float32's resolution of a mean NDCG, and a third of the file."""
+    if isinstance(value, dict):
+        return {key: _rounded(inside) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inside) for inside in value]
+    return round(value, 7) if isinstance(value, float) else value
+
+
+def _state(history: History) -> str:
+    return f"epoch {len(history.loss)}, validation NDCG@20 {history.validation_dot[-1]:.4f}"
+
+
+def _progress_bar(show: bool, total: int) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        raise ImportError(
+            "the progress bar needs tqdm: pip install 'prismlib[data]', or pass progress=False"
+        ) from error
+    return tqdm(total=total, unit="run", disable=None if show else True)
+
+
+__all__ = ["RecordError", "check_device", "criterion", "environment", "get_records", "rq1_configs", "run"]

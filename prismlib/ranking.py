@@ -1,0 +1,140 @@
+"""Full ranking: every item scored for every user with held-out items, in blocks, on the device (Appendix B.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from prismlib.data import Interactions
+from prismlib.metrics import GROUPS, ndcg
+
+TILE = 64  # scores compared at once when looking for the top k
+BLOCK = 256  # users scored at once: 256 x 40,981 float32 scores of Gowalla = 42 MB
+
+
+class FullRanking:
+    """NDCG@K of embeddings on held-out interactions, over the full ranking of all items not masked.
+
+    The index arrays are prepared once and stay on ``device``; each call ranks by dot product and by cosine
+    from one matrix product.
+
+    Args:
+        held_out: the interactions to find, int ids; users without any are not ranked.
+        masked: interactions that cannot be recommended: training, and for the test also validation.
+        groups: popularity group of each item (:func:`prismlib.metrics.popularity_groups`), ``(num_items,)``.
+        num_users: number of rows in the user table.
+        k: length of the ranked lists.
+        device: where the embeddings will be.
+
+    Raises:
+        ValueError: nothing held out, ``k`` not in [1, num_items], or an interaction both held out and masked.
+
+    >>> import numpy as np
+    >>> pair = lambda u, i: Interactions(np.array(u), np.array(i))
+    >>> evaluate = FullRanking(pair([0], [2]), [pair([0], [0])], torch.tensor([0, 1, 2]), num_users=1, k=2)
+    >>> score = evaluate(torch.tensor([[1.0]]), torch.tensor([[9.0], [3.0], [2.0]]))
+    >>> {name: round(value, 4) for name, value in score["dot"].items()}
+    {'ndcg': 0.6309, 'popular': 0.0, 'neutral': 0.0, 'unpopular': 0.6309}
+    """
+
+    def __init__(
+        self,
+        held_out: Interactions,
+        masked: Iterable[Interactions],
+        groups: Tensor,
+        num_users: int,
+        k: int = 20,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.num_items, self.k = len(groups), k
+        if len(held_out.user) == 0:
+            raise ValueError("held_out is empty: there is nothing to evaluate; check the split")
+        if not 1 <= k <= self.num_items:
+            raise ValueError(f"k must lie in [1, {self.num_items}], the number of items, got {k}")
+        relevant = self._keys([held_out])
+        hidden = self._keys(masked)
+        if torch.isin(relevant, hidden).any():
+            raise ValueError("held_out and masked share interactions: a masked item could never be found")
+        count = torch.bincount(relevant // self.num_items, minlength=num_users)
+        users = count.nonzero().flatten()
+        # hidden is sorted by user: the pairs of the users [a, b) are one slice, edges[a] to edges[b]
+        edges = torch.searchsorted(hidden, torch.arange(num_users + 1) * self.num_items)
+
+        self.users = users.to(device)
+        self.count = count[users].to(device)
+        self.relevant = relevant.to(device)
+        self.hidden = hidden.to(device)
+        self.groups = groups.to(device)
+        self.edges = edges.tolist()
+        self._blocks = [(int(block[0]), int(block[-1]) + 1) for block in users.split(BLOCK)]
+
+    @torch.no_grad()
+    def __call__(self, user: Tensor, item: Tensor) -> dict[str, dict[str, float]]:
+        """Mean NDCG@K and its three parts, as ``{"dot": {"ndcg": ..., "popular": ...}, "cosine": {...}}``."""
+        return {
+            by: dict(zip(("ndcg", *GROUPS), [float(parts.sum()), *parts.tolist()], strict=True))
+            for by, parts in ((by, parts.mean(0)) for by, parts in self.per_user(user, item).items())
+        }
+
+    @torch.no_grad()
+    def per_user(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
+        """The three parts of each ranked user's NDCG@K, by dot product and by cosine.
+
+        Args:
+            user, item: embedding tables, ``(num_users, d)`` and ``(num_items, d)``.
+
+        Returns:
+            ``{"dot": parts, "cosine": parts}``, each float32 of shape ``(len(self.users), 3)``.
+        """
+        lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
+        # a user's own norm does not change their ranking: cosine is the dot product with unit items
+        inverse_norm = 1 / torch.linalg.vector_norm(item, dim=1).clamp_min(torch.finfo(item.dtype).tiny)
+        # columns are padded to whole runs of TILE; what stands beyond the last item never ranks
+        buffer = user.new_full((BLOCK, -(-self.num_items // TILE) * TILE), -torch.inf)
+        for users, (low, high) in zip(self.users.split(BLOCK), self._blocks, strict=True):
+            block = buffer[: len(users)]
+            scores = torch.mm(user[users], item.T, out=block[:, : self.num_items])
+            hidden = self.hidden[self.edges[low] : self.edges[high]]
+            owner = hidden // self.num_items
+            row = torch.searchsorted(users, owner)
+            ranked = users[row.clamp(max=len(users) - 1)] == owner  # users without held-out items lie between
+            flat = row * block.shape[1] + hidden % self.num_items
+            block.view(-1).index_fill_(0, flat[ranked], -torch.inf)
+            lists["dot"].append(top_k(block, self.k))
+            scores.mul_(inverse_norm)
+            lists["cosine"].append(top_k(block, self.k))
+        return {by: self._ndcg(torch.cat(blocks)) for by, blocks in lists.items()}
+
+    def _ndcg(self, items: Tensor) -> Tensor:
+        key = self.users[:, None] * self.num_items + items
+        position = torch.searchsorted(self.relevant, key).clamp_(max=len(self.relevant) - 1)
+        return ndcg(self.relevant[position] == key, self.count, self.groups[items])
+
+    def _keys(self, parts: Iterable[Interactions]) -> Tensor:
+        """Each pair as one int64, user * num_items + item, sorted."""
+        keys = [torch.as_tensor(p.user).long() * self.num_items + torch.as_tensor(p.item).long() for p in parts]
+        return torch.cat(keys).sort().values if keys else torch.empty(0, dtype=torch.long)
+
+
+def top_k(scores: Tensor, k: int) -> Tensor:
+    """Columns of the k largest scores of each row, best first.
+
+    The k best lie in the k runs of TILE columns with the largest maxima, so only those are searched:
+    2 to 3 times faster than topk over the whole row, and exact.
+
+    Args:
+        scores: shape ``(rows, m * TILE)``, contiguous.
+
+    >>> scores = torch.zeros(1, 128).index_fill_(1, torch.tensor([70, 90]), 1.0)
+    >>> sorted(top_k(scores, 2)[0].tolist())
+    [70, 90]
+    """
+    runs = scores.unflatten(1, (-1, TILE))
+    if runs.shape[1] <= k:
+        return scores.topk(k).indices
+    best = runs.amax(2).topk(k, sorted=False).indices
+    candidates = runs.gather(1, best[:, :, None].expand(-1, -1, TILE)).flatten(1)
+    place = candidates.topk(k).indices
+    return best.gather(1, place // TILE) * TILE + place % TILE

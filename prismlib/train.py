@@ -1,0 +1,144 @@
+"""Training: one step in one place, early stopping on validation NDCG@20, best epoch restored (Appendix B.1)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from prismlib.data import Interactions
+from prismlib.ranking import FullRanking
+
+
+@dataclass
+class History:
+    """What a training run leaves: one entry an epoch; epochs count from 0, before the first of them nothing is kept.
+
+    ``seconds`` hold wall-clock time, ``cpu_seconds`` the process's CPU time over both, which other work on
+    the machine does not inflate.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_dot: list[float] = field(default_factory=list)
+    validation_cosine: list[float] = field(default_factory=list)
+    best_epoch: int = -1
+    stopped_by: str = "max_epochs"
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+def train_step(
+    model: nn.Module,
+    criterion: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    user_id: Tensor,
+    item_id: Tensor,
+    num_items: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """One update on one batch of positive pairs; returns the detached loss.
+
+    Negatives are drawn uniformly from all items, so a few are false negatives (Appendix B.3).
+
+    Args:
+        user_id, item_id: int64, shape ``(B,)``, on the model's device.
+        generator: source of the negatives, on the same device.
+    """
+    negative = torch.randint(
+        num_items, (len(item_id), criterion.num_negatives), generator=generator, device=item_id.device
+    )
+    # positives and negatives in one look-up: the item table's gradient is then written once
+    user, items = model(user_id, torch.cat([item_id[:, None], negative], dim=1))
+    loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def batches(train: tuple[Tensor, Tensor], size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """All training pairs in a fresh random order, ``size`` at a time; the last batch may be smaller."""
+    user, item = train
+    order = torch.randperm(len(user), generator=generator, device=user.device)
+    yield from zip(user[order].split(size), item[order].split(size), strict=True)
+
+
+def fit(
+    model: nn.Module,
+    criterion: nn.Module,
+    train: Interactions,
+    validation: FullRanking,
+    *,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    batch_size: int = 4096,
+    max_epochs: int = 1000,
+    patience: int = 10,
+    seed: int = 0,
+    on_epoch: Callable[[History], None] | None = None,
+) -> History:
+    """Train in place with Adam until validation NDCG by dot product has not risen for ``patience`` epochs.
+
+    Weight decay is Adam's own (coupled L2: ``weight_decay * w`` joins the gradient before the moments) and acts on
+    every row of every parameter at every step, in the batch or not (Equation 1). The model ends with the
+    parameters of its best epoch. Interactions, permutations and negatives stay on the model's device.
+
+    Args:
+        model: maps ids to embeddings and has ``embeddings()``, e.g. :class:`prismlib.models.MF`.
+        criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained along.
+        train: training interactions.
+        validation: ranks the validation interactions; called once an epoch.
+        on_epoch: called after each epoch with the history so far.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite; the message names the epoch.
+
+    >>> from prismlib import MF, BPR, fit, popularity_groups, random_split, synthetic
+    >>> split = random_split(synthetic(200, 100, 2500), seed=0)
+    >>> model = MF(200, 100, dim=8, generator=torch.Generator().manual_seed(0))
+    >>> groups = popularity_groups(torch.from_numpy(split.item_popularity))
+    >>> ranking = FullRanking(split.validation, [split.train], groups, num_users=200)
+    >>> history = fit(model, BPR(), split.train, ranking, batch_size=512, max_epochs=3)
+    >>> len(history.loss)
+    3
+    """
+    device = next(model.parameters()).device
+    # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
+    parameters = [*model.parameters(), *criterion.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    generator = torch.Generator(device).manual_seed(seed)
+    pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
+    history, best, best_state = History(), -1.0, {}
+    cpu_start = time.process_time()
+
+    for epoch in range(max_epochs):
+        start = time.perf_counter()
+        total = torch.zeros((), device=device)
+        for user_id, item_id in batches((pairs[0], pairs[1]), batch_size, generator):
+            loss = train_step(model, criterion, optimizer, user_id, item_id, validation.num_items, generator)
+            total += loss * len(user_id)
+        history.loss.append(float(total) / len(pairs[0]))
+        trained = time.perf_counter()
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"the loss became {float(total)} in epoch {epoch}: lower lr or weight_decay")
+
+        score = validation(*model.embeddings())
+        history.validation_dot.append(score["dot"]["ndcg"])
+        history.validation_cosine.append(score["cosine"]["ndcg"])
+        if history.validation_dot[-1] > best:
+            best, history.best_epoch = history.validation_dot[-1], epoch
+            best_state = {name: value.clone() for name, value in model.state_dict().items()}
+        history.train_seconds += trained - start
+        history.evaluate_seconds += time.perf_counter() - trained
+        history.cpu_seconds = time.process_time() - cpu_start
+        if on_epoch is not None:
+            on_epoch(history)
+        if epoch - history.best_epoch >= patience:
+            history.stopped_by = "patience"
+            break
+    model.load_state_dict(best_state)
+    return history
