@@ -47,7 +47,7 @@ class RunConfig:
     16384
     >>> RunConfig(dataset="gowalla", loss="bpr", weight_decay=-1)
     Traceback (most recent call last):
-    ValueError: weight_decay must be >= 0, got -1
+    ValueError: weight_decay must be >= 0, got -1.0
     """
 
     dataset: str
@@ -73,6 +73,10 @@ class RunConfig:
             if not holds:
                 raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
 
+        for name in ("gamma", "lr", "weight_decay", "alpha"):
+            if getattr(self, name) is not None:  # 1 and 1.0 are one configuration
+                check(name, isinstance(getattr(self, name), int | float), "a number")
+                object.__setattr__(self, name, float(getattr(self, name)))
         for name, choices in CHOICES.items():
             check(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         if self.batch_size is None:

@@ -15,10 +15,11 @@ from prismlib.ranking import FullRanking
 
 @dataclass
 class History:
-    """What a training run leaves: one entry an epoch; epochs count from 0, before the first of them nothing is kept.
+    """What a training run leaves: one entry an epoch, counted from 0.
 
-    ``seconds`` hold wall-clock time, ``cpu_seconds`` the process's CPU time over both, which other work on
-    the machine does not inflate.
+    ``train_seconds`` and ``evaluate_seconds`` are wall-clock time; ``cpu_seconds`` is the process's CPU time over
+    both, which other work on the machine does not inflate. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or
+    ``"on_epoch"``.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -79,7 +80,7 @@ def fit(
     max_epochs: int = 1000,
     patience: int = 10,
     seed: int = 0,
-    on_epoch: Callable[[History], None] | None = None,
+    on_epoch: Callable[[History], bool | None] | None = None,
 ) -> History:
     """Train in place with Adam until validation NDCG by dot product has not risen for ``patience`` epochs.
 
@@ -92,7 +93,7 @@ def fit(
         criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained along.
         train: training interactions.
         validation: ranks the validation interactions; called once an epoch.
-        on_epoch: called after each epoch with the history so far.
+        on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
         FloatingPointError: the loss is no longer finite; the message names the epoch.
@@ -135,8 +136,9 @@ def fit(
         history.train_seconds += trained - start
         history.evaluate_seconds += time.perf_counter() - trained
         history.cpu_seconds = time.process_time() - cpu_start
-        if on_epoch is not None:
-            on_epoch(history)
+        if on_epoch is not None and on_epoch(history):
+            history.stopped_by = "on_epoch"
+            break
         if epoch - history.best_epoch >= patience:
             history.stopped_by = "patience"
             break
