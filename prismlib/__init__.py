@@ -6,9 +6,9 @@ A Popularity Perspective", KDD 2025.
 
 from prismlib.data import Dataset, Interactions, Split, random_split, synthetic
 from prismlib.init import prism, prism_, prism_norm
-from prismlib.losses import BPR, DirectAU, alignment, bpr_loss, directau_loss, uniformity
+from prismlib.losses import BPR, DirectAU, RankingLoss, alignment, bpr_loss, directau_loss, uniformity
 from prismlib.metrics import GROUPS, ndcg, popularity_groups
-from prismlib.models import MF
+from prismlib.models import MF, Backbone
 from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking
 from prismlib.train import History, fit, train_step
@@ -19,11 +19,13 @@ __all__ = [
     "BPR",
     "GROUPS",
     "MF",
+    "Backbone",
     "Dataset",
     "DirectAU",
     "FullRanking",
     "History",
     "Interactions",
+    "RankingLoss",
     "Split",
     "alignment",
     "bpr_loss",

@@ -68,7 +68,7 @@ class Dataset:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the table sizes and all pairs: the same interactions, the same hash, whatever file they came from."""
+        """SHA-256 of the table sizes and all pairs: equal for equal interactions, whatever file they came from."""
         return _digest(self.num_users, self.num_items, Interactions(self.user, self.item))
 
 
@@ -114,10 +114,8 @@ def random_split(dataset: Dataset, seed: int) -> Split:
         raise ValueError(f"{dataset.name}: {n} interactions are too few for an 80/10/10 split, 10 or more are needed")
     order = np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
     held_out = n // 10
-    test, validation, train = np.split(order, [held_out, 2 * held_out])
-    train, validation, test = (
-        Interactions(dataset.user[rows], dataset.item[rows]) for rows in (train, validation, test)
-    )
+    parts = [Interactions(dataset.user[rows], dataset.item[rows]) for rows in np.split(order, [held_out, 2 * held_out])]
+    test, validation, train = parts
     return Split(dataset, seed, train, validation, test)
 
 
@@ -181,11 +179,12 @@ class _Uniform:
 
     def __call__(self, *shape: int) -> npt.NDArray[np.float64]:
         words = self.bits.random_raw(int(np.prod(shape))).reshape(shape)
-        return ((words >> np.uint64(11)) + 0.5) * 2.0**-53
+        return ((words >> np.uint64(11)) + np.float64(0.5)) * 2.0**-53
 
     def normal(self, *shape: int) -> npt.NDArray[np.float64]:
         radius = np.sqrt(-2 * np.log(self(*shape)))
-        return radius * np.cos(2 * np.pi * self(*shape))
+        angle = 2 * np.pi * self(*shape)
+        return np.asarray(radius * np.cos(angle), np.float64)
 
 
 def _sorted(pairs: Interactions) -> Interactions:

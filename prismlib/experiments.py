@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from prismlib import sources
 from prismlib.data import Split, random_split
 from prismlib.init import prism_
-from prismlib.losses import BPR, DirectAU
+from prismlib.losses import BPR, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF
 from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking
-from prismlib.records import SEMANTICS, Record, RecordError, RunConfig, load_record, record_path, run_id, save_record
+from prismlib.records import SEMANTICS, Record, RunConfig, load_record, record_path, run_id, save_record
 from prismlib.train import History, fit
 
 DIRECTAU_GAMMA = {"gowalla": 5.0, "yelp2018": 1.0}  # published by DirectAU's authors; elsewhere the formula's plain 1
@@ -31,11 +30,13 @@ def rq1_configs(
     losses: Iterable[str] = ("bpr", "directau"),
     weight_decays: Iterable[float] = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4),
     seeds: Iterable[int] = (123,),
+    epochs: int | Mapping[str, int] = 1000,
     **common: Any,
 ) -> list[RunConfig]:
     """RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
 
     Args:
+        epochs: at most so many, for all losses or for each by its name.
         common: further fields of :class:`~prismlib.records.RunConfig`, the same for all runs.
 
     >>> [c.weight_decay for c in rq1_configs("gowalla", losses=["bpr"], weight_decays=[0, 1e-6])]
@@ -49,6 +50,7 @@ def rq1_configs(
             weight_decay=weight_decay,
             seed=seed,
             split_seed=seed,
+            max_epochs=epochs if isinstance(epochs, int) else epochs[loss],
             **common,
         )
         for loss in losses
@@ -57,7 +59,7 @@ def rq1_configs(
     ]
 
 
-def run(config: RunConfig, split: Split, on_epoch: Callable[[History], None] | None = None) -> Record:
+def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None) -> Record:
     """Train and test one configuration; returns its record (nothing is written).
 
     Raises:
@@ -123,7 +125,7 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], None] | N
 
 def get_records(
     configs: Iterable[RunConfig],
-    results: Path | str = "results",
+    results: Path | str | None = None,
     train: bool = True,
     force: bool = False,
     progress: bool = True,
@@ -131,7 +133,8 @@ def get_records(
     """The record of each configuration: loaded where it is stored, else trained and stored at once.
 
     Args:
-        results: folder of the records; several processes may fill it together.
+        results: folder of the records; several processes may fill it together. None is the folder ``results`` of
+            the source tree, or of the current folder where the package is installed without one.
         train: False only loads; a run that is not stored is then None.
         force: train again also what is stored, and replace it.
         progress: show one progress bar over all that must be trained (needs tqdm; off where TQDM_DISABLE=1).
@@ -141,6 +144,7 @@ def get_records(
         ValueError: a device that is not there; before any training.
     """
     configs = list(configs)
+    results = default_results() if results is None else results
     paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in configs]
     records = [None if force else load_record(path) for path in paths]
     missing = [index for index, record in enumerate(records) if record is None]
@@ -167,7 +171,13 @@ def get_records(
     return records
 
 
-def criterion(config: RunConfig) -> nn.Module:
+def default_results() -> Path:
+    """The folder ``results`` beside the package in a source tree, else in the current folder."""
+    tree = Path(__file__).parents[1]
+    return (tree if (tree / "pyproject.toml").exists() else Path()) / "results"
+
+
+def criterion(config: RunConfig) -> RankingLoss:
     """The loss a configuration names."""
     if config.loss == "directau":
         assert config.gamma is not None
@@ -234,6 +244,3 @@ def _progress_bar(show: bool, total: int) -> Any:
             "the progress bar needs tqdm: pip install 'prismlib[data]', or pass progress=False"
         ) from error
     return tqdm(total=total, unit="run", disable=None if show else True)
-
-
-__all__ = ["RecordError", "check_device", "criterion", "environment", "get_records", "rq1_configs", "run"]

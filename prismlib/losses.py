@@ -1,7 +1,6 @@
 """Ranking losses on the embeddings of a batch (Appendix B.4): pure functions, and thin modules on top.
 
-Every module is called the same way, ``loss(user, item, negative, user_id=..., item_id=...)``, and says in
-``num_negatives`` how many negatives a positive it wants.
+Every module is called the same way, as :class:`RankingLoss` says.
 """
 
 from __future__ import annotations
@@ -56,7 +55,8 @@ def uniformity(rows: Tensor) -> Tensor:
     """
     if len(rows) < 2:
         return rows.sum() * 0
-    return _Uniformity.apply(F.normalize(rows, dim=-1))
+    value: Tensor = _Uniformity.apply(F.normalize(rows, dim=-1))  # type: ignore[no-untyped-call]
+    return value
 
 
 class _Uniformity(torch.autograd.Function):
@@ -127,7 +127,34 @@ def directau_loss(
     return alignment(user, item) + gamma * spread / 2
 
 
-class BPR(nn.Module):
+class RankingLoss(nn.Module):
+    """What training calls: a loss on the embeddings of a batch, with one signature for all.
+
+    Attributes:
+        num_negatives: negatives a positive that training is to draw.
+    """
+
+    num_negatives: int = 0
+
+    def forward(
+        self,
+        user: Tensor,
+        item: Tensor,
+        negative: Tensor | None = None,
+        user_id: Tensor | None = None,
+        item_id: Tensor | None = None,
+    ) -> Tensor:
+        """Scalar loss of positive pairs.
+
+        Args:
+            user, item: embeddings of the pairs, ``(B, d)``.
+            negative: embeddings of sampled items, ``(B, num_negatives, d)``.
+            user_id, item_id: ids of the pairs, ``(B,)``, for losses that must know which rows are the same.
+        """
+        raise NotImplementedError
+
+
+class BPR(RankingLoss):
     """:func:`bpr_loss` as a module. One negative a positive.
 
     >>> BPR()(torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2))
@@ -149,7 +176,7 @@ class BPR(nn.Module):
         return bpr_loss(user, item, negative)
 
 
-class DirectAU(nn.Module):
+class DirectAU(RankingLoss):
     """:func:`directau_loss` as a module. No negatives.
 
     Args:

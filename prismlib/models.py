@@ -6,7 +6,19 @@ import torch
 from torch import Tensor, nn
 
 
-class MF(nn.Module):
+class Backbone(nn.Module):
+    """What training and ranking call: ids to embeddings, and the two whole tables."""
+
+    def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of a batch: ids of any shapes ``(*)`` give rows of shapes ``(*, dim)``."""
+        raise NotImplementedError
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """The tables that full ranking multiplies: ``(num_users, dim)`` and ``(num_items, dim)``."""
+        raise NotImplementedError
+
+
+class MF(Backbone):
     """Matrix factorisation: one embedding row a user, one an item, score = dot product (Section 2.1).
 
     Rows are Xavier-uniform (Appendix B.1), drawn from ``generator``.
@@ -27,11 +39,9 @@ class MF(nn.Module):
             nn.init.xavier_uniform_(table.weight, generator=generator)
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings of a batch: ids of any shapes ``(*)`` give rows of shapes ``(*, dim)``."""
         return _rows(self.user.weight, user_id), _rows(self.item.weight, item_id)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        """The two tables that full ranking multiplies: ``(num_users, dim)`` and ``(num_items, dim)``."""
         return self.user.weight, self.item.weight
 
 

@@ -108,9 +108,11 @@ class FullRanking:
         return {by: self._ndcg(torch.cat(blocks)) for by, blocks in lists.items()}
 
     def _ndcg(self, items: Tensor) -> Tensor:
+        real = items < self.num_items  # a list as long as all items reaches into the padding
+        items = items.where(real, 0)
         key = self.users[:, None] * self.num_items + items
         position = torch.searchsorted(self.relevant, key).clamp_(max=len(self.relevant) - 1)
-        return ndcg(self.relevant[position] == key, self.count, self.groups[items])
+        return ndcg(real & (self.relevant[position] == key), self.count, self.groups[items])
 
     def _keys(self, parts: Iterable[Interactions]) -> Tensor:
         """Each pair as one int64, user * num_items + item, sorted."""

@@ -7,6 +7,7 @@ python -m prismlib.records why results A B       why two runs differ
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -171,10 +172,8 @@ def save_record(record: Record, path: Path, replace: bool = False) -> None:
         if replace:
             os.replace(temporary, path)
         elif not path.exists():
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(temporary, path)  # unlike rename, link never overwrites
-            except FileExistsError:
-                pass
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prismlib.data import Interactions
+from prismlib.losses import RankingLoss
+from prismlib.models import Backbone
 from prismlib.ranking import FullRanking
 
 
@@ -33,8 +35,8 @@ class History:
 
 
 def train_step(
-    model: nn.Module,
-    criterion: nn.Module,
+    model: Backbone,
+    criterion: RankingLoss,
     optimizer: torch.optim.Optimizer,
     user_id: Tensor,
     item_id: Tensor,
@@ -69,8 +71,8 @@ def batches(train: tuple[Tensor, Tensor], size: int, generator: torch.Generator)
 
 
 def fit(
-    model: nn.Module,
-    criterion: nn.Module,
+    model: Backbone,
+    criterion: RankingLoss,
     train: Interactions,
     validation: FullRanking,
     *,
@@ -89,7 +91,7 @@ def fit(
     parameters of its best epoch. Interactions, permutations and negatives stay on the model's device.
 
     Args:
-        model: maps ids to embeddings and has ``embeddings()``, e.g. :class:`prismlib.models.MF`.
+        model: e.g. :class:`prismlib.models.MF`.
         criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained along.
         train: training interactions.
         validation: ranks the validation interactions; called once an epoch.

@@ -1,0 +1,65 @@
+# `make` lists the commands. PYTHON says which interpreter makes the environment: make book PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help book test test-browser bench why clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book          build the book: sets up .venv, runs the pages that are stale, prints the address to open"
+	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
+	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
+	@echo "make bench         speed and memory of training and evaluation"
+	@echo "make why           which pages of the book are stale, and why"
+	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
+
+# -W -n: a warning or a dangling reference fails the build. --all: without it a second build is silent about the pages
+# that the first one complained of.
+book: $(READY)
+	@echo "Building the book: pages that are stale are run first"
+	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --all -W -n --keep-going
+	@$(BIN)/python -c "from pathlib import Path; print('Open', Path('book/_build/html/index.html').resolve().as_uri())"
+
+test: $(READY)
+	@echo "Linting and checking types"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy prismlib
+	@echo "Running tests and doctests"
+	@$(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib
+	@echo "Running the notebooks and comparing their outputs"
+	@TQDM_DISABLE=1 $(BIN)/pytest --nbval notebooks
+
+test-browser: $(READY)
+	@echo "Opening every page of the book in Chromium"
+	@$(BIN)/pytest -m browser tests/test_browser.py
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/bench.py
+
+why: $(READY)
+	@$(BIN)/python book/_ext/pages.py --why
+
+clean:
+	rm -rf book/_build book/pages results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# The environment. .venv-unfinished stands while it is being made: what an interrupted set-up leaves can look whole and
+# not be, so the next one starts afresh. Renaming that file to .venv/.ready is the last step.
+# uv installs ten times faster than pip and is used where it can be had.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@if [ -e .venv-unfinished ] || \
+		! $(BIN)/python -c "import pip, sys; sys.exit(sys.prefix == sys.base_prefix)" 2>/dev/null; then \
+		echo "Making the environment in .venv"; touch .venv-unfinished; rm -rf .venv; $(PYTHON) -m venv .venv; fi
+	@touch .venv-unfinished
+	@echo "Installing the packages of requirements.txt (about 1.7 GB, once)"
+	@if $(BIN)/python -m pip install --quiet uv; then \
+		UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install --python $(BIN)/python -r requirements.txt; \
+	else \
+		echo "uv is not to be had: pip installs, more slowly"; $(BIN)/python -m pip install -r requirements.txt; fi
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@mv .venv-unfinished $@

@@ -1,0 +1,189 @@
+"""Pages made from parameterised notebooks: run by papermill, before Sphinx looks for files, when missing or stale.
+
+    python book/_ext/pages.py --why     which pages are stale, and why (`make why`)
+    python book/_ext/pages.py           run those that are, without building the book
+
+Every rendered page carries the SHA-256 of each of its inputs in its metadata; book/pages.yml says what they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from filelock import FileLock, Timeout
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import SphinxError
+from sphinx.util import logging
+
+ROOT = Path(__file__).resolve().parents[2]
+METADATA = "rendered_from"
+VOLATILE = {"collapsed", "execution", "papermill", "scrolled"}  # cell metadata that editors and runs leave behind
+
+Digests = dict[str, str]
+
+
+class PageError(SphinxError):
+    category = "Page"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One notebook to be run with parameters. Paths are relative to the root of the repository."""
+
+    root: Path
+    template: str
+    output: str
+    parameters: dict[str, Any]
+    inputs: tuple[str, ...]
+    title: str | None = None  # in place of the template's own heading
+
+    def digests(self) -> Digests:
+        """SHA-256 of the template's cells, of the parameters and title and of every input file but the records."""
+        cells = [
+            [cell["cell_type"], cell["source"], {k: v for k, v in cell["metadata"].items() if k not in VOLATILE}]
+            for cell in nbformat.read(self.root / self.template, as_version=4).cells
+        ]
+        own = {self.template: _digest(cells), "parameters": _digest([self.parameters, self.title])}
+        return own | self._files(self.inputs)
+
+    def record_digests(self) -> Digests:
+        """SHA-256 of every run record of the page's dataset; of all datasets where the page names none."""
+        return self._files([f"results/{self.parameters.get('dataset', '*')}/*.json"])
+
+    def reasons(self) -> list[str]:
+        """Why the page must be rendered: one phrase a changed input; empty when it is fresh."""
+        try:
+            then = json.loads((self.root / self.output).read_text(encoding="utf-8"))["metadata"][METADATA]
+        except FileNotFoundError:
+            return ["missing"]
+        except (ValueError, KeyError):
+            return ["not a page rendered from here"]
+        now = self.digests() | self.record_digests()
+        return (
+            [f"{name} changed" for name in now if name in then and now[name] != then[name]]
+            + [f"{name} is new" for name in now if name not in then]
+            + [f"{name} is gone" for name in then if name not in now]
+        )
+
+    def render(self) -> None:
+        """Run the notebook and put the page in place in one step: readers see the old page or the new one.
+
+        Raises:
+            PageError: a cell failed; the page stays as it was.
+        """
+        import papermill  # here: `--why` does without its import time
+
+        before = self.digests()  # first: what is edited during the run makes the page stale again
+        os.environ["TQDM_DISABLE"] = "1"  # the kernel inherits it
+        try:
+            notebook = papermill.execute_notebook(
+                self.root / self.template,
+                None,
+                self.parameters,
+                kernel_name="python3",
+                cwd=self.root,
+                progress_bar=False,
+            )
+        except papermill.PapermillExecutionError as error:
+            raise PageError(f"{self.output}: a cell of {self.template} failed{error}") from None
+        if self.title is not None:
+            heading = next(cell for cell in notebook.cells if cell.source.startswith("# "))
+            heading.source = "\n".join([f"# {self.title}", *heading.source.split("\n")[1:]])
+        # the records last: the run may have trained and stored some
+        notebook.metadata[METADATA] = before | self.record_digests()
+        output = self.root / self.output
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+        try:
+            nbformat.write(notebook, temporary)
+            os.replace(temporary, output)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _files(self, patterns: Any) -> Digests:
+        paths = sorted({path for pattern in patterns for path in self.root.glob(pattern) if path.is_file()})
+        return {path.relative_to(self.root).as_posix(): _digest(path.read_bytes()) for path in paths}
+
+
+def _digest(value: Any) -> str:
+    data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_pages(root: Path = ROOT) -> list[Page]:
+    """The pages of book/pages.yml."""
+    listed = yaml.safe_load((root / "book/pages.yml").read_text(encoding="utf-8"))
+    return [Page(root, inputs=tuple(listed["inputs"]), **page) for page in listed["pages"]]
+
+
+def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
+    """Render the pages that are missing or stale."""
+    for page in load_pages(root):
+        reasons = page.reasons()
+        if reasons:
+            say(f"running {page.template} for {page.output} ({_shortened(reasons)})")
+            start = time.perf_counter()
+            page.render()
+            say(f"rendered {page.output} in {time.perf_counter() - start:.0f} s")
+
+
+def _shortened(reasons: list[str]) -> str:
+    return ", ".join(reasons[:3]) + (f" and {len(reasons) - 3} more" if len(reasons) > 3 else "")
+
+
+def build_lock(root: Path, say: Callable[[str], Any]) -> FileLock:
+    """Held by one build of this tree at a time; a second one waits for it, and then finds the pages fresh."""
+    lock = FileLock(root / "book/pages/.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("waiting for another build of this book to end")
+        lock.acquire()
+    return lock
+
+
+def before_build(app: Sphinx, config: Config) -> None:
+    say = logging.getLogger(__name__).info
+    lock = build_lock(ROOT, say)
+    app.connect("build-finished", lambda app, exception: lock.release())
+    render_stale(ROOT, say)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    # Sphinx looks for source files only after this event: in a clean clone `jupyter-book build book` is enough.
+    app.connect("config-inited", before_build)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Render the pages of the book that are missing or stale.")
+    parser.add_argument("--why", action="store_true", help="only say which pages are, and why")
+    if not parser.parse_args().why:
+        with build_lock(ROOT, print):
+            render_stale()
+        return
+    for page in load_pages():
+        reasons = page.reasons()
+        print(f"{'stale' if reasons else 'fresh'}  {page.output}")
+        for reason in reasons:
+            print(f"         {reason}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PageError as error:
+        sys.exit(str(error))

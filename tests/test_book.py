@@ -1,0 +1,216 @@
+"""The book's machinery: configuration in place, pages rendered when and only when they must be, no script from afar."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+sys.path.insert(0, str(ROOT / "book/_ext"))
+import offline  # noqa: E402
+import pages  # noqa: E402
+
+
+def toc_files() -> list[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    entries = [entry for part in toc.get("parts", [toc]) for entry in part["chapters"]]
+    return [toc["root"], *(entry["file"] for entry in entries)]
+
+
+@pytest.mark.parametrize("name", ["_config.yml", "_toc.yml"])
+def test_the_book_folder_links_to_its_configuration(name: str) -> None:
+    assert (ROOT / "book" / name).resolve() == ROOT / name
+
+
+def test_contents_are_files_or_rendered_pages_and_no_page_is_left_out() -> None:
+    rendered = {page.output.removeprefix("book/").removesuffix(".ipynb") for page in pages.load_pages()}
+    files = {name for name in toc_files() if list((ROOT / "book").glob(f"{name}.md"))}
+    assert set(toc_files()) == files | rendered
+
+
+def test_page_parameters_are_parameters_of_their_templates() -> None:
+    for page in pages.load_pages():
+        cells = nbformat.read(ROOT / page.template, as_version=4).cells
+        [source] = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+        assert page.parameters.keys() <= set(re.findall(r"^(\w+)(?::.*)? =", source, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_agrees_with_its_twin_in_plain_python(path: Path) -> None:
+    def cells(twin: Path) -> list[tuple[str, str, list[str]]]:
+        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in jupytext.read(twin).cells]
+
+    assert cells(path) == cells(path.with_suffix(".py")), f"run: jupytext --sync notebooks/{path.name}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_has_one_parameters_cell_and_runs_in_this_environment(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells) == 1
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> pages.Page:
+    """A page of a tiny repository: its notebook stores a record, as one does that trains."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/code.py").write_text("x = 1\n")
+    (tmp_path / "book/pages.yml").write_text(
+        "inputs: [lib/*.py]\n"
+        "pages:\n"
+        "  - {template: template.ipynb, output: book/pages/page.ipynb, parameters: {dataset: toy}}\n"
+    )
+    source = """
+import os, sys
+from pathlib import Path
+record = Path("results") / dataset / "trained.json"
+record.parent.mkdir(parents=True, exist_ok=True)
+record.write_text("{}")
+print(dataset, sys.prefix, os.environ["TQDM_DISABLE"])
+"""
+    write_template(tmp_path, source)
+    [page] = pages.load_pages(tmp_path)
+    return page
+
+
+def write_template(root: Path, source: str) -> None:
+    parameters = nbformat.v4.new_code_cell("dataset = 'none'", metadata={"tags": ["parameters"]})
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [parameters, nbformat.v4.new_code_cell(source)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "template.ipynb")
+
+
+def test_missing_page_is_rendered_with_its_parameters_and_then_fresh(page: pages.Page) -> None:
+    said: list[str] = []
+    pages.render_stale(page.root, said.append)
+    assert len(said) == 2 and "missing" in said[0]
+    cells = nbformat.read(page.root / page.output, as_version=4).cells
+    # the kernel "python3" is this environment's Python, and shows no progress bars
+    assert cells[-1].outputs[0].text == f"toy {sys.prefix} 1\n"
+    # the record that the page itself trained does not make it stale
+    assert page.reasons() == []
+    pages.render_stale(page.root, said.append)
+    assert len(said) == 2
+
+
+def rendered(page: pages.Page) -> None:
+    """What render() leaves, without its seconds."""
+    notebook = nbformat.v4.new_notebook(metadata={pages.METADATA: page.digests() | page.record_digests()})
+    (page.root / page.output).parent.mkdir(parents=True)
+    nbformat.write(notebook, page.root / page.output)
+
+
+def test_page_is_stale_when_an_input_changes_and_says_which(page: pages.Page) -> None:
+    records = page.root / "results/toy"
+    records.mkdir(parents=True)
+    (records / "one.json").write_text("1")
+    (page.root / "results/other").mkdir()
+    rendered(page)
+    assert page.reasons() == []
+
+    (page.root / "results/other/one.json").write_text("1")
+    (records / ".one.json.tmp").write_text("half a record")
+    assert page.reasons() == []  # another dataset's record, and one that is being written
+
+    (page.root / "lib/code.py").write_text("x = 2\n")
+    (records / "one.json").unlink()
+    (records / "two.json").write_text("2")
+    write_template(page.root, "x = 1")
+    assert page.reasons() == [
+        "template.ipynb changed",
+        "lib/code.py changed",
+        "results/toy/two.json is new",
+        "results/toy/one.json is gone",
+    ]
+
+
+def test_page_is_stale_when_a_parameter_changes(page: pages.Page) -> None:
+    rendered(page)
+    listed = page.root / "book/pages.yml"
+    listed.write_text(listed.read_text().replace("dataset: toy", "dataset: toy, seed: 1"))
+    [page] = pages.load_pages(page.root)
+    assert page.reasons() == ["parameters changed"]
+
+
+def test_outputs_saved_in_the_template_do_not_make_a_page_stale(page: pages.Page) -> None:
+    rendered(page)
+    template = nbformat.read(page.root / page.template, as_version=4)
+    template.cells[1].outputs = [nbformat.v4.new_output("stream", text="printed")]
+    template.cells[1].execution_count = 7
+    nbformat.write(template, page.root / page.template)
+    assert page.reasons() == []
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"metadata": {}}'])
+def test_damaged_page_is_stale(page: pages.Page, text: str) -> None:
+    (page.root / page.output).parent.mkdir(parents=True)
+    (page.root / page.output).write_text(text)
+    assert page.reasons() == ["not a page rendered from here"]
+
+
+def test_failing_cell_is_an_error_and_leaves_the_page_as_it_was(page: pages.Page) -> None:
+    rendered(page)
+    before = (page.root / page.output).read_text()
+    write_template(page.root, "print('so far')\nraise ValueError('no such thing')")
+    with pytest.raises(pages.PageError, match=r"(?s)template\.ipynb failed.*no such thing"):
+        pages.render_stale(page.root, lambda text: None)
+    assert (page.root / page.output).read_text() == before
+    assert [path.name for path in (page.root / "book/pages").iterdir()] == ["page.ipynb"]
+
+
+def test_why_names_every_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["pages.py", "--why"])
+    pages.main()
+    said = capsys.readouterr().out
+    assert all(page.output in said for page in pages.load_pages())
+
+
+def test_second_build_waits_for_the_first(tmp_path: Path) -> None:
+    said: list[str] = []
+    first = pages.build_lock(tmp_path, said.append)
+    second = threading.Thread(target=lambda: pages.build_lock(tmp_path, said.append).release())
+    second.start()
+    second.join(0.5)
+    assert second.is_alive() and said == ["waiting for another build of this book to end"]
+    first.release()
+    second.join(10)
+    assert not second.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        ("_static/doctools.js", True),
+        (SimpleNamespace(filename="_static/mathjax/tex-chtml-full.js", attributes={"defer": "defer"}), True),
+        (SimpleNamespace(filename=None, attributes={"body": "window.MathJax = {}"}), True),
+        (SimpleNamespace(filename="https://cdn.example.org/require.min.js", attributes={}), False),
+        (SimpleNamespace(filename="_static/sphinx-thebe.js", attributes={"async": "async"}), False),
+        (SimpleNamespace(filename=None, attributes={"body": 'const THEBE_JS_URL = "x"'}), False),
+    ],
+)
+def test_scripts_of_other_hosts_and_of_thebe_are_dropped(script: object, kept: bool) -> None:
+    context = {"script_files": [script]}
+    offline.drop_scripts(None, "index", "page.html", context, None)
+    assert context["script_files"] == [script] * kept
+
+
+def test_no_style_sheet_of_ours_asks_for_another_host() -> None:
+    for path in (ROOT / "book/_static").glob("*.css"):
+        assert "http" not in path.read_text()
+
+
+def test_small_numbers_in_the_list_of_pages_are_numbers() -> None:
+    text = json.dumps([page.parameters for page in pages.load_pages()])
+    assert not re.search(r'"\d+e-\d+"', text), "write 1.0e-6 in book/pages.yml: YAML takes 1e-6 for text"

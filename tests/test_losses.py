@@ -1,0 +1,102 @@
+"""Losses against loops written from the formulas, and their gradients in double precision."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from prismlib import BPR, DirectAU, bpr_loss, directau_loss, uniformity
+from prismlib.losses import distinct
+
+
+def rows(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def naive_uniformity(x: list[list[float]]) -> float:
+    unit = [[a / math.sqrt(sum(b * b for b in row)) for a in row] for row in x]
+    terms = [
+        math.exp(-2 * sum((a - b) ** 2 for a, b in zip(unit[p], unit[q], strict=True)))
+        for p in range(len(unit))
+        for q in range(len(unit))
+        if p != q
+    ]
+    return math.log(sum(terms) / len(terms))
+
+
+def test_bpr_is_its_formula() -> None:
+    u, i, j = rows(6, 4), rows(6, 4, seed=1), rows(6, 1, 4, seed=2)
+    terms = []
+    for b in range(6):
+        margin = sum(float(u[b, d] * (i[b, d] - j[b, 0, d])) for d in range(4))
+        terms.append(math.log(1 + math.exp(-margin)))
+    assert float(bpr_loss(u, i, j)) == pytest.approx(sum(terms) / 6, rel=1e-12)
+
+
+# 1300 rows are three tiles, the last one smaller
+@pytest.mark.parametrize("n", [2, 3, 40, 1300])
+def test_uniformity_is_its_formula(n: int) -> None:
+    x = rows(n, 5).requires_grad_()
+    value = uniformity(x)
+    if n <= 40:
+        assert value.item() == pytest.approx(naive_uniformity(x.tolist()), rel=1e-12)
+    unit = torch.nn.functional.normalize(x)
+    reference = torch.pdist(unit).square().mul(-2).exp().mean().log()
+    torch.testing.assert_close(value, reference, rtol=1e-12, atol=1e-14)
+    (ours,), (theirs,) = torch.autograd.grad(value, x), torch.autograd.grad(reference, x)
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-14)
+
+
+def test_uniformity_in_float32_agrees_with_float64() -> None:
+    x = rows(1000, 64)
+    single = uniformity(x.float())
+    assert single.dtype == torch.float32
+    assert float(single) == pytest.approx(float(uniformity(x)), rel=1e-5)
+
+
+def test_gradients_in_double_precision() -> None:
+    u, i, j = (rows(7, 3, seed=s).requires_grad_() for s in range(3))
+    ids = torch.tensor([0, 1, 2, 1, 0, 3, 4])
+    assert gradcheck(lambda x: uniformity(x), (u,))
+    assert gradcheck(lambda a, b, c: bpr_loss(a, b, c[:, None]), (u, i, j))
+    table = rows(5, 3).requires_grad_()
+    assert gradcheck(lambda a, b: directau_loss(a[ids], b, 2.0, user_id=ids), (table, i))
+
+
+def test_directau_uses_distinct_rows_when_it_has_ids() -> None:
+    table, other = rows(4, 3), rows(6, 3, seed=1)
+    ids = torch.tensor([2, 0, 2, 2, 3, 0])
+    user = table[ids]
+    align = sum(2 - 2 * float(torch.cosine_similarity(user[b], other[b], dim=0)) for b in range(6)) / 6
+    spread = naive_uniformity(table[[0, 2, 3]].tolist()) + naive_uniformity(other.tolist())
+    with_ids = directau_loss(user, other, 0.7, user_id=ids, item_id=torch.arange(6))
+    assert float(with_ids) == pytest.approx(align + 0.7 * spread / 2, rel=1e-10)
+    assert float(directau_loss(user, other, 0.7)) != pytest.approx(float(with_ids), rel=1e-3)
+
+
+def test_distinct_keeps_one_row_an_id() -> None:
+    ids = torch.tensor([5, 1, 5, 9, 1])
+    assert distinct(rows(5, 2), ids).shape == (3, 2)
+    assert torch.equal(distinct(ids[:, None].double(), ids).flatten(), torch.tensor([1.0, 5.0, 9.0]).double())
+
+
+def test_directau_does_not_see_lengths_and_bpr_does() -> None:
+    u, i, j, scale = rows(6, 4), rows(6, 4, seed=1), rows(6, 1, 4, seed=2), torch.rand(6, 1).double() + 0.5
+    torch.testing.assert_close(DirectAU(2.0)(u * scale, i / scale), DirectAU(2.0)(u, i), rtol=1e-12, atol=0)
+    assert not torch.allclose(BPR()(u * scale, i, j), BPR()(u, i, j), rtol=1e-3)
+
+
+def test_a_batch_of_one_is_finite() -> None:
+    u, i = rows(1, 4).requires_grad_(), rows(1, 4, seed=1)
+    loss = DirectAU()(u, i, user_id=torch.tensor([3]), item_id=torch.tensor([0]))
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(u.grad).all()
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ValueError, match="gamma must be > 0, got 0"):
+        DirectAU(gamma=0)
+    with pytest.raises(ValueError, match="BPR needs negative"):
+        BPR()(rows(2, 2), rows(2, 2))

@@ -1,0 +1,109 @@
+"""NDCG and full ranking against scikit-learn and against a ranking made by hand."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import ndcg_score
+
+from prismlib import GROUPS, FullRanking, Interactions, norm_summary, popularity_groups
+from prismlib.metrics import ndcg
+from prismlib.ranking import TILE, top_k
+
+USERS, ITEMS, DIM = 300, 700, 6
+
+
+def pairs(user: list[int], item: list[int]) -> Interactions:
+    return Interactions(np.array(user, np.int32), np.array(item, np.int32))
+
+
+@pytest.fixture(scope="module")
+def problem() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tables, and what is held out (1) or masked (2) of each user; every seventh user has nothing held out."""
+    g = torch.Generator().manual_seed(0)
+    user, item = (
+        torch.randn(USERS, DIM, generator=g),
+        torch.randn(ITEMS, DIM, generator=g) * torch.rand(ITEMS, 1, generator=g),
+    )
+    draw = torch.rand(USERS, ITEMS, generator=g)
+    state = (draw < 0.04).long() + 2 * (draw > 0.95).long()
+    state[::7][state[::7] == 1] = 0
+    return user, item, state, torch.randint(100, (ITEMS,), generator=g)
+
+
+def evaluator(problem: tuple[torch.Tensor, ...], k: int) -> FullRanking:
+    _, _, state, popularity = problem
+    held_out, masked = (Interactions(*(ids.numpy() for ids in (state == s).nonzero(as_tuple=True))) for s in (1, 2))
+    return FullRanking(held_out, [masked], popularity_groups(popularity), USERS, k)
+
+
+@pytest.mark.parametrize("k", [1, 5, 20, 700])
+def test_full_ranking_is_scikit_learn(problem: tuple[torch.Tensor, ...], k: int) -> None:
+    user, item, state, _ = problem
+    measured = evaluator(problem, k)(user, item)
+    unit = item / item.norm(dim=1, keepdim=True)
+    for by, table in (("dot", item), ("cosine", unit)):
+        scores = (user.double() @ table.double().T).masked_fill(state == 2, -1e9)
+        has = (state == 1).any(1)
+        expected = ndcg_score((state == 1)[has], scores[has], k=k)
+        assert measured[by]["ndcg"] == pytest.approx(expected, abs=1e-6)
+        assert sum(measured[by][group] for group in GROUPS) == pytest.approx(expected, abs=1e-6)
+    assert measured["dot"]["ndcg"] != pytest.approx(measured["cosine"]["ndcg"], abs=1e-6)
+
+
+def test_strata_count_only_their_own_items() -> None:
+    # ranked: items 3, 1, 2 (item 0 is masked); 3 and 2 are held out; groups: 0 popular, 1 neutral, 2 and 3 unpopular
+    groups = torch.tensor([0, 1, 2, 0])
+    evaluate = FullRanking(pairs([0, 0], [3, 2]), [pairs([0], [0])], groups, num_users=1, k=3)
+    score = evaluate(torch.tensor([[1.0]]), torch.tensor([[9.0], [2.0], [1.0], [3.0]]))["dot"]
+    ideal = 1 + 1 / np.log2(3)
+    assert score["popular"] == pytest.approx(1 / ideal)
+    assert score["neutral"] == 0
+    assert score["unpopular"] == pytest.approx(0.5 / ideal)
+
+
+def test_users_without_held_out_items_are_left_out() -> None:
+    evaluate = FullRanking(pairs([2], [0]), [], torch.zeros(2, dtype=torch.long), num_users=4, k=1)
+    assert evaluate.users.tolist() == [2]
+    assert evaluate(torch.ones(4, 1), torch.tensor([[2.0], [1.0]]))["dot"]["ndcg"] == 1
+
+
+def test_popularity_groups_round_up_and_order_ties_by_id() -> None:
+    groups = popularity_groups(torch.ones(21))
+    assert groups.tolist() == [0, 0] + [1] * 3 + [2] * 16  # ceil(1.05) = 2, ceil(4.2) = 5
+
+
+def test_top_k_is_topk() -> None:
+    scores = torch.rand(17, TILE * 40, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(top_k(scores, 20), scores.topk(20).indices)
+    scores[:, 30:] = -torch.inf  # fewer finite scores than TILE, and all in one run
+    assert torch.equal(top_k(scores, 20), scores.topk(20).indices)
+
+
+def test_bad_input() -> None:
+    groups = torch.zeros(3, dtype=torch.long)
+    with pytest.raises(ValueError, match="held_out is empty"):
+        FullRanking(pairs([], []), [], groups, 2)
+    with pytest.raises(ValueError, match=r"k must lie in \[1, 3\]"):
+        FullRanking(pairs([0], [0]), [], groups, 2, k=4)
+    with pytest.raises(ValueError, match="share interactions"):
+        FullRanking(pairs([0], [1]), [pairs([0], [1])], groups, 2, k=2)
+    with pytest.raises(ValueError, match="no NDCG"):
+        ndcg(torch.ones(1, 2, dtype=torch.bool), torch.tensor([0]))
+    with pytest.raises(ValueError, match="popularity must be 1-D"):
+        popularity_groups(torch.ones(0))
+
+
+def test_norm_summary() -> None:
+    popularity = torch.tensor([0, 1, 2, 3, 4, 100])
+    table = torch.log(popularity + 2.0)[:, None] * torch.tensor([[0.6, 0.8]])
+    summary = norm_summary(table, popularity)
+    assert summary["pearson_log"] == pytest.approx(1)
+    assert summary["spearman"] == pytest.approx(1)
+    assert [(b["from"], b["to"], b["rows"]) for b in summary["bins"]] == [
+        (0, 0, 1),
+        (1, 1, 1),
+        (2, 3, 2),
+        (4, 7, 1),
+        (64, 127, 1),
+    ]
+    assert norm_summary(torch.ones(6, 2), popularity)["spearman"] is None

@@ -1,0 +1,208 @@
+"""Run records: identity, atomic writing, foreign files; and sweeps that are killed."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prismlib import random_split, records, sources, synthetic
+from prismlib.experiments import get_records, rq1_configs, run
+from prismlib.records import Record, RecordError, RunConfig, load_record, record_path, run_id, save_record, scan, why
+
+QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
+HASH = sources.CARDS["synthetic"].content_hash
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return run(QUICK, random_split(synthetic(), QUICK.split_seed))
+
+
+def test_identity() -> None:
+    assert HASH is not None
+    assert run_id(QUICK, HASH) == run_id(RunConfig(**vars(QUICK)), HASH)
+    assert run_id(replace(QUICK, weight_decay=0), HASH) == run_id(QUICK, HASH)
+    others = [replace(QUICK, weight_decay=1e-6), replace(QUICK, seed=1), replace(QUICK, device="cuda")]
+    assert len({run_id(config, HASH) for config in [QUICK, *others]} | {run_id(QUICK, "other data")}) == 5
+
+
+def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
+    # pinned: this identity must survive every later version of RunConfig
+    assert run_id(RunConfig(dataset="gowalla", loss="directau", gamma=5.0, weight_decay=1e-6), "x") == "0e9d4d45c044"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loss": "hinge"}, "loss must be one of bpr, directau"),
+        ({"backbone": "gpt"}, "backbone must be one of"),
+        ({"device": "tpu"}, "device must be one of cpu, cuda"),
+        ({"weight_decay": -1}, "weight_decay must be >= 0"),
+        ({"weight_decay": float("nan")}, "weight_decay must be >= 0"),
+        ({"weight_decay": "1e-6"}, "weight_decay must be a number"),
+        ({"lr": 0}, "lr must be > 0"),
+        ({"max_epochs": 0}, "max_epochs must be an integer >= 1"),
+        ({"patience": 1.5}, "patience must be an integer >= 1"),
+        ({"seed": -1}, "seed must be an integer in"),
+        ({"gamma": 1.0}, "gamma must be None for bpr"),
+        ({"loss": "directau"}, "gamma must be > 0 for directau"),
+        ({"init": "prism"}, r"alpha must be in \[0, 1\]"),
+        ({"init": "prism", "alpha": 2}, r"alpha must be in \[0, 1\]"),
+        ({"alpha": 1}, "alpha must be None"),
+    ],
+)
+def test_bad_configurations_are_refused_before_any_work(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RunConfig(**{"dataset": "synthetic", "loss": "bpr", **change})  # type: ignore[arg-type]
+
+
+def test_save_and_load(record: Record, tmp_path: Path) -> None:
+    path = tmp_path / "synthetic" / f"mf-bpr-{record['id']}.json"
+    save_record(record, path)
+    assert load_record(path) == record
+    assert path.stat().st_size < 10_000
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert load_record(path.with_name("absent.json")) is None
+
+
+def test_an_existing_record_is_kept_unless_replaced(record: Record, tmp_path: Path) -> None:
+    path = tmp_path / f"mf-bpr-{record['id']}.json"
+    later = {**record, "best_epoch": 77}
+    save_record(record, path)
+    save_record(later, path)
+    assert load_record(path) == record
+    save_record(later, path, replace=True)
+    assert load_record(path) == later
+
+
+def test_a_record_says_what_was_run(record: Record) -> None:
+    assert record["data"]["synthetic"] is True
+    assert record["data"]["content_hash"] == HASH
+    assert sum(record["test"]["dot"][g] for g in ("popular", "neutral", "unpopular")) == pytest.approx(
+        record["test"]["dot"]["ndcg"], abs=1e-6
+    )
+    assert {"device", "python", "torch", "numpy", "commit"} == record["environment"].keys()
+    assert os.uname().nodename not in json.dumps(record)
+
+
+def test_same_configuration_same_record_but_for_the_clock(record: Record) -> None:
+    again = run(QUICK, random_split(synthetic(), QUICK.split_seed))
+    assert {**again, "seconds": 0} == {**record, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"id": "x"}', "\x00\x01", '{"config": {"dataset": 1}, "data": {}}']
+)
+def test_foreign_files_are_reported_and_never_overwritten(content: str, tmp_path: Path) -> None:
+    assert HASH is not None
+    path = record_path(tmp_path, QUICK, HASH)
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(RecordError, match="move it away"):
+        get_records([QUICK], tmp_path, progress=False)
+    assert path.read_text() == content
+    assert len(scan(tmp_path)[1]) == 1
+
+
+def test_a_record_under_another_runs_name_is_reported(record: Record, tmp_path: Path) -> None:
+    assert HASH is not None
+    path = record_path(tmp_path, replace(QUICK, seed=9), HASH)
+    save_record(record, path)
+    with pytest.raises(RecordError, match="another name"):
+        load_record(path)
+
+
+def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
+    configs = rq1_configs("synthetic", ["bpr"], [0, 1e-5], dim=4, epochs=1)
+    assert get_records(configs, tmp_path, train=False) == [None, None]
+    first = get_records(configs, tmp_path, progress=False)
+    start = time.perf_counter()
+    assert get_records(configs, tmp_path, progress=False) == first
+    assert time.perf_counter() - start < 0.1
+    assert first[0]["test"] != first[1]["test"]  # type: ignore[index]
+    forced = get_records(configs[:1], tmp_path, progress=False, force=True)
+    assert {**forced[0], "seconds": 0} == {**first[0], "seconds": 0}  # type: ignore[dict-item]
+    assert forced[0]["seconds"] != first[0]["seconds"]  # type: ignore[index]
+
+
+def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="sees no GPU here: use device='cpu'"):
+        get_records([QUICK, replace(QUICK, device="cuda")], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+SWEEP = """
+import sys
+from prismlib.experiments import get_records, rq1_configs
+configs = rq1_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=20)
+get_records(configs, sys.argv[1], progress=False)
+"""
+
+
+def test_kill_9_in_a_sweep_loses_only_the_run_in_hand(tmp_path: Path) -> None:
+    def stored() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in tmp_path.glob("synthetic/*.json")}
+
+    process = subprocess.Popen([sys.executable, "-c", SWEEP, str(tmp_path)])
+    while len(stored()) < 2:
+        assert process.poll() is None, "the sweep ended before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = stored()
+    assert 2 <= len(before) < 6
+    assert scan(tmp_path)[1] == []
+    subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path)], check=True)
+    after = stored()
+    assert len(after) == 6
+    assert before.items() <= after.items()  # what was finished was not trained again
+    assert scan(tmp_path)[1] == []
+
+
+def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
+    sweep = SWEEP.replace("epochs=20", "epochs=2")
+    processes = [subprocess.Popen([sys.executable, "-c", sweep, str(tmp_path)]) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    found, problems = scan(tmp_path)
+    assert (len(found), problems) == (6, [])
+    assert len(list((tmp_path / "synthetic").iterdir())) == 6  # and no temporary file is left
+
+
+def test_a_full_disk_leaves_no_half_record(record: Record, tmp_path: Path) -> None:
+    path = tmp_path / f"mf-bpr-{record['id']}.json"
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # a write past 1,000 bytes fails, as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_record(record, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, old)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_why_and_list(record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = {**record, "config": vars(replace(QUICK, weight_decay=1e-6, seed=4))}
+    assert why(record, other) == ["seed: 123 -> 4", "weight_decay: 0.0 -> 1e-06"]
+    assert why(record, record) == []
+    get_records(rq1_configs("synthetic", ["bpr"], [0, 1e-6], dim=4, epochs=1), tmp_path, progress=False)
+    (tmp_path / "synthetic" / "stray.json").write_text("{")
+    ids = [r["id"] for r in scan(tmp_path)[0]]
+    for arguments, expected in (
+        (["list", str(tmp_path)], ["NDCG@20 0.", "weight_decay=1e-06", "problem:", "stray.json"]),
+        (["why", str(tmp_path), *ids], ["weight_decay: "]),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["records", *arguments])
+            records.main()
+        printed = capsys.readouterr().out
+        assert all(part in printed for part in expected), printed
