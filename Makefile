@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test test-browser bench why clean
+.PHONY: help book test test-browser bench why readme-figure clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +40,12 @@ bench: $(READY)
 
 why: $(READY)
 	@$(BIN)/python book/_ext/pages.py --why
+
+# The README's figure, from the records that the synthetic page is drawn from.
+readme-figure: $(READY)
+	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; from prismlib import analysis as a, experiments as e, figures as f; \
+	style.use(f.STYLE); c = e.rq1_configs('synthetic'); \
+	f.weight_decay_curves(a.over_seeds(a.tidy(c, e.get_records(c))), 'synthetic').savefig('book/rq1_synthetic.svg')"
 
 clean:
 	rm -rf book/_build book/pages results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -39,10 +39,10 @@ rows = []
 for card in cards:
     ours = (card.users, card.items, card.interactions)
     same = "not in Table 2" if card.paper is None else "equal" if card.paper == ours else "differs"
-    printed = "" if card.paper is None else "{:,} × {:,}, {:,}".format(*card.paper)
+    printed = "" if card.paper is None else "{:,} x {:,}, {:,}".format(*card.paper)
     density = f"{card.interactions / (card.users * card.items):.3%}"
     rows.append([card.name, *(f"{n:,}" for n in ours), density, printed, same])
-columns = ["dataset", "users", "items", "interactions", "density", "Table 2: users × items, interactions", "compared"]
+columns = ["dataset", "users", "items", "interactions", "density", "Table 2: users x items, interactions", "compared"]
 pd.DataFrame(rows, columns=columns).set_index("dataset")
 
 # %% [markdown]

@@ -28,21 +28,25 @@
 # %% tags=["parameters"]
 dataset = "synthetic"  # synthetic, movielens1m, gowalla, yelp2018, amazonbook, amazoncds
 losses = ["bpr", "directau"]
-weight_decays = [0, 1e-5, 1e-4]
+weight_decays = None  # a list; None is the project's grid for the dataset
 seeds = [123]
-epochs = 100  # at most; or for each loss: {"bpr": 1000, "directau": 100}. The paper allows 1000
+epochs = None  # at most; or for each loss: {"bpr": 1000, "directau": 100}; None is the project's choice
 device = "cpu"  # or "cuda"
 results = None  # folder of run records; None is the project's own
 train = True  # False: show what is stored, train nothing
 
 # %% tags=["remove-input"]
+import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
 from prismlib import analysis, figures, sources
 from prismlib.experiments import get_records, rq1_configs
 
+%config InlineBackend.figure_formats = ["svg"]
+plt.style.use(figures.STYLE)
+
 card = sources.CARDS[dataset]
-kind = "**synthetic data**, generated here, not a dataset of the paper" if dataset == "synthetic" else "real interactions"
+kind = "**synthetic data**, generated, not a dataset of the paper" if dataset == "synthetic" else "real interactions"
 display(
     Markdown(
         f"Dataset **{dataset}**: {kind}; {card.users:,} users, {card.items:,} items,"
@@ -71,8 +75,9 @@ table.xs("mean", axis=1, level=1).round(3)
 #
 # ## Figure 1, measured
 
-# %% tags=["remove-input"]
-figures.weight_decay_curves(table, dataset);
+# %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input"]
+figures.weight_decay_curves(table, dataset)
+plt.show()
 
 # %% [markdown]
 # *Test NDCG@20 against weight decay. Left: all items, one curve a loss. Right: its three parts by item popularity, one
@@ -95,7 +100,8 @@ for claim, statements in {"C1": analysis.claim_c1(runs), "C2": analysis.claim_c2
 # ## Where these numbers come from
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
-display(runs[["loss", "weight_decay", "seed", "best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]])
+origin = ["loss", "weight_decay", "seed", "best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]
+display(runs[origin])
 if dataset != "synthetic":
     print("content hash:", card.content_hash)
 print("redo:", f"papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset {dataset} -p device {device}")

@@ -1,4 +1,7 @@
-"""The book's figures. Each takes tables of :mod:`prismlib.analysis` and returns a Matplotlib figure."""
+"""The book's figures. Each takes tables of :mod:`prismlib.analysis` and returns a Matplotlib figure.
+
+The look is in the style sheet: ``plt.style.use(figures.STYLE)`` first, since parts of it act when a figure is saved.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +34,19 @@ def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
     """
     losses = list(table.index.unique("loss"))
     decays = sorted(table.index.unique("weight_decay"))
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(1, 1 + len(losses), figsize=(2.6 * (1 + len(losses)), 3.1), squeeze=False)
-        for loss in losses:
-            _curve(axes[0, 0], decays, table.loc[loss]["ndcg"], loss)
-        axes[0, 0].set(title="all items", ylabel="test NDCG@20")
-        for axis, loss in zip(axes[0, 1:], losses, strict=True):
-            for group in GROUPS:
-                _curve(axis, decays, table.loc[loss][group], group)
-            axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
-        for axis in axes[0]:
-            axis.set_xticks(range(len(decays)), ["0" if decay == 0 else f"{decay:.0e}" for decay in decays])
-            axis.set(xlabel="weight decay λ", ylim=(0, None))
-            axis.legend(fontsize="small")
-        figure.suptitle(dataset, fontsize="medium")
+    figure, axes = plt.subplots(1, 1 + len(losses), figsize=(2.6 * (1 + len(losses)), 3.1), squeeze=False)
+    for loss in losses:
+        _curve(axes[0, 0], decays, table.loc[loss]["ndcg"], loss)
+    axes[0, 0].set(title="all items", ylabel="test NDCG@20")
+    for axis, loss in zip(axes[0, 1:], losses, strict=True):
+        for group in GROUPS:
+            _curve(axis, decays, table.loc[loss][group], group)
+        axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
+    for axis in axes[0]:
+        axis.set_xticks(range(len(decays)), ["0" if decay == 0 else f"{decay:.0e}" for decay in decays])
+        axis.set(xlabel="weight decay λ", ylim=(0, None))
+        axis.legend(fontsize="small")
+    figure.suptitle(dataset, fontsize="medium")
     return figure
 
 

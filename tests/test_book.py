@@ -136,6 +136,25 @@ def test_page_is_stale_when_an_input_changes_and_says_which(page: pages.Page) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("entry", "read"),
+    [
+        ("parameters: {dataset: toy}", ["toy"]),
+        ("parameters: {}", ["other", "toy"]),
+        ("parameters: {}, records: [other]", ["other"]),
+        ("parameters: {}, records: []", []),
+    ],
+)
+def test_page_depends_on_the_records_it_may_read(page: pages.Page, entry: str, read: list[str]) -> None:
+    for dataset in ("other", "toy"):
+        (page.root / "results" / dataset).mkdir(parents=True)
+        (page.root / "results" / dataset / "one.json").write_text("1")
+    listed = page.root / "book/pages.yml"
+    listed.write_text(listed.read_text().replace("parameters: {dataset: toy}", entry))
+    [page] = pages.load_pages(page.root)
+    assert list(page.record_digests()) == [f"results/{dataset}/one.json" for dataset in read]
+
+
 def test_page_is_stale_when_a_parameter_changes(page: pages.Page) -> None:
     rendered(page)
     listed = page.root / "book/pages.yml"

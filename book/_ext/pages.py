@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Page:
     parameters: dict[str, Any]
     inputs: tuple[str, ...]
     title: str | None = None  # in place of the template's own heading
+    records: Sequence[str] | None = None  # the datasets whose records it reads; None: the one it names, else all
 
     def digests(self) -> Digests:
         """SHA-256 of the template's cells, of the parameters and title and of every input file but the records."""
@@ -59,8 +60,9 @@ class Page:
         return own | self._files(self.inputs)
 
     def record_digests(self) -> Digests:
-        """SHA-256 of every run record of the page's dataset; of all datasets where the page names none."""
-        return self._files([f"results/{self.parameters.get('dataset', '*')}/*.json"])
+        """SHA-256 of every run record that the page may read."""
+        datasets = [self.parameters.get("dataset", "*")] if self.records is None else self.records
+        return self._files(f"results/{dataset}/*.json" for dataset in datasets)
 
     def reasons(self) -> list[str]:
         """Why the page must be rendered: one phrase a changed input; empty when it is fresh."""
@@ -112,7 +114,7 @@ class Page:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _files(self, patterns: Any) -> Digests:
+    def _files(self, patterns: Iterable[str]) -> Digests:
         paths = sorted({path for pattern in patterns for path in self.root.glob(pattern) if path.is_file()})
         return {path.relative_to(self.root).as_posix(): _digest(path.read_bytes()) for path in paths}
 
