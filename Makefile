@@ -45,7 +45,7 @@ why: $(READY)
 readme-figure: $(READY)
 	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; from prismlib import analysis as a, experiments as e, figures as f; \
 	style.use(f.STYLE); c = e.rq1_configs('synthetic'); \
-	f.weight_decay_curves(a.over_seeds(a.tidy(c, e.get_records(c))), 'synthetic').savefig('book/rq1_synthetic.svg')"
+	f.weight_decay_curves(a.over_seeds(a.tidy(c, e.get_records(c))), 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
 
 clean:
 	rm -rf book/_build book/pages results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
@@ -67,5 +67,5 @@ $(READY): requirements.txt pyproject.toml
 		UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install --python $(BIN)/python -r requirements.txt; \
 	else \
 		echo "uv is not to be had: pip installs, more slowly"; $(BIN)/python -m pip install -r requirements.txt; fi
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@mv .venv-unfinished $@

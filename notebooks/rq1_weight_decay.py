@@ -43,6 +43,7 @@ from prismlib import analysis, figures, sources
 from prismlib.experiments import get_records, rq1_configs
 
 %config InlineBackend.figure_formats = ["svg"]
+%config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
 plt.style.use(figures.STYLE)
 
 card = sources.CARDS[dataset]
@@ -75,7 +76,7 @@ table.xs("mean", axis=1, level=1).round(3)
 #
 # ## Figure 1, measured
 
-# %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input"]
+# %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
 figures.weight_decay_curves(table, dataset)
 plt.show()
 
