@@ -1,0 +1,107 @@
+r"""The paper's theory as functions: what one step of SGD does to an item's norm in expectation (Section 3.2, Appendix C).
+
+Throughout, ``eta`` is the learning rate, ``decay`` the weight decay :math:`\lambda`, and a change is that of the
+*squared* norm, :math:`\mathbb{E}[\|\mathbf{i}'\|^2 - \|\mathbf{i}\|^2]`. An item meets at most one interaction a batch
+and the optimiser is plain SGD, as the proofs assume. All arguments are numbers or tensors that broadcast together.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def batch_membership(
+    degree: Tensor, batch_size: int, num_interactions: int, num_negatives: int = 0, num_items: int | None = None
+) -> Tensor:
+    r"""Probability that an item is in the batch: :math:`1 - (1 - |B|/|E|)^{d_i}` (Observation 1, Equation 2).
+
+    With ``n`` uniform negatives a positive, all distinct, it is
+    :math:`1 - (1 - |B|/|E|)^{d_i} (1 - n|B|/|I|)` (Corollary 2).
+
+    Args:
+        degree: :math:`d_i`, interactions of each item, any shape.
+        batch_size: :math:`|B|`, in [1, num_interactions].
+        num_interactions: :math:`|E|`.
+        num_negatives: n; above 0 it needs ``num_items`` >= n * batch_size.
+
+    >>> batch_membership(torch.tensor([0, 1, 100]), batch_size=10, num_interactions=1000)
+    tensor([0.0000, 0.0100, 0.6340])
+    >>> batch_membership(torch.tensor([0]), 10, 1000, num_negatives=5, num_items=200)
+    tensor([0.2500])
+    """
+    if not 1 <= batch_size <= num_interactions:
+        raise ValueError(
+            f"batch_size must lie in [1, {num_interactions}], the number of interactions, got {batch_size}"
+        )
+    if (degree < 0).any():
+        raise ValueError("degree must be >= 0")
+    out = (1 - batch_size / num_interactions) ** degree
+    if num_negatives:
+        if num_items is None or num_negatives * batch_size > num_items:
+            raise ValueError(
+                f"num_negatives * batch_size = {num_negatives * batch_size} distinct negatives need"
+                f" as many items, got num_items={num_items}"
+            )
+        out = out * (1 - num_negatives * batch_size / num_items)
+    return 1 - out
+
+
+def decay_change(norm: Tensor, eta: float, decay: float) -> Tensor:
+    r"""Change by decay: :math:`((1 - \eta\lambda)^2 - 1)\|\mathbf{i}\|^2`, <= 0 for :math:`0 \le \eta\lambda \le 2`."""
+    return ((1 - eta * decay) ** 2 - 1) * norm**2
+
+
+def cosine_change(norm: Tensor, cosine: Tensor, eta: float) -> Tensor:
+    r"""Change by the cosine loss alone: :math:`\eta^2 (1 - \cos^2) / \|\mathbf{i}\|^2`, >= 0 by Cauchy-Schwarz.
+
+    The same for positives and negatives: the gradient's sign cancels in the norm.
+    """
+    return eta**2 * (1 - cosine**2) / norm**2
+
+
+def expected_change(probability: Tensor, norm: Tensor, cosine: Tensor, eta: float, decay: float) -> Tensor:
+    r"""Theorem 3.1 (Equation 3): decay on the whole table, cosine loss on the batch.
+
+    :math:`((1-\eta\lambda)^2 - 1)\|\mathbf{i}\|^2 + P(i \in B)\,\eta^2(1-\cos^2)/\|\mathbf{i}\|^2`
+
+    Args:
+        probability: :math:`P(i \in B)`, :func:`batch_membership` (with negatives for Corollary 2).
+        norm: :math:`\|\mathbf{i}\|` before the step, > 0.
+        cosine: of the item with the user it meets.
+
+    >>> rare, popular = expected_change(torch.tensor([0.01, 0.9]), torch.tensor(1.0), torch.tensor(0.0), 0.1, 0.01)
+    >>> bool(rare < 0 < popular)
+    True
+    """
+    return decay_change(norm, eta, decay) + probability * cosine_change(norm, cosine, eta)
+
+
+def expected_change_batched(probability: Tensor, norm: Tensor, cosine: Tensor, eta: float, decay: float) -> Tensor:
+    """Corollary 1: decay on the batch's rows only. Popularity scales both terms and no longer sets their mix."""
+    return probability * (decay_change(norm, eta, decay) + cosine_change(norm, cosine, eta))
+
+
+def expected_change_dot(probability: Tensor, item: Tensor, user: Tensor, eta: float, decay: float) -> Tensor:
+    r"""Dot-product loss :math:`-\mathbf{u}\cdot\mathbf{i}` (Section C.5); its sign is not determined.
+
+    Args:
+        item, user: embeddings, ``(..., d)``.
+    """
+    keep = 1 - eta * decay
+    dot, square = (user * item).sum(-1), user.square().sum(-1)
+    norm = torch.linalg.vector_norm(item, dim=-1)
+    return decay_change(norm, eta, decay) + probability * (2 * eta * keep * dot + eta**2 * square)
+
+
+def expected_change_euclidean(probability: Tensor, item: Tensor, user: Tensor, eta: float, decay: float) -> Tensor:
+    r"""Euclidean loss :math:`\|\mathbf{u} - \mathbf{i}\|^2`, not normalised (Section C.5); its sign is not determined.
+
+    Args:
+        item, user: embeddings, ``(..., d)``.
+    """
+    keep, pulled = 1 - eta * decay, 1 - eta * decay - 2 * eta
+    dot, square = (user * item).sum(-1), user.square().sum(-1)
+    norm = torch.linalg.vector_norm(item, dim=-1)
+    change = (pulled**2 - keep**2) * norm**2 + 4 * eta**2 * square + 4 * eta * pulled * dot
+    return decay_change(norm, eta, decay) + probability * change

@@ -1,0 +1,100 @@
+"""Theory against the actual SGD update in float64, against sampled batches, and its signs."""
+
+import math
+
+import pytest
+import torch
+
+from prismlib import theory
+
+ETA, DECAY = 0.05, 0.3
+D = torch.float64
+
+
+def vectors(seed: int, n: int = 50, d: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, dtype=D, generator=g), torch.randn(n, d, dtype=D, generator=g)
+
+
+def step(item: torch.Tensor, loss: torch.Tensor | None, decay: float) -> torch.Tensor:
+    """One SGD update of torch itself; the loss is None for an item out of the batch."""
+    optimizer = torch.optim.SGD([item], lr=ETA, weight_decay=decay)
+    item.grad = torch.zeros_like(item)
+    if loss is not None:
+        loss.backward()
+    before = item.detach().norm(dim=1).square()
+    optimizer.step()
+    return item.detach().norm(dim=1).square() - before
+
+
+LOSSES = {
+    "cosine": lambda u, i: -torch.cosine_similarity(u, i).sum(),
+    "negative": lambda u, i: torch.cosine_similarity(u, i).sum(),
+    "dot": lambda u, i: -(u * i).sum(),
+    "euclidean": lambda u, i: (u - i).square().sum(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_expectation_is_the_mean_of_the_two_updates_that_sgd_makes(name: str) -> None:
+    user, start = vectors(0)
+    inside, outside = start.clone().requires_grad_(), start.clone().requires_grad_()
+    change_in = step(inside, LOSSES[name](user, inside), DECAY)
+    change_out = step(outside, None, DECAY)
+    p = torch.linspace(0, 1, len(user), dtype=D)
+    norm, cosine = start.norm(dim=1), torch.cosine_similarity(user, start)
+    if name in ("cosine", "negative"):
+        predicted = theory.expected_change(p, norm, cosine, ETA, DECAY)
+        batched = theory.expected_change_batched(p, norm, cosine, ETA, DECAY)
+        torch.testing.assert_close(batched, p * change_in, rtol=1e-10, atol=1e-14)
+    else:
+        formula = theory.expected_change_dot if name == "dot" else theory.expected_change_euclidean
+        predicted = formula(p, start, user, ETA, DECAY)
+    torch.testing.assert_close(predicted, p * change_in + (1 - p) * change_out, rtol=1e-10, atol=1e-14)
+
+
+def test_batch_membership_is_the_share_of_sampled_batches() -> None:
+    degree, batch, total, draws = torch.tensor([1, 5, 40]), 30, 1000, 4000
+    owner = torch.repeat_interleave(torch.arange(3), degree)
+    sampled = torch.randint(total, (draws, batch), generator=torch.Generator().manual_seed(0))
+    for item in range(3):
+        mine = (owner == item).nonzero().flatten()
+        share = torch.isin(sampled, mine).any(1).double().mean()
+        # the exact probability with replacement; Equation 2 swaps the two exponents, which is close for |B|, d << |E|
+        exact = 1 - (1 - int(degree[item]) / total) ** batch
+        assert float(share) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / draws))
+        predicted = theory.batch_membership(degree[item], batch, total)
+        assert float(predicted) == pytest.approx(exact, rel=0.02)
+
+
+def test_signs() -> None:
+    user, item = vectors(1)
+    norm, cosine = item.norm(dim=1), torch.cosine_similarity(user, item)
+    assert (theory.decay_change(norm, ETA, DECAY) < 0).all()
+    assert (theory.cosine_change(norm, cosine, ETA) >= 0).all()
+    for formula in (theory.expected_change_dot, theory.expected_change_euclidean):
+        change = formula(torch.tensor(1.0), item, user, ETA, DECAY)
+        assert (change > 0).any() and (change < 0).any()
+
+
+def test_negatives_take_the_popularity_out_of_batch_membership() -> None:
+    degree = torch.tensor([0, 10, 1000])
+    spread = [theory.batch_membership(degree, 100, 10_000, n, 1000) for n in (0, 5, 10)]
+    ranges = [float(p.max() - p.min()) for p in spread]
+    assert ranges[0] > ranges[1] > ranges[2] == 0
+    assert torch.equal(spread[2], torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.tensor([1]), 0, 10), r"batch_size must lie in \[1, 10\]"),
+        ((torch.tensor([1]), 11, 10), r"batch_size must lie in \[1, 10\]"),
+        ((torch.tensor([-1]), 1, 10), "degree must be >= 0"),
+        ((torch.tensor([1]), 5, 10, 2, 9), "10 distinct negatives need as many items"),
+        ((torch.tensor([1]), 5, 10, 2), "num_items=None"),
+    ],
+)
+def test_bad_input(arguments: tuple, message: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match=message):
+        theory.batch_membership(*arguments)
