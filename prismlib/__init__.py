@@ -6,9 +6,22 @@ A Popularity Perspective", KDD 2025.
 
 from prismlib.data import Dataset, Interactions, Split, random_split, synthetic
 from prismlib.init import prism, prism_, prism_norm
-from prismlib.losses import BPR, DirectAU, RankingLoss, alignment, bpr_loss, directau_loss, uniformity
+from prismlib.losses import (
+    BPR,
+    MAWU,
+    SSM,
+    DirectAU,
+    RankingLoss,
+    alignment,
+    bpr_loss,
+    directau_loss,
+    margin_alignment,
+    ssm_loss,
+    uniformity,
+    uniformity_released,
+)
 from prismlib.metrics import GROUPS, ndcg, popularity_groups
-from prismlib.models import MF, Backbone
+from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking
 from prismlib.train import History, fit, train_step
@@ -18,19 +31,24 @@ __version__ = "0.1.0"
 __all__ = [
     "BPR",
     "GROUPS",
+    "MAWU",
     "MF",
+    "SSM",
     "Backbone",
     "Dataset",
     "DirectAU",
     "FullRanking",
     "History",
     "Interactions",
+    "LightGCN",
+    "NonLinearMF",
     "RankingLoss",
     "Split",
     "alignment",
     "bpr_loss",
     "directau_loss",
     "fit",
+    "margin_alignment",
     "ndcg",
     "norm_summary",
     "popularity_groups",
@@ -38,7 +56,9 @@ __all__ = [
     "prism_",
     "prism_norm",
     "random_split",
+    "ssm_loss",
     "synthetic",
     "train_step",
     "uniformity",
+    "uniformity_released",
 ]

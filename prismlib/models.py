@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from prismlib.data import Interactions
 
 
 class Backbone(nn.Module):
@@ -43,6 +48,126 @@ class MF(Backbone):
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         return self.user.weight, self.item.weight
+
+
+class NonLinearMF(MF):
+    """MF with a two-layer perceptron a side on the embedding rows, score = dot product (Appendix B.1).
+
+    ``Linear(dim, dim)``, ReLU, ``Linear(dim, dim)``, with biases, in PyTorch's usual initialisation.
+
+    Args:
+        relu: False leaves the ReLU out, as the released code in effect does: it discards the ReLU's result, so the
+            published "non-linear MF" is two stacked linear layers.
+
+    >>> model = NonLinearMF(num_users=4, num_items=5, dim=8)
+    >>> [tuple(table.shape) for table in model.embeddings()]
+    [(4, 8), (5, 8)]
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dim: int = 64,
+        relu: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(num_users, num_items, dim, generator)
+        self.user_mlp = _mlp(dim, relu, generator)
+        self.item_mlp = _mlp(dim, relu, generator)
+
+    def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+        user, item = super().forward(user_id, item_id)
+        return self.user_mlp(user), self.item_mlp(item)
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        return self.user_mlp(self.user.weight), self.item_mlp(self.item.weight)
+
+
+class LightGCN(MF):
+    """LightGCN: the mean of the tables after 0 to ``depth`` rounds of neighbour averaging (He et al. 2020).
+
+    The graph is the training interactions with symmetric normalisation and no self loops; the whole tables are
+    propagated at every step.
+
+    Args:
+        train: training interactions, the edges of the graph.
+        depth: rounds of propagation; the paper uses 3.
+
+    >>> import numpy as np
+    >>> train = Interactions(np.array([0, 1]), np.array([2, 2]))
+    >>> model = LightGCN(2, 3, train, dim=4)
+    >>> [tuple(table.shape) for table in model.embeddings()]
+    [(2, 4), (3, 4)]
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        train: Interactions,
+        dim: int = 64,
+        depth: int = 3,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(num_users, num_items, dim, generator)
+        if depth < 1:
+            raise ValueError(f"depth must be >= 1, got {depth}")
+        self.depth = depth
+        user, item = torch.as_tensor(train.user).long(), torch.as_tensor(train.item).long()
+        degree_user, degree_item = user.bincount(minlength=num_users), item.bincount(minlength=num_items)
+        value = (degree_user[user] * degree_item[item]).float().rsqrt()
+        # each direction is a product of its own, and the other direction is its gradient: both are made once
+        self.register_buffer("to_user", _csr(user, item, value, (num_users, num_items)), persistent=False)
+        self.register_buffer("to_item", _csr(item, user, value, (num_items, num_users)), persistent=False)
+
+    def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+        user, item = self.embeddings()
+        return _rows(user, user_id), _rows(item, item_id)
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        user, item = self.user.weight, self.item.weight
+        user_sum, item_sum = user, item
+        for _ in range(self.depth):
+            user, item = _propagate(self.to_user, self.to_item, item), _propagate(self.to_item, self.to_user, user)
+            user_sum, item_sum = user_sum + user, item_sum + item
+        return user_sum / (self.depth + 1), item_sum / (self.depth + 1)
+
+
+class _Propagate(torch.autograd.Function):
+    """A sparse product whose gradient is the product with the transposed matrix, given rather than made."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.transposed @ upstream
+
+
+def _propagate(matrix: Any, transposed: Any, x: Tensor) -> Tensor:
+    result: Tensor = _Propagate.apply(matrix, transposed, x)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _csr(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
+    order = (row * shape[1] + column).argsort()
+    pointers = torch.cat([torch.zeros(1, dtype=torch.long), row.bincount(minlength=shape[0]).cumsum(0)])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        return torch.sparse_csr_tensor(pointers, column[order], value[order], size=shape, check_invariants=True)
+
+
+def _mlp(dim: int, relu: bool, generator: torch.Generator | None) -> nn.Sequential:
+    layers = [nn.Linear(dim, dim), *([nn.ReLU()] if relu else []), nn.Linear(dim, dim)]
+    for layer in layers:
+        if isinstance(layer, nn.Linear):  # nn.Linear's own law, drawn from the generator
+            nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
+            nn.init.uniform_(layer.bias, -(dim**-0.5), dim**-0.5, generator=generator)
+    return nn.Sequential(*layers)
 
 
 def _rows(table: Tensor, ids: Tensor) -> Tensor:

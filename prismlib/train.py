@@ -60,6 +60,7 @@ def train_step(
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    criterion.project_()
     return loss.detach()
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from prismlib import BPR, DirectAU, bpr_loss, directau_loss, uniformity
+from prismlib import BPR, MAWU, SSM, DirectAU, bpr_loss, directau_loss, ssm_loss, uniformity, uniformity_released
 from prismlib.losses import distinct
 
 
@@ -35,6 +35,61 @@ def test_bpr_is_its_formula() -> None:
     assert float(bpr_loss(u, i, j)) == pytest.approx(sum(terms) / 6, rel=1e-12)
 
 
+def cosine(x: list[float], y: list[float]) -> float:
+    dot = sum(a * b for a, b in zip(x, y, strict=True))
+    return dot / math.sqrt(sum(a * a for a in x) * sum(b * b for b in y))
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_ssm_is_its_formula(n: int) -> None:
+    u, i, j, tau = rows(6, 4), rows(6, 4, seed=1), rows(6, n, 4, seed=2), 0.2
+    terms = []
+    for b in range(6):
+        positive = math.exp(cosine(u[b].tolist(), i[b].tolist()) / tau)
+        negative = sum(math.exp(cosine(u[b].tolist(), j[b, m].tolist()) / tau) for m in range(n))
+        terms.append(-math.log(positive / (positive + negative)))
+    assert ssm_loss(u, i, j, tau).item() == pytest.approx(sum(terms) / 6, rel=1e-12)
+    assert SSM(tau, n)(u, i, j).item() == pytest.approx(sum(terms) / 6, rel=1e-12)
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_mawu_is_its_formula(released: bool) -> None:
+    user_id, item_id = torch.tensor([2, 0, 2, 1]), torch.tensor([4, 4, 0, 3])
+    users, items = rows(3, 4), rows(5, 4, seed=1)
+    loss = MAWU(3, 5, 0.7, 0.3, spread=uniformity_released if released else uniformity).double()
+    with torch.no_grad():
+        loss.user_margin.copy_(torch.tensor([[0.1], [0.9], [0.5]]))
+        loss.item_margin.copy_(torch.tensor([[0.2], [0.0], [1.0], [0.4], [0.6]]))
+
+    def spread(table: list[list[float]]) -> float:
+        if not released:
+            return naive_uniformity(table)
+        n, total = len(table), 0.0
+        for p in range(n):
+            for q in range(n):  # the upper triangle and the diagonal are zeros before the exponential
+                total += math.exp(-2 * (2 - 2 * (cosine(table[p], table[q]) if q < p else 0.0)))
+        return math.log(total / n**2)
+
+    align = 0.0
+    for u, i in zip(user_id.tolist(), item_id.tolist(), strict=True):
+        m = 1 - 1 / (1 + math.exp(-(loss.user_margin[u].item() + loss.item_margin[i].item())))
+        align -= math.cos(min(max(math.acos(cosine(users[u].tolist(), items[i].tolist())) + m, 0), math.pi)) / 4
+    expected = align + 0.7 * spread(users.tolist()) + 0.3 * spread(items[[0, 3, 4]].tolist())
+    measured = loss(users[user_id], items[item_id], user_id=user_id, item_id=item_id)
+    assert measured.item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_mawus_margins_stay_in_their_range() -> None:
+    loss = MAWU(3, 5)
+    with torch.no_grad():
+        loss.user_margin.copy_(torch.tensor([[-1.0], [0.5], [3.0]]))
+    loss.project_()
+    assert loss.user_margin.flatten().tolist() == [0, 0.5, 1]
+    assert loss.item_margin.min() >= 0
+    margins = 1 - torch.sigmoid(torch.tensor([0.0, 2.0]))
+    assert margins.tolist() == pytest.approx([0.5, 0.119], abs=1e-3)
+
+
 # 1300 rows are three tiles, the last one smaller
 @pytest.mark.parametrize("n", [2, 3, 40, 1300])
 def test_uniformity_is_its_formula(n: int) -> None:
@@ -60,6 +115,9 @@ def test_gradients_in_double_precision() -> None:
     u, i, j = (rows(7, 3, seed=s).requires_grad_() for s in range(3))
     ids = torch.tensor([0, 1, 2, 1, 0, 3, 4])
     assert gradcheck(lambda x: uniformity(x), (u,))
+    assert gradcheck(lambda a, b, c: ssm_loss(a, b, c[:, None]), (u, i, j))
+    margins = MAWU(9, 9).double()
+    assert gradcheck(lambda a, b, *_: margins(a, b, user_id=ids, item_id=ids), (u, i, *margins.parameters()))
     assert gradcheck(lambda a, b, c: bpr_loss(a, b, c[:, None]), (u, i, j))
     table = rows(5, 3).requires_grad_()
     assert gradcheck(lambda a, b: directau_loss(a[ids], b, 2.0, user_id=ids), (table, i))
@@ -85,6 +143,7 @@ def test_distinct_keeps_one_row_an_id() -> None:
 def test_directau_does_not_see_lengths_and_bpr_does() -> None:
     u, i, j, scale = rows(6, 4), rows(6, 4, seed=1), rows(6, 1, 4, seed=2), torch.rand(6, 1).double() + 0.5
     torch.testing.assert_close(DirectAU(2.0)(u * scale, i / scale), DirectAU(2.0)(u, i), rtol=1e-12, atol=0)
+    torch.testing.assert_close(SSM()(u * scale, i / scale, j), SSM()(u, i, j), rtol=1e-12, atol=0)
     assert not torch.allclose(BPR()(u * scale, i, j), BPR()(u, i, j), rtol=1e-3)
 
 
@@ -98,5 +157,15 @@ def test_a_batch_of_one_is_finite() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match="gamma must be > 0, got 0"):
         DirectAU(gamma=0)
+    with pytest.raises(ValueError, match="tau must be > 0"):
+        SSM(tau=0)
+    with pytest.raises(ValueError, match="num_negatives must be >= 1"):
+        SSM(num_negatives=0)
+    with pytest.raises(ValueError, match="gamma_user and gamma_item must be >= 0"):
+        MAWU(1, 1, gamma_user=-1)
+    with pytest.raises(ValueError, match="SSM needs negative"):
+        SSM()(rows(2, 2), rows(2, 2))
+    with pytest.raises(ValueError, match="MAWU needs user_id and item_id"):
+        MAWU(2, 2)(rows(2, 2), rows(2, 2))
     with pytest.raises(ValueError, match="BPR needs negative"):
         BPR()(rows(2, 2), rows(2, 2))
