@@ -10,7 +10,7 @@ import pandas as pd
 from prismlib.metrics import GROUPS
 from prismlib.records import Record, RunConfig
 
-LOSS_NAMES = {"bpr": "BPR", "directau": "DirectAU"}
+LOSS_NAMES = {"bpr": "BPR", "ssm": "SSM", "directau": "DirectAU", "mawu": "MAWU"}
 
 
 def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.DataFrame:

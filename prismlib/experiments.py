@@ -14,12 +14,21 @@ import torch
 from prismlib import sources
 from prismlib.data import Split, random_split
 from prismlib.init import prism_
-from prismlib.losses import BPR, DirectAU, RankingLoss
+from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
-from prismlib.models import MF
+from prismlib.models import MF, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking
-from prismlib.records import SEMANTICS, Record, RunConfig, load_record, record_path, run_id, save_record
+from prismlib.records import (
+    LOSS_PARAMETERS,
+    SEMANTICS,
+    Record,
+    RunConfig,
+    load_record,
+    record_path,
+    run_id,
+    save_record,
+)
 from prismlib.train import History, fit
 
 DIRECTAU_GAMMA = {"gowalla": 5.0, "yelp2018": 1.0}  # published by DirectAU's authors; elsewhere the formula's plain 1
@@ -81,7 +90,9 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
     check_device(config.device)
     device = torch.device(config.device)
     # drawn on the CPU, so that every device starts from the same tables
-    model = MF(data.num_users, data.num_items, config.dim, torch.Generator().manual_seed(config.seed))
+    generator = torch.Generator().manual_seed(config.seed)
+    model = backbone(config, split, generator)
+    loss = criterion(config, data.num_users, data.num_items, generator).to(device)
     popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
     if config.init == "prism":
         assert config.alpha is not None
@@ -94,7 +105,7 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
     assert config.batch_size is not None
     history = fit(
         model,
-        criterion(config).to(device),
+        loss,
         split.train,
         validation,
         lr=config.lr,
@@ -186,12 +197,21 @@ def default_results() -> Path:
     return (tree if (tree / "pyproject.toml").exists() else Path()) / "results"
 
 
-def criterion(config: RunConfig) -> RankingLoss:
-    """The loss a configuration names."""
-    if config.loss == "directau":
-        assert config.gamma is not None
-        return DirectAU(config.gamma)
-    return BPR()
+def backbone(config: RunConfig, split: Split, generator: torch.Generator) -> MF:
+    """The model a configuration names, with its starting values."""
+    sizes = (split.dataset.num_users, split.dataset.num_items)
+    if config.backbone == "lightgcn":
+        return LightGCN(*sizes, split.train, config.dim, generator=generator)
+    return (NonLinearMF if config.backbone == "nonlinear-mf" else MF)(*sizes, dim=config.dim, generator=generator)
+
+
+def criterion(config: RunConfig, num_users: int, num_items: int, generator: torch.Generator) -> RankingLoss:
+    """The loss a configuration names, with its parameters and starting values."""
+    parameters = {name: getattr(config, name) for name in LOSS_PARAMETERS[config.loss]}
+    if config.loss == "mawu":
+        return MAWU(num_users, num_items, **parameters, generator=generator)
+    losses: dict[str, type[RankingLoss]] = {"bpr": BPR, "ssm": SSM, "directau": DirectAU}
+    return losses[config.loss](**parameters)
 
 
 def check_device(device: str) -> None:

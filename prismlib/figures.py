@@ -22,6 +22,8 @@ LOOKS = {
     "unpopular": ("#0072B2", "v"),
     "BPR": ("#E69F00", "o"),
     "DirectAU": ("#009E73", "^"),
+    "SSM": ("#56B4E9", "P"),
+    "MAWU": ("#CC79A7", "X"),
 }
 
 

@@ -33,11 +33,12 @@ class RunConfig:
 
     Attributes:
         dataset: a name that :func:`prismlib.sources.load` knows.
-        loss: ``"bpr"`` or ``"directau"``; ``gamma`` is DirectAU's and None otherwise.
+        loss: ``"bpr"``, ``"ssm"``, ``"directau"`` or ``"mawu"``. Its own parameters are set for it and None otherwise:
+            ``gamma`` of DirectAU, ``tau`` and ``num_negatives`` of SSM, ``gamma_user`` and ``gamma_item`` of MAWU.
         seed, split_seed: of initialisation and training; of the 80/10/10 split.
         weight_decay: lambda of Equation 1; ``decay_scope`` ``"table"`` = Adam's coupled L2 on all rows.
         init: ``"xavier"``, or ``"prism"`` with its strength ``alpha`` (None otherwise).
-        batch_size: None takes the paper's: 16,384 for BPR, 4,096 for DirectAU.
+        batch_size: None takes the paper's: 16,384 for BPR and SSM, 4,096 for DirectAU and MAWU.
         max_epochs, patience: stop after ``patience`` epochs without a better validation NDCG@20.
         device: the class of device, ``"cpu"`` or ``"cuda"``: they do not give the same bits.
 
@@ -68,20 +69,24 @@ class RunConfig:
     max_epochs: int = 1000
     patience: int = 10
     device: str = "cpu"
+    tau: float | None = None
+    num_negatives: int | None = None
+    gamma_user: float | None = None
+    gamma_item: float | None = None
 
     def __post_init__(self) -> None:
         def check(name: str, holds: bool, accepted: str) -> None:
             if not holds:
                 raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
 
-        for name in ("gamma", "lr", "weight_decay", "alpha"):
+        for name in ("gamma", "lr", "weight_decay", "alpha", "tau", "gamma_user", "gamma_item"):
             if getattr(self, name) is not None:  # 1 and 1.0 are one configuration
                 check(name, isinstance(getattr(self, name), int | float), "a number")
                 object.__setattr__(self, name, float(getattr(self, name)))
         for name, choices in CHOICES.items():
             check(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         if self.batch_size is None:
-            object.__setattr__(self, "batch_size", {"bpr": 16384, "directau": 4096}[self.loss])
+            object.__setattr__(self, "batch_size", 16384 if self.loss in ("bpr", "ssm") else 4096)
         for name in ("dim", "batch_size", "max_epochs", "patience"):
             value = getattr(self, name)
             check(name, isinstance(value, int) and value >= 1, "an integer >= 1")
@@ -90,19 +95,28 @@ class RunConfig:
             check(name, isinstance(value, int) and 0 <= value < 2**63, "an integer in [0, 2**63)")
         check("lr", 0 < self.lr < math.inf, "> 0")
         check("weight_decay", 0 <= self.weight_decay < math.inf, ">= 0")
-        if self.loss == "directau":
-            check("gamma", self.gamma is not None and 0 < self.gamma < math.inf, "> 0 for directau")
-        else:
-            check("gamma", self.gamma is None, f"None for {self.loss}")
+        for name in ("gamma", "tau", "num_negatives", "gamma_user", "gamma_item"):
+            value = getattr(self, name)
+            if name in LOSS_PARAMETERS[self.loss]:
+                check(name, value is not None and 0 < value < math.inf, f"> 0 for {self.loss}")
+            else:
+                check(name, value is None, f"None for {self.loss}")
+        check("num_negatives", isinstance(self.num_negatives, int | None), "an integer")
         if self.init == "prism":
             check("alpha", self.alpha is not None and 0 <= self.alpha <= 1, "in [0, 1] for init='prism'")
         else:
             check("alpha", self.alpha is None, f"None for init={self.init!r}")
 
 
+LOSS_PARAMETERS = {
+    "bpr": (),
+    "ssm": ("tau", "num_negatives"),
+    "directau": ("gamma",),
+    "mawu": ("gamma_user", "gamma_item"),
+}
 CHOICES = {
-    "loss": ("bpr", "directau"),
-    "backbone": ("mf",),
+    "loss": tuple(LOSS_PARAMETERS),
+    "backbone": ("mf", "nonlinear-mf", "lightgcn"),
     "optimizer": ("adam",),
     "decay_scope": ("table",),
     "init": ("xavier", "prism"),
@@ -115,13 +129,14 @@ def run_id(config: RunConfig, content_hash: str) -> str:
 
     Fields at their default are left out, so a field added later does not rename the runs made before it.
     """
-    changed = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default
-    }
-    identity = json.dumps([SEMANTICS, content_hash, changed], sort_keys=True)
+    identity = json.dumps([SEMANTICS, content_hash, _changed(config)], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+def _changed(config: RunConfig) -> dict[str, Any]:
+    """The fields that are not at their default."""
+    fields = ((field.name, getattr(config, field.name), field.default) for field in dataclasses.fields(config))
+    return {name: value for name, value, default in fields if value != default}
 
 
 def record_path(results: Path | str, config: RunConfig, content_hash: str) -> Path:
@@ -225,8 +240,8 @@ def main() -> None:
     if arguments.command == "list":
         for record in records:
             config = RunConfig(**record["config"])
-            plain = RunConfig(dataset=config.dataset, loss=config.loss, gamma=config.gamma)
-            own = " ".join(f"{name}={value}" for name, value in vars(config).items() if value != getattr(plain, name))
+            shown = ("dataset", "loss", "batch_size")
+            own = " ".join(f"{k}={v}" for k, v in _changed(config).items() if k not in shown)
             score, epoch = record["test"]["dot"]["ndcg"], record["best_epoch"]
             print(
                 f"{record['id']}  {config.dataset:12} {config.loss:9} NDCG@20 {score:.4f}  best epoch {epoch:3}  {own}"

@@ -41,7 +41,7 @@ def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": "hinge"}, "loss must be one of bpr, directau"),
+        ({"loss": "hinge"}, "loss must be one of bpr, ssm, directau, mawu"),
         ({"backbone": "gpt"}, "backbone must be one of"),
         ({"device": "tpu"}, "device must be one of cpu, cuda"),
         ({"weight_decay": -1}, "weight_decay must be >= 0"),
@@ -53,6 +53,9 @@ def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
         ({"seed": -1}, "seed must be an integer in"),
         ({"gamma": 1.0}, "gamma must be None for bpr"),
         ({"loss": "directau"}, "gamma must be > 0 for directau"),
+        ({"loss": "ssm", "tau": 0.2}, "num_negatives must be > 0 for ssm"),
+        ({"loss": "ssm", "tau": 0.2, "num_negatives": 1.5}, "num_negatives must be an integer"),
+        ({"loss": "mawu", "gamma_user": 1.0}, "gamma_item must be > 0 for mawu"),
         ({"init": "prism"}, r"alpha must be in \[0, 1\]"),
         ({"init": "prism", "alpha": 2}, r"alpha must be in \[0, 1\]"),
         ({"alpha": 1}, "alpha must be None"),
@@ -92,6 +95,21 @@ def test_a_record_says_what_was_run(record: Record) -> None:
     assert os.uname().nodename not in json.dumps(record)
 
 
+@pytest.mark.parametrize("backbone", ["mf", "nonlinear-mf", "lightgcn"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"loss": "ssm", "tau": 0.2, "num_negatives": 3},
+        {"loss": "directau", "gamma": 1.0},
+        {"loss": "mawu", "gamma_user": 1.0, "gamma_item": 0.5},
+    ],
+)
+def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, object]) -> None:
+    config = RunConfig(dataset="synthetic", backbone=backbone, dim=4, batch_size=20_000, max_epochs=2, lr=0.05, **loss)  # type: ignore[arg-type]
+    history = run(config, random_split(synthetic(), config.split_seed))["history"]
+    assert history["loss"][1] < history["loss"][0]
+
+
 def test_same_configuration_same_record_but_for_the_clock(record: Record) -> None:
     again = run(QUICK, random_split(synthetic(), QUICK.split_seed))
     assert {**again, "seconds": 0} == {**record, "seconds": 0}
@@ -127,9 +145,12 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     assert get_records(configs, tmp_path, progress=False) == first
     assert time.perf_counter() - start < 0.1
     assert first[0]["test"] != first[1]["test"]  # type: ignore[index]
+    assert HASH is not None
+    path = record_path(tmp_path, configs[0], HASH)
+    written = path.stat().st_mtime_ns
     forced = get_records(configs[:1], tmp_path, progress=False, force=True)
+    assert path.stat().st_mtime_ns > written
     assert {**forced[0], "seconds": 0} == {**first[0], "seconds": 0}  # type: ignore[dict-item]
-    assert forced[0]["seconds"] != first[0]["seconds"]  # type: ignore[index]
 
 
 def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
