@@ -14,10 +14,11 @@ help:
 	@echo "make why           which pages of the book are stale, and why"
 	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
 
-# -W -n: a warning or a dangling reference fails the build. --all: without it a second build is silent about the pages
+# rm: pages that have left the table of contents would stay. -W -n: a warning or a dangling reference fails the build. --all: without it a second build is silent about the pages
 # that the first one complained of.
 book: $(READY)
 	@echo "Building the book: pages that are stale are run first"
+	@rm -rf book/_build/html
 	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --all -W -n --keep-going
 	@$(BIN)/python -c "from pathlib import Path; print('Open', Path('book/_build/html/index.html').resolve().as_uri())"
 

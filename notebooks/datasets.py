@@ -73,9 +73,8 @@ print("content:", split.dataset.content_hash == card.content_hash, " split:", sp
 # This project's licence covers its code. The data belong to others; none is in this repository.
 
 # %% tags=["hide-input"]
-lines = ["| dataset | what it is | terms, as far as known | cite |", "|---|---|---|---|"]
-lines += [f"| {card.name} | {card.source} | {card.terms} | {card.citation} |" for card in cards]
-display(Markdown("\n".join(lines)))
+entries = [f"- **{card.name}.** {card.source} {card.terms} Cite: {card.citation}." for card in cards]
+display(Markdown("\n".join(entries)))
 
 # %% [markdown]
 # ## How to get them

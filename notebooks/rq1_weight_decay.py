@@ -67,12 +67,12 @@ configs = rq1_configs(dataset, losses, weight_decays, seeds, epochs, device=devi
 records = get_records(configs, results, train=train)
 runs = analysis.tidy(configs, records)
 table = analysis.over_seeds(runs)
-table.xs("mean", axis=1, level=1).round(3)
+analysis.shown(table)
 
 # %% [markdown]
 # The three groups are parts of the whole: popular (top 5 % of items), neutral (next 15 %) and unpopular NDCG@20 add up
-# to the overall NDCG@20. The column `cosine` ranks by angle alone; `norm_correlation` is the correlation of item norms
-# with log popularity. Missing values are runs that were not made.
+# to the overall NDCG@20. *by cosine* ranks by angle alone; *norm ~ log d* is the correlation of item norms with log
+# popularity. All values are of the test split, at the best epoch.
 #
 # ## Figure 1, measured
 
@@ -89,9 +89,7 @@ plt.show()
 
 # %%
 for claim, statements in {"C1": analysis.claim_c1(runs), "C2": analysis.claim_c2(runs)}.items():
-    print(f"{claim} on {dataset}: {analysis.verdict(statements)}")
-    for statement in statements:
-        print(f"  [{ {True: 'x', False: ' ', None: '?'}[statement.holds] }] {statement.text}")
+    display(Markdown(analysis.verdict_text(claim, dataset, statements)))
 
 # %% [markdown]
 # **What would change our mind.** C1: a DirectAU curve that is flat, or above BPR's at the weakest decay. C2: a gap that

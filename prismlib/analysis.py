@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -46,6 +46,13 @@ def over_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.groupby(["loss", "weight_decay"], sort=False)[measures].agg(["mean", "std"])
 
 
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The means of :func:`over_seeds` as a reader wants them: three decimals, decays as 1e-06, no NaN."""
+    means = pd.DataFrame(table.xs("mean", axis=1, level=1)).rename(index="{:g}".format, level="weight_decay")
+    names = {"ndcg": "NDCG@20", "cosine": "by cosine", "norm_correlation": "norm ~ log d"}
+    return means.rename(columns=names).map(lambda value: "not run" if pd.isna(value) else f"{value:.3f}")
+
+
 @dataclass(frozen=True)
 class Statement:
     """A sentence with its numbers, and whether they bear it out; ``holds`` is None where a run is missing."""
@@ -64,6 +71,13 @@ def verdict(statements: Iterable[Statement]) -> str:
     if not held or None in held:
         return "not measured"
     return "reproduced" if all(held) else "in part" if any(held) else "not reproduced"
+
+
+def verdict_text(claim: str, dataset: str, statements: Sequence[Statement]) -> str:
+    """A verdict with its statements, in Markdown."""
+    mark = {True: "holds", False: "does not hold", None: "not measured"}
+    lines = [f"- {statement.text}: *{mark[statement.holds]}*" for statement in statements]
+    return "\n".join([f"**{claim} on {dataset}: {verdict(statements)}**", "", *lines])
 
 
 def claim_c1(runs: pd.DataFrame) -> list[Statement]:

@@ -36,7 +36,7 @@ def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
     """
     losses = list(table.index.unique("loss"))
     decays = sorted(table.index.unique("weight_decay"))
-    figure, axes = plt.subplots(1, 1 + len(losses), figsize=(2.6 * (1 + len(losses)), 3.1), squeeze=False)
+    figure, axes = plt.subplots(1, 1 + len(losses), figsize=(2.7 * (1 + len(losses)), 3.3), squeeze=False)
     for loss in losses:
         _curve(axes[0, 0], decays, table.loc[loss]["ndcg"], loss)
     axes[0, 0].set(title="all items", ylabel="test NDCG@20")
@@ -47,7 +47,8 @@ def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
     for axis in axes[0]:
         axis.set_xticks(range(len(decays)), ["0" if decay == 0 else f"{decay:.0e}" for decay in decays])
         axis.set(xlabel="weight decay λ", ylim=(0, None))
-        axis.legend(fontsize="small")
+        # below the axis: inside, it would hide points
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=3, fontsize="small", handlelength=1.2)
     figure.suptitle(dataset, fontsize="medium")
     return figure
 
