@@ -157,7 +157,7 @@ def get_records(
             the source tree, or of the current folder where the package is installed without one.
         train: False only loads; a run that is not stored is then None.
         force: train again also what is stored, and replace it.
-        progress: show one progress bar over all that must be trained (needs tqdm; off where TQDM_DISABLE=1).
+        progress: show one progress bar over all that must be trained, where tqdm is installed.
 
     Raises:
         RecordError: a file stands where a record should and is not one; before any training.
@@ -226,7 +226,8 @@ def environment(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         hardware = {"device": torch.cuda.get_device_name(device)}
     else:
-        hardware = {"device": f"{_cpu_name()}, {torch.get_num_threads()} threads"}
+        threads = torch.get_num_threads()
+        hardware = {"device": f"{_cpu_name()}, {threads} thread{'s' * (threads > 1)}"}
     return {**hardware, "python": platform.python_version(), **packages, "commit": _commit()}
 
 
@@ -268,8 +269,19 @@ def _state(history: History) -> str:
 def _progress_bar(show: bool, total: int) -> Any:
     try:
         from tqdm import tqdm
-    except ImportError as error:
-        raise ImportError(
-            "the progress bar needs tqdm: pip install 'prismlib[data]', or pass progress=False"
-        ) from error
+    except ImportError:
+        return _NoBar()
     return tqdm(total=total, unit="run", disable=None if show else True)
+
+
+class _NoBar:
+    """Stands in for the bar where tqdm, of the extra prismlib[data], is not installed."""
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None

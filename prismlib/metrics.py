@@ -1,4 +1,9 @@
-"""NDCG@K, overall and stratified by item popularity (Section 3.1 and Appendix B.2)."""
+"""Ranking metrics of top-K lists, overall and stratified by item popularity (Section 3.1 and Appendix B.2).
+
+The accuracy metrics share one form: ``hit`` says for each rank of each user's list whether the item is one of the
+user's held-out items, and cutting its columns gives smaller K. With ``group`` each returns its parts by popularity
+group instead, which always sum to the whole.
+"""
 
 from __future__ import annotations
 
@@ -66,13 +71,98 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
     >>> ndcg(hit, torch.tensor([2]), group=torch.tensor([[0, 0, 2]]))
     tensor([[0.6131, 0.0000, 0.3066]])
     """
+    _check_relevant(num_relevant)
+    discount = dcg_discount(hit.shape[1], hit.device)
+    ideal = discount.cumsum(0)[num_relevant.clamp(max=hit.shape[1]) - 1]
+    return _by_group(hit * discount / ideal[:, None], group)
+
+
+def recall(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
+    """Recall@K of each user: hits / number of held-out items. Arguments as :func:`ndcg`.
+
+    >>> recall(torch.tensor([[True, False, True]]), torch.tensor([4]))
+    tensor([0.5000])
+    """
+    _check_relevant(num_relevant)
+    return _by_group(hit / num_relevant[:, None], group)
+
+
+def hit_rate(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
+    """Hit rate@K of each user: 1 if the list has a hit; its part by group is that of the first hit.
+
+    >>> hit_rate(torch.tensor([[False, True, True], [False, False, False]]), torch.tensor([2, 2]))
+    tensor([1., 0.])
+    """
+    _check_relevant(num_relevant)
+    return _by_group(_first(hit).float(), group)
+
+
+def mrr(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
+    """Reciprocal rank@K of each user: 1 / rank of the first hit, 0 without; its part by group is that of the first hit.
+
+    >>> mrr(torch.tensor([[False, True, True], [False, False, False]]), torch.tensor([2, 2]))
+    tensor([0.5000, 0.0000])
+    """
+    _check_relevant(num_relevant)
+    return _by_group(_first(hit) / torch.arange(1, hit.shape[1] + 1, device=hit.device), group)
+
+
+def coverage(items: Tensor, num_items: int) -> Tensor:
+    """Share of all items that are in at least one list.
+
+    Args:
+        items: recommended item ids, int64, any shape; -1 stands for no item.
+
+    >>> coverage(torch.tensor([[0, 1], [1, -1]]), num_items=4)
+    tensor(0.5000)
+    """
+    return (_counts(items, num_items) > 0).float().mean()
+
+
+def gini(items: Tensor, num_items: int) -> Tensor:
+    """Gini coefficient of how often items are recommended: 0 all equally often, towards 1 a few always.
+
+    >>> gini(torch.tensor([[0, 1], [2, 3]]), num_items=4), gini(torch.tensor([[0], [0]]), num_items=4)
+    (tensor(0.), tensor(0.7500))
+    """
+    count = _counts(items, num_items).double().sort().values
+    if count.sum() == 0:
+        raise ValueError("items holds no item: the Gini coefficient of nothing is not defined")
+    rank = torch.arange(1, num_items + 1, device=count.device)
+    return (((2 * rank - num_items - 1) * count).sum() / (num_items * count.sum())).float()
+
+
+def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
+    """Average recommendation popularity: the mean over users of the mean training popularity of their list.
+
+    Args:
+        items: recommended item ids, int64, ``(users, K)``; -1 stands for no item.
+        popularity: training interactions of each item, ``(num_items,)``.
+
+    >>> average_popularity(torch.tensor([[0, 1], [1, -1]]), torch.tensor([10, 4]))
+    tensor(5.5000)
+    """
+    real = items >= 0
+    listed = (popularity[items.clamp_min(0)] * real).sum(1) / real.sum(1).clamp_min(1)
+    return listed.float().mean()
+
+
+def _check_relevant(num_relevant: Tensor) -> None:
     if (num_relevant < 1).any():
-        raise ValueError("num_relevant must be >= 1: leave out users without held-out items, they have no NDCG")
-    k = hit.shape[1]
-    discount = dcg_discount(k, hit.device)
-    ideal = discount.cumsum(0)[num_relevant.clamp(max=k) - 1]
-    gain = hit * discount
+        raise ValueError("num_relevant must be >= 1: leave out users without held-out items, they have no score")
+
+
+def _by_group(gain: Tensor, group: Tensor | None) -> Tensor:
+    """Sum gains over the ranks: to one number a user, or one a user and group."""
     if group is None:
-        return gain.sum(1) / ideal
-    parts = [(gain * (group == index)).sum(1) for index in range(len(GROUPS))]
-    return torch.stack(parts, dim=1) / ideal[:, None]
+        return gain.sum(1)
+    return torch.stack([(gain * (group == index)).sum(1) for index in range(len(GROUPS))], dim=1)
+
+
+def _first(hit: Tensor) -> Tensor:
+    """Only the first hit of each list, ``(users, K)`` bool."""
+    return hit & (hit.cumsum(1) == 1)
+
+
+def _counts(items: Tensor, num_items: int) -> Tensor:
+    return torch.bincount(items[items >= 0], minlength=num_items)

@@ -88,6 +88,22 @@ class FullRanking:
         Returns:
             ``{"dot": parts, "cosine": parts}``, each float32 of shape ``(len(self.users), 3)``.
         """
+        lists = self.lists(user, item)
+        return {by: ndcg(self.hits(items), self.count, self.group(items)) for by, items in lists.items()}
+
+    @torch.no_grad()
+    def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
+        """The K best items of each ranked user, best first, by dot product and by cosine.
+
+        Equal scores are ordered by item id, lower first, always.
+
+        Args:
+            user, item: embedding tables, ``(num_users, d)`` and ``(num_items, d)``.
+
+        Returns:
+            ``{"dot": items, "cosine": items}``, each int64 of shape ``(len(self.users), k)``; -1 where a user has
+            fewer than k items left to recommend.
+        """
         lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
         inverse_norm = 1 / torch.linalg.vector_norm(item, dim=1).clamp_min(torch.finfo(item.dtype).tiny)
@@ -105,14 +121,17 @@ class FullRanking:
             lists["dot"].append(top_k(block, self.k))
             scores.mul_(inverse_norm)
             lists["cosine"].append(top_k(block, self.k))
-        return {by: self._ndcg(torch.cat(blocks)) for by, blocks in lists.items()}
+        return {by: torch.cat(blocks) for by, blocks in lists.items()}
 
-    def _ndcg(self, items: Tensor) -> Tensor:
-        real = items < self.num_items  # a list as long as all items reaches into the padding
-        items = items.where(real, 0)
+    def hits(self, items: Tensor) -> Tensor:
+        """Whether each listed item is one of its user's held-out items: bool, ``(len(self.users), k)``."""
         key = self.users[:, None] * self.num_items + items
         position = torch.searchsorted(self.relevant, key).clamp_(max=len(self.relevant) - 1)
-        return ndcg(real & (self.relevant[position] == key), self.count, self.groups[items])
+        return (items >= 0) & (self.relevant[position] == key)
+
+    def group(self, items: Tensor) -> Tensor:
+        """Popularity group of each listed item: int64, ``(len(self.users), k)``; that of no item means nothing."""
+        return self.groups[items.clamp_min(0)]
 
     def _keys(self, parts: Iterable[Interactions]) -> Tensor:
         """Each pair as one int64, user * num_items + item, sorted."""
@@ -121,7 +140,7 @@ class FullRanking:
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:
-    """Columns of the k largest scores of each row, best first.
+    """Columns of the k largest scores of each row, best first; equal scores by column, lower first; -1 for -inf.
 
     The k best lie in the k runs of TILE columns with the largest maxima, so only those are searched:
     2 to 3 times faster than topk over the whole row, and exact.
@@ -130,13 +149,18 @@ def top_k(scores: Tensor, k: int) -> Tensor:
         scores: shape ``(rows, m * TILE)``, contiguous.
 
     >>> scores = torch.zeros(1, 128).index_fill_(1, torch.tensor([70, 90]), 1.0)
-    >>> sorted(top_k(scores, 2)[0].tolist())
-    [70, 90]
+    >>> top_k(scores, 3)
+    tensor([[70, 90,  0]])
     """
     runs = scores.unflatten(1, (-1, TILE))
-    if runs.shape[1] <= k:
-        return scores.topk(k).indices
-    best = runs.amax(2).topk(k, sorted=False).indices
-    candidates = runs.gather(1, best[:, :, None].expand(-1, -1, TILE)).flatten(1)
-    place = candidates.topk(k).indices
-    return best.gather(1, place // TILE) * TILE + place % TILE
+    if runs.shape[1] <= k + 1:
+        best, column = scores.topk(min(k + 1, scores.shape[1]))
+    else:
+        run = runs.amax(2).topk(k + 1, sorted=False).indices
+        best, place = runs.gather(1, run[:, :, None].expand(-1, -1, TILE)).flatten(1).topk(k + 1)
+        column = run.gather(1, place // TILE) * TILE + place % TILE
+    # topk orders equal scores as it likes, and the next best tells whether the last place is contested
+    tied = (best[:, 1:] == best[:, :-1]).any(1).nonzero().flatten()
+    if len(tied):
+        column[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, : column.shape[1]]
+    return column[:, :k].masked_fill_(best[:, :k] == -torch.inf, -1)

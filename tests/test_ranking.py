@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import ndcg_score
 
 from prismlib import GROUPS, FullRanking, Interactions, norm_summary, popularity_groups
-from prismlib.metrics import ndcg
+from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall
 from prismlib.ranking import TILE, top_k
 
 USERS, ITEMS, DIM = 300, 700, 6
@@ -77,6 +77,49 @@ def test_top_k_is_topk() -> None:
     assert torch.equal(top_k(scores, 20), scores.topk(20).indices)
     scores[:, 30:] = -torch.inf  # fewer finite scores than TILE, and all in one run
     assert torch.equal(top_k(scores, 20), scores.topk(20).indices)
+    scores[:, 12:] = -torch.inf
+    assert torch.equal(top_k(scores, 20)[:, :12], scores.topk(12).indices)
+    assert (top_k(scores, 20)[:, 12:] == -1).all()
+
+
+@pytest.mark.parametrize("runs", [3, 40])
+def test_equal_scores_are_ordered_by_item_wherever_they_stand(runs: int) -> None:
+    g = torch.Generator().manual_seed(0)
+    scores = torch.randint(50, (60, TILE * runs), generator=g).float()
+    expected = scores.sort(dim=1, descending=True, stable=True).indices[:, :20]
+    assert torch.equal(top_k(scores, 20), expected)
+
+
+def test_recall_hit_rate_and_mrr_are_their_definitions_and_their_parts_sum() -> None:
+    g = torch.Generator().manual_seed(0)
+    hit = torch.rand(40, 10, generator=g) < 0.15
+    relevant = hit.sum(1) + torch.randint(1, 5, (40,), generator=g)
+    group = torch.randint(3, (40, 10), generator=g)
+    for user in range(40):
+        ranks = [rank + 1 for rank in range(10) if hit[user, rank]]
+        expected = {
+            recall: len(ranks) / relevant[user].item(),
+            hit_rate: float(bool(ranks)),
+            mrr: 1 / ranks[0] if ranks else 0,
+        }
+        for metric, value in expected.items():
+            assert metric(hit, relevant)[user].item() == pytest.approx(value)
+    for metric in (ndcg, recall, hit_rate, mrr):
+        parts = metric(hit, relevant, group)
+        torch.testing.assert_close(parts.sum(1), metric(hit, relevant))
+        assert (parts[group.eq(1).sum(1) == 0, 1] == 0).all()
+
+
+def test_coverage_gini_and_average_popularity() -> None:
+    lists = torch.tensor([[0, 1, 2], [0, 1, 3], [0, -1, -1]])
+    popularity = torch.tensor([9, 6, 3, 0, 1])
+    counts = sorted([3, 2, 1, 1, 0])
+    pairs = sum(abs(a - b) for a in counts for b in counts)
+    assert coverage(lists, 5).item() == pytest.approx(4 / 5)
+    assert gini(lists, 5).item() == pytest.approx(pairs / (2 * 5 * sum(counts)))
+    assert average_popularity(lists, popularity).item() == pytest.approx((6 + 5 + 9) / 3)
+    with pytest.raises(ValueError, match="holds no item"):
+        gini(torch.tensor([-1]), 5)
 
 
 def test_bad_input() -> None:
@@ -87,7 +130,7 @@ def test_bad_input() -> None:
         FullRanking(pairs([0], [0]), [], groups, 2, k=4)
     with pytest.raises(ValueError, match="share interactions"):
         FullRanking(pairs([0], [1]), [pairs([0], [1])], groups, 2, k=2)
-    with pytest.raises(ValueError, match="no NDCG"):
+    with pytest.raises(ValueError, match="no score"):
         ndcg(torch.ones(1, 2, dtype=torch.bool), torch.tensor([0]))
     with pytest.raises(ValueError, match="popularity must be 1-D"):
         popularity_groups(torch.ones(0))
