@@ -22,13 +22,14 @@ book: $(READY)
 	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --all -W -n --keep-going
 	@$(BIN)/python -c "from pathlib import Path; print('Open', Path('book/_build/html/index.html').resolve().as_uri())"
 
+# one thread a test process: two processes of two threads on two cores wait for each other most of the time
 test: $(READY)
 	@echo "Linting and checking types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy prismlib
 	@echo "Running tests and doctests"
-	@$(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib
 	@echo "Running the notebooks and comparing their outputs"
 	@TQDM_DISABLE=1 $(BIN)/pytest --nbval notebooks
 

@@ -34,6 +34,7 @@ epochs = None  # at most; or for each loss: {"bpr": 1000, "directau": 100}; None
 device = "cpu"  # or "cuda"
 results = None  # folder of run records; None is the project's own
 train = True  # False: show what is stored, train nothing
+force = False  # True: train again also what is stored
 
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
@@ -64,7 +65,7 @@ display(
 
 # %%
 configs = rq1_configs(dataset, losses, weight_decays, seeds, epochs, device=device)
-records = get_records(configs, results, train=train)
+records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 table = analysis.over_seeds(runs)
 analysis.shown(table)

@@ -110,6 +110,7 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
         validation,
         lr=config.lr,
         weight_decay=config.weight_decay,
+        decay_scope=config.decay_scope,
         batch_size=config.batch_size,
         max_epochs=config.max_epochs,
         patience=config.patience,

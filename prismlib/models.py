@@ -12,7 +12,14 @@ from prismlib.data import Interactions
 
 
 class Backbone(nn.Module):
-    """What training and ranking call: ids to embeddings, and the two whole tables."""
+    """What training and ranking call: ids to embeddings, and the two whole tables.
+
+    Attributes:
+        user, item: the trained tables, one row an id; PRISM initialises these.
+    """
+
+    user: nn.Embedding
+    item: nn.Embedding
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of a batch: ids of any shapes ``(*)`` give rows of shapes ``(*, dim)``."""
@@ -118,8 +125,8 @@ class LightGCN(MF):
         degree_user, degree_item = user.bincount(minlength=num_users), item.bincount(minlength=num_items)
         value = (degree_user[user] * degree_item[item]).float().rsqrt()
         # each direction is a product of its own, and the other direction is its gradient: both are made once
-        self.register_buffer("to_user", _csr(user, item, value, (num_users, num_items)), persistent=False)
-        self.register_buffer("to_item", _csr(item, user, value, (num_items, num_users)), persistent=False)
+        self.to_user = _SparseMatrix(user, item, value, (num_users, num_items))
+        self.to_item = _SparseMatrix(item, user, value, (num_items, num_users))
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         user, item = self.embeddings()
@@ -128,8 +135,9 @@ class LightGCN(MF):
     def embeddings(self) -> tuple[Tensor, Tensor]:
         user, item = self.user.weight, self.item.weight
         user_sum, item_sum = user, item
+        to_user, to_item = self.to_user(), self.to_item()
         for _ in range(self.depth):
-            user, item = _propagate(self.to_user, self.to_item, item), _propagate(self.to_item, self.to_user, user)
+            user, item = _propagate(to_user, to_item, item), _propagate(to_item, to_user, user)
             user_sum, item_sum = user_sum + user, item_sum + item
         return user_sum / (self.depth + 1), item_sum / (self.depth + 1)
 
@@ -148,17 +156,33 @@ class _Propagate(torch.autograd.Function):
         return None, None, ctx.transposed @ upstream
 
 
-def _propagate(matrix: Any, transposed: Any, x: Tensor) -> Tensor:
+def _propagate(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
     result: Tensor = _Propagate.apply(matrix, transposed, x)  # type: ignore[no-untyped-call]
     return result
 
 
-def _csr(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
-    order = (row * shape[1] + column).argsort()
-    pointers = torch.cat([torch.zeros(1, dtype=torch.long), row.bincount(minlength=shape[0]).cumsum(0)])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(pointers, column[order], value[order], size=shape, check_invariants=True)
+class _SparseMatrix(nn.Module):
+    """A constant CSR matrix in three plain buffers, which move, cast and copy as any module's do."""
+
+    pointers: Tensor
+    columns: Tensor
+    values: Tensor
+
+    def __init__(self, row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> None:
+        super().__init__()
+        order = (row * shape[1] + column).argsort()
+        pointers = torch.cat([torch.zeros(1, dtype=torch.long), row.bincount(minlength=shape[0]).cumsum(0)])
+        self.shape = shape
+        self.register_buffer("pointers", pointers, persistent=False)
+        self.register_buffer("columns", column[order], persistent=False)
+        self.register_buffer("values", value[order], persistent=False)
+
+    def forward(self) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+            return torch.sparse_csr_tensor(
+                self.pointers, self.columns, self.values, size=self.shape, check_invariants=False
+            )
 
 
 def _mlp(dim: int, relu: bool, generator: torch.Generator | None) -> nn.Sequential:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prismlib.train import DECAY_SCOPES
+
 SEMANTICS = 1  # raise it when the same configuration would train or evaluate differently than before
 
 Record = dict[str, Any]
@@ -36,7 +38,7 @@ class RunConfig:
         loss: ``"bpr"``, ``"ssm"``, ``"directau"`` or ``"mawu"``. Its own parameters are set for it and None otherwise:
             ``gamma`` of DirectAU, ``tau`` and ``num_negatives`` of SSM, ``gamma_user`` and ``gamma_item`` of MAWU.
         seed, split_seed: of initialisation and training; of the 80/10/10 split.
-        weight_decay: lambda of Equation 1; ``decay_scope`` ``"table"`` = Adam's coupled L2 on all rows.
+        weight_decay: lambda of Equation 1; ``decay_scope`` is what it acts on, see :func:`prismlib.train.fit`.
         init: ``"xavier"``, or ``"prism"`` with its strength ``alpha`` (None otherwise).
         batch_size: None takes the paper's: 16,384 for BPR and SSM, 4,096 for DirectAU and MAWU.
         max_epochs, patience: stop after ``patience`` epochs without a better validation NDCG@20.
@@ -118,7 +120,7 @@ CHOICES = {
     "loss": tuple(LOSS_PARAMETERS),
     "backbone": ("mf", "nonlinear-mf", "lightgcn"),
     "optimizer": ("adam",),
-    "decay_scope": ("table",),
+    "decay_scope": DECAY_SCOPES,
     "init": ("xavier", "prism"),
     "device": ("cpu", "cuda"),
 }

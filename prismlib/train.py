@@ -14,6 +14,8 @@ from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
 from prismlib.ranking import FullRanking
 
+DECAY_SCOPES = ("table", "batch", "decoupled")
+
 
 @dataclass
 class History:
@@ -42,12 +44,15 @@ def train_step(
     item_id: Tensor,
     num_items: int,
     generator: torch.Generator,
+    batch_decay: float = 0.0,
 ) -> Tensor:
     """One update on one batch of positive pairs; returns the detached loss.
 
     Negatives are drawn uniformly from all items, so a few are false negatives (Appendix B.3).
 
     Args:
+        batch_decay: weight decay of the rows in the batch, negatives included, and of no other row (Corollary 1);
+            the whole tables' decay is the optimiser's.
         user_id, item_id: int64, shape ``(B,)``, on the model's device.
         generator: source of the negatives, on the same device.
     """
@@ -55,10 +60,16 @@ def train_step(
         num_items, (len(item_id), criterion.num_negatives), generator=generator, device=item_id.device
     )
     # positives and negatives in one look-up: the item table's gradient is then written once
-    user, items = model(user_id, torch.cat([item_id[:, None], negative], dim=1))
+    listed = torch.cat([item_id[:, None], negative], dim=1)
+    user, items = model(user_id, listed)
     loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
     optimizer.zero_grad()
     loss.backward()
+    if batch_decay:
+        for table, ids in ((model.user.weight, user_id), (model.item.weight, listed)):
+            rows = ids.unique()
+            assert table.grad is not None
+            table.grad.index_add_(0, rows, table.detach().index_select(0, rows), alpha=batch_decay)
     optimizer.step()
     criterion.project_()
     return loss.detach()
@@ -79,6 +90,7 @@ def fit(
     *,
     lr: float = 1e-3,
     weight_decay: float = 0.0,
+    decay_scope: str = "table",
     batch_size: int = 4096,
     max_epochs: int = 1000,
     patience: int = 10,
@@ -87,11 +99,14 @@ def fit(
 ) -> History:
     """Train in place with Adam until validation NDCG by dot product has not risen for ``patience`` epochs.
 
-    Weight decay is Adam's own (coupled L2: ``weight_decay * w`` joins the gradient before the moments) and acts on
-    every row of every parameter at every step, in the batch or not (Equation 1). The model ends with the
-    parameters of its best epoch. Interactions, permutations and negatives stay on the model's device.
+    The model ends with the parameters of its best epoch. Interactions, permutations and negatives stay on the
+    model's device.
 
     Args:
+        decay_scope: what ``weight_decay`` acts on. ``"table"``: Adam's own, coupled L2 (``weight_decay * w`` joins the
+            gradient before the moments) on every row of every parameter at every step, in the batch or not
+            (Equation 1). ``"batch"``: the same on the rows of the batch only (Section 4.1.1). ``"decoupled"``: AdamW's
+            on every row, ``lr * weight_decay * w`` straight off the weight.
         model: e.g. :class:`prismlib.models.MF`.
         criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained along.
         train: training interactions.
@@ -99,6 +114,7 @@ def fit(
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
+        ValueError: an unknown ``decay_scope``.
         FloatingPointError: the loss is no longer finite; the message names the epoch.
 
     >>> from prismlib import MF, BPR, fit, popularity_groups, random_split, synthetic
@@ -110,10 +126,14 @@ def fit(
     >>> len(history.loss)
     3
     """
+    if decay_scope not in DECAY_SCOPES:
+        raise ValueError(f"decay_scope must be one of {', '.join(DECAY_SCOPES)}, got {decay_scope!r}")
     device = next(model.parameters()).device
     # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
     parameters = [*model.parameters(), *criterion.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    adam = torch.optim.AdamW if decay_scope == "decoupled" else torch.optim.Adam
+    batch_decay = weight_decay if decay_scope == "batch" else 0.0
+    optimizer = adam(parameters, lr=lr, weight_decay=weight_decay - batch_decay, fused=True)
     generator = torch.Generator(device).manual_seed(seed)
     pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
     history, best, best_state = History(), -1.0, {}
@@ -123,7 +143,9 @@ def fit(
         start = time.perf_counter()
         total = torch.zeros((), device=device)
         for user_id, item_id in batches((pairs[0], pairs[1]), batch_size, generator):
-            loss = train_step(model, criterion, optimizer, user_id, item_id, validation.num_items, generator)
+            loss = train_step(
+                model, criterion, optimizer, user_id, item_id, validation.num_items, generator, batch_decay
+            )
             total += loss * len(user_id)
         history.loss.append(float(total) / len(pairs[0]))
         trained = time.perf_counter()

@@ -11,6 +11,7 @@ from prismlib import (
     MF,
     DirectAU,
     FullRanking,
+    Interactions,
     RankingLoss,
     Split,
     fit,
@@ -64,6 +65,43 @@ def test_weight_decay_is_adams_on_every_row_of_both_tables() -> None:
     assert model.item.weight[1].item() == pytest.approx(value["item"], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("scope", "expected"), [("table", [True, True]), ("batch", [True, False]), ("decoupled", [True, True])]
+)
+def test_what_each_decay_scope_acts_on(split: Split, scope: str, expected: list[bool]) -> None:
+    """One epoch of one batch of two pairs: does decay change the rows in the batch, and those out of it?"""
+    two = Interactions(np.array([3, 4], np.int32), np.array([7, 8], np.int32))
+
+    def train(decay: float) -> torch.Tensor:
+        model = mf(split)
+        fit(model, DirectAU(), two, ranking(split), weight_decay=decay, decay_scope=scope, max_epochs=1)
+        return model.user.weight.detach()
+
+    # strong: Adam's first step has the size of lr, whatever the gradient's, and only its sign can change
+    moved = (train(0.0) - train(1e3)).abs().amax(1) > 1e-6
+    inside = torch.isin(torch.arange(len(moved)), torch.tensor([3, 4]))
+    assert [bool(moved[inside].all()), bool(moved[~inside].any())] == expected
+
+
+def test_batch_decay_is_coupled_and_counts_a_repeated_row_once() -> None:
+    model, lr, decay = MF(3, 2, 1), 0.1, 0.5
+    with torch.no_grad():
+        model.user.weight.copy_(torch.tensor([[2.0], [3.0], [1.0]]))
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    pairs = torch.tensor([0, 0]), torch.tensor([1, 1])
+    train_step(model, PullUp(), optimizer, *pairs, 2, torch.Generator(), batch_decay=decay)
+    assert model.user.weight.flatten().tolist() == pytest.approx([2 - lr * (-2 + decay * 2), 3, 1])
+
+
+def test_decoupled_decay_is_adamws() -> None:
+    model = MF(3, 2, 1)
+    start = model.user.weight.detach().clone()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5, fused=True)
+    train_step(model, PullUp(), optimizer, torch.tensor([0]), torch.tensor([0]), 2, torch.Generator())
+    assert model.user.weight[1].item() == pytest.approx(start[1].item() * (1 - 0.1 * 0.5))
+    assert model.user.weight[0].item() == pytest.approx(start[0].item() * (1 - 0.1 * 0.5) + 0.1, rel=1e-5)
+
+
 @pytest.mark.parametrize("criterion", [BPR(), DirectAU(1.0)])
 def test_same_seed_same_bits_other_seed_other_bits(split: Split, criterion: RankingLoss) -> None:
     def train(seed: int) -> MF:
@@ -107,6 +145,11 @@ def test_every_interaction_is_used_once_an_epoch(split: Split) -> None:
 def test_on_epoch_can_stop(split: Split) -> None:
     history = fit(mf(split), BPR(), split.train, ranking(split), on_epoch=lambda h: len(h.loss) == 2)
     assert (len(history.loss), history.stopped_by) == (2, "on_epoch")
+
+
+def test_an_unknown_decay_scope_is_refused(split: Split) -> None:
+    with pytest.raises(ValueError, match="decay_scope must be one of table, batch, decoupled, got 'rows'"):
+        fit(mf(split), BPR(), split.train, ranking(split), decay_scope="rows")
 
 
 def test_a_loss_that_is_not_finite_is_reported(split: Split) -> None:

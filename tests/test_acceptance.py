@@ -1,0 +1,175 @@
+"""What every backbone with every loss must do. A new one is accepted by being listed here."""
+
+import copy
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from prismlib import (
+    BPR,
+    MAWU,
+    MF,
+    SSM,
+    Backbone,
+    DirectAU,
+    FullRanking,
+    Interactions,
+    LightGCN,
+    NonLinearMF,
+    RankingLoss,
+    Split,
+    fit,
+    popularity_groups,
+    random_split,
+    synthetic,
+)
+from prismlib.train import DECAY_SCOPES
+
+USERS, ITEMS, DIM = 60, 50, 8
+SPLIT = random_split(synthetic(USERS, ITEMS, 700), seed=3)
+
+BACKBONES: dict[str, Callable[[torch.Generator], Backbone]] = {
+    "MF": lambda g: MF(USERS, ITEMS, DIM, generator=g),
+    "NonLinearMF": lambda g: NonLinearMF(USERS, ITEMS, DIM, generator=g),
+    "LightGCN": lambda g: LightGCN(USERS, ITEMS, SPLIT.train, DIM, generator=g),
+}
+LOSSES: dict[str, Callable[[torch.Generator], RankingLoss]] = {
+    "BPR": lambda g: BPR(),
+    "SSM": lambda g: SSM(num_negatives=4),
+    "DirectAU": lambda g: DirectAU(gamma=2.0),
+    "MAWU": lambda g: MAWU(USERS, ITEMS, 0.8, 0.6, generator=g),
+}
+ANGLE_BASED = {"SSM", "DirectAU", "MAWU"}  # Definition 2.1
+
+each = pytest.mark.parametrize(("backbone", "loss"), list(itertools.product(BACKBONES, LOSSES)))
+
+
+def build(backbone: str, loss: str) -> tuple[Backbone, RankingLoss]:
+    g = torch.Generator().manual_seed(0)
+    return BACKBONES[backbone](g), LOSSES[loss](g)
+
+
+def batch(size: int = 200) -> tuple[Tensor, Tensor, Tensor]:
+    """Training pairs, each user and item several times, and five negatives a pair."""
+    user, item = (torch.as_tensor(ids).long()[:size] for ids in SPLIT.train)
+    return user, item, torch.randint(ITEMS, (len(user), 5), generator=torch.Generator().manual_seed(1))
+
+
+def value(model: Backbone, criterion: RankingLoss, user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
+    rows, listed = model(user, torch.cat([item[:, None], negative[:, : criterion.num_negatives]], dim=1))
+    return criterion(rows, listed[:, 0], listed[:, 1:], user_id=user, item_id=item)
+
+
+@each
+@pytest.mark.parametrize("size", [1, 2, 200])
+def test_loss_and_gradients_are_finite(backbone: str, loss: str, size: int) -> None:
+    model, criterion = build(backbone, loss)
+    result = value(model, criterion, *batch(size))
+    assert result.shape == () and torch.isfinite(result)
+    result.backward()
+    for name, parameter in [*model.named_parameters(), *criterion.named_parameters()]:
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+    if size > 1:
+        assert model.user.weight.grad.abs().sum() > 0 and model.item.weight.grad.abs().sum() > 0
+
+
+@each
+def test_a_batch_of_one_pair_many_times_is_finite(backbone: str, loss: str) -> None:
+    model, criterion = build(backbone, loss)
+    user, item, negative = (x[:1].repeat(7, *[1] * (x.dim() - 1)) for x in batch())
+    result = value(model, criterion, user, item, negative)
+    result.backward()
+    assert torch.isfinite(result) and torch.isfinite(model.item.weight.grad).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_only_losses_that_are_not_angle_based_see_lengths(loss: str) -> None:
+    model, criterion = (module.double() for module in build("MF", loss))
+    before = value(model, criterion, *batch())
+    with torch.no_grad():
+        for table in (model.user.weight, model.item.weight):
+            table.mul_(torch.rand(len(table), 1, dtype=torch.float64) + 0.5)
+    after = value(model, criterion, *batch())
+    assert torch.isclose(before, after, rtol=1e-10, atol=0) == (loss in ANGLE_BASED)
+
+
+@each
+def test_renaming_users_and_items_changes_nothing(backbone: str, loss: str) -> None:
+    model, criterion = (module.double() for module in build(backbone, loss))
+    g = torch.Generator().manual_seed(5)
+    users, items = torch.randperm(USERS, generator=g), torch.randperm(ITEMS, generator=g)  # old id -> new id
+    renamed, renamed_loss = copy.deepcopy(model), copy.deepcopy(criterion)
+    tables = [(renamed.user.weight, users), (renamed.item.weight, items)]
+    if loss == "MAWU":
+        tables += [(renamed_loss.user_margin, users), (renamed_loss.item_margin, items)]
+    with torch.no_grad():
+        for table, new in tables:
+            table[new] = table.clone()
+        if backbone == "LightGCN":
+            edges = Interactions(users[SPLIT.train.user].numpy(), items[SPLIT.train.item].numpy())
+            graph = LightGCN(USERS, ITEMS, edges, DIM).double()
+            renamed.to_user, renamed.to_item = graph.to_user, graph.to_item
+    user, item, negative = batch()
+    before = value(model, criterion, user, item, negative)
+    after = value(renamed, renamed_loss, users[user], items[item], items[negative])
+    torch.testing.assert_close(before, after, rtol=1e-10, atol=1e-12)
+
+
+def ranking(split: Split) -> FullRanking:
+    groups = popularity_groups(torch.from_numpy(split.item_popularity))
+    return FullRanking(split.validation, [split.train], groups, USERS)
+
+
+@each
+@pytest.mark.parametrize("scope", DECAY_SCOPES)
+def test_same_seed_same_bits_and_decay_takes_effect(backbone: str, loss: str, scope: str) -> None:
+    def train(decay: float) -> dict[str, Tensor]:
+        model, criterion = build(backbone, loss)
+        fit(
+            model,
+            criterion,
+            SPLIT.train,
+            ranking(SPLIT),
+            lr=0.01,
+            weight_decay=decay,
+            decay_scope=scope,
+            batch_size=100,
+            max_epochs=2,
+        )
+        return model.state_dict() | {f"loss.{k}": v for k, v in criterion.state_dict().items()}
+
+    one, two, other = train(0.1), train(0.1), train(0.0)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["user.weight"], other["user.weight"])
+
+
+@each
+def test_save_and_load(backbone: str, loss: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    model, criterion = build(backbone, loss)
+    with torch.no_grad():
+        for parameter in [*model.parameters(), *criterion.parameters()]:
+            parameter.mul_(0.5)
+    torch.save([model.state_dict(), criterion.state_dict()], tmp_path / "both.pt")
+    fresh_model, fresh_criterion = build(backbone, loss)
+    for module, state in zip(
+        (fresh_model, fresh_criterion), torch.load(tmp_path / "both.pt", weights_only=True), strict=True
+    ):
+        module.load_state_dict(state)
+    assert torch.equal(value(fresh_model, fresh_criterion, *batch()), value(model, criterion, *batch()))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@each
+def test_the_gpu_computes_the_same(backbone: str, loss: str) -> None:
+    model, criterion = build(backbone, loss)
+    here = value(model, criterion, *batch())
+    here.backward()
+    there_model, there_criterion = build(backbone, loss)
+    there = value(there_model.cuda(), there_criterion.cuda(), *(x.cuda() for x in batch()))
+    there.backward()
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(there_model.item.weight.grad.cpu(), model.item.weight.grad, rtol=1e-4, atol=1e-6)
