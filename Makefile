@@ -23,6 +23,8 @@ book: $(READY)
 	@$(BIN)/python -c "from pathlib import Path; print('Open', Path('book/_build/html/index.html').resolve().as_uri())"
 
 # one thread a test process: two processes of two threads on two cores wait for each other most of the time
+# OMP_...: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
+# thread each, and the notebooks' threads sleep instead.
 test: $(READY)
 	@echo "Linting and checking types"
 	@$(BIN)/ruff check .
@@ -31,7 +33,7 @@ test: $(READY)
 	@echo "Running tests and doctests"
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib
 	@echo "Running the notebooks and comparing their outputs"
-	@TQDM_DISABLE=1 $(BIN)/pytest --nbval notebooks
+	@TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --nbval notebooks
 
 test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"

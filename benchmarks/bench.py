@@ -66,7 +66,8 @@ def main() -> None:
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-6, fused=True)
 
         def epoch(model=model, loss=loss, size=size, optimizer=optimizer) -> None:  # type: ignore[no-untyped-def]
-            for user_id, item_id in batches((user, item), size, generator):
+            order = torch.randperm(len(user), generator=generator, device=device)
+            for user_id, item_id in batches((user, item), order, size):
                 train_step(model, loss, optimizer, user_id, item_id, data.num_items, generator)
 
         seconds[f"{name} epoch, batch {size:,}"] = median_seconds(epoch, arguments.repeats, device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from prismlib import sources
 from prismlib.data import Split, random_split
 from prismlib.init import prism_
-from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
+from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, uniformity, uniformity_released
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
@@ -101,7 +102,8 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
     model.to(device)
 
     groups = popularity_groups(popularity["item"])
-    validation = FullRanking(split.validation, [split.train], groups, data.num_users, device=device)
+    ranking = partial(FullRanking, num_users=data.num_users, drop_last_user=config.drop_last_user, device=device)
+    validation = ranking(split.validation, [split.train], groups)
     assert config.batch_size is not None
     history = fit(
         model,
@@ -114,11 +116,17 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
         batch_size=config.batch_size,
         max_epochs=config.max_epochs,
         patience=config.patience,
+        negatives=config.negatives,
+        reshuffle=config.reshuffle,
         seed=config.seed,
         on_epoch=on_epoch,
     )
-    test = FullRanking(split.test, [split.train, split.validation], groups, data.num_users, device=device)
-    user, item = model.embeddings()
+    if config.groups_from == "all":
+        groups = popularity_groups(torch.bincount(torch.from_numpy(data.item), minlength=data.num_items))
+    test = ranking(split.test, [split.train, split.validation], groups)
+    with torch.no_grad():
+        user, item = model.embeddings()
+        ranked = test(*loss.rank_tables(user, item))
     return {
         "id": run_id(config, data.content_hash),
         "semantics": SEMANTICS,
@@ -126,7 +134,7 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
         "data": {"synthetic": data.synthetic, "content_hash": data.content_hash, "split_hash": split.split_hash},
         "best_epoch": history.best_epoch,
         "stopped_by": history.stopped_by,
-        "test": {by: _rounded(score) for by, score in test(user, item).items()},
+        "test": {by: _rounded(score) for by, score in ranked.items()},
         "history": {
             "loss": _rounded(history.loss),
             "validation_dot": _rounded(history.validation_dot),
@@ -203,14 +211,17 @@ def backbone(config: RunConfig, split: Split, generator: torch.Generator) -> MF:
     sizes = (split.dataset.num_users, split.dataset.num_items)
     if config.backbone == "lightgcn":
         return LightGCN(*sizes, split.train, config.dim, generator=generator)
-    return (NonLinearMF if config.backbone == "nonlinear-mf" else MF)(*sizes, dim=config.dim, generator=generator)
+    if config.backbone == "nonlinear-mf":
+        return NonLinearMF(*sizes, config.dim, config.relu, generator)
+    return MF(*sizes, config.dim, generator)
 
 
 def criterion(config: RunConfig, num_users: int, num_items: int, generator: torch.Generator) -> RankingLoss:
     """The loss a configuration names, with its parameters and starting values."""
     parameters = {name: getattr(config, name) for name in LOSS_PARAMETERS[config.loss]}
     if config.loss == "mawu":
-        return MAWU(num_users, num_items, **parameters, generator=generator)
+        spread = uniformity_released if config.mawu_uniformity == "released" else uniformity
+        return MAWU(num_users, num_items, **parameters, spread=spread, generator=generator)
     losses: dict[str, type[RankingLoss]] = {"bpr": BPR, "ssm": SSM, "directau": DirectAU}
     return losses[config.loss](**parameters)
 

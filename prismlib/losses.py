@@ -206,6 +206,10 @@ class RankingLoss(nn.Module):
         """
         raise NotImplementedError
 
+    def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        """The tables to rank by dot product; a loss with a ranking rule of its own rewrites them."""
+        return user, item
+
     @torch.no_grad()
     def project_(self) -> None:
         """Called after each update: a loss with constrained parameters puts them back into their range."""

@@ -26,6 +26,7 @@ class FullRanking:
         groups: popularity group of each item (:func:`prismlib.metrics.popularity_groups`), ``(num_items,)``.
         num_users: number of rows in the user table.
         k: length of the ranked lists.
+        drop_last_user: leave out the last user with held-out items, as the released code does.
         device: where the embeddings will be.
 
     Raises:
@@ -46,6 +47,7 @@ class FullRanking:
         groups: Tensor,
         num_users: int,
         k: int = 20,
+        drop_last_user: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         self.num_items, self.k = len(groups), k
@@ -59,6 +61,8 @@ class FullRanking:
             raise ValueError("held_out and masked share interactions: a masked item could never be found")
         count = torch.bincount(relevant // self.num_items, minlength=num_users)
         users = count.nonzero().flatten()
+        if drop_last_user:
+            users = users[:-1]
         # hidden is sorted by user: the pairs of the users [a, b) are one slice, edges[a] to edges[b]
         edges = torch.searchsorted(hidden, torch.arange(num_users + 1) * self.num_items)
 

@@ -43,6 +43,8 @@ class RunConfig:
         batch_size: None takes the paper's: 16,384 for BPR and SSM, 4,096 for DirectAU and MAWU.
         max_epochs, patience: stop after ``patience`` epochs without a better validation NDCG@20.
         device: the class of device, ``"cpu"`` or ``"cuda"``: they do not give the same bits.
+        relu, negatives, reshuffle, mawu_uniformity, groups_from, drop_last_user: one switch for each place where the
+            released code departs from the paper's text; the defaults are the paper's, :data:`PROTOCOLS` has both.
 
     Raises:
         ValueError: a value out of range; the message names the argument and what it accepts.
@@ -75,6 +77,12 @@ class RunConfig:
     num_negatives: int | None = None
     gamma_user: float | None = None
     gamma_item: float | None = None
+    relu: bool = True
+    negatives: str = "all"
+    reshuffle: bool = True
+    mawu_uniformity: str = "pairs"
+    groups_from: str = "train"
+    drop_last_user: bool = False
 
     def __post_init__(self) -> None:
         def check(name: str, holds: bool, accepted: str) -> None:
@@ -92,6 +100,8 @@ class RunConfig:
         for name in ("dim", "batch_size", "max_epochs", "patience"):
             value = getattr(self, name)
             check(name, isinstance(value, int) and value >= 1, "an integer >= 1")
+        for name in ("relu", "reshuffle", "drop_last_user"):
+            check(name, isinstance(getattr(self, name), bool), "True or False")
         for name in ("seed", "split_seed"):
             value = getattr(self, name)
             check(name, isinstance(value, int) and 0 <= value < 2**63, "an integer in [0, 2**63)")
@@ -123,6 +133,21 @@ CHOICES = {
     "decay_scope": DECAY_SCOPES,
     "init": ("xavier", "prism"),
     "device": ("cpu", "cuda"),
+    "negatives": ("all", "batch"),
+    "mawu_uniformity": ("pairs", "released"),
+    "groups_from": ("train", "all"),
+}
+# RunConfig(..., **PROTOCOLS["released"]); SSM's 20 negatives in the released script are num_negatives=20
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "released": {
+        "relu": False,  # the perceptron's ReLU is computed and discarded
+        "negatives": "batch",  # drawn from the batch's distinct items, not from all
+        "reshuffle": False,  # batches keep the split's random order in every epoch
+        "mawu_uniformity": "released",  # half of the cosine matrix counts as zeros
+        "groups_from": "all",  # popularity groups of the test are counted on train + validation + test
+        "drop_last_user": True,  # the last user with held-out items is left out of the mean
+    },
 }
 
 

@@ -45,20 +45,24 @@ def train_step(
     num_items: int,
     generator: torch.Generator,
     batch_decay: float = 0.0,
+    negatives: str = "all",
 ) -> Tensor:
     """One update on one batch of positive pairs; returns the detached loss.
 
-    Negatives are drawn uniformly from all items, so a few are false negatives (Appendix B.3).
-
     Args:
+        negatives: drawn uniformly from ``"all"`` items, so a few are false negatives (Appendix B.3), or from the
+            distinct items of the ``"batch"``, as in the released code.
         batch_decay: weight decay of the rows in the batch, negatives included, and of no other row (Corollary 1);
             the whole tables' decay is the optimiser's.
         user_id, item_id: int64, shape ``(B,)``, on the model's device.
         generator: source of the negatives, on the same device.
     """
-    negative = torch.randint(
-        num_items, (len(item_id), criterion.num_negatives), generator=generator, device=item_id.device
-    )
+    shape = (len(item_id), criterion.num_negatives)
+    if negatives == "batch":
+        candidates = item_id.unique()
+        negative = candidates[torch.randint(len(candidates), shape, generator=generator, device=item_id.device)]
+    else:
+        negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
     # positives and negatives in one look-up: the item table's gradient is then written once
     listed = torch.cat([item_id[:, None], negative], dim=1)
     user, items = model(user_id, listed)
@@ -75,11 +79,9 @@ def train_step(
     return loss.detach()
 
 
-def batches(train: tuple[Tensor, Tensor], size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """All training pairs in a fresh random order, ``size`` at a time; the last batch may be smaller."""
-    user, item = train
-    order = torch.randperm(len(user), generator=generator, device=user.device)
-    yield from zip(user[order].split(size), item[order].split(size), strict=True)
+def batches(pairs: tuple[Tensor, ...], order: Tensor, size: int) -> Iterator[tuple[Tensor, ...]]:
+    """The pairs in a given order, ``size`` at a time; the last batch may be smaller."""
+    yield from zip(*(ids[order].split(size) for ids in pairs), strict=True)
 
 
 def fit(
@@ -94,6 +96,8 @@ def fit(
     batch_size: int = 4096,
     max_epochs: int = 1000,
     patience: int = 10,
+    negatives: str = "all",
+    reshuffle: bool = True,
     seed: int = 0,
     on_epoch: Callable[[History], bool | None] | None = None,
 ) -> History:
@@ -110,11 +114,13 @@ def fit(
         model: e.g. :class:`prismlib.models.MF`.
         criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained along.
         train: training interactions.
+        negatives: where negatives are drawn from, see :func:`train_step`.
+        reshuffle: False keeps the first epoch's order in every epoch, as the released code does.
         validation: ranks the validation interactions; called once an epoch.
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
-        ValueError: an unknown ``decay_scope``.
+        ValueError: an unknown ``decay_scope`` or ``negatives``.
         FloatingPointError: the loss is no longer finite; the message names the epoch.
 
     >>> from prismlib import MF, BPR, fit, popularity_groups, random_split, synthetic
@@ -128,6 +134,8 @@ def fit(
     """
     if decay_scope not in DECAY_SCOPES:
         raise ValueError(f"decay_scope must be one of {', '.join(DECAY_SCOPES)}, got {decay_scope!r}")
+    if negatives not in ("all", "batch"):
+        raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
     device = next(model.parameters()).device
     # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
     parameters = [*model.parameters(), *criterion.parameters()]
@@ -142,9 +150,11 @@ def fit(
     for epoch in range(max_epochs):
         start = time.perf_counter()
         total = torch.zeros((), device=device)
-        for user_id, item_id in batches((pairs[0], pairs[1]), batch_size, generator):
+        if reshuffle or epoch == 0:
+            order = torch.randperm(len(pairs[0]), generator=generator, device=device)
+        for user_id, item_id in batches(pairs, order, batch_size):
             loss = train_step(
-                model, criterion, optimizer, user_id, item_id, validation.num_items, generator, batch_decay
+                model, criterion, optimizer, user_id, item_id, validation.num_items, generator, batch_decay, negatives
             )
             total += loss * len(user_id)
         history.loss.append(float(total) / len(pairs[0]))
@@ -152,7 +162,8 @@ def fit(
         if not torch.isfinite(total):
             raise FloatingPointError(f"the loss became {float(total)} in epoch {epoch}: lower lr or weight_decay")
 
-        score = validation(*model.embeddings())
+        with torch.no_grad():
+            score = validation(*criterion.rank_tables(*model.embeddings()))
         history.validation_dot.append(score["dot"]["ndcg"])
         history.validation_cosine.append(score["cosine"]["ndcg"])
         if history.validation_dot[-1] > best:

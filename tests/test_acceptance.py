@@ -26,10 +26,12 @@ from prismlib import (
     random_split,
     synthetic,
 )
+from prismlib.debias import IPL, MACR, ReSN
 from prismlib.train import DECAY_SCOPES
 
 USERS, ITEMS, DIM = 60, 50, 8
 SPLIT = random_split(synthetic(USERS, ITEMS, 700), seed=3)
+POPULARITY = torch.from_numpy(SPLIT.item_popularity)
 
 BACKBONES: dict[str, Callable[[torch.Generator], Backbone]] = {
     "MF": lambda g: MF(USERS, ITEMS, DIM, generator=g),
@@ -41,6 +43,9 @@ LOSSES: dict[str, Callable[[torch.Generator], RankingLoss]] = {
     "SSM": lambda g: SSM(num_negatives=4),
     "DirectAU": lambda g: DirectAU(gamma=2.0),
     "MAWU": lambda g: MAWU(USERS, ITEMS, 0.8, 0.6, generator=g),
+    "IPL": lambda g: IPL(POPULARITY, c=1.0, b=1.5),
+    "ReSN": lambda g: ReSN(beta=0.01),
+    "MACR": lambda g: MACR(DIM, generator=g),
 }
 ANGLE_BASED = {"SSM", "DirectAU", "MAWU"}  # Definition 2.1
 
@@ -106,6 +111,8 @@ def test_renaming_users_and_items_changes_nothing(backbone: str, loss: str) -> N
     tables = [(renamed.user.weight, users), (renamed.item.weight, items)]
     if loss == "MAWU":
         tables += [(renamed_loss.user_margin, users), (renamed_loss.item_margin, items)]
+    if loss == "IPL":
+        renamed_loss.popularity = torch.empty_like(POPULARITY).scatter_(0, items, POPULARITY)
     with torch.no_grad():
         for table, new in tables:
             table[new] = table.clone()

@@ -67,6 +67,12 @@ def test_users_without_held_out_items_are_left_out() -> None:
     assert evaluate(torch.ones(4, 1), torch.tensor([[2.0], [1.0]]))["dot"]["ndcg"] == 1
 
 
+def test_the_last_user_can_be_left_out() -> None:
+    arguments = (pairs([0, 2, 3], [0, 1, 0]), [], torch.zeros(2, dtype=torch.long), 5)
+    assert FullRanking(*arguments, k=1).users.tolist() == [0, 2, 3]
+    assert FullRanking(*arguments, k=1, drop_last_user=True).users.tolist() == [0, 2]
+
+
 def test_popularity_groups_round_up_and_order_ties_by_id() -> None:
     groups = popularity_groups(torch.ones(21))
     assert groups.tolist() == [0, 0] + [1] * 3 + [2] * 16  # ceil(1.05) = 2, ceil(4.2) = 5

@@ -110,6 +110,24 @@ def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, ob
     assert history["loss"][1] < history["loss"][0]
 
 
+SWITCHED = {
+    "relu": RunConfig(dataset="synthetic", loss="bpr", backbone="nonlinear-mf", dim=4, max_epochs=1),
+    "mawu_uniformity": RunConfig(dataset="synthetic", loss="mawu", gamma_user=1, gamma_item=1, dim=4, max_epochs=1),
+}
+
+
+@pytest.mark.parametrize("name", records.PROTOCOLS["released"])
+def test_every_switch_of_the_released_protocol_changes_the_run(name: str) -> None:
+    split = random_split(synthetic(), QUICK.split_seed)
+    config = replace(SWITCHED.get(name, QUICK), max_epochs=2, batch_size=3_000)
+    paper, released = run(config, split), run(replace(config, **{name: records.PROTOCOLS["released"][name]}), split)
+    assert paper["id"] != released["id"]
+    same_training = paper["history"]["loss"] == released["history"]["loss"]
+    assert same_training == (name in ("groups_from", "drop_last_user"))
+    if same_training:
+        assert paper["test"] != released["test"]
+
+
 def test_same_configuration_same_record_but_for_the_clock(record: Record) -> None:
     again = run(QUICK, random_split(synthetic(), QUICK.split_seed))
     assert {**again, "seconds": 0} == {**record, "seconds": 0}

@@ -142,6 +142,37 @@ def test_every_interaction_is_used_once_an_epoch(split: Split) -> None:
     assert torch.equal(second.sort().values, first.sort().values) and not torch.equal(first, second)
 
 
+def orders(split: Split, **switches: object) -> list[list[tuple[int, int, int]]]:
+    """The (user, item, negative) triples of each of two epochs, in the order of training."""
+    seen: list[tuple[int, int, int]] = []
+
+    class Spy(BPR):
+        def forward(self, user, item, negative=None, user_id=None, item_id=None):  # type: ignore[no-untyped-def]
+            drawn = torch.cdist(negative[:, 0], model.item.weight).argmin(1)
+            seen.extend(zip(user_id.tolist(), item_id.tolist(), drawn.tolist(), strict=True))
+            return super().forward(user, item, negative)
+
+    model = mf(split)
+    fit(model, Spy(), split.train, ranking(split), batch_size=300, max_epochs=2, **switches)  # type: ignore[arg-type]
+    n = len(split.train.user)
+    return [seen[:n], seen[n:]]
+
+
+def test_without_reshuffling_every_epoch_has_the_same_batches(split: Split) -> None:
+    first, second = ([triple[:2] for triple in epoch] for epoch in orders(split, reshuffle=False))
+    assert first == second
+    first, second = ([triple[:2] for triple in epoch] for epoch in orders(split))
+    assert first != second
+
+
+def test_negatives_of_the_batch_are_items_of_the_batch(split: Split) -> None:
+    for negatives, expected in (("batch", True), ("all", False)):
+        epoch = orders(split, negatives=negatives)[0]
+        blocks = [epoch[start : start + 300] for start in range(0, len(epoch), 300)]
+        inside = [{item for _, item, _ in block} >= {negative for *_, negative in block} for block in blocks]
+        assert all(inside) == expected
+
+
 def test_on_epoch_can_stop(split: Split) -> None:
     history = fit(mf(split), BPR(), split.train, ranking(split), on_epoch=lambda h: len(h.loss) == 2)
     assert (len(history.loss), history.stopped_by) == (2, "on_epoch")
@@ -150,6 +181,11 @@ def test_on_epoch_can_stop(split: Split) -> None:
 def test_an_unknown_decay_scope_is_refused(split: Split) -> None:
     with pytest.raises(ValueError, match="decay_scope must be one of table, batch, decoupled, got 'rows'"):
         fit(mf(split), BPR(), split.train, ranking(split), decay_scope="rows")
+
+
+def test_unknown_negatives_are_refused(split: Split) -> None:
+    with pytest.raises(ValueError, match="negatives must be one of all, batch, got 'hard'"):
+        fit(mf(split), BPR(), split.train, ranking(split), negatives="hard")
 
 
 def test_a_loss_that_is_not_finite_is_reported(split: Split) -> None:

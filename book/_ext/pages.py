@@ -88,7 +88,8 @@ class Page:
         import papermill  # here: `--why` does without its import time
 
         before = self.digests()  # first: what is edited during the run makes the page stale again
-        os.environ["TQDM_DISABLE"] = "1"  # the kernel inherits it
+        os.environ["TQDM_DISABLE"] = "1"  # the kernel inherits both
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost tenfold on a busy machine
         try:
             notebook = papermill.execute_notebook(
                 self.root / self.template,

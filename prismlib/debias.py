@@ -1,0 +1,209 @@
+"""Debiasing baselines the paper compares with (Appendix D.2, Figure 9): IPL, ReSN and MACR.
+
+Each stands in its authors' form and, where that differs, in the form of the PRISM authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prismlib.losses import RankingLoss, bpr_loss
+
+
+def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, released: bool = False) -> Tensor:
+    r"""IPL's spread over items of what they get: :math:`\sqrt{\mathrm{Var}_i\, r_i}` (Liu et al. 2023).
+
+    :math:`r_i = \sum_u \sigma(s(u, i)) / d_i^{2 - b}`, the sum over the positive interactions of i that are given:
+    all of them, once an epoch, in the authors' procedure; those of the batch in the PRISM code.
+
+    Args:
+        score: dot products of positive pairs, ``(B,)``.
+        item_id: their items, int64, ``(B,)``.
+        popularity: training interactions of each item, ``(num_items,)``.
+        b: published 1.826 ML-1M, 1.285 Gowalla, 1.552 Yelp2018, 1.446 AmazonBook.
+        released: sum as the PRISM code does: it cuts the scores into runs of each item's count without first sorting
+            them by item, so that most scores land on a wrong item.
+
+    >>> popularity = torch.tensor([4, 1])
+    >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
+    tensor(0.2652)
+    """
+    items, inverse = item_id.unique(return_inverse=True)
+    if released:
+        inverse = inverse.sort().values
+    total = score.new_zeros(len(items)).index_add_(0, inverse, score.sigmoid())
+    ratio = total / popularity[items].to(score.dtype) ** (2 - b)
+    return ratio.std() if len(items) > 1 else score.sum() * 0
+
+
+def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
+    r"""ReSN's estimate of the score matrix's spectral norm along popularity: :math:`\|Y q\|^2` (Lin et al. 2024).
+
+    :math:`Y = \sigma(U_B V^\top)` over all items, :math:`q = r / \|r\|`, :math:`r = Y^\top \mathbf{1}`, held constant.
+
+    Args:
+        user: embeddings of the batch's users, ``(B, d)``.
+        items: the whole item table, ``(num_items, d)``.
+
+    >>> resn_penalty(torch.zeros(2, 3), torch.zeros(4, 3))
+    tensor(2.)
+    """
+    predicted = (user @ items.T).sigmoid()
+    direction = F.normalize(predicted.detach().sum(0), dim=0)
+    return (predicted @ direction).square().sum()
+
+
+def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
+    r"""ReSN as in the PRISM code: :math:`\|U V^\top V U^\top e\|^2 / \|V U^\top e\|^2` on the batch's rows, e = ones.
+
+    Args:
+        user, item: embeddings of the positive pairs, ``(B, d)``.
+
+    >>> resn_penalty_batch(torch.eye(2), torch.eye(2))
+    tensor(1.)
+    """
+    listed = item @ user.sum(0)
+    return (user @ (item.T @ listed)).square().sum() / listed.square().sum()
+
+
+class IPL(RankingLoss):
+    """BPR plus ``c`` times :func:`ipl_penalty` on the batch.
+
+    Args:
+        popularity: training interactions of each item, ``(num_items,)``.
+        c: weight of the penalty, >= 0.
+        b: exponent, in [1, 2] as published.
+        released: as the PRISM code: scores on wrong items, and the negatives' scores summed as well.
+
+    >>> loss = IPL(torch.tensor([4, 1]), c=1.0, b=1.0)
+    >>> loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1, 3), item_id=torch.tensor([0, 1]))
+    tensor(0.9583)
+    """
+
+    num_negatives = 1
+    popularity: Tensor
+
+    def __init__(self, popularity: Tensor, c: float, b: float, released: bool = False) -> None:
+        super().__init__()
+        if c < 0:
+            raise ValueError(f"c must be >= 0, got {c}")
+        if (popularity < 0).any():
+            raise ValueError("popularity must be >= 0: the number of training interactions of each item")
+        self.c, self.b, self.released = c, b, released
+        self.register_buffer("popularity", popularity, persistent=False)
+
+    def forward(
+        self,
+        user: Tensor,
+        item: Tensor,
+        negative: Tensor | None = None,
+        user_id: Tensor | None = None,
+        item_id: Tensor | None = None,
+    ) -> Tensor:
+        if negative is None or item_id is None:
+            raise ValueError("IPL needs negative, shape (B, 1, d), and item_id, shape (B,)")
+        score = (user * item).sum(-1)
+        if self.released:
+            score = score + (user * negative[:, 0]).sum(-1)
+        penalty = ipl_penalty(score, item_id, self.popularity, self.b, self.released)
+        return bpr_loss(user, item, negative) + self.c * penalty
+
+
+class ReSN(RankingLoss):
+    """BPR plus ``beta`` times ReSN's penalty.
+
+    Args:
+        beta: weight of the penalty, >= 0; 0.01 is published for ML-1M.
+        items: gives the whole item table, e.g. ``lambda: model.embeddings()[1]``, for the authors'
+            :func:`resn_penalty`; None is :func:`resn_penalty_batch`, the PRISM code's form.
+
+    >>> ReSN(beta=1.0)(torch.eye(2), torch.eye(2), torch.zeros(2, 1, 2))
+    tensor(1.3133)
+    """
+
+    num_negatives = 1
+
+    def __init__(self, beta: float, items: Callable[[], Tensor] | None = None) -> None:
+        super().__init__()
+        if beta < 0:
+            raise ValueError(f"beta must be >= 0, got {beta}")
+        self.beta, self.items = beta, items
+
+    def forward(
+        self,
+        user: Tensor,
+        item: Tensor,
+        negative: Tensor | None = None,
+        user_id: Tensor | None = None,
+        item_id: Tensor | None = None,
+    ) -> Tensor:
+        if negative is None:
+            raise ValueError("ReSN needs negative: embeddings of sampled items, shape (B, 1, d)")
+        penalty = resn_penalty_batch(user, item) if self.items is None else resn_penalty(user, self.items())
+        return bpr_loss(user, item, negative) + self.beta * penalty
+
+
+class MACR(RankingLoss):
+    r"""MACR: a cross entropy with separate branches for item and user popularity (Wei et al. 2021).
+
+    With :math:`y_i = w_i \cdot \mathbf{i}` and :math:`y_u = w_u \cdot \mathbf{u}`, trained on
+    :math:`s(u,i)\,\sigma(y_i)\,\sigma(y_u)`, plus ``alpha`` times the item branch and ``beta`` times the user branch;
+    ranked by :math:`(s(u,i) - c)\,\sigma(y_i)\,\sigma(y_u)`, which takes the popularity path out.
+
+    Args:
+        dim: of the embeddings.
+        alpha, beta: weights of the branches, >= 0; published 1e-3 to 1e-2 and 1e-3.
+        c: 40 in the authors' release (30 to 40 serve), 1 in the PRISM code.
+        generator: of the branches' starting values.
+
+    >>> loss = MACR(dim=2)
+    >>> user, item = loss.rank_tables(torch.ones(1, 2), torch.ones(3, 2))
+    >>> user.shape, item.shape
+    (torch.Size([1, 3]), torch.Size([3, 3]))
+    """
+
+    num_negatives = 1
+
+    def __init__(
+        self,
+        dim: int,
+        alpha: float = 1e-2,
+        beta: float = 1e-3,
+        c: float = 40.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if min(alpha, beta) < 0:
+            raise ValueError(f"alpha and beta must be >= 0, got {alpha} and {beta}")
+        self.alpha, self.beta, self.c = alpha, beta, c
+        self.user_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
+        self.item_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
+
+    def forward(
+        self,
+        user: Tensor,
+        item: Tensor,
+        negative: Tensor | None = None,
+        user_id: Tensor | None = None,
+        item_id: Tensor | None = None,
+    ) -> Tensor:
+        if negative is None:
+            raise ValueError("MACR needs negative: embeddings of sampled items, shape (B, 1, d)")
+        listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
+        wanted = torch.tensor([1.0, 0.0], dtype=user.dtype, device=user.device).expand(len(user), 2)
+        score = (listed @ user[:, :, None]).squeeze(-1)
+        by_item = (listed @ self.item_branch).squeeze(-1)
+        by_user = (user @ self.user_branch).expand(-1, 2)
+        parts = (score * by_item.sigmoid() * by_user.sigmoid(), by_item, by_user)
+        # the positive's and the negative's terms are added, as in the authors' code: twice the mean over both
+        main, item_part, user_part = (2 * F.binary_cross_entropy_with_logits(x, wanted) for x in parts)
+        return main + self.alpha * item_part + self.beta * user_part
+
+    def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        """One more dimension makes its rule a dot product; a user's own factor does not change their ranking."""
+        weight = (item @ self.item_branch).sigmoid()
+        return F.pad(user, (0, 1), value=1.0), torch.cat([weight * item, -self.c * weight], dim=1)

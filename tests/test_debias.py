@@ -1,0 +1,126 @@
+"""Debiasing baselines against loops written from their formulas, on cases small enough to check by hand."""
+
+import math
+import statistics
+
+import pytest
+import torch
+
+from prismlib import FullRanking, Interactions, popularity_groups
+from prismlib.debias import IPL, MACR, ReSN, ipl_penalty, resn_penalty, resn_penalty_batch
+from prismlib.losses import bpr_loss
+
+
+def rows(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+SCORE = torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0], dtype=torch.float64)
+ITEM, POPULARITY, B = torch.tensor([2, 0, 2, 1, 0]), torch.tensor([5, 2, 9]), 1.285
+
+
+def test_ipl_is_its_formula() -> None:
+    sums = {0: sigmoid(-2) + sigmoid(0), 1: sigmoid(3), 2: sigmoid(1) + sigmoid(0.5)}
+    ratios = [sums[i] / POPULARITY[i].item() ** (2 - B) for i in range(3)]
+    assert ipl_penalty(SCORE, ITEM, POPULARITY, B).item() == pytest.approx(statistics.stdev(ratios))
+
+
+def test_ipl_as_released_puts_scores_on_wrong_items() -> None:
+    # counts 2, 1, 2 of items 0, 1, 2 cut the scores as they come
+    sums = {0: sigmoid(1) + sigmoid(-2), 1: sigmoid(0.5), 2: sigmoid(3) + sigmoid(0)}
+    ratios = [sums[i] / POPULARITY[i].item() ** (2 - B) for i in range(3)]
+    assert ipl_penalty(SCORE, ITEM, POPULARITY, B, released=True).item() == pytest.approx(statistics.stdev(ratios))
+    order = ITEM.argsort(stable=True)
+    sorted_first = ipl_penalty(SCORE[order], ITEM[order], POPULARITY, B, released=True)
+    torch.testing.assert_close(sorted_first, ipl_penalty(SCORE, ITEM, POPULARITY, B))
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_ipl_adds_its_penalty_to_bpr(released: bool) -> None:
+    u, i, j = rows(5, 3, seed=0), rows(5, 3, seed=1), rows(5, 1, 3, seed=2)
+    score = (u * i).sum(1) + released * (u * j[:, 0]).sum(1)
+    expected = bpr_loss(u, i, j) + 0.7 * ipl_penalty(score, ITEM, POPULARITY, B, released)
+    torch.testing.assert_close(IPL(POPULARITY, 0.7, B, released)(u, i, j, item_id=ITEM), expected)
+
+
+def test_resn_is_its_formula_in_both_forms() -> None:
+    u, v = rows(4, 3, seed=0), rows(6, 3, seed=1)
+    y = [[sigmoid(sum(u[b, d].item() * v[i, d].item() for d in range(3))) for i in range(6)] for b in range(4)]
+    r = [sum(y[b][i] for b in range(4)) for i in range(6)]
+    length = math.sqrt(sum(x * x for x in r))
+    expected = sum(sum(y[b][i] * r[i] / length for i in range(6)) ** 2 for b in range(4))
+    assert resn_penalty(u, v).item() == pytest.approx(expected)
+
+    i = v[:4]
+    e = torch.ones(4, 1, dtype=torch.float64)
+    top, bottom = u @ i.T @ i @ u.T @ e, i @ u.T @ e
+    assert resn_penalty_batch(u, i).item() == pytest.approx((top.square().sum() / bottom.square().sum()).item())
+    # it is bounded by the spectral norm that it estimates
+    assert resn_penalty_batch(u, i) <= torch.linalg.matrix_norm(u @ i.T, 2) ** 2 * (1 + 1e-12)
+
+
+def test_resn_holds_its_direction_constant() -> None:
+    u, v = rows(4, 3, seed=0).requires_grad_(), rows(6, 3, seed=1)
+    (gradient,) = torch.autograd.grad(resn_penalty(u, v), u)
+    y = (u @ v.T).sigmoid()
+    q = torch.nn.functional.normalize(y.sum(0), dim=0).detach()
+    torch.testing.assert_close(gradient, torch.autograd.grad((y @ q).square().sum(), u)[0])
+
+
+def test_resn_adds_its_penalty_to_bpr() -> None:
+    u, i, j, table = rows(5, 3, seed=0), rows(5, 3, seed=1), rows(5, 1, 3, seed=2), rows(7, 3, seed=3)
+    torch.testing.assert_close(ReSN(0.3)(u, i, j), bpr_loss(u, i, j) + 0.3 * resn_penalty_batch(u, i))
+    torch.testing.assert_close(ReSN(0.3, lambda: table)(u, i, j), bpr_loss(u, i, j) + 0.3 * resn_penalty(u, table))
+
+
+def test_macr_is_its_formula() -> None:
+    u, i, j, alpha, beta = rows(3, 2, seed=0), rows(3, 2, seed=1), rows(3, 1, 2, seed=2), 0.3, 0.2
+    loss = MACR(2, alpha, beta).double()
+    wu, wi = loss.user_branch.flatten().tolist(), loss.item_branch.flatten().tolist()
+
+    def dot(x: list[float], y: list[float]) -> float:
+        return sum(a * b for a, b in zip(x, y, strict=True))
+
+    expected = 0.0
+    for b in range(3):
+        user, pair = u[b].tolist(), ((i[b].tolist(), 1), (j[b, 0].tolist(), 0))
+        for item, label in pair:
+            y_u, y_i = dot(wu, user), dot(wi, item)
+            branches = ((dot(user, item) * sigmoid(y_i) * sigmoid(y_u), 1.0), (y_i, alpha), (y_u, beta))
+            for logit, weight in branches:
+                expected -= weight * math.log(sigmoid(logit) if label else 1 - sigmoid(logit)) / 3
+    assert loss(u, i, j).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("c", [1.0, 40.0])
+def test_macr_ranks_by_its_own_rule(c: float) -> None:
+    users, items = rows(6, 4, seed=0), rows(30, 4, seed=1)
+    loss = MACR(4, c=c).double()
+    y_u, y_i = (users @ loss.user_branch).sigmoid(), (items @ loss.item_branch).sigmoid()
+    expected = ((users @ items.T - c) * y_i.T * y_u).topk(5).indices
+    first = torch.arange(6)
+    held_out = Interactions(first.numpy(), expected[:, 2].numpy())
+    ranking = FullRanking(held_out, [], popularity_groups(torch.ones(30)), 6, k=5)
+    with torch.no_grad():
+        assert torch.equal(ranking.lists(*loss.rank_tables(users, items))["dot"], expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: IPL(POPULARITY, -1, 1), "c must be >= 0"),
+        (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),
+        (lambda: ReSN(-1), "beta must be >= 0"),
+        (lambda: MACR(2, alpha=-1), "alpha and beta must be >= 0"),
+        (lambda: IPL(POPULARITY, 1, 1)(torch.ones(1, 2), torch.ones(1, 2)), "IPL needs negative"),
+        (lambda: ReSN(1)(torch.ones(1, 2), torch.ones(1, 2)), "ReSN needs negative"),
+        (lambda: MACR(2)(torch.ones(1, 2), torch.ones(1, 2)), "MACR needs negative"),
+    ],
+)
+def test_bad_input(make, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        make()
