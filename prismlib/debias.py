@@ -96,20 +96,14 @@ class IPL(RankingLoss):
         self.c, self.b, self.released = c, b, released
         self.register_buffer("popularity", popularity, persistent=False)
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        if negative is None or item_id is None:
-            raise ValueError("IPL needs negative, shape (B, 1, d), and item_id, shape (B,)")
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        negative = self.need(negative)
+        if "item_id" not in ids:
+            raise ValueError("IPL needs item_id, shape (B,): the sums run over each item's pairs")
         score = (user * item).sum(-1)
         if self.released:
             score = score + (user * negative[:, 0]).sum(-1)
-        penalty = ipl_penalty(score, item_id, self.popularity, self.b, self.released)
+        penalty = ipl_penalty(score, ids["item_id"], self.popularity, self.b, self.released)
         return bpr_loss(user, item, negative) + self.c * penalty
 
 
@@ -133,16 +127,8 @@ class ReSN(RankingLoss):
             raise ValueError(f"beta must be >= 0, got {beta}")
         self.beta, self.items = beta, items
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        if negative is None:
-            raise ValueError("ReSN needs negative: embeddings of sampled items, shape (B, 1, d)")
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        negative = self.need(negative)
         penalty = resn_penalty_batch(user, item) if self.items is None else resn_penalty(user, self.items())
         return bpr_loss(user, item, negative) + self.beta * penalty
 
@@ -183,16 +169,8 @@ class MACR(RankingLoss):
         self.user_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
         self.item_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        if negative is None:
-            raise ValueError("MACR needs negative: embeddings of sampled items, shape (B, 1, d)")
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        negative = self.need(negative)
         listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
         wanted = torch.tensor([1.0, 0.0], dtype=user.dtype, device=user.device).expand(len(user), 2)
         score = (listed @ user[:, :, None]).squeeze(-1)

@@ -14,8 +14,9 @@ import torch
 
 from prismlib import sources
 from prismlib.data import Split, random_split
+from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
-from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, uniformity, uniformity_released
+from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary

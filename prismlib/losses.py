@@ -5,13 +5,13 @@ Every module is called the same way, as :class:`RankingLoss` says.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from prismlib.hypersphere import alignment, distinct, margin_alignment, uniformity
 
 
 def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
@@ -49,87 +49,6 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
     return (scores.logsumexp(1) - scores[:, 0]).mean()
 
 
-def alignment(user: Tensor, item: Tensor) -> Tensor:
-    r"""DirectAU's alignment: the mean of :math:`\|\hat u - \hat i\|^2` over positive pairs (Equation 8).
-
-    Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``; they are normalised here.
-
-    >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
-    tensor(2.)
-    """
-    return (F.normalize(user, dim=-1) - F.normalize(item, dim=-1)).square().sum(-1).mean()
-
-
-def uniformity(rows: Tensor) -> Tensor:
-    r"""DirectAU's uniformity: :math:`\log\,\mathrm{mean}_{x \ne y}\, e^{-2\|\hat x - \hat y\|^2}` (Equation 9).
-
-    Value and gradient come out of one tiled pass over :math:`\hat X \hat X^\top`, in O(n) memory.
-
-    Args:
-        rows: embeddings, ``(n, d)``; they are normalised here.
-
-    Returns:
-        Scalar, <= 0. Zero when ``n < 2``: a single row has no pair to push apart.
-
-    >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
-    tensor(-8.)
-    """
-    if len(rows) < 2:
-        return rows.sum() * 0
-    value: Tensor = _Uniformity.apply(F.normalize(rows, dim=-1))  # type: ignore[no-untyped-call]
-    return value
-
-
-class _Uniformity(torch.autograd.Function):
-    """log mean_{x != y} exp(4 x.y - 4) over unit rows, where ||x - y||^2 = 2 - 2 x.y.
-
-    With E = exp(4 X X^T - 4) less its diagonal and Z = sum(E), the gradient is 8/Z E X: it needs the same E
-    as the value, so both are made in the forward pass, tile by tile, each tile used for its mirror image too.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        n = len(x)
-        tile = 512 if x.device.type == "cpu" else 8192  # 512 x 512 float32 = 1 MB: stays in a core's cache
-        gradient = torch.zeros_like(x)
-        total = x.new_zeros((), dtype=torch.float64)
-        for a in range(0, n, tile):
-            for b in range(a, n, tile):
-                xa, xb = x[a : a + tile], x[b : b + tile]
-                e = torch.mm(xa, xb.T).mul_(4).sub_(4).exp_()
-                if a == b:
-                    e.fill_diagonal_(0)
-                else:
-                    total += e.sum()
-                    gradient[b : b + tile].addmm_(e.T, xa)
-                total += e.sum()
-                gradient[a : a + tile].addmm_(e, xb)
-        ctx.save_for_backward(gradient.mul_(8 / total))
-        return (total / (n * (n - 1))).log().to(x.dtype)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> Tensor:
-        (gradient,) = ctx.saved_tensors
-        return gradient * upstream
-
-
-def distinct(rows: Tensor, ids: Tensor | None) -> Tensor:
-    """One row for each id in a batch, ``(m, d)``; all rows where ``ids`` is None.
-
-    >>> distinct(torch.tensor([[1.0], [2.0], [1.0]]), torch.tensor([7, 3, 7]))
-    tensor([[2.],
-            [1.]])
-    """
-    if ids is None:
-        return rows
-    values, inverse = ids.unique(return_inverse=True)
-    position = torch.arange(len(ids), device=ids.device)
-    first = torch.full_like(values, len(ids)).scatter_reduce_(0, inverse, position, "amin")
-    return rows.index_select(0, first)
-
-
 def directau_loss(
     user: Tensor, item: Tensor, gamma: float, user_id: Tensor | None = None, item_id: Tensor | None = None
 ) -> Tensor:
@@ -149,37 +68,6 @@ def directau_loss(
     return alignment(user, item) + gamma * spread / 2
 
 
-def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
-    r"""MAWU's alignment: the mean of :math:`-\cos(\theta_{ui} + m_{ui})`, the sum clamped to [0, pi] (Equation 10).
-
-    Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``.
-        margin: :math:`m_{ui}` in radians, ``(B,)``.
-
-    >>> margin_alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor([torch.pi / 2]))
-    tensor(1.)
-    """
-    # arccos has no finite slope at -1 and 1
-    cosine = F.cosine_similarity(user, item, dim=-1).clamp(-1 + 1e-7, 1 - 1e-7)
-    return -(cosine.arccos() + margin).clamp(0, torch.pi).cos().mean()
-
-
-def uniformity_released(rows: Tensor) -> Tensor:
-    r"""MAWU's uniformity as its authors released it: half of the cosine matrix and its diagonal count as zero cosines.
-
-    The mean then runs over all :math:`n^2` entries, n(n + 1)/2 of which are the constant :math:`e^{-4}`.
-
-    Args:
-        rows: embeddings, ``(n, d)``; they are normalised here.
-
-    >>> round(uniformity_released(torch.tensor([[1.0, 0.0], [1.0, 0.0]])).item(), 3)
-    -1.333
-    """
-    n = len(rows)
-    pairs = uniformity(rows).exp() * (n * (n - 1) / 2)
-    return ((pairs + n * (n + 1) / 2 * math.exp(-4)) / n**2).log()
-
-
 class RankingLoss(nn.Module):
     """What training calls: a loss on the embeddings of a batch, with one signature for all.
 
@@ -189,22 +77,22 @@ class RankingLoss(nn.Module):
 
     num_negatives: int = 0
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         """Scalar loss of positive pairs.
 
         Args:
             user, item: embeddings of the pairs, ``(B, d)``.
             negative: embeddings of sampled items, ``(B, num_negatives, d)``.
-            user_id, item_id: ids of the pairs, ``(B,)``, for losses that must know which rows are the same.
+            ids: ``user_id`` and ``item_id``, ``(B,)``, for losses that must know which rows are the same.
         """
         raise NotImplementedError
+
+    def need(self, negative: Tensor | None) -> Tensor:
+        """The negatives, or a ValueError that says what is missing."""
+        if negative is None:
+            shape = f"(B, {self.num_negatives}, d)"
+            raise ValueError(f"{type(self).__name__} needs negative: embeddings of sampled items, shape {shape}")
+        return negative
 
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """The tables to rank by dot product; a loss with a ranking rule of its own rewrites them."""
@@ -224,16 +112,8 @@ class BPR(RankingLoss):
 
     num_negatives = 1
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        if negative is None:
-            raise ValueError("BPR needs negative: embeddings of sampled items, shape (B, 1, d)")
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        negative = self.need(negative)
         return bpr_loss(user, item, negative)
 
 
@@ -256,15 +136,8 @@ class DirectAU(RankingLoss):
             raise ValueError(f"gamma must be > 0, got {gamma}")
         self.gamma = gamma
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        return directau_loss(user, item, self.gamma, user_id, item_id)
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        return directau_loss(user, item, self.gamma, **ids)
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma}"
@@ -290,16 +163,8 @@ class SSM(RankingLoss):
             raise ValueError(f"num_negatives must be >= 1, got {num_negatives}")
         self.tau, self.num_negatives = tau, num_negatives
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        if negative is None:
-            raise ValueError("SSM needs negative: embeddings of sampled items, shape (B, n, d)")
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        negative = self.need(negative)
         return ssm_loss(user, item, negative, self.tau)
 
     def extra_repr(self) -> str:
@@ -342,16 +207,10 @@ class MAWU(RankingLoss):
         self.user_margin = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_users, 1), generator=generator))
         self.item_margin = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_items, 1), generator=generator))
 
-    def forward(
-        self,
-        user: Tensor,
-        item: Tensor,
-        negative: Tensor | None = None,
-        user_id: Tensor | None = None,
-        item_id: Tensor | None = None,
-    ) -> Tensor:
-        if user_id is None or item_id is None:
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        if not {"user_id", "item_id"} <= ids.keys():
             raise ValueError("MAWU needs user_id and item_id, shape (B,): each has a margin of its own")
+        user_id, item_id = ids["user_id"], ids["item_id"]
         logit = self.user_margin.index_select(0, user_id) + self.item_margin.index_select(0, item_id)
         align = margin_alignment(user, item, 1 - torch.sigmoid(logit.squeeze(1)))
         spread_user = self.spread(distinct(user, user_id))

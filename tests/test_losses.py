@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from prismlib import BPR, MAWU, SSM, DirectAU, bpr_loss, directau_loss, ssm_loss, uniformity, uniformity_released
-from prismlib.losses import distinct
+from prismlib.hypersphere import distinct
 
 
 def rows(*shape: int, seed: int = 0) -> Tensor:

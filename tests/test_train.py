@@ -39,7 +39,7 @@ def mf(split: Split, seed: int = 0) -> MF:
 class PullUp(RankingLoss):
     """A loss with gradient -1 on every coordinate of the batch's users and 0 elsewhere."""
 
-    def forward(self, user, item, negative=None, user_id=None, item_id=None):  # type: ignore[no-untyped-def]
+    def forward(self, user, item, negative=None, **ids):  # type: ignore[no-untyped-def]
         return -user.sum() + 0 * item.sum()
 
 
@@ -129,9 +129,9 @@ def test_every_interaction_is_used_once_an_epoch(split: Split) -> None:
     seen = []
 
     class Spy(BPR):
-        def forward(self, user, item, negative=None, user_id=None, item_id=None):  # type: ignore[no-untyped-def]
-            seen.append((user_id, item_id))
-            assert negative.shape == (len(user_id), 1, 8)
+        def forward(self, user, item, negative=None, **ids):  # type: ignore[no-untyped-def]
+            seen.append((ids["user_id"], ids["item_id"]))
+            assert negative.shape == (len(user), 1, 8)
             return super().forward(user, item, negative)
 
     fit(mf(split), Spy(), split.train, ranking(split), batch_size=700, max_epochs=2)
@@ -147,9 +147,9 @@ def orders(split: Split, **switches: object) -> list[list[tuple[int, int, int]]]
     seen: list[tuple[int, int, int]] = []
 
     class Spy(BPR):
-        def forward(self, user, item, negative=None, user_id=None, item_id=None):  # type: ignore[no-untyped-def]
+        def forward(self, user, item, negative=None, **ids):  # type: ignore[no-untyped-def]
             drawn = torch.cdist(negative[:, 0], model.item.weight).argmin(1)
-            seen.extend(zip(user_id.tolist(), item_id.tolist(), drawn.tolist(), strict=True))
+            seen.extend(zip(ids["user_id"].tolist(), ids["item_id"].tolist(), drawn.tolist(), strict=True))
             return super().forward(user, item, negative)
 
     model = mf(split)
