@@ -47,7 +47,7 @@ from prismlib.experiments import get_records, rq1_configs
 %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
 plt.style.use(figures.STYLE)
 
-card = sources.CARDS[dataset]
+card = sources.identity_card(dataset)
 kind = "**synthetic data**, generated, not a dataset of the paper" if dataset == "synthetic" else "real interactions"
 display(
     Markdown(

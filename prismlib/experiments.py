@@ -42,16 +42,16 @@ EPOCHS = {"synthetic": {"bpr": 100, "directau": 100}, "gowalla": {"bpr": 1000, "
 
 def rq1_configs(
     dataset: str,
-    losses: Iterable[str] = ("bpr", "directau"),
-    weight_decays: Iterable[float] | None = None,
-    seeds: Iterable[int] = (123,),
+    losses: str | Iterable[str] = ("bpr", "directau"),
+    weight_decays: float | Iterable[float] | None = None,
+    seeds: int | Iterable[int] = (123,),
     epochs: int | Mapping[str, int] | None = None,
     **common: Any,
 ) -> list[RunConfig]:
     """RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
 
     Args:
-        weight_decays: None is this project's grid for the dataset.
+        losses, weight_decays, seeds: one, or several; ``weight_decays`` None is this project's grid for the dataset.
         epochs: at most so many, for all losses or for each by its name; None is this project's for the dataset.
         common: further fields of :class:`~prismlib.records.RunConfig`, the same for all runs.
 
@@ -73,10 +73,14 @@ def rq1_configs(
             max_epochs=epochs if isinstance(epochs, int) else epochs[loss],
             **common,
         )
-        for loss in losses
-        for weight_decay in weight_decays
-        for seed in seeds
+        for loss in _listed(losses)
+        for weight_decay in _listed(weight_decays)
+        for seed in _listed(seeds)
     ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str | int | float) else list(value)
 
 
 def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None) -> Record:

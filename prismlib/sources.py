@@ -134,11 +134,9 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
     >>> len(load("synthetic"))
     80000
     """
-    if name not in CARDS:
-        raise ValueError(f"unknown dataset {name!r}; known: {', '.join(CARDS)}")
+    card = identity_card(name)
     if name == "synthetic":
         return synthetic()
-    card = CARDS[name]
     local = [paths for paths in _layouts(name) if any(path.is_file() for path in paths)]
     paths = local[0] if local else _cached_files(name, download, progress)
     where = " and ".join(map(str, paths))
@@ -169,12 +167,14 @@ def content_hash(name: str) -> str:
     >>> content_hash("gowalla")[:8]
     '40a23f2f'
     """
-    return (CARDS[name].content_hash if name in CARDS else None) or load(name).content_hash
+    return identity_card(name).content_hash or load(name).content_hash
 
 
-def identity_cards() -> list[Card]:
-    """The cards of all datasets."""
-    return list(CARDS.values())
+def identity_card(name: str) -> Card:
+    """The card of a dataset; a ValueError that lists the known names where there is none."""
+    if name not in CARDS:
+        raise ValueError(f"unknown dataset {name!r}; known: {', '.join(CARDS)}")
+    return CARDS[name]
 
 
 def _layouts(name: str) -> list[list[Path]]:

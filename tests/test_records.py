@@ -171,6 +171,13 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     assert {**forced[0], "seconds": 0} == {**first[0], "seconds": 0}  # type: ignore[dict-item]
 
 
+def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_path: Path) -> None:
+    [config] = rq1_configs("synthetic", losses="bpr", weight_decays=1e-6, seeds=7, epochs=3)
+    assert (config.loss, config.weight_decay, config.seed, config.max_epochs) == ("bpr", 1e-6, 7, 3)
+    with pytest.raises(ValueError, match="unknown dataset 'netflix'; known: synthetic, movielens1m"):
+        get_records(rq1_configs("netflix", "bpr", 0), tmp_path)
+
+
 def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ValueError, match="sees no GPU here: use device='cpu'"):
