@@ -33,7 +33,18 @@ from prismlib.records import (
 )
 from prismlib.train import History, fit
 
-DIRECTAU_GAMMA = {"gowalla": 5.0, "yelp2018": 1.0}  # published by DirectAU's authors; elsewhere the formula's plain 1
+# The losses' own parameters: the paper's, or published by their authors for the dataset; elsewhere plain ones
+LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
+    "ssm": {"tau": 0.2, "num_negatives": 10},
+    "directau": {"gamma": 1.0},
+    "mawu": {"gamma_user": 1.0, "gamma_item": 1.0},
+}
+PUBLISHED: dict[tuple[str, str], dict[str, Any]] = {
+    ("directau", "gowalla"): {"gamma": 5.0},
+    ("directau", "yelp2018"): {"gamma": 1.0},
+    ("mawu", "gowalla"): {"gamma_user": 2.6, "gamma_item": 1.4},
+    ("mawu", "yelp2018"): {"gamma_user": 0.8, "gamma_item": 0.6},
+}
 
 # RQ1 as this project runs it; what is not named takes the default below
 WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4), "gowalla": (0.0, 1e-6, 1e-5, 1e-4)}
@@ -66,11 +77,11 @@ def rq1_configs(
         RunConfig(
             dataset=dataset,
             loss=loss,
-            gamma=DIRECTAU_GAMMA.get(dataset, 1.0) if loss == "directau" else None,
             weight_decay=weight_decay,
             seed=seed,
             split_seed=seed,
-            max_epochs=epochs if isinstance(epochs, int) else epochs[loss],
+            max_epochs=epochs if isinstance(epochs, int) else epochs.get(loss, 1000),
+            **PUBLISHED.get((loss, dataset), LOSS_DEFAULTS.get(loss, {})),
             **common,
         )
         for loss in _listed(losses)

@@ -174,6 +174,15 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
 def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_path: Path) -> None:
     [config] = rq1_configs("synthetic", losses="bpr", weight_decays=1e-6, seeds=7, epochs=3)
     assert (config.loss, config.weight_decay, config.seed, config.max_epochs) == ("bpr", 1e-6, 7, 3)
+    with pytest.raises(ValueError, match="loss must be one of bpr, ssm, directau, mawu, got 'hinge'"):
+        rq1_configs("synthetic", "hinge")
+    four = rq1_configs("gowalla", ("bpr", "ssm", "directau", "mawu"), 0)
+    assert [(c.gamma, c.tau, c.gamma_user) for c in four] == [
+        (None,) * 3,
+        (None, 0.2, None),
+        (5, None, None),
+        (None, None, 2.6),
+    ]
     with pytest.raises(ValueError, match="unknown dataset 'netflix'; known: synthetic, movielens1m"):
         get_records(rq1_configs("netflix", "bpr", 0), tmp_path)
 
