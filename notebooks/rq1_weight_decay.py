@@ -74,7 +74,11 @@ analysis.shown(table)
 # The three groups are parts of the whole: popular (top 5 % of items), neutral (next 15 %) and unpopular NDCG@20 add up
 # to the overall NDCG@20. *by cosine* ranks by angle alone; *norm ~ log d* is the correlation of item norms with log
 # popularity. All values are of the test split, at the best epoch.
-#
+
+# %% tags=["remove-input"]
+display(Markdown(analysis.how_runs_ended(runs)))
+
+# %% [markdown]
 # ## Figure 1, measured
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]

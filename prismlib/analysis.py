@@ -53,6 +53,24 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return means.rename(columns=names).map(lambda value: "not run" if pd.isna(value) else f"{value:.3f}")
 
 
+def how_runs_ended(runs: pd.DataFrame) -> str:
+    """In Markdown: which runs were cut off by the epoch limit, which ended within 20 epochs, which were not made."""
+
+    def named(chosen: pd.DataFrame) -> str:
+        return "; ".join(f"{run.loss} at {run.weight_decay:g} (epoch {run.epochs:.0f})" for run in chosen.itertuples())
+
+    ran = runs[runs["run"].notna()]
+    cut, short = ran[ran["stopped_by"] == "max_epochs"], ran[ran["epochs"] <= 20]
+    lines = [
+        f"{len(ran)} of {len(runs)} runs are made; {(ran['stopped_by'] == 'patience').sum()} ended by early stopping."
+    ]
+    if len(cut):
+        lines.append(f"Cut off by the epoch limit, so their NDCG may still have been rising: {named(cut)}.")
+    if len(short):
+        lines.append(f"Ended within 20 epochs, where early stopping can be premature: {named(short)}.")
+    return " ".join(lines)
+
+
 @dataclass(frozen=True)
 class Statement:
     """A sentence with its numbers, and whether they bear it out; ``holds`` is None where a run is missing."""

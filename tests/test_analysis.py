@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import matplotlib as mpl
 import pytest
 
-from prismlib.analysis import claim_c1, claim_c2, over_seeds, tidy, verdict
+from prismlib.analysis import claim_c1, claim_c2, how_runs_ended, over_seeds, tidy, verdict
 from prismlib.experiments import rq1_configs
 from prismlib.records import Record, RunConfig
 
@@ -68,6 +68,15 @@ def test_the_row_of_a_run_says_where_it_came_from() -> None:
     row = runs(bpr=FLAT, directau=RISING).iloc[3]
     assert (row.loss, row.weight_decay, row.ndcg, row.epochs) == ("DirectAU", 0.0, pytest.approx(0.09), 14)
     assert (row.run, row.commit, row.seconds) == ("abc", "01234567+", 3.0)
+
+
+def test_how_runs_ended_names_what_was_cut_off_or_short() -> None:
+    table = runs(bpr=[None, *FLAT[1:]], directau=RISING)
+    text = how_runs_ended(table)
+    assert text.startswith("5 of 6 runs are made; 5 ended by early stopping.")
+    assert "BPR at 1e-06 (epoch 14)" in text and "limit" not in text
+    table["stopped_by"], table["epochs"] = "max_epochs", 100
+    assert "Cut off by the epoch limit" in how_runs_ended(table) and "within 20" not in how_runs_ended(table)
 
 
 def test_mean_and_spread_over_seeds() -> None:
