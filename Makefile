@@ -47,9 +47,9 @@ why: $(READY)
 
 # The README's figure, from the records that the synthetic page is drawn from.
 readme-figure: $(READY)
-	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; from prismlib import analysis as a, experiments as e, figures as f; \
+	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; from prismlib import analysis as a, experiments as e, figures as f, runs as r; \
 	style.use(f.STYLE); c = e.rq1_configs('synthetic'); \
-	f.weight_decay_curves(a.over_seeds(a.tidy(c, e.get_records(c))), 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
+	f.weight_decay_curves(a.over_seeds(a.tidy(c, r.get_records(c))), 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
 
 clean:
 	rm -rf book/_build book/pages results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

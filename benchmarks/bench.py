@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from prismlib import BPR, MF, Dataset, DirectAU, FullRanking, popularity_groups, random_split, sources, train_step
-from prismlib.experiments import environment
+from prismlib.runs import environment
 from prismlib.train import batches
 
 

@@ -41,7 +41,8 @@ import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
 from prismlib import analysis, figures, sources
-from prismlib.experiments import get_records, rq1_configs
+from prismlib.experiments import rq1_configs
+from prismlib.runs import get_records
 
 %config InlineBackend.figure_formats = ["svg"]
 %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}

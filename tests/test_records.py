@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from prismlib import random_split, records, sources, synthetic
-from prismlib.experiments import get_records, rq1_configs, run
+from prismlib.experiments import rq1_configs
 from prismlib.records import Record, RecordError, RunConfig, load_record, record_path, run_id, save_record, scan, why
+from prismlib.runs import get_records, run
 
 QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
 HASH = sources.CARDS["synthetic"].content_hash
@@ -196,7 +197,8 @@ def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pyte
 
 SWEEP = """
 import sys
-from prismlib.experiments import get_records, rq1_configs
+from prismlib.experiments import rq1_configs
+from prismlib.runs import get_records
 configs = rq1_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=20)
 get_records(configs, sys.argv[1], progress=False)
 """

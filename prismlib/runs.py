@@ -1,0 +1,255 @@
+"""From a configuration to its record: train and test one run, or fetch many, trained or stored."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prismlib import sources
+from prismlib.data import Split, random_split
+from prismlib.hypersphere import uniformity, uniformity_released
+from prismlib.init import prism_
+from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
+from prismlib.metrics import popularity_groups
+from prismlib.models import MF, LightGCN, NonLinearMF
+from prismlib.norms import norm_summary
+from prismlib.ranking import FullRanking
+from prismlib.records import (
+    LOSS_PARAMETERS,
+    SEMANTICS,
+    Record,
+    RunConfig,
+    load_record,
+    record_path,
+    run_id,
+    save_record,
+)
+from prismlib.train import History, fit
+
+
+def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None) -> Record:
+    """Train and test one configuration; returns its record (nothing is written).
+
+    Raises:
+        ValueError: the split is not the configuration's; the device is not there.
+        FloatingPointError: the loss is no longer finite.
+    """
+    data = split.dataset
+    if (data.name, split.seed) != (config.dataset, config.split_seed):
+        raise ValueError(f"the configuration asks for {config.dataset}, split {config.split_seed}, not for this split")
+    check_device(config.device)
+    device = torch.device(config.device)
+    # drawn on the CPU, so that every device starts from the same tables
+    generator = torch.Generator().manual_seed(config.seed)
+    model = backbone(config, split, generator)
+    loss = criterion(config, data.num_users, data.num_items, generator).to(device)
+    popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
+    if config.init == "prism":
+        assert config.alpha is not None
+        prism_(model.user.weight, popularity["user"], config.alpha)
+        prism_(model.item.weight, popularity["item"], config.alpha)
+    model.to(device)
+
+    groups = popularity_groups(popularity["item"])
+    ranking = partial(FullRanking, num_users=data.num_users, drop_last_user=config.drop_last_user, device=device)
+    validation = ranking(split.validation, [split.train], groups)
+    assert config.batch_size is not None
+    history = fit(
+        model,
+        loss,
+        split.train,
+        validation,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        decay_scope=config.decay_scope,
+        batch_size=config.batch_size,
+        max_epochs=config.max_epochs,
+        patience=config.patience,
+        negatives=config.negatives,
+        reshuffle=config.reshuffle,
+        seed=config.seed,
+        on_epoch=on_epoch,
+    )
+    if config.groups_from == "all":
+        groups = popularity_groups(torch.bincount(torch.from_numpy(data.item), minlength=data.num_items))
+    test = ranking(split.test, [split.train, split.validation], groups)
+    with torch.no_grad():
+        user, item = model.embeddings()
+        ranked = test(*loss.rank_tables(user, item))
+    return {
+        "id": run_id(config, data.content_hash),
+        "semantics": SEMANTICS,
+        "config": vars(config).copy(),
+        "data": {"synthetic": data.synthetic, "content_hash": data.content_hash, "split_hash": split.split_hash},
+        "best_epoch": history.best_epoch,
+        "stopped_by": history.stopped_by,
+        "test": {by: _rounded(score) for by, score in ranked.items()},
+        "history": {
+            "loss": _rounded(history.loss),
+            "validation_dot": _rounded(history.validation_dot),
+            "validation_cosine": _rounded(history.validation_cosine),
+        },
+        "norms": _rounded(
+            {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
+        ),
+        "seconds": {
+            "train": round(history.train_seconds, 3),
+            "evaluate": round(history.evaluate_seconds, 3),
+            "cpu": round(history.cpu_seconds, 3),
+        },
+        "environment": environment(device),
+    }
+
+
+def get_records(
+    configs: Iterable[RunConfig],
+    results: Path | str | None = None,
+    train: bool = True,
+    force: bool = False,
+    progress: bool = True,
+) -> list[Record | None]:
+    """The record of each configuration: loaded where it is stored, else trained and stored at once.
+
+    Args:
+        results: folder of the records; several processes may fill it together. None is the folder ``results`` of
+            the source tree, or of the current folder where the package is installed without one.
+        train: False only loads; a run that is not stored is then None.
+        force: train again also what is stored, and replace it.
+        progress: show one progress bar over all that must be trained, where tqdm is installed.
+
+    Raises:
+        RecordError: a file stands where a record should and is not one; before any training.
+        ValueError: a device that is not there; before any training.
+    """
+    configs = list(configs)
+    results = default_results() if results is None else results
+    paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in configs]
+    records = [None if force else load_record(path) for path in paths]
+    missing = [index for index, record in enumerate(records) if record is None]
+    if not train or not missing:
+        return records
+    for config in {configs[index] for index in missing}:
+        check_device(config.device)
+
+    splits: dict[tuple[str, int], Split] = {}
+    with _progress_bar(progress, total=len(missing)) as bar:
+        for index in missing:
+            config = configs[index]
+            # another process may have finished it meanwhile
+            record = None if force else load_record(paths[index])
+            if record is None:
+                key = (config.dataset, config.split_seed)
+                if key not in splits:
+                    splits[key] = random_split(sources.load(config.dataset), config.split_seed)
+                bar.set_description(f"{config.dataset} {config.loss} weight decay {config.weight_decay:g}")
+                record = run(config, splits[key], on_epoch=lambda history: bar.set_postfix_str(_state(history)))
+                save_record(record, paths[index], replace=force)
+            records[index] = record
+            bar.update()
+    return records
+
+
+def default_results() -> Path:
+    """The folder ``results`` beside the package in a source tree, else in the current folder."""
+    tree = Path(__file__).parents[1]
+    return (tree if (tree / "pyproject.toml").exists() else Path()) / "results"
+
+
+def backbone(config: RunConfig, split: Split, generator: torch.Generator) -> MF:
+    """The model a configuration names, with its starting values."""
+    sizes = (split.dataset.num_users, split.dataset.num_items)
+    if config.backbone == "lightgcn":
+        return LightGCN(*sizes, split.train, config.dim, generator=generator)
+    if config.backbone == "nonlinear-mf":
+        return NonLinearMF(*sizes, config.dim, config.relu, generator)
+    return MF(*sizes, config.dim, generator)
+
+
+def criterion(config: RunConfig, num_users: int, num_items: int, generator: torch.Generator) -> RankingLoss:
+    """The loss a configuration names, with its parameters and starting values."""
+    parameters = {name: getattr(config, name) for name in LOSS_PARAMETERS[config.loss]}
+    if config.loss == "mawu":
+        spread = uniformity_released if config.mawu_uniformity == "released" else uniformity
+        return MAWU(num_users, num_items, **parameters, spread=spread, generator=generator)
+    losses: dict[str, type[RankingLoss]] = {"bpr": BPR, "ssm": SSM, "directau": DirectAU}
+    return losses[config.loss](**parameters)
+
+
+def check_device(device: str) -> None:
+    """Raise a ValueError where PyTorch sees no such device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda' was asked for, but PyTorch sees no GPU here: use device='cpu'")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run ran on: versions, commit, device; nothing that names the host."""
+    packages = {name: version(name) for name in ("torch", "numpy")}
+    if device.type == "cuda":
+        hardware = {"device": torch.cuda.get_device_name(device)}
+    else:
+        threads = torch.get_num_threads()
+        hardware = {"device": f"{_cpu_name()}, {threads} thread{'s' * (threads > 1)}"}
+    return {**hardware, "python": platform.python_version(), **packages, "commit": _commit()}
+
+
+def _commit() -> str | None:
+    """Commit of the source tree the package runs from, with "+" where it was changed since; None outside git."""
+    here = Path(__file__).parent
+    try:
+        git = ["git", "-C", str(here)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "."], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + "+" * bool(changed)
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _rounded(value: Any) -> Any:
+    """Seven decimals: below float32's resolution of a mean NDCG, and a third of the file."""
+    if isinstance(value, dict):
+        return {key: _rounded(inside) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inside) for inside in value]
+    return round(value, 7) if isinstance(value, float) else value
+
+
+def _state(history: History) -> str:
+    return f"epoch {len(history.loss)}, validation NDCG@20 {history.validation_dot[-1]:.4f}"
+
+
+def _progress_bar(show: bool, total: int) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _NoBar()
+    return tqdm(total=total, unit="run", disable=None if show else True)
+
+
+class _NoBar:
+    """Stands in for the bar where tqdm, of the extra prismlib[data], is not installed."""
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
