@@ -31,7 +31,7 @@ test: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy prismlib
 	@echo "Running tests and doctests"
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib book/_ext
 	@echo "Running the notebooks and comparing their outputs"
 	@TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --nbval notebooks
 

@@ -44,8 +44,8 @@ from prismlib import analysis, figures, sources
 from prismlib.experiments import rq1_configs
 from prismlib.runs import get_records
 
-%config InlineBackend.figure_formats = ["svg"]
-%config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
+# %config InlineBackend.figure_formats = ["svg"]
+# %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
 plt.style.use(figures.STYLE)
 
 card = sources.identity_card(dataset)
@@ -107,6 +107,5 @@ for claim, statements in {"C1": analysis.claim_c1(runs), "C2": analysis.claim_c2
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
 origin = ["loss", "weight_decay", "seed", "best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]
 display(runs[origin])
-if dataset != "synthetic":
-    print("content hash:", card.content_hash)
-print("redo:", f"papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset {dataset} -p device {device}")
+print("content hash:", card.content_hash)
+print(f"redo: papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset {dataset} -p device {device} -p force True")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prismlib.data import Interactions
 from prismlib.losses import RankingLoss
@@ -107,16 +107,16 @@ def fit(
     model's device.
 
     Args:
+        model: e.g. :class:`prismlib.models.MF`.
+        criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained and restored along.
+        train: training interactions.
+        validation: ranks the validation interactions; called once an epoch.
         decay_scope: what ``weight_decay`` acts on. ``"table"``: Adam's own, coupled L2 (``weight_decay * w`` joins the
             gradient before the moments) on every row of every parameter at every step, in the batch or not
             (Equation 1). ``"batch"``: the same on the rows of the batch only (Section 4.1.1). ``"decoupled"``: AdamW's
             on every row, ``lr * weight_decay * w`` straight off the weight.
-        model: e.g. :class:`prismlib.models.MF`.
-        criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained along.
-        train: training interactions.
         negatives: where negatives are drawn from, see :func:`train_step`.
         reshuffle: False keeps the first epoch's order in every epoch, as the released code does.
-        validation: ranks the validation interactions; called once an epoch.
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
@@ -137,11 +137,12 @@ def fit(
     if negatives not in ("all", "batch"):
         raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
     device = next(model.parameters()).device
+    # the loss's parameters count as the model's: MACR ranks with them
+    trained_modules = nn.ModuleList([model, criterion])
     # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
-    parameters = [*model.parameters(), *criterion.parameters()]
     adam = torch.optim.AdamW if decay_scope == "decoupled" else torch.optim.Adam
     batch_decay = weight_decay if decay_scope == "batch" else 0.0
-    optimizer = adam(parameters, lr=lr, weight_decay=weight_decay - batch_decay, fused=True)
+    optimizer = adam(trained_modules.parameters(), lr=lr, weight_decay=weight_decay - batch_decay, fused=True)
     generator = torch.Generator(device).manual_seed(seed)
     pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
     history, best, best_state = History(), -1.0, {}
@@ -168,7 +169,7 @@ def fit(
         history.validation_cosine.append(score["cosine"]["ndcg"])
         if history.validation_dot[-1] > best:
             best, history.best_epoch = history.validation_dot[-1], epoch
-            best_state = {name: value.clone() for name, value in model.state_dict().items()}
+            best_state = {name: value.clone() for name, value in trained_modules.state_dict().items()}
         history.train_seconds += trained - start
         history.evaluate_seconds += time.perf_counter() - trained
         history.cpu_seconds = time.process_time() - cpu_start
@@ -178,5 +179,5 @@ def fit(
         if epoch - history.best_epoch >= patience:
             history.stopped_by = "patience"
             break
-    model.load_state_dict(best_state)
+    trained_modules.load_state_dict(best_state)
     return history

@@ -20,6 +20,7 @@ from prismlib import (
     synthetic,
     train_step,
 )
+from prismlib.debias import MACR
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,15 @@ def test_training_learns_and_restores_the_best_epoch(split: Split) -> None:
     assert max(history.validation_dot) == history.validation_dot[history.best_epoch] > 2 * untrained
     assert validation(*model.embeddings())["dot"]["ndcg"] == history.validation_dot[history.best_epoch]
     assert history.loss[-1] < history.loss[0]
+
+
+def test_the_best_epochs_loss_parameters_are_restored_too(split: Split) -> None:
+    model, validation = mf(split), ranking(split)
+    criterion = MACR(8, generator=torch.Generator().manual_seed(0))
+    history = fit(model, criterion, split.train, validation, lr=0.03, batch_size=500, max_epochs=200, patience=3)
+    with torch.no_grad():
+        again = validation(*criterion.rank_tables(*model.embeddings()))["dot"]["ndcg"]
+    assert again == history.validation_dot[history.best_epoch] > history.validation_dot[-1]
 
 
 def test_every_interaction_is_used_once_an_epoch(split: Split) -> None:
