@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -108,4 +109,5 @@ for claim, statements in {"C1": analysis.claim_c1(runs), "C2": analysis.claim_c2
 origin = ["loss", "weight_decay", "seed", "best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]
 display(runs[origin])
 print("content hash:", card.content_hash)
-print(f"redo: papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset {dataset} -p device {device} -p force True")
+redo = f"-p dataset {dataset} -p device {device} -p force True"
+print("redo: papermill notebooks/rq1_weight_decay.ipynb out.ipynb", redo)
