@@ -89,7 +89,8 @@ class Page:
 
         before = self.digests()  # first: what is edited during the run makes the page stale again
         os.environ["TQDM_DISABLE"] = "1"  # the kernel inherits both
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads cost tenfold on a busy machine
+        # threads that spin long cost tenfold on a busy machine, threads that never spin twofold on an idle one
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             notebook = papermill.execute_notebook(
                 self.root / self.template,
