@@ -27,13 +27,15 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
                 "cosine": record["test"]["cosine"]["ndcg"],
                 "norm_correlation": record["norms"]["item"]["pearson_log"],
             }
+            row |= {"largest_norm": max(b["mean"] for b in record["norms"]["item"]["bins"])}
             row |= {"best_epoch": record["best_epoch"], "epochs": len(record["history"]["loss"])}
             row |= {"stopped_by": record["stopped_by"], "run": record["id"]}
             row |= {"seconds": record["seconds"]["train"] + record["seconds"]["evaluate"]}
             row |= {"device": record["environment"]["device"], "commit": _short(record["environment"]["commit"])}
         rows.append(row)
-    columns = ["loss", "weight_decay", "seed", "ndcg", *GROUPS, "cosine", "norm_correlation", "best_epoch", "epochs"]
-    return pd.DataFrame(rows, columns=[*columns, "stopped_by", "seconds", "run", "device", "commit"])
+    measures = ["ndcg", *GROUPS, "cosine", "norm_correlation", "largest_norm"]
+    origin = ["best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]
+    return pd.DataFrame(rows, columns=["loss", "weight_decay", "seed", *measures, *origin])
 
 
 def _short(commit: str | None) -> str:
@@ -54,7 +56,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def how_runs_ended(runs: pd.DataFrame) -> str:
-    """In Markdown: which runs were cut off by the epoch limit, which ended within 20 epochs, which were not made."""
+    """In Markdown: which runs were cut off by the epoch limit, which ended within 20 epochs, which collapsed."""
 
     def named(chosen: pd.DataFrame) -> str:
         return "; ".join(f"{run.loss} at {run.weight_decay:g} (epoch {run.epochs:.0f})" for run in chosen.itertuples())
@@ -68,6 +70,9 @@ def how_runs_ended(runs: pd.DataFrame) -> str:
         lines.append(f"Cut off by the epoch limit, so their NDCG may still have been rising: {named(cut)}.")
     if len(short):
         lines.append(f"Ended within 20 epochs, where early stopping can be premature: {named(short)}.")
+    collapsed = ran[ran["largest_norm"] < 1e-3]
+    if len(collapsed):
+        lines.append(f"Collapsed, decay outweighed the loss and all item rows shrank to nothing: {named(collapsed)}.")
     return " ".join(lines)
 
 
@@ -123,13 +128,17 @@ def claim_c2(runs: pd.DataFrame) -> list[Statement]:
     """C2: a stronger decay widens the gap between popular and unpopular items, for BPR least."""
     table = over_seeds(runs)
     gap = (table["popular"]["mean"] - table["unpopular"]["mean"]).unstack("loss", sort=False)
+    share = (table["popular"]["mean"] / table["ndcg"]["mean"]).unstack("loss", sort=False)
     if gap.isna().any(axis=None) or len(gap) < 2:
         return [Statement("C2 needs every loss at two weight decays or more", None)]
     low, high = gap.index[0], gap.index[-1]
     statements = []
     for loss, values in gap.items():
         first, last = values.iloc[0], values.iloc[-1]
-        text = f"{loss}: popular minus unpopular goes from {first:.3f} at {low:g} to {last:.3f} at {high:g}"
+        text = (
+            f"{loss}: popular minus unpopular goes from {first:.3f} at {low:g} to {last:.3f} at {high:g}"
+            f" (popular items' share of NDCG@20: {share[loss].iloc[0]:.0%} to {share[loss].iloc[-1]:.0%})"
+        )
         statements.append(Statement(text, bool(last > first)))
     if {"BPR", "DirectAU"} <= set(gap):
         widening = gap.iloc[-1] - gap.iloc[0]

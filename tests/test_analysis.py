@@ -22,7 +22,7 @@ def record(config: RunConfig, parts: Parts) -> Record:
         "id": "abc",
         "config": vars(config),
         "test": {"dot": scores, "cosine": scores},
-        "norms": {"item": {"pearson_log": 0.5}},
+        "norms": {"item": {"pearson_log": 0.5, "bins": [{"mean": 0.2}, {"mean": 0.4}]}},
         "best_epoch": 3,
         "stopped_by": "patience",
         "history": {"loss": [0.0] * 14},
@@ -45,6 +45,7 @@ def test_claims_that_hold() -> None:
     assert verdict(claim_c1(table)) == "reproduced"
     assert [s.holds for s in claim_c2(table)] == [False, True, True]  # a flat BPR gap does not widen
     assert verdict(claim_c2(table)) == "in part"
+    assert "share of NDCG@20: 33% to 75%" in claim_c2(table)[1].text
 
 
 def test_claims_that_do_not_hold() -> None:
@@ -75,6 +76,9 @@ def test_how_runs_ended_names_what_was_cut_off_or_short() -> None:
     text = how_runs_ended(table)
     assert text.startswith("5 of 6 runs are made; 5 ended by early stopping.")
     assert "BPR at 1e-06 (epoch 14)" in text and "limit" not in text
+    assert "Collapsed" not in text
+    table.loc[1, "largest_norm"] = 1e-5
+    assert how_runs_ended(table).endswith("shrank to nothing: BPR at 1e-06 (epoch 14).")
     table["stopped_by"], table["epochs"] = "max_epochs", 100
     assert "Cut off by the epoch limit" in how_runs_ended(table) and "within 20" not in how_runs_ended(table)
 
