@@ -14,17 +14,16 @@ help:
 	@echo "make why           which pages of the book are stale, and why"
 	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
 
-# rm: pages that have left the table of contents would stay. -W -n: a warning or a dangling reference fails the build. --all: without it a second build is silent about the pages
-# that the first one complained of.
+# rm: pages that have left the table of contents would stay. -W -n: a warning or a dangling reference fails the build.
+# --all: without it a second build is silent about the pages that the first one complained of.
 book: $(READY)
 	@echo "Building the book: pages that are stale are run first"
 	@rm -rf book/_build/html
 	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --all -W -n --keep-going
 	@$(BIN)/python -c "from pathlib import Path; print('Open', Path('book/_build/html/index.html').resolve().as_uri())"
 
-# one thread a test process: two processes of two threads on two cores wait for each other most of the time
-# OMP_...: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
-# thread each, and the notebooks' threads sleep instead.
+# ..OMP_..: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
+# thread each, and the notebooks' threads spin only shortly.
 test: $(READY)
 	@echo "Linting and checking types"
 	@$(BIN)/ruff check .
@@ -47,9 +46,12 @@ why: $(READY)
 
 # The README's figure, from the records that the synthetic page is drawn from.
 readme-figure: $(READY)
-	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; from prismlib import analysis as a, experiments as e, figures as f, runs as r; \
-	style.use(f.STYLE); c = e.rq1_configs('synthetic'); \
-	f.weight_decay_curves(a.over_seeds(a.tidy(c, r.get_records(c))), 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
+	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; \
+	from prismlib import analysis, experiments, figures, runs; \
+	configs = experiments.rq1_configs('synthetic'); \
+	table = analysis.over_seeds(analysis.tidy(configs, runs.get_records(configs))); \
+	style.use(figures.STYLE); \
+	figures.weight_decay_curves(table, 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
 
 clean:
 	rm -rf book/_build book/pages results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

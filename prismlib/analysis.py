@@ -22,16 +22,19 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
     for config, record in zip(configs, records, strict=True):
         row = {"loss": LOSS_NAMES[config.loss], "weight_decay": config.weight_decay, "seed": config.seed}
         if record is not None:
-            row |= {name: record["test"]["dot"][name] for name in ("ndcg", *GROUPS)}
-            row |= {
+            item_norms, seconds, made = record["norms"]["item"], record["seconds"], record["environment"]
+            row |= {name: record["test"]["dot"][name] for name in ("ndcg", *GROUPS)} | {
                 "cosine": record["test"]["cosine"]["ndcg"],
-                "norm_correlation": record["norms"]["item"]["pearson_log"],
+                "norm_correlation": item_norms["pearson_log"],
+                "largest_norm": max(b["mean"] for b in item_norms["bins"]),
+                "best_epoch": record["best_epoch"],
+                "epochs": len(record["history"]["loss"]),
+                "stopped_by": record["stopped_by"],
+                "seconds": seconds["train"] + seconds["evaluate"],
+                "run": record["id"],
+                "device": made["device"],
+                "commit": _short(made["commit"]),
             }
-            row |= {"largest_norm": max(b["mean"] for b in record["norms"]["item"]["bins"])}
-            row |= {"best_epoch": record["best_epoch"], "epochs": len(record["history"]["loss"])}
-            row |= {"stopped_by": record["stopped_by"], "run": record["id"]}
-            row |= {"seconds": record["seconds"]["train"] + record["seconds"]["evaluate"]}
-            row |= {"device": record["environment"]["device"], "commit": _short(record["environment"]["commit"])}
         rows.append(row)
     measures = ["ndcg", *GROUPS, "cosine", "norm_correlation", "largest_norm"]
     origin = ["best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]

@@ -7,7 +7,6 @@ python -m prismlib.records why results A B       why two runs differ
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -211,11 +210,16 @@ def save_record(record: Record, path: Path, replace: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        if replace:
-            os.replace(temporary, path)
-        elif not path.exists():
-            with contextlib.suppress(FileExistsError):
+        if not replace:
+            try:
                 os.link(temporary, path)  # unlike rename, link never overwrites
+                return
+            except FileExistsError:
+                return
+            except OSError:  # a file system without hard links
+                if path.exists():
+                    return
+        os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

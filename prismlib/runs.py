@@ -121,7 +121,7 @@ def get_records(
         results: folder of the records; several processes may fill it together. None is the folder ``results`` of
             the source tree, or of the current folder where the package is installed without one.
         train: False only loads; a run that is not stored is then None.
-        force: train again also what is stored, and replace it.
+        force: train again also what is stored, and replace it; without ``train`` it means nothing.
         progress: show one progress bar over all that must be trained, where tqdm is installed.
 
     Raises:
@@ -131,6 +131,7 @@ def get_records(
     configs = list(configs)
     results = default_results() if results is None else results
     paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in configs]
+    force = force and train
     records = [None if force else load_record(path) for path in paths]
     missing = [index for index, record in enumerate(records) if record is None]
     if not train or not missing:

@@ -86,6 +86,20 @@ def test_an_existing_record_is_kept_unless_replaced(record: Record, tmp_path: Pa
     assert load_record(path) == later
 
 
+def test_a_file_system_without_hard_links_keeps_records_too(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    path = tmp_path / f"mf-bpr-{record['id']}.json"
+    save_record(record, path)
+    save_record({**record, "best_epoch": 77}, path)
+    assert load_record(path) == record
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
 def test_a_record_says_what_was_run(record: Record) -> None:
     assert record["data"]["synthetic"] is True
     assert record["data"]["content_hash"] == HASH
@@ -159,9 +173,11 @@ def test_a_record_under_another_runs_name_is_reported(record: Record, tmp_path: 
 def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     configs = rq1_configs("synthetic", ["bpr"], [0, 1e-5], dim=4, epochs=1)
     assert get_records(configs, tmp_path, train=False) == [None, None]
+    assert get_records(configs, tmp_path, train=False, force=True) == [None, None]
     first = get_records(configs, tmp_path, progress=False)
     start = time.perf_counter()
     assert get_records(configs, tmp_path, progress=False) == first
+    assert get_records(configs, tmp_path, train=False, force=True) == first
     assert time.perf_counter() - start < 0.1
     assert first[0]["test"] != first[1]["test"]  # type: ignore[index]
     assert HASH is not None
