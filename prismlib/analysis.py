@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from prismlib.config import RunConfig
 from prismlib.metrics import GROUPS
-from prismlib.records import Record, RunConfig
+from prismlib.records import Record
 
 LOSS_NAMES = {"bpr": "BPR", "ssm": "SSM", "directau": "DirectAU", "mawu": "MAWU"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prismlib.records import RunConfig
+from prismlib.config import RunConfig
 
 # The losses' own parameters: the paper's, or published by their authors for the dataset; elsewhere plain ones
 LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ def rq1_configs(
     Args:
         losses, weight_decays, seeds: one, or several; ``weight_decays`` None is this project's grid for the dataset.
         epochs: at most so many, for all losses or for each by its name; None is this project's for the dataset.
-        common: further fields of :class:`~prismlib.records.RunConfig`, the same for all runs.
+        common: further fields of :class:`~prismlib.config.RunConfig`, the same for all runs.
 
     >>> [(c.loss, c.weight_decay, c.max_epochs) for c in rq1_configs("gowalla", ["bpr"], [0, 1e-6])]
     [('bpr', 0.0, 1000), ('bpr', 1e-06, 1000)]

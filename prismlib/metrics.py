@@ -7,6 +7,9 @@ group instead, which always sum to the whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -107,6 +110,19 @@ def mrr(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tenso
     return _by_group(_first(hit) / torch.arange(1, hit.shape[1] + 1, device=hit.device), group)
 
 
+def tail_ratio(parts: Tensor) -> float | None:
+    """Unpopular over popular: the mean of the last group's part divided by the first's; None where that is 0.
+
+    Args:
+        parts: a metric's parts by popularity group, ``(users, 3)``, e.g. of :func:`ndcg`.
+
+    >>> tail_ratio(torch.tensor([[0.4, 0.1, 0.1], [0.4, 0.0, 0.0]]))
+    0.125
+    """
+    popular, unpopular = parts[:, 0].double().mean(), parts[:, 2].double().mean()
+    return round(float(unpopular / popular), 6) if popular > 0 else None
+
+
 def coverage(items: Tensor, num_items: int) -> Tensor:
     """Share of all items that are in at least one list.
 
@@ -145,6 +161,46 @@ def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
     real = items >= 0
     listed = (popularity[items.clamp_min(0)] * real).sum(1) / real.sum(1).clamp_min(1)
     return listed.float().mean()
+
+
+def report(
+    items: Tensor, hit: Tensor, num_relevant: Tensor, group: Tensor, popularity: Tensor, ks: Iterable[int]
+) -> dict[str, dict[str, Any]]:
+    """Every metric at every K, from one set of ranked lists.
+
+    Args:
+        items: ranked lists, int64, ``(users, K)``, best first; -1 stands for no item.
+        hit, num_relevant, group: of these lists, as for :func:`ndcg`.
+        popularity: training interactions of each item, ``(num_items,)``.
+        ks: lengths at which the lists are cut, each in [1, K].
+
+    Returns:
+        ``{"20": {...}}``, one entry a K: ``ndcg``, ``recall``, ``hit_rate`` and ``mrr`` as lists of four means over
+        users, all items first and then the parts in the order of :data:`GROUPS`; ``unpopular_over_popular`` of the
+        NDCG, see :func:`tail_ratio`; ``coverage``, ``gini`` and ``average_popularity`` of the lists.
+
+    >>> hit = torch.tensor([[True, False]])
+    >>> lists = torch.tensor([[1, 0]])
+    >>> result = report(lists, hit, torch.tensor([1]), torch.tensor([[0, 2]]), torch.tensor([4, 9]), ks=[1, 2])
+    >>> result["2"]["mrr"], result["1"]["average_popularity"]
+    ([1.0, 1.0, 0.0, 0.0], 9.0)
+    """
+    result = {}
+    for k in ks:
+        if not 1 <= k <= items.shape[1]:
+            raise ValueError(f"ks must lie in [1, {items.shape[1]}], the length of the lists, got {k}")
+        cut: dict[str, Any] = {}
+        for metric in (ndcg, recall, hit_rate, mrr):
+            parts = metric(hit[:, :k], num_relevant, group[:, :k])
+            mean = parts.double().mean(0)
+            cut[metric.__name__] = [float(mean.sum()), *mean.tolist()]
+            if metric is ndcg:
+                cut["unpopular_over_popular"] = tail_ratio(parts)
+        for of_lists in (coverage, gini):
+            cut[of_lists.__name__] = float(of_lists(items[:, :k], len(popularity)))
+        cut["average_popularity"] = float(average_popularity(items[:, :k], popularity))
+        result[str(k)] = cut
+    return result
 
 
 def _check_relevant(num_relevant: Tensor) -> None:

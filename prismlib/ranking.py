@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from prismlib.data import Interactions
-from prismlib.metrics import GROUPS, ndcg
+from prismlib.metrics import GROUPS, ndcg, report
 
 TILE = 64  # scores compared at once when looking for the top k
 BLOCK = 256  # users scored at once: 256 x 40,981 float32 scores of Gowalla = 42 MB
@@ -77,10 +78,7 @@ class FullRanking:
     @torch.no_grad()
     def __call__(self, user: Tensor, item: Tensor) -> dict[str, dict[str, float]]:
         """Mean NDCG@K and its three parts, as ``{"dot": {"ndcg": ..., "popular": ...}, "cosine": {...}}``."""
-        return {
-            by: dict(zip(("ndcg", *GROUPS), [float(parts.sum()), *parts.tolist()], strict=True))
-            for by, parts in ((by, parts.mean(0)) for by, parts in self.per_user(user, item).items())
-        }
+        return {by: mean_score(parts) for by, parts in self.per_user(user, item).items()}
 
     @torch.no_grad()
     def per_user(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -92,8 +90,7 @@ class FullRanking:
         Returns:
             ``{"dot": parts, "cosine": parts}``, each float32 of shape ``(len(self.users), 3)``.
         """
-        lists = self.lists(user, item)
-        return {by: ndcg(self.hits(items), self.count, self.group(items)) for by, items in lists.items()}
+        return {by: self.parts(items) for by, items in self.lists(user, item).items()}
 
     @torch.no_grad()
     def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -127,6 +124,14 @@ class FullRanking:
             lists["cosine"].append(top_k(block, self.k))
         return {by: torch.cat(blocks) for by, blocks in lists.items()}
 
+    def parts(self, items: Tensor) -> Tensor:
+        """The three parts of each user's NDCG for given lists ``(len(self.users), K)``, in the same order."""
+        return ndcg(self.hits(items), self.count, self.group(items))
+
+    def report(self, items: Tensor, popularity: Tensor, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
+        """Every metric at every K of given lists, see :func:`prismlib.metrics.report`."""
+        return report(items, self.hits(items), self.count, self.group(items), popularity.to(items.device), ks)
+
     def hits(self, items: Tensor) -> Tensor:
         """Whether each listed item is one of its user's held-out items: bool, ``(len(self.users), k)``."""
         key = self.users[:, None] * self.num_items + items
@@ -141,6 +146,12 @@ class FullRanking:
         """Each pair as one int64, user * num_items + item, sorted."""
         keys = [torch.as_tensor(p.user).long() * self.num_items + torch.as_tensor(p.item).long() for p in parts]
         return torch.cat(keys).sort().values if keys else torch.empty(0, dtype=torch.long)
+
+
+def mean_score(parts: Tensor) -> dict[str, float]:
+    """Mean over users of a metric's parts, ``(users, 3)``: ``{"ndcg": ..., "popular": ..., ...}``."""
+    mean = parts.mean(0)
+    return dict(zip(("ndcg", *GROUPS), [float(mean.sum()), *mean.tolist()], strict=True))
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:

@@ -10,9 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from prismlib import sources
+from prismlib.config import LOSS_PARAMETERS, SEMANTICS, RunConfig, run_id
 from prismlib.data import Split, random_split
 from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
@@ -20,22 +22,20 @@ from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
-from prismlib.ranking import FullRanking
-from prismlib.records import (
-    LOSS_PARAMETERS,
-    SEMANTICS,
-    Record,
-    RunConfig,
-    load_record,
-    record_path,
-    run_id,
-    save_record,
-)
+from prismlib.ranking import FullRanking, mean_score
+from prismlib.records import Record, load_record, record_path, save_record
 from prismlib.train import History, fit
 
+REPORTED_KS = (5, 10, 20, 50)
 
-def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None) -> Record:
-    """Train and test one configuration; returns its record (nothing is written).
+
+def run(
+    config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None
+) -> tuple[Record, dict[str, np.ndarray]]:
+    """Train and test one configuration; nothing is written.
+
+    Returns:
+        Its record, and each test user's own scores, as :func:`prismlib.records.load_scores` gives them.
 
     Raises:
         ValueError: the split is not the configuration's; the device is not there.
@@ -79,18 +79,21 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
     )
     if config.groups_from == "all":
         groups = popularity_groups(torch.bincount(torch.from_numpy(data.item), minlength=data.num_items))
-    test = ranking(split.test, [split.train, split.validation], groups)
+    ks = [k for k in REPORTED_KS if k <= data.num_items]
+    test = ranking(split.test, [split.train, split.validation], groups, k=ks[-1])
     with torch.no_grad():
         user, item = model.embeddings()
-        ranked = test(*loss.rank_tables(user, item))
-    return {
+        lists = test.lists(*loss.rank_tables(user, item))
+    per_user = {by: test.parts(items[:, :20]) for by, items in lists.items()}
+    record = {
         "id": run_id(config, data.content_hash),
         "semantics": SEMANTICS,
         "config": vars(config).copy(),
         "data": {"synthetic": data.synthetic, "content_hash": data.content_hash, "split_hash": split.split_hash},
         "best_epoch": history.best_epoch,
         "stopped_by": history.stopped_by,
-        "test": {by: _rounded(score) for by, score in ranked.items()},
+        "test": {by: _rounded(mean_score(parts)) for by, parts in per_user.items()},
+        "report": {by: _rounded(test.report(items, popularity["item"], ks)) for by, items in lists.items()},
         "history": {
             "loss": _rounded(history.loss),
             "validation_dot": _rounded(history.validation_dot),
@@ -106,6 +109,8 @@ def run(config: RunConfig, split: Split, on_epoch: Callable[[History], bool | No
         },
         "environment": environment(device),
     }
+    scores = {"user": test.users.to(torch.int32), **per_user}
+    return record, {name: values.cpu().numpy() for name, values in scores.items()}
 
 
 def get_records(
@@ -150,8 +155,8 @@ def get_records(
                 if key not in splits:
                     splits[key] = random_split(sources.load(config.dataset), config.split_seed)
                 bar.set_description(f"{config.dataset} {config.loss} weight decay {config.weight_decay:g}")
-                record = run(config, splits[key], on_epoch=lambda history: bar.set_postfix_str(_state(history)))
-                save_record(record, paths[index], replace=force)
+                record, scores = run(config, splits[key], on_epoch=lambda history: bar.set_postfix_str(_state(history)))
+                save_record(record, paths[index], replace=force, scores=scores)
             records[index] = record
             bar.update()
     return records

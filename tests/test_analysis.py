@@ -6,8 +6,9 @@ import matplotlib as mpl
 import pytest
 
 from prismlib.analysis import claim_c1, claim_c2, how_runs_ended, over_seeds, tidy, verdict
+from prismlib.config import RunConfig
 from prismlib.experiments import rq1_configs
-from prismlib.records import Record, RunConfig
+from prismlib.records import Record
 
 mpl.use("agg")
 from prismlib import figures

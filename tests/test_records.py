@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from prismlib import random_split, records, sources, synthetic
+from prismlib.config import PROTOCOLS, RunConfig, run_id
 from prismlib.experiments import rq1_configs
-from prismlib.records import Record, RecordError, RunConfig, load_record, record_path, run_id, save_record, scan, why
+from prismlib.records import Record, RecordError, load_record, load_scores, record_path, save_record, scan, why
 from prismlib.runs import get_records, run
 
 QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
@@ -23,7 +24,7 @@ HASH = sources.CARDS["synthetic"].content_hash
 
 @pytest.fixture(scope="module")
 def record() -> Record:
-    return run(QUICK, random_split(synthetic(), QUICK.split_seed))
+    return run(QUICK, random_split(synthetic(), QUICK.split_seed))[0]
 
 
 def test_identity() -> None:
@@ -106,6 +107,10 @@ def test_a_record_says_what_was_run(record: Record) -> None:
     assert sum(record["test"]["dot"][g] for g in ("popular", "neutral", "unpopular")) == pytest.approx(
         record["test"]["dot"]["ndcg"], abs=1e-6
     )
+    report = record["report"]["dot"]
+    assert list(report) == ["5", "10", "20", "50"]
+    assert report["20"]["ndcg"][0] == pytest.approx(record["test"]["dot"]["ndcg"], abs=1e-6)
+    assert report["5"]["recall"][0] < report["50"]["recall"][0]
     assert {"device", "python", "torch", "numpy", "commit"} == record["environment"].keys()
     assert os.uname().nodename not in json.dumps(record)
 
@@ -121,7 +126,7 @@ def test_a_record_says_what_was_run(record: Record) -> None:
 )
 def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, object]) -> None:
     config = RunConfig(dataset="synthetic", backbone=backbone, dim=4, batch_size=20_000, max_epochs=2, lr=0.05, **loss)  # type: ignore[arg-type]
-    history = run(config, random_split(synthetic(), config.split_seed))["history"]
+    history = run(config, random_split(synthetic(), config.split_seed))[0]["history"]
     assert history["loss"][1] < history["loss"][0]
 
 
@@ -131,11 +136,12 @@ SWITCHED = {
 }
 
 
-@pytest.mark.parametrize("name", records.PROTOCOLS["released"])
+@pytest.mark.parametrize("name", PROTOCOLS["released"])
 def test_every_switch_of_the_released_protocol_changes_the_run(name: str) -> None:
     split = random_split(synthetic(), QUICK.split_seed)
     config = replace(SWITCHED.get(name, QUICK), max_epochs=2, batch_size=3_000)
-    paper, released = run(config, split), run(replace(config, **{name: records.PROTOCOLS["released"][name]}), split)
+    switched = replace(config, **{name: PROTOCOLS["released"][name]})
+    paper, released = run(config, split)[0], run(switched, split)[0]
     assert paper["id"] != released["id"]
     same_training = paper["history"]["loss"] == released["history"]["loss"]
     assert same_training == (name in ("groups_from", "drop_last_user"))
@@ -144,7 +150,7 @@ def test_every_switch_of_the_released_protocol_changes_the_run(name: str) -> Non
 
 
 def test_same_configuration_same_record_but_for_the_clock(record: Record) -> None:
-    again = run(QUICK, random_split(synthetic(), QUICK.split_seed))
+    again, _ = run(QUICK, random_split(synthetic(), QUICK.split_seed))
     assert {**again, "seconds": 0} == {**record, "seconds": 0}
 
 
@@ -160,6 +166,12 @@ def test_foreign_files_are_reported_and_never_overwritten(content: str, tmp_path
         get_records([QUICK], tmp_path, progress=False)
     assert path.read_text() == content
     assert len(scan(tmp_path)[1]) == 1
+
+
+def test_bad_scores_are_reported(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 half of it")
+    with pytest.raises(RecordError, match="not readable as scores"):
+        load_scores(tmp_path / "x.json")
 
 
 def test_a_record_under_another_runs_name_is_reported(record: Record, tmp_path: Path) -> None:
@@ -182,6 +194,10 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     assert first[0]["test"] != first[1]["test"]  # type: ignore[index]
     assert HASH is not None
     path = record_path(tmp_path, configs[0], HASH)
+    scores = load_scores(path)
+    assert scores is not None and len(scores["user"]) == len(scores["dot"]) == len(scores["cosine"])
+    assert scores["dot"].sum(1).mean() == pytest.approx(first[0]["test"]["dot"]["ndcg"], abs=1e-6)  # type: ignore[index]
+    assert load_scores(path.with_name("absent.json")) is None
     written = path.stat().st_mtime_ns
     forced = get_records(configs[:1], tmp_path, progress=False, force=True)
     assert path.stat().st_mtime_ns > written
@@ -246,7 +262,8 @@ def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
     assert [process.wait() for process in processes] == [0, 0]
     found, problems = scan(tmp_path)
     assert (len(found), problems) == (6, [])
-    assert len(list((tmp_path / "synthetic").iterdir())) == 6  # and no temporary file is left
+    names = sorted(path.suffix for path in (tmp_path / "synthetic").iterdir())
+    assert names == [".json"] * 6 + [".npz"] * 6  # and no temporary file is left
 
 
 def test_a_full_disk_leaves_no_half_record(record: Record, tmp_path: Path) -> None:
