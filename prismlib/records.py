@@ -83,8 +83,8 @@ def load_scores(path: Path) -> dict[str, np.ndarray] | None:
         RecordError: the file is there but is not readable.
     """
     try:
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            return {name: file[name] for name in ("user", "dot", "cosine")}
+        with path.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in ("user", "dot", "cosine")}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
