@@ -11,7 +11,15 @@ from prismlib.config import RunConfig
 from prismlib.metrics import GROUPS
 from prismlib.records import Record
 
-LOSS_NAMES = {"bpr": "BPR", "ssm": "SSM", "directau": "DirectAU", "mawu": "MAWU"}
+LOSS_NAMES = {
+    "bpr": "BPR",
+    "ssm": "SSM",
+    "directau": "DirectAU",
+    "mawu": "MAWU",
+    "ipl": "IPL",
+    "resn": "ReSN",
+    "macr": "MACR",
+}
 
 
 def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.DataFrame:

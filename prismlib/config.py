@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from prismlib.train import DECAY_SCOPES
+from prismlib.debias import IPL_FORMS
+from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
 
 SEMANTICS = 1  # raise it when the same configuration would train or evaluate differently than before
 
@@ -20,16 +21,21 @@ class RunConfig:
 
     Attributes:
         dataset: a name that :func:`prismlib.sources.load` knows.
-        loss: ``"bpr"``, ``"ssm"``, ``"directau"`` or ``"mawu"``. Its own parameters are set for it and None otherwise:
-            ``gamma`` of DirectAU, ``tau`` and ``num_negatives`` of SSM, ``gamma_user`` and ``gamma_item`` of MAWU.
+        loss: ``"bpr"``, ``"ssm"``, ``"directau"``, ``"mawu"``, or one of ``"ipl"``, ``"resn"``, ``"macr"``.
+            Its own parameters, :data:`LOSS_PARAMETERS`, are set for it and None otherwise: ``gamma`` of DirectAU,
+            ``tau`` and ``num_negatives`` of SSM, ``gamma_user`` and ``gamma_item`` of MAWU, ``ipl_c`` and ``ipl_b``,
+            ``resn_beta``, and ``macr_alpha``, ``macr_beta``, ``macr_c``; see :mod:`prismlib.debias`.
         seed, split_seed: of initialisation and training; of the 80/10/10 split.
         weight_decay: lambda of Equation 1; ``decay_scope`` is what it acts on, see :func:`prismlib.train.fit`.
         init: ``"xavier"``, or ``"prism"`` with its strength ``alpha`` (None otherwise).
-        batch_size: None takes the paper's: 16,384 for BPR and SSM, 4,096 for DirectAU and MAWU.
+        optimizer: see :func:`prismlib.train.fit`; AdamW is ``"adam"`` with ``decay_scope="decoupled"``.
+        batch_size: None takes the paper's: 4,096 for DirectAU and MAWU, 16,384 for the others.
         max_epochs, patience: stop after ``patience`` epochs without a better validation NDCG@20.
         device: the class of device, ``"cpu"`` or ``"cuda"``: they do not give the same bits.
-        relu, negatives, reshuffle, mawu_uniformity, groups_from, drop_last_user: one switch for each place where the
-            released code departs from the paper's text; the defaults are the paper's, :data:`PROTOCOLS` has both.
+        relu, negatives, reshuffle, mawu_uniformity, groups_from, drop_last_user, ipl_form: one switch for each place
+            where the released code departs from the paper's text; the defaults are the paper's, :data:`PROTOCOLS` has
+            both.
+        resn_form: ``"batch"``, as the PRISM authors', or ``"items"``, as ReSN's own.
 
     Raises:
         ValueError: a value out of range; the message names the argument and what it accepts.
@@ -68,20 +74,29 @@ class RunConfig:
     mawu_uniformity: str = "pairs"
     groups_from: str = "train"
     drop_last_user: bool = False
+    ipl_c: float | None = None
+    ipl_b: float | None = None
+    ipl_form: str = "batch"
+    resn_beta: float | None = None
+    resn_form: str = "batch"
+    macr_alpha: float | None = None
+    macr_beta: float | None = None
+    macr_c: float | None = None
 
     def __post_init__(self) -> None:
         def check(name: str, holds: bool, accepted: str) -> None:
             if not holds:
                 raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
 
-        for name in ("gamma", "lr", "weight_decay", "alpha", "tau", "gamma_user", "gamma_item"):
+        own = [name for names in LOSS_PARAMETERS.values() for name in names]
+        for name in ("lr", "weight_decay", "alpha", *(name for name in own if name != "num_negatives")):
             if getattr(self, name) is not None:  # 1 and 1.0 are one configuration
                 check(name, isinstance(getattr(self, name), int | float), "a number")
                 object.__setattr__(self, name, float(getattr(self, name)))
         for name, choices in CHOICES.items():
             check(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         if self.batch_size is None:
-            object.__setattr__(self, "batch_size", 16384 if self.loss in ("bpr", "ssm") else 4096)
+            object.__setattr__(self, "batch_size", 4096 if self.loss in ("directau", "mawu") else 16384)
         for name in ("dim", "batch_size", "max_epochs", "patience"):
             value = getattr(self, name)
             check(name, isinstance(value, int) and value >= 1, "an integer >= 1")
@@ -92,9 +107,11 @@ class RunConfig:
             check(name, isinstance(value, int) and 0 <= value < 2**63, "an integer in [0, 2**63)")
         check("lr", 0 < self.lr < math.inf, "> 0")
         check("weight_decay", 0 <= self.weight_decay < math.inf, ">= 0")
-        for name in ("gamma", "tau", "num_negatives", "gamma_user", "gamma_item"):
+        for name in own:
             value = getattr(self, name)
-            if name in LOSS_PARAMETERS[self.loss]:
+            if name in ZERO_ALLOWED and name in LOSS_PARAMETERS[self.loss]:
+                check(name, value is not None and 0 <= value < math.inf, f">= 0 for {self.loss}")
+            elif name in LOSS_PARAMETERS[self.loss]:
                 check(name, value is not None and 0 < value < math.inf, f"> 0 for {self.loss}")
             else:
                 check(name, value is None, f"None for {self.loss}")
@@ -103,6 +120,11 @@ class RunConfig:
             check("alpha", self.alpha is not None and 0 <= self.alpha <= 1, "in [0, 1] for init='prism'")
         else:
             check("alpha", self.alpha is None, f"None for init={self.init!r}")
+        if self.optimizer == "sparse_adam":
+            check("weight_decay", self.weight_decay == 0, "0 for optimizer='sparse_adam'")
+            check("backbone", self.backbone != "lightgcn", "mf or nonlinear-mf for optimizer='sparse_adam'")
+        if self.optimizer == "sgd":
+            check("decay_scope", self.decay_scope != "decoupled", "table or batch for optimizer='sgd'")
 
 
 LOSS_PARAMETERS = {
@@ -110,19 +132,26 @@ LOSS_PARAMETERS = {
     "ssm": ("tau", "num_negatives"),
     "directau": ("gamma",),
     "mawu": ("gamma_user", "gamma_item"),
+    "ipl": ("ipl_c", "ipl_b"),
+    "resn": ("resn_beta",),
+    "macr": ("macr_alpha", "macr_beta", "macr_c"),
 }
+ZERO_ALLOWED = ("gamma_user", "gamma_item", "ipl_c", "resn_beta", "macr_alpha", "macr_beta", "macr_c")
 CHOICES = {
     "loss": tuple(LOSS_PARAMETERS),
     "backbone": ("mf", "nonlinear-mf", "lightgcn"),
-    "optimizer": ("adam",),
+    "optimizer": OPTIMIZERS,
     "decay_scope": DECAY_SCOPES,
     "init": ("xavier", "prism"),
     "device": ("cpu", "cuda"),
     "negatives": ("all", "batch"),
     "mawu_uniformity": ("pairs", "released"),
     "groups_from": ("train", "all"),
+    "ipl_form": IPL_FORMS,
+    "resn_form": ("batch", "items"),
 }
-# RunConfig(..., **PROTOCOLS["released"]); SSM's 20 negatives in the released script are num_negatives=20
+# RunConfig(..., **PROTOCOLS["released"]). Two departures are numbers of one loss: the released script's 20 negatives of
+# SSM are num_negatives=20, and its MACR ranks with macr_c=1.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "paper": {},
     "released": {
@@ -132,6 +161,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
         "mawu_uniformity": "released",  # half of the cosine matrix counts as zeros
         "groups_from": "all",  # popularity groups of the test are counted on train + validation + test
         "drop_last_user": True,  # the last user with held-out items is left out of the mean
+        "ipl_form": "released",  # scores land on wrong items, and the negatives' are summed too
     },
 }
 

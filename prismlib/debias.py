@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prismlib.hypersphere import check_pairs
 from prismlib.losses import RankingLoss, bpr_loss
+from prismlib.models import Backbone
 
 
 def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, released: bool = False) -> Tensor:
@@ -70,14 +72,20 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
     return (user @ (item.T @ listed)).square().sum() / listed.square().sum()
 
 
+IPL_FORMS = ("batch", "epoch", "released")
+
+
 class IPL(RankingLoss):
-    """BPR plus ``c`` times :func:`ipl_penalty` on the batch.
+    """BPR plus ``c`` times :func:`ipl_penalty`.
 
     Args:
         popularity: training interactions of each item, ``(num_items,)``.
         c: weight of the penalty, >= 0.
         b: exponent, in [1, 2] as published.
-        released: as the PRISM code: scores on wrong items, and the negatives' scores summed as well.
+        form: what the penalty runs over. ``"batch"``: the batch's pairs, added to its loss. ``"epoch"``: its authors'
+            procedure, one step an epoch on all training pairs, BPR alone in between; they start from a model trained
+            with BPR. ``"released"``: as the PRISM code, the batch's scores on wrong items, with the negatives' scores
+            summed as well.
 
     >>> loss = IPL(torch.tensor([4, 1]), c=1.0, b=1.0)
     >>> loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1, 3), item_id=torch.tensor([0, 1]))
@@ -87,24 +95,37 @@ class IPL(RankingLoss):
     num_negatives = 1
     popularity: Tensor
 
-    def __init__(self, popularity: Tensor, c: float, b: float, released: bool = False) -> None:
+    def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch") -> None:
         super().__init__()
-        if c < 0:
+        if not c >= 0:
             raise ValueError(f"c must be >= 0, got {c}")
+        if form not in IPL_FORMS:
+            raise ValueError(f"form must be one of {', '.join(IPL_FORMS)}, got {form!r}")
         if (popularity < 0).any():
             raise ValueError("popularity must be >= 0: the number of training interactions of each item")
-        self.c, self.b, self.released = c, b, released
+        self.c, self.b, self.form = c, b, form
         self.register_buffer("popularity", popularity, persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)
+        loss = bpr_loss(user, item, negative)
+        if self.form == "epoch":
+            return loss
         if "item_id" not in ids:
             raise ValueError("IPL needs item_id, shape (B,): the sums run over each item's pairs")
-        score = (user * item).sum(-1)
-        if self.released:
+        score, released = (user * item).sum(-1), self.form == "released"
+        if released:
             score = score + (user * negative[:, 0]).sum(-1)
-        penalty = ipl_penalty(score, ids["item_id"], self.popularity, self.b, self.released)
-        return bpr_loss(user, item, negative) + self.c * penalty
+        return loss + self.c * ipl_penalty(score, ids["item_id"], self.popularity, self.b, released)
+
+    def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
+        if self.form != "epoch":
+            return None
+        user, item = model(user_id, item_id)
+        return self.c * ipl_penalty((user * item).sum(-1), item_id, self.popularity, self.b)
+
+    def extra_repr(self) -> str:
+        return f"c={self.c}, b={self.b}, form={self.form!r}"
 
 
 class ReSN(RankingLoss):
@@ -123,7 +144,7 @@ class ReSN(RankingLoss):
 
     def __init__(self, beta: float, items: Callable[[], Tensor] | None = None) -> None:
         super().__init__()
-        if beta < 0:
+        if not beta >= 0:
             raise ValueError(f"beta must be >= 0, got {beta}")
         self.beta, self.items = beta, items
 
@@ -131,6 +152,9 @@ class ReSN(RankingLoss):
         negative = self.need(negative)
         penalty = resn_penalty_batch(user, item) if self.items is None else resn_penalty(user, self.items())
         return bpr_loss(user, item, negative) + self.beta * penalty
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, {'batch' if self.items is None else 'all items'}"
 
 
 class MACR(RankingLoss):
@@ -163,7 +187,7 @@ class MACR(RankingLoss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if min(alpha, beta) < 0:
+        if not min(alpha, beta) >= 0:
             raise ValueError(f"alpha and beta must be >= 0, got {alpha} and {beta}")
         self.alpha, self.beta, self.c = alpha, beta, c
         self.user_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
@@ -171,6 +195,7 @@ class MACR(RankingLoss):
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)
+        check_pairs(user, item, negative)
         listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
         wanted = torch.tensor([1.0, 0.0], dtype=user.dtype, device=user.device).expand(len(user), 2)
         score = (listed @ user[:, :, None]).squeeze(-1)
@@ -180,6 +205,9 @@ class MACR(RankingLoss):
         # the positive's and the negative's terms are added, as in the authors' code: twice the mean over both
         main, item_part, user_part = (2 * F.binary_cross_entropy_with_logits(x, wanted) for x in parts)
         return main + self.alpha * item_part + self.beta * user_part
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}, beta={self.beta}, c={self.c}"
 
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """One more dimension makes its rule a dot product; a user's own factor does not change their ranking."""

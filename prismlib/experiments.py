@@ -12,12 +12,19 @@ LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
     "ssm": {"tau": 0.2, "num_negatives": 10},
     "directau": {"gamma": 1.0},
     "mawu": {"gamma_user": 1.0, "gamma_item": 1.0},
+    "ipl": {"ipl_c": 1.0, "ipl_b": 1.5},
+    "resn": {"resn_beta": 0.01},
+    "macr": {"macr_alpha": 1e-2, "macr_beta": 1e-3, "macr_c": 40.0},
 }
 PUBLISHED: dict[tuple[str, str], dict[str, Any]] = {
     ("directau", "gowalla"): {"gamma": 5.0},
     ("directau", "yelp2018"): {"gamma": 1.0},
     ("mawu", "gowalla"): {"gamma_user": 2.6, "gamma_item": 1.4},
     ("mawu", "yelp2018"): {"gamma_user": 0.8, "gamma_item": 0.6},
+    ("ipl", "movielens1m"): {"ipl_c": 1.0, "ipl_b": 1.826},
+    ("ipl", "gowalla"): {"ipl_c": 1.0, "ipl_b": 1.285},
+    ("ipl", "yelp2018"): {"ipl_c": 1.0, "ipl_b": 1.552},
+    ("ipl", "amazonbook"): {"ipl_c": 1.0, "ipl_b": 1.446},
 }
 
 # RQ1 as this project runs it; what is not named takes the default below

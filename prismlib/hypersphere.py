@@ -7,7 +7,42 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+
+def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> None:
+    """Raise a ValueError unless ``user`` and ``item`` are ``(B, d)``, ``negative`` ``(B, n, d)``, B and n >= 1.
+
+    >>> check_pairs(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 1, 3))
+    """
+    if user.dim() != 2 or user.shape != item.shape:
+        raise ValueError(f"user and item must both have shape (B, d), got {tuple(user.shape)} and {tuple(item.shape)}")
+    if len(user) == 0:
+        raise ValueError("user and item are empty: a loss needs at least one pair, B >= 1")
+    if negative is not None:
+        wanted = (len(user), max(1, negative.shape[1] if negative.dim() == 3 else 1), user.shape[1])
+        if negative.shape != wanted:
+            raise ValueError(
+                f"negative must have shape (B, n, d) = ({wanted[0]}, n >= 1, {wanted[2]}), got {tuple(negative.shape)}"
+            )
+
+
+def unit(rows: Tensor, name: str = "rows") -> Tensor:
+    """Rows divided by their norms.
+
+    Args:
+        rows: embeddings, ``(..., d)``.
+        name: what an error calls them.
+
+    Raises:
+        ValueError: a row is zero. On a GPU, where looking would stall every step, a zero row stays zero instead.
+
+    >>> unit(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    if rows.device.type == "cpu" and not torch.compiler.is_compiling() and bool((norm == 0).any()):
+        raise ValueError(f"{name} has a zero row: a zero vector has no direction; rows must be nonzero")
+    return rows / norm.clamp_min(1e-12)
 
 
 def alignment(user: Tensor, item: Tensor) -> Tensor:
@@ -19,7 +54,8 @@ def alignment(user: Tensor, item: Tensor) -> Tensor:
     >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
     tensor(2.)
     """
-    return (F.normalize(user, dim=-1) - F.normalize(item, dim=-1)).square().sum(-1).mean()
+    check_pairs(user, item)
+    return (unit(user, "user") - unit(item, "item")).square().sum(-1).mean()
 
 
 def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
@@ -33,7 +69,8 @@ def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
     tensor(1.)
     """
     # arccos has no finite slope at -1 and 1
-    cosine = F.cosine_similarity(user, item, dim=-1).clamp(-1 + 1e-7, 1 - 1e-7)
+    check_pairs(user, item)
+    cosine = (unit(user, "user") * unit(item, "item")).sum(-1).clamp(-1 + 1e-7, 1 - 1e-7)
     return -(cosine.arccos() + margin).clamp(0, torch.pi).cos().mean()
 
 
@@ -53,7 +90,7 @@ def uniformity(rows: Tensor) -> Tensor:
     """
     if len(rows) < 2:
         return rows.sum() * 0
-    value: Tensor = _Uniformity.apply(F.normalize(rows, dim=-1))  # type: ignore[no-untyped-call]
+    value: Tensor = _Uniformity.apply(unit(rows))  # type: ignore[no-untyped-call]
     return value
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismlib.hypersphere import alignment, distinct, margin_alignment, uniformity
+from prismlib.hypersphere import alignment, check_pairs, distinct, margin_alignment, uniformity, unit
+from prismlib.models import Backbone
 
 
 def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
@@ -25,6 +26,7 @@ def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
     >>> bpr_loss(u, i, j)
     tensor(0.1269)
     """
+    check_pairs(user, item, negative)
     margin = (user * item).sum(-1, keepdim=True) - (negative * user[:, None]).sum(-1)
     return -F.logsigmoid(margin).mean()
 
@@ -43,7 +45,8 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
     >>> ssm_loss(x, x, -x[:, None], tau=1.0)
     tensor(0.1269)
     """
-    user, item, negative = (F.normalize(x, dim=-1) for x in (user, item, negative))
+    check_pairs(user, item, negative)
+    user, item, negative = unit(user, "user"), unit(item, "item"), unit(negative, "negative")
     positive = (user * item).sum(-1, keepdim=True)
     scores = torch.cat([positive, (negative @ user[:, :, None]).squeeze(-1)], dim=1) / tau
     return (scores.logsumexp(1) - scores[:, 0]).mean()
@@ -97,6 +100,10 @@ class RankingLoss(nn.Module):
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """The tables to rank by dot product; a loss with a ranking rule of its own rewrites them."""
         return user, item
+
+    def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
+        """A loss on all training pairs at once, for one more update after each epoch; None for none."""
+        return None
 
     @torch.no_grad()
     def project_(self) -> None:

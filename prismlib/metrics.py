@@ -32,6 +32,8 @@ def popularity_groups(popularity: Tensor) -> Tensor:
     """
     if popularity.dim() != 1 or len(popularity) == 0:
         raise ValueError(f"popularity must be 1-D and non-empty, got shape {tuple(popularity.shape)}")
+    if not (popularity >= 0).all():
+        raise ValueError("popularity must be >= 0: the number of interactions of each item")
     n = len(popularity)
     order = popularity.sort(descending=True, stable=True).indices
     groups = torch.full((n,), 2, device=popularity.device)
@@ -158,6 +160,7 @@ def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
     >>> average_popularity(torch.tensor([[0, 1], [1, -1]]), torch.tensor([10, 4]))
     tensor(5.5000)
     """
+    _check_ids(items, len(popularity), "popularity has")
     real = items >= 0
     listed = (popularity[items.clamp_min(0)] * real).sum(1) / real.sum(1).clamp_min(1)
     return listed.float().mean()
@@ -220,5 +223,11 @@ def _first(hit: Tensor) -> Tensor:
     return hit & (hit.cumsum(1) == 1)
 
 
+def _check_ids(items: Tensor, num_items: int, who: str) -> None:
+    if items.numel() and int(items.max()) >= num_items:
+        raise ValueError(f"items must be ids in [0, {num_items}), which {who}, or -1; got {int(items.max())}")
+
+
 def _counts(items: Tensor, num_items: int) -> Tensor:
+    _check_ids(items, num_items, "num_items says")
     return torch.bincount(items[items >= 0], minlength=num_items)

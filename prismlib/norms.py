@@ -26,6 +26,8 @@ def norm_summary(table: Tensor, popularity: Tensor) -> dict[str, Any]:
     >>> round(summary["spearman"], 6), summary["bins"][1]["to"], summary["bins"][1]["mean"]
     (1.0, 3, 2.5)
     """
+    if popularity.shape != table.shape[:1]:
+        raise ValueError(f"popularity must have {len(table)} entries, one a row, got shape {tuple(popularity.shape)}")
     norm = torch.linalg.vector_norm(table.detach(), dim=1).double().cpu()
     popularity = popularity.cpu()
     # bin b holds the popularities of b binary digits

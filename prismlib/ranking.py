@@ -104,7 +104,15 @@ class FullRanking:
         Returns:
             ``{"dot": items, "cosine": items}``, each int64 of shape ``(len(self.users), k)``; -1 where a user has
             fewer than k items left to recommend.
+
+        Raises:
+            ValueError: a table with other rows than there are users or items, or with rows that are not finite.
         """
+        for name, table, rows in (("user", user, len(self.edges) - 1), ("item", item, self.num_items)):
+            if table.dim() != 2 or len(table) != rows:
+                raise ValueError(f"{name} must have shape ({rows}, d), got {tuple(table.shape)}")
+            if not torch.isfinite(table).all():
+                raise ValueError(f"{name} has rows that are not finite: they cannot be ranked")
         lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
         inverse_norm = 1 / torch.linalg.vector_norm(item, dim=1).clamp_min(torch.finfo(item.dtype).tiny)
@@ -130,6 +138,8 @@ class FullRanking:
 
     def report(self, items: Tensor, popularity: Tensor, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
         """Every metric at every K of given lists, see :func:`prismlib.metrics.report`."""
+        if len(popularity) != self.num_items:
+            raise ValueError(f"popularity must have {self.num_items} entries, one an item, got {len(popularity)}")
         return report(items, self.hits(items), self.count, self.group(items), popularity.to(items.device), ks)
 
     def hits(self, items: Tensor) -> Tensor:

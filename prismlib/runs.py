@@ -16,11 +16,12 @@ import torch
 from prismlib import sources
 from prismlib.config import LOSS_PARAMETERS, SEMANTICS, RunConfig, run_id
 from prismlib.data import Split, random_split
+from prismlib.debias import IPL, MACR, ReSN
 from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
 from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
-from prismlib.models import MF, LightGCN, NonLinearMF
+from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking, mean_score
 from prismlib.records import Record, load_record, record_path, save_record
@@ -49,7 +50,7 @@ def run(
     # drawn on the CPU, so that every device starts from the same tables
     generator = torch.Generator().manual_seed(config.seed)
     model = backbone(config, split, generator)
-    loss = criterion(config, data.num_users, data.num_items, generator).to(device)
+    loss = criterion(config, split, model, generator).to(device)
     popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
     if config.init == "prism":
         assert config.alpha is not None
@@ -69,6 +70,7 @@ def run(
         lr=config.lr,
         weight_decay=config.weight_decay,
         decay_scope=config.decay_scope,
+        optimizer=config.optimizer,
         batch_size=config.batch_size,
         max_epochs=config.max_epochs,
         patience=config.patience,
@@ -170,22 +172,35 @@ def default_results() -> Path:
 
 def backbone(config: RunConfig, split: Split, generator: torch.Generator) -> MF:
     """The model a configuration names, with its starting values."""
-    sizes = (split.dataset.num_users, split.dataset.num_items)
+    sizes = (split.dataset.num_users, split.dataset.num_items, config.dim)
+    sparse = config.optimizer == "sparse_adam"
     if config.backbone == "lightgcn":
-        return LightGCN(*sizes, split.train, config.dim, generator=generator)
+        return LightGCN(*sizes[:2], split.train, config.dim, generator=generator)
     if config.backbone == "nonlinear-mf":
-        return NonLinearMF(*sizes, config.dim, config.relu, generator)
-    return MF(*sizes, config.dim, generator)
+        return NonLinearMF(*sizes, config.relu, generator, sparse)
+    return MF(*sizes, generator, sparse)
 
 
-def criterion(config: RunConfig, num_users: int, num_items: int, generator: torch.Generator) -> RankingLoss:
+def criterion(config: RunConfig, split: Split, model: Backbone, generator: torch.Generator) -> RankingLoss:
     """The loss a configuration names, with its parameters and starting values."""
-    parameters = {name: getattr(config, name) for name in LOSS_PARAMETERS[config.loss]}
-    if config.loss == "mawu":
-        spread = uniformity_released if config.mawu_uniformity == "released" else uniformity
-        return MAWU(num_users, num_items, **parameters, spread=spread, generator=generator)
-    losses: dict[str, type[RankingLoss]] = {"bpr": BPR, "ssm": SSM, "directau": DirectAU}
-    return losses[config.loss](**parameters)
+    own = {name.removeprefix(f"{config.loss}_"): getattr(config, name) for name in LOSS_PARAMETERS[config.loss]}
+    match config.loss:
+        case "bpr":
+            return BPR()
+        case "ssm":
+            return SSM(**own)
+        case "directau":
+            return DirectAU(**own)
+        case "mawu":
+            spread = uniformity_released if config.mawu_uniformity == "released" else uniformity
+            sizes = (split.dataset.num_users, split.dataset.num_items)
+            return MAWU(*sizes, **own, spread=spread, generator=generator)
+        case "ipl":
+            return IPL(torch.from_numpy(split.item_popularity), **own, form=config.ipl_form)
+        case "resn":
+            return ReSN(**own, items=(lambda: model.embeddings()[1]) if config.resn_form == "items" else None)
+        case _:
+            return MACR(config.dim, **own, generator=generator)
 
 
 def check_device(device: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from prismlib.data import Interactions
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
+from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
-
-DECAY_SCOPES = ("table", "batch", "decoupled")
 
 
 @dataclass
@@ -39,7 +38,7 @@ class History:
 def train_step(
     model: Backbone,
     criterion: RankingLoss,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     user_id: Tensor,
     item_id: Tensor,
     num_items: int,
@@ -67,16 +66,30 @@ def train_step(
     listed = torch.cat([item_id[:, None], negative], dim=1)
     user, items = model(user_id, listed)
     loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
+    if batch_decay:
+        decayed = [(model.user.weight, user_id), (model.item.weight, listed)]
+        update(criterion, optimizer, loss, decayed, batch_decay)
+    else:
+        update(criterion, optimizer, loss)
+    return loss.detach()
+
+
+def update(
+    criterion: RankingLoss,
+    optimizer: Optimizer,
+    loss: Tensor,
+    decayed: Iterable[tuple[Tensor, Tensor]] = (),
+    decay: float = 0.0,
+) -> None:
+    """Gradients, coupled ``decay`` of some rows given as (table, ids), the optimiser's step, the loss's constraints."""
     optimizer.zero_grad()
     loss.backward()
-    if batch_decay:
-        for table, ids in ((model.user.weight, user_id), (model.item.weight, listed)):
-            rows = ids.unique()
-            assert table.grad is not None
-            table.grad.index_add_(0, rows, table.detach().index_select(0, rows), alpha=batch_decay)
+    for table, ids in decayed:
+        rows = ids.unique()
+        assert table.grad is not None
+        table.grad.index_add_(0, rows, table.detach().index_select(0, rows), alpha=decay)
     optimizer.step()
     criterion.project_()
-    return loss.detach()
 
 
 def batches(pairs: tuple[Tensor, ...], order: Tensor, size: int) -> Iterator[tuple[Tensor, ...]]:
@@ -93,6 +106,7 @@ def fit(
     lr: float = 1e-3,
     weight_decay: float = 0.0,
     decay_scope: str = "table",
+    optimizer: str = "adam",
     batch_size: int = 4096,
     max_epochs: int = 1000,
     patience: int = 10,
@@ -101,7 +115,7 @@ def fit(
     seed: int = 0,
     on_epoch: Callable[[History], bool | None] | None = None,
 ) -> History:
-    """Train in place with Adam until validation NDCG by dot product has not risen for ``patience`` epochs.
+    """Train in place until validation NDCG by dot product has not risen for ``patience`` epochs.
 
     The model ends with the parameters of its best epoch. Interactions, permutations and negatives stay on the
     model's device.
@@ -111,16 +125,23 @@ def fit(
         criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained and restored along.
         train: training interactions.
         validation: ranks the validation interactions; called once an epoch.
+        lr: learning rate, > 0.
         decay_scope: what ``weight_decay`` acts on. ``"table"``: Adam's own, coupled L2 (``weight_decay * w`` joins the
             gradient before the moments) on every row of every parameter at every step, in the batch or not
             (Equation 1). ``"batch"``: the same on the rows of the batch only (Section 4.1.1). ``"decoupled"``: AdamW's
             on every row, ``lr * weight_decay * w`` straight off the weight.
+        optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; or ``"sparse_adam"``, whose steps
+            cost what the batch's rows cost, without decay, for a model made with ``sparse=True``. See
+            :mod:`prismlib.optim`.
+        batch_size: positive pairs a step; the last batch of an epoch may be smaller.
+        max_epochs, patience: at most so many epochs, and fewer where ``patience`` of them brought no better validation.
         negatives: where negatives are drawn from, see :func:`train_step`.
         reshuffle: False keeps the first epoch's order in every epoch, as the released code does.
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
-        ValueError: an unknown ``decay_scope`` or ``negatives``.
+        ValueError: an argument out of range, an empty ``train`` or one whose ids the tables do not have, more negatives
+            than items, or starting values that are not finite; before any training.
         FloatingPointError: the loss is no longer finite; the message names the epoch.
 
     >>> from prismlib import MF, BPR, fit, popularity_groups, random_split, synthetic
@@ -132,17 +153,15 @@ def fit(
     >>> len(history.loss)
     3
     """
-    if decay_scope not in DECAY_SCOPES:
-        raise ValueError(f"decay_scope must be one of {', '.join(DECAY_SCOPES)}, got {decay_scope!r}")
-    if negatives not in ("all", "batch"):
-        raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
+    _check(model, criterion, train, validation, negatives=negatives)
+    for name, value in (("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)):
+        if value < 1:
+            raise ValueError(f"{name} must be >= 1, got {value}")
     device = next(model.parameters()).device
     # the loss's parameters count as the model's: MACR ranks with them
     trained_modules = nn.ModuleList([model, criterion])
-    # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
-    adam = torch.optim.AdamW if decay_scope == "decoupled" else torch.optim.Adam
+    stepper = make_optimizer(optimizer, trained_modules, lr, weight_decay, decay_scope)
     batch_decay = weight_decay if decay_scope == "batch" else 0.0
-    optimizer = adam(trained_modules.parameters(), lr=lr, weight_decay=weight_decay - batch_decay, fused=True)
     generator = torch.Generator(device).manual_seed(seed)
     pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
     history, best, best_state = History(), -1.0, {}
@@ -155,9 +174,12 @@ def fit(
             order = torch.randperm(len(pairs[0]), generator=generator, device=device)
         for user_id, item_id in batches(pairs, order, batch_size):
             loss = train_step(
-                model, criterion, optimizer, user_id, item_id, validation.num_items, generator, batch_decay, negatives
+                model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
             )
             total += loss * len(user_id)
+        whole = criterion.epoch_loss(model, *pairs)
+        if whole is not None:
+            update(criterion, stepper, whole)
         history.loss.append(float(total) / len(pairs[0]))
         trained = time.perf_counter()
         if not torch.isfinite(total):
@@ -181,3 +203,27 @@ def fit(
             break
     trained_modules.load_state_dict(best_state)
     return history
+
+
+def _check(
+    model: Backbone, criterion: RankingLoss, train: Interactions, validation: FullRanking, negatives: str
+) -> None:
+    """Raise a ValueError for what would fail, or mislead, in the middle of a training."""
+    if negatives not in ("all", "batch"):
+        raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
+    if len(train.user) == 0:
+        raise ValueError("train is empty: there is nothing to learn from; check the split")
+    if validation.num_items != model.item.num_embeddings:
+        raise ValueError(f"validation ranks {validation.num_items} items, the model has {model.item.num_embeddings}")
+    for name, ids, table in (("user", train.user, model.user), ("item", train.item, model.item)):
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high >= table.num_embeddings:
+            raise ValueError(
+                f"train.{name} must lie in [0, {table.num_embeddings}), the table's rows, got {low} to {high}"
+            )
+        if not torch.isfinite(table.weight).all():
+            raise ValueError(f"model.{name} has rows that are not finite: initialise it before training")
+    if criterion.num_negatives > validation.num_items:
+        raise ValueError(
+            f"num_negatives must be <= {validation.num_items}, the number of items, got {criterion.num_negatives}"
+        )

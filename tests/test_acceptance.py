@@ -27,7 +27,7 @@ from prismlib import (
     synthetic,
 )
 from prismlib.debias import IPL, MACR, ReSN
-from prismlib.train import DECAY_SCOPES
+from prismlib.optim import DECAY_SCOPES
 
 USERS, ITEMS, DIM = 60, 50, 8
 SPLIT = random_split(synthetic(USERS, ITEMS, 700), seed=3)

@@ -6,7 +6,7 @@ import statistics
 import pytest
 import torch
 
-from prismlib import FullRanking, Interactions, popularity_groups
+from prismlib import MF, FullRanking, Interactions, fit, popularity_groups, random_split, synthetic
 from prismlib.debias import IPL, MACR, ReSN, ipl_penalty, resn_penalty, resn_penalty_batch
 from prismlib.losses import bpr_loss
 
@@ -44,7 +44,28 @@ def test_ipl_adds_its_penalty_to_bpr(released: bool) -> None:
     u, i, j = rows(5, 3, seed=0), rows(5, 3, seed=1), rows(5, 1, 3, seed=2)
     score = (u * i).sum(1) + released * (u * j[:, 0]).sum(1)
     expected = bpr_loss(u, i, j) + 0.7 * ipl_penalty(score, ITEM, POPULARITY, B, released)
-    torch.testing.assert_close(IPL(POPULARITY, 0.7, B, released)(u, i, j, item_id=ITEM), expected)
+    loss = IPL(POPULARITY, 0.7, B, "released" if released else "batch")
+    torch.testing.assert_close(loss(u, i, j, item_id=ITEM), expected)
+
+
+def test_ipl_in_its_authors_form_steps_once_an_epoch_on_all_pairs() -> None:
+    split = random_split(synthetic(60, 50, 700), seed=3)
+    popularity = torch.from_numpy(split.item_popularity)
+    user, item = (torch.as_tensor(ids).long() for ids in split.train)
+
+    def train(c: float) -> MF:
+        model = MF(60, 50, 4, generator=torch.Generator().manual_seed(0))
+        ranking = FullRanking(split.validation, [split.train], popularity_groups(popularity), 60)
+        fit(model, IPL(popularity, c, B, "epoch"), split.train, ranking, optimizer="sgd", lr=0.5, max_epochs=1)
+        return model
+
+    # one epoch of plain SGD on one batch, then the gradient of the penalty where that ended
+    without, with_penalty = train(0.0), train(2.0)
+    score = (without.user.weight[user] * without.item.weight[item]).sum(1)
+    ipl_penalty(score, item, popularity, B).backward()
+    expected = without.item.weight.detach() - 0.5 * 2.0 * without.item.weight.grad
+    torch.testing.assert_close(with_penalty.item.weight.detach(), expected)
+    assert not torch.equal(without.item.weight, with_penalty.item.weight)
 
 
 def test_resn_is_its_formula_in_both_forms() -> None:
@@ -113,6 +134,8 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
     ("make", "message"),
     [
         (lambda: IPL(POPULARITY, -1, 1), "c must be >= 0"),
+        (lambda: IPL(POPULARITY, 1, 1, "all"), "form must be one of batch, epoch, released"),
+        (lambda: IPL(POPULARITY, math.nan, 1), "c must be >= 0"),
         (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),
         (lambda: ReSN(-1), "beta must be >= 0"),
         (lambda: MACR(2, alpha=-1), "alpha and beta must be >= 0"),

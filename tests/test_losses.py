@@ -7,7 +7,20 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from prismlib import BPR, MAWU, SSM, DirectAU, bpr_loss, directau_loss, ssm_loss, uniformity, uniformity_released
+from prismlib import (
+    BPR,
+    MAWU,
+    SSM,
+    DirectAU,
+    alignment,
+    bpr_loss,
+    directau_loss,
+    margin_alignment,
+    ssm_loss,
+    uniformity,
+    uniformity_released,
+)
+from prismlib.debias import MACR
 from prismlib.hypersphere import distinct
 
 
@@ -169,3 +182,32 @@ def test_bad_input() -> None:
         MAWU(2, 2)(rows(2, 2), rows(2, 2))
     with pytest.raises(ValueError, match="BPR needs negative"):
         BPR()(rows(2, 2), rows(2, 2))
+
+
+ONE, NONE, ZERO = torch.ones(3, 2), torch.ones(0, 2), torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+SEVERAL = torch.ones(3, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bpr_loss(NONE, NONE, torch.ones(0, 1, 2)), "user and item are empty: a loss needs at least one pair"),
+        (lambda: ssm_loss(NONE, NONE, torch.ones(0, 1, 2)), "user and item are empty"),
+        (lambda: directau_loss(NONE, NONE, 1.0), "user and item are empty"),
+        (lambda: MAWU(3, 3)(NONE, NONE, user_id=torch.arange(0), item_id=torch.arange(0)), "user and item are empty"),
+        (lambda: MACR(2)(NONE, NONE, torch.ones(0, 1, 2)), "user and item are empty"),
+        (lambda: bpr_loss(ONE, ONE[:2], SEVERAL), r"user and item must both have shape \(B, d\), got \(3, 2\) and"),
+        (lambda: bpr_loss(ONE, ONE, ONE), r"negative must have shape \(B, n, d\) = \(3, n >= 1, 2\), got \(3, 2\)"),
+        (lambda: ssm_loss(ONE, ONE, SEVERAL[:, :0]), "negative must have shape"),
+        (lambda: ssm_loss(ZERO, ONE, SEVERAL), "user has a zero row: a zero vector has no direction"),
+        (lambda: ssm_loss(ONE, ZERO, SEVERAL), "item has a zero row"),
+        (lambda: ssm_loss(ONE, ONE, 0 * SEVERAL), "negative has a zero row"),
+        (lambda: alignment(ZERO, ONE), "user has a zero row"),
+        (lambda: margin_alignment(ONE, ZERO, torch.ones(3)), "item has a zero row"),
+        (lambda: uniformity(ZERO), "rows has a zero row"),
+        (lambda: uniformity_released(ZERO), "rows has a zero row"),
+    ],
+)
+def test_bad_rows_are_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,12 +1,14 @@
 """NDCG and full ranking against scikit-learn and against a ranking made by hand."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import ndcg_score
 
 from prismlib import GROUPS, FullRanking, Interactions, norm_summary, popularity_groups
-from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall
+from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall, tail_ratio
 from prismlib.ranking import TILE, top_k
 
 USERS, ITEMS, DIM = 300, 700, 6
@@ -140,6 +142,55 @@ def test_bad_input() -> None:
         ndcg(torch.ones(1, 2, dtype=torch.bool), torch.tensor([0]))
     with pytest.raises(ValueError, match="popularity must be 1-D"):
         popularity_groups(torch.ones(0))
+    for bad in (-1.0, math.nan):
+        with pytest.raises(ValueError, match="popularity must be >= 0"):
+            popularity_groups(torch.tensor([1.0, bad]))
+    ranking = FullRanking(pairs([0], [0]), [], groups, 2, k=2)
+    for user, item, message in (
+        (torch.ones(3, 2), torch.ones(3, 2), r"user must have shape \(2, d\), got \(3, 2\)"),
+        (torch.ones(2, 2), torch.ones(2, 2), r"item must have shape \(3, d\), got \(2, 2\)"),
+        (
+            torch.ones(2, 2),
+            torch.tensor([[1.0, 0.0], [math.nan, 0.0], [1.0, 1.0]]),
+            "item has rows that are not finite",
+        ),
+        (torch.full((2, 2), math.inf), torch.ones(3, 2), "user has rows that are not finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ranking(user, item)
+    lists = ranking.lists(torch.ones(2, 2), torch.ones(3, 2))["dot"]
+    with pytest.raises(ValueError, match="popularity must have 3 entries, one an item, got 2"):
+        ranking.report(lists, torch.ones(2), [1])
+    with pytest.raises(ValueError, match=r"ks must lie in \[1, 2\], the length of the lists, got 3"):
+        ranking.report(lists, torch.ones(3), [3])
+    with pytest.raises(ValueError, match=r"items must be ids in \[0, 2\), which popularity has, or -1; got 2"):
+        average_popularity(torch.tensor([[0, 2]]), torch.ones(2))
+    with pytest.raises(ValueError, match=r"items must be ids in \[0, 2\), which num_items says"):
+        coverage(torch.tensor([[0, 2]]), 2)
+    with pytest.raises(ValueError, match="popularity must have 3 entries, one a row"):
+        norm_summary(torch.ones(3, 2), torch.ones(2))
+
+
+def test_one_ranking_pass_reports_every_metric_at_every_k() -> None:
+    g = torch.Generator().manual_seed(0)
+    popularity = torch.arange(40)  # popular items: 38 and 39
+    held_out = pairs([0, 0, 1, 3], [5, 38, 9, 39])
+    ranking = FullRanking(held_out, [pairs([0], [1])], popularity_groups(popularity), 4, k=39)
+    lists = ranking.lists(torch.randn(4, 3, generator=g), torch.randn(40, 3, generator=g))["cosine"]
+    report = ranking.report(lists, popularity, ks=(3, 39))
+    assert list(report) == ["3", "39"]
+    for k in (3, 39):
+        cut, result = lists[:, :k], report[str(k)]
+        hit, group = ranking.hits(cut), ranking.group(cut)
+        for metric in (ndcg, recall, hit_rate, mrr):
+            parts = metric(hit, ranking.count, group).mean(0)
+            assert result[metric.__name__] == pytest.approx([float(parts.sum()), *parts.tolist()], abs=1e-6)
+        assert result["coverage"] == pytest.approx(float(coverage(cut, 40)))
+        assert result["gini"] == pytest.approx(float(gini(cut, 40)))
+        assert result["average_popularity"] == pytest.approx(float(average_popularity(cut, popularity)))
+    ratio = report["39"]["ndcg"][3] / report["39"]["ndcg"][1]
+    assert report["39"]["unpopular_over_popular"] == pytest.approx(ratio, abs=1e-6)
+    assert tail_ratio(torch.zeros(2, 3)) is None
 
 
 def test_norm_summary() -> None:

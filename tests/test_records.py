@@ -43,7 +43,13 @@ def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": "hinge"}, "loss must be one of bpr, ssm, directau, mawu"),
+        ({"loss": "hinge"}, "loss must be one of bpr, ssm, directau, mawu, ipl, resn, macr"),
+        ({"optimizer": "adagrad"}, "optimizer must be one of adam, sgd, sparse_adam"),
+        ({"optimizer": "sparse_adam", "weight_decay": 1e-6}, "weight_decay must be 0 for optimizer='sparse_adam'"),
+        ({"optimizer": "sparse_adam", "backbone": "lightgcn"}, "backbone must be mf or nonlinear-mf for"),
+        ({"optimizer": "sgd", "decay_scope": "decoupled"}, "decay_scope must be table or batch for optimizer='sgd'"),
+        ({"loss": "ipl", "ipl_b": 1.5}, "ipl_c must be >= 0 for ipl"),
+        ({"loss": "resn", "resn_beta": -1}, "resn_beta must be >= 0 for resn"),
         ({"backbone": "gpt"}, "backbone must be one of"),
         ({"device": "tpu"}, "device must be one of cpu, cuda"),
         ({"weight_decay": -1}, "weight_decay must be >= 0"),
@@ -57,7 +63,7 @@ def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
         ({"loss": "directau"}, "gamma must be > 0 for directau"),
         ({"loss": "ssm", "tau": 0.2}, "num_negatives must be > 0 for ssm"),
         ({"loss": "ssm", "tau": 0.2, "num_negatives": 1.5}, "num_negatives must be an integer"),
-        ({"loss": "mawu", "gamma_user": 1.0}, "gamma_item must be > 0 for mawu"),
+        ({"loss": "mawu", "gamma_user": 1.0}, "gamma_item must be >= 0 for mawu"),
         ({"init": "prism"}, r"alpha must be in \[0, 1\]"),
         ({"init": "prism", "alpha": 2}, r"alpha must be in \[0, 1\]"),
         ({"alpha": 1}, "alpha must be None"),
@@ -122,6 +128,11 @@ def test_a_record_says_what_was_run(record: Record) -> None:
         {"loss": "ssm", "tau": 0.2, "num_negatives": 3},
         {"loss": "directau", "gamma": 1.0},
         {"loss": "mawu", "gamma_user": 1.0, "gamma_item": 0.5},
+        {"loss": "ipl", "ipl_c": 0.1, "ipl_b": 1.5},
+        {"loss": "ipl", "ipl_c": 0.1, "ipl_b": 1.5, "ipl_form": "epoch"},
+        {"loss": "resn", "resn_beta": 1e-9},
+        {"loss": "resn", "resn_beta": 1e-9, "resn_form": "items"},
+        {"loss": "macr", "macr_alpha": 0.01, "macr_beta": 0.001, "macr_c": 40},
     ],
 )
 def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, object]) -> None:
@@ -133,6 +144,7 @@ def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, ob
 SWITCHED = {
     "relu": RunConfig(dataset="synthetic", loss="bpr", backbone="nonlinear-mf", dim=4, max_epochs=1),
     "mawu_uniformity": RunConfig(dataset="synthetic", loss="mawu", gamma_user=1, gamma_item=1, dim=4, max_epochs=1),
+    "ipl_form": RunConfig(dataset="synthetic", loss="ipl", ipl_c=1, ipl_b=1.5, dim=4, max_epochs=1),
 }
 
 
@@ -207,7 +219,7 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
 def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_path: Path) -> None:
     [config] = rq1_configs("synthetic", losses="bpr", weight_decays=1e-6, seeds=7, epochs=3)
     assert (config.loss, config.weight_decay, config.seed, config.max_epochs) == ("bpr", 1e-6, 7, 3)
-    with pytest.raises(ValueError, match="loss must be one of bpr, ssm, directau, mawu, got 'hinge'"):
+    with pytest.raises(ValueError, match="loss must be one of bpr, ssm, directau, mawu, ipl, resn, macr, got 'hinge'"):
         rq1_configs("synthetic", "hinge")
     four = rq1_configs("gowalla", ("bpr", "ssm", "directau", "mawu"), 0)
     assert [(c.gamma, c.tau, c.gamma_user) for c in four] == [

@@ -8,10 +8,13 @@ import torch
 
 from prismlib import (
     BPR,
+    MAWU,
     MF,
+    SSM,
     DirectAU,
     FullRanking,
     Interactions,
+    NonLinearMF,
     RankingLoss,
     Split,
     fit,
@@ -21,6 +24,7 @@ from prismlib import (
     train_step,
 )
 from prismlib.debias import MACR
+from prismlib.optim import make_optimizer
 
 
 @pytest.fixture(scope="module")
@@ -188,19 +192,94 @@ def test_on_epoch_can_stop(split: Split) -> None:
     assert (len(history.loss), history.stopped_by) == (2, "on_epoch")
 
 
-def test_an_unknown_decay_scope_is_refused(split: Split) -> None:
-    with pytest.raises(ValueError, match="decay_scope must be one of table, batch, decoupled, got 'rows'"):
-        fit(mf(split), BPR(), split.train, ranking(split), decay_scope="rows")
+def test_sgd_is_the_theorys_update(split: Split) -> None:
+    two = Interactions(np.array([3], np.int32), np.array([7], np.int32))
+    model, lr, decay = mf(split), 0.1, 0.5
+    user, item = (table.detach().double().clone() for table in model.embeddings())
+    fit(model, DirectAU(), two, ranking(split), lr=lr, weight_decay=decay, optimizer="sgd", max_epochs=1)
+    u, i = user[3], item[7]  # alignment's gradient is twice the cosine's; a single row has no uniformity
+    pull = 2 / i.norm() * (u / u.norm() - torch.cosine_similarity(u, i, 0) * i / i.norm())
+    torch.testing.assert_close(model.item.weight[7].double(), (1 - lr * decay) * i + lr * pull, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.item.weight[8].double(), (1 - lr * decay) * item[8], rtol=1e-5, atol=1e-7)
 
 
-def test_unknown_negatives_are_refused(split: Split) -> None:
-    with pytest.raises(ValueError, match="negatives must be one of all, batch, got 'hard'"):
-        fit(mf(split), BPR(), split.train, ranking(split), negatives="hard")
+def test_sparse_adam_leaves_rows_out_of_the_batch_alone_and_makes_adams_first_step(split: Split) -> None:
+    two = Interactions(np.array([3, 4, 3], np.int32), np.array([7, 8, 8], np.int32))
+
+    def train(optimizer: str) -> tuple[torch.Tensor, torch.Tensor]:
+        model = MF(200, 100, 8, torch.Generator().manual_seed(0), sparse=optimizer == "sparse_adam")
+        start = model.item.weight.detach().clone()
+        fit(model, DirectAU(), two, ranking(split), optimizer=optimizer, max_epochs=1, lr=0.1)
+        return start, model.item.weight.detach()
+
+    (start, sparse), (_, dense) = train("sparse_adam"), train("adam")
+    torch.testing.assert_close(sparse, dense)
+    assert torch.equal((sparse != start).any(1).nonzero().flatten(), torch.tensor([7, 8]))
 
 
-def test_a_loss_that_is_not_finite_is_reported(split: Split) -> None:
+def test_sparse_adam_trains_the_dense_parameters_too(split: Split) -> None:
+    model = NonLinearMF(200, 100, 8, generator=torch.Generator().manual_seed(0), sparse=True)
+    criterion = MAWU(200, 100, generator=torch.Generator().manual_seed(1))
+    before = {name: value.clone() for name, value in [*model.named_parameters(), *criterion.named_parameters()]}
+    fit(model, criterion, split.train, ranking(split), optimizer="sparse_adam", batch_size=500, max_epochs=1)
+    for name, value in [*model.named_parameters(), *criterion.named_parameters()]:
+        assert not torch.equal(value, before[name]), name
+
+
+NO_ROWS = Interactions(np.array([], np.int32), np.array([], np.int32))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"decay_scope": "rows"}, "decay_scope must be one of table, batch, decoupled, got 'rows'"),
+        ({"negatives": "hard"}, "negatives must be one of all, batch, got 'hard'"),
+        ({"optimizer": "adagrad"}, "optimizer must be one of adam, sgd, sparse_adam, got 'adagrad'"),
+        ({"optimizer": "sparse_adam"}, r"optimizer='sparse_adam' needs tables with sparse gradients: MF\(..., sparse"),
+        ({"optimizer": "sgd", "decay_scope": "decoupled"}, "decay_scope must be table or batch for optimizer='sgd'"),
+        ({"lr": 0.0}, "lr must be > 0, got 0.0"),
+        ({"lr": math.nan}, "lr must be > 0, got nan"),
+        ({"weight_decay": -1e-6}, "weight_decay must be >= 0, got -1e-06"),
+        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
+        ({"max_epochs": 0}, "max_epochs must be >= 1, got 0"),
+        ({"patience": 0}, "patience must be >= 1, got 0"),
+        ({"train": NO_ROWS}, "train is empty"),
+        (
+            {"train": Interactions(np.array([200]), np.array([0]))},
+            r"train.user must lie in \[0, 200\), the table.s rows",
+        ),
+        (
+            {"train": Interactions(np.array([0]), np.array([-1]))},
+            r"train.item must lie in \[0, 100\), the table.s rows",
+        ),
+        ({"criterion": SSM(num_negatives=101)}, "num_negatives must be <= 100, the number of items, got 101"),
+        ({"model": MF(200, 99, 8)}, "validation ranks 100 items, the model has 99"),
+    ],
+)
+def test_bad_input_is_refused_before_training(split: Split, argument: dict[str, object], message: str) -> None:
+    def never(_: object) -> None:
+        raise AssertionError("an epoch was trained")
+
+    arguments = {"model": mf(split), "criterion": BPR(), "train": split.train, "validation": ranking(split)}
+    with pytest.raises(ValueError, match=message):
+        fit(**{**arguments, "on_epoch": never, **argument})  # type: ignore[arg-type]
+
+
+def test_other_combinations_of_optimisers_are_refused() -> None:
+    with pytest.raises(ValueError, match="weight_decay must be 0 for optimizer='sparse_adam'"):
+        make_optimizer("sparse_adam", [MF(2, 2, 2, sparse=True)], 1e-3, 1e-6)
+    with pytest.raises(ValueError, match="optimizer must be 'sparse_adam' for a model with sparse=True, got 'adam'"):
+        make_optimizer("adam", [MF(2, 2, 2, sparse=True)], 1e-3)
+
+
+def test_starting_values_that_are_not_finite_are_refused(split: Split) -> None:
     model = mf(split)
     with torch.no_grad():
         model.user.weight[0, 0] = torch.nan
-    with pytest.raises(FloatingPointError, match="epoch 0: lower lr"):
+    with pytest.raises(ValueError, match=r"model\.user has rows that are not finite"):
         fit(model, BPR(), split.train, ranking(split))
+
+
+def test_a_loss_that_is_not_finite_is_reported(split: Split) -> None:
+    with pytest.raises(FloatingPointError, match="epoch 1: lower lr"):
+        fit(mf(split), BPR(), split.train, ranking(split), lr=1e30)
