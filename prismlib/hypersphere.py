@@ -39,10 +39,29 @@ def unit(rows: Tensor, name: str = "rows") -> Tensor:
     >>> unit(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-    if rows.device.type == "cpu" and not torch.compiler.is_compiling() and bool((norm == 0).any()):
-        raise ValueError(f"{name} has a zero row: a zero vector has no direction; rows must be nonzero")
-    return rows / norm.clamp_min(1e-12)
+    result: Tensor = _Unit.apply(rows, name)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Unit(torch.autograd.Function):
+    """rows / norms, with the gradient (g - (g . y) y) / norm: a third of the passes that autograd makes of it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, name: str) -> Tensor:
+        norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+        if rows.device.type == "cpu" and bool((norm == 0).any()):
+            raise ValueError(f"{name} has a zero row: a zero vector has no direction; rows must be nonzero")
+        inverse = norm.clamp_min_(1e-12).reciprocal_()
+        unit_rows = rows * inverse
+        ctx.save_for_backward(unit_rows, inverse)
+        return unit_rows
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        unit_rows, inverse = ctx.saved_tensors
+        along = torch.linalg.vecdot(upstream, unit_rows).unsqueeze(-1)
+        return torch.addcmul(upstream, unit_rows, along, value=-1).mul_(inverse), None
 
 
 def alignment(user: Tensor, item: Tensor) -> Tensor:

@@ -48,7 +48,11 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
     check_pairs(user, item, negative)
     user, item, negative = unit(user, "user"), unit(item, "item"), unit(negative, "negative")
     positive = (user * item).sum(-1, keepdim=True)
-    scores = torch.cat([positive, (negative @ user[:, :, None]).squeeze(-1)], dim=1) / tau
+    return _softmax(torch.cat([positive, (negative @ user[:, :, None]).squeeze(-1)], dim=1), tau)
+
+
+def _softmax(scores: Tensor, tau: float) -> Tensor:
+    scores = scores / tau
     return (scores.logsumexp(1) - scores[:, 0]).mean()
 
 
@@ -110,6 +114,20 @@ class RankingLoss(nn.Module):
         """Called after each update: a loss with constrained parameters puts them back into their range."""
 
 
+class ScoreLoss(RankingLoss):
+    """A loss of many scores a user: training computes them without gathering a row for each (prismlib.scores).
+
+    Attributes:
+        cosine: whether scores are cosines, or dot products.
+    """
+
+    cosine: bool = False
+
+    def of_scores(self, scores: Tensor) -> Tensor:
+        """Scalar loss of ``(B, 1 + num_negatives)`` scores, the positive item's first."""
+        raise NotImplementedError
+
+
 class BPR(RankingLoss):
     """:func:`bpr_loss` as a module. One negative a positive.
 
@@ -150,7 +168,7 @@ class DirectAU(RankingLoss):
         return f"gamma={self.gamma}"
 
 
-class SSM(RankingLoss):
+class SSM(ScoreLoss):
     """:func:`ssm_loss` as a module.
 
     Args:
@@ -161,6 +179,8 @@ class SSM(RankingLoss):
     >>> SSM(tau=1.0)(x, x, -x[:, None])
     tensor(0.1269)
     """
+
+    cosine = True
 
     def __init__(self, tau: float = 0.2, num_negatives: int = 10) -> None:
         super().__init__()
@@ -173,6 +193,9 @@ class SSM(RankingLoss):
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)
         return ssm_loss(user, item, negative, self.tau)
+
+    def of_scores(self, scores: Tensor) -> Tensor:
+        return _softmax(scores, self.tau)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}, num_negatives={self.num_negatives}"

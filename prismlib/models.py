@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.data import Interactions
+from prismlib.hypersphere import unit
+from prismlib.scores import list_items, pair_scores
 
 
 class Backbone(nn.Module):
@@ -24,6 +26,17 @@ class Backbone(nn.Module):
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of a batch: ids of any shapes ``(*)`` give rows of shapes ``(*, dim)``."""
         raise NotImplementedError
+
+    def score(self, user_id: Tensor, item_id: Tensor, cosine: bool = False) -> Tensor:
+        """Dot products, or cosines, of users ``(B,)`` with the items listed for each, ``(B, L)``: ``(B, L)``."""
+        if user_id.is_cuda:  # gathering is cheap there, and looking for distinct items would stall the stream
+            user, item = self(user_id, item_id)
+            user, item = (unit(user), unit(item)) if cosine else (user, item)
+            return (user[:, None] * item).sum(-1)
+        listed = list_items(item_id)
+        user, item = self(user_id, listed.items)
+        user, item = (unit(user), unit(item)) if cosine else (user, item)
+        return pair_scores(user, item, listed)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """The tables that full ranking multiplies: ``(num_users, dim)`` and ``(num_items, dim)``."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.data import Interactions
-from prismlib.losses import RankingLoss
+from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
@@ -64,8 +64,11 @@ def train_step(
         negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
     # positives and negatives in one look-up: the item table's gradient is then written once
     listed = torch.cat([item_id[:, None], negative], dim=1)
-    user, items = model(user_id, listed)
-    loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
+    if isinstance(criterion, ScoreLoss):
+        loss = criterion.of_scores(model.score(user_id, listed, criterion.cosine))
+    else:
+        user, items = model(user_id, listed)
+        loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
     if batch_decay:
         decayed = [(model.user.weight, user_id), (model.item.weight, listed)]
         update(criterion, optimizer, loss, decayed, batch_decay)

@@ -27,6 +27,7 @@ from prismlib import (
     synthetic,
 )
 from prismlib.debias import IPL, MACR, ReSN
+from prismlib.losses import ScoreLoss
 from prismlib.optim import DECAY_SCOPES
 
 USERS, ITEMS, DIM = 60, 50, 8
@@ -80,6 +81,21 @@ def test_loss_and_gradients_are_finite(backbone: str, loss: str, size: int) -> N
         assert torch.isfinite(parameter.grad).all(), name
     if size > 1:
         assert model.user.weight.grad.abs().sum() > 0 and model.item.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("loss", ["SSM"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_training_steps_scores_give_the_same_loss_and_gradients(backbone: str, loss: str) -> None:
+    """Losses of scores never see gathered rows in training: the way there must not matter."""
+    model, criterion = (module.double() for module in build(backbone, loss))
+    assert isinstance(criterion, ScoreLoss)
+    user, item, negative = batch()
+    listed = torch.cat([item[:, None], negative[:, : criterion.num_negatives]], dim=1)
+    gathered = value(model, criterion, user, item, negative)
+    scored = criterion.of_scores(model.score(user, listed, criterion.cosine))
+    torch.testing.assert_close(scored, gathered)
+    expected, found = (torch.autograd.grad(x, list(model.parameters())) for x in (gathered, scored))
+    torch.testing.assert_close(found, expected)
 
 
 @each
