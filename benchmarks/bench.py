@@ -1,9 +1,13 @@
-"""Seconds and memory of the research loop on Gowalla-sized data: one epoch, one full-ranking validation.
+"""Speed of training and evaluation against plain reference implementations, on Gowalla's sizes, and how it grows.
 
-    python benchmarks/bench.py [--dataset gowalla] [--device cpu]
+    python benchmarks/bench.py                        the table, on random data of Gowalla's sizes: needs no files
+    python benchmarks/bench.py --dataset gowalla      the same on the real interactions
+    python benchmarks/bench.py --growth               step and evaluation time as sizes, dimensions and batches grow
+    python benchmarks/bench.py --others /path/python  also libraries installed in another environment (others.py)
 
-The default dataset is random with Gowalla's sizes, so that it needs no files; `--dataset gowalla` takes the real one.
-Times are the median of --repeats after one warm-up; memory is the process's peak resident set.
+Every ratio is of one run: the reference (reference.py) and prismlib do the same steps on the same batches from the same
+tables with the same negatives, in turn, and their losses must agree to 1e-4. Times are medians. Leave the machine alone
+while it runs: two processes on the same cores slow each other many times over.
 """
 
 from __future__ import annotations
@@ -12,78 +16,322 @@ import argparse
 import json
 import resource
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import reference
 import torch
+from torch import Tensor
 
-from prismlib import BPR, MF, Dataset, DirectAU, FullRanking, popularity_groups, random_split, sources, train_step
+from prismlib import (
+    BPR,
+    MAWU,
+    MF,
+    SSM,
+    Dataset,
+    DirectAU,
+    FullRanking,
+    LightGCN,
+    RankingLoss,
+    Split,
+    popularity_groups,
+    random_split,
+    sources,
+    train_step,
+    uniformity_released,
+)
+from prismlib.optim import make_optimizer
 from prismlib.runs import environment
 from prismlib.train import batches
 
+DECAY, DIM = 1e-6, 64
+# Seconds an epoch and a validation of both rankings of the authors' released code, measured once on 2 cores of the
+# same kind of machine, Gowalla 80/10/10. MAWU needs more than 24 GB there.
+AUTHORS = {"BPR": (3.9, 40.0), "SSM": (36.0, 40.0), "DirectAU": (97.0, 40.0)}
+# ratio to reach on 2 CPU cores
+TARGETS = {"DirectAU": 8, "MAWU": 20, "BPR": 3, "SSM": 3, "LightGCN + DirectAU": 3, "validation": 8}
+EPOCH_TARGETS = {"DirectAU": 7, "BPR": 10, "SSM": 6}
 
-def random_gowalla() -> Dataset:
-    """About a million distinct random pairs in tables of Gowalla's sizes, items Zipf-like."""
-    card, rng = sources.CARDS["gowalla"], np.random.default_rng(0)
-    weight = 1 / (np.arange(card.items) + 50.0)
-    item = rng.choice(card.items, card.interactions, p=weight / weight.sum())
-    key = np.unique(rng.integers(card.users, size=card.interactions) * card.items + item)
-    user, item = (ids.astype(np.int32) for ids in np.divmod(key, card.items))
-    return Dataset("random-gowalla", user, item, card.users, card.items, synthetic=True)
+
+def random_data(users: int, items: int, interactions: int, name: str) -> Dataset:
+    """Distinct random pairs, items Zipf-like."""
+    rng = np.random.default_rng(0)
+    weight = 1 / (np.arange(items) + 50.0)
+    item = rng.choice(items, interactions, p=weight / weight.sum())
+    key = np.unique(rng.integers(users, size=interactions) * items + item)
+    user, item = (ids.astype(np.int32) for ids in np.divmod(key, items))
+    return Dataset(name, user, item, users, items, synthetic=True)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def median_seconds(work: Callable[[], object], repeats: int, device: torch.device) -> float:
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+    return statistics.median([seconds_of(work, device) for _ in range(repeats + 1)][1:])
+
+
+def our_steps(
+    model: MF, loss: RankingLoss, pairs: tuple[Tensor, Tensor], size: int, seed: int, decay: float = DECAY
+) -> Iterator[float]:
+    """prismlib's training steps over the pairs in the order given; each yields its loss."""
+    optimizer = make_optimizer("adam", [model, loss], lr=1e-3, weight_decay=decay)
+    generator = torch.Generator(pairs[0].device).manual_seed(seed)
+    for user_id, item_id in batches(pairs, torch.arange(len(pairs[0]), device=pairs[0].device), size):
+        yield train_step(model, loss, optimizer, user_id, item_id, model.item.num_embeddings, generator).item()
+
+
+def in_turn(plain: Iterator[float], ours: Iterator[float], count: int) -> tuple[float, float, float]:
+    """Median seconds of a step of each, after one to warm up, and the largest relative difference of their losses."""
+    times: tuple[list[float], list[float]] = ([], [])
+    worst = 0.0
+    for _ in range(count + 1):
+        values = []
+        for steps, spent in zip((plain, ours), times, strict=True):
+            start = time.perf_counter()
+            values.append(next(steps))
+            spent.append(time.perf_counter() - start)
+        worst = max(worst, abs(values[0] - values[1]) / abs(values[0]))
+    return statistics.median(times[0][1:]), statistics.median(times[1][1:]), worst
+
+
+def floors() -> dict[str, float]:
+    """What this machine does at best: float32 matrix products (4096 x 64 x 4096), and copying of 256 MB."""
+    a, b, cpu = torch.randn(4096, 64), torch.randn(64, 4096), torch.device("cpu")
+    product, source = torch.empty(4096, 4096), torch.ones(2**26)
+    target = torch.empty_like(source)
+    gemm = median_seconds(lambda: torch.mm(a, b, out=product), 9, cpu)
+    copy = median_seconds(lambda: target.copy_(source), 9, cpu)
+    return {"gemm_gflops": 2 * 4096 * 64 * 4096 / gemm / 1e9, "copy_gb_per_s": 2 * 4 * 2**26 / copy / 1e9}
+
+
+def steps_against_reference(split: Split, repeats: int, machine: dict[str, float]) -> list[dict[str, Any]]:
+    data = split.dataset
+    order = torch.randperm(len(split.train.user), generator=torch.Generator().manual_seed(1))
+    pairs = (torch.as_tensor(split.train.user).long()[order], torch.as_tensor(split.train.item).long()[order])
+    sizes = (data.num_users, data.num_items)
+
+    def model(kind: str = "mf") -> MF:
+        generator = torch.Generator().manual_seed(0)
+        return (
+            LightGCN(*sizes, split.train, DIM, generator=generator)
+            if kind == "lightgcn"
+            else MF(*sizes, DIM, generator)
+        )
+
+    start = [table.detach() for table in model().embeddings()]
+    mawu = MAWU(*sizes, 2.6, 1.4, spread=uniformity_released, generator=torch.Generator().manual_seed(2))
+    plain_mawu = reference.PlainMAWU(mawu.user_margin.detach(), mawu.item_margin.detach(), 2.6, 1.4)
+    # name, plain model, plain loss, our model, our loss, batch, negatives, steps
+    work = [
+        ("DirectAU", reference.PlainMF(*start), reference.directau, model(), DirectAU(5.0), 4096, 0, repeats),
+        ("MAWU", reference.PlainMF(*start), plain_mawu, model(), mawu, 2048, 0, 1),
+        ("BPR", reference.PlainMF(*start), reference.bpr, model(), BPR(), 16384, 1, repeats),
+        ("SSM", reference.PlainMF(*start), reference.ssm, model(), SSM(), 16384, 10, repeats),
+        ("LightGCN + DirectAU", reference.PlainLightGCN(*start, split.train), reference.directau,
+         model("lightgcn"), DirectAU(5.0), 4096, 0, max(2, repeats // 3)),
+    ]  # fmt: skip
+    rows = []
+    for name, plain_model, plain_loss, our_model, our_loss, size, negatives, count in work:
+        plain = reference.steps(plain_model, plain_loss, pairs, size, negatives, 7, DECAY)
+        spent, ours, worst = in_turn(plain, our_steps(our_model, our_loss, pairs, size, 7), count)
+        # uniformity: 3 products of n^2 / 2 x d, in multiply-adds; Adam: 4 passes to read, 3 to write, over both tables
+        distinct = [len(ids[:size].unique()) for ids in pairs]
+        flops = 3 * DIM * sum(n * n for n in distinct) if isinstance(our_loss, DirectAU | MAWU) else 0
+        moved = 4 * DIM * (7 * sum(sizes) + 4 * size * (2 + negatives))
+        if name.startswith("LightGCN"):  # two products a layer and direction: a row read for each entry
+            moved += 4 * DIM * len(split.train.user) * 2 * 3 * 2
+        floor = flops / machine["gemm_gflops"] / 1e9 + moved / machine["copy_gb_per_s"] / 1e9
+        label = f"{name} step, batch {size:,}" + (f", {negatives} negatives" if negatives > 1 else "")
+        rows.append(
+            {
+                "work": label,
+                "reference": spent,
+                "ours": ours,
+                "target": TARGETS[name],
+                "difference": worst,
+                "floor": floor,
+            }
+        )
+        print(f"  {label}: {spent:.3f} s, {ours:.3f} s, {spent / ours:.1f}x, losses differ by {worst:.1e}", flush=True)
+        if worst > 1e-4:
+            raise SystemExit(f"{label}: the reference and prismlib disagree by {worst:.1e}")
+    return rows
+
+
+def validation_against_reference(split: Split, repeats: int, machine: dict[str, float]) -> dict[str, Any]:
+    data = split.dataset
+    groups = popularity_groups(torch.from_numpy(split.item_popularity))
+    tables = MF(data.num_users, data.num_items, DIM, torch.Generator().manual_seed(0)).embeddings()
+    user, item = (table.detach() for table in tables)
+    ours = FullRanking(split.validation, [split.train], groups, data.num_users)
+    start = time.perf_counter()
+    plain = reference.validation(user, item, split.train, split.validation, groups)
+    spent = time.perf_counter() - start
+    result = ours(user, item)
+    worst = max(abs(a - b) for by in plain for a, b in zip(plain[by], result[by].values(), strict=True))
+    if worst > 1e-4:
+        raise SystemExit(f"validation: the reference and prismlib disagree by {worst:.1e}")
+    flops = 2 * DIM * len(ours.users) * data.num_items
+    moved = 4 * len(ours.users) * data.num_items * 5  # scores written, read for each ranking, scaled in between
+    return {
+        "work": f"validation, {len(ours.users):,} users x {data.num_items:,} items, by dot product and cosine",
+        "reference": spent,
+        "ours": median_seconds(lambda: ours(user, item), repeats, torch.device("cpu")),
+        "target": TARGETS["validation"],
+        "difference": worst,
+        "floor": flops / machine["gemm_gflops"] / 1e9 + moved / machine["copy_gb_per_s"] / 1e9,
+    }
+
+
+def epochs(split: Split, device: torch.device, repeats: int) -> dict[str, float]:
+    """Seconds of a whole epoch of each loss, and of a validation."""
+    data = split.dataset
+    groups = popularity_groups(torch.from_numpy(split.item_popularity))
+    validation = FullRanking(split.validation, [split.train], groups, data.num_users, device=device)
+    pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in split.train)
+    generator = torch.Generator(device).manual_seed(0)
+    seconds = {}
+    for name, loss, size in (("BPR", BPR(), 16384), ("SSM", SSM(), 16384), ("DirectAU", DirectAU(5.0), 4096)):
+        model = MF(data.num_users, data.num_items, DIM, torch.Generator().manual_seed(0)).to(device)
+        optimizer = make_optimizer("adam", [model, loss], lr=1e-3, weight_decay=DECAY)
+
+        def epoch(model=model, loss=loss, size=size, optimizer=optimizer) -> None:  # type: ignore[no-untyped-def]
+            order = torch.randperm(len(pairs[0]), generator=generator, device=device)
+            for user_id, item_id in batches(pairs, order, size):
+                train_step(model, loss, optimizer, user_id, item_id, data.num_items, generator)
+
+        seconds[name] = median_seconds(epoch, 1 if name == "DirectAU" else repeats, device)
+    tables = model.embeddings()
+    seconds["validation"] = median_seconds(lambda: validation(*tables), repeats, device)
+    return seconds
+
+
+def growth(repeats: int) -> list[dict[str, Any]]:
+    """Time against arithmetic as one thing grows: `times` and `arithmetic` relative to the first row of each kind."""
+    cpu = torch.device("cpu")
+    card = sources.CARDS["gowalla"]
+
+    def point(scale: float = 1, dim: int = 64, batch: int = 4096) -> dict[str, float]:
+        users, items = int(card.users * scale), int(card.items * scale)
+        data = random_data(users, items, card.interactions, "random")
+        split = random_split(data, 0)
+        pairs = tuple(torch.as_tensor(ids).long() for ids in split.train)
+        seconds = {}
+        for name, loss in (("DirectAU step", DirectAU(5.0)), ("BPR step", BPR())):
+            model = MF(users, items, dim, torch.Generator().manual_seed(0))
+            steps = our_steps(model, loss, pairs, batch, 0)
+            seconds[name] = median_seconds(lambda steps=steps: next(steps), repeats, cpu)  # type: ignore[misc]
+        everyone = FullRanking(split.validation, [split.train], popularity_groups(torch.ones(items)), users)
+        ranked = everyone.users[:2048]  # the time a user takes does not depend on how many there are
+        everyone.users, everyone._blocks = ranked, everyone._blocks[: -(-len(ranked) // 256)]
+        tables = tuple(table.detach() for table in model.embeddings())
+        seconds["ranking of 2,048 users"] = median_seconds(lambda: everyone.lists(*tables), repeats, cpu)
+        distinct = [len(ids[:batch].unique()) for ids in pairs]
+        return seconds | {"tables": (users + items) * dim, "pairs": sum(n * n for n in distinct) * dim, "scores": items}
+
+    kinds = {"scale": (1, 2, 4, 8), "dim": (32, 64, 128, 256), "batch": (1024, 4096, 16384, 65536)}
+    rows = []
+    for kind, values in kinds.items():
+        for value in values:
+            rows.append({"grows": kind, "to": value, **point(**{kind: value})})
+            print("  " + ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rows[-1].items()))
+    return rows
+
+
+def memory() -> float:
+    """Peak memory in GB of one evaluation of AmazonBook's size, in a process of its own."""
+    card = sources.CARDS["amazonbook"]
+    data = random_data(card.users, card.items, card.interactions, "random-amazonbook")
+    split = random_split(data, 0)
+    groups = popularity_groups(torch.from_numpy(split.item_popularity))
+    with torch.no_grad():
+        user, item = MF(data.num_users, data.num_items, DIM).embeddings()
+        FullRanking(split.validation, [split.train], groups, data.num_users)(user, item)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def table(result: dict[str, Any]) -> str:
+    """What a reader wants of the result, as text."""
+    lines = [f"{result['data']}, d = {DIM}, on {result['environment']['device']}", ""]
+    lines.append(f"{'work':72} {'reference':>10} {'prismlib':>10} {'ratio':>7} {'target':>7} {'x floor':>8}")
+    for row in result["rows"]:
+        plain, ours = row["reference"], row["ours"]
+        lines.append(
+            f"{row['work']:72} {plain * 1e3:8.0f}ms {ours * 1e3:8.1f}ms {plain / ours:6.1f}x"
+            f" {row['target']:6}x {ours / row['floor']:8.1f}"
+        )
+    lines.append("")
+    for name, target in EPOCH_TARGETS.items():
+        ours, theirs = result["epochs"][name] + result["epochs"]["validation"], sum(AUTHORS[name])
+        text = f"{name}: epoch {result['epochs'][name]:.2f} s + validation {result['epochs']['validation']:.2f} s"
+        lines.append(f"{text:72} {theirs:8.1f} s {ours:8.1f} s {theirs / ours:6.1f}x {target:6}x   authors' code")
+    machine = result["machine"]
+    lines += ["", f"floor: {machine['gemm_gflops']:.0f} GFLOP/s, copies at {machine['copy_gb_per_s']:.1f} GB/s"]
+    lines.append(f"peak memory of an evaluation of AmazonBook's size: {result['amazonbook_gb']:.2f} GB (limit 1.5)")
+    lines += [f"other libraries, same machine: {name}: {text}" for name, text in result.get("others", {}).items()]
+    lines.append(f"GPU: {result['gpu']}")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time one epoch and one validation on Gowalla-sized data.")
+    parser = argparse.ArgumentParser(description="Time prismlib against plain reference implementations.")
     parser.add_argument("--dataset", help="a dataset of prismlib.sources; default: random data of Gowalla's sizes")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--repeats", type=int, default=9, help="steps that the medians are over")
+    parser.add_argument("--growth", action="store_true", help="only how times grow with sizes, dimensions, batches")
+    parser.add_argument("--others", metavar="PYTHON", help="interpreter of an environment with implicit or recbole")
+    parser.add_argument("--output", type=Path, help="also write the result to this file, as JSON")
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-
-    device = torch.device(arguments.device)
-    data = sources.load(arguments.dataset) if arguments.dataset else random_gowalla()
-    split = random_split(data, seed=123)
-    groups = popularity_groups(torch.from_numpy(split.item_popularity))
-    validation = FullRanking(split.validation, [split.train], groups, data.num_users, device=device)
-    generator = torch.Generator(device).manual_seed(0)
-    user, item = (torch.as_tensor(ids).long().to(device) for ids in split.train)
-
-    seconds = {}
-    for name, loss, size in (("BPR", BPR(), 16384), ("DirectAU", DirectAU(5.0), 4096)):
-        model = MF(data.num_users, data.num_items, generator=torch.Generator().manual_seed(0)).to(device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-6, fused=True)
-
-        def epoch(model=model, loss=loss, size=size, optimizer=optimizer) -> None:  # type: ignore[no-untyped-def]
-            order = torch.randperm(len(user), generator=generator, device=device)
-            for user_id, item_id in batches((user, item), order, size):
-                train_step(model, loss, optimizer, user_id, item_id, data.num_items, generator)
-
-        seconds[f"{name} epoch, batch {size:,}"] = median_seconds(epoch, arguments.repeats, device)
-    tables = model.embeddings()
-    everyone = f"validation, {len(validation.users):,} users x {data.num_items:,} items, dot and cosine"
-    seconds[everyone] = median_seconds(lambda: validation(*tables), arguments.repeats, device)
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    if arguments.json:
-        rounded = {name: round(value, 4) for name, value in seconds.items()}
-        print(json.dumps({"data": data.name, "seconds": rounded, "peak_gb": round(peak, 2), **environment(device)}))
+    if arguments.repeats < 1:
+        parser.error("--repeats must be >= 1")
+    if arguments.memory:
+        print(memory())
         return
-    print(f"{data.name}: {data.num_users:,} users, {data.num_items:,} items, {len(data):,} interactions")
-    for name, value in seconds.items():
-        print(f"{value:8.2f} s  {name}")
-    print(f"{peak:8.2f} GB peak memory, on {environment(device)['device']}")
+
+    cpu = torch.device("cpu")
+    result: dict[str, Any] = {"date": date.today().isoformat(), "environment": environment(cpu)}
+    # first: a child's peak memory begins at its parent's
+    own = [sys.executable, __file__, "--memory"]
+    result["amazonbook_gb"] = float(subprocess.run(own, capture_output=True, text=True, check=True).stdout)
+    result["machine"] = floors()
+    if arguments.growth:
+        result["growth"] = growth(arguments.repeats)
+    else:
+        card = sources.CARDS["gowalla"]
+        sizes = (card.users, card.items, card.interactions)
+        data = sources.load(arguments.dataset) if arguments.dataset else random_data(*sizes, "random-gowalla")
+        split = random_split(data, seed=123)
+        result["data"] = data.name
+        result["rows"] = steps_against_reference(split, arguments.repeats, result["machine"])
+        result["rows"].append(validation_against_reference(split, 3, result["machine"]))
+        result["epochs"] = epochs(split, cpu, 3)
+        result["authors"] = AUTHORS
+        if arguments.others:
+            script = str(Path(__file__).with_name("others.py"))
+            pairs = Path(script).with_name(".pairs.npz")
+            np.savez(pairs, train=np.stack(split.train), held_out=np.stack(split.validation), sizes=sizes[:2])
+            try:
+                done = subprocess.run(
+                    [arguments.others, script, str(pairs)], capture_output=True, text=True, check=True
+                )
+                result["others"] = json.loads(done.stdout.splitlines()[-1])
+            finally:
+                pairs.unlink()
+        result["gpu"] = "there, not measured by this script" if torch.cuda.is_available() else "not measured: none here"
+        print(table(result))
+    if arguments.output:
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
