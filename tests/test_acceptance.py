@@ -26,6 +26,7 @@ from prismlib import (
     popularity_groups,
     random_split,
     synthetic,
+    train_step,
 )
 from prismlib.debias import IPL, MACR, ReSN
 from prismlib.losses import ScoreLoss
@@ -180,15 +181,22 @@ def test_a_compiled_loss_is_the_eager_one(loss: str) -> None:
 
 
 @each
-def test_autocast_to_bfloat16_stays_close(backbone: str, loss: str) -> None:
+@pytest.mark.parametrize("inside", ["loss", "step"])  # of autocast: backward as well
+def test_autocast_to_bfloat16_stays_close(backbone: str, loss: str, inside: str) -> None:
     """Loss within 0.01 or 1 % of float32's; the whole gradient within 10 %. Half a unit of bfloat16 is 0.2 %."""
     results = []
     for enabled in (False, True):
         model, criterion = build(backbone, loss)
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            result = value(model, criterion, *batch())
-        result.backward()
         parameters = [*model.parameters(), *criterion.parameters()]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            if inside == "loss":
+                result = value(model, criterion, *batch())
+            else:
+                user, item, _ = batch()
+                optimizer, g = torch.optim.SGD(parameters, lr=1.0), torch.Generator().manual_seed(2)
+                result = train_step(model, criterion, optimizer, user, item, ITEMS, g)
+        if inside == "loss":
+            result.backward()
         assert all(p.grad.dtype == torch.float32 for p in parameters)
         results.append((result.detach().float(), torch.cat([p.grad.flatten() for p in parameters])))
     (single, gradient), (half, half_gradient) = results
