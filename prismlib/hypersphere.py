@@ -27,7 +27,7 @@ def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> N
 
 
 def unit(rows: Tensor, name: str = "rows") -> Tensor:
-    """Rows divided by their norms.
+    """Rows divided by their norms, in float32 at least.
 
     Args:
         rows: embeddings, ``(..., d)``.
@@ -39,6 +39,7 @@ def unit(rows: Tensor, name: str = "rows") -> Tensor:
     >>> unit(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # half precision is too coarse for angles
     result: Tensor = _Unit.apply(rows, name)  # type: ignore[no-untyped-call]
     return result
 
@@ -49,7 +50,7 @@ class _Unit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, name: str) -> Tensor:
         norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-        if rows.device.type == "cpu" and bool((norm == 0).any()):
+        if rows.device.type == "cpu" and not torch.compiler.is_compiling() and bool((norm == 0).any()):
             raise ValueError(f"{name} has a zero row: a zero vector has no direction; rows must be nonzero")
         inverse = norm.clamp_min_(1e-12).reciprocal_()
         unit_rows = rows * inverse
@@ -102,14 +103,15 @@ def uniformity(rows: Tensor) -> Tensor:
         rows: embeddings, ``(n, d)``; they are normalised here.
 
     Returns:
-        Scalar, <= 0. Zero when ``n < 2``: a single row has no pair to push apart.
+        Scalar, <= 0, float32 or float64. Zero when ``n < 2``: a single row has no pair to push apart.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)
     """
     if len(rows) < 2:
         return rows.sum() * 0
-    value: Tensor = _Uniformity.apply(unit(rows))  # type: ignore[no-untyped-call]
+    with torch.autocast(rows.device.type, enabled=False):  # its in-place products take one dtype
+        value: Tensor = _Uniformity.apply(unit(rows))  # type: ignore[no-untyped-call]
     return value
 
 

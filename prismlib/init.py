@@ -56,7 +56,9 @@ def prism(weight: Tensor, popularity: Tensor, alpha: float = 1.0) -> Tensor:
     if bad.any():
         row = int(bad.flatten().nonzero()[0])
         raise ValueError(f"row {row} of weight is zero or not finite: it has no direction; initialise it first")
-    target = prism_norm(popularity.to(weight.device), alpha).to(weight.dtype)
+    # in the weight's precision, and in float32 at least: integer counts would give float32's, half ones a coarser one
+    precise = torch.promote_types(weight.dtype, torch.float32)
+    target = prism_norm(popularity.to(weight.device, precise), alpha).to(weight.dtype)
     return weight / norm * target[:, None]
 
 

@@ -173,12 +173,14 @@ class _Propagate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
         ctx.transposed = transposed
-        return matrix @ x
+        with torch.autocast(x.device.type, enabled=False):  # there is no sparse product of two dtypes, nor of bfloat16
+            return matrix @ x
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.transposed @ upstream
+        with torch.autocast(upstream.device.type, enabled=False):
+            return None, None, ctx.transposed @ upstream
 
 
 def _propagate(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:

@@ -73,7 +73,8 @@ class _PairScores(torch.autograd.Function):
     def forward(ctx: Any, user: Tensor, item: Tensor, listed: Listed) -> Tensor:
         rows = _row_pointers(listed)
         pattern = _csr(rows, listed.columns.flatten(), user.new_zeros(listed.columns.numel()), (len(user), len(item)))
-        scores = torch.sparse.sampled_addmm(pattern, user, item.T, beta=0.0).values()
+        with torch.autocast(user.device.type, enabled=False):  # sparse products take one dtype, and not bfloat16
+            scores = torch.sparse.sampled_addmm(pattern, user, item.T, beta=0.0).values()
         ctx.save_for_backward(user, item)
         ctx.listed = listed
         return scores.view(listed.columns.shape)
@@ -87,7 +88,8 @@ class _PairScores(torch.autograd.Function):
         by_user = _csr(_row_pointers(listed), listed.columns.flatten(), weight, (len(user), len(item)))
         owner = (listed.order // width).int()
         by_item = _csr(listed.pointers, owner, weight[listed.order], (len(item), len(user)))
-        return by_user @ item, by_item @ user, None
+        with torch.autocast(user.device.type, enabled=False):
+            return by_user @ item, by_item @ user, None
 
 
 def _row_pointers(listed: Listed) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import gradcheck
 
 from prismlib import (
     BPR,
@@ -25,6 +26,7 @@ from prismlib import (
     popularity_groups,
     random_split,
     synthetic,
+    train_step,
 )
 from prismlib.debias import IPL, MACR, ReSN
 from prismlib.losses import ScoreLoss
@@ -140,6 +142,67 @@ def test_renaming_users_and_items_changes_nothing(backbone: str, loss: str) -> N
     before = value(model, criterion, user, item, negative)
     after = value(renamed, renamed_loss, users[user], items[item], items[negative])
     torch.testing.assert_close(before, after, rtol=1e-10, atol=1e-12)
+
+
+@each
+def test_gradients_are_those_of_finite_differences(backbone: str, loss: str) -> None:
+    model, criterion = (module.double() for module in build(backbone, loss))
+    if loss == "MAWU":
+        criterion.project_()
+    pairs = batch(6)
+    # gradcheck moves the parameters in place; fast: along a random direction rather than one entry after the other
+    parameters = (*model.parameters(), *criterion.parameters())
+    assert gradcheck(lambda *_: value(model, criterion, *pairs), parameters, atol=1e-8, fast_mode=True)
+
+
+# DirectAU, MAWU and IPL find the batch's distinct ids, whose number is data: a graph breaks there
+WHOLE_GRAPH = set(LOSSES) - {"DirectAU", "MAWU", "IPL"}
+
+
+# two warnings that tracing gives itself and hides, unless warnings are errors
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_compiled_loss_is_the_eager_one(loss: str) -> None:
+    torch.compiler.reset()
+    model, criterion = build("MF", loss)
+    user, item, negative = batch()
+    rows, listed = model(user, torch.cat([item[:, None], negative[:, : criterion.num_negatives]], dim=1))
+    embeddings = [x.detach().clone().requires_grad_() for x in (rows, listed[:, 0], listed[:, 1:])]
+    if not criterion.num_negatives:
+        embeddings.pop()
+    leaves = [*embeddings, *criterion.parameters()]
+    results = []
+    for module in (criterion, torch.compile(criterion, backend="aot_eager", fullgraph=loss in WHOLE_GRAPH)):
+        result = module(*embeddings, user_id=user, item_id=item)
+        results.append((result, *torch.autograd.grad(result, leaves)))
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-6, atol=1e-8)
+
+
+@each
+@pytest.mark.parametrize("inside", ["loss", "step"])  # of autocast: backward as well
+def test_autocast_to_bfloat16_stays_close(backbone: str, loss: str, inside: str) -> None:
+    """Loss within 0.01 or 1 % of float32's; the whole gradient within 10 %. Half a unit of bfloat16 is 0.2 %."""
+    results = []
+    for enabled in (False, True):
+        model, criterion = build(backbone, loss)
+        parameters = [*model.parameters(), *criterion.parameters()]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            if inside == "loss":
+                result = value(model, criterion, *batch())
+            else:
+                user, item, _ = batch()
+                optimizer, g = torch.optim.SGD(parameters, lr=1.0), torch.Generator().manual_seed(2)
+                result = train_step(model, criterion, optimizer, user, item, ITEMS, g)
+        if inside == "loss":
+            result.backward()
+        assert all(p.grad.dtype == torch.float32 for p in parameters)
+        results.append((result.detach().float(), torch.cat([p.grad.flatten() for p in parameters])))
+    (single, gradient), (half, half_gradient) = results
+    assert torch.isfinite(half) and torch.isfinite(half_gradient).all()
+    torch.testing.assert_close(half, single, rtol=0.01, atol=0.01)
+    assert (half_gradient - gradient).norm() < 0.1 * gradient.norm()
 
 
 def ranking(split: Split) -> FullRanking:
