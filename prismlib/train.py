@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prismlib.data import Interactions
 from prismlib.losses import RankingLoss, ScoreLoss
+from prismlib.memory import check_memory, training_bytes
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
@@ -145,6 +146,7 @@ def fit(
     Raises:
         ValueError: an argument out of range, an empty ``train`` or one whose ids the tables do not have, more negatives
             than items, or starting values that are not finite; before any training.
+        MemoryError: the device has less free than training needs; before any training.
         FloatingPointError: the loss is no longer finite; the message names the epoch.
 
     >>> from prismlib import MF, BPR, fit, popularity_groups, random_split, synthetic
@@ -161,6 +163,7 @@ def fit(
         if value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
     device = next(model.parameters()).device
+    check_memory(training_bytes(model, criterion, len(train.user), batch_size), device)
     # the loss's parameters count as the model's: MACR ranks with them
     trained_modules = nn.ModuleList([model, criterion])
     stepper = make_optimizer(optimizer, trained_modules, lr, weight_decay, decay_scope)

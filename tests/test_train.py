@@ -24,6 +24,7 @@ from prismlib import (
     train_step,
 )
 from prismlib.debias import MACR
+from prismlib.memory import training_bytes
 from prismlib.optim import make_optimizer
 
 
@@ -283,3 +284,19 @@ def test_starting_values_that_are_not_finite_are_refused(split: Split) -> None:
 def test_a_loss_that_is_not_finite_is_reported(split: Split) -> None:
     with pytest.raises(FloatingPointError, match="epoch 1: lower lr"):
         fit(mf(split), BPR(), split.train, ranking(split), lr=1e30)
+
+
+def test_too_little_memory_is_said_before_training(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prismlib.memory.free_bytes", lambda device: 10_000)
+    with pytest.raises(MemoryError, match=r"needs about 0.0 GB on cpu, where 0.0 GB are free: lower batch_size"):
+        fit(mf(split), BPR(), split.train, ranking(split))
+    monkeypatch.setattr("prismlib.memory.free_bytes", lambda device: None)  # a system that does not say
+    fit(mf(split), BPR(), split.train, ranking(split), max_epochs=1)
+
+
+def test_the_memory_estimate_bounds_what_the_tables_take_and_grows_with_the_batch(split: Split) -> None:
+    model, loss = mf(split), SSM(num_negatives=10)
+    tables = 4 * 8 * (200 + 100)
+    small, large = (training_bytes(model, loss, 3200, size) for size in (100, 1000))
+    assert small > 5 * tables  # weights, gradients, two moments, the best epoch's copy
+    assert large - small == 4 * 900 * 12 * 8 * 4

@@ -1,0 +1,66 @@
+"""What a training run will need of a device's memory, said before the first step rather than by a crash in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from prismlib.losses import RankingLoss
+from prismlib.models import Backbone, LightGCN
+from prismlib.ranking import BLOCK
+
+
+def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batch_size: int) -> int:
+    """Bytes that training and its validation hold at their fullest, estimated from above.
+
+    Parameters, gradients, Adam's two moments and the best epoch's copy; the interactions and their order; a batch's
+    rows with gradients and intermediate results; a block of scores for every item.
+
+    Args:
+        model, criterion: what is trained.
+        num_pairs: training interactions.
+        batch_size: pairs a step.
+
+    >>> from prismlib import BPR, MF
+    >>> round(training_bytes(MF(1000, 500, dim=64), BPR(), num_pairs=20_000, batch_size=1024) / 2**20)  # MB
+    7
+    """
+    parameters = sum(p.numel() * p.element_size() for p in nn.ModuleList([model, criterion]).parameters())
+    size, dim = model.item.weight.element_size(), model.item.embedding_dim
+    batch = min(batch_size, num_pairs) * (2 + criterion.num_negatives) * dim * size
+    layers = 2 * (model.depth + 1) if isinstance(model, LightGCN) else 0
+    graph = sum(b.numel() * b.element_size() for b in model.buffers())
+    scores = BLOCK * model.item.num_embeddings * size
+    pairs = 5 * 8 * num_pairs  # two columns of ids, their copies in the epoch's order, the order
+    return (5 + layers) * parameters + graph + pairs + 4 * batch + 2 * scores
+
+
+def check_memory(needed: int, device: torch.device) -> None:
+    """Raise a MemoryError where ``device`` has less than ``needed`` bytes free.
+
+    >>> check_memory(10**6, torch.device("cpu"))
+    """
+    free = free_bytes(device)
+    if free is not None and needed > free:
+        raise MemoryError(
+            f"training needs about {needed / 1e9:.1f} GB on {device}, where {free / 1e9:.1f} GB are free:"
+            " lower batch_size, num_negatives or dim, or free some"
+        )
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes free on a device; None where the system does not say.
+
+    >>> free_bytes(torch.device("cpu")) != 0
+    True
+    """
+    if device.type == "cuda":
+        reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + reserved
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
