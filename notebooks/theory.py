@@ -43,7 +43,10 @@ import torch
 from IPython.display import HTML, display
 from torch.nn.functional import cosine_similarity, normalize
 
-from prismlib import BPR, MAWU, SSM, DirectAU, alignment, figures, prism_, random_split, synthetic, theory, theory_figures
+from prismlib import BPR, MAWU, SSM, DirectAU, figures, theory, theory_figures
+from prismlib.data import random_split, synthetic
+from prismlib.hypersphere import alignment
+from prismlib.init import prism_
 from prismlib.sources import CARDS
 from prismlib.train import batches
 
@@ -138,8 +141,8 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 # missing if all its $d_i$ interactions are, which has probability $(1 - |\mathcal{B}|/|E|)^{d_i}$.
 # :::
 #
-# The word *independently* carries the proof, and no usual way to draw a batch satisfies it: a batch of fixed size that
-# has one interaction has less room for the next. The paper says *with replacement, for simplicity*. But then a single
+# The word *independently* carries the proof, and batches of a fixed size do not satisfy it: one that has an
+# interaction has less room for the next. The paper says *with replacement, for simplicity*. But then a single
 # draw misses item $i$ with probability $1 - d_i/|E|$, and $|\mathcal{B}|$ draws are independent: the two exponents of
 # {eq}`eq-membership` change places. Training shuffles the interactions and cuts the order into batches. For that there is
 # an exact law.
@@ -175,7 +178,7 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 # $f(x) = \log(1 - x)/x$. As $f$ decreases on $(0, 1)$, the one with the larger fraction misses less often.
 # :::
 #
-# So the formula does not follow from the assumption it is given, and is still a good one: items have fewer
+# So the formula does not follow from the assumption it is given, and is still a good one: items mostly have fewer
 # interactions than a batch, and there it beats the one that does follow. Check: batches drawn by the code that trains
 # this book's models, from 400 permutations of 2,000 interactions. The intervals are over permutations, whose
 # batches are not independent of one another.
@@ -211,33 +214,33 @@ for size in (20, 500):
     assert_drawn(share, half, exact)
     assert (exact >= torch.maximum(paper, swapped) - 1e-9).all()
     assert ((paper >= swapped) == (degree <= size)).all()
-    columns = {"Eq. 2": paper, "with replacement": swapped, "exact": exact, "measured": share, "±": half}
+    columns = {"paper's Eq. 2": paper, "with replacement": swapped, "exact": exact, "measured": share, "±": half}
     found.append(pd.DataFrame(columns, index=pd.MultiIndex.from_product([[size], degree.tolist()], names=["|B|", "d"])))
-# Equation 2 is told from the truth by the measurement where the item is a large part of the data
-assert found[0].loc[(20, 256), "measured"] - found[0].loc[(20, 256), "Eq. 2"] > 5 * found[0].loc[(20, 256), "±"]
+# the paper's Equation 2 is told from the truth by the measurement where the item is a large part of the data
+assert found[0].loc[(20, 256), "measured"] - found[0].loc[(20, 256), "paper's Eq. 2"] > 5 * found[0].loc[(20, 256), "±"]
 pd.concat(found)
 
 # %% [markdown]
 # An item with one interaction is in exactly one batch of each pass, so nothing is left to chance there. How far are the two
 # formulas from the exact law at the size of a dataset?
 
-# %% mystnb={"image": {"alt": "Two line charts of the ratio of an approximate to the exact batch probability against the share of the interactions an item has. Equation 2 stays at one until an item has a tenth of all interactions; draws with replacement start below one for every rare item when the batch is a quarter of the data"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two line charts of the ratio of an approximate to the exact batch probability against the share of the interactions an item has. Equation 2 of the paper stays at one throughout; draws with replacement start a little below one for rare items when the batch is a hundredth of the data, and at 0.88 when it is a quarter"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.membership_gap()
 plt.show()
 
 # %% tags=["remove-input"]
-up_to = torch.arange(1, 641)  # of 64,000
+up_to, off = torch.arange(1, 641), {}
 for size in (640, 16_000):
     exact = theory.batch_membership_exact(up_to, size, 64_000)
-    for name, formula in {
-        "Equation 2": theory.batch_membership(up_to.double(), size, 64_000),
-        "draws with replacement": 1 - (1 - up_to / 64_000) ** size,
-    }.items():
-        print(f"|B| = {size:6,}, items with up to 1 % of all interactions: {name} off by up to {(1 - formula / exact).max():.1%}")
+    paper = theory.batch_membership(up_to.double(), size, 64_000)
+    swapped = 1 - (1 - up_to / 64_000) ** size
+    off[f"|B| = {size:,}"] = [f"{(1 - formula / exact).max():.1%}" for formula in (paper, swapped)]
+pd.DataFrame(off, index=["paper's Equation 2", "draws with replacement"])
 
 # %% [markdown]
 # *Both formulas over the exact probability, for 64,000 interactions. Dotted: where an item has as many interactions as
-# the batch; there the two curves cross.*
+# the batch; there the two curves cross. Table: the largest error for items
+# with up to 1 % of all interactions.*
 #
 # ## The theorem
 #
@@ -333,7 +336,8 @@ def assert_equal(measured, predicted):
 
 inside = change_by_sgd(lambda item: -cosine_similarity(user, item).sum())
 outside = change_by_sgd(None)
-assert_equal(probability * inside + (1 - probability) * outside, theory.expected_change(probability, norm, cosine, **STEP))
+predicted = theory.expected_change(probability, norm, cosine, **STEP)
+assert_equal(probability * inside + (1 - probability) * outside, predicted)
 assert (theory.decay_change(norm, **STEP) < 0).all() and (theory.cosine_change(norm, cosine, STEP["eta"]) >= 0).all()
 
 # %% [markdown]
@@ -380,7 +384,7 @@ paper = expected(theory.batch_membership(degree.double(), SIZE, total))
 exact = expected(theory.batch_membership_exact(degree, SIZE, total))
 assert_drawn(mean, half, exact)
 assert mean[0] < 0 < mean[-1]  # the same loss and decay shorten rare items and lengthen popular ones
-columns = {"Eq. 3 with Eq. 2": paper, "Eq. 3 with the exact law": exact, "measured": mean, "±": half}
+columns = {"paper's Eq. 3, with Eq. 2": paper, "Eq. 3, with the exact law": exact, "measured": mean, "±": half}
 pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.Index(degree.tolist(), name="d"))
 
 # %% [markdown]
@@ -398,7 +402,7 @@ pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.I
 
 # %%
 def rest(probability):
-    """Equation of the rest, for the rows of check 2."""
+    """The length at rest of the rows of check 2."""
     kept = 1 - STEP["eta"] * STEP["decay"]
     return (probability * STEP["eta"] ** 2 * (1 - cosine**2) / (1 - kept**2)) ** 0.25
 
@@ -490,7 +494,7 @@ for n in (5, 20):
         exact = 1 - missed * escaped[kind]
         assert_drawn(share, half, exact)
         found |= {(n, kind, "exact"): exact, (n, kind, "measured"): share, (n, kind, "±"): half}
-    found[n, "distinct", "Eq. 2 with negatives"] = paper
+    found[n, "distinct", "paper's formula"] = paper
 table = pd.DataFrame(found, index=pd.Index(degree.tolist(), name="d")).T
 table.index.names = ["n", "negatives", "P(i in B)"]
 table.sort_index(level=["n", "negatives"], sort_remaining=False)
@@ -639,7 +643,8 @@ predicted = 1e-3 * 1e-6 * previous / (v.sqrt() + 1e-8)
 ratio = ((previous - row.detach()) / predicted).median()
 assert abs(ratio - 1) < 0.05
 print(f"measured step / predicted step: {ratio:.2f}")
-print(f"Adam's step is {predicted.abs().median() / (1e-9 * previous.abs().median()) / 1000:.0f} thousand times that of SGD")
+times = predicted.abs().median() / (1e-9 * previous.abs().median())
+print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 
 # %% [markdown]
 # Now the race. 100 rows of 64 numbers, in groups that are in no batch, in one of 1,000, of 100, of 10, and in every
@@ -667,8 +672,9 @@ def length_ratios(decays, shares, steps=2000, rows_each=20, dim=64, batch=4096):
             table.grad = -(user - (user * row).sum(1, keepdim=True) * row / norm**2) / norm / batch
         for optimizer in optimizers:
             optimizer.step()
-    ratios = {key: (table.detach().norm(dim=1) / start.norm(dim=1)).view(-1, rows_each).mean(1) for key, table in tables.items()}
-    return pd.DataFrame(ratios, index=pd.Index(shares, name="share"))
+    after = {key: table.detach().norm(dim=1) / start.norm(dim=1) for key, table in tables.items()}
+    means = {key: ratio.view(-1, rows_each).mean(1) for key, ratio in after.items()}
+    return pd.DataFrame(means, index=pd.Index(shares, name="share"))
 
 
 decays = [0.0, 1e-6, 1e-5, 1e-4]
@@ -739,7 +745,8 @@ counts, interactions = split.item_popularity, len(split.train.item)
 mean_in_batch = {}
 for size in (1024, 4096, 16_384):
     number = size * counts / interactions
-    mean_in_batch[size] = [*np.percentile(number, [50, 95, 100]), (number > 1).mean(), counts[number > 1].sum() / interactions]
+    above = number > 1
+    mean_in_batch[size] = [*np.percentile(number, [50, 95, 100]), above.mean(), counts[above].sum() / interactions]
 columns = ["median item", "95th percentile", "most popular", "items above one", "their share of interactions"]
 assert mean_in_batch[4096][2] > 1
 pd.DataFrame(mean_in_batch, index=columns).T.rename_axis("|B|")
@@ -796,8 +803,10 @@ exact = torch.stack(exact)
 paper = expected(theory.batch_membership(degree.double(), SIZE, total))
 assert_drawn(mean, half, exact)
 assert mean[-1] > 1.5 * paper[-1]
-columns = {"|B| d / |E|": degree * SIZE / total / 1000, "Eq. 3": paper, "several": exact, "measured": mean, "±": half}
-pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.Index(degree.tolist(), name="d"))
+columns = {"paper's Eq. 3": paper, "several": exact, "measured": mean, "±": half}
+table = pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.Index(degree.tolist(), name="d"))
+table.insert(0, "|B| d / |E|", degree * SIZE / total)
+table
 
 # %% [markdown]
 # *All but the first column: change of the squared length a step, in thousandths.*

@@ -35,7 +35,7 @@ def membership_gap(num_interactions: int = 64_000, shares: tuple[float, ...] = (
         paper = theory.batch_membership(degree, batch, num_interactions)
         swapped = 1 - (1 - degree / num_interactions) ** batch
         axis.axhline(1, color="black", linewidth=1)
-        axis.plot(degree / num_interactions, paper / exact, label="Equation 2")
+        axis.plot(degree / num_interactions, paper / exact, label="paper's Equation 2")
         axis.plot(degree / num_interactions, swapped / exact, "--", label="draws with replacement")
         axis.axvline(share, color="#777777", linestyle=":", linewidth=1)
         axis.set(xscale="log", xlabel="share of the item, d / |E|", title=f"batch: {share:.0%} of the interactions")
@@ -57,8 +57,8 @@ def lengths_by_share(table: pd.DataFrame) -> Figure:
         for (decay, ratios), marker in zip(table[optimiser].items(), "os^v", strict=False):
             axis.plot(x, ratios, marker=marker, label="λ = 0" if decay == 0 else f"λ = {decay:.0e}")
         axis.set_xticks(x, ["never" if share == 0 else f"{share:g}" for share in table.index])
-        axis.set(xlabel="share of batches the row is in", title=optimiser, ylim=(0, None))
-    axes[0, 0].set_ylabel("length after / before")
+        axis.set(xlabel="share of batches the row is in", title=optimiser)
+    axes[0, 0].set(ylabel="length after / before", ylim=(0, 1.1 * float(table.to_numpy().max())))
     axes[0, 0].legend(loc="lower left")
     return figure
 
