@@ -105,3 +105,57 @@ def expected_change_euclidean(probability: Tensor, item: Tensor, user: Tensor, e
     norm = torch.linalg.vector_norm(item, dim=-1)
     change = (pulled**2 - keep**2) * norm**2 + 4 * eta**2 * square + 4 * eta * pulled * dot
     return decay_change(norm, eta, decay) + probability * change
+
+
+def batch_membership_exact(degree: Tensor, batch_size: int, num_interactions: int) -> Tensor:
+    r"""The same probability for batches as they are drawn, without replacement: a hypergeometric law.
+
+    :math:`1 - \binom{|E| - d_i}{|B|} / \binom{|E|}{|B|}`; never below Equation 2.
+
+    Args:
+        degree: :math:`d_i`, in [0, num_interactions], any shape.
+        batch_size, num_interactions: as for :func:`batch_membership`.
+
+    Returns:
+        float64, the shape of ``degree``.
+
+    >>> batch_membership_exact(torch.tensor([0, 1, 100, 1000]), batch_size=10, num_interactions=1000)
+    tensor([0.0000, 0.0100, 0.6531, 1.0000], dtype=torch.float64)
+    """
+    if not 1 <= batch_size <= num_interactions:
+        raise ValueError(
+            f"batch_size must lie in [1, {num_interactions}], the number of interactions, got {batch_size}"
+        )
+    if (degree < 0).any() or (degree > num_interactions).any():
+        raise ValueError(f"degree must lie in [0, {num_interactions}], the number of interactions")
+    d, left = degree.double(), num_interactions - batch_size
+    # log C(left, d) - log C(num_interactions, d), the same ratio; the smaller numbers lose fewer digits
+    room = (left - d).clamp(min=0)
+    logs = [torch.lgamma(x + 1) for x in (d.new_tensor(left), room, d.new_tensor(num_interactions))]
+    miss = (logs[0] - logs[1] - logs[2] + torch.lgamma(num_interactions - d + 1)).exp()
+    return 1 - torch.where(d > left, 0, miss)
+
+
+def expected_change_exact(
+    gradients: Tensor, norm: Tensor, batch_size: int, num_interactions: int, eta: float, decay: float
+) -> Tensor:
+    r"""Theorem 3.1 without its assumption: an item may meet several of its interactions in one batch.
+
+    With :math:`b = |B|/|E|`, :math:`b_2 = b\,(|B| - 1)/(|E| - 1)` and :math:`g_k` the gradient of interaction k,
+    :math:`((1-\eta\lambda)^2 - 1)\|\mathbf{i}\|^2 + \eta^2 \bigl(b \sum_k \|g_k\|^2 + b_2 \sum_{k \ne l} g_k \cdot
+    g_l\bigr)`. It holds for any angle-based loss that is a sum over interactions.
+
+    Args:
+        gradients: of the loss of each interaction of the item, ``(d_i, d)``, each orthogonal to the item.
+        norm: :math:`\|\mathbf{i}\|` before the step, > 0.
+        batch_size, num_interactions: as for :func:`batch_membership`; drawn without replacement.
+
+    >>> one = torch.tensor([[0.0, 1.0]])
+    >>> expected_change_exact(one, torch.tensor(1.0), batch_size=10, num_interactions=1000, eta=0.1, decay=0.0)
+    tensor(1.0000e-04)
+    """
+    single = batch_size / num_interactions
+    pair = single * (batch_size - 1) / max(num_interactions - 1, 1)
+    squares = gradients.square().sum()
+    growth = single * squares + pair * (gradients.sum(0).square().sum() - squares)
+    return decay_change(norm, eta, decay) + eta**2 * growth

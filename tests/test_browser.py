@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from prismlib import theory
 
 pytestmark = pytest.mark.browser
 
@@ -195,3 +198,21 @@ def test_search_finds_a_word(browser: Browser, site: str) -> None:
     """
     assert browser.call("execute/async", script=found, args=[])
     assert not browser.logged(site)
+
+
+@pytest.mark.skipif("pages/theory.html" not in PAGES, reason="no theory page in the built book")
+def test_theory_map_moves_and_agrees_with_the_package(browser: Browser, site: str) -> None:
+    browser.open(site + "pages/theory.html")
+    move = """
+    const map = document.querySelector('.theory-map');
+    for (const [name, value] of Object.entries(arguments[0])) map.querySelector(`input[name=${name}]`).value = value;
+    map.querySelector('input').dispatchEvent(new Event('input', {bubbles: true}));
+    return [+map.dataset.change, map.querySelector('polyline').getAttribute('points')];
+    """
+    one, degree = torch.ones((), dtype=torch.float64), torch.tensor(1000.0, dtype=torch.float64)
+    probability = theory.batch_membership(degree, 1, 100)  # what the map says before it is pointed at
+    for eta, decay, cosine in ((-3, -4, 0.5), (-1, -1.5, -0.9), (-3, -2, 0.5)):
+        shown, line = browser.script(move, {"eta": eta, "decay": decay, "cosine": cosine})
+        expected = theory.expected_change(probability, one, one * cosine, 10**eta, 10**decay)
+        assert shown == pytest.approx(float(expected), rel=1e-9)
+        assert bool(line) == (theory.expected_change(one, one, one * cosine, 10**eta, 10**decay) > 0)

@@ -1,6 +1,7 @@
 """Theory against the actual SGD update in float64, against sampled batches, and its signs."""
 
 import math
+from itertools import combinations
 
 import pytest
 import torch
@@ -98,3 +99,32 @@ def test_negatives_take_the_popularity_out_of_batch_membership() -> None:
 def test_bad_input(arguments: tuple, message: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(ValueError, match=message):
         theory.batch_membership(*arguments)
+
+
+def test_exact_batch_membership_is_the_hypergeometric_law_and_never_below_equation_2() -> None:
+    for total, batch in ((12, 5), (12, 12), (500, 40), (500, 1)):
+        degree = torch.arange(total + 1)
+        exact = [1 - math.comb(total - d, batch) / math.comb(total, batch) for d in range(total + 1)]
+        got = theory.batch_membership_exact(degree, batch, total)
+        torch.testing.assert_close(got, torch.tensor(exact, dtype=D), rtol=1e-9, atol=1e-9)
+        assert (got >= theory.batch_membership(degree.double(), batch, total) - 1e-9).all()
+
+
+@pytest.mark.parametrize(("degree", "batch"), [([-1], 3), ([11], 3), ([1], 0), ([1], 11)])
+def test_bad_input_of_the_exact_law(degree: list[int], batch: int) -> None:
+    with pytest.raises(ValueError, match=r"must lie in \[[01], 10\]"):
+        theory.batch_membership_exact(torch.tensor(degree), batch, 10)
+
+
+def test_several_interactions_in_a_batch_average_over_all_batches() -> None:
+    user, [item, *_] = vectors(2, n=7)
+    direction = item / item.norm()
+    users = torch.nn.functional.normalize(user, dim=1)
+    gradients = -(users - (users @ direction)[:, None] * direction) / item.norm()
+    gradients[4:] = 0  # the last three interactions are of other items
+    changes = []
+    for batch in combinations(range(7), 3):
+        after = (1 - ETA * DECAY) * item - ETA * gradients[list(batch)].sum(0)
+        changes.append(after.square().sum() - item.square().sum())
+    predicted = theory.expected_change_exact(gradients[:4], item.norm(), 3, 7, ETA, DECAY)
+    torch.testing.assert_close(predicted, torch.stack(changes).mean(), rtol=1e-12, atol=1e-15)
