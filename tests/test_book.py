@@ -25,6 +25,7 @@ import pages  # noqa: E402
 def toc_files() -> list[str]:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     entries = [entry for part in toc.get("parts", [toc]) for entry in part["chapters"]]
+    entries += [section for entry in entries for section in entry.get("sections", [])]
     return [toc["root"], *(entry["file"] for entry in entries)]
 
 
