@@ -127,6 +127,7 @@ class RunConfig:
             check("decay_scope", self.decay_scope != "decoupled", "table or batch for optimizer='sgd'")
 
 
+#: The parameters of each loss, fields of :class:`RunConfig`.
 LOSS_PARAMETERS = {
     "bpr": (),
     "ssm": ("tau", "num_negatives"),
@@ -150,8 +151,9 @@ CHOICES = {
     "ipl_form": IPL_FORMS,
     "resn_form": ("batch", "items"),
 }
-# RunConfig(..., **PROTOCOLS["released"]). Two departures are numbers of one loss: the released script's 20 negatives of
-# SSM are num_negatives=20, and its MACR ranks with macr_c=1.
+#: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Two
+#: departures are numbers of one loss: the released script's 20 negatives of SSM are ``num_negatives=20``, and its MACR
+#: ranks with ``macr_c=1``.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "paper": {},
     "released": {

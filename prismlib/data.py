@@ -18,7 +18,12 @@ IntArray = npt.NDArray[np.int32]
 
 
 class Interactions(NamedTuple):
-    """Observed (user, item) pairs: two int32 arrays of shape ``(n,)``."""
+    """Observed (user, item) pairs: two int32 arrays of shape ``(n,)``.
+
+    >>> pairs = Interactions(np.array([0, 0, 1], np.int32), np.array([2, 5, 2], np.int32))
+    >>> len(pairs.user)
+    3
+    """
 
     user: IntArray
     item: IntArray
@@ -68,13 +73,18 @@ class Dataset:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the table sizes and all pairs: equal for equal interactions, whatever file they came from."""
+        """SHA-256 of the table sizes and all pairs, equal for equal interactions, whatever file they came from."""
         return _digest(self.num_users, self.num_items, Interactions(self.user, self.item))
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Train, validation and test interactions of a dataset, split at random by ``seed``."""
+    """Train, validation and test interactions of a dataset, split at random by ``seed``.
+
+    >>> split = random_split(synthetic(200, 100, 2500), seed=123)
+    >>> len(split.train.user), int(split.item_popularity.sum())
+    (2000, 2000)
+    """
 
     dataset: Dataset
     seed: int
@@ -90,12 +100,12 @@ class Split:
 
     @cached_property
     def user_popularity(self) -> npt.NDArray[np.int64]:
-        """``d_u``: training interactions of each user, int64, shape ``(num_users,)``."""
+        """Training interactions of each user, ``d_u``, int64, shape ``(num_users,)``."""
         return np.bincount(self.train.user, minlength=self.dataset.num_users)
 
     @cached_property
     def item_popularity(self) -> npt.NDArray[np.int64]:
-        """``d_i``: training interactions of each item, int64, shape ``(num_items,)``."""
+        """Training interactions of each item, ``d_i``, int64, shape ``(num_items,)``."""
         return np.bincount(self.train.item, minlength=self.dataset.num_items)
 
 

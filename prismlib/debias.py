@@ -72,11 +72,12 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
     return (user @ (item.T @ listed)).square().sum() / listed.square().sum()
 
 
+#: What IPL's penalty runs over, see :class:`IPL`.
 IPL_FORMS = ("batch", "epoch", "released")
 
 
 class IPL(RankingLoss):
-    """BPR plus ``c`` times :func:`ipl_penalty`.
+    """BPR plus ``c`` times :func:`ipl_penalty` (Liu et al. 2023; Appendix D.2).
 
     Args:
         popularity: training interactions of each item, ``(num_items,)``.
@@ -129,7 +130,7 @@ class IPL(RankingLoss):
 
 
 class ReSN(RankingLoss):
-    """BPR plus ``beta`` times ReSN's penalty.
+    """BPR plus ``beta`` times ReSN's penalty (Lin et al. 2024; Appendix D.2).
 
     Args:
         beta: weight of the penalty, >= 0; 0.01 is published for ML-1M.
@@ -158,7 +159,7 @@ class ReSN(RankingLoss):
 
 
 class MACR(RankingLoss):
-    r"""MACR: a cross entropy with separate branches for item and user popularity (Wei et al. 2021).
+    r"""MACR: a cross entropy with separate branches for item and user popularity (Wei et al. 2021; Appendix D.2).
 
     With :math:`y_i = w_i \cdot \mathbf{i}` and :math:`y_u = w_u \cdot \mathbf{u}`, trained on
     :math:`s(u,i)\,\sigma(y_i)\,\sigma(y_u)`, plus ``alpha`` times the item branch and ``beta`` times the user branch;

@@ -103,7 +103,7 @@ def uniformity(rows: Tensor) -> Tensor:
         rows: embeddings, ``(n, d)``; they are normalised here.
 
     Returns:
-        Scalar, <= 0, float32 or float64. Zero when ``n < 2``: a single row has no pair to push apart.
+        Scalar, <= 0, float32 or float64. Zero when ``n < 2``, where a single row has no pair to push apart.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)
@@ -150,7 +150,9 @@ class _Uniformity(torch.autograd.Function):
 
 
 def uniformity_released(rows: Tensor) -> Tensor:
-    r"""MAWU's uniformity as its authors released it: half of the cosine matrix and its diagonal count as zero cosines.
+    r"""MAWU's uniformity as its authors released it (Appendix B.4.4 has :func:`uniformity`).
+
+    Half of the cosine matrix and its diagonal count as zero cosines.
 
     The mean then runs over all :math:`n^2` entries, n(n + 1)/2 of which are the constant :math:`e^{-4}`.
 
@@ -167,6 +169,8 @@ def uniformity_released(rows: Tensor) -> Tensor:
 
 def distinct(rows: Tensor, ids: Tensor | None) -> Tensor:
     """One row for each id in a batch, ``(m, d)``; all rows where ``ids`` is None.
+
+    The released code takes uniformity over these; the original DirectAU over all rows (Wang et al. 2022).
 
     >>> distinct(torch.tensor([[1.0], [2.0], [1.0]]), torch.tensor([7, 3, 7]))
     tensor([[2.],

@@ -67,7 +67,7 @@ def prism_(weight: Tensor, popularity: Tensor, alpha: float = 1.0) -> Tensor:
     """Scale the rows of ``weight`` to their PRISM norms in place, in the manner of :mod:`torch.nn.init`.
 
     Call it once after the usual initialiser, on the user and on the item table, each with its own
-    training popularity; then train without weight decay. Arguments and errors as :func:`prism`.
+    training popularity; then train without weight decay (Section 4.2). Arguments and errors as :func:`prism`.
 
     >>> table = torch.nn.Embedding(3, 64)
     >>> _ = torch.nn.init.xavier_uniform_(table.weight)

@@ -76,10 +76,20 @@ def directau_loss(
 
 
 class RankingLoss(nn.Module):
-    """What training calls: a loss on the embeddings of a batch, with one signature for all.
+    r"""What training calls: a loss on the embeddings of a batch, with one signature for all.
+
+    It is the :math:`\mathcal{L}_\mathrm{rank}` of Equation 1.
 
     Attributes:
         num_negatives: negatives a positive that training is to draw.
+
+    >>> class Hinge(RankingLoss):
+    ...     num_negatives = 1
+    ...
+    ...     def forward(self, user, item, negative=None, **ids):
+    ...         return (1 - (user * (item - self.need(negative)[:, 0])).sum(-1)).clamp_min(0).mean()
+    >>> Hinge()(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 1, 2))
+    tensor(1.)
     """
 
     num_negatives: int = 0
@@ -115,10 +125,20 @@ class RankingLoss(nn.Module):
 
 
 class ScoreLoss(RankingLoss):
-    """A loss of many scores a user: training computes them without gathering a row for each (prismlib.scores).
+    """A loss of many scores a user: training computes them without gathering a row for each.
+
+    See :mod:`prismlib.scores`.
 
     Attributes:
         cosine: whether scores are cosines, or dot products.
+
+    >>> class Hardest(ScoreLoss):
+    ...     num_negatives = 5
+    ...
+    ...     def of_scores(self, scores):
+    ...         return (1 - scores[:, 0] + scores[:, 1:].amax(1)).clamp_min(0).mean()
+    >>> Hardest().of_scores(torch.tensor([[2.0, 0.5, 1.5]]))
+    tensor(0.5000)
     """
 
     cosine: bool = False
@@ -129,7 +149,7 @@ class ScoreLoss(RankingLoss):
 
 
 class BPR(RankingLoss):
-    """:func:`bpr_loss` as a module. One negative a positive.
+    """:func:`bpr_loss` as a module (Equation 6). One negative a positive.
 
     >>> BPR()(torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2))
     tensor(0.1269)
@@ -143,7 +163,7 @@ class BPR(RankingLoss):
 
 
 class DirectAU(RankingLoss):
-    """:func:`directau_loss` as a module. No negatives.
+    """:func:`directau_loss` as a module (Equations 8 and 9). No negatives.
 
     Args:
         gamma: weight of the uniformity, > 0; the paper searches {0.2, 0.5, 1, 2, 5, 10}.
@@ -169,7 +189,7 @@ class DirectAU(RankingLoss):
 
 
 class SSM(ScoreLoss):
-    """:func:`ssm_loss` as a module.
+    """:func:`ssm_loss` as a module (Equation 7).
 
     Args:
         tau: temperature, > 0.
@@ -202,7 +222,7 @@ class SSM(ScoreLoss):
 
 
 class MAWU(RankingLoss):
-    r"""Margin-aware alignment and weighted uniformity (Appendix B.4.4), with learned margins.
+    r"""Margin-aware alignment and weighted uniformity, with learned margins (Equation 10, Appendix B.4.4).
 
     A user and an item have one scalar each, M; their pair's margin is
     :math:`m_{ui} = 1 - \sigma(M_u + M_i)`. M starts Xavier-uniform, is trained with the tables (and decays with them)
@@ -212,7 +232,8 @@ class MAWU(RankingLoss):
         num_users, num_items: table sizes.
         gamma_user, gamma_item: weights of the two uniformities, >= 0; published for MF: Gowalla 2.6 and 1.4,
             Yelp2018 0.8 and 0.6.
-        spread: :func:`uniformity`, or :func:`uniformity_released` for what the authors' code computes.
+        spread: :func:`~prismlib.hypersphere.uniformity`, or
+            :func:`~prismlib.hypersphere.uniformity_released` for what the authors' code computes.
         generator: of the starting values.
 
     >>> loss = MAWU(num_users=3, num_items=4)

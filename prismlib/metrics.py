@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+#: The popularity groups, in the order of all that is stratified.
 GROUPS = ("popular", "neutral", "unpopular")
 
 
 def popularity_groups(popularity: Tensor) -> Tensor:
-    """Group of each item: 0 popular (top 5 % of items), 1 neutral (next 15 %), 2 unpopular (the rest).
+    """Group of each item: 0 popular (top 5 % of items), 1 neutral (next 15 %), 2 unpopular (the rest) (Appendix A.1).
 
     Both cuts are rounded up; equal popularity is ordered by item id, lower first.
 
@@ -43,7 +44,7 @@ def popularity_groups(popularity: Tensor) -> Tensor:
 
 
 def dcg_discount(k: int, device: torch.device | str | None = None) -> Tensor:
-    r"""The gain of a hit at ranks 1 to k: :math:`1/\log_2(\mathrm{rank} + 1)`, float32, shape ``(k,)``.
+    r"""The gain of a hit at ranks 1 to k: :math:`1/\log_2(\mathrm{rank} + 1)`, float32, shape ``(k,)`` (Equation 5).
 
     >>> dcg_discount(3)
     tensor([1.0000, 0.6309, 0.5000])
@@ -56,8 +57,8 @@ def dcg_discount(k: int, device: torch.device | str | None = None) -> Tensor:
 def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
     """NDCG@K of each user, as a whole or as one part for each popularity group; the parts sum to the whole.
 
-    Gains are binary; the ideal list holds min(K, number of held-out items) hits. A group's part counts the
-    hits on that group's items alone, over the same ideal (Appendix B.2).
+    Gains are binary; the ideal list holds min(K, number of held-out items) hits (Equation 5). A group's part counts
+    the hits on that group's items alone, over the same ideal (Appendix B.2).
 
     Args:
         hit: is the item at each rank a held-out item of the user? bool, shape ``(users, K)``, best rank first.
@@ -65,7 +66,7 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
         group: popularity group of the item at each rank, int64, shape ``(users, K)``.
 
     Returns:
-        float32: shape ``(users,)`` without ``group``; ``(users, 3)``, in the order of :data:`GROUPS`, with it.
+        float32, shape ``(users,)`` without ``group``; ``(users, 3)``, in the order of :data:`GROUPS`, with it.
 
     Raises:
         ValueError: a user without held-out items has no NDCG.
@@ -83,7 +84,7 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
 
 
 def recall(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
-    """Recall@K of each user: hits / number of held-out items. Arguments as :func:`ndcg`.
+    """Recall@K of each user: hits / number of held-out items. Arguments as :func:`ndcg`. Not in the paper.
 
     >>> recall(torch.tensor([[True, False, True]]), torch.tensor([4]))
     tensor([0.5000])
@@ -95,6 +96,8 @@ def recall(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Te
 def hit_rate(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
     """Hit rate@K of each user: 1 if the list has a hit; its part by group is that of the first hit.
 
+    Not in the paper; Deshpande and Karypis 2004.
+
     >>> hit_rate(torch.tensor([[False, True, True], [False, False, False]]), torch.tensor([2, 2]))
     tensor([1., 0.])
     """
@@ -105,6 +108,8 @@ def hit_rate(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> 
 def mrr(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
     """Reciprocal rank@K of each user: 1 / rank of the first hit, 0 without; its part by group is that of the first hit.
 
+    Not in the paper; its mean over users is the mean reciprocal rank of Voorhees 1999.
+
     >>> mrr(torch.tensor([[False, True, True], [False, False, False]]), torch.tensor([2, 2]))
     tensor([0.5000, 0.0000])
     """
@@ -114,6 +119,8 @@ def mrr(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tenso
 
 def tail_ratio(parts: Tensor) -> float | None:
     """Unpopular over popular: the mean of the last group's part divided by the first's; None where that is 0.
+
+    With :func:`ndcg` at K = 20 it is the first axis of Figure 9 (Section 5.2.2, Appendix D.2).
 
     Args:
         parts: a metric's parts by popularity group, ``(users, 3)``, e.g. of :func:`ndcg`.
@@ -126,7 +133,7 @@ def tail_ratio(parts: Tensor) -> float | None:
 
 
 def coverage(items: Tensor, num_items: int) -> Tensor:
-    """Share of all items that are in at least one list.
+    """Share of all items that are in at least one list. Not in the paper; Ge et al. 2010.
 
     Args:
         items: recommended item ids, int64, any shape; -1 stands for no item.
@@ -140,6 +147,8 @@ def coverage(items: Tensor, num_items: int) -> Tensor:
 def gini(items: Tensor, num_items: int) -> Tensor:
     """Gini coefficient of how often items are recommended: 0 all equally often, towards 1 a few always.
 
+    Not in the paper; of recommendations, Fleder and Hosanagar 2009.
+
     >>> gini(torch.tensor([[0, 1], [2, 3]]), num_items=4), gini(torch.tensor([[0], [0]]), num_items=4)
     (tensor(0.), tensor(0.7500))
     """
@@ -152,6 +161,8 @@ def gini(items: Tensor, num_items: int) -> Tensor:
 
 def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
     """Average recommendation popularity: the mean over users of the mean training popularity of their list.
+
+    Not in the paper; Yin et al. 2012.
 
     Args:
         items: recommended item ids, int64, ``(users, K)``; -1 stands for no item.
@@ -178,8 +189,8 @@ def report(
         ks: lengths at which the lists are cut, each in [1, K].
 
     Returns:
-        ``{"20": {...}}``, one entry a K: ``ndcg``, ``recall``, ``hit_rate`` and ``mrr`` as lists of four means over
-        users, all items first and then the parts in the order of :data:`GROUPS`; ``unpopular_over_popular`` of the
+        ``{"20": {...}}``, one entry a K. It has ``ndcg``, ``recall``, ``hit_rate`` and ``mrr`` as lists of four means
+        over users, all items first and then the parts in the order of :data:`GROUPS`; ``unpopular_over_popular`` of the
         NDCG, see :func:`tail_ratio`; ``coverage``, ``gini`` and ``average_popularity`` of the lists.
 
     >>> hit = torch.tensor([[True, False]])

@@ -14,10 +14,25 @@ from prismlib.scores import list_items, pair_scores
 
 
 class Backbone(nn.Module):
-    """What training and ranking call: ids to embeddings, and the two whole tables.
+    """What training and ranking call: ids to embeddings, and the two whole tables (Section 2.1).
 
     Attributes:
         user, item: the trained tables, one row an id; PRISM initialises these.
+
+    >>> class TwoTowers(Backbone):
+    ...     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
+    ...         super().__init__()
+    ...         self.user, self.item = nn.Embedding(num_users, dim), nn.Embedding(num_items, dim)
+    ...         self.tower = nn.Linear(dim, dim)
+    ...
+    ...     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+    ...         return self.tower(self.user(user_id)), self.item(item_id)
+    ...
+    ...     def embeddings(self) -> tuple[Tensor, Tensor]:
+    ...         return self.tower(self.user.weight), self.item.weight
+    >>> user, item = TwoTowers(4, 5, dim=8)(torch.tensor([0, 3]), torch.tensor([[1, 2], [0, 4]]))
+    >>> user.shape, item.shape
+    (torch.Size([2, 8]), torch.Size([2, 2, 8]))
     """
 
     user: nn.Embedding

@@ -19,8 +19,8 @@ def norm_summary(table: Tensor, popularity: Tensor) -> dict[str, Any]:
         popularity: training interactions of each row, ``(n,)``.
 
     Returns:
-        ``bins``: a list of ``{"from", "to", "rows", "mean", "std"}`` (std over the rows, 0 for one row);
-        ``pearson_log``: Pearson correlation of the norm with log(d + 2); ``spearman``: rank correlation.
+        ``bins`` is a list of ``{"from", "to", "rows", "mean", "std"}`` (std over the rows, 0 for one row);
+        ``pearson_log`` the Pearson correlation of the norm with log(d + 2); ``spearman`` the rank correlation.
 
     >>> summary = norm_summary(torch.tensor([[1.0], [-2.0], [3.0]]), torch.tensor([0, 2, 3]))
     >>> round(summary["spearman"], 6), summary["bins"][1]["to"], summary["bins"][1]["mean"]

@@ -8,16 +8,24 @@ from typing import Protocol
 import torch
 from torch import nn
 
+#: The names that :func:`make_optimizer` knows.
 OPTIMIZERS = ("adam", "sgd", "sparse_adam")
+#: What weight decay acts on, see :func:`prismlib.train.fit`.
 DECAY_SCOPES = ("table", "batch", "decoupled")
 
 
 class Optimizer(Protocol):
-    """What a training step needs of an optimiser; every ``torch.optim`` optimiser is one."""
+    """What a training step needs of an optimiser; every ``torch.optim`` optimiser is one.
 
-    def zero_grad(self) -> None: ...
+    >>> optimizer: Optimizer = torch.optim.Adagrad([nn.Parameter(torch.ones(2))])
+    >>> optimizer.zero_grad()
+    """
 
-    def step(self) -> object: ...
+    def zero_grad(self) -> None:
+        """Forget the gradients of the step before."""
+
+    def step(self) -> object:
+        """Change the parameters by their gradients."""
 
 
 class RowSparseAdam:
@@ -51,10 +59,12 @@ class RowSparseAdam:
             self.optimizers.append(torch.optim.Adam(others, lr=lr, fused=True))
 
     def zero_grad(self) -> None:
+        """Forget the gradients of the step before."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
 
     def step(self) -> None:
+        """Change the rows of the batch, and every other parameter, by their gradients."""
         for optimizer in self.optimizers:
             optimizer.step()
 

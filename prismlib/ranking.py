@@ -159,7 +159,11 @@ class FullRanking:
 
 
 def mean_score(parts: Tensor) -> dict[str, float]:
-    """Mean over users of a metric's parts, ``(users, 3)``: ``{"ndcg": ..., "popular": ..., ...}``."""
+    """Mean over users of a metric's parts, ``(users, 3)``: ``{"ndcg": ..., "popular": ..., ...}``.
+
+    >>> mean_score(torch.tensor([[0.5, 0.0, 0.25], [0.0, 0.0, 0.25]]))
+    {'ndcg': 0.5, 'popular': 0.25, 'neutral': 0.0, 'unpopular': 0.25}
+    """
     mean = parts.mean(0)
     return dict(zip(("ndcg", *GROUPS), [float(mean.sum()), *mean.tolist()], strict=True))
 

@@ -1,7 +1,7 @@
 """Run records: the memory of the project. One small JSON file a run, found again by the run's identity.
 
-python -m prismlib.records list results          what is stored, and what is wrong with it
-python -m prismlib.records why results A B       why two runs differ
+``python -m prismlib.records list results`` says what is stored, and what is wrong with it;
+``python -m prismlib.records why results A B`` says why two runs differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Published datasets: what they are (``CARDS``), where they come from (``SOURCES``), and :func:`load` to read them.
+"""Published datasets: what they are (``CARDS``), where they come from (``SOURCES``), and ``load`` to read them.
 
 Whether from a folder, the download cache or the network, the interactions must be exactly the published ones.
 """
