@@ -1,4 +1,4 @@
-r"""The paper's theory as functions: what one step of SGD does to an item's norm in expectation (Section 3.2, App. C).
+r"""The paper's theory as functions: what one SGD step does to an item's norm in expectation (Section 3.2, Appendix C).
 
 Throughout, ``eta`` is the learning rate, ``decay`` the weight decay :math:`\lambda`, and a change is that of the
 *squared* norm, :math:`\mathbb{E}[\|\mathbf{i}'\|^2 - \|\mathbf{i}\|^2]`. An item meets at most one interaction a batch
