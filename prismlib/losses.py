@@ -78,7 +78,8 @@ def directau_loss(
 class RankingLoss(nn.Module):
     r"""What training calls: a loss on the embeddings of a batch, with one signature for all.
 
-    It is the :math:`\mathcal{L}_\mathrm{rank}` of Equation 1.
+    It is the :math:`\mathcal{L}_\mathrm{rank}` of Equation 1; angle-based where the lengths of the embeddings do not
+    change it (Definition 2.1).
 
     Attributes:
         num_negatives: negatives a positive that training is to draw.

@@ -16,12 +16,10 @@ from typing import Any
 import jupytext
 import pytest
 import test_acceptance
-import torch
-import yaml
 from test_book import toc_files
 
 import prismlib
-from prismlib.config import RunConfig
+from prismlib.config import PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(info.name for info in pkgutil.iter_modules(prismlib.__path__) if not info.name.startswith("_"))
@@ -110,3 +108,71 @@ def test_every_module_has_a_page_and_every_page_is_in_the_contents() -> None:
     for name in MODULES:
         assert f".. automodule:: prismlib.{name}\n" in pages[name]
         assert re.search(rf"^   prismlib\.{name}$", pages["index"], re.MULTILINE), f"{name} is not in book/api/index.md"
+
+
+with (ROOT / "book/paper_to_code.csv").open(newline="") as table:
+    ROWS = list(csv.DictReader(table))
+
+
+def resolve(dotted: str) -> Any:
+    """``prismlib.module.name`` or ``prismlib.module.Class.name`` by import."""
+    package, module, *names = dotted.split(".")
+    return functools.reduce(getattr, names, importlib.import_module(f"{package}.{module}"))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['paper']}: {row['function']}")
+def test_every_row_from_the_paper_to_the_code_leads_to_a_function_and_a_test(row: dict[str, str]) -> None:
+    functions, tests = (re.findall(r"`+([^`]+)`+", row[column]) for column in ("function", "test"))
+    assert functions and tests
+    for dotted in functions:
+        assert callable(resolve(dotted))
+    for test in tests:
+        path, name = test.split("::")
+        assert path.startswith("tests/test_") and name.startswith("test_")
+        defined = ast.parse((ROOT / path).read_text()).body
+        assert name in [node.name for node in defined if isinstance(node, ast.FunctionDef)], test
+
+
+NUMBERED = re.compile(r"(Equation|Theorem|Corollary|Observation|Definition)s? ([\d.]+(?: and \d+)?)")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if NUMBERED.search(row["paper"])], ids=lambda row: f"{row['paper']}: {row['function']}"
+)
+def test_the_function_says_the_place_in_the_paper_that_its_row_says(row: dict[str, str]) -> None:
+    functions = [resolve(dotted) for dotted in re.findall(r"`([^`]+)`", row["function"])]
+    for kind, numbers in re.findall(
+        r"(Equation|Theorem|Corollary|Observation|Definition)s? ([\d.]+(?: and \d+)?)", row["paper"]
+    ):
+        for number in numbers.split(" and "):
+            place = rf"{kind}s? (\d+ and )?{re.escape(number)}(?![\d])"
+            assert any(re.search(place, function.__doc__) for function in functions), f"{kind} {number}"
+
+
+def test_the_table_from_the_paper_to_the_code_is_whole() -> None:
+    places = " ".join(row["paper"] for row in ROWS)
+    assert {int(n) for n in re.findall(r"(?<=Equation )\d+", places)} | {9} == set(range(1, 11))
+    for place in ("Definition 2.1", "Observation 1", "Theorem 3.1", "Corollary 1", "Corollary 2", "Section C.5"):
+        assert place in places
+    switches = " ".join(row["what"] for row in ROWS if row["paper"].startswith("departure"))
+    for name, value in PROTOCOLS["released"].items():
+        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        assert f"``{name}={shown}``" in switches
+
+
+def test_the_loss_of_the_page_passes_the_acceptance_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [cell.source for cell in jupytext.read(ROOT / "notebooks/add_a_loss.py").cells if cell.cell_type == "code"]
+    [source] = [source for source in cells if "class InBatchSoftmax" in source]
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+    monkeypatch.setitem(test_acceptance.LOSSES, "InBatchSoftmax", lambda g: namespace["InBatchSoftmax"](tau=0.2))
+    monkeypatch.setattr(test_acceptance, "ANGLE_BASED", test_acceptance.ANGLE_BASED | {"InBatchSoftmax"})
+    test_acceptance.test_only_losses_that_are_not_angle_based_see_lengths("InBatchSoftmax")
+    for backbone in test_acceptance.BACKBONES:
+        here = (backbone, "InBatchSoftmax")
+        for size in (1, 2, 200):
+            test_acceptance.test_loss_and_gradients_are_finite(*here, size)
+        test_acceptance.test_a_batch_of_one_pair_many_times_is_finite(*here)
+        test_acceptance.test_renaming_users_and_items_changes_nothing(*here)
+        test_acceptance.test_same_seed_same_bits_and_decay_takes_effect(*here, "table")
+        test_acceptance.test_save_and_load(*here, tmp_path)

@@ -1,4 +1,4 @@
-"""Docstrings as API pages: two things that Sphinx would say of them and that are not so."""
+"""Docstrings as API pages, without what Sphinx would say of them and nobody wrote or needs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,14 @@ def own_signature(
     return "()" if nothing else signature, returns
 
 
+def is_alias(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of a named tuple, "Alias for field number 0": the class's own docstring has them."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("doctree-read", drop_mail_addresses)
     app.connect("autodoc-process-signature", own_signature)
+    app.connect("autodoc-skip-member", is_alias)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
