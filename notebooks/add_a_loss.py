@@ -123,10 +123,13 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # `pytest tests/test_acceptance.py -k InBatchSoftmax` checks with every backbone, and so with LightGCN too, that
 #
 # - the loss and all gradients are finite, for batches of one pair, of two and of many, and of one pair many times;
+# - its gradients are those of finite differences;
 # - it is angle-based where it says so, and only there: lengths change its value or they do not;
 # - renaming users and items changes nothing;
 # - the same seed gives the same bits, and weight decay takes effect in each of its scopes;
+# - `torch.compile` gives the same loss and gradients, without a break in the graph, and autocast to bfloat16 nearly the
+#   same;
 # - it can be saved and loaded;
 # - a GPU, where there is one, computes the same.
 #
-# The class above passes: `tests/test_docs.py` takes it from this page and runs these checks.
+# The class above passes: `tests/test_docs.py` puts it into a copy of that file, as said here, and runs it.
