@@ -59,7 +59,7 @@ def in_flight(path: Path) -> str | None:
 
 
 def failure_path(record: Path) -> Path:
-    """Of the run whose record would be at ``results/<dataset>/<name>.json``: the same in ``results/<dataset>/failed/``."""
+    """Where the failure of a run stands: under the name of its record, in a folder ``failed`` beside it."""
     return record.parent / "failed" / record.name
 
 

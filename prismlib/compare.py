@@ -20,7 +20,7 @@ PerUser = tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]]  # user ids a
 class Comparison:
     """First minus second: the difference of mean scores, its interval, and what follows.
 
-    ``verdict`` is ``"better"``, ``"same"`` or ``"worse"``, said of the first; ``tolerance`` is None where it is unknown.
+    ``verdict`` is ``"better"``, ``"same"`` or ``"worse"``, said of the first; ``tolerance`` is None where unknown.
     """
 
     difference: float
@@ -91,8 +91,8 @@ def seed_tolerance(first: Sequence[float], second: Sequence[float], level: float
     Args:
         first, second: each method's score at each of its seeds.
 
-    >>> seed_tolerance([0.101, 0.100, 0.102], [0.099, 0.100, 0.098])
-    0.0022668...
+    >>> f"{seed_tolerance([0.101, 0.100, 0.102], [0.099, 0.100, 0.098]):.5f}"
+    '0.00227'
     """
     n, m = len(first), len(second)
     if min(n, m) < 2:

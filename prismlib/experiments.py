@@ -163,7 +163,7 @@ def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) 
     >>> [config.alpha for config in configs("rq4", "gowalla")]
     [0.0, 0.25, 0.5, 0.75, 1.0]
     >>> len(configs("table1", "gowalla")), len(configs("table1", "gowalla", "paper"))
-    (128, 1152)
+    (126, 1134)
     """
     chosen = _budget(experiment, dataset, budget)
     if experiment == "table1":
@@ -186,7 +186,7 @@ def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any)
     chosen = _budget(experiment, dataset, budget)
     if experiment != "table1":
         return []
-    fields = {**chosen.fields, **common}
+    fields: dict[str, Any] = {**chosen.fields, **common}
     fields["max_epochs"] = fields.pop("epochs", 1000)
     found = []
     for backbone, loss, method in product(*TABLE1.values()):
@@ -194,8 +194,8 @@ def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any)
         if loss == "mawu":
             own = [PUBLISHED[loss, dataset]] if (loss, dataset) in PUBLISHED else own
         if budget == "smoke":
-            own = own[-1:]
-        prism = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
+            own = [LOSS_DEFAULTS.get(loss, {})]
+        prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
         grid = tuple(
             RunConfig(
                 dataset, loss, backbone=backbone, lr=lr, weight_decay=decay, seed=seed, split_seed=seed,

@@ -156,7 +156,7 @@ def attempt(
         if not (force or retry_failed) and load_failure(path) is not None:
             return "failed"
         check_device(config.device)
-        split = _split(config.dataset, config.split_seed)
+        split = load_split(config.dataset, config.split_seed)
         try:
             record, scores = run(config, split, on_epoch=told)
         except OSError:
@@ -244,7 +244,8 @@ def get_records(
 
 
 @lru_cache(maxsize=4)
-def _split(dataset: str, seed: int) -> Split:
+def load_split(dataset: str, seed: int) -> Split:
+    """The split of a dataset by its name; the last few are kept in memory."""
     return random_split(sources.load(dataset), seed)
 
 

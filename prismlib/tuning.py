@@ -23,7 +23,7 @@ class Choice:
     Attributes:
         config: the chosen configuration, at the grid's first seed; None where every candidate failed.
         validation: its best validation NDCG@20 by dot product, the mean over the grid's seeds.
-        candidates: each candidate's varied fields, validation score (None: failed) and run ids.
+        candidates: validation score (None: failed) and run ids of each candidate, by its varied fields.
         runs, failed, epochs, seconds: the cost of the whole search, failed runs included; seconds of training and
             evaluation, on whatever device the records name.
     """
@@ -31,7 +31,7 @@ class Choice:
     search: Search
     config: RunConfig | None
     validation: float | None
-    candidates: list[dict[str, Any]]
+    candidates: dict[str, dict[str, Any]]
     runs: int
     failed: int
     epochs: int
@@ -70,18 +70,18 @@ def choose(search: Search, outcomes: Mapping[RunConfig, Record | Failure | None]
         candidate = replace(config, seed=first.seed, split_seed=first.split_seed)
         by_candidate.setdefault(candidate, []).append(outcome)
 
-    names, candidates = varied(search.grid), []
+    names, candidates = varied(search.grid), {}
     best: tuple[float, RunConfig] | None = None
     for config, runs in by_candidate.items():
         score = None if any("reason" in run for run in runs) else sum(map(validation_score, runs)) / len(runs)
         if score is not None and (best is None or score > best[0]):
             best = score, config
-        own = {name: getattr(config, name) for name in names}
-        candidates.append({**own, "validation": score, "runs": [run.get("id") for run in runs]})
+        own = ", ".join(f"{name} {getattr(config, name):g}" for name in names) or "the only candidate"
+        candidates[own] = {"validation": score, "runs": [run.get("id") for run in runs]}
     failed = sum("reason" in outcome for outcome in done)
     epochs, seconds = (sum(spent) for spent in zip(*map(cost, done), strict=True))
-    config, validation = (best[1], best[0]) if best else (None, None)
-    return Choice(search, config, validation, candidates, len(done), failed, int(epochs), seconds)
+    validation, chosen = best or (None, None)
+    return Choice(search, chosen, validation, candidates, len(done), failed, int(epochs), seconds)
 
 
 def cost(outcome: Record | Failure) -> tuple[int, float]:
@@ -130,7 +130,7 @@ def report(choice: Choice) -> dict[str, Any]:
 
 
 def save_report(choice: Choice, results: Path | str, experiment: str, budget: str) -> Path:
-    """Store a report as ``results/<dataset>/tuning/<experiment>-<budget>-<search>.json``; the latest replaces others."""
+    """Store a report in ``results/<dataset>/tuning/``; one of the same experiment, budget and search is replaced."""
     first = choice.search.grid[0]
     path = Path(results) / first.dataset / "tuning" / f"{experiment}-{budget}-{choice.search.name}-{first.device}.json"
     write_json(report(choice), path, replace=True)
