@@ -74,7 +74,8 @@ def paired_bootstrap(
     for count in _chunks(resamples, max(1, 4_000_000 // users)):
         picks = generator.integers(users, size=(count, users)) + users * np.arange(count)[:, None]
         times = np.bincount(picks.ravel(), minlength=count * users).reshape(count, users).astype(np.float64)
-        drawn.append((times @ difference / (times @ present)).mean(1))
+        # at least 1: among very few users a resample may have none of a seed
+        drawn.append((times @ difference / np.maximum(times @ present, 1)).mean(1))
     tail = (1 - level) / 2
     low, high = (float(bound) for bound in np.quantile(np.concatenate(drawn), (tail, 1 - tail)))
     beyond = abs(observed) > (tolerance or 0.0)

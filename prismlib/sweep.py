@@ -32,9 +32,14 @@ Ended = Iterator[tuple[RunConfig, str]]
 STATES = ("done", "failed", "damaged", "running", "missing")
 
 
+def record_of(config: RunConfig, results: Path = Path()) -> Path:
+    """Where the record of a run is, or will be."""
+    return record_path(results, config, sources.content_hash(config.dataset))
+
+
 def state(config: RunConfig, results: Path) -> tuple[str, str]:
     """One of :data:`STATES`, and what there is to say about it."""
-    path = record_path(results, config, sources.content_hash(config.dataset))
+    path = record_of(config, results)
     try:
         record = load_record(path)
     except RecordError as error:
@@ -96,7 +101,7 @@ def train(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str
             left -= Counter([config])
             how, detail = state(config, results)
             if how == "done":
-                costs.add(load_record(record_path(results, config, sources.content_hash(config.dataset))))
+                costs.add(load_record(record_of(config, results)))
             hours = costs.of(left).hours
             bar.clear()
             print(f"[{number}/{len(todo)}] {name(config)} {how}: {detail}; {duration(hours)} left", flush=True)
@@ -183,7 +188,7 @@ def table(known: Sequence[RunConfig], results: Path, only: Sequence[str] = STATE
 
 def name(config: RunConfig) -> str:
     """The name of a run's record, and the fields a reader tells runs apart by."""
-    path = record_path(Path(), config, sources.content_hash(config.dataset))
+    path = record_of(config)
     own = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
     shown = [f"{field} {value:g}" for field, value in own.items() if value is not None]
     return f"{path.stem} ({', '.join(shown)}, seed {config.seed})"
@@ -191,6 +196,12 @@ def name(config: RunConfig) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0 all done, 1 not, 130 interrupted."""
+    given = parser().parse_args(arguments)
+    return guarded(lambda: _command(given))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m prismlib.sweep", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
@@ -213,8 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 help="address or scheduler file of dask.distributed",
             )
             sub.add_argument("--retry-failed", action="store_true", help="train also the runs that failed before")
-    given = parser.parse_args(arguments)
-    return guarded(lambda: _command(given))
+    return parser
 
 
 def _command(given: argparse.Namespace) -> int:

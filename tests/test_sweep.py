@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,17 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from prismlib import sources, sweep
+from prismlib import sweep
 from prismlib.claims import claim, claim_path, failure_path, in_flight, load_failure
 from prismlib.config import PROTOCOLS, RunConfig
 from prismlib.cost import Costs, duration
 from prismlib.experiments import EXPERIMENTS, Search, configs, rq1_configs, searches
-from prismlib.records import load_record, load_scores, record_path, scan
+from prismlib.records import load_record, load_scores, scan
 from prismlib.runs import attempt, get_records
-from prismlib.sweep import Sweep, plan
+from prismlib.sweep import Sweep, plan, record_of
 
 DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
-EPOCHS = 10
+EPOCHS = 4
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 SCRIPT = """
 import sys
@@ -43,7 +45,7 @@ def grid(decays: tuple[float, ...] = DECAYS[:3], epochs: int = 1, **fields: obje
 
 
 def path_of(results: Path, config: RunConfig) -> Path:
-    return record_path(results, config, sources.content_hash("synthetic"))
+    return record_of(config, results)
 
 
 def stored(results: Path) -> dict[str, bytes]:
@@ -226,7 +228,7 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
     wait_until(file.exists, scheduler)
 
     # two workers train side by side; one is killed in the middle of a run
-    asked = start(first, str(file), epochs=20)
+    asked = start(first, str(file), epochs=8)
     processes.append(asked)
     wait_until(lambda: len(stored(first)) >= 1 and held(first) == 2, asked, *workers)
     before = stored(first)
@@ -238,7 +240,7 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
     all_there(first)
 
     # the scheduler is killed in the middle of a run; the sweep says so, and goes on elsewhere
-    asked = start(second, str(file), epochs=20)
+    asked = start(second, str(file), epochs=8)
     processes.append(asked)
     wait_until(lambda: len(stored(second)) >= 1 and held(second) == 1, asked, scheduler)
     scheduler.kill()
@@ -246,7 +248,7 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
     assert asked.returncode == 1
     assert "Stopped: the scheduler at tcp://127.0.0.1:" in error and "is lost" in error
     before = stored(second)
-    again = start(second, epochs=20)
+    again = start(second, epochs=8)
     processes.append(again)
     assert again.wait(timeout=60) == 0, again.communicate()
     assert before.items() <= stored(second).items()
@@ -332,6 +334,19 @@ def test_costs_come_from_like_runs(tmp_path: Path) -> None:
     elsewhere.measure([config])
     assert elsewhere.of({config: 1}).unmeasured == [] and elsewhere.of({config: 1}).hours > 0
     assert [duration(hours) for hours in (0, 0.02, 1, 2)] == ["0 s", "72 s", "60 min", "2.0 h"]
+
+
+def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -> None:
+    page = (Path(__file__).parents[1] / "book/cluster.md").read_text()
+    commands = re.findall(r"python -m prismlib.sweep ([^&#\n]+)", page)
+    assert len(commands) >= 6
+    for command in commands:
+        given = sweep.parser().parse_args(shlex.split(command))
+        configs(given.experiment, given.dataset, given.budget)
+    table = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    assert all(f"`{experiment}`" in table for experiment in [*EXPERIMENTS, "table1"])
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        compile(code, "cluster.md", "exec")
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
