@@ -46,8 +46,8 @@ from prismlib import (
     train_step,
     uniformity_released,
 )
+from prismlib.environment import environment
 from prismlib.optim import make_optimizer
-from prismlib.runs import environment
 from prismlib.train import batches
 
 DECAY, DIM = 1e-6, 64

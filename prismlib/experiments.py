@@ -1,11 +1,13 @@
-"""The paper's experiments as plain data: from an experiment's name to the list of its run configurations."""
+"""The paper's experiments as plain data: from names (experiment, dataset, budget) to lists of run configurations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from prismlib.config import RunConfig
+from prismlib.config import LOSS_PARAMETERS, PROTOCOLS, RunConfig
 
 # The losses' own parameters: the paper's, or published by their authors for the dataset; elsewhere plain ones
 LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -62,8 +64,7 @@ def rq1_configs(
             seed=seed,
             split_seed=seed,
             max_epochs=epochs if isinstance(epochs, int) else epochs.get(loss, 1000),
-            **PUBLISHED.get((loss, dataset), LOSS_DEFAULTS.get(loss, {})),
-            **common,
+            **PUBLISHED.get((loss, dataset), LOSS_DEFAULTS.get(loss, {})) | common,
         )
         for loss in _listed(losses)
         for weight_decay in _listed(weight_decays)
@@ -73,3 +74,155 @@ def rq1_configs(
 
 def _listed(value: Any) -> list[Any]:
     return [value] if isinstance(value, str | int | float) else list(value)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of an experiment is run.
+
+    Attributes:
+        seeds: of the chosen configuration; ``tuning_seeds``: of every configuration of a grid.
+        lrs, weight_decays: the values a grid is made of.
+        curve: the values of ``weight_decay`` along a curve; None is this project's grid for the dataset.
+        curve_seeds: of every point of a curve.
+        fields: further fields of every run.
+    """
+
+    seeds: tuple[int, ...]
+    tuning_seeds: tuple[int, ...]
+    lrs: tuple[float, ...]
+    weight_decays: tuple[float, ...]
+    curve: tuple[float, ...] | None
+    curve_seeds: tuple[int, ...]
+    fields: Mapping[str, Any]
+
+
+SEEDS = (123, 246, 492)
+ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
+#: How much is searched and run: ``"smoke"``, ``"lean"`` and ``"paper"``.
+BUDGETS = {
+    # synthetic data, about a minute: shows that everything works, and no more
+    "smoke": Budget(SEEDS[:2], SEEDS[:1], (1e-3,), (0.0, 1e-4), (0.0, 1e-4), SEEDS[:1], {"dim": 8, "epochs": 3}),
+    "lean": Budget(SEEDS, SEEDS[:1], (1e-3,), ALL_DECAYS, None, SEEDS[:1], {}),
+    "paper": Budget(SEEDS, SEEDS, (1e-1, 1e-2, 1e-3), ALL_DECAYS, ALL_DECAYS, SEEDS, {"epochs": 1000}),
+}
+# The losses' own parameters, as the paper tunes them (Appendix B.1). MAWU: published for the dataset and not tuned;
+# elsewhere the pairs its authors publish for their three datasets, and the plain one
+OWN_GRIDS: dict[str, list[dict[str, Any]]] = {
+    "bpr": [{}],
+    "ssm": [LOSS_DEFAULTS["ssm"]],
+    "directau": [{"gamma": gamma} for gamma in (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)],
+    "mawu": [
+        {"gamma_user": user, "gamma_item": item} for user, item in ((2.6, 1.4), (0.8, 0.6), (1.0, 0.1), (1.0, 1.0))
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A grid from which validation NDCG@20 chooses one configuration, which is then run at ``seeds``."""
+
+    name: str
+    grid: tuple[RunConfig, ...]
+    seeds: tuple[int, ...]
+
+
+_SWITCHED: dict[str, dict[str, Any]] = {
+    "relu": {"losses": "directau", "backbone": "nonlinear-mf"},
+    "negatives": {"losses": "bpr"},
+    "mawu_uniformity": {"losses": "mawu"},
+}
+#: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget.
+# table1 is a search, see below; debiasing (Figure 9) is not here yet
+EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
+    "rq1": [{"losses": ("bpr", "directau")}],  # Figure 1
+    "rq1-losses": [{"losses": ("ssm", "mawu")}],  # Figure 10
+    "rq1-nonlinear": [{"losses": tuple(LOSS_PARAMETERS), "backbone": "nonlinear-mf"}],  # Figure 11
+    "rq2": [{"losses": ("bpr", "directau")}],  # Figure 2: the norms that RQ1's runs end with
+    "batched": [{"losses": "directau", "decay_scope": "batch"}],  # Figure 3
+    "rq4": [  # Figures 4 and 5
+        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": alpha}
+        for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ],
+    "cosine": [{"losses": "directau"}],  # Figure 6: the two validation curves of RQ1's runs
+    "lightgcn": [{"losses": "directau", "backbone": "lightgcn"}],  # Figure 8
+    # each switch of the released protocol alone, after its twin as in the paper's text
+    "switches": [
+        {"losses": "directau", "weight_decays": 1e-6, **_SWITCHED.get(name, {}), **switched}
+        for name, value in PROTOCOLS["released"].items()
+        for switched in ({}, {name: value})
+    ]
+    + [{"losses": "ssm", "weight_decays": 1e-6, "num_negatives": count} for count in (10, 20)],
+}
+TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(LOSS_PARAMETERS), "method": ("decay", "prism")}
+
+
+def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[RunConfig]:
+    """The runs of an experiment that are known beforehand; of a search those of its grid.
+
+    Args:
+        experiment: a name of :data:`EXPERIMENTS`, or ``"table1"``.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
+        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
+
+    Raises:
+        ValueError: an unknown name, or the smoke budget for a dataset that is not synthetic.
+
+    >>> [config.alpha for config in configs("rq4", "gowalla")]
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    >>> len(configs("table1", "gowalla")), len(configs("table1", "gowalla", "paper"))
+    (126, 1134)
+    """
+    chosen = _budget(experiment, dataset, budget)
+    if experiment == "table1":
+        found = [config for search in searches(experiment, dataset, budget, **common) for config in search.grid]
+    else:
+        plain = {"weight_decays": chosen.curve, "seeds": chosen.curve_seeds, **chosen.fields, **common}
+        found = [config for own in EXPERIMENTS[experiment] for config in rq1_configs(dataset, **plain | own)]
+    return list(dict.fromkeys(found))
+
+
+def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[Search]:
+    """The searches of an experiment; none where it tunes nothing.
+
+    Table 1 has two for each backbone and loss: tuned decay, over learning rates, weight decays and the loss's own
+    parameters; and PRISM with alpha = 1, the same without weight decay.
+
+    >>> [(search.name, len(search.grid)) for search in searches("table1", "gowalla")[4:6]]
+    [('mf-directau-decay', 36), ('mf-directau-prism', 6)]
+    """
+    chosen = _budget(experiment, dataset, budget)
+    if experiment != "table1":
+        return []
+    fields: dict[str, Any] = {**chosen.fields, **common}
+    fields["max_epochs"] = fields.pop("epochs", 1000)
+    found = []
+    for backbone, loss, method in product(*TABLE1.values()):
+        own = OWN_GRIDS[loss]
+        if loss == "mawu":
+            own = [PUBLISHED[loss, dataset]] if (loss, dataset) in PUBLISHED else own
+        if budget == "smoke":
+            own = [LOSS_DEFAULTS.get(loss, {})]
+        prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
+        grid = tuple(
+            RunConfig(
+                dataset, loss, backbone=backbone, lr=lr, weight_decay=decay, seed=seed, split_seed=seed,
+                **parameters, **prism, **fields,
+            )
+            for lr, decay, parameters, seed in product(
+                chosen.lrs, (0.0,) if prism else chosen.weight_decays, own, chosen.tuning_seeds
+            )
+        )  # fmt: skip
+        found.append(Search(f"{backbone}-{loss}-{method}", grid, chosen.seeds))
+    return found
+
+
+def _budget(experiment: str, dataset: str, budget: str) -> Budget:
+    names = (*EXPERIMENTS, "table1")
+    if experiment not in names:
+        raise ValueError(f"experiment must be one of {', '.join(names)}, got {experiment!r}")
+    if budget not in BUDGETS:
+        raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}")
+    if budget == "smoke" and dataset != "synthetic":
+        raise ValueError(f"the budget smoke is for dataset='synthetic' alone, got {dataset!r}")
+    return BUDGETS[budget]

@@ -69,8 +69,13 @@ def save_record(
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **scores)  # type: ignore[arg-type]
         _write(path.with_suffix(".npz"), buffer.getvalue(), replace)
-    # one line a top-level key, and one a key of what is nested: small and readable
-    lines = [f"{json.dumps(key)}: {_nested(value)}" for key, value in record.items()]
+    write_json(record, path, replace)
+
+
+def write_json(content: Mapping[str, Any], path: Path, replace: bool) -> None:
+    """Write one object atomically: one line a top-level key, and one a key of what is nested, small and readable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{json.dumps(key)}: {_nested(value)}" for key, value in content.items()]
     _write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode(), replace)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
-from collections.abc import Callable, Iterable
-from functools import partial
-from importlib.metadata import version
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,18 @@ import numpy as np
 import torch
 
 from prismlib import sources
+from prismlib.claims import claim, claim_path, failure_path, load_failure, save_failure
 from prismlib.config import LOSS_PARAMETERS, SEMANTICS, RunConfig, run_id
 from prismlib.data import Split, random_split
 from prismlib.debias import IPL, MACR, ReSN
+from prismlib.environment import check_device, environment
 from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
 from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
+from prismlib.progress import progress_bar, show, state_of
 from prismlib.ranking import FullRanking, mean_score
 from prismlib.records import Record, load_record, record_path, save_record
 from prismlib.train import History, fit
@@ -115,6 +118,90 @@ def run(
     return record, {name: values.cpu().numpy() for name, values in scores.items()}
 
 
+def attempt(
+    config: RunConfig,
+    results: Path | str,
+    force: bool = False,
+    retry_failed: bool = False,
+    on_epoch: Callable[[RunConfig, History], None] | None = None,
+) -> str:
+    """Train one configuration and store its record, or its failure; unless that is done, or being done elsewhere.
+
+    Args:
+        force, retry_failed: train again what is stored; only what failed.
+
+    Returns:
+        ``"done"``; ``"failed"``, now or before; or ``"busy"``: another process is training it.
+
+    Raises:
+        RecordError: a file stands where the record should and is not one.
+        ValueError: an unknown dataset, or a device that is not there.
+        OSError: the machine's fault and not the run's, e.g. a full disk. Nothing half-written is left.
+    """
+    path = record_path(results, config, sources.content_hash(config.dataset))
+    claimed = claim_path(path)
+    start, epochs = time.perf_counter(), 0
+
+    def told(history: History) -> None:
+        nonlocal epochs
+        epochs = len(history.loss)
+        with suppress(OSError):  # this note is for `status` alone
+            claimed.write_text(state_of(history))
+        if on_epoch is not None:
+            on_epoch(config, history)
+
+    with claim(claimed) as mine:
+        if not mine:
+            return "busy"
+        if not force and load_record(path) is not None:
+            return "done"
+        if not (force or retry_failed) and load_failure(path) is not None:
+            return "failed"
+        check_device(config.device)
+        split = load_split(config.dataset, config.split_seed)
+        try:
+            record, scores = run(config, split, on_epoch=told)
+        except OSError:
+            raise
+        except Exception as error:
+            if "CUDA error" in str(error):  # no later run of this process can use the GPU
+                raise
+            failure = {
+                "id": run_id(config, split.dataset.content_hash),
+                "semantics": SEMANTICS,
+                "config": vars(config).copy(),
+                "reason": f"{type(error).__name__}: {error}",
+                "epochs": epochs + 1,
+                "seconds": round(time.perf_counter() - start, 3),
+                "when": datetime.now(UTC).isoformat(timespec="seconds"),
+                "environment": environment(torch.device(config.device)),
+            }
+            save_failure(failure, path)
+            return "failed"
+        save_record(record, path, replace=force, scores=scores)
+        failure_path(path).unlink(missing_ok=True)
+    return "done"
+
+
+def attempt_all(configs: Iterable[RunConfig], results: Path | str, **options: Any) -> Iterator[tuple[RunConfig, str]]:
+    """Attempt each configuration, and give each with how it ended, ``"done"`` or ``"failed"``.
+
+    What another process is training is left for later, so that processes that fill one folder share the work.
+    """
+    pending = list(configs)
+    while pending:
+        busy = []
+        for config in pending:
+            state = attempt(config, results, **options)
+            if state == "busy":
+                busy.append(config)
+            else:
+                yield config, state
+        if len(busy) == len(pending):
+            time.sleep(0.5)
+        pending = busy
+
+
 def get_records(
     configs: Iterable[RunConfig],
     results: Path | str | None = None,
@@ -123,6 +210,9 @@ def get_records(
     progress: bool = True,
 ) -> list[Record | None]:
     """The record of each configuration: loaded where it is stored, else trained and stored at once.
+
+    A run that fails, e.g. with a loss that is no longer finite, does not stop the others: its failure is stored and
+    printed, its record is None, and it is not tried again but by ``force``.
 
     Args:
         results: folder of the records; several processes may fill it together. None is the folder ``results`` of
@@ -140,28 +230,25 @@ def get_records(
     paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in configs]
     force = force and train
     records = [None if force else load_record(path) for path in paths]
-    missing = [index for index, record in enumerate(records) if record is None]
-    if not train or not missing:
-        return records
-    for config in {configs[index] for index in missing}:
-        check_device(config.device)
-
-    splits: dict[tuple[str, int], Split] = {}
-    with _progress_bar(progress, total=len(missing)) as bar:
-        for index in missing:
-            config = configs[index]
-            # another process may have finished it meanwhile
-            record = None if force else load_record(paths[index])
-            if record is None:
-                key = (config.dataset, config.split_seed)
-                if key not in splits:
-                    splits[key] = random_split(sources.load(config.dataset), config.split_seed)
-                bar.set_description(f"{config.dataset} {config.loss} weight decay {config.weight_decay:g}")
-                record, scores = run(config, splits[key], on_epoch=lambda history: bar.set_postfix_str(_state(history)))
-                save_record(record, paths[index], replace=force, scores=scores)
-            records[index] = record
-            bar.update()
+    missing = [config for config, record in zip(configs, records, strict=True) if record is None]
+    if train and missing:
+        for config in set(missing):
+            check_device(config.device)
+        with progress_bar(progress, total=len(missing)) as bar:
+            for _ in attempt_all(missing, results, force=force, on_epoch=partial(show, bar)):
+                bar.update()
+        records = [load_record(path) for path in paths]
+    for path, record in zip(paths, records, strict=True):
+        failure = load_failure(path)
+        if record is None and failure is not None:
+            print(f"{path.stem} failed: {failure['reason']}")
     return records
+
+
+@lru_cache(maxsize=4)
+def load_split(dataset: str, seed: int) -> Split:
+    """The split of a dataset by its name; the last few are kept in memory."""
+    return random_split(sources.load(dataset), seed)
 
 
 def default_results() -> Path:
@@ -203,45 +290,6 @@ def criterion(config: RunConfig, split: Split, model: Backbone, generator: torch
             return MACR(config.dim, **own, generator=generator)
 
 
-def check_device(device: str) -> None:
-    """Raise a ValueError where PyTorch sees no such device."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device='cuda' was asked for, but PyTorch sees no GPU here: use device='cpu'")
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: versions, commit, device; nothing that names the host."""
-    packages = {name: version(name) for name in ("torch", "numpy")}
-    if device.type == "cuda":
-        hardware = {"device": torch.cuda.get_device_name(device)}
-    else:
-        threads = torch.get_num_threads()
-        hardware = {"device": f"{_cpu_name()}, {threads} thread{'s' * (threads > 1)}"}
-    return {**hardware, "python": platform.python_version(), **packages, "commit": _commit()}
-
-
-def _commit() -> str | None:
-    """Commit of the source tree the package runs from, with "+" where it was changed since; None outside git."""
-    here = Path(__file__).parent
-    try:
-        git = ["git", "-C", str(here)]
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "."], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + "+" * bool(changed)
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def _rounded(value: Any) -> Any:
     """Seven decimals: below float32's resolution of a mean NDCG, and a third of the file."""
     if isinstance(value, dict):
@@ -249,28 +297,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(inside) for inside in value]
     return round(value, 7) if isinstance(value, float) else value
-
-
-def _state(history: History) -> str:
-    return f"epoch {len(history.loss)}, validation NDCG@20 {history.validation_dot[-1]:.4f}"
-
-
-def _progress_bar(show: bool, total: int) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return _NoBar()
-    return tqdm(total=total, unit="run", disable=None if show else True)
-
-
-class _NoBar:
-    """Stands in for the bar where tqdm, of the extra prismlib[data], is not installed."""
-
-    def __enter__(self) -> _NoBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_: None

@@ -1,0 +1,136 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How fast is it?
+#
+# The paper's grid is thousands of runs, so a run should cost what its arithmetic and its memory traffic cost. This page
+# shows what `make bench` measured: every step of training and the evaluation, against plain implementations of the same
+# formulas (`benchmarks/reference.py`: pairwise distances by `torch.pdist`, PyTorch's default Adam, an index `DataLoader`,
+# one dense score matrix). Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
+
+# %% tags=["parameters"]
+folder = "benchmarks"  # where bench.json and growth.json lie
+
+# %% tags=["remove-input"]
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import Markdown, display
+
+from prismlib import figures
+
+# %config InlineBackend.figure_formats = ["svg"]
+# %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
+plt.style.use(figures.STYLE)
+
+place = Path(folder) if Path(folder).exists() else Path("..") / folder
+bench, growth = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth"))
+
+# %% [markdown]
+# ## Against plain implementations
+
+# %% tags=["nbval-ignore-output", "remove-input"]
+made, machine = bench["environment"], bench["machine"]
+display(
+    Markdown(
+        f"Measured on {bench['date']}, {bench['data']}, 64 dimensions, float32: {made['device']}, PyTorch {made['torch']}."
+        f" This machine multiplies matrices (4096 x 64 x 4096) at {machine['gemm_gflops']:.0f} GFLOP/s and copies at"
+        f" {machine['copy_gb_per_s']:.0f} GB/s. **GPU: {bench['gpu']}.**"
+    )
+)
+
+
+def row(work, plain, ours, target, floor=None):
+    """One line of the table; seconds in, milliseconds shown."""
+    return {
+        "work": work,
+        "plain, ms": f"{plain * 1e3:,.0f}",
+        "prismlib, ms": f"{ours * 1e3:,.1f}",
+        "ratio": f"{plain / ours:.1f}",
+        "wanted": f"{target}",
+        "times the floor": "" if floor is None else f"{ours / floor:.1f}",
+    }
+
+
+display(
+    pd.DataFrame(
+        [row(r["work"], r["reference"], r["ours"], r["target"], r["floor"]) for r in bench["rows"]]
+    ).style.hide()
+)
+
+# %% [markdown]
+# *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
+# pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so that row has 2,048.
+#
+# ## Whole epochs, with the validation that early stopping needs
+
+# %% tags=["nbval-ignore-output", "remove-input"]
+rows = []
+for name, (train, evaluate) in bench["authors"].items():
+    ours, validation = bench["epochs"][name], bench["epochs"]["validation"]
+    rows.append(
+        {
+            "loss": name,
+            "authors' code, s": f"{train:.1f} + {evaluate:.0f}",
+            "prismlib, s": f"{ours:.2f} + {validation:.2f}",
+            "ratio": f"{(train + evaluate) / (ours + validation):.1f}",
+        }
+    )
+display(pd.DataFrame(rows).style.hide())
+others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
+display(
+    Markdown(
+        f"An evaluation of AmazonBook's size (52,643 users x 91,599 items) peaks at {bench['amazonbook_gb']:.2f} GB."
+        + (f" Other libraries, same run: {others}." if others else "")
+    )
+)
+
+# %% [markdown]
+# The authors' times were measured once, on a machine of the same kind, with their released code; they are not
+# measured again by `make bench`.
+#
+# ## Growth
+#
+# Nothing may grow faster than its arithmetic. Each panel lets one thing grow and divides times and arithmetic by their first
+# values; a curve on or below the dashed one passes.
+
+# %% mystnb={"image": {"alt": "Three log-log panels: time of a DirectAU step, a BPR step and a ranking, relative to the smallest, as table sizes, dimensions and batch size grow, each beside its arithmetic"}} tags=["remove-input", "nbval-ignore-output"]
+titles = {"scale": "users and items, times", "dim": "dimensions", "batch": "pairs a step"}
+work = {"DirectAU step": "pairs", "BPR step": "tables", "ranking of 2,048 users": "scores"}
+table = pd.DataFrame(growth["growth"])
+figure, panels = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
+for panel, (kind, title) in zip(panels, titles.items(), strict=True):
+    part = table[table["grows"] == kind]
+    for color, name in zip(("C0", "C1", "C2"), work, strict=True):
+        panel.plot(part["to"], part[name] / part[name].iloc[0], "o-", color=color, label=name)
+    panel.plot(part["to"], part["to"] / part["to"].iloc[0], "--", color="gray", label="in proportion")
+    panel.set(xscale="log", yscale="log", xlabel=title)
+    panel.set_xticks(part["to"], [f"{value:,}" for value in part["to"]])
+    panel.minorticks_off()
+panels[0].set_ylabel("time, relative")
+panels[0].legend()
+plt.show()
+
+# %% [markdown]
+# *Seconds relative to the leftmost. Dashed: growth in proportion. A DirectAU step may grow with the square of the batch's
+# distinct rows, which the tables' sizes bound; the ranking of a user grows with the number of items.*
+
+# %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
+display(table)
+print("redo: python benchmarks/bench.py --dataset gowalla --output benchmarks/bench.json")
+print("      python benchmarks/bench.py --growth --output benchmarks/growth.json")

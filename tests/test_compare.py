@@ -1,0 +1,105 @@
+"""Paired bootstrap, tolerance, and the verdict made of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prismlib.compare import PerUser, paired_bootstrap, per_user, seed_tolerance, student_quantile
+
+
+def scores(values: np.ndarray) -> list[PerUser]:
+    """One seed's users and scores for each column."""
+    return [(np.arange(len(values)), column) for column in values.T]
+
+
+def test_a_normal_sample_has_the_interval_of_the_textbook() -> None:
+    values = np.random.default_rng(0).normal(0.02, 0.1, (2000, 1))
+    found = paired_bootstrap(scores(values), scores(0 * values), np.random.default_rng(1), resamples=4000)
+    half = 1.96 * values.std() / np.sqrt(2000)
+    assert found.difference == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - half, abs=0.03 * half + 1e-4)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.03 * half + 1e-4)
+    assert found.verdict == "better"
+
+
+def test_it_is_paired() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.random((300, 1))  # users differ much more than the methods
+    found = paired_bootstrap(scores(base + 0.01 + rng.normal(0, 0.01, (300, 1))), scores(base), rng)
+    assert found.verdict == "better" and found.high - found.low < 0.005
+    unpaired = scores(rng.permutation(base + 0.01))
+    assert paired_bootstrap(unpaired, scores(base), rng).verdict == "same"
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng, covered = np.random.default_rng(7), 0
+    for _ in range(300):
+        # skewed as NDCG is; a user's seeds resemble each other, so drawing (user, seed) pairs would be too narrow
+        values = rng.exponential(0.1, (150, 1)) - 0.1 + rng.normal(0, 0.02, (150, 3))
+        found = paired_bootstrap(scores(values + 0.05), scores(np.full((150, 3), 0.05)), rng, resamples=400)
+        covered += found.low <= 0 <= found.high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+def test_verdicts() -> None:
+    base, rng = np.random.default_rng(0).random((500, 2)), np.random.default_rng(1)
+    better, equal = scores(base + 0.01), scores(base)
+    assert paired_bootstrap(better, equal, rng).verdict == "better"
+    assert paired_bootstrap(equal, better, rng).verdict == "worse"
+    assert paired_bootstrap(equal, equal, rng).verdict == "same"
+    # seeds alone explain more than that
+    assert paired_bootstrap(better, equal, rng, tolerance=0.02).verdict == "same"
+    assert paired_bootstrap(equal, better, rng, tolerance=0.005).verdict == "worse"
+
+
+def test_users_are_matched_by_id_and_seeds_may_have_other_users() -> None:
+    first = [(np.array([7, 1, 3]), np.array([0.7, 0.1, 0.3])), (np.array([1, 9]), np.array([0.5, 0.9]))]
+    second = [(np.array([1, 3, 7]), np.array([0.0, 0.0, 0.0])), (np.array([9, 1]), np.array([0.9, 0.5]))]
+    found = paired_bootstrap(first, second, np.random.default_rng(0))
+    assert found.difference == pytest.approx((1.1 / 3 + 0) / 2)
+    again = paired_bootstrap(first, second, np.random.default_rng(0))
+    assert found == again
+
+
+def test_tolerance_and_students_quantile() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for freedom in (1, 2, 4, 10, 100):
+        assert student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-4)
+    first, second = [0.101, 0.100, 0.102], [0.099, 0.100, 0.098]
+    test = stats.ttest_ind(first, second)
+    low, high = test.confidence_interval(0.95)
+    assert seed_tolerance(first, second) == pytest.approx((high - low) / 2, rel=1e-4)
+    assert seed_tolerance([0.1], [0.1, 0.2]) is None
+    assert seed_tolerance([0.1, 0.1], [0.2, 0.2]) == 0
+
+
+def test_scores_as_records_keep_them() -> None:
+    stored = {"user": np.array([4, 2]), "dot": np.array([[0.1, 0.2, 0.3], [0, 0, 0.5]]), "cosine": np.ones((2, 3))}
+    assert per_user(stored)[1] == pytest.approx([0.6, 0.5])
+    assert per_user(stored, group=2)[1] == pytest.approx([0.3, 0.5])
+    assert per_user(stored, by="cosine")[1] == pytest.approx([3, 3])
+
+
+ONE = [(np.array([0, 1]), np.array([0.1, 0.2]))]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "message"),
+    [
+        ([], [], {}, "the same seeds, 1 or more, got 0 and 0"),
+        (ONE, ONE * 2, {}, "the same seeds, 1 or more, got 1 and 2"),
+        (ONE, [(np.array([0, 2]), np.array([0.1, 0.2]))], {}, "the same users; at seed 0 they differ"),
+        ([(np.array([0, 0]), np.zeros(2))], [(np.array([0, 0]), np.zeros(2))], {}, "each user once"),
+        (ONE, [(np.array([0, 1]), np.array([0.1, np.nan]))], {}, "finite scores"),
+        (ONE, ONE, {"level": 1}, r"level must be in \(0, 1\)"),
+        (ONE, ONE, {"resamples": 10}, "resamples must be >= 100"),
+        (ONE, ONE, {"tolerance": -1}, "tolerance must be >= 0"),
+        (ONE, ONE, {"tolerance": float("nan")}, "tolerance must be >= 0"),
+    ],
+)
+def test_bad_input(first: Any, second: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        paired_bootstrap(first, second, np.random.default_rng(0), **options)

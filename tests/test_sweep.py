@@ -1,0 +1,369 @@
+"""Sweeps: killed, interrupted, with bad runs, damaged files or a full disk, by several processes and on a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prismlib import sweep
+from prismlib.claims import claim, claim_path, failure_path, in_flight, load_failure
+from prismlib.config import PROTOCOLS, RunConfig
+from prismlib.cost import Costs, duration
+from prismlib.experiments import EXPERIMENTS, Search, configs, rq1_configs, searches
+from prismlib.records import load_record, load_scores, scan
+from prismlib.runs import attempt, get_records
+from prismlib.sweep import Sweep, plan, record_of
+
+DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
+EPOCHS = 4
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+SCRIPT = """
+import sys
+from pathlib import Path
+from prismlib.experiments import rq1_configs
+from prismlib.sweep import Sweep, guarded, run
+runs = rq1_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs})
+scheduler = sys.argv[2] if len(sys.argv) > 2 else None
+sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test"), scheduler)))
+"""
+
+
+def grid(decays: tuple[float, ...] = DECAYS[:3], epochs: int = 1, **fields: object) -> list[RunConfig]:
+    return rq1_configs("synthetic", ["bpr"], decays, dim=4, epochs=epochs, **{"patience": epochs, **fields})
+
+
+def path_of(results: Path, config: RunConfig) -> Path:
+    return record_of(config, results)
+
+
+def stored(results: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in results.glob("synthetic/*.json")}
+
+
+def start(results: Path, *scheduler: str, epochs: int = EPOCHS) -> subprocess.Popen[str]:
+    script = SCRIPT.format(decays=DECAYS, epochs=epochs)
+    command = [sys.executable, "-c", script, str(results), *scheduler]
+    return subprocess.Popen(command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_until(holds: Callable[[], bool], *processes: subprocess.Popen[str], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        for process in processes:
+            assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def held(results: Path) -> int:
+    """Claims held at this moment."""
+    return sum(in_flight(path) is not None for path in (results / ".claims").glob("*.lock"))
+
+
+def all_there(results: Path, decays: tuple[float, ...] = DECAYS) -> None:
+    """Each of the runs has one record and its scores, and nothing else is left."""
+    records, problems = scan(results)
+    assert problems == []
+    assert sorted(record["config"]["weight_decay"] for record in records) == sorted(decays)
+    names = sorted(path.suffix for path in (results / "synthetic").iterdir())
+    assert names == [".json"] * len(decays) + [".npz"] * len(decays)
+
+
+# one process
+
+
+def test_a_run_that_fails_is_recorded_with_its_reason_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = grid((0.0,), lr=1e30)[0], grid((1e-6,))[0]
+    first, second = get_records([bad, good], tmp_path, progress=False)
+    assert first is None and second is not None
+    assert "failed: FloatingPointError: the loss became nan in epoch" in capsys.readouterr().out
+    failure = load_failure(path_of(tmp_path, bad))
+    assert failure is not None
+    assert failure["config"] == vars(bad) and failure["epochs"] == 1 and failure["seconds"] > 0
+    assert failure["environment"]["torch"] and failure["when"].startswith("20")
+    assert scan(tmp_path)[1] == []  # a failure is not a damaged record
+
+    # it is not tried again unless asked to; once it succeeds, the failure is gone
+    written = failure_path(path_of(tmp_path, bad)).stat().st_mtime_ns
+    assert attempt(bad, tmp_path) == "failed"
+    assert get_records([bad], tmp_path, train=False) == [None]
+    assert "failed" in capsys.readouterr().out
+    assert failure_path(path_of(tmp_path, bad)).stat().st_mtime_ns == written
+    assert attempt(bad, tmp_path, retry_failed=True) == "failed"
+    assert failure_path(path_of(tmp_path, bad)).stat().st_mtime_ns > written
+    failure_path(path_of(tmp_path, bad)).rename(failure_path(path_of(tmp_path, good)))
+    assert attempt(good, tmp_path, force=True) == "done"
+    assert list((tmp_path / "synthetic/failed").iterdir()) == []
+
+
+def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [*grid(), *grid((0.0,), lr=1e30)]
+    damaged = path_of(tmp_path, runs[1])
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"half": ')
+    assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1
+    printed = capsys.readouterr().out
+    assert "4 runs: 2 done, 1 failed, 1 damaged, 0 running, 0 missing" in printed
+    assert f"{damaged} is not readable as a run record" in printed and "the loss became nan" in printed
+    assert damaged.read_text() == '{"half": '
+    before = stored(tmp_path)
+    assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1  # again: nothing to do, the same report
+    assert stored(tmp_path) == before and "0 left to train" in capsys.readouterr().out
+    damaged.unlink()
+    assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test"), retry=True) == 1
+    assert "[2/2]" in capsys.readouterr().out
+
+
+def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = grid()
+    assert attempt(runs[0], tmp_path) == "done"
+    before = stored(tmp_path)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # a write past 1,000 bytes fails, as on a full disk
+    try:
+        assert sweep.guarded(lambda: sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test"))) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, old)
+    error = capsys.readouterr().err
+    assert error.startswith("Stopped: ") and "File too large" in error and error.count("\n") == 1
+    assert stored(tmp_path) == before
+    assert not (tmp_path / "synthetic/failed").exists()  # the disk's fault, not the run's
+    assert get_records(runs, tmp_path, progress=False)[0] == json.loads(next(iter(before.values())))
+    all_there(tmp_path, DECAYS[:3])
+
+
+def test_claims(tmp_path: Path) -> None:
+    [config] = grid((0.0,))
+    lock = claim_path(path_of(tmp_path, config))
+    assert lock.parent == tmp_path / ".claims" and "synthetic" in lock.name
+    with claim(lock) as mine:
+        assert mine
+        code = "from prismlib.runs import attempt; from pathlib import Path; import sys; sys.path.insert(0, 'tests')\n"
+        code += f"from test_sweep import grid; print(attempt(grid((0.0,))[0], Path({str(tmp_path)!r})))"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert other.stdout == "busy\n"
+    assert in_flight(lock) is None and not lock.exists()
+    assert attempt(config, tmp_path) == "done"
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_or_killed_and_started_again(how: signal.Signals, tmp_path: Path) -> None:
+    process = start(tmp_path)
+    wait_until(lambda: len(stored(tmp_path)) >= 1 and held(tmp_path) == 1, process)
+    [running] = [c for c in grid(DECAYS, EPOCHS) if sweep.state(c, tmp_path)[0] == "running"]
+    assert sweep.state(running, tmp_path)[1].startswith(("epoch ", "first epoch"))
+    process.send_signal(how)
+    _, error = process.communicate()
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    assert error.startswith("Interrupted. ") or how == signal.SIGKILL
+    before = stored(tmp_path)
+    assert 1 <= len(before) < len(DECAYS) and held(tmp_path) == 0
+    assert sweep.state(running, tmp_path)[0] in ("missing", "done")  # its claim is free again
+    assert sweep.run(Sweep(grid(DECAYS, EPOCHS), [], tmp_path), ("rq1", "test")) == 0
+    assert before.items() <= stored(tmp_path).items()
+    all_there(tmp_path)
+
+
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    processes = [start(tmp_path) for _ in range(2)]
+    wait_until(lambda: held(tmp_path) == 2, *processes)
+    ends = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
+    all_there(tmp_path)
+
+
+# a cluster
+
+
+def dask(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.Popen(command, env=ENVIRONMENT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def start_scheduler(file: Path) -> subprocess.Popen[str]:
+    options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+    return dask("distributed.cli.dask_scheduler", *options)
+
+
+def start_worker(file: Path) -> subprocess.Popen[str]:
+    options = ("--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    return dask("distributed.cli.dask_worker", *options)
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
+    tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    file, first, second = tmp_path / "scheduler.json", tmp_path / "first", tmp_path / "second"
+    scheduler = start_scheduler(file)
+    workers = [start_worker(file) for _ in range(2)]
+    processes += [scheduler, *workers]
+    wait_until(file.exists, scheduler)
+
+    # two workers train side by side; one is killed in the middle of a run
+    asked = start(first, str(file), epochs=8)
+    processes.append(asked)
+    wait_until(lambda: len(stored(first)) >= 1 and held(first) == 2, asked, *workers)
+    before = stored(first)
+    workers[0].kill()
+    output, error = asked.communicate(timeout=60)
+    assert asked.returncode == 0, output + error
+    assert output.count(" done: ") == len(DECAYS)
+    assert before.items() <= stored(first).items()
+    all_there(first)
+
+    # the scheduler is killed in the middle of a run; the sweep says so, and goes on elsewhere
+    asked = start(second, str(file), epochs=8)
+    processes.append(asked)
+    wait_until(lambda: len(stored(second)) >= 1 and held(second) == 1, asked, scheduler)
+    scheduler.kill()
+    output, error = asked.communicate(timeout=60)
+    assert asked.returncode == 1
+    assert "Stopped: the scheduler at tcp://127.0.0.1:" in error and "is lost" in error
+    before = stored(second)
+    again = start(second, epochs=8)
+    processes.append(again)
+    assert again.wait(timeout=60) == 0, again.communicate()
+    assert before.items() <= stored(second).items()
+    all_there(second)
+
+
+def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prismlib import cluster
+
+    with pytest.raises(ConnectionError, match=r"no scheduler answers at tcp://127.0.0.1:1 "):
+        list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1", timeout=0.5))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"pip install 'prismlib\[cluster\]'"):
+        list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1"))
+    with pytest.raises(ValueError, match="all workers must share the results folder"):
+        cluster.work(grid()[0], tmp_path / "elsewhere", "x", False)
+    with pytest.raises(ValueError, match="another version of prismlib"):
+        cluster.work(grid()[0], tmp_path, "x", False)
+
+
+# plans, costs and the command line
+
+
+def test_experiments_are_lists_of_configurations() -> None:
+    for experiment in [*EXPERIMENTS, "table1"]:
+        for dataset, budget in (("synthetic", "smoke"), ("gowalla", "lean"), ("movielens1m", "paper")):
+            found = configs(experiment, dataset, budget, device="cuda")
+            assert found and len(found) == len(set(found))
+            assert {(c.dataset, c.device) for c in found} == {(dataset, "cuda")}
+    assert configs("rq1", "gowalla") == rq1_configs("gowalla")
+    for name, value in PROTOCOLS["released"].items():
+        switched = [c for c in configs("switches", "gowalla") if getattr(c, name) == value]
+        assert len(switched) == 1
+        twin = replace(switched[0], **{name: getattr(RunConfig("gowalla", "bpr"), name)})
+        assert twin in configs("switches", "gowalla")
+    paper = searches("table1", "movielens1m", "paper")
+    assert len(paper) == 16 and all({c.seed for c in search.grid} == set(search.seeds) for search in paper)
+    assert all(c.weight_decay == 0 and c.alpha == 1 for s in paper if s.name.endswith("prism") for c in s.grid)
+    lean = searches("table1", "movielens1m")
+    assert all(len({c.seed for c in s.grid}) == 1 and len(s.seeds) == 3 for s in lean)
+    for bad, message in (
+        (("rq9", "gowalla"), "experiment must be one of rq1"),
+        (("rq1", "gowalla", "rich"), "budget must be one of smoke, lean, paper"),
+        (("rq1", "gowalla", "smoke"), "the budget smoke is for dataset='synthetic' alone"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            configs(*bad)
+
+
+def test_a_search_is_run_its_choice_at_all_seeds_and_its_cost_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = Search("toy", tuple(grid((0.0, 1e-4), 2) + grid((0.0,), 2, lr=1e30)), (123, 246))
+    tuned = Sweep(list(search.grid), [search], tmp_path)
+    known, later = plan(tuned)
+    assert (len(known), len(later)) == (3, 1)
+    assert sweep.run(tuned, ("toys", "test")) == 1
+    assert "4 runs, 4 left to train, 1 of them still to be chosen" in capsys.readouterr().out
+    known, later = plan(tuned)
+    assert (len(known), len(later)) == (4, 0) and known[-1].seed == 246
+    records = [load_record(path_of(tmp_path, config)) for config in search.grid[:2]]
+    best = max((0, 1), key=lambda i: max(records[i]["history"]["validation_dot"]))  # type: ignore[index]
+    report = json.loads((tmp_path / "synthetic/tuning/toys-test-toy-cpu.json").read_text())
+    assert report["chosen"] == {"lr": 1e-3, "weight_decay": search.grid[best].weight_decay}
+    assert report["grid"] == {"lr": [1e-3, 1e30], "weight_decay": [0.0, 1e-4], "seed": [123]}
+    assert (report["cost"]["runs"], report["cost"]["failed"], report["cost"]["epochs"]) == (3, 1, 5)
+    spent = sum(r["seconds"]["train"] + r["seconds"]["evaluate"] for r in records)  # type: ignore[index]
+    assert report["cost"]["seconds"] > spent
+    scores = load_scores(path_of(tmp_path, known[-1]))
+    assert scores is not None and len(scores["user"]) > 100
+
+
+def test_costs_come_from_like_runs(tmp_path: Path) -> None:
+    [record] = get_records(grid((0.0,), 4), tmp_path, progress=False)
+    assert record is not None
+    config, device = grid((1e-6,), 10)[0], record["environment"]["device"]
+    seconds = record["seconds"]["train"] + record["seconds"]["evaluate"]
+    known = Costs([record], device).of({config: 3})
+    assert (known.epochs, known.most_epochs, known.unmeasured) == (12, 30, [])
+    assert known.hours == pytest.approx(3 * seconds / 3600) and known.most_hours == pytest.approx(7.5 * seconds / 3600)
+    elsewhere = Costs([record], "another device")
+    assert elsewhere.of({config: 1}).unmeasured == ["mf with bpr"]
+    elsewhere.measure([config])
+    assert elsewhere.of({config: 1}).unmeasured == [] and elsewhere.of({config: 1}).hours > 0
+    assert [duration(hours) for hours in (0, 0.02, 1, 2)] == ["0 s", "72 s", "60 min", "2.0 h"]
+
+
+def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -> None:
+    page = (Path(__file__).parents[1] / "book/cluster.md").read_text()
+    commands = re.findall(r"python -m prismlib.sweep ([^&#\n]+)", page)
+    assert len(commands) >= 6
+    for command in commands:
+        given = sweep.parser().parse_args(shlex.split(command))
+        configs(given.experiment, given.dataset, given.budget)
+    table = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    assert all(f"`{experiment}`" in table for experiment in [*EXPERIMENTS, "table1"])
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        compile(code, "cluster.md", "exec")
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["rq1", "--budget", "smoke", "--results", str(tmp_path)]
+    assert sweep.main(["estimate", *own]) == 0
+    printed = capsys.readouterr().out
+    assert "4 runs, 4 left to train\nepochs: about 12, at most 12\ntime: about " in printed
+    assert not (tmp_path / "synthetic").exists()
+    assert sweep.main(["status", *own]) == 0
+    assert "4 runs: 0 done, 0 failed, 0 damaged, 0 running, 4 missing" in capsys.readouterr().out
+    assert sweep.main(["run", *own]) == 0
+    printed = capsys.readouterr().out
+    assert "[4/4] mf-directau-" in printed and "0 s left" in printed
+    assert sweep.main(["status", *own]) == 0
+    assert "4 runs: 4 done" in capsys.readouterr().out
+    assert sweep.main(["run", "rq1", "--dataset", "gowalla", "--budget", "smoke"]) == 1
+    assert "Stopped: the budget smoke is for" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        sweep.main(["run", "rq9"])
+    assert "invalid choice: 'rq9'" in capsys.readouterr().err
