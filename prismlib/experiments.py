@@ -99,7 +99,7 @@ class Budget:
 
 SEEDS = (123, 246, 492)
 ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
-#: How much is searched and run: ``"smoke"``, ``"lean"`` and ``"paper"``.
+#: How much is searched and run, ``"smoke"``, ``"lean"`` or ``"paper"``.
 BUDGETS = {
     # synthetic data, about a minute: shows that everything works, and no more
     "smoke": Budget(SEEDS[:2], SEEDS[:1], (1e-3,), (0.0, 1e-4), (0.0, 1e-4), SEEDS[:1], {"dim": 8, "epochs": 3}),
@@ -132,8 +132,8 @@ _SWITCHED: dict[str, dict[str, Any]] = {
     "negatives": {"losses": "bpr"},
     "mawu_uniformity": {"losses": "mawu"},
 }
-#: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget.
 # table1 is a search, see below; debiasing (Figure 9) is not here yet
+#: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget.
 EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     "rq1": [{"losses": ("bpr", "directau")}],  # Figure 1
     "rq1-losses": [{"losses": ("ssm", "mawu")}],  # Figure 10
