@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from prismlib.config import LOSS_PARAMETERS, PROTOCOLS, RunConfig
+from prismlib.config import PROTOCOLS, RunConfig
 
 # The losses' own parameters: the paper's, or published by their authors for the dataset; elsewhere plain ones
 LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -131,13 +131,14 @@ _SWITCHED: dict[str, dict[str, Any]] = {
     "relu": {"losses": "directau", "backbone": "nonlinear-mf"},
     "negatives": {"losses": "bpr"},
     "mawu_uniformity": {"losses": "mawu"},
+    "ipl_form": {"losses": "ipl"},
 }
-# table1 is a search, see below; debiasing (Figure 9) is not here yet
+# table1 is a search, see below
 #: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget.
 EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     "rq1": [{"losses": ("bpr", "directau")}],  # Figure 1
     "rq1-losses": [{"losses": ("ssm", "mawu")}],  # Figure 10
-    "rq1-nonlinear": [{"losses": tuple(LOSS_PARAMETERS), "backbone": "nonlinear-mf"}],  # Figure 11
+    "rq1-nonlinear": [{"losses": tuple(OWN_GRIDS), "backbone": "nonlinear-mf"}],  # Figure 11
     "rq2": [{"losses": ("bpr", "directau")}],  # Figure 2: the norms that RQ1's runs end with
     "batched": [{"losses": "directau", "decay_scope": "batch"}],  # Figure 3
     "rq4": [  # Figures 4 and 5
@@ -146,6 +147,10 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     ],
     "cosine": [{"losses": "directau"}],  # Figure 6: the two validation curves of RQ1's runs
     "lightgcn": [{"losses": "directau", "backbone": "lightgcn"}],  # Figure 8
+    "debias": [  # Figure 9
+        {"losses": ("bpr", "ipl", "resn", "macr"), "weight_decays": 1e-6},
+        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0},
+    ],
     # each switch of the released protocol alone, after its twin as in the paper's text
     "switches": [
         {"losses": "directau", "weight_decays": 1e-6, **_SWITCHED.get(name, {}), **switched}
@@ -154,7 +159,7 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     ]
     + [{"losses": "ssm", "weight_decays": 1e-6, "num_negatives": count} for count in (10, 20)],
 }
-TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(LOSS_PARAMETERS), "method": ("decay", "prism")}
+TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(OWN_GRIDS), "method": ("decay", "prism")}
 
 
 def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[RunConfig]:
