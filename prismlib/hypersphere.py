@@ -118,29 +118,35 @@ def uniformity(rows: Tensor) -> Tensor:
 class _Uniformity(torch.autograd.Function):
     """log mean_{x != y} exp(4 x.y - 4) over unit rows, where ||x - y||^2 = 2 - 2 x.y.
 
-    With E = exp(4 X X^T - 4) less its diagonal and Z = sum(E), the gradient is 8/Z E X: it needs the same E
-    as the value, so both are made in the forward pass, tile by tile, each tile used for its mirror image too.
+    With E = exp(4 X X^T) less its diagonal and Z = sum(E), the gradient is 8/Z E X: it needs the same E as the value,
+    so both are made in the forward pass, strip by strip of the upper half, each used for its mirror image too.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         n = len(x)
-        tile = 512 if x.device.type == "cpu" else 8192  # 512 x 512 float32 = 1 MB: stays in a core's cache
+        # 512 x 4096 float32 = 8 MB: a strip stays in cache, and is long enough for both products to run at full speed
+        height, width = (512, 4096) if x.device.type == "cpu" else (8192, 8192)
+        twice = 2 * x  # (2x).(2y) = 4 x.y: saves a pass over E
+        strip = x.new_empty(min(height, n) * min(width, n))  # one for all: fresh memory costs as much as the product
         gradient = torch.zeros_like(x)
         total = x.new_zeros((), dtype=torch.float64)
-        for a in range(0, n, tile):
-            for b in range(a, n, tile):
-                xa, xb = x[a : a + tile], x[b : b + tile]
-                e = torch.mm(xa, xb.T).mul_(4).sub_(4).exp_()
-                if a == b:
-                    e.fill_diagonal_(0)
-                else:
-                    total += e.sum()
-                    gradient[b : b + tile].addmm_(e.T, xa)
-                total += e.sum()
-                gradient[a : a + tile].addmm_(e, xb)
+        for a in range(0, n, height):
+            rows = x[a : a + height]
+            m = len(rows)
+            for b in range(a, n, width):
+                columns = x[b : b + width]
+                e = strip[: m * len(columns)].view(m, len(columns))
+                torch.mm(twice[a : a + m], twice[b : b + width].T, out=e).exp_()
+                mirrored = e
+                if a == b:  # the square on the diagonal is its own mirror image
+                    square, mirrored = e[:, :m], e[:, m:]
+                    total += square.fill_diagonal_(0).sum()
+                gradient[a : a + m].addmm_(e, columns)
+                gradient[b + len(columns) - mirrored.shape[1] : b + len(columns)].addmm_(mirrored.T, rows)
+                total += 2 * mirrored.sum()
         ctx.save_for_backward(gradient.mul_(8 / total))
-        return (total / (n * (n - 1))).log().to(x.dtype)
+        return ((total / (n * (n - 1))).log() - 4).to(x.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
