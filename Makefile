@@ -10,7 +10,7 @@ help:
 	@echo "make book          build the book: sets up .venv, runs the pages that are stale, prints the address to open"
 	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
 	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
-	@echo "make bench         speed and memory of training and evaluation"
+	@echo "make bench         speed against plain references, into benchmarks/*.json, which the book shows (8 minutes)"
 	@echo "make why           which pages of the book are stale, and why"
 	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
 
@@ -39,7 +39,8 @@ test-browser: $(READY)
 	@$(BIN)/pytest -m browser tests/test_browser.py
 
 bench: $(READY)
-	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/bench.py $(BENCH) --output benchmarks/bench.json
+	@$(BIN)/python benchmarks/bench.py --growth --repeats 5 --output benchmarks/growth.json
 
 why: $(READY)
 	@$(BIN)/python book/_ext/pages.py --why

@@ -48,8 +48,8 @@ bench, growth = (json.loads((place / f"{name}.json").read_text()) for name in ("
 made, machine = bench["environment"], bench["machine"]
 display(
     Markdown(
-        f"Measured on {bench['date']}, {bench['data']}, 64 dimensions, float32: {made['device']}, PyTorch {made['torch']}."
-        f" This machine multiplies matrices (4096 x 64 x 4096) at {machine['gemm_gflops']:.0f} GFLOP/s and copies at"
+        f"Measured on {bench['date']}, {bench['data']}, 64 dimensions, float32: {made['device']},"
+        f" PyTorch {made['torch']}. This machine multiplies matrices (4096 x 64 x 4096) at {machine['gemm_gflops']:.0f} GFLOP/s and copies at"
         f" {machine['copy_gb_per_s']:.0f} GB/s. **GPU: {bench['gpu']}.**"
     )
 )

@@ -129,7 +129,8 @@ def _digest(value: Any) -> str:
 def load_pages(root: Path = ROOT) -> list[Page]:
     """The pages of book/pages.yml."""
     listed = yaml.safe_load((root / "book/pages.yml").read_text(encoding="utf-8"))
-    return [Page(root, inputs=tuple(listed["inputs"]), **page) for page in listed["pages"]]
+    shared = tuple(listed["inputs"])
+    return [Page(root, **{**page, "inputs": shared + tuple(page.get("inputs", ()))}) for page in listed["pages"]]
 
 
 def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
