@@ -49,7 +49,8 @@ made, machine = bench["environment"], bench["machine"]
 display(
     Markdown(
         f"Measured on {bench['date']}, {bench['data']}, 64 dimensions, float32: {made['device']},"
-        f" PyTorch {made['torch']}. This machine multiplies matrices (4096 x 64 x 4096) at {machine['gemm_gflops']:.0f} GFLOP/s and copies at"
+        f" PyTorch {made['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
+        f" {machine['gemm_gflops']:.0f} GFLOP/s and copies at"
         f" {machine['copy_gb_per_s']:.0f} GB/s. **GPU: {bench['gpu']}.**"
     )
 )
@@ -67,11 +68,8 @@ def row(work, plain, ours, target, floor=None):
     }
 
 
-display(
-    pd.DataFrame(
-        [row(r["work"], r["reference"], r["ours"], r["target"], r["floor"]) for r in bench["rows"]]
-    ).style.hide()
-)
+measured = [row(r["work"], r["reference"], r["ours"], r["target"], r["floor"]) for r in bench["rows"]]
+display(pd.DataFrame(measured).set_index("work"))
 
 # %% [markdown]
 # *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
@@ -91,7 +89,7 @@ for name, (train, evaluate) in bench["authors"].items():
             "ratio": f"{(train + evaluate) / (ours + validation):.1f}",
         }
     )
-display(pd.DataFrame(rows).style.hide())
+display(pd.DataFrame(rows).set_index("loss"))
 others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
 display(
     Markdown(
@@ -106,8 +104,7 @@ display(
 #
 # ## Growth
 #
-# Nothing may grow faster than its arithmetic. Each panel lets one thing grow and divides times and arithmetic by their first
-# values; a curve on or below the dashed one passes.
+# Nothing should grow faster than its arithmetic. Each panel lets one thing grow and divides times by their first values.
 
 # %% mystnb={"image": {"alt": "Three log-log panels: time of a DirectAU step, a BPR step and a ranking, relative to the smallest, as table sizes, dimensions and batch size grow, each beside its arithmetic"}} tags=["remove-input", "nbval-ignore-output"]
 titles = {"scale": "users and items, times", "dim": "dimensions", "batch": "pairs a step"}
@@ -127,8 +124,10 @@ panels[0].legend()
 plt.show()
 
 # %% [markdown]
-# *Seconds relative to the leftmost. Dashed: growth in proportion. A DirectAU step may grow with the square of the batch's
-# distinct rows, which the tables' sizes bound; the ranking of a user grows with the number of items.*
+# *Seconds relative to the leftmost. Dashed: growth in proportion. A DirectAU step's arithmetic grows with the square of the
+# batch's distinct rows (column `pairs` below), which the tables' sizes bound, so its curve on the right may rise above the
+# dashed one; a ranking's with the number of items; a BPR step's with the tables, which Adam updates whole. Where tables
+# outgrow the processor's last cache, a step falls to the speed of memory and the curve above proportion.*
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
 display(table)
