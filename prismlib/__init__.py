@@ -7,7 +7,7 @@ A Popularity Perspective", KDD 2025.
 from prismlib.data import Dataset, Interactions, Split, random_split, synthetic
 from prismlib.hypersphere import alignment, margin_alignment, uniformity, uniformity_released
 from prismlib.init import prism, prism_, prism_norm
-from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, bpr_loss, directau_loss, ssm_loss
+from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, bpr_loss, directau_loss, mawu_loss, ssm_loss
 from prismlib.metrics import GROUPS, ndcg, popularity_groups
 from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
@@ -37,6 +37,7 @@ __all__ = [
     "directau_loss",
     "fit",
     "margin_alignment",
+    "mawu_loss",
     "ndcg",
     "norm_summary",
     "popularity_groups",

@@ -141,7 +141,8 @@ class _Uniformity(torch.autograd.Function):
                 mirrored = e
                 if a == b:  # the square on the diagonal is its own mirror image
                     square, mirrored = e[:, :m], e[:, m:]
-                    total += square.fill_diagonal_(0).sum()
+                    square.diagonal().zero_()
+                    total += square.sum()
                 gradient[a : a + m].addmm_(e, columns)
                 gradient[b + len(columns) - mirrored.shape[1] : b + len(columns)].addmm_(mirrored.T, rows)
                 total += 2 * mirrored.sum()

@@ -75,6 +75,33 @@ def directau_loss(
     return alignment(user, item) + gamma * spread / 2
 
 
+def mawu_loss(
+    user: Tensor,
+    item: Tensor,
+    margin: Tensor,
+    gamma_user: float,
+    gamma_item: float,
+    user_id: Tensor | None = None,
+    item_id: Tensor | None = None,
+    spread: Callable[[Tensor], Tensor] = uniformity,
+) -> Tensor:
+    r"""MAWU: margin-aware alignment + :math:`\gamma_u`, :math:`\gamma_i` times the uniformities (Appendix B.4.4).
+
+    Args:
+        user, item: embeddings of the positive pairs, ``(B, d)``.
+        margin: angle added to each pair's, in radians, ``(B,)``; learned in :class:`MAWU`.
+        gamma_user, gamma_item: weights of the two uniformities.
+        user_id, item_id: ids of the rows, ``(B,)``, for uniformity over distinct rows, as in :func:`directau_loss`.
+        spread: :func:`uniformity` or :func:`uniformity_released`.
+
+    >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> mawu_loss(x, x, torch.tensor([0.0, 0.0]), gamma_user=0.5, gamma_item=0.25)
+    tensor(-7.)
+    """
+    spread_user, spread_item = spread(distinct(user, user_id)), spread(distinct(item, item_id))
+    return margin_alignment(user, item, margin) + gamma_user * spread_user + gamma_item * spread_item
+
+
 class RankingLoss(nn.Module):
     r"""What training calls: a loss on the embeddings of a batch, with one signature for all.
 
@@ -159,8 +186,7 @@ class BPR(RankingLoss):
     num_negatives = 1
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        negative = self.need(negative)
-        return bpr_loss(user, item, negative)
+        return bpr_loss(user, item, self.need(negative))
 
 
 class DirectAU(RankingLoss):
@@ -173,8 +199,6 @@ class DirectAU(RankingLoss):
     >>> DirectAU(gamma=0.5)(x, x)
     tensor(-4.)
     """
-
-    num_negatives = 0
 
     def __init__(self, gamma: float = 1.0) -> None:
         super().__init__()
@@ -212,8 +236,7 @@ class SSM(ScoreLoss):
         self.tau, self.num_negatives = tau, num_negatives
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        negative = self.need(negative)
-        return ssm_loss(user, item, negative, self.tau)
+        return ssm_loss(user, item, self.need(negative), self.tau)
 
     def of_scores(self, scores: Tensor) -> Tensor:
         return _softmax(scores, self.tau)
@@ -263,11 +286,9 @@ class MAWU(RankingLoss):
         if not {"user_id", "item_id"} <= ids.keys():
             raise ValueError("MAWU needs user_id and item_id, shape (B,): each has a margin of its own")
         user_id, item_id = ids["user_id"], ids["item_id"]
-        logit = self.user_margin.index_select(0, user_id) + self.item_margin.index_select(0, item_id)
-        align = margin_alignment(user, item, 1 - torch.sigmoid(logit.squeeze(1)))
-        spread_user = self.spread(distinct(user, user_id))
-        spread_item = self.spread(distinct(item, item_id))
-        return align + self.gamma_user * spread_user + self.gamma_item * spread_item
+        sum_of_both = self.user_margin.index_select(0, user_id) + self.item_margin.index_select(0, item_id)
+        margin = 1 - torch.sigmoid(sum_of_both.squeeze(1))
+        return mawu_loss(user, item, margin, self.gamma_user, self.gamma_item, user_id, item_id, self.spread)
 
     @torch.no_grad()
     def project_(self) -> None:

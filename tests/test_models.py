@@ -1,9 +1,11 @@
 """Backbones: LightGCN against PyTorch Geometric's, the perceptron against hand-written layers, shapes and seeds."""
 
+import os
+
 import pytest
 import torch
 
-from prismlib import MF, Backbone, Interactions, LightGCN, NonLinearMF, Split, random_split, synthetic
+from prismlib import MF, Backbone, Interactions, LightGCN, NonLinearMF, Split, random_split, sources, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,23 @@ def test_the_generator_is_the_only_source_of_randomness(name: str, split: Split)
     other = build(name, split.train, seed=9).state_dict()
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.skipif("PRISM_DATA" not in os.environ, reason="PRISM_DATA names no folder with Gowalla")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_lightgcn_is_pygs_on_gowalla() -> None:
+    from torch_geometric.nn.models import LightGCN as Reference
+
+    split = random_split(sources.load("gowalla"), seed=123)
+    users, items = split.dataset.num_users, split.dataset.num_items
+    model = LightGCN(users, items, split.train, generator=torch.Generator().manual_seed(0))
+    reference = Reference(users + items, 64, num_layers=3)
+    user, item = (torch.as_tensor(ids).long() for ids in split.train)
+    edges = torch.stack([torch.cat([user, item + users]), torch.cat([item + users, user])])
+    with torch.no_grad():
+        reference.embedding.weight.copy_(torch.cat([model.user.weight, model.item.weight]))
+        theirs, ours = reference.get_embedding(edges), torch.cat(model.embeddings())
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
