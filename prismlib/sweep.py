@@ -22,7 +22,7 @@ import torch
 from prismlib import runs, sources, tuning
 from prismlib.claims import claim_path, in_flight, load_failure
 from prismlib.config import CHOICES, RunConfig
-from prismlib.cost import Costs, duration
+from prismlib.cost import Costs, Expected, duration
 from prismlib.environment import check_device, environment
 from prismlib.experiments import BUDGETS, EXPERIMENTS, Search, configs, searches
 from prismlib.progress import progress_bar, show
@@ -103,10 +103,25 @@ def train(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str
             how, detail = state(config, results)
             if how == "done":
                 costs.add(load_record(record_of(config, results)))
-            hours = costs.of(left).hours
             bar.clear()
-            print(f"[{number}/{len(todo)}] {name(config)} {how}: {detail}; {duration(hours)} left", flush=True)
+            print(
+                f"[{number}/{len(todo)}] {name(config)} {how}: {detail}; {time_left(costs.of(left), scheduler)}",
+                flush=True,
+            )
             bar.update()
+
+
+def time_left(expected: Expected, scheduler: str | None) -> str:
+    """In words. A cluster's workers come and go, so there it is the work of one.
+
+    >>> time_left(Expected(12, 30, 0.5, 1.0, []), None)
+    '30 min left'
+    >>> time_left(Expected(12, 30, 0.0, 0.0, ["mf with bpr"]), None)
+    'time left unknown, mf with bpr never ran here'
+    """
+    if expected.unmeasured:
+        return f"time left unknown, {', '.join(expected.unmeasured)} never ran here"
+    return f"{duration(expected.hours)}{' of one worker' if scheduler else ''} left"
 
 
 def run(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry: bool = False) -> int:

@@ -238,7 +238,7 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
     workers[0].kill()
     output, error = asked.communicate(timeout=60)
     assert asked.returncode == 0, output + error
-    assert output.count(" done: ") == len(DECAYS)
+    assert output.count(" done: ") == len(DECAYS) and "0 s of one worker left" in output
     assert before.items() <= stored(first).items()
     all_there(first)
 
