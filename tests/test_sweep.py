@@ -187,10 +187,16 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
 
 
 def test_two_processes_share_the_work(tmp_path: Path) -> None:
-    processes = [start(tmp_path) for _ in range(2)]
-    wait_until(lambda: held(tmp_path) == 2, *processes)
-    ends = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], ends
+    first = start(tmp_path)
+    wait_until(lambda: held(tmp_path) == 1, first)
+    first.send_signal(signal.SIGSTOP)  # in the middle of a run, so that the second finds one taken and the others free
+    assert held(tmp_path) == 1 and len(stored(tmp_path)) < len(DECAYS)
+    second = start(tmp_path)
+    wait_until(lambda: len(stored(tmp_path)) == len(DECAYS) - 1, second)
+    assert held(tmp_path) == 1 and second.poll() is None  # it waits for the run that the first has
+    first.send_signal(signal.SIGCONT)
+    ends = [process.communicate() for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], ends
     all_there(tmp_path)
 
 
