@@ -92,7 +92,7 @@ def mawu_loss(
         margin: angle added to each pair's, in radians, ``(B,)``; learned in :class:`MAWU`.
         gamma_user, gamma_item: weights of the two uniformities.
         user_id, item_id: ids of the rows, ``(B,)``, for uniformity over distinct rows, as in :func:`directau_loss`.
-        spread: :func:`uniformity` or :func:`uniformity_released`.
+        spread: :func:`~prismlib.hypersphere.uniformity` or :func:`~prismlib.hypersphere.uniformity_released`.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> mawu_loss(x, x, torch.tensor([0.0, 0.0]), gamma_user=0.5, gamma_item=0.25)
