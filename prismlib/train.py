@@ -86,11 +86,8 @@ def train_step(
     else:
         user, items = model(user_id, listed)
         loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
-    if batch_decay:
-        decayed = [(model.user.weight, user_id), (model.item.weight, listed)]
-        update(criterion, optimizer, loss, decayed, batch_decay)
-    else:
-        update(criterion, optimizer, loss)
+    decayed = [(model.user.weight, user_id), (model.item.weight, listed)] if batch_decay else []
+    update(criterion, optimizer, loss, decayed, batch_decay)
     return loss.detach()
 
 
