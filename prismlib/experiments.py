@@ -29,9 +29,10 @@ PUBLISHED: dict[tuple[str, str], dict[str, Any]] = {
     ("ipl", "amazonbook"): {"ipl_c": 1.0, "ipl_b": 1.446},
 }
 
-# RQ1 as this project runs it; what is not named takes the default below
+# RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
+LRS = {"synthetic": 1e-2}
 WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4), "gowalla": (0.0, 1e-6, 1e-5, 1e-4)}
-EPOCHS = {"synthetic": {"bpr": 100, "directau": 100}, "gowalla": {"bpr": 1000, "directau": 100}}
+EPOCHS: dict[str, int | dict[str, int]] = {"synthetic": 40, "gowalla": {"bpr": 1000, "directau": 100}}
 
 
 def rq1_configs(
@@ -40,6 +41,7 @@ def rq1_configs(
     weight_decays: float | Iterable[float] | None = None,
     seeds: int | Iterable[int] = (123,),
     epochs: int | Mapping[str, int] | None = None,
+    lr: float | None = None,
     **common: Any,
 ) -> list[RunConfig]:
     """RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
@@ -47,6 +49,7 @@ def rq1_configs(
     Args:
         losses, weight_decays, seeds: one, or several; ``weight_decays`` None is this project's grid for the dataset.
         epochs: at most so many, for all losses or for each by its name; None is this project's for the dataset.
+        lr: learning rate; None is this project's for the dataset.
         common: further fields of :class:`~prismlib.config.RunConfig`, the same for all runs.
 
     >>> [(c.loss, c.weight_decay, c.max_epochs) for c in rq1_configs("gowalla", ["bpr"], [0, 1e-6])]
@@ -56,6 +59,8 @@ def rq1_configs(
         weight_decays = WEIGHT_DECAYS.get(dataset, (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4))
     if epochs is None:
         epochs = EPOCHS.get(dataset, 1000)
+    if lr is None:
+        lr = LRS.get(dataset, 1e-3)
     return [
         RunConfig(
             dataset=dataset,
@@ -63,6 +68,7 @@ def rq1_configs(
             weight_decay=weight_decay,
             seed=seed,
             split_seed=seed,
+            lr=lr,
             max_epochs=epochs if isinstance(epochs, int) else epochs.get(loss, 1000),
             **PUBLISHED.get((loss, dataset), LOSS_DEFAULTS.get(loss, {})) | common,
         )
@@ -118,6 +124,10 @@ OWN_GRIDS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def _released(name: str) -> dict[str, Any]:
+    return {name: PROTOCOLS["released"][name]}
+
+
 @dataclass(frozen=True)
 class Search:
     """A grid from which validation NDCG@20 chooses one configuration, which is then run at ``seeds``."""
@@ -127,11 +137,22 @@ class Search:
     seeds: tuple[int, ...]
 
 
-_SWITCHED: dict[str, dict[str, Any]] = {
-    "relu": {"losses": "directau", "backbone": "nonlinear-mf"},
-    "negatives": {"losses": "bpr"},
-    "mawu_uniformity": {"losses": "mawu"},
-    "ipl_form": {"losses": "ipl"},
+_NEGATIVES, _MACR = {"num_negatives": 20}, {"macr_c": 1.0}
+#: Where the released code departs from the paper's text: what it does, the runs that show it as arguments to
+#: :func:`rq1_configs`, and the switch that makes a run do the same. Cheap losses, where any loss would do.
+SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "the perceptron's ReLU is computed and discarded": (
+        {"losses": "ssm", "backbone": "nonlinear-mf"},
+        _released("relu"),
+    ),
+    "negatives are drawn from the batch's items": ({"losses": "bpr"}, _released("negatives")),
+    "batches are not shuffled again": ({"losses": "bpr"}, _released("reshuffle")),
+    "half of MAWU's cosine matrix counts as zeros": ({"losses": "mawu"}, _released("mawu_uniformity")),
+    "the last user is left out of the mean": ({"losses": "bpr"}, _released("drop_last_user")),
+    "popularity groups are counted on all data": ({"losses": "bpr"}, _released("groups_from")),
+    "SSM has 20 negatives": ({"losses": "ssm"}, _NEGATIVES),
+    "IPL's scores land on the wrong items": ({"losses": "ipl"}, _released("ipl_form")),
+    "MACR ranks with c = 1": ({"losses": "macr"}, _MACR),
 }
 # table1 is a search, see below
 #: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget.
@@ -141,23 +162,21 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     "rq1-nonlinear": [{"losses": tuple(OWN_GRIDS), "backbone": "nonlinear-mf"}],  # Figure 11
     "rq2": [{"losses": ("bpr", "directau")}],  # Figure 2: the norms that RQ1's runs end with
     "batched": [{"losses": "directau", "decay_scope": "batch"}],  # Figure 3
-    "rq4": [  # Figures 4 and 5
-        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": alpha}
+    "rq4": [  # Figures 4 and 5: epochs are compared, so none is cut off
+        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": alpha, "epochs": 1000}
         for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)
     ],
+    "rq4-decay": [{"losses": "directau", "epochs": 1000}],  # what they are compared with
     "cosine": [{"losses": "directau"}],  # Figure 6: the two validation curves of RQ1's runs
     "lightgcn": [{"losses": "directau", "backbone": "lightgcn"}],  # Figure 8
     "debias": [  # Figure 9
         {"losses": ("bpr", "ipl", "resn", "macr"), "weight_decays": 1e-6},
         {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0},
     ],
-    # each switch of the released protocol alone, after its twin as in the paper's text
+    # each switch of the released code alone, after its twin as in the paper's text
     "switches": [
-        {"losses": "directau", "weight_decays": 1e-6, **_SWITCHED.get(name, {}), **switched}
-        for name, value in PROTOCOLS["released"].items()
-        for switched in ({}, {name: value})
-    ]
-    + [{"losses": "ssm", "weight_decays": 1e-6, "num_negatives": count} for count in (10, 20)],
+        {"weight_decays": 1e-6, **shown, **switch} for shown, switched in SWITCHES.values() for switch in ({}, switched)
+    ],
 }
 TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(OWN_GRIDS), "method": ("decay", "prism")}
 
@@ -182,9 +201,25 @@ def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) 
     if experiment == "table1":
         found = [config for search in searches(experiment, dataset, budget, **common) for config in search.grid]
     else:
-        plain = {"weight_decays": chosen.curve, "seeds": chosen.curve_seeds, **chosen.fields, **common}
-        found = [config for own in EXPERIMENTS[experiment] for config in rq1_configs(dataset, **plain | own)]
+        plain = {"weight_decays": chosen.curve, "seeds": chosen.curve_seeds}
+        fixed = {**chosen.fields, **common}
+        found = [config for own in EXPERIMENTS[experiment] for config in rq1_configs(dataset, **plain | own | fixed)]
     return list(dict.fromkeys(found))
+
+
+def switch_pairs(dataset: str, budget: str = "lean", **common: Any) -> dict[str, tuple[RunConfig, RunConfig]]:
+    """Each departure of :data:`SWITCHES` as two runs: as in the paper's text, and as in the released code.
+
+    >>> text, released = switch_pairs("gowalla")["SSM has 20 negatives"]
+    >>> text.num_negatives, released.num_negatives
+    (10, 20)
+    """
+    fixed = {"weight_decays": 1e-6, "seeds": _budget("switches", dataset, budget).curve_seeds[:1], **common}
+    found = {}
+    for name, (shown, switched) in SWITCHES.items():
+        text, released = (rq1_configs(dataset, **shown | switch | fixed)[0] for switch in ({}, switched))
+        found[name] = text, released
+    return found
 
 
 def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[Search]:

@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,6 @@ class Page:
         import papermill  # here: `--why` does without its import time
 
         before = self.digests()  # first: what is edited during the run makes the page stale again
-        os.environ["TQDM_DISABLE"] = "1"  # the kernel inherits both
-        # threads that spin long cost tenfold on a busy machine, threads that never spin twofold on an idle one
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             notebook = papermill.execute_notebook(
                 self.root / self.template,
@@ -134,14 +132,29 @@ def load_pages(root: Path = ROOT) -> list[Page]:
 
 
 def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
-    """Render the pages that are missing or stale."""
-    for page in load_pages(root):
-        reasons = page.reasons()
-        if reasons:
-            say(f"running {page.template} for {page.output} ({_shortened(reasons)})")
-            start = time.perf_counter()
-            page.render()
-            say(f"rendered {page.output} in {time.perf_counter() - start:.0f} s")
+    """Render the pages that are missing or stale, as many at once as there are cores.
+
+    Raises:
+        PageError: of the first page, in the order of the list, a cell of which failed; the other pages are rendered.
+    """
+    stale = [(page, reasons) for page in load_pages(root) if (reasons := page.reasons())]
+    if not stale:
+        return
+    os.environ["TQDM_DISABLE"] = "1"  # the kernels inherit these
+    # threads that spin long cost tenfold on a busy machine, threads that never spin twofold on an idle one
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+    def render(page: Page, reasons: list[str]) -> None:
+        say(f"running {page.template} for {page.output} ({_shortened(reasons)})")
+        start = time.perf_counter()
+        page.render()
+        say(f"rendered {page.output} in {time.perf_counter() - start:.0f} s")
+
+    # threads: the work is done in the kernels, which are processes of their own
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ends = [pool.submit(render, page, reasons) for page, reasons in stale]
+    for end in ends:
+        end.result()
 
 
 def _shortened(reasons: list[str]) -> str:

@@ -1,0 +1,204 @@
+"""Tuned weight decay against PRISM: each as far as its search was run, compared seed by seed (the paper's Table 1)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from prismlib import tuning
+from prismlib.analysis import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
+from prismlib.compare import Comparison, PerUser, paired_bootstrap, per_user, seed_tolerance
+from prismlib.config import RunConfig
+from prismlib.experiments import Search, searches
+from prismlib.paper import table1
+from prismlib.records import Record, load_scores
+from prismlib.runs import default_results, get_records
+from prismlib.sweep import record_of
+from prismlib.tuning import outcome_of
+from prismlib.verdicts import Statement
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method's search as far as it was run.
+
+    Attributes:
+        grid, ran: configurations of the search, and how many of them were run; a search that is not complete has
+            chosen among those.
+        chosen: what validation NDCG@20 chose.
+        records: of the chosen configuration, by seed.
+        epochs, seconds: what the search has cost so far.
+    """
+
+    grid: int
+    ran: int
+    chosen: RunConfig
+    records: dict[int, Record]
+    epochs: int
+    seconds: float
+
+    def configs(self) -> list[RunConfig]:
+        """The chosen configuration at each seed that was run."""
+        return [replace(self.chosen, seed=seed, split_seed=seed) for seed in self.records]
+
+    def ndcg(self) -> list[float]:
+        """Test NDCG@20 at each seed."""
+        return [record["test"]["dot"]["ndcg"] for record in self.records.values()]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Tuned decay and PRISM for one backbone, loss and dataset; None where nothing was run.
+
+    ``comparison``: PRISM minus decay over the seeds that both have, where each user's scores were kept.
+    """
+
+    backbone: str
+    loss: str
+    dataset: str
+    decay: Method | None
+    prism: Method | None
+    comparison: Comparison | None
+
+
+def train(dataset: str, backbones: Sequence[str], losses: Sequence[str], results: Path | str, budget: str) -> None:
+    """Run what is missing of the searches for some backbones and losses; what they choose follows, at all seeds."""
+    wanted = {f"{backbone}-{loss}" for backbone in backbones for loss in losses}
+    chosen = [search for search in searches("table1", dataset, budget) if search.name.rpartition("-")[0] in wanted]
+    get_records([config for search in chosen for config in search.grid], results)
+    found = [(search, method(search, Path(results))) for search in chosen]
+    get_records([c for search, own in found if own for c in tuning.further(search, own.chosen)], results)
+
+
+def method(search: Search, results: Path) -> Method | None:
+    """What a search has chosen so far; None where none of its grid was run."""
+    outcomes = {config: outcome_of(results, config) for config in search.grid}
+    ran = tuple(config for config in search.grid if outcomes[config] is not None)
+    choice = tuning.choose(replace(search, grid=ran), outcomes) if ran else None
+    if choice is None or choice.config is None:
+        return None
+    at_seeds = {config.seed: outcome_of(results, config) for config in tuning.further(search, choice.config)}
+    records = {seed: found for seed, found in at_seeds.items() if found is not None and "reason" not in found}
+    return Method(len(search.grid), len(ran), choice.config, records, choice.epochs, choice.seconds)
+
+
+def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, budget: str = "lean") -> Pair:
+    """Tuned decay and PRISM (alpha = 1) as the budget searches them, from what is stored.
+
+    >>> pair("mf", "ssm", "yelp2018").comparison is None
+    True
+    """
+    results = default_results() if results is None else Path(results)
+    by_name = {search.name: search for search in searches("table1", dataset, budget)}
+    decay, prism = (method(by_name[f"{backbone}-{loss}-{name}"], results) for name in ("decay", "prism"))
+    found = _compare(prism, decay, results) if prism and decay else None
+    return Pair(backbone, loss, dataset, decay, prism, found)
+
+
+def _compare(prism: Method, decay: Method, results: Path) -> Comparison | None:
+    seeds = [seed for seed in prism.records if seed in decay.records]
+    first, second = (_per_user(own, seeds, results) for own in (prism, decay))
+    if not first or not second:
+        return None
+    means = [[float(values.mean()) for _, values in scores] for scores in (first, second)]
+    tolerance = seed_tolerance(means[0], means[1])
+    # drawn from the runs' own names, so that the same pair has the same interval on every page
+    generator = np.random.default_rng(zlib.crc32(f"{prism.chosen} {decay.chosen}".encode()))
+    return paired_bootstrap(first, second, generator, tolerance)
+
+
+def _per_user(own: Method, seeds: Sequence[int], results: Path) -> list[PerUser]:
+    """Each seed's scores; empty where those of a seed were not kept."""
+    scores = [load_scores(record_of(config, results)) for config in own.configs() if config.seed in seeds]
+    return [] if None in scores else [per_user(score) for score in scores if score is not None]
+
+
+def row(pair: Pair) -> dict[str, str]:
+    """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
+    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], DATASET_NAMES[pair.dataset]
+    printed = table1()
+    cells = {"backbone": names[0], "loss": names[1]}
+    for name, own in (("decay", pair.decay), ("prism", pair.prism)):
+        title = "tuned decay" if name == "decay" else "PRISM"
+        if names in printed.index:
+            cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
+        else:
+            cells[f"{title}, paper"] = ""
+        cells[f"{title}, ours"] = "not run" if own is None else _over_seeds(own.ndcg())
+    cells["PRISM - decay"] = difference(pair)
+    return cells
+
+
+def difference(pair: Pair) -> str:
+    """PRISM minus decay with its interval and verdict, as far as they are known."""
+    if pair.comparison is not None:
+        found = pair.comparison
+        return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}"
+    if pair.prism is None or pair.decay is None:
+        return "not run"
+    return f"{np.mean(pair.prism.ndcg()) - np.mean(pair.decay.ndcg()):+.4f}, no interval"
+
+
+def _spread(mean: float, std: float) -> str:
+    return f"{mean:.4f} ± {std:.4f}"
+
+
+def _over_seeds(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.4f} (1 seed)"
+    return f"{_spread(float(np.mean(values)), float(np.std(values, ddof=1)))} ({len(values)} seeds)"
+
+
+def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
+    """What the search of each method has cost: one row a pair and method that was run."""
+    rows = []
+    for own in pairs:
+        for title, found in (("tuned decay", own.decay), ("PRISM", own.prism)):
+            if found is not None:
+                chosen = {"lr": found.chosen.lr, "decay": found.chosen.weight_decay, "gamma": found.chosen.gamma}
+                rows.append(
+                    {
+                        "backbone": BACKBONE_NAMES[own.backbone],
+                        "loss": LOSS_NAMES[own.loss],
+                        "method": title,
+                        "runs": f"{found.ran} of {found.grid}",
+                        "epochs": f"{found.epochs:,}",
+                        "hours": f"{found.seconds / 3600:.2f}",
+                        "chosen": ", ".join(f"{name} {value:g}" for name, value in chosen.items() if value is not None),
+                    }
+                )
+    return rows
+
+
+def matches(pairs: Sequence[Pair]) -> list[Statement]:
+    """C8: PRISM matches tuned decay: by the paired bootstrap it is better or the same."""
+    return [_statement(own, "matches", ("better", "same")) for own in pairs]
+
+
+def beats(pairs: Sequence[Pair]) -> list[Statement]:
+    """C9: PRISM beats tuned decay."""
+    return [_statement(own, "beats", ("better",)) for own in pairs]
+
+
+def falls_short(pairs: Sequence[Pair]) -> list[Statement]:
+    """C10: PRISM falls short of tuned decay."""
+    return [_statement(own, "falls short of", ("worse",)) for own in pairs]
+
+
+def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
+    what = f"{BACKBONE_NAMES[own.backbone]} with {LOSS_NAMES[own.loss]}: PRISM {verb} tuned decay"
+    if own.comparison is None or own.prism is None or own.decay is None:
+        return Statement(f"{what} (not run in both)", None)
+    part = [
+        f"{title} {found.ran} of {found.grid}"
+        for title, found in (("decay", own.decay), ("PRISM", own.prism))
+        if found.ran < found.grid
+    ]
+    note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
+    seeds = len(own.prism.records.keys() & own.decay.records.keys())
+    text = f"{what}: {difference(own)}, {seeds} seed{'s' * (seeds > 1)}{note}"
+    return Statement(text, own.comparison.verdict in verdicts)

@@ -1,0 +1,70 @@
+"""Where the numbers of a figure come from: the runs behind it, and the command that makes it again, folded."""
+
+from __future__ import annotations
+
+import html
+import json
+import shlex
+from typing import Any
+
+import pandas as pd
+
+from prismlib.analysis import setting
+
+
+def command(notebook: str, **parameters: Any) -> str:
+    """The shell command that runs a notebook with parameters; one that is None keeps the notebook's own.
+
+    >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
+    "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y 'losses: [\\"ssm\\", \\"mawu\\"]'"
+    """
+    words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
+    for name, value in parameters.items():
+        if isinstance(value, list | dict):  # YAML reads JSON
+            words += ["-y", f"{name}: {json.dumps(value)}"]
+        elif value is not None:
+            words += ["-p", name, str(value)]
+    return shlex.join(words)
+
+
+def provenance(runs: pd.DataFrame, redo: str) -> str:
+    """HTML that unfolds to the runs of a figure: record, setting, seed, data, code, device and seconds.
+
+    Args:
+        runs: :func:`prismlib.analysis.tidy`; runs that were not made are counted, not listed.
+        redo: the command that makes the figure from the start, see :func:`command`.
+
+    >>> table = pd.DataFrame({"run": [None]})
+    >>> "no run is made" in provenance(table, "make book")
+    True
+    """
+    made = runs[runs["run"].notna()]
+    missing = len(runs) - len(made)
+    summary = f"{len(made)} run{'s' * (len(made) != 1)}" if len(made) else "no run is made"
+    if missing and len(made):
+        summary += f", {missing} more not made"
+    parts = [f"<details class='provenance'><summary>Provenance: {summary}</summary>"]
+    if len(made):
+        seconds = f"{made['seconds'].sum():,.0f} s of training and evaluation in all."
+        parts.append(f"<p>Records: <code>results/</code>, by id. {seconds}</p>")
+        parts.append(f"<div style='overflow-x: auto'>{_table(made)}</div>")
+    parts.append(f"<p>Again, from the start:</p><pre>{html.escape(redo)}</pre></details>")
+    return "".join(parts)
+
+
+def _table(made: pd.DataFrame) -> str:
+    shown = pd.DataFrame(
+        {
+            "record": made["run"],
+            "model": made["backbone"] + ", " + made["loss"],
+            "decay or start": [setting(run) for run in made.itertuples()],
+            "seed": made["seed"],
+            "data": made["content"],
+            "commit": made["commit"],
+            "device": made["device"],
+            "seconds": made["seconds"].map("{:,.0f}".format),
+            "epochs": made["epochs"].map("{:.0f}".format),
+            "best": made["best_epoch"].map("{:.0f}".format),
+        }
+    )
+    return shown.to_html(index=False, border=0, classes="dataframe")

@@ -1,0 +1,299 @@
+"""Verdicts on the paper's measured claims. Each is computed from runs, a table of :func:`prismlib.analysis.tidy`.
+
+A claim is one or more statements with their numbers. Where it speaks of degrees ("strongly", "much smaller"), the
+statement says which line is drawn: a comparison of two measured values, or half of a variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prismlib.analysis import best, curves, epochs_to, setting
+from prismlib.records import Record
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence with its numbers, and whether they bear it out; ``holds`` is None where a run is missing."""
+
+    text: str
+    holds: bool | None
+
+
+def verdict(statements: Iterable[Statement]) -> str:
+    """One word for a claim's statements: reproduced, in part, not reproduced, or not measured.
+
+    Reproduced only where every statement is measured and holds; in part where one holds.
+
+    >>> verdict([Statement("a", True), Statement("b", False)])
+    'in part'
+    """
+    held = [statement.holds for statement in statements]
+    if all(holds is None for holds in held):
+        return "not measured"
+    return "reproduced" if all(held) else "in part" if any(held) else "not reproduced"
+
+
+def listed(statements: Iterable[Statement]) -> str:
+    """The statements as a list in Markdown, each with what the numbers say of it."""
+    mark = {True: "holds", False: "does not hold", None: "not measured"}
+    return "\n".join(f"- {statement.text}: *{mark[statement.holds]}*" for statement in statements)
+
+
+def verdict_text(claim: str, dataset: str, statements: Sequence[Statement]) -> str:
+    """A verdict with its statements, in Markdown."""
+    return f"**{claim} on {dataset}: {verdict(statements)}**\n\n{listed(statements)}"
+
+
+def claim_c1(runs: pd.DataFrame) -> list[Statement]:
+    """C1: DirectAU on MF depends strongly on weight decay; with too weak a decay it falls below BPR."""
+    mean = curves(runs, ["BPR", "DirectAU"])["ndcg"]
+    if not {"BPR", "DirectAU"} <= set(mean) or len(mean) < 2 or mean.index[0] != 0:
+        return [Statement("C1 needs BPR and DirectAU without decay and at one weight decay or more", None)]
+    directau, bpr = mean["DirectAU"], mean["BPR"]
+    lost = 1 - mean.iloc[0] / mean.max()
+    return [
+        Statement(
+            f"DirectAU depends on decay more than BPR: without it, it misses {lost['DirectAU']:.0%}"
+            f" of its own best NDCG@20, BPR {lost['BPR']:.0%}",
+            bool(lost["DirectAU"] > lost["BPR"]),
+        ),
+        Statement(
+            f"without weight decay DirectAU falls below BPR: {directau.iloc[0]:.3f} against {bpr.iloc[0]:.3f}",
+            bool(directau.iloc[0] < bpr.iloc[0]),
+        ),
+    ]
+
+
+def claim_c2(runs: pd.DataFrame) -> list[Statement]:
+    """C2: a stronger decay widens the gap between popular and unpopular items, for BPR least."""
+    statements = []
+    for loss in runs["loss"].unique():
+        own = curves(runs, [loss])
+        if len(own) < 2:
+            statements.append(Statement(f"{loss}: needs two weight decays or more", None))
+            continue
+        popular, unpopular, ndcg = (own[name, loss] for name in ("popular", "unpopular", "ndcg"))
+        gap, share = popular - unpopular, popular / ndcg
+        text = (
+            f"{loss}: popular minus unpopular goes from {gap.iloc[0]:.3f} at {own.index[0]:g} to {gap.iloc[-1]:.3f} at"
+            f" {own.index[-1]:g} (popular items' share of NDCG@20: {share.iloc[0]:.0%} to {share.iloc[-1]:.0%})"
+        )
+        statements.append(Statement(text, bool(gap.iloc[-1] > gap.iloc[0])))
+    both = curves(runs, ["BPR", "DirectAU"])
+    if {"BPR", "DirectAU"} <= set(both["ndcg"]) and len(both) >= 2:
+        gap = both["popular"] - both["unpopular"]
+        wider = gap.iloc[-1] - gap.iloc[0]
+        text = f"least for BPR: {wider['BPR']:+.3f} against DirectAU's {wider['DirectAU']:+.3f}"
+        statements.append(Statement(text, bool(wider["BPR"] < wider["DirectAU"])))
+    return statements
+
+
+def claim_c3(runs: pd.DataFrame) -> list[Statement]:
+    """C3: item norms follow log popularity under moderate decay, and do so much less without decay."""
+    statements = []
+    for loss, own in runs.groupby("loss", sort=False):
+        ran = own[own["norm_correlation"].notna()]
+        without, with_decay = ran[ran["weight_decay"] == 0], ran[ran["weight_decay"] > 0]
+        if without.empty or with_decay.empty:
+            statements.append(Statement(f"{loss}: needs a run without decay and one with", None))
+            continue
+        # moderate: the decay that validation chooses
+        chosen, zero = best(with_decay), without.iloc[0]
+        explained = [np.sign(run.norm_correlation) * run.norm_correlation**2 for run in (chosen, zero)]
+        statements += [
+            Statement(
+                f"{loss} at decay {chosen.weight_decay:g}, which validation chooses: log popularity explains more than"
+                f" half of the variance of item norms, {explained[0]:.0%} (correlation {chosen.norm_correlation:.2f})",
+                bool(explained[0] > 0.5),
+            ),
+            Statement(
+                f"{loss} without decay: less than half, {explained[1]:.0%} (correlation {zero.norm_correlation:.2f})",
+                bool(explained[1] < 0.5),
+            ),
+        ]
+    return statements
+
+
+def claim_c6(runs: pd.DataFrame) -> list[Statement]:
+    """C6: decay on the batch's rows alone performs like no decay, and its norms lose popularity.
+
+    Args:
+        runs: DirectAU without decay, and at one decay or more both on the whole tables and on the batch's rows.
+    """
+    ran = runs[runs["ndcg"].notna()]
+    zero = ran[ran["weight_decay"] == 0]
+    scopes = {scope: own.set_index("weight_decay") for scope, own in ran.groupby("decay_scope")}
+    both = [d for d in scopes.get("batch", pd.DataFrame()).index if d > 0 and d in scopes["table"].index]
+    if zero.empty or not both:
+        return [Statement("C6 needs a run without decay and one decay in both scopes", None)]
+    none, statements = zero.iloc[0], []
+    for decay in both:
+        batch, table = scopes["batch"].loc[decay], scopes["table"].loc[decay]
+        statements += [
+            Statement(
+                f"decay {decay:g} on the batch's rows: NDCG@20 {batch.ndcg:.3f}, nearer to no decay's {none.ndcg:.3f}"
+                f" than to the whole tables' {table.ndcg:.3f}",
+                bool(abs(batch.ndcg - none.ndcg) < abs(batch.ndcg - table.ndcg)),
+            ),
+            Statement(
+                f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
+                f" {batch.norm_correlation:.2f} against {table.norm_correlation:.2f}"
+                f" (no decay: {none.norm_correlation:.2f})",
+                bool(batch.norm_correlation < table.norm_correlation),
+            ),
+        ]
+    return statements
+
+
+def claim_c7(runs: pd.DataFrame) -> list[Statement]:
+    """C7: LightGCN barely changes with decay; measured against MF, with the same loss at the same decays."""
+    means = runs.groupby(["weight_decay", "backbone"])["ndcg"].mean().unstack()
+    mean = means.dropna() if {"LightGCN", "MF"} <= set(means) else means.iloc[:0]
+    if len(mean) < 2:
+        return [Statement("C7 needs LightGCN and MF at two weight decays or more", None)]
+    spread = 1 - mean.min() / mean.max()
+    return [
+        Statement(
+            f"over decays {mean.index[0]:g} to {mean.index[-1]:g} the lowest NDCG@20 misses {spread['LightGCN']:.0%} of"
+            f" the highest on LightGCN, {spread['MF']:.0%} on MF",
+            bool(spread["LightGCN"] < spread["MF"]),
+        )
+    ]
+
+
+def claim_c11(runs: pd.DataFrame) -> list[Statement]:
+    """C11: PRISM needs fewer epochs than tuned decay, at comparable quality.
+
+    Args:
+        runs: with decay, from Xavier's start; and with PRISM at one alpha or more.
+    """
+    ran = runs[runs["ndcg"].notna()]
+    decay, prism = ran[ran["init"] == "xavier"], ran[ran["init"] == "prism"]
+    decay = decay[decay["weight_decay"] > 0]
+    if decay.empty or prism.empty:
+        return [Statement("C11 needs runs with decay and runs with PRISM", None)]
+    tuned, chosen = best(decay), best(prism)
+    statements = [_fewer_epochs(chosen, tuned), _as_good(chosen, tuned)]
+    full = prism[prism["alpha"] == 1]
+    for run in [chosen] if chosen["alpha"] == 1 or full.empty else [chosen, full.iloc[0]]:
+        statements.append(_sooner_as_good(run, tuned))
+    return statements
+
+
+def _fewer_epochs(prism: Any, tuned: Any) -> Statement:
+    cut = [name for name, run in (("PRISM", prism), ("decay", tuned)) if run.stopped_by == "max_epochs"]
+    text = (
+        f"{setting(prism)}, chosen by validation, is best at epoch {prism.best_epoch:.0f}, tuned decay"
+        f" {tuned.weight_decay:g} at {tuned.best_epoch:.0f}"
+    )
+    if cut:
+        return Statement(f"{text}; cut off by the epoch limit: {', '.join(cut)}", None)
+    change = prism.best_epoch / max(tuned.best_epoch, 1) - 1
+    return Statement(f"{text} ({change:+.0%})", bool(prism.best_epoch < tuned.best_epoch))
+
+
+def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
+    reached = [epoch for epoch, score in enumerate(prism.curve) if score >= tuned.validation]
+    text = f"{setting(prism)} reaches tuned decay's best validation NDCG@20, {tuned.validation:.4f},"
+    if not reached:
+        return Statement(f"{text} in fewer epochs: never reached", False)
+    when = f"at epoch {reached[0]}, decay at {tuned.best_epoch:.0f}"
+    return Statement(f"{text} in fewer epochs: {when}", bool(reached[0] < tuned.best_epoch))
+
+
+def _as_good(prism: Any, tuned: Any) -> Statement:
+    return Statement(
+        f"{setting(prism)}, chosen by validation, reaches tuned decay's NDCG@20 or more: {prism.ndcg:.4f} against"
+        f" {tuned.ndcg:.4f} ({prism.ndcg / tuned.ndcg - 1:+.1%})",
+        bool(prism.ndcg >= tuned.ndcg),
+    )
+
+
+def claim_c12(runs: pd.DataFrame) -> list[Statement]:
+    """C12: alpha trades popular against unpopular items; the best PRISM is fairer than tuned decay and as good.
+
+    Args:
+        runs: as for :func:`claim_c11`.
+    """
+    ran = runs[runs["ndcg"].notna()]
+    prism = ran[ran["init"] == "prism"].sort_values("alpha")
+    decay = ran[(ran["init"] == "xavier") & (ran["weight_decay"] > 0)]
+    if prism["alpha"].nunique() < 2 or decay.empty:
+        return [Statement("C12 needs PRISM at two alphas or more and runs with decay", None)]
+    low, high = prism.iloc[0], prism.iloc[-1]
+    chosen, tuned = best(prism), best(decay)
+    return [
+        Statement(
+            f"popular items gain and unpopular ones lose from alpha {low.alpha:g} to {high.alpha:g}: popular"
+            f" {low.popular:.3f} to {high.popular:.3f}, unpopular {low.unpopular:.4f} to {high.unpopular:.4f}",
+            bool(high.popular > low.popular and high.unpopular < low.unpopular),
+        ),
+        Statement(
+            f"{setting(chosen)}, chosen by validation, has a larger unpopular / popular ratio than tuned decay"
+            f" {tuned.weight_decay:g}: {chosen.ratio:.3f} against {tuned.ratio:.3f}"
+            f" ({chosen.ratio / tuned.ratio - 1:+.0%})",
+            bool(chosen.ratio > tuned.ratio),
+        ),
+        _as_good(chosen, tuned),
+    ]
+
+
+def claim_c13(runs: pd.DataFrame) -> list[Statement]:
+    """C13: DirectAU with PRISM is fairer, and better, than BPR and its debiased forms."""
+    prism = runs[(runs["init"] == "prism") & runs["ndcg"].notna()]
+    if prism.empty:
+        return [Statement("C13 needs DirectAU with PRISM", None)]
+    ours, statements = best(prism), []
+    others: list[Any] = list(runs[runs["init"] == "xavier"].itertuples())
+    for other in others:
+        if pd.isna(other.ndcg):
+            statements.append(Statement(f"against {other.loss}: not run", None))
+            continue
+        text = (
+            f"against {other.loss}: ratio {ours.ratio:.3f} and {other.ratio:.3f},"
+            f" NDCG@20 {ours.ndcg:.3f} and {other.ndcg:.3f}"
+        )
+        statements.append(Statement(text, bool(ours.ratio > other.ratio and ours.ndcg > other.ndcg)))
+    return statements
+
+
+def claim_c14(record: Record | None) -> list[Statement]:
+    """C14: validation by cosine saturates early, validation by dot product keeps rising.
+
+    Args:
+        record: DirectAU at the decay that validation chooses.
+    """
+    if record is None:
+        return [Statement("C14 needs DirectAU at one weight decay or more", None)]
+    dot, cosine = (epochs_to(record["history"][f"validation_{by}"]) for by in ("dot", "cosine"))
+    return [
+        Statement(
+            f"at decay {record['config']['weight_decay']:g} the cosine curve reaches 95 % of its maximum at epoch"
+            f" {cosine}, the dot-product curve at epoch {dot}",
+            cosine < dot,
+        )
+    ]
+
+
+def claim_c17(runs: pd.DataFrame) -> list[Statement]:
+    """C17: on non-linear MF, SSM washes PRISM's norms out and DirectAU keeps them.
+
+    Args:
+        runs: non-linear MF with PRISM, SSM and DirectAU; norms are those of the perceptron's outputs.
+    """
+    mean = runs.groupby("loss")["norm_correlation"].mean().dropna()
+    if not {"SSM", "DirectAU"} <= set(mean.index):
+        return [Statement("C17 needs SSM and DirectAU with PRISM on non-linear MF", None)]
+    return [
+        Statement(
+            f"after training, item norms correlate with log popularity by {mean['SSM']:.2f} under SSM, by"
+            f" {mean['DirectAU']:.2f} under DirectAU",
+            bool(mean["SSM"] < mean["DirectAU"]),
+        )
+    ]
