@@ -83,17 +83,17 @@ display(
     )
 )
 
-# %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
-figures.weight_decay_curves(table, dataset)
+# %% mystnb={"image": {"alt": "Stacked bars of test NDCG@20, one panel a loss and one bar a weight decay; each bar is made of a popular, a neutral and an unpopular part"}} tags=["remove-input", "nbval-ignore-output"]
+means = table.xs("mean", axis=1, level=1)
+tables = {loss: means.loc[loss] for loss in means.index.unique("loss")}
+widgets.tradeoff_bars(tables, "weight decay λ")
 plt.show()
 
 # %% [markdown]
-# *Test NDCG@20 against weight decay. Left: all items, one curve a loss. Right: its three parts, one panel a loss.* The
-# same runs to move: choose a loss, then push the decay up and watch which part of the bar gives way.
+# *Test NDCG@20 at each weight decay, one panel a loss. The length of a bar is the whole, its colours say whom it serves.*
+# The same runs to move: choose a loss, then push the decay up and watch which part of the bar gives way.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-means = table.xs("mean", axis=1, level=1)
-tables = {loss: means.loc[loss] for loss in means.index.unique("loss")}
 display(HTML(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on {dataset}")))
 
 # %% [markdown]

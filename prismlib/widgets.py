@@ -1,6 +1,7 @@
 """Figures that a reader can move, as HTML that needs no network and no library. The page is ``explorer.html``.
 
 Each stands under a static figure of the same numbers: without JavaScript, and in print, only that one is seen.
+:func:`tradeoff_bars` is the static figure of :func:`tradeoff_widget`.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
+from matplotlib.patches import Patch
 from matplotlib.transforms import Affine2D
 
 from prismlib.figures import LOOKS
 from prismlib.metrics import GROUPS
 from prismlib.records import Record
 
+Tables = pd.DataFrame | Mapping[str, pd.DataFrame]
+Frames = Mapping[str, Mapping[str, Any]]  # for each curve and setting what is shown of it; None: not run
 _OTHER = ("#777777", "o")  # the look of a curve that has none of its own in LOOKS
 
 
-def tradeoff_widget(tables: pd.DataFrame | Mapping[str, pd.DataFrame], knob: str, title: str) -> str:
+def tradeoff_widget(tables: Tables, knob: str, title: str, choose: str = "loss") -> str:
     """NDCG@20 and its three parts by popularity, at the setting of a knob that the reader chooses.
 
     Args:
@@ -31,34 +37,55 @@ def tradeoff_widget(tables: pd.DataFrame | Mapping[str, pd.DataFrame], knob: str
             the test NDCG@20; others are left out. A row of NaN is a setting that was not run, and shown as that.
         knob: what the slider sets, e.g. ``"weight decay λ"``.
         title: of the figure.
+        choose: what the curves are, where there are several.
 
     Raises:
-        ValueError: no table or row; a column is missing; tables with different settings; a row with some values and
-            some NaN, or with values that are no parts of an NDCG.
+        ValueError: no table or row; a column is missing; tables with different settings; a setting that is there
+            twice; a row with some values and some NaN, or with values that are no parts of an NDCG.
 
     >>> import pandas as pd
     >>> parts = pd.DataFrame([[0.1, 0.05, 0.05]], index=[1e-6], columns=["popular", "neutral", "unpopular"])
     >>> "1e-06" in tradeoff_widget({"BPR": parts}, "weight decay λ", "synthetic")
     True
     """
-    curves = {"all": tables} if isinstance(tables, pd.DataFrame) else tables
-    frames = {}
-    for name, table in curves.items():
-        missing = [group for group in GROUPS if group not in table]
-        if missing:
-            raise ValueError(f"the table of {name!r} needs the columns {', '.join(GROUPS)}; not there: {missing}")
-        frames[name] = {
-            _label(setting): _parts(row, f"{name!r} at {_label(setting)}")
-            for setting, row in zip(table.index, table[list(GROUPS)].to_numpy(float), strict=True)
-        }
-        if len(frames[name]) != len(table):
-            raise ValueError(f"the table of {name!r} has a setting twice; give it one row a setting")
-    alt = f"Line chart of popular, neutral and unpopular NDCG@20 against {knob}; the line above it says the numbers."
-    return _explorer(frames, GROUPS, kind="tradeoff", knob=knob, title=title, alt=alt)
+    alt = f"Line chart of popular, neutral and unpopular NDCG@20 against {knob}; the text above it says the numbers."
+    return _explorer(_tradeoff(tables), GROUPS, kind="tradeoff", knob=knob, title=title, choose=choose, alt=alt)
+
+
+def tradeoff_bars(tables: Tables, knob: str) -> Figure:
+    """The same at all settings, without a title: a panel a curve, a bar a setting, made of its three parts.
+
+    Args:
+        tables, knob: as for :func:`tradeoff_widget`, which says what is refused.
+    """
+    frames = _tradeoff(tables)
+    settings = _settings(frames)
+    size = (2.4 * max(2, len(frames)) + 1, 0.3 * len(settings) + 1.3)
+    figure, axes = plt.subplots(1, len(frames), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for axis, (name, curve) in zip(axes[0], frames.items(), strict=True):
+        for place, parts in enumerate(curve.values()):
+            if parts is None:
+                axis.text(0, place, " not run", va="center", fontsize="small")
+                continue
+            left = 0.0
+            for group, part in parts.items():
+                axis.barh(place, part, left=left, height=0.75, color=LOOKS[group][0], label=group)
+                left += part
+        axis.set(title=name, xlabel="test NDCG@20")
+        axis.grid(visible=False, axis="y")
+    axes[0, 0].set_yticks(range(len(settings)), settings)
+    axes[0, 0].set(ylabel=knob, ylim=(len(settings) - 0.5, -0.5))
+    colours = [Patch(color=LOOKS[group][0], label=group) for group in GROUPS]
+    figure.legend(handles=colours, loc="outside lower center", ncols=len(GROUPS))
+    return figure
 
 
 def norms_widget(
-    records: Mapping[str, Mapping[float | str, Record | None]], knob: str, title: str, table: str = "item"
+    records: Mapping[str, Mapping[float | str, Record | None]],
+    knob: str,
+    title: str,
+    table: str = "item",
+    choose: str = "loss",
 ) -> str:
     """Length of embeddings against popularity, at the setting of a knob that the reader chooses.
 
@@ -70,6 +97,7 @@ def norms_widget(
         knob: what the slider sets, e.g. ``"weight decay λ"``.
         title: of the figure.
         table: ``"item"`` or ``"user"``.
+        choose: what the curves are, where there are several.
 
     Raises:
         ValueError: another table; no curve or setting; curves with different settings.
@@ -89,7 +117,8 @@ def norms_widget(
     }
     alt = f"Mean norm of {table} embeddings in each popularity bin, with bars of one standard deviation."
     popularity = f"training interactions d of the {table}, as log(d + 1)"
-    return _explorer(frames, tuple(frames), kind="norms", knob=knob, title=title, alt=alt, popularity=popularity)
+    texts = {"knob": knob, "title": title, "choose": choose, "alt": alt, "popularity": popularity}
+    return _explorer(frames, tuple(frames), kind="norms", **texts)
 
 
 def _label(setting: Any) -> str:
@@ -101,6 +130,20 @@ def _label(setting: Any) -> str:
     if isinstance(setting, str):
         return setting
     return np.format_float_scientific(setting, trim="-", exp_digits=2) if 0 < setting < 1e-3 else f"{setting:g}"
+
+
+def _tradeoff(tables: Tables) -> Frames:
+    frames = {}
+    for name, table in ({"all": tables} if isinstance(tables, pd.DataFrame) else tables).items():
+        missing = [group for group in GROUPS if group not in table]
+        if missing:
+            raise ValueError(f"the table of {name!r} needs the columns {', '.join(GROUPS)}; not there: {missing}")
+        labels = [_label(setting) for setting in table.index]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"the table of {name!r} has a setting twice; give it one row a setting, got {labels}")
+        rows = table[list(GROUPS)].to_numpy(float)
+        frames[name] = {label: _parts(row, f"{name!r} at {label}") for label, row in zip(labels, rows, strict=True)}
+    return frames
 
 
 def _parts(row: np.ndarray, where: str) -> dict[str, float] | None:
@@ -123,8 +166,7 @@ def _norms(record: Record, table: str) -> dict[str, Any]:
     }
 
 
-def _explorer(frames: Mapping[str, Mapping[str, Any]], looks: Sequence[str], **texts: str) -> str:
-    """The page, with a frame (or None) for each curve and setting."""
+def _settings(frames: Frames) -> list[str]:
     settings = list(next(iter(frames.values()), ()))
     if not settings:
         raise ValueError("nothing to show: give one curve or more, with one setting or more")
@@ -133,9 +175,14 @@ def _explorer(frames: Mapping[str, Mapping[str, Any]], looks: Sequence[str], **t
             raise ValueError(
                 f"all curves need the same settings, not run or not: {name!r} has {list(curve)}, not {settings}"
             )
+    return settings
+
+
+def _explorer(frames: Frames, looks: Sequence[str], **texts: str) -> str:
+    """The page, with the data of its figure."""
     data = {
         **texts,
-        "settings": settings,
+        "settings": _settings(frames),
         "looks": {name: _look(name) for name in looks},
         "curves": {name: list(curve.values()) for name, curve in frames.items()},
     }

@@ -293,6 +293,7 @@ def test_norms_say_and_draw_what_the_records_say(browser: Browser, tmp_path: Pat
     body = norms_widget(curves, "weight decay λ", "length against popularity")
     page.write_text(f"{head.replace('THEME', theme)}{style}<main>{body}</main>", encoding="utf-8")
     browser.look(width, height, theme)
+    browser.logged("")  # what other tests have opened
     browser.open(page.as_uri())
     for loss, curve in curves.items():
         for at, record in enumerate(curve.values()):

@@ -6,13 +6,16 @@ import json
 import re
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
 import pytest
 import torch
 
 from prismlib.figures import LOOKS
 from prismlib.norms import norm_summary
-from prismlib.widgets import norms_widget, tradeoff_widget
+
+mpl.use("agg")
+from prismlib.widgets import norms_widget, tradeoff_bars, tradeoff_widget
 
 NAN = float("nan")
 PARTS = pd.DataFrame(
@@ -77,6 +80,20 @@ def test_no_text_can_end_the_element_that_holds_the_data() -> None:
 def test_tradeoff_refuses_what_it_cannot_show(tables: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         tradeoff_widget(tables, "alpha", "a title")
+    with pytest.raises(ValueError, match=said):
+        tradeoff_bars(tables, "alpha")
+
+
+def test_bars_have_the_numbers_given_and_say_what_was_not_run() -> None:
+    figure = tradeoff_bars({"BPR": PARTS, "SSM": PARTS / 2}, "weight decay λ")
+    for axis, scale in zip(figure.axes, (1, 2), strict=True):
+        widths = [bar.get_width() * scale for bar in axis.patches]  # type: ignore[attr-defined]
+        assert widths == pytest.approx([0.11, 0.05, 0.03, 0.17, 0.04, 0.01])
+        ends = [bar.get_x() + bar.get_width() for bar in axis.patches[2::3]]  # type: ignore[attr-defined]
+        assert ends == pytest.approx([0.19 / scale, 0.22 / scale])
+        assert [(text.get_text().strip(), text.get_position()[1]) for text in axis.texts] == [("not run", 1)]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["0", "1e-06", "1e-04"]
+    mpl.pyplot.close(figure)
 
 
 def test_norms_have_the_numbers_of_the_records() -> None:
