@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -29,7 +30,7 @@ from prismlib.experiments import rq1_configs
 from prismlib.metrics import GROUPS
 from prismlib.records import Record
 from prismlib.runs import get_records
-from prismlib.widgets import norms_widget
+from prismlib.widgets import norms_widget, tradeoff_widget
 
 pytestmark = pytest.mark.browser
 
@@ -281,17 +282,22 @@ def test_a_setting_that_was_not_run_is_a_gap_in_the_curve(browser: Browser, site
     assert len(lines) == 3 and all(line.count("M") == stretches for line in lines)
 
 
+def alone(folder: Path, body: str, theme: str) -> Path:
+    """A page of nothing but figures to move."""
+    head = f'<!doctype html><html data-theme="{theme}"><meta name="viewport" content="width=device-width">'
+    style = '<meta charset="utf-8"><link rel="icon" href="data:,"><style>html { color-scheme: light dark }</style>'
+    page = folder / "page.html"
+    page.write_text(f"{head}{style}<main>{body}</main>", encoding="utf-8")
+    return page
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_norms_say_and_draw_what_the_records_say(browser: Browser, tmp_path: Path, view: str) -> None:
     width, height, theme = VIEWS[view]
     curves: dict[str, dict[float | str, Record | None]] = {}
     for config, record in rq1_runs():
         curves.setdefault(LOSS_NAMES[config.loss], {})[config.weight_decay] = record
-    page = tmp_path / "norms.html"
-    head = '<!doctype html><html data-theme="THEME"><meta name="viewport" content="width=device-width">'
-    style = '<meta charset="utf-8"><link rel="icon" href="data:,"><style>html { color-scheme: light dark }</style>'
-    body = norms_widget(curves, "weight decay λ", "length against popularity")
-    page.write_text(f"{head.replace('THEME', theme)}{style}<main>{body}</main>", encoding="utf-8")
+    page = alone(tmp_path, norms_widget(curves, "weight decay λ", "length against popularity"), theme)
     browser.look(width, height, theme)
     browser.logged("")  # what other tests have opened
     browser.open(page.as_uri())
@@ -307,6 +313,22 @@ def test_norms_say_and_draw_what_the_records_say(browser: Browser, tmp_path: Pat
             assert shown["points"] == len(norms["bins"]) and shown["lines"][0].count("M") == 1
     problems = browser.script(PROBLEMS, width, theme) + browser.logged(page.parent.as_uri())
     assert not problems, problems
+
+
+def test_figures_of_runs_that_are_all_missing_say_so_and_two_on_a_page_move_alone(
+    browser: Browser, tmp_path: Path
+) -> None:
+    none = pd.DataFrame(float("nan"), index=[0.0, 1e-6], columns=list(GROUPS))
+    tradeoff = tradeoff_widget({"BPR": none, "SSM": none}, "weight decay λ", "first")
+    norms = norms_widget({loss: {0.0: None, 1e-6: None} for loss in ("BPR", "SSM")}, "weight decay λ", "second")
+    browser.logged("")  # what other tests have opened
+    browser.open(alone(tmp_path, tradeoff + norms, "light").as_uri())
+    shown = browser.script(MOVE, "SSM", 1)
+    assert shown["said"] == "SSM at weight decay λ = 1e-06: not run" and shown["notRun"] == 2
+    said = browser.script("return [...document.querySelectorAll('.said')].map(p => p.textContent.trim())")
+    assert said == ["SSM at weight decay λ = 1e-06: not run", "BPR at weight decay λ = 0: not run"]
+    assert "NaN" not in browser.script("return document.body.innerHTML")
+    assert not browser.logged(tmp_path.as_uri())
 
 
 def test_figures_to_move_obey_the_keyboard_and_have_names(browser: Browser, site: str) -> None:
