@@ -55,7 +55,7 @@ readme-figure: $(READY)
 	figures.weight_decay_curves(table, 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
 
 clean:
-	rm -rf book/_build book/pages results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf book/_build book/pages book/index.ipynb results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 # The environment. .venv-unfinished stands while it is being made: what an interrupted set-up leaves can look whole and
 # not be, so the next one starts afresh. Renaming that file to .venv/.ready is the last step.

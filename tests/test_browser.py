@@ -19,10 +19,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
 from prismlib import theory
+from prismlib.analysis import LOSS_NAMES
+from prismlib.config import RunConfig
+from prismlib.experiments import rq1_configs
+from prismlib.metrics import GROUPS
+from prismlib.records import Record
+from prismlib.runs import get_records
+from prismlib.widgets import norms_widget, tradeoff_widget
 
 pytestmark = pytest.mark.browser
 
@@ -216,3 +224,142 @@ def test_theory_map_moves_and_agrees_with_the_package(browser: Browser, site: st
         expected = theory.expected_change(probability, one, one * cosine, 10**eta, 10**decay)
         assert shown == pytest.approx(float(expected), rel=1e-9)
         assert bool(line) == (theory.expected_change(one, one, one * cosine, 10**eta, 10**decay) > 0)
+
+
+# Moves the first figure to move of the page to a loss and a setting, as a reader does; gives what it says and draws.
+MOVE = """
+const [loss, at] = arguments, root = document.querySelector('.explorer'), knob = root.querySelector('[type=range]');
+root.querySelector(`[value="${loss}"]`).click();
+knob.value = at;
+knob.dispatchEvent(new Event('input', {bubbles: true}));
+return {
+    said: root.querySelector('.said').textContent.replace(/\\s+/g, ' ').trim(),
+    label: knob.getAttribute('aria-valuetext'),
+    bar: [...root.querySelectorAll('.bar i')].map(part => part.getBoundingClientRect().width),
+    points: [...root.querySelectorAll('.plot .mark')].length,
+    lines: [...root.querySelectorAll('.plot path:not(.mark)')].map(path => path.getAttribute('d')),
+    notRun: [...root.querySelectorAll('.plot text')].filter(text => text.textContent === 'not run').length,
+};
+"""
+
+
+def rq1_runs() -> list[tuple[RunConfig, Record | None]]:
+    configs = rq1_configs("movielens1m", ["bpr", "ssm", "directau"], seeds=123)
+    return list(zip(configs, get_records(configs, train=False), strict=True))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_tradeoff_on_the_start_page_says_and_draws_what_the_records_say(browser: Browser, site: str, view: str) -> None:
+    browser.look(*VIEWS[view])
+    browser.open(site + "index.html")
+    runs = rq1_runs()
+    decays = list(dict.fromkeys(config.weight_decay for config, _ in runs))
+    longest = max(record["test"]["dot"]["ndcg"] for _, record in runs if record is not None)
+    for config, record in runs:
+        loss = LOSS_NAMES[config.loss]
+        shown = browser.script(MOVE, loss, decays.index(config.weight_decay))
+        made = sum(other is not None for c, other in runs if c.loss == config.loss)
+        assert shown["notRun"] == len(decays) - made and shown["points"] == 3 * made
+        assert float(shown["label"]) == config.weight_decay
+        if record is None:
+            assert shown["said"] == f"{loss} at weight decay λ = {shown['label']}: not run" and shown["bar"] == []
+            continue
+        score = record["test"]["dot"]
+        numbers = [float(number) for number in re.findall(r"0\.\d+", shown["said"].partition(":")[2])]
+        expected = [score[group] for group in GROUPS] + [score["ndcg"]]
+        assert numbers[:4] == pytest.approx(expected, abs=5.1e-4)
+        assert numbers[4] == pytest.approx(score["unpopular"] / score["popular"], abs=5.1e-3)
+        full = browser.script("return document.querySelector('.explorer .bar').getBoundingClientRect().width")
+        assert shown["bar"] == pytest.approx([full * score[group] / longest for group in GROUPS], abs=0.5)
+    assert not browser.logged(site)
+
+
+def test_a_setting_that_was_not_run_is_a_gap_in_the_curve(browser: Browser, site: str) -> None:
+    browser.open(site + "index.html")
+    runs = [record is not None for config, record in rq1_runs() if config.loss == "ssm"]
+    stretches = sum(now and not before for before, now in zip([False, *runs], runs, strict=False))
+    lines = browser.script(MOVE, "SSM", 0)["lines"]
+    assert len(lines) == 3 and all(line.count("M") == stretches for line in lines)
+
+
+def alone(folder: Path, body: str, theme: str) -> Path:
+    """A page of nothing but figures to move."""
+    head = f'<!doctype html><html data-theme="{theme}"><meta name="viewport" content="width=device-width">'
+    style = '<meta charset="utf-8"><link rel="icon" href="data:,"><style>html { color-scheme: light dark }</style>'
+    page = folder / "page.html"
+    page.write_text(f"{head}{style}<main>{body}</main>", encoding="utf-8")
+    return page
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_norms_say_and_draw_what_the_records_say(browser: Browser, tmp_path: Path, view: str) -> None:
+    width, height, theme = VIEWS[view]
+    curves: dict[str, dict[float | str, Record | None]] = {}
+    for config, record in rq1_runs():
+        curves.setdefault(LOSS_NAMES[config.loss], {})[config.weight_decay] = record
+    page = alone(tmp_path, norms_widget(curves, "weight decay λ", "length against popularity"), theme)
+    browser.look(width, height, theme)
+    browser.logged("")  # what other tests have opened
+    browser.open(page.as_uri())
+    for loss, curve in curves.items():
+        for at, record in enumerate(curve.values()):
+            shown = browser.script(MOVE, loss, at)
+            if record is None:
+                assert shown["said"].endswith(": not run") and shown["points"] == 0 and shown["notRun"] == 1
+                continue
+            norms = record["norms"]["item"]
+            assert f"popularity {norms['pearson_log']:.2f};".replace("-", "\N{MINUS SIGN}") in shown["said"]
+            assert shown["said"].endswith(f"NDCG@20 {record['test']['dot']['ndcg']:.3f}")
+            assert shown["points"] == len(norms["bins"]) and shown["lines"][0].count("M") == 1
+    problems = browser.script(PROBLEMS, width, theme) + browser.logged(page.parent.as_uri())
+    assert not problems, problems
+
+
+def test_figures_of_runs_that_are_all_missing_say_so_and_two_on_a_page_move_alone(
+    browser: Browser, tmp_path: Path
+) -> None:
+    none = pd.DataFrame(float("nan"), index=[0.0, 1e-6], columns=list(GROUPS))
+    tradeoff = tradeoff_widget({"BPR": none, "SSM": none}, "weight decay λ", "first")
+    norms = norms_widget({loss: {0.0: None, 1e-6: None} for loss in ("BPR", "SSM")}, "weight decay λ", "second")
+    browser.logged("")  # what other tests have opened
+    browser.open(alone(tmp_path, tradeoff + norms, "light").as_uri())
+    shown = browser.script(MOVE, "SSM", 1)
+    assert shown["said"] == "SSM at weight decay λ = 1e-06: not run" and shown["notRun"] == 2
+    said = browser.script("return [...document.querySelectorAll('.said')].map(p => p.textContent.trim())")
+    assert said == ["SSM at weight decay λ = 1e-06: not run", "BPR at weight decay λ = 0: not run"]
+    assert "NaN" not in browser.script("return document.body.innerHTML")
+    assert not browser.logged(tmp_path.as_uri())
+
+
+def test_figures_to_move_obey_the_keyboard_and_have_names(browser: Browser, site: str) -> None:
+    browser.open(site + "index.html")
+    browser.script("document.querySelector('.explorer [type=range]').focus()")
+    before = browser.script("return document.querySelector('.explorer .said').textContent")
+    for kind in ("rawKeyDown", "keyUp"):
+        browser.devtools(
+            "Input.dispatchKeyEvent", type=kind, key="ArrowRight", code="ArrowRight", windowsVirtualKeyCode=39
+        )
+    assert browser.script("return document.querySelector('.explorer .said').textContent") != before
+    names = browser.script("return [...document.querySelectorAll('.explorer input')].map(i => i.labels[0].textContent)")
+    assert all(name.strip() for name in names) and names
+
+
+def test_figures_to_move_are_not_printed_and_say_so_without_javascript(browser: Browser, site: str) -> None:
+    browser.devtools("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.call("url", url=site + "index.html")
+        said = "return document.querySelector('.explorer').innerText"
+        assert (
+            browser.script(said).strip()
+            == "This figure moves with JavaScript only; the figure above shows the same numbers."
+        )
+    finally:
+        browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
+    browser.open(site + "index.html")
+    display = "return getComputedStyle(document.querySelector('.explorer')).display"
+    assert browser.script(display) == "block"
+    browser.devtools("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.script(display) == "none"
+    finally:
+        browser.devtools("Emulation.setEmulatedMedia", media="")
