@@ -25,7 +25,7 @@ def joules_so_far(device: torch.device) -> float | None:
 
 
 def joules_between(before: float | None, after: float | None) -> float | None:
-    """What two readings of :func:`joules_so_far` tell, in joules: None where one is missing or the counter started again.
+    """Joules between two readings of :func:`joules_so_far`; None where one is missing or the counter started again.
 
     >>> joules_between(100.0, 250.5), joules_between(250.5, 100.0), joules_between(None, None)
     (150.5, None, None)

@@ -1,4 +1,4 @@
-"""Launch buttons that lead to notebooks which the repository has: book/pages/ is rendered by the build and not committed."""
+"""Launch buttons that lead to notebooks which the repository has: book/pages/ is rendered and not committed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def aim_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
 
 
 def none_without_address(app: Sphinx, config: Config) -> None:
-    """A button needs the public address of the repository; an empty ``repository.url`` in _config.yml means no buttons."""
+    """A button needs the repository's public address: ``repository.url`` in _config.yml, or there are none."""
     if not config.html_theme_options.get("repository_url"):
         config.html_theme_options.pop("launch_buttons", None)
 
