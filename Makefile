@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test test-browser bench why readme-figure clean
+.PHONY: help book pdf test test-browser bench why readme-figure clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book          build the book: sets up .venv, runs the pages that are stale, prints the address to open"
+	@echo "make pdf           print the whole book into book/_build/prism.pdf; needs Chromium"
 	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
 	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
 	@echo "make bench         speed against plain references, into benchmarks/*.json, which the book shows (8 minutes)"
@@ -21,6 +22,13 @@ book: $(READY)
 	@rm -rf book/_build/html
 	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --all -W -n --keep-going
 	@$(BIN)/python -c "from pathlib import Path; print('Open', Path('book/_build/html/index.html').resolve().as_uri())"
+
+pdf: $(READY)
+	@$(BIN)/python book/print_pdf.py --check
+	@echo "Building the book as one page"
+	@rm -rf book/_build/singlehtml
+	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --builder singlehtml --all -W -n --keep-going
+	@$(BIN)/python book/print_pdf.py
 
 # ..OMP_..: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
 # thread each, and the notebooks' threads spin only shortly.

@@ -112,6 +112,7 @@ def run(
             "evaluate": round(history.evaluate_seconds, 3),
             "cpu": round(history.cpu_seconds, 3),
         },
+        "joules": history.joules,
         "environment": environment(device),
     }
     scores = {"user": test.users.to(torch.int32), **per_user}

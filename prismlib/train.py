@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.data import Interactions
+from prismlib.energy import joules_between, joules_so_far
 from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.memory import check_memory, training_bytes
 from prismlib.models import Backbone
@@ -22,7 +23,8 @@ class History:
     """What a training run leaves: one entry an epoch, counted from 0.
 
     ``train_seconds`` and ``evaluate_seconds`` are wall-clock time; ``cpu_seconds`` is the process's CPU time over
-    both, which other work on the machine does not inflate. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or
+    both, which other work on the machine does not inflate; ``joules`` the device's energy, None where it counts none,
+    see :mod:`prismlib.energy`. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or
     ``"on_epoch"``.
 
     Attributes:
@@ -43,6 +45,7 @@ class History:
     train_seconds: float = 0.0
     evaluate_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    joules: float | None = None
 
 
 def train_step(
@@ -197,7 +200,7 @@ def fit(
     generator = torch.Generator(device).manual_seed(seed)
     pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
     history, best, best_state = History(), -1.0, {}
-    cpu_start = time.process_time()
+    cpu_start, joules_start = time.process_time(), joules_so_far(device)
 
     for epoch in range(max_epochs):
         start = time.perf_counter()
@@ -233,6 +236,7 @@ def fit(
         if epoch - history.best_epoch >= patience:
             history.stopped_by = "patience"
             break
+    history.joules = joules_between(joules_start, joules_so_far(device))
     trained_modules.load_state_dict(best_state)
     return history
 

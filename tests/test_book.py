@@ -9,10 +9,12 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import jupyter_book.config
 import jupytext
 import nbformat
 import pytest
 import yaml
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -234,3 +236,60 @@ def test_no_style_sheet_of_ours_asks_for_another_host() -> None:
 def test_small_numbers_in_the_list_of_pages_are_numbers() -> None:
     text = json.dumps([page.parameters for page in pages.load_pages()])
     assert not re.search(r'"\d+e-\d+"', text), "write 1.0e-6 in book/pages.yml: YAML takes 1e-6 for text"
+
+
+@pytest.mark.parametrize("url", ["https://github.com/me/prism", ""])
+def test_launch_buttons_lead_to_notebooks_of_the_repository(tmp_path: Path, url: str) -> None:
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())
+    settings["repository"]["url"] = url
+    theme, *_ = jupyter_book.config.get_final_config(
+        user_yaml=settings, cli_config={"latex_individualpages": False}, validate=False, use_external_toc=False
+    )
+    for page in pages.load_pages():
+        path = (tmp_path / page.output).relative_to(tmp_path / "book")
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Page")], metadata=kernel)
+        nbformat.write(notebook, tmp_path / path)
+    (tmp_path / "index.rst").write_text("Book\n====\n\n.. toctree::\n   :glob:\n\n   pages/*\n")
+    own = {
+        "extensions": ["myst_nb", "launch"],
+        "html_theme": "sphinx_book_theme",
+        "html_theme_options": theme["html_theme_options"],
+        "nb_execution_mode": "off",
+    }
+    app = Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "html", own, None, None)
+    app.build()
+    for page in pages.load_pages():
+        html = (tmp_path / "out" / page.output).with_suffix("").name
+        text = (tmp_path / f"out/pages/{html}.html").read_text()
+        links = re.findall(r'href="(https://(?:colab|mybinder)[^"]*)"', text)
+        assert links == url.count("me") * [
+            f"https://mybinder.org/v2/gh/me/prism/main?urlpath=lab/tree/{page.template}",
+            f"https://colab.research.google.com/github/me/prism/blob/main/{page.template}",
+        ]
+
+
+def test_binder_installs_what_make_installs() -> None:
+    lines = (ROOT / "binder/requirements.txt").read_text().splitlines()
+    assert lines == ["-r ../requirements.txt", "-e ."] and (ROOT / "requirements.txt").exists()
+    [python] = re.findall(r"^python-(3\.\d+)$", (ROOT / "binder/runtime.txt").read_text(), re.MULTILINE)
+    assert f">={python}" in (ROOT / "pyproject.toml").read_text()
+
+
+def test_every_work_of_the_bibliography_can_be_found_and_is_cited() -> None:
+    entries = re.findall(
+        r"^@\w+\{([^,]+),\n(.*?)^\}", (ROOT / "book/references.bib").read_text(), re.DOTALL | re.MULTILINE
+    )
+    sources = [*(ROOT / "book").glob("**/*.md"), *(ROOT / "notebooks").glob("*.py")]
+    cited = {
+        key.strip()
+        for path in sources
+        if "_build" not in path.parts
+        for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", path.read_text())
+        for key in keys.split(",")
+    }
+    assert {key for key, _ in entries} == cited
+    for key, fields in entries:
+        found = re.findall(r"^  (?:doi += \{10\.\d{4,}/\S+\}|eprint += \{\d{4}\.\d{4,5}\})", fields, re.MULTILINE)
+        assert found, f"{key} has neither a DOI nor an arXiv number"

@@ -1,23 +1,22 @@
 """The built book in headless Chromium: no error, no request to another host, legible on a phone and in the dark.
 
 Run by `make test-browser` after `make book`. Screenshots go to book/_build/screenshots.
-chromedriver is spoken to in its own protocol (W3C WebDriver, JSON over HTTP), which needs no package.
 """
 
 from __future__ import annotations
 
-import base64
 import functools
-import http.client
 import http.server
 import json
 import re
-import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pandas as pd
 import pytest
@@ -32,30 +31,16 @@ from prismlib.records import Record
 from prismlib.runs import get_records
 from prismlib.widgets import norms_widget, tradeoff_widget
 
+BOOK = Path(__file__).parents[1] / "book"
+sys.path.insert(0, str(BOOK))
+import print_pdf  # noqa: E402
+from browser import Browser, NoBrowser, chromium  # noqa: E402
+
 pytestmark = pytest.mark.browser
 
-BOOK = Path(__file__).parents[1] / "book"
 HTML = BOOK / "_build/html"
 PAGES = [path.relative_to(HTML).as_posix() for path in sorted(HTML.rglob("*.html")) if "_static" not in path.parts]
 VIEWS = {"desktop": (1280, 900, "light"), "phone": (390, 844, "light"), "dark": (1280, 900, "dark")}
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-    "--hide-scrollbars",
-]
-
-# Resolves when the page is set: mathematics typeset, fonts there.
-SETTLED = """
-const done = arguments[arguments.length - 1];
-Promise.resolve(window.MathJax?.startup?.promise).then(() => document.fonts.ready).then(() => done(null));
-"""
 # Everything that is wrong with the page as laid out, one sentence each.
 PROBLEMS = r"""
 const [width, theme] = arguments, problems = [], root = document.documentElement;
@@ -78,83 +63,13 @@ return problems;
 """
 
 
-class Browser:
-    """One window of a headless Chromium."""
-
-    def __init__(self, port: int, chromium: str, profile: Path) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        self.session = ""
-        options = {
-            "binary": chromium,
-            # a name that is not this machine's is not to be found: nothing can leave it
-            "args": [*FLAGS, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-        }
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "WARNING", "performance": "ALL"}}
-        self.session = self.call("", capabilities={"alwaysMatch": wanted})["sessionId"]
-        self.open("about:blank")
-        self.logged("")  # what Chromium's own first page did
-
-    def call(self, command: str, method: str = "POST", **body: Any) -> Any:
-        path = f"/session/{self.session}/{command}".rstrip("/")
-        self.connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
-        value = json.loads(self.connection.getresponse().read())["value"]
-        if isinstance(value, dict) and "error" in value:
-            raise RuntimeError(f"{value['error']}: {value['message']}")
-        return value
-
-    def devtools(self, command: str, **params: Any) -> Any:
-        return self.call("goog/cdp/execute", cmd=command, params=params)
-
-    def script(self, script: str, *arguments: Any) -> Any:
-        return self.call("execute/sync", script=script, args=arguments)
-
-    def look(self, width: int, height: int, theme: str) -> None:
-        """Take the size of a desktop or of a phone, and prefer light or dark."""
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
-        )
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
-
-    def open(self, url: str) -> None:
-        """Open a page as on a first visit, and wait until it is set."""
-        self.devtools("Storage.clearDataForOrigin", origin=url.rpartition("/")[0], storageTypes="local_storage")
-        self.call("url", url=url)
-        self.call("execute/async", script=SETTLED, args=[])
-
-    def logged(self, origin: str) -> list[str]:
-        """Errors and warnings on the console, and requests to other places than ``origin``, since the last call."""
-        console = [f"{entry['level']}: {entry['message']}" for entry in self.call("se/log", type="browser")]
-        events = [json.loads(entry["message"])["message"] for entry in self.call("se/log", type="performance")]
-        urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        return console + [f"request to {url}" for url in urls if not url.startswith((origin, "data:", "blob:"))]
-
-    def screenshot(self, path: Path) -> None:
-        """The whole page, not only what is in the window."""
-        size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
-        image = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, clip={**size, "scale": 1})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(image["data"]))
-
-
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not (chromium and chromedriver):
-        pytest.skip("no chromium and chromedriver here: on Debian, apt-get install chromium chromium-driver")
-    with subprocess.Popen([chromedriver, "--port=0"], stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        ports = (re.search(r"started successfully on port (\d+)", line) for line in driver.stdout)
-        port = next(int(match[1]) for match in ports if match)
-        try:
-            window = Browser(port, chromium, tmp_path_factory.mktemp("profile"))
-            try:
-                yield window
-            finally:
-                window.call("", method="DELETE")
-                window.connection.close()
-        finally:
-            driver.terminate()
+def browser() -> Iterator[Browser]:
+    try:
+        with chromium() as window:
+            yield window
+    except NoBrowser as error:
+        pytest.skip(str(error))
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -195,6 +110,92 @@ def test_page_opened_from_disk(browser: Browser, page: str) -> None:
     browser.open((HTML / page).as_uri())
     problems = browser.script(PROBLEMS, width, theme) + browser.logged(HTML.as_uri())
     assert not problems, "\n".join([page, *problems])
+
+
+class Anchors(HTMLParser):
+    """What a page links to, and the fragments that others can link to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids = {""}
+        self.feed((HTML / page).read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids |= {found["id"]} if found.get("id") else set()
+        if tag == "a" and found.get("href"):
+            self.links.append(str(found["href"]))
+
+
+@pytest.fixture(scope="module")
+def anchors() -> dict[str, Anchors]:
+    return {page: Anchors(page) for page in PAGES}
+
+
+def test_links_within_the_book_lead_somewhere(anchors: dict[str, Anchors]) -> None:
+    dead = []
+    for page, found in anchors.items():
+        for link in found.links:
+            target, fragment = urljoin(page, link).partition("#")[::2]
+            if urlsplit(link).scheme:
+                continue
+            there = anchors[target].ids if target in anchors else {""} if (HTML / unquote(target)).is_file() else ()
+            if unquote(fragment) not in there:
+                dead.append(f"{page}: {link}")
+    assert not dead, "\n".join(dead)
+
+
+def test_links_to_other_hosts_are_whole_and_https(anchors: dict[str, Anchors]) -> None:
+    links = {link for found in anchors.values() for link in found.links if urlsplit(link).scheme}
+    wrong = [link for link in links if not re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/[^\s<>\"]*)?", link)]
+    assert links and not wrong, "\n".join(wrong)
+
+
+def test_page_times_are_those_of_the_rendered_pages() -> None:
+    text = (HTML / "environment.html").read_text(encoding="utf-8")
+    rendered = sorted((BOOK / "pages").glob("*.ipynb"))
+    assert rendered
+    for path in rendered:
+        seconds = json.loads(path.read_text(encoding="utf-8"))["metadata"]["papermill"]["duration"]
+        row = rf'href="pages/{path.stem}\.html".*?</td>\s*<td><p>{seconds:.1f}</p>'
+        assert re.search(row, text, re.DOTALL), path.stem
+
+
+def test_the_book_is_printed(browser: Browser) -> None:
+    build = ["build", str(BOOK), "--builder", "singlehtml", "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run([sys.executable, "-m", "jupyter_book.cli.main", *build], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = print_pdf.pdf(browser, print_pdf.PAGE.as_uri())
+    # what was printed was whole
+    assert not [said for said in browser.script(PROBLEMS, print_pdf.WIDTH, "light") if "px wide" not in said]
+    # the theme's menu script trips over the one page's fragments ("document-pages/..."), and no menu is printed
+    logged = browser.logged(print_pdf.PAGE.parent.as_uri())
+    assert not [said for said in logged if "is not a valid selector" not in said]
+    # Chromium writes both without compression: one object a sheet, and the outline, with the headings of every page
+    assert len(re.findall(rb"/Type /Page\b", content)) > len(PAGES)
+    headings = b" ".join(re.findall(rb"/Title \((.*?)\)", content))
+    for heading in (b"Datasets and their identity", b"Two corollaries", b"Glossary", b"Bibliography"):
+        assert heading in headings, heading
+
+
+TABBED = [page for page in PAGES if "sd-tab-set" in (HTML / page).read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", TABBED)
+def test_a_tab_shows_its_own_content_and_hides_the_others(browser: Browser, site: str, page: str) -> None:
+    browser.look(*VIEWS["desktop"])
+    browser.open(site + page)
+    click = """
+    const [tabs] = document.getElementsByClassName('sd-tab-set');
+    const shown = () => [...tabs.querySelectorAll(':scope > .sd-tab-content')].map(tab => tab.offsetHeight > 0);
+    const before = shown();
+    tabs.querySelectorAll(':scope > .sd-tab-label')[1].click();
+    return [before, shown()];
+    """
+    before, after = browser.script(click)
+    others = [False] * (len(before) - 2)
+    assert (before, after) == ([True, False, *others], [False, True, *others])
 
 
 def test_search_finds_a_word(browser: Browser, site: str) -> None:

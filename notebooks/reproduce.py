@@ -1,0 +1,120 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Reproduce it
+#
+# There are three depths. Each needs what the one above it needs, and more.
+#
+# | to see that | command | needs |
+# |---|---|---|
+# | the pages follow from the stored records | `make book` | no data, no GPU |
+# | the code does what it says | `make test`, `make test-browser` | the second: Chromium |
+# | the records follow from the data | `python -m prismlib.sweep run rq1 --dataset gowalla` | the dataset, and the hours below |
+#
+# A sweep trains only what is not stored. To train again what is, give it another folder: `--results again`; then
+# `python -m prismlib.records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
+# spread one over many machines; before you start, `python -m prismlib.sweep estimate` tells the hours on your device. One run alone
+# is a page run by hand, as the foot of each page of results says, with `-p force True`.
+#
+# The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
+# PyTorch adds in another order, and training carries the difference on. That is why a verdict compares numbers and never asks
+# for equal digits.
+
+# %% tags=["parameters"]
+results = None  # folder of run records; None is the project's own
+
+# %% tags=["remove-input"]
+import pandas as pd
+from IPython.display import Markdown, display
+
+from prismlib.records import scan
+from prismlib.runs import default_results
+
+records, problems = scan(default_results() if results is None else results)
+# synthetic runs are made by the build that shows them, so their hours are its own; and old records count "1 threads"
+rows = [
+    {
+        "dataset": record["config"]["dataset"],
+        "kind": record["config"]["device"],
+        "device": record["environment"]["device"].replace(", 1 threads", ", 1 thread"),
+        "runs": 1,
+        "epochs": len(record["history"]["loss"]),
+        "training, h": record["seconds"]["train"] / 3600,
+        "evaluation, h": record["seconds"]["evaluate"] / 3600,
+        "CPU time, h": record["seconds"].get("cpu", float("nan")) / 3600,
+        "kJ": float("nan") if record.get("joules") is None else record["joules"] / 1e3,
+        "PyTorch": record["environment"]["torch"],
+        "Python": record["environment"]["python"],
+    }
+    for record in records
+    if not record["data"]["synthetic"]
+]
+runs = pd.DataFrame(rows)
+
+# %% [markdown]
+# ## What the stored runs took
+#
+# Hours are wall-clock time as each run noted it. The machines did other work meanwhile, which lengthens them; *CPU time* is the
+# run's own processor time, over training and evaluation, and is not lengthened. Synthetic data is left out: the build trains it.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+HOURS = ["training, h", "evaluation, h", "CPU time, h"]
+
+if runs.empty:
+    display(Markdown("**No run is stored.**"))
+else:
+    columns = ["runs", "epochs", *HOURS]
+    sums = runs.groupby(["dataset", "kind", "device"])[columns].sum()
+    total = runs.groupby("kind")[columns].sum()
+    total.index = pd.MultiIndex.from_tuples([("all", kind, "") for kind in total.index], names=sums.index.names)
+    display(pd.concat([sums, total]).round(2).reset_index().set_index("dataset"))
+for problem in problems:
+    display(Markdown(f"Not counted: {problem}"))
+
+# %% [markdown]
+# ## Energy
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+for device, part in runs.groupby("device") if len(runs) else ():
+    known = part["kJ"].dropna()
+    said = (
+        f"{known.sum():,.1f} kJ over the {len(known)} of {len(part)} runs that report it"
+        if len(known)
+        else f"not reported by any of its {len(part)} runs"
+    )
+    display(Markdown(f"- {device}: {said}"))
+
+# %% [markdown]
+# A run reads the energy counter of its device before and after training, where there is one and it may be read
+# ({py:mod}`prismlib.energy`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
+# root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines often hide both. Runs recorded before this
+# was added have no such number, and none is estimated.
+#
+# ## What they ran on
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+if len(runs):
+    display(runs.groupby(["device", "PyTorch", "Python"])[["runs"]].sum().reset_index().set_index("device"))
+
+# %% [markdown]
+# The paper's authors trained each model on one NVIDIA V100 GPU (Appendix B.3 of {cite}`loveland2025weightdecay`). Their hours are not
+# published.
+#
+# ## Further
+#
+# [](../checklists.md) answers the ACM's and the NeurIPS lists line by line; [](../environment.md) has the versions that this book was
+# built with and the seconds of each page; [](../launch.md) opens a page in the cloud; [](../release.md) is the recipe for an archived
+# release. `make pdf` prints the whole book, with Chromium.
