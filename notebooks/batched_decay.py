@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -57,7 +58,8 @@ runs = analysis.tidy(configs, records)
 analysis.shown(analysis.over_seeds(runs, ("decay_scope", "weight_decay")))
 
 # %% mystnb={"image": {"alt": "Mean length of item embeddings against popularity for DirectAU: without decay, with decay of the whole tables, and with decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]
-made = {f"λ = {analysis.setting(run)}": record for run, record in zip(runs.itertuples(), records, strict=True) if record}
+names = [f"λ = {analysis.setting(run)}" for run in runs.itertuples()]
+made = {name: record for name, record in zip(names, records, strict=True) if record is not None}
 if made:
     figures.norms_against_popularity({"DirectAU": made})
     plt.show()

@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -35,6 +36,7 @@ force = False
 
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
+import pandas as pd
 
 from prismlib import analysis, figures, page, verdicts
 from prismlib.experiments import rq1_configs
@@ -58,7 +60,7 @@ for config, record in zip(configs, records, strict=True):
         "95 % of its best by dot product at epoch": analysis.epochs_to(curves["dot"]) if record else "",
         "by cosine at epoch": analysis.epochs_to(curves["cosine"]) if record else "",
     }
-analysis.pd.DataFrame(rows).T.rename_axis("weight decay")
+pd.DataFrame(rows).T.rename_axis("weight decay")
 
 # %% mystnb={"image": {"alt": "Two panels of validation NDCG@20 against epochs, ranked by dot product and by cosine, one curve a weight decay, the best epoch marked"}} tags=["remove-input", "nbval-ignore-output"]
 made = {f"λ = {config.weight_decay:g}": record for config, record in zip(configs, records, strict=True) if record}

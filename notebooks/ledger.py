@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -55,7 +56,7 @@ pd.DataFrame({"claims x datasets": counts}).rename_axis("verdict")
 # ## At a glance
 
 # %% tags=["remove-input"]
-MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "not measured": "–"}
+MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "not measured": "·"}
 columns = {"": "theory", **DATASET_NAMES}
 del columns["synthetic"]
 lines = ["| claim | the paper's figure | " + " | ".join(columns.values()) + " |", "|---" * (2 + len(columns)) + "|"]
@@ -63,13 +64,16 @@ by_claim = {}
 for row in rows:
     by_claim.setdefault(row.claim, {})[row.dataset] = row
 for claim, found in by_claim.items():
-    cells = [link(found[name], f"{MARKS[found[name].verdict]} {found[name].verdict}") if name in found else "" for name in columns]
+    cells = [
+        link(found[name], f"{MARKS[found[name].verdict]} {found[name].verdict}") if name in found else ""
+        for name in columns
+    ]
     lines.append(f"| **{claim.id}** {claim.text} | {claim.paper} | " + " | ".join(cells) + " |")
 page.say("\n".join(lines))
 
 # %% [markdown]
 # *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are not
-# measured. ✗ not reproduced: none holds. – not measured. A verdict leads to the page with the experiment.*
+# measured. ✗ not reproduced: none holds. · not measured. A verdict leads to the page with the experiment.*
 #
 # ## Statement by statement
 
@@ -84,7 +88,11 @@ for claim, found in by_claim.items():
         text.append(listed(row.statements))
         if row.runs:
             text.append(f"Records: {', '.join(f'`{run}`' for run in row.runs)}.")
-    missing = [DATASET_NAMES[row.dataset] for row in found.values() if row.verdict == "not measured" and not row.runs and row.dataset]
+    missing = [
+        DATASET_NAMES[row.dataset]
+        for row in found.values()
+        if row.verdict == "not measured" and not row.runs and row.dataset
+    ]
     if missing:
         text.append(f"Not measured: {', '.join(missing)}.")
     page.say("\n\n".join(text))

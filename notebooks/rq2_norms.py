@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -41,6 +42,7 @@ from prismlib import analysis, figures, page, verdicts
 from prismlib.experiments import rq1_configs
 from prismlib.provenance import command
 from prismlib.runs import get_records
+from prismlib.widgets import norms_widget
 
 page.begin(dataset)
 
@@ -52,7 +54,7 @@ configs = rq1_configs(dataset, losses, weight_decays, epochs=epochs, lr=lr, devi
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 correlations = runs.pivot(index="weight_decay", columns="loss", values="norm_correlation")
-correlations.rename("{:g}".format).map(lambda r: "not run" if r != r else f"{r:.2f}").rename_axis("weight decay")
+correlations.rename("{:g}".format).rename_axis("weight decay").map(analysis.cell)
 
 # %% [markdown]
 # *Correlation of item length with log popularity, over all items, at the best epoch.*
@@ -62,10 +64,14 @@ correlations.rename("{:g}".format).map(lambda r: "not run" if r != r else f"{r:.
 # %% mystnb={"image": {"alt": "One panel a loss: mean length of item embeddings against the number of training interactions on a log axis, one curve a weight decay, with bands of one standard deviation within a bin"}} tags=["remove-input", "nbval-ignore-output"]
 by_loss = {}
 for config, record in zip(configs, records, strict=True):
-    if record is not None:
-        by_loss.setdefault(analysis.LOSS_NAMES[config.loss], {})[f"λ = {config.weight_decay:g}"] = record
-if by_loss:
-    figures.norms_against_popularity(by_loss)
+    by_loss.setdefault(analysis.LOSS_NAMES[config.loss], {})[config.weight_decay] = record
+made = {
+    loss: {f"λ = {decay:g}": record for decay, record in own.items() if record is not None}
+    for loss, own in by_loss.items()
+    if any(own.values())
+}
+if made:
+    figures.norms_against_popularity(made)
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -75,8 +81,12 @@ page.origin(runs, redo)
 
 # %% [markdown]
 # *Mean length of the item embeddings in each bin of popularity; bands are one standard deviation within a bin. If the paper is right,
-# curves with decay climb in a straight line, and the one without decay is flat.*
-#
+# curves with decay climb in a straight line, and the one without decay is flat.* The same to move:
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {analysis.DATASET_NAMES[dataset]}"))
+
+# %% [markdown]
 # ## Verdict
 
 # %%
@@ -93,4 +103,4 @@ page.verdict("C3", dataset, verdicts.claim_c3(runs))
 # %%
 by_cosine = runs.pivot(index="weight_decay", columns="loss", values=["ndcg", "cosine"])
 by_cosine = by_cosine.rename(columns={"ndcg": "by dot product", "cosine": "by cosine"}, level=0)
-by_cosine.rename("{:g}".format).map(lambda value: "not run" if value != value else f"{value:.3f}").rename_axis("weight decay")
+by_cosine.rename("{:g}".format).rename_axis("weight decay").map(analysis.cell)

@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -40,8 +41,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismlib import analysis, figures, methods, page, verdicts
-from prismlib.paper_claims import measured
 from prismlib.paper import audit, table1
+from prismlib.paper_claims import measured
 from prismlib.runs import default_results
 
 page.begin(dataset)

@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -37,12 +38,12 @@ force = False
 
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
-import pandas as pd
 
 from prismlib import analysis, figures, page, verdicts
 from prismlib.experiments import rq1_configs
 from prismlib.provenance import command
 from prismlib.runs import get_records
+from prismlib.widgets import tradeoff_widget
 
 page.begin(dataset)
 
@@ -51,19 +52,23 @@ page.begin(dataset)
 # strengths, beside weight decay from Xavier's start.
 
 # %%
-own = {"losses": "directau", "epochs": epochs or (None if dataset == "synthetic" else 1000), "patience": patience, "lr": lr, "device": device}
+own = {
+    "losses": "directau",
+    "epochs": epochs or (None if dataset == "synthetic" else 1000),
+    "patience": patience,
+    "lr": lr,
+    "device": device,
+}
 prism = [
-    config
-    for alpha in alphas
-    for config in rq1_configs(dataset, weight_decays=0.0, init="prism", alpha=alpha, **own)
+    config for alpha in alphas for config in rq1_configs(dataset, weight_decays=0.0, init="prism", alpha=alpha, **own)
 ]
 decay = rq1_configs(dataset, weight_decays=weight_decays, **own)
 configs = prism + decay
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 by_setting = runs.assign(setting=[analysis.setting(run) for run in runs.itertuples()]).set_index("setting")
-columns = ["ndcg", "popular", "neutral", "unpopular", "ratio", "best_epoch"]
-by_setting[columns].map(lambda value: "not run" if value != value else f"{value:.3f}" if value < 1 else f"{value:.0f}")
+table = by_setting[["ndcg", "popular", "neutral", "unpopular", "ratio"]].map(analysis.cell)
+table.assign(**{"best epoch": [analysis.cell(epoch, ".0f") for epoch in by_setting["best_epoch"]]})
 
 # %% tags=["remove-input"]
 page.say(analysis.how_runs_ended(runs))
@@ -83,7 +88,9 @@ if shown:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("rq4_benefits", dataset=dataset, alphas=alphas, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
+redo = command(
+    "rq4_benefits", dataset=dataset, alphas=alphas, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device
+)
 page.origin(runs, f"{redo} -p train True -p force True")
 
 # %% [markdown]
@@ -93,11 +100,15 @@ page.origin(runs, f"{redo} -p train True -p force True")
 # %% tags=["remove-input"]
 early = {name: record for name, record in made.items() if len(record["history"]["loss"]) <= 20}
 if early:
-    page.say("Ended within their first 20 epochs, so look twice: " + ", ".join(
-        f"{name} (validation {record['history']['validation_dot'][0]:.4f} at epoch 0, best"
-        f" {max(record['history']['validation_dot']):.4f} at epoch {record['best_epoch']})"
-        for name, record in early.items()
-    ) + ".")
+    page.say(
+        "Ended within their first 20 epochs, so look twice: "
+        + ", ".join(
+            f"{name} (validation {record['history']['validation_dot'][0]:.4f} at epoch 0, best"
+            f" {max(record['history']['validation_dot']):.4f} at epoch {record['best_epoch']})"
+            for name, record in early.items()
+        )
+        + "."
+    )
 elif made:
     page.say("No run on this page ended within its first 20 epochs.")
 
@@ -115,8 +126,16 @@ page.origin(runs, f"{redo} -p train True -p force True")
 
 # %% [markdown]
 # *Test NDCG@20 at the best epoch. If the paper is right, the left curve is nearly flat, and in the right panel popular
-# items rise with $\alpha$ while unpopular ones fall.*
-#
+# items rise with $\alpha$ while unpopular ones fall.* The same to move:
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+if shown:
+    means = analysis.over_seeds(of_prism, ("loss", "alpha")).xs("mean", axis=1, level=1)
+    page.html(
+        tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {analysis.DATASET_NAMES[dataset]}")
+    )
+
+# %% [markdown]
 # ## Verdict
 
 # %%

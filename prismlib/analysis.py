@@ -93,12 +93,14 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         "weight_decay": "weight decay",
     }
     means.index.names = [names.get(str(name), name) for name in means.index.names]
-    return means.rename(columns=names).map(lambda value: "not run" if pd.isna(value) else f"{value:.3f}")
+    return means.rename(columns=names).map(cell)
 
 
 def curves(runs: pd.DataFrame, losses: Sequence[str] | None = None) -> pd.DataFrame:
     """Means over seeds at the weight decays at which every loss was run, one column a (measure, loss)."""
     chosen = runs if losses is None else runs[runs["loss"].isin(losses)]
+    if chosen.empty:
+        return pd.DataFrame()
     means = over_seeds(chosen).xs("mean", axis=1, level=1)
     wide = pd.DataFrame(means[["ndcg", "popular", "unpopular"]].unstack("loss", sort=False))
     return wide.dropna().sort_index()
@@ -112,6 +114,15 @@ def epochs_to(curve: Sequence[float], share: float = 0.95) -> int:
     """
     values = np.asarray(curve)
     return int(np.argmax(values >= share * values.max()))
+
+
+def cell(value: float | None, spec: str = ".3f") -> str:
+    """A number in a table; what has none was not run.
+
+    >>> cell(0.12345), cell(7.0, ".0f"), cell(float("nan"))
+    ('0.123', '7', 'not run')
+    """
+    return "not run" if value is None or pd.isna(value) else format(value, spec)
 
 
 def best(runs: pd.DataFrame) -> Any:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from prismlib.analysis import best, curves, epochs_to, setting
@@ -86,7 +85,7 @@ def claim_c2(runs: pd.DataFrame) -> list[Statement]:
         )
         statements.append(Statement(text, bool(gap.iloc[-1] > gap.iloc[0])))
     both = curves(runs, ["BPR", "DirectAU"])
-    if {"BPR", "DirectAU"} <= set(both["ndcg"]) and len(both) >= 2:
+    if len(both) >= 2 and {"BPR", "DirectAU"} <= set(both["ndcg"]):
         gap = both["popular"] - both["unpopular"]
         wider = gap.iloc[-1] - gap.iloc[0]
         text = f"least for BPR: {wider['BPR']:+.3f} against DirectAU's {wider['DirectAU']:+.3f}"
@@ -105,7 +104,8 @@ def claim_c3(runs: pd.DataFrame) -> list[Statement]:
             continue
         # moderate: the decay that validation chooses
         chosen, zero = best(with_decay), without.iloc[0]
-        explained = [np.sign(run.norm_correlation) * run.norm_correlation**2 for run in (chosen, zero)]
+        # norms that fall with popularity do not follow it
+        explained = [max(run.norm_correlation, 0) ** 2 for run in (chosen, zero)]
         statements += [
             Statement(
                 f"{loss} at decay {chosen.weight_decay:g}, which validation chooses: log popularity explains more than"
