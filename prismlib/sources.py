@@ -139,9 +139,7 @@ def _own_card(name: str) -> Card | None:
     try:
         card = Card(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path}: not the card of a dataset ({error}). Remove it, and save the dataset again."
-        ) from None
+        raise ValueError(f"{path}: not a dataset's card ({error}). Remove it, and save the dataset again.") from None
     if card.name != name or not card.content_hash:
         raise ValueError(f"{path}: not the card of {name}. Remove it, and save the dataset again.")
     return card
