@@ -63,7 +63,8 @@ except ValueError as error:
 # %%
 log = log.dropna()
 data, user_ids, item_ids = dataset_from_pairs("shop", log["customer"], log["product"], synthetic=True)
-print(f"{len(log):,} lines, {len(data):,} interactions, {data.num_users:,} users, {data.num_items:,} items")
+print(f"{len(log):,} lines, {len(data):,} interactions")
+print(f"{data.num_users:,} users, {data.num_items:,} items")
 print("hash:", data.content_hash[:16])
 
 # %% [markdown]
@@ -94,7 +95,8 @@ fit(model, SSM(num_negatives=10), split.train, validation, lr=0.1, batch_size=10
 # shop's own ids; items the customer had in training or validation are left out:
 
 # %% tags=["nbval-ignore-output"]
-best = test.lists(*model.embeddings())["dot"][0, :5]  # of the first user with test interactions
+# of the first user with test interactions
+best = test.lists(*model.embeddings())["dot"][0, :5]
 print(user_ids[test.users[0]], "->", ", ".join(item_ids[best]))
 
 # %% [markdown]
@@ -111,7 +113,8 @@ from pathlib import Path
 
 from prismlib import sources
 
-folder = tempfile.TemporaryDirectory()  # in your case a folder that stays, set in your shell's profile
+# in your case a folder that stays, set in your shell's profile
+folder = tempfile.TemporaryDirectory()
 os.environ["PRISM_DATA"] = folder.name
 sources.save(data, source="Made for this page; not real data.", terms="Free to use.")
 print((Path(folder.name) / "shop.card.json").read_text())
@@ -154,7 +157,7 @@ print("files:", len(list(results.glob("shop/*.json"))))
 # python -m prismlib.sweep run table1 --dataset shop
 # ```
 
-# %%
+# %% tags=["remove-cell"]
 folder.cleanup()
 
 # %% [markdown]
@@ -164,25 +167,20 @@ folder.cleanup()
 # one {py:class}`~prismlib.cards.Card` in `CARDS`, what it is, and the files in `SOURCES`, where it comes from.
 # {py:func}`prismlib.sources.load` reads a file `NAME.npz`, or `train.txt` and `test.txt` of LightGCN's form, a line
 # `user item item ...`.
-
-# %% tags=["remove-input"]
-from IPython.display import Markdown, display
-
-checks = {
-    "name": "lower case; `tests/test_sources.py::test_tables_are_well_formed` holds that key and name agree",
-    "users, items, interactions": "counted by `load`, which refuses other counts",
-    "paper": "what the paper's Table 2 prints; `None` for a dataset that is not there; compared by the test above",
-    "content_hash": "`load(...).content_hash` of a copy you trust; `load` refuses any other content",
-    "split_hash": "`random_split(data, 123).split_hash`; `test_published_data` compares it where the data are at hand",
-    "source, terms, citation": "shown on the page of datasets; the test above holds that none is empty",
-    "synthetic": "`False`",
-    "Source: file, md5": "the file's name and its MD5, of text with LF line ends; every download is checked",
-    "Source: urls": "two mirrors or more, by https, tried in turn; pin a commit or a version where the host has them",
-}
-rows = "\n".join(f"| {field} | {what} |" for field, what in checks.items())
-display(Markdown(f"| field | what it says, and what checks it |\n|---|---|\n{rows}"))
-
-# %% [markdown]
-# To get the hashes, load your trusted copy once through `dataset_from_pairs`; where the published ids already run from 0
-# without gaps, it keeps them. Another file format needs a line in `_layouts` and a reader in `prismlib/sources.py`. Then add the
-# name to the parameters of `notebooks/datasets.py` and run `PRISM_DATA=... pytest tests/test_sources.py`.
+#
+# | field | what it says, and what checks it |
+# |---|---|
+# | `name` | lower case; `test_tables_are_well_formed` holds that key and name agree |
+# | `users`, `items`, `interactions` | counted by `load`, which refuses other counts |
+# | `paper` | what the paper's Table 2 prints, `None` for a dataset that is not there; compared by the test above |
+# | `content_hash` | `load(name).content_hash` of a copy you trust; `load` refuses any other content |
+# | `split_hash` | `random_split(data, 123).split_hash`; compared by `test_published_data` where the data are at hand |
+# | `source`, `terms`, `citation` | shown on [](datasets.ipynb); the test above holds that none is empty |
+# | `synthetic` | `False` |
+# | file and MD5 of a source | its name and the MD5 of its content, of text with LF line ends; every download is checked |
+# | addresses of a source | two mirrors or more, by https, tried in turn; with a commit or version where the host has them |
+#
+# Both tests are in `tests/test_sources.py`. To get the hashes, put your trusted copy once through `dataset_from_pairs`;
+# where the published ids already run from 0 without gaps, it keeps them. Another file format needs a line in `_layouts`
+# and a reader in `prismlib/sources.py`. Then add the name to the parameters of `notebooks/datasets.py` and run
+# `PRISM_DATA=... pytest tests/test_sources.py`.
