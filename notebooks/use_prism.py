@@ -128,7 +128,7 @@ table.rename(columns={"ndcg": "NDCG@20"}).map("{:.2f}".format)
 
 # %% [markdown]
 # *NDCG@20 by dot product on synthetic data, the parts of it that popular, neutral and unpopular items bring, and the
-# correlation of item norms with* $\log(d + 2)$*. This loss does not train norms: without PRISM they stay unrelated to
+# correlation of item norms with* $\log(d + 2)$*. This loss has no use for norms: without PRISM they stay unrelated to
 # popularity, with it they keep it. One seed and one learning rate: read the last column, and the shift from unpopular to
 # popular; the difference in NDCG is no result.*
 #
