@@ -4,7 +4,7 @@ The companion package of Loveland et al., "On the Role of Weight Decay in Collab
 A Popularity Perspective", KDD 2025.
 """
 
-from prismlib.data import Dataset, Interactions, Split, random_split, synthetic
+from prismlib.data import Dataset, Interactions, Split, dataset_from_pairs, random_split, synthetic
 from prismlib.hypersphere import alignment, margin_alignment, uniformity, uniformity_released
 from prismlib.init import prism, prism_, prism_norm
 from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, bpr_loss, directau_loss, mawu_loss, ssm_loss
@@ -34,6 +34,7 @@ __all__ = [
     "Split",
     "alignment",
     "bpr_loss",
+    "dataset_from_pairs",
     "directau_loss",
     "fit",
     "margin_alignment",

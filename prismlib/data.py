@@ -1,20 +1,26 @@
-"""Interaction data in memory: a dataset, its 80/10/10 split, and the embedded synthetic dataset.
+"""Interaction data in memory: a dataset, made from your own pairs or generated, and its 80/10/10 split.
 
-Reading published datasets from files or the network is in :mod:`prismlib.sources`.
+Reading datasets by name, from files or the network, is in :mod:`prismlib.sources`.
 Everything here is NumPy, integer where it can be, and the same bits on every machine.
 """
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int32]
+Ids = npt.ArrayLike  # a column of ids, e.g. of a pandas DataFrame
+_ACCEPTED = (
+    "but ids must be all whole numbers or all text, none missing (where one is missing, pandas makes a column of whole "
+    "numbers float): drop the rows without an id, then .astype(int) or .astype(str)"
+)
 
 
 class Interactions(NamedTuple):
@@ -129,6 +135,42 @@ def random_split(dataset: Dataset, seed: int) -> Split:
     return Split(dataset, seed, train, validation, test)
 
 
+def dataset_from_pairs(
+    name: str, user: Ids, item: Ids, synthetic: bool = False
+) -> tuple[Dataset, npt.NDArray[Any], npt.NDArray[Any]]:
+    """A dataset from two columns of ids as they come: of any order, with gaps, with repeats, numbers or text.
+
+    Ids are numbered from 0 in sorted order; a pair that is there several times counts once.
+
+    Args:
+        name: what the dataset is called.
+        user, item: who and what, one entry an interaction, whole numbers or text: arrays, lists, pandas columns.
+        synthetic: True for generated data, see :class:`Dataset`.
+
+    Returns:
+        The dataset, ``user_ids`` and ``item_ids``: row ``r`` of the user table is the user ``user_ids[r]``.
+        ``np.searchsorted(user_ids, ids)`` is the way back, for ids that are there.
+
+    Raises:
+        ValueError: nothing there, columns of two lengths, a missing id, or ids that are neither whole numbers nor text.
+
+    >>> data, user_ids, item_ids = dataset_from_pairs("shop", ["eve", "bob", "eve", "eve"], [70, 70, 12, 70])
+    >>> list(zip(data.user.tolist(), data.item.tolist(), strict=True))
+    [(0, 1), (1, 0), (1, 1)]
+    >>> user_ids.tolist(), item_ids.tolist()
+    (['bob', 'eve'], [12, 70])
+    """
+    columns = [_checked_ids(f"{name}: {what}", ids) for what, ids in (("user", user), ("item", item))]
+    if len(columns[0]) == 0 or len(columns[0]) != len(columns[1]):
+        raise ValueError(
+            f"{name}: user and item must be non-empty and of one length, got {len(columns[0])} and {len(columns[1])}"
+        )
+    (user_ids, row), (item_ids, column) = (np.unique(ids, return_inverse=True) for ids in columns)
+    key = np.unique(row.astype(np.int64) * len(item_ids) + column)
+    users, items = (ids.astype(np.int32) for ids in np.divmod(key, len(item_ids)))
+    return Dataset(name, users, items, len(user_ids), len(item_ids), synthetic), user_ids, item_ids
+
+
 def synthetic(
     num_users: int = 2000,
     num_items: int = 1500,
@@ -179,6 +221,24 @@ def synthetic(
     user, column = np.nonzero(taken)
     pairs = _sorted(Interactions(user.astype(np.int32), ranked[user, column].astype(np.int32)))
     return Dataset("synthetic", *pairs, num_users, num_items, synthetic=True)
+
+
+def _checked_ids(what: str, given: Ids) -> npt.NDArray[Any]:
+    """The ids as a 1-D array that can be sorted: all whole numbers, or all text, none missing."""
+    # a list goes in as it is: NumPy would make text of [1, "a", nan]
+    ids = np.asarray(given) if hasattr(given, "dtype") else np.array(given, dtype=object)
+    if ids.ndim != 1:
+        raise ValueError(f"{what} must be 1-D, one id an interaction, got shape {ids.shape}")
+    if ids.dtype.kind == "O" and len(ids):
+        kind = str if isinstance(ids[0], str) else int
+        for at, value in enumerate(ids):
+            if isinstance(value, bool) or not isinstance(value, (str,) if kind is str else (int, np.integer)):
+                raise ValueError(f"{what} {at} is {value!r}, {_ACCEPTED}")
+        with suppress(OverflowError):  # whole numbers beyond 64 bits, as some hashes are, stay Python's
+            return ids if kind is str else ids.astype(np.int64)
+    elif len(ids) and ids.dtype.kind not in "iuU":
+        raise ValueError(f"{what} is {ids.dtype}, {_ACCEPTED}")
+    return ids
 
 
 class _Uniform:

@@ -229,7 +229,7 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command, help=text, description=text)
         sub.add_argument("experiment", choices=[*EXPERIMENTS, "table1"], metavar="EXPERIMENT",
                          help=", ".join([*EXPERIMENTS, "table1"]))  # fmt: skip
-        sub.add_argument("--dataset", default="synthetic", choices=list(sources.CARDS), help="default: %(default)s")
+        sub.add_argument("--dataset", default="synthetic", choices=sources.known(), help="default: %(default)s")
         sub.add_argument("--budget", default="lean", choices=list(BUDGETS), help="how much; default: %(default)s")
         sub.add_argument("--results", type=Path, default=runs.default_results(), help="folder; default: %(default)s")
         sub.add_argument("--device", default="cpu", choices=CHOICES["device"], help="default: %(default)s")

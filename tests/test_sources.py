@@ -195,7 +195,7 @@ def test_tables_are_well_formed():
 )
 def test_bad_lists(folder, train, message):
     put_lists(folder, train=train)
-    with pytest.raises(ValueError, match=f"{message}.*Replace the file by the published one") as error:
+    with pytest.raises(ValueError, match=f"{message}.*Replace the file by the original") as error:
         load("gowalla")
     assert str(folder / "gowalla" / "train.txt") in str(error.value)
 

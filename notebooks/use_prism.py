@@ -1,0 +1,356 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # PRISM in your own model
+#
+# You have a recommender with embedding tables and a training loop. PRISM is one call a table, between initialisation and
+# training:
+#
+# ```python
+# prism_(table.weight, popularity)
+# ```
+#
+# It keeps each row's direction and sets its length to $\alpha \log(d + 2) + (1 - \alpha)$, where $d$ is how often the row's
+# user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. It
+# needs torch alone: `pip install .`, or copy the one file {py:mod}`prismlib.init`.
+#
+# Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
+# or against the paper.
+
+# %% tags=["parameters"]
+seed = 123
+epochs = 10
+lr = 0.06
+batch_size = 512
+dim = 32
+
+# %% [markdown]
+# ## A model of plain PyTorch
+#
+# Everything here is yours but the last import: two tables, a loss, a loop. The loss is a softmax of cosines over one
+# positive and a few sampled negatives, as SSM is, so it does not see how long a row is; ranking by dot product does.
+
+# %%
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from prismlib import (
+    FullRanking,
+    norm_summary,
+    popularity_groups,
+    prism_,
+    prism_norm,
+    random_split,
+    synthetic,
+)
+
+torch.set_num_threads(1)  # batches this small gain nothing by more
+split = random_split(synthetic(600, 500, 20_000), seed)
+num_users, num_items = split.dataset.num_users, split.dataset.num_items
+# in your code: your tensors of the training interactions' user and item ids
+user_id = torch.as_tensor(split.train.user).long()
+item_id = torch.as_tensor(split.train.item).long()
+
+# popularity: of the training interactions, never of validation or test
+user_popularity = torch.bincount(user_id, minlength=num_users)
+item_popularity = torch.bincount(item_id, minlength=num_items)
+
+
+def tables(prism: bool) -> nn.ModuleDict:
+    torch.manual_seed(seed)
+    sizes = {"user": num_users, "item": num_items}
+    model = nn.ModuleDict({name: nn.Embedding(size, dim) for name, size in sizes.items()})
+    for table in model.values():
+        nn.init.xavier_uniform_(table.weight)
+    if prism:
+        prism_(model["user"].weight, user_popularity)
+        prism_(model["item"].weight, item_popularity)
+    return model
+
+
+def softmax_of_cosines(user: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    """Users (B, d), the items listed for each (B, L, d): the first one is the positive."""
+    cosine = (F.normalize(items, dim=2) @ F.normalize(user, dim=1)[:, :, None]).squeeze(2)
+    return F.cross_entropy(cosine / 0.2, torch.zeros(len(user), dtype=torch.long))
+
+
+def train(model: nn.ModuleDict) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)  # no weight_decay
+    for _ in range(epochs):
+        for rows in torch.randperm(len(user_id)).split(batch_size):
+            negatives = torch.randint(num_items, (len(rows), 10))
+            listed = torch.cat([item_id[rows, None], negatives], dim=1)
+            loss = softmax_of_cosines(model["user"](user_id[rows]), model["item"](listed))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+# %% [markdown]
+# Trained with and without that call, and evaluated over the full ranking of all items:
+
+# %% tags=["nbval-ignore-output"]
+import pandas as pd
+
+groups = popularity_groups(item_popularity)
+test = FullRanking(split.test, [split.train, split.validation], groups, num_users)
+
+
+def correlation(item: torch.Tensor) -> float:
+    """Of the norms of item embeddings with log(d + 2)."""
+    return norm_summary(item, item_popularity)["pearson_log"]
+
+
+rows = {}
+for start in ("Xavier", "PRISM"):
+    model = tables(prism=start == "PRISM")
+    for when in ("before training", "after"):
+        if when == "after":
+            train(model)
+        user, item = model["user"].weight, model["item"].weight
+        rows[start, when] = test(user, item)["dot"] | {"norm ~ log d": correlation(item)}
+prism_model = model
+table = pd.DataFrame(rows).T.rename_axis(["start", "when"])
+table.rename(columns={"ndcg": "NDCG@20"}).map("{:.2f}".format)
+
+# %% [markdown]
+# *NDCG@20 by dot product on synthetic data, the parts of it that popular, neutral and unpopular items bring, and the
+# correlation of item norms with* $\log(d + 2)$*. This loss has no use for norms: without PRISM they stay unrelated to
+# popularity, with it they keep it. One seed and one learning rate: read the last column, and the shift from unpopular to
+# popular; the difference in NDCG is no result.*
+#
+# **Look at the learning rate again.** With PRISM rows are longer, so a step of Adam, which has about the same length for
+# every row, turns them by a smaller angle. A rate that was right for short rows can train too slowly. The paper tunes it
+# for PRISM too; raise it first.
+#
+# ## PyTorch Geometric's LightGCN
+#
+# [`torch_geometric.nn.LightGCN`](https://pytorch-geometric.readthedocs.io) keeps users and items in one table, users
+# first. A slice of rows is a view of the same memory, so `prism_` on the slice writes into the table. The table stays a
+# leaf that can be trained.
+
+# %% tags=["remove-cell"]
+import warnings
+
+# PyTorch Geometric imports tqdm, which would ask for ipywidgets here
+warnings.filterwarnings("ignore", message="IProgress not found")
+
+# %%
+from torch_geometric.nn import LightGCN
+
+user_node, item_node = user_id, item_id + num_users  # items follow the users
+edges = torch.stack([user_node, item_node])
+edges = torch.cat([edges, edges.flip(0)], dim=1)
+
+
+def graph_model(prism: bool) -> LightGCN:
+    torch.manual_seed(seed)
+    model = LightGCN(num_users + num_items, embedding_dim=dim, num_layers=2)
+    if prism:
+        prism_(model.embedding.weight[:num_users], user_popularity)
+        prism_(model.embedding.weight[num_users:], item_popularity)
+    return model
+
+
+weight = graph_model(prism=True).embedding.weight
+expected = prism_norm(torch.cat([user_popularity, item_popularity]))
+print("norms as PRISM sets them:", torch.allclose(weight.norm(dim=1), expected))
+print("a leaf, and trained:", weight.is_leaf and weight.requires_grad)
+
+# %% [markdown]
+# Only slices do this. Indexing with a list or a tensor of ids, `weight[ids]`, makes a copy: `prism_` would scale the copy
+# and leave the table alone. Where ids are mixed, count the popularity of all rows, in the order of the table, and make one
+# call on the whole of it.
+#
+# Training, by the model's own `recommendation_loss`, which is BPR, and by cosines as above. `lambda_reg=0`: its default
+# is a penalty on the rows' lengths, that is, weight decay.
+
+# %% tags=["nbval-ignore-output"]
+graph_epochs, graph_lr = 4, 0.1
+
+
+def train_graph(model: LightGCN, by: str) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=graph_lr)
+    for _ in range(graph_epochs):
+        for rows in torch.randperm(len(user_id)).split(2 * batch_size):
+            node = model.get_embedding(edges)
+            user, item = node[user_node[rows]], node[item_node[rows]]
+            negative = node[num_users + torch.randint(num_items, (len(rows), 10))]
+            if by == "recommendation_loss":
+                scores = (user * item).sum(1), (user * negative[:, 0]).sum(1)
+                loss = model.recommendation_loss(*scores, lambda_reg=0)
+            else:
+                loss = softmax_of_cosines(user, torch.cat([item[:, None], negative], dim=1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+rows = {}
+for by in ("recommendation_loss", "softmax of cosines"):
+    for start in ("Xavier", "PRISM"):
+        model = graph_model(prism=start == "PRISM")
+        train_graph(model, by)
+        with torch.no_grad():
+            user, item = model.get_embedding(edges).split([num_users, num_items])
+        rows[by, start] = {
+            "NDCG@20": test(user, item)["dot"]["ndcg"],
+            "table ~ log d": correlation(model.embedding.weight[num_users:]),
+            "after the graph": correlation(item),
+        }
+pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
+
+# %% [markdown]
+# *NDCG@20 by dot product on synthetic data, and the correlation with* $\log(d + 2)$ *of two norms: of the table's item rows,
+# and of the item embeddings that the graph makes of them and that are ranked. One seed; the differences in NDCG are no
+# result.*
+#
+# The graph writes popularity into the lengths that are ranked whatever the start: the last column is high without PRISM
+# too. So there is little left for PRISM to do. The paper draws the same conclusion about weight decay, which LightGCN
+# hardly needs (its Appendix D.1), and does not report PRISM on it. With the model's own loss PRISM is behind here, as
+# with BPR on real data below.
+#
+# ## When not to use it
+#
+# PRISM is for losses that do not see length: cosine losses such as SSM, DirectAU and MAWU. BPR sees it and learns it by
+# itself. This is what this project measured on MovieLens1M with matrix factorisation: of all stored runs of seed 123
+# the one that validation chose, with weight decay and with PRISM.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+from IPython.display import Markdown, display
+
+from prismlib.analysis import LOSS_NAMES
+from prismlib.config import RunConfig
+from prismlib.records import scan
+from prismlib.runs import default_results
+from prismlib.tuning import validation_score
+
+found = {}
+for record in scan(default_results())[0]:
+    config = RunConfig(**record["config"])
+    kind = config.dataset, config.seed, config.backbone, config.optimizer, config.decay_scope
+    if kind == ("movielens1m", 123, "mf", "adam", "table"):
+        key = LOSS_NAMES[config.loss], "PRISM" if config.init == "prism" else "weight decay"
+        found.setdefault(key, []).append((validation_score(record), config, record))
+rows, said = [], []
+for (loss, start), runs in sorted(found.items()):
+    _, config, record = max(runs, key=lambda run: run[0])
+    score = record["test"]["dot"]["ndcg"]
+    how = f"alpha {config.alpha:g}" if start == "PRISM" else f"decay {config.weight_decay:g}"
+    rows.append([loss, start, f"{score:.3f}", len(runs), f"{config.lr:g}", how, record["best_epoch"], record["id"]])
+for loss in dict.fromkeys(loss for loss, _ in sorted(found)):
+    both = {start: score for name, start, score, *_ in rows if name == loss}
+    if len(both) == 2:
+        change = float(both["PRISM"]) / float(both["weight decay"]) - 1
+        said.append(f"{loss}: PRISM {abs(change):.1%} {'above' if change > 0 else 'below'} weight decay.")
+    else:
+        said.append(f"{loss}: only {' and '.join(both)} measured so far.")
+columns = ["loss", "start", "test NDCG@20", "runs", "lr", "strength", "best epoch", "record"]
+display(pd.DataFrame(rows, columns=columns).set_index(["loss", "start"]))
+display(Markdown(" ".join(said) or "Not measured yet."))
+
+# %% [markdown]
+# *MovieLens1M, matrix factorisation, one seed; "runs" is how many were stored to choose from. Enough to see a large loss, not to order two numbers that are close. The
+# commands that list the records and compare two are `python -m prismlib.records list results` and `... why results A B`.*
+#
+# Two more places to be careful, from the paper itself: with layers after the tables a loss can undo the norms, and PRISM
+# fails for SSM on non-linear MF (its Table 1 and Section 5.1); and all of this was measured offline, by random splits.
+#
+# ## Short answers
+#
+# ### Which popularity?
+#
+# The number of interactions a row has in the data it is trained on, each pair once. Not those of validation or test, whose
+# use would leak. In a live system: the same window of the log that training reads. Users and items each get their own
+# counts.
+#
+# ### Rows without any interaction?
+#
+# Their count is 0 and their norm $\alpha \log 2 + (1 - \alpha)$, small but not zero. A row that *is* zero is refused: it
+# has no direction. `nn.Embedding(..., padding_idx=0)` has such a row: leave it out, `prism_(table.weight[1:],
+# popularity[1:])`.
+
+# %%
+table = nn.Embedding(1 + num_items, dim, padding_idx=0)
+prism_(table.weight[1:], item_popularity)
+print("norm of the padding row:", table.weight[0].norm().item())
+print(f"norm of a cold row:      {prism_norm(torch.tensor([0])).item():.4f}")
+
+# %% [markdown]
+# ### New items later?
+#
+# Add a row with any direction, and give it the norm of its count. By then the other rows are longer than PRISM made them:
+# a loss of cosines pushes each row at right angles to itself, which can only lengthen it, and under Adam, whose steps have
+# about one size, every *squared* norm grows by about the same amount. The new row gets that amount too; trained rows are
+# left as they are.
+
+# %% tags=["nbval-ignore-output"]
+trained = prism_model["item"].weight.detach()
+growth = trained.norm(dim=1) ** 2 - prism_norm(item_popularity) ** 2
+low, middle, high = growth.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
+print(f"squared norms have grown by {middle:.1f}; half of them by {low:.1f} to {high:.1f}")
+
+seen = torch.tensor([3])  # the new item has three interactions so far
+grown = nn.Embedding(num_items + 1, dim)
+nn.init.normal_(grown.weight)
+prism_(grown.weight[num_items:], seen)
+with torch.no_grad():
+    grown.weight[num_items:] *= (1 + middle / prism_norm(seen) ** 2).sqrt()
+    grown.weight[:num_items] = trained
+
+# %% [markdown]
+# ### What alpha?
+#
+# 1, the default, which the paper uses throughout its Table 1. Smaller values take something from popular items and give it
+# to unpopular ones, at 0 rows have unit length (its Section 5.2). Choose one by validation, or by how much popularity you want.
+#
+# ### Sparse updates?
+#
+# Weight decay touches every row at every step; without it, a step need touch no more than the rows of the batch.
+
+# %%
+table = nn.Embedding(num_items, dim, sparse=True)
+prism_(table.weight, item_popularity)
+optimizer = torch.optim.SparseAdam(table.parameters(), lr=lr)
+before = table.weight.detach().clone()
+table(torch.tensor([3, 7])).sum().backward()
+optimizer.step()
+print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().tolist())
+
+# %% [markdown]
+# `SparseAdam` is not Adam: a row that is not in the batch also keeps its momentum for later.
+# {py:class}`prismlib.optim.RowSparseAdam` combines it with Adam for the other parameters, and [](speed.ipynb) has what it
+# saves.
+#
+# ### Saving, loading, several machines?
+#
+# Nothing special. PRISM leaves no state: the norms are in the table, and so in `state_dict()`. Call it before training and
+# never on a loaded checkpoint, where it would overwrite lengths. A table that is cut into shards is initialised shard by
+# shard, each with the counts of its rows.
+#
+# ### Half precision?
+#
+# Tables may be of any floating-point type; norms are right to its rounding. Under autocast tables stay float32 and nothing
+# changes.
+
+# %%
+rows = {}
+for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+    weight = torch.nn.init.xavier_uniform_(torch.empty(num_items, dim)).to(dtype)
+    norm = prism_(weight, item_popularity).double().norm(dim=1)
+    error = (norm / prism_norm(item_popularity.double()) - 1).abs().max().item()
+    rows[str(dtype)] = {"right to its rounding": error < 4 * torch.finfo(dtype).eps}
+pd.DataFrame(rows).T
