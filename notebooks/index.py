@@ -60,27 +60,20 @@ results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 import matplotlib.pyplot as plt
-from IPython.display import HTML, Markdown, display
 
-from prismlib import analysis, figures, sources, widgets
+from prismlib import analysis, page, widgets
 from prismlib.experiments import rq1_configs
+from prismlib.provenance import command
 from prismlib.runs import get_records
 
-# %config InlineBackend.figure_formats = ["svg"]
-# %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
-plt.style.use(figures.STYLE)
-
+page.begin(dataset)
 configs = rq1_configs(dataset, losses, seeds=seed)
 runs = analysis.tidy(configs, get_records(configs, results, train=False))
 table = analysis.over_seeds(runs)
-card, made = sources.identity_card(dataset), runs[runs["run"].notna()]
-kind = "synthetic data" if dataset == "synthetic" else "real interactions"
-display(
-    Markdown(
-        f"Measured on **{dataset}**, {kind}: {card.users:,} users, {card.items:,} items,"
-        f" {card.interactions:,} interactions. Matrix factorisation, learning rate {configs[0].lr:g}, one seed, {seed},"
-        f" so no spread is known. {len(made)} of {len(runs)} runs are made; what is missing is shown as not run."
-    )
+name, made = analysis.DATASET_NAMES[dataset], int(runs["run"].notna().sum())
+page.say(
+    f"Matrix factorisation, learning rate {configs[0].lr:g}, one seed, {seed}, so no spread is known."
+    f" {made} of {len(runs)} runs are made; what is missing is shown as not run."
 )
 
 # %% mystnb={"image": {"alt": "Stacked bars of test NDCG@20, one panel a loss and one bar a weight decay; each bar is made of a popular, a neutral and an unpopular part"}} tags=["remove-input", "nbval-ignore-output"]
@@ -89,12 +82,15 @@ tables = {loss: means.loc[loss] for loss in means.index.unique("loss")}
 widgets.tradeoff_bars(tables, "weight decay λ")
 plt.show()
 
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.origin(runs, command("rq1_weight_decay", dataset=dataset, losses=losses, train=True, force=True))
+
 # %% [markdown]
 # *Test NDCG@20 at each weight decay, one panel a loss. The length of a bar is the whole, its colours say whom it serves.*
 # The same runs to move: choose a loss, then push the decay up and watch which part of the bar gives way.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-display(HTML(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on {dataset}")))
+page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on {name}"))
 
 # %% [markdown]
 # ## How to read a page
@@ -107,13 +103,13 @@ display(HTML(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served,
 # : every statement that the claim makes about these runs holds
 #
 # in part
-# : some hold and some do not; the page shows which
+# : some hold; others do not, or are not measured. The page shows which
 #
 # not reproduced
-# : none holds
+# : nothing that was measured holds
 #
 # not measured
-# : a run that the verdict needs has not been made
+# : no run that the claim needs has been made
 #
 # Pages that say **synthetic** show generated data, trained on the machine that built this book. They show the mechanism; they
 # are no evidence about the paper's datasets. All other pages of results are drawn from run records: one small file a run with its
@@ -121,18 +117,15 @@ display(HTML(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served,
 #
 # ## Where to go next
 #
-# - RQ1, is weight decay needed? On [synthetic data](pages/rq1_weight_decay_synthetic.ipynb), on
-#   [MovieLens1M](pages/rq1_weight_decay_movielens1m.ipynb), on [Gowalla](pages/rq1_weight_decay_gowalla.ipynb).
+# - All claims at a glance: the [ledger](pages/ledger.ipynb).
+# - The four questions, on MovieLens1M: [is weight decay needed?](pages/rq1_weight_decay_movielens1m.ipynb)
+#   [What does it write?](pages/rq2_norms_movielens1m.ipynb)
+#   [Can we write it directly?](pages/rq3_prism_movielens1m.ipynb)
+#   [What does that buy?](pages/rq4_benefits_movielens1m.ipynb) Each also on Gowalla and on synthetic data.
 # - Why: the [theory](pages/theory.ipynb), each statement with its proof and the cell that checks it.
 # - Where a formula of the paper is in the code: [from the paper to the code](paper_to_code.md).
-# - Use it: [add a loss](pages/add_a_loss.ipynb), [the datasets](pages/datasets.ipynb), [run on a cluster](cluster.md),
-#   [every function](api/index.md).
+# - Use it: [PRISM in your own model](pages/use_prism.ipynb), [your own data](pages/add_a_dataset.ipynb),
+#   [your own loss](pages/add_a_loss.ipynb), [a cluster](cluster.md), [every function](api/index.md).
+#   Check it: [commands, hours and hardware](pages/reproduce.ipynb).
 #
-# The runs behind the figure above:
 
-# %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
-origin = ["loss", "weight_decay", "seed", "best_epoch", "epochs", "stopped_by", "seconds", "run", "device", "commit"]
-display(made[origin])
-print("content hash:", card.content_hash)
-redo = f'-p dataset {dataset} -y "losses: [{", ".join(losses)}]" -p force True'
-print("redo: papermill notebooks/rq1_weight_decay.ipynb out.ipynb", redo)

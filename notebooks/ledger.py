@@ -73,7 +73,7 @@ page.say("\n".join(lines))
 
 # %% [markdown]
 # *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are not
-# measured. ✗ not reproduced: none holds. · not measured. A verdict leads to the page with the experiment.*
+# measured. ✗ not reproduced: nothing that was measured holds. · not measured. A verdict leads to the page with the experiment.*
 #
 # ## Statement by statement
 

@@ -164,7 +164,9 @@ def test_page_times_are_those_of_the_rendered_pages() -> None:
 
 def test_the_book_is_printed(browser: Browser) -> None:
     build = ["build", str(BOOK), "--builder", "singlehtml", "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run([sys.executable, "-m", "jupyter_book.cli.main", *build], capture_output=True, text=True)
+    print_pdf.PAGE.unlink(missing_ok=True)
+    command = Path(sys.executable).with_name("jupyter-book")
+    done = subprocess.run([command, *build], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     content = print_pdf.pdf(browser, print_pdf.PAGE.as_uri())
     # what was printed was whole
