@@ -131,5 +131,8 @@ plt.show()
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
 display(table)
+for name, measured in {"bench": bench, "growth": growth}.items():
+    own = measured["environment"]
+    print(f"{name}: {measured['date']}, commit {(own['commit'] or '')[:8]}, {own['device']}, PyTorch {own['torch']}")
 print("redo: python benchmarks/bench.py --dataset gowalla --output benchmarks/bench.json")
 print("      python benchmarks/bench.py --growth --output benchmarks/growth.json")

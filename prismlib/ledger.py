@@ -20,7 +20,7 @@ from typing import Any
 
 from prismlib.compare import per_user
 from prismlib.paper_claims import CLAIMS, Claim
-from prismlib.records import load_record, load_scores, write_json
+from prismlib.records import RecordError, load_record, load_scores, write_json
 from prismlib.runs import default_results
 from prismlib.verdicts import Statement, verdict
 
@@ -93,9 +93,11 @@ def check(rows: Iterable[Row], results: Path | str | None = None) -> None:
     """
     path = _stored(results)
     try:
-        then = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise LedgerError(f"{path} is not readable ({error}); run: python -m prismlib.ledger accept") from None
+        stored = json.loads(path.read_text())
+        then = {name: {"verdict": old["verdict"], "records": list(old["records"])} for name, old in stored.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        told = f"{path} is not readable as a ledger ({error!r})"
+        raise LedgerError(f"{told}; restore it, or run: python -m prismlib.ledger accept") from None
     now, lines = summary(rows), []
     for name in dict.fromkeys([*then, *now]):
         old, new = ({"verdict": "not measured", "records": []} | side.get(name, {}) for side in (then, now))
@@ -120,15 +122,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["show", "check", "accept"], help="see the top of this module")
     parser.add_argument("--results", type=Path, default=default_results(), help="folder; default: %(default)s")
     given = parser.parse_args(arguments)
-    rows = ledger(given.results)
+    try:
+        rows = ledger(given.results)
+        if given.command == "check":
+            check(rows, given.results)
+    except (LedgerError, RecordError) as error:
+        print(error, file=sys.stderr)
+        return 1
     if given.command == "accept":
         write_json(summary(rows), _stored(given.results), replace=True)
-    if given.command == "check":
-        try:
-            check(rows, given.results)
-        except LedgerError as error:
-            print(error, file=sys.stderr)
-            return 1
     for row in rows:
         print(f"{row.claim.id:4} {row.dataset:12} {row.verdict:15} {len(row.runs):3} records  {row.claim.text}")
     return 0

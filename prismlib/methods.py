@@ -31,6 +31,7 @@ class Method:
             chosen among those.
         chosen: what validation NDCG@20 chose.
         records: of the chosen configuration, by seed.
+        searched: ids of the records of the grid, which the choice rests on.
         epochs, seconds: what the search has cost so far.
     """
 
@@ -38,12 +39,17 @@ class Method:
     ran: int
     chosen: RunConfig
     records: dict[int, Record]
+    searched: tuple[str, ...]
     epochs: int
     seconds: float
 
     def configs(self) -> list[RunConfig]:
         """The chosen configuration at each seed that was run."""
         return [replace(self.chosen, seed=seed, split_seed=seed) for seed in self.records]
+
+    def runs(self) -> set[str]:
+        """Ids of all its records: those searched, and the chosen one's at each seed."""
+        return {*self.searched, *(record["id"] for record in self.records.values())}
 
     def ndcg(self) -> list[float]:
         """Test NDCG@20 at each seed."""
@@ -83,7 +89,8 @@ def method(search: Search, results: Path) -> Method | None:
         return None
     at_seeds = {config.seed: outcome_of(results, config) for config in tuning.further(search, choice.config)}
     records = {seed: found for seed, found in at_seeds.items() if found is not None and "reason" not in found}
-    return Method(len(search.grid), len(ran), choice.config, records, choice.epochs, choice.seconds)
+    searched = tuple(found["id"] for found in outcomes.values() if found is not None and "reason" not in found)
+    return Method(len(search.grid), len(ran), choice.config, records, searched, choice.epochs, choice.seconds)
 
 
 def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, budget: str = "lean") -> Pair:

@@ -82,7 +82,7 @@ def from_pairs(judge: Callable[[Sequence[methods.Pair]], list[Statement]], backb
     def evidence(dataset: str, results: Path) -> Evidence:
         pairs = [methods.pair(backbone, loss, dataset, results) for loss in losses]
         found = [own for pair in pairs for own in (pair.decay, pair.prism) if own is not None]
-        return Evidence(judge(pairs), tuple(record["id"] for own in found for record in own.records.values()))
+        return Evidence(judge(pairs), tuple({run for own in found for run in own.runs()}))
 
     return evidence
 
@@ -95,7 +95,7 @@ def best_curve(dataset: str, results: Path) -> Evidence:
         return Evidence(verdicts.claim_c14(None))
     chosen = found[int(best(runs).name)]
     record = load_record(record_path(results, chosen, sources.content_hash(dataset)))
-    return Evidence(verdicts.claim_c14(record), (best(runs).run,))
+    return Evidence(verdicts.claim_c14(record), tuple(runs["run"].dropna()))
 
 
 def norms_kept(dataset: str, results: Path) -> Evidence:
@@ -103,8 +103,9 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
     if not dataset:
         return Evidence(theory_claims.claim_c17())
     pairs = [methods.pair("nonlinear-mf", loss, dataset, results).prism for loss in ("ssm", "directau")]
-    runs = measured(results, [pair.chosen for pair in pairs if pair is not None])
-    return Evidence(verdicts.claim_c17(runs), tuple(runs["run"].dropna()))
+    found = [own for own in pairs if own is not None]
+    runs = measured(results, [own.chosen for own in found])
+    return Evidence(verdicts.claim_c17(runs), tuple({run for own in found for run in own.runs()}))
 
 
 def identity_card(dataset: str, results: Path) -> Evidence:

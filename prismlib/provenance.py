@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-import json
 import shlex
 from typing import Any
 
 import pandas as pd
+import yaml  # type: ignore[import-untyped]
 
 from prismlib.analysis import setting
 
@@ -16,12 +16,12 @@ def command(notebook: str, **parameters: Any) -> str:
     """The shell command that runs a notebook with parameters; one that is None keeps the notebook's own.
 
     >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
-    "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y 'losses: [\\"ssm\\", \\"mawu\\"]'"
+    "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y 'losses: [ssm, mawu]'"
     """
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
     for name, value in parameters.items():
-        if isinstance(value, list | dict):  # YAML reads JSON
-            words += ["-y", f"{name}: {json.dumps(value)}"]
+        if isinstance(value, list | dict):  # not JSON: YAML takes its 1e-06 for text
+            words += ["-y", yaml.safe_dump({name: value}, default_flow_style=None, width=1000).strip()]
         elif value is not None:
             words += ["-p", name, str(value)]
     return shlex.join(words)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismlib.analysis import best, curves, epochs_to, setting
+from prismlib.analysis import best, curves, epochs_to, over_seeds, setting
 from prismlib.records import Record
 
 
@@ -126,26 +126,26 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
     Args:
         runs: DirectAU without decay, and at one decay or more both on the whole tables and on the batch's rows.
     """
-    ran = runs[runs["ndcg"].notna()]
-    zero = ran[ran["weight_decay"] == 0]
-    scopes = {scope: own.set_index("weight_decay") for scope, own in ran.groupby("decay_scope")}
-    both = [d for d in scopes.get("batch", pd.DataFrame()).index if d > 0 and d in scopes["table"].index]
-    if zero.empty or not both:
+    table = over_seeds(runs[runs["ndcg"].notna()], ("decay_scope", "weight_decay")).xs("mean", axis=1, level=1)
+    mean: dict[Any, Any] = dict(table.iterrows())
+    both = [decay for scope, decay in mean if scope == "batch" and decay > 0 and ("table", decay) in mean]
+    zero = [mean[place] for place in mean if place[1] == 0]  # without decay the scopes do not differ
+    if not zero or not both:
         return [Statement("C6 needs a run without decay and one decay in both scopes", None)]
-    none, statements = zero.iloc[0], []
+    none, statements = zero[0], []
     for decay in both:
-        batch, table = scopes["batch"].loc[decay], scopes["table"].loc[decay]
+        batch, whole = mean["batch", decay], mean["table", decay]
         statements += [
             Statement(
                 f"decay {decay:g} on the batch's rows: NDCG@20 {batch.ndcg:.3f}, nearer to no decay's {none.ndcg:.3f}"
-                f" than to the whole tables' {table.ndcg:.3f}",
-                bool(abs(batch.ndcg - none.ndcg) < abs(batch.ndcg - table.ndcg)),
+                f" than to the whole tables' {whole.ndcg:.3f}",
+                bool(abs(batch.ndcg - none.ndcg) < abs(batch.ndcg - whole.ndcg)),
             ),
             Statement(
                 f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
-                f" {batch.norm_correlation:.2f} against {table.norm_correlation:.2f}"
+                f" {batch.norm_correlation:.2f} against {whole.norm_correlation:.2f}"
                 f" (no decay: {none.norm_correlation:.2f})",
-                bool(batch.norm_correlation < table.norm_correlation),
+                bool(batch.norm_correlation < whole.norm_correlation),
             ),
         ]
     return statements

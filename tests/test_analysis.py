@@ -1,79 +1,46 @@
-"""Tables, verdicts and figures from records made up here: each verdict must be able to come out either way."""
+"""Tables from records made up here: one row a run, what was not run kept as missing, means over seeds."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-import matplotlib as mpl
+import pandas as pd
 import pytest
+from made_up import Parts, made_up
 
-from prismlib.analysis import claim_c1, claim_c2, how_runs_ended, over_seeds, tidy, verdict
-from prismlib.config import RunConfig
+from prismlib.analysis import best, curves, how_runs_ended, over_seeds, setting, shown, tidy
 from prismlib.experiments import rq1_configs
-from prismlib.records import Record
 
-mpl.use("agg")
-from prismlib import figures
-
-Parts = tuple[float, float, float]
+BPR: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.10, 0.02, 0.02)]
+DIRECTAU: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
 
 
-def record(config: RunConfig, parts: Parts) -> Record:
-    popular, neutral, unpopular = parts
-    scores = {"ndcg": sum(parts), "popular": popular, "neutral": neutral, "unpopular": unpopular}
-    return {
-        "id": "abc",
-        "config": vars(config),
-        "test": {"dot": scores, "cosine": scores},
-        "norms": {"item": {"pearson_log": 0.5, "bins": [{"mean": 0.2}, {"mean": 0.4}]}},
-        "best_epoch": 3,
-        "stopped_by": "patience",
-        "history": {"loss": [0.0] * 14},
-        "seconds": {"train": 1.0, "evaluate": 2.0, "cpu": 3.0},
-        "environment": {"device": "cpu", "commit": "0123456789+"},
-    }
+def runs(bpr: list[Parts | None] = BPR, directau: list[Parts | None] = DIRECTAU) -> pd.DataFrame:
+    configs = rq1_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
+    made = [
+        None if parts is None else made_up(config, parts, validation=[0.0, *[0.1] * 14], best_epoch=3)
+        for config, parts in zip(configs, bpr + directau, strict=True)
+    ]
+    return tidy(configs, made)
 
 
-def runs(bpr: list[Parts | None], directau: list[Parts | None]):  # type: ignore[no-untyped-def]
-    configs = rq1_configs("gowalla", weight_decays=[0, 1e-6, 1e-4][: len(bpr)])
-    return tidy(configs, [parts and record(c, parts) for c, parts in zip(configs, bpr + directau, strict=True)])
+def test_the_row_of_a_run_says_what_it_is_and_where_it_came_from() -> None:
+    row = runs().iloc[3]
+    assert (row.backbone, row.loss, row.weight_decay, row.epochs) == ("MF", "DirectAU", 0.0, 14)
+    assert (row.ndcg, row.ratio) == (pytest.approx(0.09), pytest.approx(0.04 / 0.03))
+    assert (row.largest_norm, row.norm_correlation, row.validation) == (0.4, 0.5, 0.1)
+    assert (len(row.run), row.commit, row.seconds, row.device) == (12, "01234567+", 3.0, "cpu")
 
 
-FLAT: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.10, 0.02, 0.02)]
-RISING: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
+def test_what_was_not_run_keeps_its_row() -> None:
+    table = runs(bpr=[None, *BPR[1:]])
+    assert len(table) == 6 and table["ndcg"].isna().tolist() == [True] + [False] * 5
 
 
-def test_claims_that_hold() -> None:
-    table = runs(bpr=FLAT, directau=RISING)
-    assert verdict(claim_c1(table)) == "reproduced"
-    assert [s.holds for s in claim_c2(table)] == [False, True, True]  # a flat BPR gap does not widen
-    assert verdict(claim_c2(table)) == "in part"
-    assert "share of NDCG@20: 33% to 75%" in claim_c2(table)[1].text
-
-
-def test_claims_that_do_not_hold() -> None:
-    table = runs(bpr=RISING, directau=FLAT)
-    assert verdict(claim_c1(table)) == "not reproduced"
-    assert [s.holds for s in claim_c2(table)] == [True, False, False]
-
-
-@pytest.mark.parametrize("bpr", [[None, *FLAT[1:]], [None, None, None]])
-def test_a_missing_run_is_not_measured(bpr: list[Parts | None]) -> None:
-    table = runs(bpr=bpr, directau=RISING)
-    assert verdict(claim_c1(table)) == verdict(claim_c2(table)) == "not measured"
-    assert len(table) == 6  # what was not run keeps its row
-
-
-def test_one_decay_is_no_curve() -> None:
-    assert verdict(claim_c1(runs(bpr=FLAT[:1], directau=RISING[:1]))) == "not measured"
-
-
-def test_the_row_of_a_run_says_where_it_came_from() -> None:
-    row = runs(bpr=FLAT, directau=RISING).iloc[3]
-    assert (row.loss, row.weight_decay, row.ndcg, row.epochs) == ("DirectAU", 0.0, pytest.approx(0.09), 14)
-    assert (row.run, row.commit, row.seconds) == ("abc", "01234567+", 3.0)
+def test_a_model_that_finds_no_popular_item_has_no_ratio() -> None:
+    assert pd.isna(runs(bpr=[(0.0, 0.1, 0.1), *BPR[1:]]).iloc[0].ratio)
 
 
 def test_how_runs_ended_names_what_was_cut_off_or_short() -> None:
-    table = runs(bpr=[None, *FLAT[1:]], directau=RISING)
+    table = runs(bpr=[None, *BPR[1:]])
     text = how_runs_ended(table)
     assert text.startswith("5 of 6 runs are made; 5 ended by early stopping.")
     assert "BPR at 1e-06 (epoch 14)" in text and "limit" not in text
@@ -87,25 +54,39 @@ def test_how_runs_ended_names_what_was_cut_off_or_short() -> None:
 def test_mean_and_spread_over_seeds() -> None:
     configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
     values: list[Parts] = [(0.1, 0, 0), (0.3, 0, 0), (0.2, 0, 0), (0.2, 0, 0)]
-    table = over_seeds(tidy(configs, [record(c, parts) for c, parts in zip(configs, values, strict=True)]))
+    table = over_seeds(tidy(configs, [made_up(c, parts) for c, parts in zip(configs, values, strict=True)]))
     assert table.loc[("BPR", 0.0), ("ndcg", "mean")] == pytest.approx(0.2)
     assert table.loc[("BPR", 0.0), ("ndcg", "std")] == pytest.approx(0.02**0.5)
     assert table.loc[("BPR", 1e-6), ("ndcg", "std")] == 0
 
 
-@pytest.fixture
-def style() -> Iterator[None]:
-    with mpl.style.context(figures.STYLE):
-        yield
+def test_curves_hold_the_decays_at_which_every_loss_was_run() -> None:
+    table = runs(bpr=[BPR[0], None, BPR[2]])
+    assert curves(table).index.tolist() == [0.0, 1e-4]
+    assert curves(table, ["DirectAU"]).index.tolist() == [0.0, 1e-6, 1e-4]
+    assert curves(table, ["DirectAU"])["unpopular", "DirectAU"].tolist() == [0.04, 0.03, 0.01]
+    assert curves(table, ["SSM"]).empty
 
 
-@pytest.mark.usefixtures("style")
-def test_the_figure_shows_what_was_measured_and_leaves_a_gap_where_nothing_was() -> None:
-    figure = figures.weight_decay_curves(over_seeds(runs(bpr=[FLAT[0], None, FLAT[2]], directau=RISING)), "gowalla")
-    overall, bpr, directau = figure.axes
-    curves = {line.get_label(): line.get_ydata() for line in overall.lines}
-    assert curves["DirectAU"].tolist() == pytest.approx([0.09, 0.13, 0.16])
-    assert curves["BPR"][1] != curves["BPR"][1]  # NaN
-    assert [line.get_label() for line in bpr.lines] == ["popular", "neutral", "unpopular"]
-    assert directau.lines[0].get_ydata().tolist() == pytest.approx([0.03, 0.07, 0.12])
-    mpl.pyplot.close(figure)
+def test_a_table_for_readers_says_not_run() -> None:
+    table = shown(over_seeds(runs(bpr=[BPR[0], None, BPR[2]])))
+    assert table.loc[("BPR", "1e-06"), "NDCG@20"] == "not run"
+    assert table.loc[("BPR", "0.0001"), "NDCG@20"] == "0.140"
+
+
+def test_the_best_is_what_validation_chooses_and_not_the_test_set() -> None:
+    configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6, 1e-4])
+    made = [made_up(configs[0], (0.9, 0, 0), [0, 0.2]), made_up(configs[1], (0.1, 0, 0), [0.3, 0.1]), None]
+    assert best(tidy(configs, made)).weight_decay == 1e-6
+    with pytest.raises(ValueError, match="none of these runs is made"):
+        best(tidy(configs, [None] * 3))
+
+
+def test_setting_names_start_decay_and_scope() -> None:
+    table = tidy(
+        rq1_configs("gowalla", ["bpr"], 1e-6, decay_scope="batch")
+        + rq1_configs("gowalla", ["bpr"], 1e-6)
+        + rq1_configs("gowalla", ["bpr"], 0, init="prism", alpha=0.25),
+        [None] * 3,
+    )
+    assert [setting(run) for run in table.itertuples()] == ["1e-06 (batch)", "1e-06", "PRISM, alpha 0.25"]

@@ -1,0 +1,276 @@
+"""Verdicts from records made up here: each claim must be able to come out either way, and as not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import pytest
+from made_up import Parts, made_up
+
+from prismlib import verdicts
+from prismlib.analysis import tidy
+from prismlib.config import RunConfig
+from prismlib.experiments import rq1_configs
+from prismlib.verdicts import Statement, listed, verdict, verdict_text
+
+YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
+
+
+@pytest.mark.parametrize(
+    ("statements", "word"),
+    [
+        ([YES, YES], "reproduced"),
+        ([YES, NO], "in part"),
+        ([YES, OPEN], "in part"),  # what holds is not the whole claim
+        ([YES, NO, OPEN], "in part"),
+        ([NO, NO], "not reproduced"),
+        ([NO, OPEN], "not reproduced"),
+        ([OPEN, OPEN], "not measured"),
+        ([], "not measured"),
+    ],
+)
+def test_one_word_for_several_statements(statements: list[Statement], word: str) -> None:
+    assert verdict(statements) == word
+    assert verdict(reversed(statements)) == word
+
+
+def test_a_verdict_is_shown_with_its_statements() -> None:
+    assert listed([YES, NO, OPEN]) == "- yes: *holds*\n- no: *does not hold*\n- open: *not measured*"
+    assert verdict_text("C1", "Gowalla", [YES, NO]).startswith("**C1 on Gowalla: in part**\n\n- yes")
+
+
+def held(statements: Sequence[Statement]) -> list[bool | None]:
+    return [statement.holds for statement in statements]
+
+
+def table(*runs: tuple[list[RunConfig], dict[str, Any] | None]) -> pd.DataFrame:
+    """Runs as a claim gets them; None: was not run."""
+    pairs = [(config, made and made_up(config, **made)) for configs, made in runs for config in configs]
+    return tidy(*zip(*pairs, strict=True))
+
+
+def rq1(**curves: list[Parts | None]) -> pd.DataFrame:
+    """For each loss the parts of NDCG@20 at decays 0, 1e-6, 1e-4."""
+    return table(
+        *(
+            (rq1_configs("gowalla", loss, decay), parts and {"parts": parts})
+            for loss, own in curves.items()
+            for decay, parts in zip([0, 1e-6, 1e-4], own, strict=False)
+        )
+    )
+
+
+FLAT: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.10, 0.02, 0.02)]
+RISING: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
+
+
+def test_c1() -> None:
+    assert verdict(verdicts.claim_c1(rq1(bpr=FLAT, directau=RISING))) == "reproduced"
+    assert verdict(verdicts.claim_c1(rq1(bpr=RISING, directau=FLAT))) == "not reproduced"
+    # a shallow curve that starts below BPR: it falls below, but depends less on decay
+    shallow = [(0.02, 0.01, 0.01), (0.02, 0.01, 0.01), (0.02, 0.01, 0.01)]
+    assert held(verdicts.claim_c1(rq1(bpr=RISING, directau=shallow))) == [False, True]
+
+
+def test_c1_compares_the_decays_at_which_both_were_run_and_needs_none() -> None:
+    # DirectAU's best is at a decay at which BPR is missing: over the others it loses no more than BPR does
+    table = rq1(bpr=[FLAT[0], FLAT[1], None], directau=[(0.10, 0, 0), (0.10, 0, 0), (0.30, 0, 0)])
+    assert held(verdicts.claim_c1(table)) == [False, True]
+    for bpr, directau in (
+        ([None, *FLAT[1:]], RISING),  # none without decay
+        (FLAT, [None, *RISING[1:]]),
+        ([FLAT[0], None, None], RISING),  # one decay in common is no curve
+        (FLAT[:1], RISING[:1]),
+        ([None] * 3, RISING),
+    ):
+        assert verdict(verdicts.claim_c1(rq1(bpr=bpr, directau=directau))) == "not measured"
+
+
+def test_c2() -> None:
+    statements = verdicts.claim_c2(rq1(bpr=FLAT, directau=RISING))
+    assert held(statements) == [False, True, True]  # a flat BPR gap does not widen
+    assert "share of NDCG@20: 33% to 75%" in statements[1].text
+    assert held(verdicts.claim_c2(rq1(bpr=RISING, directau=FLAT))) == [True, False, False]
+    slow = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.11, 0.02, 0.02)]
+    assert verdict(verdicts.claim_c2(rq1(bpr=slow, directau=RISING))) == "reproduced"
+    assert verdict(verdicts.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not measured"
+
+
+def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
+    statements = verdicts.claim_c2(rq1(bpr=[None] * 3, directau=[None, *RISING[1:]]))
+    assert held(statements) == [None, True]
+    assert "at 1e-06 to 0.110 at 0.0001" in statements[1].text
+    # only where both were run is one said to widen least
+    assert held(verdicts.claim_c2(rq1(bpr=[FLAT[0], None, None], ssm=FLAT, directau=RISING))) == [None, False, True]
+
+
+def rq2(without: float | None, *with_decay: tuple[float, float]) -> pd.DataFrame:
+    """BPR's correlation of norms with log popularity without decay; with decay besides its validation NDCG@20."""
+    zero = without if without is None else {"correlation": without, "validation": [0.9]}
+    return table(
+        (rq1_configs("gowalla", "bpr", 0), zero),
+        *(
+            (rq1_configs("gowalla", "bpr", 10.0**-place), {"correlation": r, "validation": [validation]})
+            for place, (r, validation) in enumerate(with_decay, start=4)
+        ),
+    )
+
+
+def test_c3() -> None:
+    assert held(verdicts.claim_c3(rq2(0.3, (0.9, 0.1)))) == [True, True]
+    assert held(verdicts.claim_c3(rq2(0.8, (0.6, 0.1)))) == [False, False]  # 36 % and 64 % of the variance
+    # norms that fall with popularity do not follow it
+    assert held(verdicts.claim_c3(rq2(-0.9, (-0.9, 0.1)))) == [False, True]
+    assert held(verdicts.claim_c3(rq2(None, (0.9, 0.1)))) == held(verdicts.claim_c3(rq2(0.3))) == [None]
+
+
+def test_c3_looks_at_the_decay_that_validation_chooses() -> None:
+    assert held(verdicts.claim_c3(rq2(0.3, (0.2, 0.1), (0.9, 0.2)))) == [True, True]
+    assert held(verdicts.claim_c3(rq2(0.3, (0.2, 0.3), (0.9, 0.2)))) == [False, True]
+
+
+Run = tuple[float, float]  # NDCG@20 and correlation
+
+
+def batched(none: Run | None, batch: Run | None, whole: Run | None, seeds: Sequence[int] = (123,)) -> pd.DataFrame:
+    places = ((0, "table", none), (1e-6, "batch", batch), (1e-6, "table", whole))
+    return table(
+        *(
+            (
+                rq1_configs("gowalla", "directau", decay, seeds, decay_scope=scope),
+                run and {"parts": (run[0], 0, 0), "correlation": run[1]},
+            )
+            for decay, scope, run in places
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("none", "batch", "whole", "expected"),
+    [
+        ((0.1, 0.1), (0.11, 0.2), (0.2, 0.9), [True, True]),
+        ((0.1, 0.1), (0.19, 0.95), (0.2, 0.9), [False, False]),
+        ((0.1, 0.1), (0.11, 0.95), (0.2, 0.9), [True, False]),
+        (None, (0.11, 0.2), (0.2, 0.9), [None]),
+        ((0.1, 0.1), None, (0.2, 0.9), [None]),
+        ((0.1, 0.1), (0.11, 0.2), None, [None]),
+        (None, (0.11, 0.2), None, [None]),  # no run with decay of the whole tables at all
+        (None, None, None, [None]),
+    ],
+)
+def test_c6(none: Run | None, batch: Run | None, whole: Run | None, expected: list[bool | None]) -> None:
+    assert held(verdicts.claim_c6(batched(none, batch, whole))) == expected
+    assert held(verdicts.claim_c6(batched(none, batch, whole, seeds=(123, 246)))) == expected
+
+
+def test_c7() -> None:
+    def judged(lightgcn: Sequence[float | None], mf: Sequence[float | None]) -> list[bool | None]:
+        runs = [
+            (rq1_configs("gowalla", "directau", decay, backbone=backbone), ndcg and {"parts": (ndcg, 0, 0)})
+            for backbone, own in (("lightgcn", lightgcn), ("mf", mf))
+            for decay, ndcg in zip([0, 1e-6, 1e-4], own, strict=True)
+        ]
+        return held(verdicts.claim_c7(table(*runs)))
+
+    assert judged([0.20, 0.19, 0.20], [0.10, 0.15, 0.20]) == [True]
+    assert judged([0.10, 0.15, 0.20], [0.20, 0.19, 0.20]) == [False]
+    assert judged([0.20, 0.19, 0.20], [0.10, 0.20, None]) == [True]  # over the decays of both
+    assert judged([0.20, None, None], [0.10, 0.15, 0.20]) == [None]
+    assert judged([None] * 3, [0.10, 0.15, 0.20]) == judged([None] * 3, [None] * 3) == [None]
+
+
+def benefits(decay: dict[str, Any] | None, **prism: dict[str, Any] | None) -> pd.DataFrame:
+    """A run with decay, one without (of no interest to the claims), and PRISM at alphas named ``a0``, ``a50``, ..."""
+    return table(
+        (rq1_configs("gowalla", "directau", 1e-6), decay),
+        (rq1_configs("gowalla", "directau", 0), decay and {"parts": (0.9, 0.9, 0.9), "validation": [0.0, 0.99]}),
+        *(
+            (rq1_configs("gowalla", "directau", 0, init="prism", alpha=int(name[1:]) / 100), made)
+            for name, made in prism.items()
+        ),
+    )
+
+
+SLOW = {"parts": (0.15, 0.04, 0.01), "validation": [0.0, 0.1, 0.15, 0.2]}
+FAST = {"parts": (0.15, 0.04, 0.02), "validation": [0.0, 0.21]}
+POOR = {"parts": (0.10, 0.02, 0.005), "validation": [0.0, 0.1, 0.12, 0.13, 0.14]}
+
+
+def test_c11() -> None:
+    fewer_as_good_sooner = verdicts.claim_c11(benefits(SLOW, a100=FAST))
+    assert held(fewer_as_good_sooner) == [True, True, True]
+    assert "best at epoch 1, tuned decay 1e-06 at 3 (-67%)" in fewer_as_good_sooner[0].text
+    assert held(verdicts.claim_c11(benefits(SLOW, a100=POOR))) == [False, False, False]
+    assert held(verdicts.claim_c11(benefits(SLOW, a100=None))) == held(verdicts.claim_c11(benefits(None, a100=FAST)))
+    assert held(verdicts.claim_c11(benefits(None, a100=FAST))) == [None]
+
+
+def test_c11_of_a_run_that_was_cut_off_the_epochs_are_not_known() -> None:
+    cut = verdicts.claim_c11(benefits(SLOW | {"stopped_by": "max_epochs"}, a100=FAST))
+    assert held(cut) == [None, True, True] and "cut off by the epoch limit: decay" in cut[0].text
+    cut = verdicts.claim_c11(benefits(SLOW, a100=FAST | {"stopped_by": "max_epochs"}))
+    assert held(cut)[0] is None and "cut off by the epoch limit: PRISM" in cut[0].text
+
+
+def test_c11_judges_the_alpha_that_validation_chooses_and_full_strength_beside_it() -> None:
+    statements = verdicts.claim_c11(benefits(SLOW, a50=FAST, a100=POOR))
+    assert held(statements) == [True, True, True, False]
+    assert statements[0].text.startswith("PRISM, alpha 0.5,") and statements[3].text.startswith("PRISM, alpha 1 ")
+
+
+def test_c12() -> None:
+    fair = {"parts": (0.12, 0.05, 0.04), "validation": [0.0, 0.3]}
+    popular = {"parts": (0.16, 0.05, 0.01), "validation": [0.0, 0.2]}
+    assert held(verdicts.claim_c12(benefits(SLOW, a0=fair, a100=popular))) == [True, True, True]
+    # the other way round nothing is traded as claimed; the chosen one is as before
+    assert held(verdicts.claim_c12(benefits(SLOW, a0=popular, a100=fair))) == [False, True, True]
+    unfair = {"parts": (0.12, 0.05, 0.001), "validation": [0.0, 0.3]}
+    assert held(verdicts.claim_c12(benefits(SLOW, a0=popular, a100=unfair))) == [False, False, False]
+    assert held(verdicts.claim_c12(benefits(SLOW, a0=fair))) == [None]  # one alpha is no trade
+    assert held(verdicts.claim_c12(benefits(None, a0=fair, a100=popular))) == [None]
+
+
+def test_c13() -> None:
+    def judged(prism: Parts | None, bpr: Parts | None, resn: Parts | None) -> list[bool | None]:
+        runs = table(
+            (rq1_configs("gowalla", "bpr", 1e-6), bpr and {"parts": bpr}),
+            (rq1_configs("gowalla", "resn", 1e-6), resn and {"parts": resn}),
+            (rq1_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
+        )
+        return held(verdicts.claim_c13(runs))
+
+    ours = (0.10, 0.02, 0.03)
+    assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02)) == [True, True]
+    assert judged(ours, (0.20, 0.02, 0.07), (0.05, 0.02, 0.03)) == [False, False]  # fairer; the first is better too
+    assert judged(ours, (0.20, 0.02, 0.02), (0.09, 0.02, 0.02)) == [False, True]  # better but not fairer
+    assert judged(ours, None, (0.09, 0.02, 0.02)) == [None, True]
+    assert judged(None, (0.09, 0.02, 0.02), (0.09, 0.02, 0.02)) == [None]
+
+
+def test_c14() -> None:
+    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    early, late = [0.0, 0.99, 1.0, 1.0], [0.0, 0.5, 0.9, 1.0]
+    for dot, cosine, holds in ((late, early, True), (early, late, False), (late, late, False)):
+        [statement] = verdicts.claim_c14(made_up(config, validation=dot, cosine=cosine))
+        assert statement.holds is holds
+    [statement] = verdicts.claim_c14(made_up(config, validation=late, cosine=early))
+    assert "reaches 95 % of its maximum at epoch 1, the dot-product curve at epoch 3" in statement.text
+    assert held(verdicts.claim_c14(None)) == [None]
+
+
+def test_c17() -> None:
+    def judged(ssm: float | None, directau: float | None) -> list[bool | None]:
+        runs = [
+            (
+                rq1_configs("gowalla", loss, 0, backbone="nonlinear-mf", init="prism", alpha=1.0),
+                r and {"correlation": r},
+            )
+            for loss, r in (("ssm", ssm), ("directau", directau))
+        ]
+        return held(verdicts.claim_c17(table(*runs)))
+
+    assert judged(0.1, 0.9) == [True]
+    assert judged(0.9, 0.1) == [False]
+    assert judged(None, 0.9) == judged(0.1, None) == judged(None, None) == [None]
