@@ -41,7 +41,7 @@ sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test")
 
 
 def grid(decays: tuple[float, ...] = DECAYS[:3], epochs: int = 1, **fields: object) -> list[RunConfig]:
-    return rq1_configs("synthetic", ["bpr"], decays, dim=4, epochs=epochs, **{"patience": epochs, **fields})
+    return rq1_configs("synthetic", ["bpr"], decays, dim=4, epochs=epochs, **{"patience": epochs, "lr": 1e-3, **fields})
 
 
 def path_of(results: Path, config: RunConfig) -> Path:

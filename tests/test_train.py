@@ -100,7 +100,7 @@ def test_batch_decay_is_coupled_and_counts_a_repeated_row_once() -> None:
 
 
 def test_decoupled_decay_is_adamws() -> None:
-    model = MF(3, 2, 1)
+    model = MF(3, 2, 1, torch.Generator().manual_seed(0))
     start = model.user.weight.detach().clone()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5, fused=True)
     train_step(model, PullUp(), optimizer, torch.tensor([0]), torch.tensor([0]), 2, torch.Generator())

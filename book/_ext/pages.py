@@ -23,6 +23,7 @@ from typing import Any
 import nbformat
 import yaml
 from filelock import FileLock, Timeout
+from jupyter_core.utils import ensure_event_loop
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import SphinxError
@@ -147,7 +148,10 @@ def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
     def render(page: Page, reasons: list[str]) -> None:
         say(f"running {page.template} for {page.output} ({_shortened(reasons)})")
         start = time.perf_counter()
-        page.render()
+        try:
+            page.render()
+        finally:
+            ensure_event_loop().close()  # the one that running a notebook leaves to its thread
         say(f"rendered {page.output} in {time.perf_counter() - start:.0f} s")
 
     # threads: the work is done in the kernels, which are processes of their own
