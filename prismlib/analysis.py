@@ -136,6 +136,13 @@ def best(runs: pd.DataFrame) -> Any:
     return runs.iloc[int(np.nanargmax(runs["validation"]))]
 
 
+def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each loss and start the run that validation chooses; a loss without any keeps one row, not run."""
+    groups = [own for _, own in runs.groupby(["loss", "init"], sort=False)]
+    chosen = [own.iloc[0] if own["validation"].isna().all() else best(own) for own in groups]
+    return pd.DataFrame(chosen, columns=runs.columns).infer_objects()
+
+
 def how_runs_ended(runs: pd.DataFrame) -> str:
     """In Markdown: which runs were cut off by the epoch limit, which ended within 20 epochs, which collapsed."""
 

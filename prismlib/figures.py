@@ -48,6 +48,8 @@ def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
     for axis in figure.axes:
         axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
         axis.set(xlabel="weight decay λ")
+        if len(decays) > 4:  # side by side they would run into one another
+            axis.tick_params(axis="x", rotation=60, labelsize="small")
     figure.suptitle(dataset, fontsize="medium")
     return figure
 
@@ -85,7 +87,7 @@ def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
     for axis in axes[0]:
         axis.set(ylim=(0, None))
         # below the axis: inside, it would hide points
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=3, fontsize="small", handlelength=1.2)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.34), ncols=3, fontsize="small", handlelength=1.2)
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismlib.analysis import best, curves, epochs_to, over_seeds, setting
+from prismlib.analysis import best, best_of_each, curves, epochs_to, over_seeds, setting
 from prismlib.records import Record
 
 
@@ -250,7 +250,7 @@ def claim_c13(runs: pd.DataFrame) -> list[Statement]:
     if prism.empty:
         return [Statement("C13 needs DirectAU with PRISM", None)]
     ours, statements = best(prism), []
-    others: list[Any] = list(runs[runs["init"] == "xavier"].itertuples())
+    others: list[Any] = list(best_of_each(runs[runs["init"] == "xavier"]).itertuples())
     for other in others:
         if pd.isna(other.ndcg):
             statements.append(Statement(f"against {other.loss}: not run", None))
