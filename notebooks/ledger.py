@@ -59,7 +59,7 @@ pd.DataFrame({"claims x datasets": counts}).rename_axis("verdict")
 MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "not measured": "·"}
 columns = {"": "theory", **DATASET_NAMES}
 del columns["synthetic"]
-lines = ["| claim | the paper's figure | " + " | ".join(columns.values()) + " |", "|---" * (2 + len(columns)) + "|"]
+lines = ["| claim | " + " | ".join(columns.values()) + " |", "|---" * (1 + len(columns)) + "|"]
 by_claim = {}
 for row in rows:
     by_claim.setdefault(row.claim, {})[row.dataset] = row
@@ -68,7 +68,7 @@ for claim, found in by_claim.items():
         link(found[name], f"{MARKS[found[name].verdict]} {found[name].verdict}") if name in found else ""
         for name in columns
     ]
-    lines.append(f"| **{claim.id}** {claim.text} | {claim.paper} | " + " | ".join(cells) + " |")
+    lines.append(f"| **{claim.id}** {claim.text} | " + " | ".join(cells) + " |")
 page.say("\n".join(lines))
 
 # %% [markdown]

@@ -135,7 +135,7 @@ CLAIMS = (
     Claim("C3", "Section 3.1.2, Figure 2",
           "item norms follow log popularity under moderate decay, for BPR and DirectAU, and much less without decay",
           "correlation high, then low", "rq2_norms_{dataset}", from_runs(verdicts.claim_c3, "rq2")),
-    Claim("C4", "Section 3.2, Equation 2", "an item is in the batch with probability 1 - (1 - |B|/|E|)^d",
+    Claim("C4", "Section 3.2, Equation 2", "an item of d interactions is in the batch with probability 1 - (1 - b)^d, b the batch's share of all",
           "identity", "theory", from_theory(theory_claims.claim_c4), ("",)),
     Claim("C5", "Section 3.2, Equation 3", "decay shortens, the ranking loss lengthens, the batch probability mixes",
           "identity and signs", "theory", from_theory(theory_claims.claim_c5), ("",)),
