@@ -38,9 +38,8 @@ def test_table_1_has_the_cells_of_the_paper(place: tuple[str, str, str], values:
 def changes(backbone: str, losses: tuple[str, ...], of: str) -> list[float]:
     """Per cent, straight from the file."""
     with Path(paper.__file__).with_name("paper_table1.csv").open() as file:
-        cells = {
-            (r["backbone"], r["loss"], r["dataset"], r["method"]): float(r["ndcg20"]) for r in csv.DictReader(file)
-        }
+        keys = ("backbone", "loss", "dataset", "method")
+        cells = {tuple(row[key] for key in keys): float(row["ndcg20"]) for row in csv.DictReader(file)}
     found = []
     for dataset in ("MovieLens1M", "Gowalla", "Yelp2018", "AmazonBook"):
         for loss in losses:
@@ -73,4 +72,4 @@ def test_a_mistyped_cell_would_show_in_the_audit() -> None:
     audit = paper.audit()
     assert audit["share of PRISM"].tolist()[1:] == pytest.approx(audit["printed"].tolist()[1:], abs=0.07)
     for share in ("share of PRISM", "share of tuned decay"):
-        assert abs(audit[share].iloc[0] - audit["printed"].iloc[0]) > 0.1
+        assert abs(audit[share].iloc[0] - audit["printed"].iloc[0]) > 0.05

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from made_up import made_up
+from papermill.cli import _resolve_type
 
 from prismlib import provenance
 from prismlib.analysis import tidy
@@ -20,11 +22,16 @@ from prismlib.provenance import command
 
 def read_back(shown: str) -> dict[str, Any]:
     """The parameters as papermill takes them from the words of a shell."""
-    program, notebook, _, *words = shlex.split(shown)
-    assert program == "papermill" and notebook == "notebooks/template.ipynb"
-    found: dict[str, Any] = {}
-    for flag, *values in re.findall(r"(-p|-y)\0([^\0]*)\0?((?<=\0)[^\0-][^\0]*)?", "\0".join(words)):
-        found |= yaml.safe_load(values[0]) if flag == "-y" else {values[0]: values[1]}
+    parser = argparse.ArgumentParser()
+    for name in ("program", "notebook", "output"):
+        parser.add_argument(name)
+    parser.add_argument("-p", nargs=2, action="append", default=[])
+    parser.add_argument("-y", action="append", default=[])
+    given = parser.parse_args(shlex.split(shown))
+    assert (given.program, given.notebook) == ("papermill", "notebooks/template.ipynb")
+    found = dict(given.p)
+    for text in given.y:
+        found |= yaml.safe_load(text)
     return found
 
 
@@ -42,8 +49,6 @@ def test_lists_and_small_numbers_come_back_as_they_were() -> None:
 
 def test_plain_values_come_back_as_papermill_reads_them() -> None:
     given = {"dataset": "gowalla", "lr": 1e-06, "epochs": 3, "train": True, "results": "a folder/it's"}
-    from papermill.cli import _resolve_type
-
     read = read_back(command("template", **given))
     assert {name: _resolve_type(value) for name, value in read.items()} == given
 
@@ -87,11 +92,11 @@ def test_one_run_all_made_and_none(runs: pd.DataFrame) -> None:
     assert "Provenance: no run is made</summary>" in none and "<table" not in none and "<pre>make book</pre>" in none
 
 
-def test_pages_call_notebooks_that_exist_with_parameters_that_they_have() -> None:
+def test_a_page_says_how_to_make_itself_and_no_other() -> None:
     folder = Path(__file__).parents[1] / "notebooks"
     called = set()
     for path in folder.glob("*.py"):
         names = re.findall(r'(?<!\w)command\(\s*"(\w+)"', path.read_text())
-        assert set(names) <= {path.stem}, "a page says how to make another"
+        assert set(names) <= {path.stem}, path
         called |= set(names)
     assert len(called) > 5
