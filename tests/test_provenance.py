@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
+import ast
 import shlex
 from pathlib import Path
 from typing import Any
 
+import jupytext
 import pandas as pd
 import pytest
 import yaml
@@ -18,6 +19,8 @@ from prismlib import provenance
 from prismlib.analysis import tidy
 from prismlib.experiments import rq1_configs
 from prismlib.provenance import command
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 def read_back(shown: str) -> dict[str, Any]:
@@ -92,11 +95,20 @@ def test_one_run_all_made_and_none(runs: pd.DataFrame) -> None:
     assert "Provenance: no run is made</summary>" in none and "<table" not in none and "<pre>make book</pre>" in none
 
 
-def test_a_page_says_how_to_make_itself_and_no_other() -> None:
-    folder = Path(__file__).parents[1] / "notebooks"
-    called = set()
-    for path in folder.glob("*.py"):
-        names = re.findall(r'(?<!\w)command\(\s*"(\w+)"', path.read_text())
-        assert set(names) <= {path.stem}, path
-        called |= set(names)
-    assert len(called) > 5
+def parameters(notebook: str) -> set[str]:
+    cells = jupytext.read(NOTEBOOKS / f"{notebook}.py").cells
+    [source] = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    return {target.id for node in ast.parse(source).body for target in getattr(node, "targets", [])}
+
+
+def test_pages_name_notebooks_that_exist_and_parameters_that_these_have() -> None:
+    called = 0
+    for path in NOTEBOOKS.glob("*.py"):
+        source = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("%"))
+        for call in ast.walk(ast.parse(source)):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("command", "provenance.command"):
+                called += 1
+                name = ast.literal_eval(call.args[0])
+                given = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
+                assert given <= parameters(name), f"{path.name} gives {name} what it does not know"
+    assert called > 5
