@@ -111,7 +111,7 @@ def test_missing_page_is_rendered_with_its_parameters_and_then_fresh(page: pages
 def rendered(page: pages.Page) -> None:
     """What render() leaves, without its seconds."""
     notebook = nbformat.v4.new_notebook(metadata={pages.METADATA: page.digests() | page.record_digests()})
-    (page.root / page.output).parent.mkdir(parents=True)
+    (page.root / page.output).parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, page.root / page.output)
 
 
@@ -192,6 +192,51 @@ def test_failing_cell_is_an_error_and_leaves_the_page_as_it_was(page: pages.Page
     assert [path.name for path in (page.root / "book/pages").iterdir()] == ["page.ipynb"]
 
 
+@pytest.fixture
+def three(page: pages.Page) -> list[pages.Page]:
+    """Three stale pages of that repository."""
+    listed = page.root / "book/pages.yml"
+    entry = "  - {template: template.ipynb, output: book/pages/%s.ipynb, parameters: {dataset: %s}}\n"
+    listed.write_text("inputs: []\npages:\n" + "".join(entry % (name, name) for name in ("one", "two", "three")))
+    return pages.load_pages(page.root)
+
+
+def test_a_page_that_fails_does_not_keep_the_others_from_being_rendered(
+    three: list[pages.Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, third = three
+
+    def render(page: pages.Page) -> None:
+        if page == third:
+            return rendered(page)
+        raise pages.PageError(f"{page.output}: a cell failed")
+
+    monkeypatch.setattr(pages.Page, "render", render)
+    # the error is that of the first page that fails, in the order of the list
+    with pytest.raises(pages.PageError, match=r"^book/pages/one\.ipynb: a cell failed$"):
+        pages.render_stale(first.root, lambda text: None)
+    assert [bool(page.reasons()) for page in three] == [True, True, False]
+
+
+def test_one_of_several_real_pages_fails(three: list[pages.Page]) -> None:
+    write_template(three[0].root, "assert dataset != 'two', 'no such thing'")
+    # two at a time is enough
+    listed = three[0].root / "book/pages.yml"
+    listed.write_text("".join(line for line in listed.read_text().splitlines(keepends=True) if "three" not in line))
+    with pytest.raises(pages.PageError, match=r"(?s)book/pages/two\.ipynb: .*no such thing"):
+        pages.render_stale(three[0].root, lambda text: None)
+    assert three[0].reasons() == [] and three[1].reasons() == ["missing"]
+
+
+def test_pages_are_rendered_at_the_same_time(three: list[pages.Page], monkeypatch: pytest.MonkeyPatch) -> None:
+    met = threading.Barrier(3, timeout=10)  # broken, an error, unless all three are there at once
+    monkeypatch.setattr(pages.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(pages.Page, "render", lambda page: met.wait() and None)
+    said: list[str] = []
+    pages.render_stale(three[0].root, said.append)
+    assert sorted(text.split()[0] for text in said) == ["rendered"] * 3 + ["running"] * 3
+
+
 def test_why_names_every_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["pages.py", "--why"])
     pages.main()
@@ -245,25 +290,24 @@ def test_launch_buttons_lead_to_notebooks_of_the_repository(tmp_path: Path, url:
     theme, *_ = jupyter_book.config.get_final_config(
         user_yaml=settings, cli_config={"latex_individualpages": False}, validate=False, use_external_toc=False
     )
-    rendered = [page for page in pages.load_pages() if page.output.startswith("book/pages/")]
-    for page in rendered:
+    for page in pages.load_pages():
         path = (tmp_path / page.output).relative_to(tmp_path / "book")
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         (tmp_path / path).parent.mkdir(exist_ok=True)
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Page")], metadata=kernel)
         nbformat.write(notebook, tmp_path / path)
-    (tmp_path / "index.rst").write_text("Book\n====\n\n.. toctree::\n   :glob:\n\n   pages/*\n")
+    (tmp_path / "contents.rst").write_text("Book\n====\n\n.. toctree::\n   :glob:\n\n   index\n   pages/*\n")
     own = {
         "extensions": ["myst_nb", "launch"],
         "html_theme": "sphinx_book_theme",
         "html_theme_options": theme["html_theme_options"],
         "nb_execution_mode": "off",
+        "root_doc": "contents",
     }
     app = Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "html", own, None, None)
     app.build()
-    for page in rendered:
-        html = (tmp_path / "out" / page.output).with_suffix("").name
-        text = (tmp_path / f"out/pages/{html}.html").read_text()
+    for page in pages.load_pages():
+        text = (tmp_path / "out" / page.output.removeprefix("book/")).with_suffix(".html").read_text()
         links = re.findall(r'href="(https://(?:colab|mybinder)[^"]*)"', text)
         assert links == url.count("me") * [
             f"https://mybinder.org/v2/gh/me/prism/main?urlpath=lab/tree/{page.template}",

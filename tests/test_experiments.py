@@ -1,0 +1,66 @@
+"""The experiments as data: each departure of the released code shown by one pair of runs; what is compared is fair."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from prismlib.config import PROTOCOLS, RunConfig
+from prismlib.experiments import LRS, SWITCHES, configs, rq1_configs, switch_pairs
+
+
+def differing(first: RunConfig, second: RunConfig) -> dict[str, object]:
+    """Fields in which two configurations differ, with the second's values."""
+    names = [field.name for field in fields(RunConfig)]
+    return {name: getattr(second, name) for name in names if getattr(first, name) != getattr(second, name)}
+
+
+@pytest.mark.parametrize("dataset", ["movielens1m", "gowalla", "synthetic"])
+@pytest.mark.parametrize("name", SWITCHES)
+def test_the_two_runs_of_a_switch_differ_in_the_switch_alone(name: str, dataset: str) -> None:
+    text, released = switch_pairs(dataset)[name]
+    assert differing(text, released) == SWITCHES[name][1]
+    assert len(SWITCHES[name][1]) == 1
+    # the text's run departs in nothing else
+    assert all(getattr(text, switch) != value for switch, value in PROTOCOLS["released"].items())
+    assert text.dataset == dataset and text.weight_decay == 1e-6
+
+
+def test_every_departure_of_the_released_code_has_a_switch() -> None:
+    shown = [switch for _, switch in SWITCHES.values()]
+    switches = {name: value for switch in shown for name, value in switch.items()}
+    # the two that are numbers of one loss are no switches of the protocol
+    assert switches == PROTOCOLS["released"] | {"num_negatives": 20, "macr_c": 1.0}
+    assert len(shown) == len(switches)
+
+
+def test_switches_can_be_shown_smaller_and_on_another_device() -> None:
+    for text, released in switch_pairs("synthetic", "smoke", dim=8, epochs=3, device="cuda").values():
+        for config in (text, released):
+            assert (config.dim, config.max_epochs, config.device) == (8, 3, "cuda")
+
+
+def test_the_experiment_of_the_switches_trains_the_pairs() -> None:
+    pairs = switch_pairs("movielens1m")
+    assert list(pairs) == list(SWITCHES)
+    assert set(configs("switches", "movielens1m")) == {config for pair in pairs.values() for config in pair}
+
+
+@pytest.mark.parametrize("budget", ["lean", "paper"])
+def test_epochs_of_prism_and_decay_are_compared_without_cutting_either_off(budget: str) -> None:
+    prism, decay = (configs(name, "gowalla", budget) for name in ("rq4", "rq4-decay"))
+    assert {config.max_epochs for config in prism + decay} == {1000}
+    assert {(config.init, config.weight_decay) for config in prism} == {("prism", 0.0)}
+    assert sorted({config.alpha for config in prism}) == [0, 0.25, 0.5, 0.75, 1]
+    assert {config.init for config in decay} == {"xavier"} and any(config.weight_decay > 0 for config in decay)
+    # they differ in the start and the decay alone
+    plain = {replace(config, init="xavier", alpha=None, weight_decay=0.0) for config in prism + decay}
+    assert len(plain) == len({config.seed for config in prism + decay})
+
+
+def test_synthetic_data_learns_faster_unless_told_otherwise() -> None:
+    assert {config.lr for config in configs("rq1", "gowalla") + configs("rq4", "movielens1m")} == {1e-3}
+    assert {config.lr for config in rq1_configs("synthetic")} == {LRS["synthetic"]} == {1e-2}
+    assert {config.lr for config in rq1_configs("synthetic", lr=1e-3)} == {1e-3}
+    assert {config.lr for pair in switch_pairs("synthetic").values() for config in pair} == {1e-2}

@@ -1,0 +1,191 @@
+"""What a figure draws is what it was given, and nothing where nothing was run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import Parts, made_up
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from prismlib import figures
+from prismlib.analysis import over_seeds, tidy
+from prismlib.experiments import rq1_configs
+from prismlib.metrics import GROUPS
+from prismlib.records import Record
+
+DIRECTAU: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    mpl.use("agg")
+    with mpl.style.context(figures.STYLE):
+        yield
+    mpl.pyplot.close("all")
+
+
+def lines(axis: Axes) -> dict[str, Line2D]:
+    """The labelled lines, by label."""
+    return {label: line for line in axis.lines if not (label := str(line.get_label())).startswith("_")}
+
+
+def points(line: Line2D) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
+
+
+def legend(axis: Axes) -> list[str]:
+    found = axis.get_legend()
+    assert found is not None
+    return [text.get_text() for text in found.get_texts()]
+
+
+def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
+    configs = rq1_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
+    parts = [(0.1, 0.02, 0.02), None, (0.1, 0.02, 0.02), *DIRECTAU]
+    table = tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
+    figure = figures.weight_decay_curves(over_seeds(table), "gowalla")
+    overall, bpr, directau = figure.axes
+    assert lines(overall)["DirectAU"].get_ydata().tolist() == pytest.approx([0.09, 0.13, 0.16])
+    assert np.isnan(lines(overall)["BPR"].get_ydata()).tolist() == [False, True, False]
+    assert list(lines(bpr)) == ["popular", "neutral", "unpopular"]
+    assert lines(directau)["popular"].get_ydata().tolist() == pytest.approx([0.03, 0.07, 0.12])
+    assert [label.get_text() for label in directau.get_xticklabels()] == ["0", "1e-06", "1e-04"]
+    assert not overall.collections  # one seed has no spread
+
+
+def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
+    configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
+    made = [made_up(c, (ndcg, 0, 0)) for c, ndcg in zip(configs, [0.1, 0.3, 0.2, 0.2], strict=True)]
+    overall = figures.weight_decay_curves(over_seeds(tidy(configs, made)), "gowalla").axes[0]
+    [band] = overall.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(0.2 - 0.02**0.5), pytest.approx(0.2 + 0.02**0.5))
+
+
+def alphas(parts: list[Parts | None]) -> pd.DataFrame:
+    given: dict[str, Any] = {"weight_decays": 0, "init": "prism"}
+    configs = [rq1_configs("gowalla", "directau", **given, alpha=alpha)[0] for alpha in (0.0, 0.5, 1.0)]
+    return tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
+
+
+def test_alpha_curves_beside_tuned_decay() -> None:
+    table = over_seeds(alphas([DIRECTAU[0], None, DIRECTAU[2]]), ("loss", "alpha"))
+    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    tuned = tidy([config], [made_up(config, (0.11, 0.05, 0.02))]).iloc[0]
+    overall, by_group = figures.alpha_curves(table, tuned, "gowalla").axes
+    assert lines(overall)["DirectAU"].get_ydata() == pytest.approx([0.09, np.nan, 0.16], nan_ok=True)
+    [dashed] = [line for line in overall.lines if line.get_linestyle() == "--"]
+    assert list(dashed.get_ydata()) == pytest.approx([0.18, 0.18])
+    for group, own, rest in zip(GROUPS, zip(DIRECTAU[0], DIRECTAU[2], strict=True), (0.11, 0.05, 0.02), strict=True):
+        line = lines(by_group)[group]
+        assert line.get_ydata() == pytest.approx([own[0], np.nan, own[1]], nan_ok=True)
+        [level] = [
+            other for other in by_group.lines if other.get_linestyle() == "--" and other.get_color() == line.get_color()
+        ]
+        assert level.get_ydata()[0] == pytest.approx(rest)
+    assert [label.get_text() for label in overall.get_xticklabels()] == ["0", "0.5", "1"]
+    assert figures.alpha_curves(table, tuned, "gowalla").get_suptitle() == "gowalla; dashed: weight decay 1e-06"
+
+
+def test_alpha_curves_without_tuned_decay_have_no_dashed_line() -> None:
+    table = over_seeds(alphas(DIRECTAU), ("loss", "alpha"))
+    figure = figures.alpha_curves(table, None, "gowalla")
+    assert figure.get_suptitle() == "gowalla"
+    assert not [line for axis in figure.axes for line in axis.lines if line.get_linestyle() == "--"]
+
+
+def with_bins(correlation: float | None, *bins: tuple[int, int, float, float]) -> Record:
+    names = ("from", "to", "mean", "std")
+    norms = {"pearson_log": correlation, "bins": [dict(zip(names, own, strict=True)) for own in bins]}
+    [config] = rq1_configs("gowalla", "bpr", 0)
+    empty = {"pearson_log": 0.0, "bins": [{"from": 1, "to": 1, "mean": 9.0, "std": 0.0}]}
+    return made_up(config, norms={"item": norms, "user": empty})
+
+
+def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
+    record = with_bins(0.91, (0, 0, 0.5, 0.1), (1, 1, 0.6, 0.1), (2, 3, 0.8, 0.2))
+    collapsed = with_bins(None, (1, 1, 0.0, 0.0))
+    figure = figures.norms_against_popularity({"BPR": {"1e-06": record, "1e-02": collapsed}, "DirectAU": {"0": record}})
+    bpr, directau = figure.axes
+    assert (bpr.get_title(), directau.get_title()) == ("BPR", "DirectAU")
+    assert list(lines(bpr)) == ["1e-06 (r = 0.91)", "1e-02"] == legend(bpr)
+    # no interactions have no logarithm: half a one
+    expected = [(0.5, 0.5), (1.0, 0.6), (12**0.5 - 1, 0.8)]
+    assert points(lines(bpr)["1e-06 (r = 0.91)"]) == [pytest.approx(point) for point in expected]
+    heights = bpr.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(0.4), pytest.approx(1.0))
+    assert points(lines(bpr)["1e-02"]) == [(1.0, 0.0)]
+    [users] = figures.norms_against_popularity({"BPR": {"0": record}}, "user").axes
+    assert points(lines(users)["0 (r = 0.00)"]) == [(1.0, 9.0)] and "user" in users.get_xlabel()
+
+
+def test_validation_curves_and_their_best_epoch() -> None:
+    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    records = {
+        "0": made_up(config, validation=[0.0, 0.3, 0.2], cosine=[0.0, 0.1, 0.4]),
+        "1e-06": made_up(config, validation=[0.0, 0.1]),
+    }
+    dot, cosine = figures.validation_curves(records, ("dot", "cosine")).axes
+    assert "dot product" in dot.get_title() and "cosine" in cosine.get_title()
+    assert {name: line.get_ydata().tolist() for name, line in lines(dot).items()} == {
+        "0": [0.0, 0.3, 0.2],
+        "1e-06": [0.0, 0.1],
+    }
+    assert lines(cosine)["0"].get_ydata().tolist() == [0.0, 0.1, 0.4]
+    # the epoch that is kept is the best by dot product, on both
+    assert [points(line) for line in dot.lines if line.get_marker() == "o"] == [[(1.0, 0.3)], [(1.0, 0.1)]]
+    assert [points(line) for line in cosine.lines if line.get_marker() == "o"] == [[(1.0, 0.1)], [(1.0, 0.1)]]
+    assert legend(cosine) == ["0", "1e-06"]
+
+
+def test_fairness_has_a_point_for_each_run_that_was_made() -> None:
+    configs = rq1_configs("gowalla", ["bpr", "ipl", "resn"], 1e-6)
+    configs += rq1_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
+    parts: list[Parts | None] = [(0.10, 0.02, 0.02), None, (0.08, 0.02, 0.04), (0.10, 0.03, 0.03)]
+    runs = tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
+    [axis] = figures.fairness(runs).axes
+    found = {name: points(line) for name, line in lines(axis).items()}
+    assert found == {
+        "BPR": [pytest.approx((0.2, 0.14))],
+        "ReSN": [pytest.approx((0.5, 0.14))],
+        "DirectAU with PRISM": [pytest.approx((0.3, 0.16))],
+    }
+    [ring] = [line for line in axis.lines if str(line.get_label()).startswith("_")]
+    assert points(ring) == found["DirectAU with PRISM"] and ring.get_markerfacecolor() == "none"
+
+
+def test_differences_beside_the_papers() -> None:
+    rows: dict[str, dict[str, Any]] = {
+        "both": {"paper": 0.01, "ours": 0.02, "low": 0.015, "high": 0.03},
+        "paper only": {"paper": -0.01, "ours": None, "low": None, "high": None},
+        "no interval": {"paper": None, "ours": -0.02, "low": None, "high": None},
+        "nothing": {"paper": None, "ours": None, "low": None, "high": None},
+    }
+    [axis] = figures.differences(rows).axes
+    zero, *drawn = axis.lines
+    assert list(zero.get_xdata()) == [0, 0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(rows)
+    found = [(str(line.get_label()), line.get_xdata().tolist(), round(float(line.get_ydata()[0]))) for line in drawn]
+    interval = [([round(x, 3) for x in xs], place) for label, xs, place in found if label.startswith("_")]
+    assert interval == [([0.015, 0.03], 0)]
+    assert [own for own in found if not own[0].startswith("_")] == [
+        ("the paper", [0.01], 0),
+        ("measured here", [0.02], 0),
+        ("the paper", [-0.01], 1),
+        ("measured here", [-0.02], 2),
+    ]
+    assert legend(axis) == ["the paper", "measured here"]
+
+
+def test_a_group_and_a_loss_look_the_same_on_every_page() -> None:
+    assert len({colour for colour, _ in figures.LOOKS.values()}) == len(figures.LOOKS)
+    assert len({marker for _, marker in figures.LOOKS.values()}) == len(figures.LOOKS)
+    configs = rq1_configs("gowalla", ["ssm"], [0, 1e-6])
+    [overall, _] = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla").axes
+    assert (lines(overall)["SSM"].get_color(), lines(overall)["SSM"].get_marker()) == figures.LOOKS["SSM"]

@@ -1,0 +1,159 @@
+"""Tuned decay against PRISM: chosen by validation, as far as searched, compared with the right sign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import made_up, store
+
+from prismlib import methods
+from prismlib.config import RunConfig
+from prismlib.experiments import searches
+from prismlib.methods import Pair, pair, search_cost
+from prismlib.sweep import record_of
+from prismlib.verdicts import verdict
+
+SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
+DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
+[PRISM] = SEARCHES["mf-directau-prism"].grid
+USERS = np.linspace(0.1, 0.3, 50)  # each user's NDCG@20
+
+
+def stored(results: Path, config: RunConfig, validation: float, users: np.ndarray = USERS, seeds: int = 1) -> None:
+    """A run at the first seeds of its search, with these users' scores."""
+    for seed in SEARCHES["mf-directau-decay"].seeds[:seeds]:
+        own = replace(config, seed=seed, split_seed=seed)
+        store(results, made_up(own, (float(users.mean()), 0, 0), [0.0, 0.0, validation]), users)
+
+
+def both(results: Path, prism: float, seeds: int = 1) -> Pair:
+    """A pair in which PRISM's score of each user is tuned decay's plus ``prism``, more or less."""
+    stored(results, DECAYS[0], 0.1)
+    stored(results, DECAYS[1], 0.2, seeds=seeds)
+    stored(results, PRISM, 0.2, USERS + prism + 0.01 * np.sin(np.arange(50)), seeds=seeds)
+    return own(results)
+
+
+def own(results: Path) -> Pair:
+    return pair("mf", "directau", "synthetic", results, "smoke")
+
+
+def test_validation_chooses_and_not_the_test_set(tmp_path: Path) -> None:
+    stored(tmp_path, DECAYS[0], 0.1, USERS + 0.5)
+    stored(tmp_path, DECAYS[1], 0.2, seeds=2)
+    decay = own(tmp_path).decay
+    assert decay is not None and decay.chosen == DECAYS[1]
+    assert decay.ndcg() == pytest.approx([0.2, 0.2])
+    assert [config.seed for config in decay.configs()] == list(decay.records) == [123, 246]
+    # the other run is a record that the choice rests on
+    assert decay.runs() == {path.stem.rpartition("-")[2] for path in tmp_path.glob("synthetic/*.json")}
+    assert len(decay.runs()) == 3
+
+
+def test_an_incomplete_search_says_how_far_it_went(tmp_path: Path) -> None:
+    stored(tmp_path, DECAYS[1], 0.2)
+    stored(tmp_path, PRISM, 0.2)
+    found = own(tmp_path)
+    assert found.decay is not None and (found.decay.ran, found.decay.grid, found.decay.chosen) == (1, 2, DECAYS[1])
+    rows = search_cost([found])
+    assert [(row["method"], row["runs"]) for row in rows] == [("tuned decay", "1 of 2"), ("PRISM", "1 of 1")]
+    [statement] = methods.matches([found])
+    assert statement.text.endswith("1 seed; searched only in part, decay 1 of 2 configurations")
+    stored(tmp_path, DECAYS[0], 0.1)
+    [statement] = methods.matches([own(tmp_path)])
+    assert statement.text.endswith("1 seed")
+
+
+def test_what_was_not_run_is_none(tmp_path: Path) -> None:
+    nothing = own(tmp_path)
+    assert nothing == Pair("mf", "directau", "synthetic", None, None, None)
+    assert methods.difference(nothing) == "not run" and search_cost([nothing]) == []
+    cells = methods.row(nothing)
+    assert cells["tuned decay, ours"] == cells["PRISM, ours"] == cells["PRISM - decay"] == "not run"
+    stored(tmp_path, PRISM, 0.2)
+    half = own(tmp_path)
+    assert half.decay is half.comparison is None and half.prism is not None
+    assert methods.difference(half) == "not run" and methods.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
+    for judge in (methods.matches, methods.beats, methods.falls_short):
+        assert verdict(judge([nothing, half])) == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("prism", "word", "matches", "beats", "falls_short"),
+    [(0.05, "better", True, True, False), (0.0, "same", True, False, False), (-0.05, "worse", False, False, True)],
+)
+def test_the_comparison_is_prism_minus_decay(
+    tmp_path: Path, prism: float, word: str, matches: bool, beats: bool, falls_short: bool
+) -> None:
+    found = both(tmp_path, prism)
+    assert found.comparison is not None and found.comparison.verdict == word
+    assert found.comparison.difference == pytest.approx(prism, abs=5e-4)
+    assert found.comparison.low < found.comparison.difference < found.comparison.high
+    for judge, holds in (
+        (methods.matches, matches),
+        (methods.beats, beats),
+        (methods.falls_short, falls_short),
+    ):
+        [statement] = judge([found])
+        assert statement.holds is holds and methods.difference(found) in statement.text
+    assert methods.difference(found).startswith(f"{found.comparison.difference:+.4f} [")
+    assert methods.difference(found).endswith(f"], {word}")
+    # the same pair has the same interval wherever it is shown
+    assert own(tmp_path).comparison == found.comparison
+
+
+def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
+    both(tmp_path, 0.05)
+    one = own(tmp_path).comparison
+    # PRISM's second seed, far off, has no counterpart
+    second = replace(PRISM, seed=246, split_seed=246)
+    store(tmp_path, made_up(second, (0.9, 0, 0)), USERS + 0.7)
+    assert own(tmp_path).comparison == one
+    other = replace(DECAYS[1], seed=246, split_seed=246)
+    store(tmp_path, made_up(other, (0.2, 0, 0)), USERS)
+    two = own(tmp_path).comparison
+    assert two is not None and two.difference == pytest.approx((0.05 + 0.7) / 2, abs=5e-4)
+    # seeds that disagree so much leave nothing certain
+    assert two.tolerance is not None and two.tolerance > two.difference and two.verdict == "same"
+
+
+def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_path: Path) -> None:
+    known = both(tmp_path, 0.05).comparison
+    record_of(PRISM, tmp_path).with_suffix(".npz").unlink()
+    found = own(tmp_path)
+    assert found.comparison is None and known is not None
+    assert methods.difference(found) == f"{known.difference:+.4f}, no interval"
+    assert methods.beats([found])[0].holds is None
+
+
+def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None:
+    cells = methods.row(both(tmp_path, 0.05, seeds=2))
+    assert (cells["backbone"], cells["loss"]) == ("MF", "DirectAU")
+    assert cells["tuned decay, ours"] == "0.2000 ± 0.0000 (2 seeds)"
+    assert cells["tuned decay, paper"] == cells["PRISM, paper"] == ""  # no synthetic data there
+    printed = methods.row(Pair("nonlinear-mf", "ssm", "movielens1m", None, None, None))
+    assert printed["tuned decay, paper"] == "0.2785 ± 0.0013" and printed["PRISM, paper"] == "0.2330 ± 0.0025"
+    assert methods.row(Pair("mf", "bpr", "movielens1m", None, None, None))["PRISM, paper"] == ""
+
+
+def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
+    [decay, prism] = search_cost([both(tmp_path, 0.05, seeds=2)])
+    # two runs of two epochs and three seconds each; what is run of the chosen one at further seeds is no search
+    assert (decay["epochs"], decay["hours"], decay["chosen"]) == ("4", "0.00", "lr 0.001, decay 0.0001, gamma 1")
+    assert (prism["backbone"], prism["loss"], prism["epochs"]) == ("MF", "DirectAU", "2")
+    assert prism["chosen"] == "lr 0.001, decay 0, gamma 1"
+
+
+def test_training_runs_the_searches_and_then_what_they_chose_at_every_seed(tmp_path: Path) -> None:
+    methods.train("synthetic", ["mf"], ["bpr"], tmp_path, "smoke")
+    found = pair("mf", "bpr", "synthetic", tmp_path, "smoke")
+    for trained in (found.decay, found.prism):
+        assert trained is not None and trained.ran == trained.grid and list(trained.records) == [123, 246]
+    assert found.comparison is not None and found.decay is not None and found.prism is not None
+    difference = np.mean(found.prism.ndcg()) - np.mean(found.decay.ndcg())
+    assert found.comparison.difference == pytest.approx(difference, abs=1e-6)
+    # nothing but these two searches: two decays and PRISM, and one more seed of each
+    assert len(list(tmp_path.glob("synthetic/*.json"))) == 5

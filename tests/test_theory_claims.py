@@ -1,0 +1,106 @@
+"""The verdicts on the theory: as they are, and each caught when a formula or a step is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from prismlib import theory, theory_claims
+from prismlib.verdicts import Statement
+
+CLAIMS: dict[str, Callable[[], list[Statement]]] = {
+    name: getattr(theory_claims, f"claim_{name}") for name in ("c4", "c5", "c15", "c16", "c17", "c19")
+}
+# C4: batches are cut from a permutation; C16: negatives are drawn with replacement
+HELD = {
+    "c4": [True, False],
+    "c5": [True, True],
+    "c15": [True, True, True, True],
+    "c16": [True, True, False],
+    "c17": [True, True],
+    "c19": [True],
+}
+
+
+def held(claim: str) -> list[bool | None]:
+    return [statement.holds for statement in CLAIMS[claim]()]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_every_statement_is_judged(claim: str) -> None:
+    assert held(claim) == HELD[claim]
+
+
+def test_a_statement_does_not_hang_on_the_draw() -> None:
+    for claim in ("c4", "c5", "c17", "c19"):
+        assert [statement.holds for statement in CLAIMS[claim](seed=1)] == HELD[claim]  # type: ignore[call-arg]
+
+
+def twice(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda *arguments: 2 * formula(*arguments)
+
+
+def minus(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda *arguments: -formula(*arguments)
+
+
+def slightly_off(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda *arguments: (1 + 1e-6) * formula(*arguments)
+
+
+def mixed(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda probability, *rest: formula(probability, *rest) - 0.5 + probability
+
+
+def half_the_batch(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda degree, batch, *rest: formula(degree, batch // 2, *rest)
+
+
+def without_negatives(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda degree, batch, total, *rest: formula(degree, batch, total)
+
+
+@pytest.mark.parametrize(
+    ("claim", "name", "wrong", "caught"),
+    [
+        ("c4", "batch_membership", half_the_batch, [0]),
+        ("c5", "expected_change", twice, [0]),
+        ("c5", "expected_change", slightly_off, [0]),
+        ("c5", "decay_change", minus, [0, 1]),
+        ("c5", "cosine_change", minus, [0, 1]),
+        ("c15", "expected_change", minus, [0, 1, 2, 3]),
+        ("c16", "expected_change_batched", mixed, [0]),
+        ("c16", "batch_membership", without_negatives, [1]),
+        ("c17", "expected_change_dot", slightly_off, [0]),
+        ("c17", "expected_change_euclidean", twice, [1]),
+    ],
+)
+def test_a_wrong_formula_is_caught(
+    monkeypatch: pytest.MonkeyPatch, claim: str, name: str, wrong: Callable[..., Any], caught: list[int]
+) -> None:
+    monkeypatch.setattr(theory, name, wrong(getattr(theory, name)))
+    expected = [holds and place not in caught for place, holds in enumerate(HELD[claim])]
+    assert expected != HELD[claim] and held(claim) == expected
+
+
+def test_c4_would_hold_of_exact_batches_if_the_two_laws_were_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(theory, "batch_membership_exact", theory.batch_membership)
+    assert held("c4") == [True, True]
+
+
+@pytest.mark.parametrize("wrong", ["sparse Adam that writes every row", "decay that is not applied"])
+def test_c19_depends_on_the_rows_that_are_written(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    make, mf = theory_claims.make_optimizer, theory_claims.MF
+
+    def optimizer(name: str, parts: Any, lr: float, weight_decay: float) -> Any:
+        if wrong == "decay that is not applied":
+            return make(name, parts, lr=lr, weight_decay=0.0)
+        return make("adam", parts, lr=lr, weight_decay=1e-4)
+
+    monkeypatch.setattr(theory_claims, "make_optimizer", optimizer)
+    if wrong != "decay that is not applied":  # dense gradients
+        monkeypatch.setattr(theory_claims, "MF", lambda *arguments: mf(*arguments[:4]))
+    assert held("c19") == [False]
