@@ -34,7 +34,7 @@ import sys
 from pathlib import Path
 from prismlib.experiments import rq1_configs
 from prismlib.sweep import Sweep, guarded, run
-runs = rq1_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs})
+runs = rq1_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs}, lr=1e-3)
 scheduler = sys.argv[2] if len(sys.argv) > 2 else None
 sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test"), scheduler)))
 """
@@ -158,8 +158,8 @@ def test_claims(tmp_path: Path) -> None:
         assert mine
         code = "from prismlib.runs import attempt; from pathlib import Path; import sys; sys.path.insert(0, 'tests')\n"
         code += f"from test_sweep import grid; print(attempt(grid((0.0,))[0], Path({str(tmp_path)!r})))"
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert other.stdout == "busy\n"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (other.stdout, other.returncode) == ("busy\n", 0), other.stderr
     assert in_flight(lock) is None and not lock.exists()
     assert attempt(config, tmp_path) == "done"
     assert not lock.exists()
