@@ -156,7 +156,8 @@ def test_claims(tmp_path: Path) -> None:
     assert lock.parent == tmp_path / ".claims" and "synthetic" in lock.name
     with claim(lock) as mine:
         assert mine
-        code = "from prismlib.runs import attempt; from pathlib import Path; import sys; sys.path.insert(0, 'tests')\n"
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        code += "from prismlib.runs import attempt; from pathlib import Path\n"
         code += f"from test_sweep import grid; print(attempt(grid((0.0,))[0], Path({str(tmp_path)!r})))"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (other.stdout, other.returncode) == ("busy\n", 0), other.stderr

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,9 @@ def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
             ensure_event_loop().close()  # the one that running a notebook leaves to its thread
         say(f"rendered {page.output} in {time.perf_counter() - start:.0f} s")
 
-    # threads: the work is done in the kernels, which are processes of their own
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # threads: the work is done in the kernels, which are processes of their own. papermill changes the folder, of all
+    # threads, for a run, and goes back to the one it found: so all of them find the same
+    with chdir(root), ThreadPoolExecutor(os.cpu_count()) as pool:
         ends = [pool.submit(render, page, reasons) for page, reasons in stale]
     for end in ends:
         end.result()
