@@ -113,7 +113,7 @@ page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on
 #
 # Pages that say **synthetic** show generated data, trained on the machine that built this book. They show the mechanism; they
 # are no evidence about the paper's datasets. All other pages of results are drawn from run records: one small file a run with its
-# configuration, seed, data hash, code version, device and seconds, listed at the foot of each page.
+# configuration, seed, data hash, code version, device and seconds, folded below each figure.
 #
 # ## Where to go next
 #

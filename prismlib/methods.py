@@ -208,4 +208,6 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
     seeds = len(own.prism.records.keys() & own.decay.records.keys())
     text = f"{what}: {difference(own)}, {seeds} seed{'s' * (seeds > 1)}{note}"
-    return Statement(text, own.comparison.verdict in verdicts)
+    # searching further can only help the side that was searched in part: against it, nothing is decided
+    behind = own.prism if own.comparison.verdict == "worse" else own.decay
+    return Statement(text, own.comparison.verdict in verdicts if behind.ran == behind.grid else None)
