@@ -11,6 +11,7 @@ from typing import Any
 
 from prismlib.debias import IPL_FORMS
 from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
+from prismlib.train import PRECISIONS
 
 SEMANTICS = 1  # raise it when the same configuration would train or evaluate differently than before
 
@@ -32,6 +33,7 @@ class RunConfig:
         batch_size: None takes the paper's: 4,096 for DirectAU and MAWU, 16,384 for the others.
         max_epochs, patience: stop after ``patience`` epochs without a better validation NDCG@20.
         device: the class of device, ``"cpu"`` or ``"cuda"``: they do not give the same bits.
+        precision: of the training steps, ``"float32"`` or ``"bfloat16"``, see :func:`prismlib.train.fit`.
         relu, negatives, reshuffle, mawu_uniformity, groups_from, drop_last_user, ipl_form: one switch for each place
             where the released code departs from the paper's text; the defaults are the paper's, :data:`PROTOCOLS` has
             both.
@@ -82,6 +84,7 @@ class RunConfig:
     macr_alpha: float | None = None
     macr_beta: float | None = None
     macr_c: float | None = None
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         def check(name: str, holds: bool, accepted: str) -> None:
@@ -150,6 +153,7 @@ CHOICES = {
     "groups_from": ("train", "all"),
     "ipl_form": IPL_FORMS,
     "resn_form": ("batch", "items"),
+    "precision": PRECISIONS,
 }
 #: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Two
 #: departures are numbers of one loss: the released script's 20 negatives of SSM are ``num_negatives=20``, and its MACR

@@ -21,6 +21,7 @@ class Kind(NamedTuple):
     dim: int
     batch_size: int | None
     num_negatives: int | None
+    precision: str
     device: str
 
     def __str__(self) -> str:

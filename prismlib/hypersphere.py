@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> None:
@@ -94,69 +95,124 @@ def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
     return -(cosine.arccos() + margin).clamp(0, torch.pi).cos().mean()
 
 
-def uniformity(rows: Tensor) -> Tensor:
+def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
     r"""DirectAU's uniformity: :math:`\log\,\mathrm{mean}_{x \ne y}\, e^{-2\|\hat x - \hat y\|^2}` (Equation 9).
 
-    Value and gradient come out of one tiled pass over :math:`\hat X \hat X^\top`, in O(n) memory.
+    Value and gradient come out of one tiled pass over :math:`\hat X \hat X^\top`, in O(n) memory. Under
+    :func:`torch.autocast` the pass is a fused self-attention in half precision with float32 sums; by default it is in
+    the precision of the rows.
 
     Args:
         rows: embeddings, ``(n, d)``; they are normalised here.
+        ids: which rows are the same, ``(n,)``: each id counts once, as in the released code. None: every row counts, as
+            in the original DirectAU (Wang et al. 2022).
 
     Returns:
-        Scalar, <= 0, float32 or float64. Zero when ``n < 2``, where a single row has no pair to push apart.
+        Scalar, <= 0, float32 or float64. Zero where fewer than two rows count: a single row has none to push apart.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)
+    >>> uniformity(torch.tensor([[1.0, 0.0], [1.0, 0.0], [-3.0, 0.0]]), ids=torch.tensor([4, 4, 2]))
+    tensor(-8.)
     """
-    if len(rows) < 2:
-        return rows.sum() * 0
-    with torch.autocast(rows.device.type, enabled=False):  # its in-place products take one dtype
-        value: Tensor = _Uniformity.apply(unit(rows))  # type: ignore[no-untyped-call]
+    return _uniformity_of(*_counted(rows, ids))
+
+
+def _uniformity_of(x: Tensor, count: int | Tensor) -> Tensor:
+    if len(x) < 2:
+        return x.sum() * 0
+    device = x.device.type
+    half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    with torch.autocast(device, enabled=False):  # its in-place products take one dtype
+        value: Tensor = _Uniformity.apply(x, count, half)  # type: ignore[no-untyped-call]
     return value
 
 
+def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, int | Tensor]:
+    """The unit rows that uniformity is over, and their number."""
+    if ids is not None and rows.device.type != "cpu":
+        return _first_of_each(rows, ids)
+    x = unit(distinct(rows, ids))
+    return x, len(x)
+
+
+def _first_of_each(rows: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in a fixed shape: repeats become zero rows, and the number stays on the device.
+
+    A GPU that must tell how many distinct rows there are keeps the host waiting at every step.
+    """
+    ordered, order = ids.sort(stable=True)
+    new = torch.ones_like(ordered, dtype=torch.bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    first = torch.empty_like(new).scatter_(0, order, new)
+    return unit(rows) * first[:, None], first.sum()
+
+
 class _Uniformity(torch.autograd.Function):
-    """log mean_{x != y} exp(4 x.y - 4) over unit rows, where ||x - y||^2 = 2 - 2 x.y.
+    """log mean_{x != y} exp(4 x.y - 4) over the unit rows of x: ||x - y||^2 = 2 - 2 x.y. Zero rows do not count.
 
     With E = exp(4 X X^T) less its diagonal and Z = sum(E), the gradient is 8/Z E X: it needs the same E as the value,
-    so both are made in the forward pass, strip by strip of the upper half, each used for its mirror image too.
+    so both are made in the forward pass. Each zero row adds 1 to Z with every other row, and nothing to E X.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        n = len(x)
-        # 512 x 4096 float32 = 8 MB: a strip stays in cache, and is long enough for both products to run at full speed
-        height, width = (512, 4096) if x.device.type == "cpu" else (8192, 8192)
-        twice = 2 * x  # (2x).(2y) = 4 x.y: saves a pass over E
-        strip = x.new_empty(min(height, n) * min(width, n))  # one for all: fresh memory costs as much as the product
-        gradient = torch.zeros_like(x)
-        total = x.new_zeros((), dtype=torch.float64)
-        for a in range(0, n, height):
-            rows = x[a : a + height]
-            m = len(rows)
-            for b in range(a, n, width):
-                columns = x[b : b + width]
-                e = strip[: m * len(columns)].view(m, len(columns))
-                torch.mm(twice[a : a + m], twice[b : b + width].T, out=e).exp_()
-                mirrored = e
-                if a == b:  # the square on the diagonal is its own mirror image
-                    square, mirrored = e[:, :m], e[:, m:]
-                    square.diagonal().zero_()
-                    total += square.sum()
-                gradient[a : a + m].addmm_(e, columns)
-                gradient[b + len(columns) - mirrored.shape[1] : b + len(columns)].addmm_(mirrored.T, rows)
-                total += 2 * mirrored.sum()
-        ctx.save_for_backward(gradient.mul_(8 / total))
-        return ((total / (n * (n - 1))).log() - 4).to(x.dtype)
+    def forward(ctx: Any, x: Tensor, count: int | Tensor, half: torch.dtype) -> Tensor:
+        total, gradient = _tiled(x) if half == x.dtype or x.dtype == torch.float64 else _attention(x, half)
+        n, c = len(x), torch.as_tensor(count, dtype=torch.float64, device=x.device)
+        total, pairs = total - (n * (n - 1) - c * (c - 1)), c * (c - 1)
+        alone = pairs == 0
+        ctx.save_for_backward(gradient.mul_(torch.where(alone, 0.0, 8 / total)))
+        return torch.where(alone, 0.0, (total / pairs).log() - 4).to(x.dtype)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream
+        return gradient * upstream, None, None
 
 
-def uniformity_released(rows: Tensor) -> Tensor:
+def _tiled(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of E, in float64, and E X; strip by strip of the upper half, each used for its mirror image too."""
+    n = len(x)
+    # 512 x 4096 float32 = 8 MB: a strip stays in cache, and is long enough for both products to run at full speed
+    height, width = (512, 4096) if x.device.type == "cpu" else (8192, 8192)
+    twice = 2 * x  # (2x).(2y) = 4 x.y: saves a pass over E
+    strip = x.new_empty(min(height, n) * min(width, n))  # one for all: fresh memory costs as much as the product
+    product = torch.zeros_like(x)
+    total = x.new_zeros((), dtype=torch.float64)
+    for a in range(0, n, height):
+        rows = x[a : a + height]
+        m = len(rows)
+        for b in range(a, n, width):
+            columns = x[b : b + width]
+            e = strip[: m * len(columns)].view(m, len(columns))
+            torch.mm(twice[a : a + m], twice[b : b + width].T, out=e).exp_()
+            mirrored = e
+            if a == b:  # the square on the diagonal is its own mirror image
+                square, mirrored = e[:, :m], e[:, m:]
+                square.diagonal().zero_()
+                total += square.sum()
+            product[a : a + m].addmm_(e, columns)
+            product[b + len(columns) - mirrored.shape[1] : b + len(columns)].addmm_(mirrored.T, rows)
+            total += 2 * mirrored.sum()
+    return total, product
+
+
+def _attention(x: Tensor, half: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Sum of E, in float64, and E X, by self-attention: its rows are E X over row sums, its log-sum-exp those sums."""
+    attend = torch.ops.aten._scaled_dot_product_flash_attention
+    if x.device.type == "cpu":
+        attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    rounded = x.to(half)
+    same = F.pad(rounded, (0, -x.shape[1] % 8))[None, None]  # a GPU's kernel takes multiples of 8
+    average, logsum = attend(same, same, same, scale=4.0)[:2]
+    sums, rounded = logsum.flatten().exp(), rounded.to(x.dtype)
+    diagonal = (4 * rounded.square().sum(1)).exp()
+    product = average[0, 0, :, : x.shape[1]].to(x.dtype) * sums[:, None] - diagonal[:, None] * rounded
+    return (sums - diagonal).sum(dtype=torch.float64), product
+
+
+def uniformity_released(rows: Tensor, ids: Tensor | None = None) -> Tensor:
     r"""MAWU's uniformity as its authors released it (Appendix B.4.4 has :func:`uniformity`).
 
     Half of the cosine matrix and its diagonal count as zero cosines.
@@ -164,13 +220,13 @@ def uniformity_released(rows: Tensor) -> Tensor:
     The mean then runs over all :math:`n^2` entries, n(n + 1)/2 of which are the constant :math:`e^{-4}`.
 
     Args:
-        rows: embeddings, ``(n, d)``; they are normalised here.
+        rows, ids: as in :func:`uniformity`.
 
     >>> round(uniformity_released(torch.tensor([[1.0, 0.0], [1.0, 0.0]])).item(), 3)
     -1.333
     """
-    n = len(rows)
-    pairs = uniformity(rows).exp() * (n * (n - 1) / 2)
+    x, n = _counted(rows, ids)
+    pairs = _uniformity_of(x, n).exp() * (n * (n - 1) / 2)
     return ((pairs + n * (n + 1) / 2 * math.exp(-4)) / n**2).log()
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismlib.hypersphere import alignment, check_pairs, distinct, margin_alignment, uniformity, unit
+from prismlib.hypersphere import alignment, check_pairs, margin_alignment, uniformity, unit
 from prismlib.models import Backbone
 
 
@@ -71,7 +71,7 @@ def directau_loss(
     >>> directau_loss(x, x, gamma=0.5)
     tensor(-4.)
     """
-    spread = uniformity(distinct(user, user_id)) + uniformity(distinct(item, item_id))
+    spread = uniformity(user, user_id) + uniformity(item, item_id)
     return alignment(user, item) + gamma * spread / 2
 
 
@@ -83,7 +83,7 @@ def mawu_loss(
     gamma_item: float,
     user_id: Tensor | None = None,
     item_id: Tensor | None = None,
-    spread: Callable[[Tensor], Tensor] = uniformity,
+    spread: Callable[[Tensor, Tensor | None], Tensor] = uniformity,
 ) -> Tensor:
     r"""MAWU: margin-aware alignment + :math:`\gamma_u`, :math:`\gamma_i` times the uniformities (Appendix B.4.4).
 
@@ -98,8 +98,8 @@ def mawu_loss(
     >>> mawu_loss(x, x, torch.tensor([0.0, 0.0]), gamma_user=0.5, gamma_item=0.25)
     tensor(-7.)
     """
-    spread_user, spread_item = spread(distinct(user, user_id)), spread(distinct(item, item_id))
-    return margin_alignment(user, item, margin) + gamma_user * spread_user + gamma_item * spread_item
+    align = margin_alignment(user, item, margin)
+    return align + gamma_user * spread(user, user_id) + gamma_item * spread(item, item_id)
 
 
 class RankingLoss(nn.Module):
@@ -272,7 +272,7 @@ class MAWU(RankingLoss):
         num_items: int,
         gamma_user: float = 1.0,
         gamma_item: float = 1.0,
-        spread: Callable[[Tensor], Tensor] = uniformity,
+        spread: Callable[[Tensor, Tensor | None], Tensor] = uniformity,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ class Backbone(nn.Module):
 
     def score(self, user_id: Tensor, item_id: Tensor, cosine: bool = False) -> Tensor:
         """Dot products, or cosines, of users ``(B,)`` with the items listed for each, ``(B, L)``: ``(B, L)``."""
-        if user_id.is_cuda:  # gathering is cheap there, and looking for distinct items would stall the stream
+        if user_id.device.type != "cpu":  # gathering is cheap there; looking for distinct items would stall the stream
             user, item = self(user_id, item_id)
             user, item = (unit(user), unit(item)) if cosine else (user, item)
             return (user[:, None] * item).sum(-1)

@@ -79,6 +79,7 @@ def run(
         patience=config.patience,
         negatives=config.negatives,
         reshuffle=config.reshuffle,
+        precision=config.precision,
         seed=config.seed,
         on_epoch=on_epoch,
     )
@@ -107,11 +108,7 @@ def run(
         "norms": _rounded(
             {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
         ),
-        "seconds": {
-            "train": round(history.train_seconds, 3),
-            "evaluate": round(history.evaluate_seconds, 3),
-            "cpu": round(history.cpu_seconds, 3),
-        },
+        "seconds": {kind: round(getattr(history, f"{kind}_seconds"), 3) for kind in ("train", "evaluate", "cpu")},
         "joules": history.joules,
         "environment": environment(device),
     }

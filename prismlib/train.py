@@ -17,6 +17,9 @@ from prismlib.models import Backbone
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
 
+#: Of the training steps, see :func:`fit`.
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass
 class History:
@@ -113,9 +116,9 @@ def update(
     optimizer.zero_grad()
     loss.backward()
     for table, ids in decayed:
-        rows = ids.unique()
+        each = torch.zeros(len(table), 1, dtype=table.dtype, device=table.device).index_fill_(0, ids.flatten(), decay)
         assert table.grad is not None
-        table.grad.index_add_(0, rows, table.detach().index_select(0, rows), alpha=decay)
+        table.grad.addcmul_(table.detach(), each)
     optimizer.step()
     criterion.project_()
 
@@ -145,6 +148,7 @@ def fit(
     patience: int = 10,
     negatives: str = "all",
     reshuffle: bool = True,
+    precision: str = "float32",
     seed: int = 0,
     on_epoch: Callable[[History], bool | None] | None = None,
 ) -> History:
@@ -170,6 +174,8 @@ def fit(
         max_epochs, patience: at most so many epochs, and fewer where ``patience`` of them brought no better validation.
         negatives: where negatives are drawn from, see :func:`train_step`.
         reshuffle: False keeps the first epoch's order in every epoch, as the released code does.
+        precision: ``"float32"``; or ``"bfloat16"``, which takes the training steps under :func:`torch.autocast`, faster
+            where the processor multiplies bfloat16: parameters, sums and the ranking stay float32.
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
@@ -187,7 +193,7 @@ def fit(
     >>> len(history.loss)
     3
     """
-    _check(model, criterion, train, validation, negatives=negatives)
+    _check(model, criterion, train, validation, negatives, precision)
     for name, value in (("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)):
         if value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
@@ -208,9 +214,10 @@ def fit(
         if reshuffle or epoch == 0:
             order = torch.randperm(len(pairs[0]), generator=generator, device=device)
         for user_id, item_id in batches(pairs, order, batch_size):
-            loss = train_step(
-                model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
-            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                loss = train_step(
+                    model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
+                )
             total += loss * len(user_id)
         whole = criterion.epoch_loss(model, *pairs)
         if whole is not None:
@@ -242,11 +249,18 @@ def fit(
 
 
 def _check(
-    model: Backbone, criterion: RankingLoss, train: Interactions, validation: FullRanking, negatives: str
+    model: Backbone,
+    criterion: RankingLoss,
+    train: Interactions,
+    validation: FullRanking,
+    negatives: str,
+    precision: str,
 ) -> None:
     """Raise a ValueError for what would fail, or mislead, in the middle of a training."""
     if negatives not in ("all", "batch"):
         raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if len(train.user) == 0:
         raise ValueError("train is empty: there is nothing to learn from; check the split")
     if validation.num_items != model.item.num_embeddings:

@@ -1,8 +1,10 @@
 """What every backbone with every loss must do. A new one is accepted by being listed here."""
 
+import contextlib
 import copy
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -203,6 +205,27 @@ def test_autocast_to_bfloat16_stays_close(backbone: str, loss: str, inside: str)
     assert torch.isfinite(half) and torch.isfinite(half_gradient).all()
     torch.testing.assert_close(half, single, rtol=0.01, atol=0.01)
     assert (half_gradient - gradient).norm() < 0.1 * gradient.norm()
+
+
+# IPL sums over the distinct items of a batch; LightGCN multiplies sparse matrices, which have no form without data
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"IPL"}))
+@pytest.mark.parametrize("backbone", ["MF", "NonLinearMF"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_step_on_a_gpu_keeps_no_host_waiting(
+    backbone: str, loss: str, decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors of the device "meta" have shapes and no values: a step that looks at a value raises an error there.
+
+    So does one whose shapes depend on values. A GPU would have to finish all its work first, at every step.
+    """
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)  # meta has none
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    model, criterion = (module.to("meta") for module in build(backbone, loss))
+    optimizer = torch.optim.SGD([*model.parameters(), *criterion.parameters()], lr=1.0)
+    user, item = (ids.to("meta") for ids in batch()[:2])
+    generator: Any = None  # meta has none either
+    result = train_step(model, criterion, optimizer, user, item, ITEMS, generator, batch_decay=decay)
+    assert result.shape == () and result.is_meta
 
 
 def ranking(split: Split) -> FullRanking:

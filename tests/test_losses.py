@@ -21,7 +21,7 @@ from prismlib import (
     uniformity_released,
 )
 from prismlib.debias import MACR
-from prismlib.hypersphere import distinct
+from prismlib.hypersphere import _first_of_each, _uniformity_of, distinct
 
 
 def rows(*shape: int, seed: int = 0) -> Tensor:
@@ -122,6 +122,34 @@ def test_uniformity_in_float32_agrees_with_float64() -> None:
     single = uniformity(x.float())
     assert single.dtype == torch.float32
     assert float(single) == pytest.approx(float(uniformity(x)), rel=1e-5)
+
+
+@pytest.mark.parametrize("ids", [[3, 1, 3, 2, 1, 3], [0, 1, 2, 3, 4, 5], [7] * 6, [7] * 5 + [0]])
+def test_the_fixed_shape_that_gpus_take_gives_the_same(ids: list[int]) -> None:
+    """Repeats as zero rows whose number is not looked at, against repeats left out."""
+    x, same = rows(6, 4).requires_grad_(), torch.tensor(ids)
+    results = []
+    for value in (uniformity(x, same), _uniformity_of(*_first_of_each(x, same))):
+        results.append((value, *torch.autograd.grad(value, x)))
+    for left_out, zeroed in zip(*results, strict=True):
+        torch.testing.assert_close(zeroed, left_out, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dim", [64, 5])
+def test_uniformity_in_bfloat16_is_nearly_that_of_float32(dim: int) -> None:
+    x = rows(700, dim).float().requires_grad_()
+    ids = torch.arange(700) % 650  # zero rows must not count either
+    results = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            value = _uniformity_of(*_first_of_each(x, ids))
+        results.append((value, *torch.autograd.grad(value, x)))
+    (single, gradient), (half, half_gradient) = results
+    assert half.dtype == half_gradient.dtype == torch.float32
+    assert half != single, "the products were not taken in bfloat16"
+    assert half.item() == pytest.approx(single.item(), abs=1e-3)
+    assert (half_gradient - gradient).norm() < 0.05 * gradient.norm()
+    assert not half_gradient[650:].any()
 
 
 def test_gradients_in_double_precision() -> None:

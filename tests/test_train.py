@@ -188,6 +188,19 @@ def test_negatives_of_the_batch_are_items_of_the_batch(split: Split) -> None:
         assert all(inside) == expected
 
 
+def test_bfloat16_is_for_the_steps_alone_and_close_to_float32(split: Split) -> None:
+    scores = {}
+    for precision in ("float32", "bfloat16"):
+        model = mf(split)
+        history = fit(
+            model, DirectAU(), split.train, ranking(split), lr=0.01, batch_size=500, max_epochs=3, precision=precision
+        )
+        assert all(p.dtype == torch.float32 for p in model.parameters())
+        scores[precision] = history.validation_dot
+    assert scores["bfloat16"] != scores["float32"]
+    assert scores["bfloat16"] == pytest.approx(scores["float32"], abs=0.01)
+
+
 def test_on_epoch_can_stop(split: Split) -> None:
     history = fit(mf(split), BPR(), split.train, ranking(split), on_epoch=lambda h: len(h.loss) == 2)
     assert (len(history.loss), history.stopped_by) == (2, "on_epoch")
@@ -235,6 +248,7 @@ NO_ROWS = Interactions(np.array([], np.int32), np.array([], np.int32))
     [
         ({"decay_scope": "rows"}, "decay_scope must be one of table, batch, decoupled, got 'rows'"),
         ({"negatives": "hard"}, "negatives must be one of all, batch, got 'hard'"),
+        ({"precision": "tf32"}, "precision must be one of float32, bfloat16, got 'tf32'"),
         ({"optimizer": "adagrad"}, "optimizer must be one of adam, sgd, sparse_adam, got 'adagrad'"),
         ({"optimizer": "sparse_adam"}, r"optimizer='sparse_adam' needs tables with sparse gradients: MF\(..., sparse"),
         ({"optimizer": "sgd", "decay_scope": "decoupled"}, "decay_scope must be table or batch for optimizer='sgd'"),
