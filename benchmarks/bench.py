@@ -3,6 +3,8 @@
     python benchmarks/bench.py                        the table, on random data of Gowalla's sizes: needs no files
     python benchmarks/bench.py --dataset gowalla      the same on the real interactions
     python benchmarks/bench.py --growth               step and evaluation time as sizes, dimensions and batches grow
+    python benchmarks/bench.py --device cuda          the table on a GPU, and whole runs; where there is one, it joins
+                                                      the table of the CPU by itself
     python benchmarks/bench.py --others /path/python  also libraries installed in another environment (others.py)
 
 Every ratio is of one run: the reference (reference.py) and prismlib do the same steps on the same batches from the same
@@ -13,6 +15,7 @@ while it runs: two processes on the same cores slow each other many times over.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import resource
 import statistics
@@ -20,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -47,15 +51,20 @@ from prismlib import (
     uniformity_released,
 )
 from prismlib.environment import environment
+from prismlib.experiments import rq1_configs
 from prismlib.optim import make_optimizer
+from prismlib.runs import load_split, run
 from prismlib.train import batches
 
 DECAY, DIM = 1e-6, 64
 # Seconds an epoch and a validation of both rankings of the authors' released code, measured once on 2 cores of the
 # same kind of machine, Gowalla 80/10/10. MAWU needs more than 24 GB there.
 AUTHORS = {"BPR": (3.9, 40.0), "SSM": (36.0, 40.0), "DirectAU": (97.0, 40.0)}
-# ratio to reach on 2 CPU cores
-TARGETS = {"DirectAU": 8, "MAWU": 20, "BPR": 3, "SSM": 3, "LightGCN + DirectAU": 3, "validation": 8}
+# ratio to reach on 2 CPU cores, and on a GPU
+TARGETS = {
+    "cpu": {"DirectAU": 8, "MAWU": 20, "BPR": 3, "SSM": 3, "LightGCN + DirectAU": 3, "validation": 8},
+    "cuda": {"DirectAU": 10, "MAWU": 20, "BPR": 5, "SSM": 5, "LightGCN + DirectAU": 5, "validation": 8},
+}
 EPOCH_TARGETS = {"DirectAU": 7, "BPR": 10, "SSM": 6}
 
 
@@ -82,13 +91,21 @@ def median_seconds(work: Callable[[], object], repeats: int, device: torch.devic
 
 
 def our_steps(
-    model: MF, loss: RankingLoss, pairs: tuple[Tensor, Tensor], size: int, seed: int, decay: float = DECAY
+    model: MF,
+    loss: RankingLoss,
+    pairs: tuple[Tensor, Tensor],
+    size: int,
+    seed: int,
+    decay: float = DECAY,
+    half: bool = False,
 ) -> Iterator[float]:
     """prismlib's training steps over the pairs in the order given; each yields its loss."""
     optimizer = make_optimizer("adam", [model, loss], lr=1e-3, weight_decay=decay)
     generator = torch.Generator(pairs[0].device).manual_seed(seed)
     for user_id, item_id in batches(pairs, torch.arange(len(pairs[0]), device=pairs[0].device), size):
-        yield train_step(model, loss, optimizer, user_id, item_id, model.item.num_embeddings, generator).item()
+        with torch.autocast(user_id.device.type, torch.bfloat16, enabled=half):
+            step = train_step(model, loss, optimizer, user_id, item_id, model.item.num_embeddings, generator)
+        yield step.item()
 
 
 def in_turn(plain: Iterator[float], ours: Iterator[float], count: int) -> tuple[float, float, float]:
@@ -105,37 +122,44 @@ def in_turn(plain: Iterator[float], ours: Iterator[float], count: int) -> tuple[
     return statistics.median(times[0][1:]), statistics.median(times[1][1:]), worst
 
 
-def floors() -> dict[str, float]:
+def floors(device: torch.device) -> dict[str, float]:
     """What this machine does at best: float32 matrix products (4096 x 64 x 4096), and copying of 256 MB."""
-    a, b, cpu = torch.randn(4096, 64), torch.randn(64, 4096), torch.device("cpu")
-    product, source = torch.empty(4096, 4096), torch.ones(2**26)
+    a, b = torch.randn(4096, 64, device=device), torch.randn(64, 4096, device=device)
+    product, source = torch.empty(4096, 4096, device=device), torch.ones(2**26, device=device)
     target = torch.empty_like(source)
-    gemm = median_seconds(lambda: torch.mm(a, b, out=product), 9, cpu)
-    copy = median_seconds(lambda: target.copy_(source), 9, cpu)
+    gemm = median_seconds(lambda: torch.mm(a, b, out=product), 9, device)
+    copy = median_seconds(lambda: target.copy_(source), 9, device)
     return {"gemm_gflops": 2 * 4096 * 64 * 4096 / gemm / 1e9, "copy_gb_per_s": 2 * 4 * 2**26 / copy / 1e9}
 
 
-def steps_against_reference(split: Split, repeats: int, machine: dict[str, float]) -> list[dict[str, Any]]:
-    data = split.dataset
+def ordered_pairs(split: Split) -> tuple[Tensor, Tensor]:
+    """All training pairs in a random order, the same at each call."""
     order = torch.randperm(len(split.train.user), generator=torch.Generator().manual_seed(1))
-    pairs = (torch.as_tensor(split.train.user).long()[order], torch.as_tensor(split.train.item).long()[order])
+    return torch.as_tensor(split.train.user).long()[order], torch.as_tensor(split.train.item).long()[order]
+
+
+def steps_against_reference(
+    split: Split, repeats: int, machine: dict[str, float], device: torch.device
+) -> list[dict[str, Any]]:
+    data = split.dataset
+    pairs = ordered_pairs(split)
+    there = (pairs[0].to(device), pairs[1].to(device))
     sizes = (data.num_users, data.num_items)
 
     def model(kind: str = "mf") -> MF:
         generator = torch.Generator().manual_seed(0)
-        return (
-            LightGCN(*sizes, split.train, DIM, generator=generator)
-            if kind == "lightgcn"
-            else MF(*sizes, DIM, generator)
-        )
+        if kind == "lightgcn":
+            return LightGCN(*sizes, split.train, DIM, generator=generator).to(device)
+        return MF(*sizes, DIM, generator).to(device)
 
     start = [table.detach() for table in model().embeddings()]
-    mawu = MAWU(*sizes, 2.6, 1.4, spread=uniformity_released, generator=torch.Generator().manual_seed(2))
+    mawu = MAWU(*sizes, 2.6, 1.4, spread=uniformity_released, generator=torch.Generator().manual_seed(2)).to(device)
     plain_mawu = reference.PlainMAWU(mawu.user_margin.detach(), mawu.item_margin.detach(), 2.6, 1.4)
+    big = 2048 if device.type == "cpu" else 4096  # the plain form of MAWU needs 4 GB for each tensor of 4,096 pairs
     # name, plain model, plain loss, our model, our loss, batch, negatives, steps
     work = [
         ("DirectAU", reference.PlainMF(*start), reference.directau, model(), DirectAU(5.0), 4096, 0, repeats),
-        ("MAWU", reference.PlainMF(*start), plain_mawu, model(), mawu, 2048, 0, 1),
+        ("MAWU", reference.PlainMF(*start), plain_mawu, model(), mawu, big, 0, 1),
         ("BPR", reference.PlainMF(*start), reference.bpr, model(), BPR(), 16384, 1, repeats),
         ("SSM", reference.PlainMF(*start), reference.ssm, model(), SSM(), 16384, 10, repeats),
         ("LightGCN + DirectAU", reference.PlainLightGCN(*start, split.train), reference.directau,
@@ -144,7 +168,7 @@ def steps_against_reference(split: Split, repeats: int, machine: dict[str, float
     rows = []
     for name, plain_model, plain_loss, our_model, our_loss, size, negatives, count in work:
         plain = reference.steps(plain_model, plain_loss, pairs, size, negatives, 7, DECAY)
-        spent, ours, worst = in_turn(plain, our_steps(our_model, our_loss, pairs, size, 7), count)
+        spent, ours, worst = in_turn(plain, our_steps(our_model, our_loss, there, size, 7), count)
         # uniformity: 3 products of n^2 / 2 x d, in multiply-adds; Adam: 4 passes to read, 3 to write, over both tables
         distinct = [len(ids[:size].unique()) for ids in pairs]
         flops = 3 * DIM * sum(n * n for n in distinct) if isinstance(our_loss, DirectAU | MAWU) else 0
@@ -158,7 +182,7 @@ def steps_against_reference(split: Split, repeats: int, machine: dict[str, float
                 "work": label,
                 "reference": spent,
                 "ours": ours,
-                "target": TARGETS[name],
+                "target": TARGETS[device.type][name],
                 "difference": worst,
                 "floor": floor,
             }
@@ -169,12 +193,29 @@ def steps_against_reference(split: Split, repeats: int, machine: dict[str, float
     return rows
 
 
-def validation_against_reference(split: Split, repeats: int, machine: dict[str, float]) -> dict[str, Any]:
+def precisions(split: Split, repeats: int, device: torch.device) -> list[dict[str, Any]]:
+    """prismlib's steps in float32 and in bfloat16, in turn."""
+    sizes = (split.dataset.num_users, split.dataset.num_items)
+    pairs = ordered_pairs(split)
+    there = (pairs[0].to(device), pairs[1].to(device))
+    losses = {"DirectAU": DirectAU(5.0), "MAWU": MAWU(*sizes, 2.6, 1.4).to(device)}
+    rows = []
+    for name, loss in losses.items():
+        model = MF(*sizes, DIM, torch.Generator().manual_seed(0)).to(device)
+        single, half = (our_steps(copy.deepcopy(model), copy.deepcopy(loss), there, 4096, 7, half=h) for h in (0, 1))
+        spent, ours, worst = in_turn(single, half, repeats)
+        rows.append({"work": f"{name} step, batch 4,096", "float32": spent, "bfloat16": ours, "difference": worst})
+    return rows
+
+
+def validation_against_reference(
+    split: Split, repeats: int, machine: dict[str, float], device: torch.device
+) -> dict[str, Any]:
     data = split.dataset
-    groups = popularity_groups(torch.from_numpy(split.item_popularity))
-    tables = MF(data.num_users, data.num_items, DIM, torch.Generator().manual_seed(0)).embeddings()
+    groups = popularity_groups(torch.from_numpy(split.item_popularity)).to(device)
+    tables = MF(data.num_users, data.num_items, DIM, torch.Generator().manual_seed(0)).to(device).embeddings()
     user, item = (table.detach() for table in tables)
-    ours = FullRanking(split.validation, [split.train], groups, data.num_users)
+    ours = FullRanking(split.validation, [split.train], groups, data.num_users, device=device)
     start = time.perf_counter()
     plain = reference.validation(user, item, split.train, split.validation, groups)
     spent = time.perf_counter() - start
@@ -187,8 +228,8 @@ def validation_against_reference(split: Split, repeats: int, machine: dict[str, 
     return {
         "work": f"validation, {len(ours.users):,} users x {data.num_items:,} items, by dot product and cosine",
         "reference": spent,
-        "ours": median_seconds(lambda: ours(user, item), repeats, torch.device("cpu")),
-        "target": TARGETS["validation"],
+        "ours": median_seconds(lambda: ours(user, item), repeats, device),
+        "target": TARGETS[device.type]["validation"],
         "difference": worst,
         "floor": flops / machine["gemm_gflops"] / 1e9 + moved / machine["copy_gb_per_s"] / 1e9,
     }
@@ -215,6 +256,29 @@ def epochs(split: Split, device: torch.device, repeats: int) -> dict[str, float]
     tables = model.embeddings()
     seconds["validation"] = median_seconds(lambda: validation(*tables), repeats, device)
     return seconds
+
+
+def whole_runs(dataset: str, device: torch.device, side_by_side: int) -> dict[str, float]:
+    """Seconds and epochs of one DirectAU + PRISM run to its early stop, and such runs an hour, several at once."""
+    alone = json.loads(own_process("--one-run", "123", "--dataset", dataset, "--device", device.type))
+    start = time.perf_counter()
+    with ThreadPoolExecutor() as pool:  # each waits for a process
+        seeds = [str(seed) for seed in range(side_by_side)]
+        list(pool.map(lambda s: own_process("--one-run", s, "--dataset", dataset, "--device", device.type), seeds))
+    return {**alone, "side_by_side": side_by_side, "an_hour": 3600 * side_by_side / (time.perf_counter() - start)}
+
+
+def one_run(dataset: str, seed: int, device: torch.device) -> dict[str, float]:
+    """A whole DirectAU + PRISM run; its seconds hold loading, training, testing and all that is made once."""
+    start = time.perf_counter()
+    (config,) = rq1_configs(dataset, "directau", 0.0, seed, 1000, init="prism", alpha=1.0, device=device.type)
+    record, _ = run(config, load_split(dataset, seed))
+    return {"seconds": time.perf_counter() - start, "epochs": len(record["history"]["loss"])}
+
+
+def own_process(*arguments: str) -> str:
+    """What this script prints in a process of its own."""
+    return subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def growth(repeats: int) -> list[dict[str, Any]]:
@@ -272,66 +336,106 @@ def table(result: dict[str, Any]) -> str:
             f" {row['target']:6}x {ours / row['floor']:8.1f}"
         )
     lines.append("")
-    for name, target in EPOCH_TARGETS.items():
+    for name, target in EPOCH_TARGETS.items() if "authors" in result else ():
         ours, theirs = result["epochs"][name] + result["epochs"]["validation"], sum(AUTHORS[name])
         text = f"{name}: epoch {result['epochs'][name]:.2f} s + validation {result['epochs']['validation']:.2f} s"
         lines.append(f"{text:72} {theirs:8.1f} s {ours:8.1f} s {theirs / ours:6.1f}x {target:6}x   authors' code")
     machine = result["machine"]
+    lines += [
+        f"{row['work']}: {row['float32'] * 1e3:.1f} ms in float32, {row['bfloat16'] * 1e3:.1f} ms in bfloat16,"
+        f" losses differ by {row['difference']:.1e}"
+        for row in result["precisions"]
+    ]
     lines += ["", f"floor: {machine['gemm_gflops']:.0f} GFLOP/s, copies at {machine['copy_gb_per_s']:.1f} GB/s"]
-    lines.append(f"peak memory of an evaluation of AmazonBook's size: {result['amazonbook_gb']:.2f} GB (limit 1.5)")
+    if "amazonbook_gb" in result:
+        lines.append(f"peak memory of an evaluation of AmazonBook's size: {result['amazonbook_gb']:.2f} GB (limit 1.5)")
+    if "whole" in result:
+        whole = result["whole"]
+        lines.append(
+            f"DirectAU + PRISM to its early stop: {whole['seconds']:.0f} s, {whole['epochs']} epochs;"
+            f" {whole['side_by_side']} at once: {whole['an_hour']:.0f} runs an hour"
+        )
     lines += [f"other libraries, same machine: {name}: {text}" for name, text in result.get("others", {}).items()]
-    lines.append(f"GPU: {result['gpu']}")
     return "\n".join(lines)
+
+
+def measure(split: Split, repeats: int, device: torch.device, whole: str | None) -> dict[str, Any]:
+    """The table's numbers on one device; whole runs too, of the dataset ``whole``, where it is a GPU."""
+    machine = floors(device)
+    result: dict[str, Any] = {"environment": environment(device), "machine": machine, "data": split.dataset.name}
+    result["rows"] = [
+        *steps_against_reference(split, repeats, machine, device),
+        validation_against_reference(split, 3, machine, device),
+    ]
+    result["precisions"] = precisions(split, repeats, device)
+    result["epochs"] = epochs(split, device, 3)
+    if device.type == "cuda" and whole:
+        result["whole"] = whole_runs(whole, device, side_by_side=8)
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time prismlib against plain reference implementations.")
     parser.add_argument("--dataset", help="a dataset of prismlib.sources; default: random data of Gowalla's sizes")
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], help="default: the CPU, and the GPU too where there is one"
+    )
     parser.add_argument("--repeats", type=int, default=9, help="steps that the medians are over")
     parser.add_argument("--growth", action="store_true", help="only how times grow with sizes, dimensions, batches")
     parser.add_argument("--others", metavar="PYTHON", help="interpreter of an environment with implicit or recbole")
     parser.add_argument("--output", type=Path, help="also write the result to this file, as JSON")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--one-run", type=int, metavar="SEED", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error("--repeats must be >= 1")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: PyTorch sees no GPU here")
+    cpu = torch.device("cpu")
     if arguments.memory:
         print(memory())
         return
+    if arguments.one_run is not None:
+        print(json.dumps(one_run(arguments.dataset, arguments.one_run, torch.device(arguments.device or "cpu"))))
+        return
 
-    cpu = torch.device("cpu")
-    result: dict[str, Any] = {"date": date.today().isoformat(), "environment": environment(cpu)}
-    # first: a child's peak memory begins at its parent's
-    own = [sys.executable, __file__, "--memory"]
-    result["amazonbook_gb"] = float(subprocess.run(own, capture_output=True, text=True, check=True).stdout)
-    result["machine"] = floors()
+    result: dict[str, Any] = {"date": date.today().isoformat()}
     if arguments.growth:
-        result["growth"] = growth(arguments.repeats)
+        result |= {"environment": environment(cpu), "growth": growth(arguments.repeats)}
     else:
+        # first: a child's peak memory begins at its parent's
+        result["amazonbook_gb"] = float(own_process("--memory"))
         card = sources.CARDS["gowalla"]
         sizes = (card.users, card.items, card.interactions)
         data = sources.load(arguments.dataset) if arguments.dataset else random_data(*sizes, "random-gowalla")
         split = random_split(data, seed=123)
-        result["data"] = data.name
-        result["rows"] = steps_against_reference(split, arguments.repeats, result["machine"])
-        result["rows"].append(validation_against_reference(split, 3, result["machine"]))
-        result["epochs"] = epochs(split, cpu, 3)
-        result["authors"] = AUTHORS
-        if arguments.others:
-            script = str(Path(__file__).with_name("others.py"))
-            pairs = Path(script).with_name(".pairs.npz")
-            np.savez(pairs, train=np.stack(split.train), held_out=np.stack(split.validation), sizes=sizes[:2])
-            try:
-                done = subprocess.run(
-                    [arguments.others, script, str(pairs)], capture_output=True, text=True, check=True
-                )
-                result["others"] = json.loads(done.stdout.splitlines()[-1])
-            finally:
-                pairs.unlink()
-        result["gpu"] = "there, not measured by this script" if torch.cuda.is_available() else "not measured: none here"
-        print(table(result))
+        result["gpu"] = "not measured: none here"
+        if arguments.device != "cuda":
+            result |= measure(split, arguments.repeats, cpu, None) | {"authors": AUTHORS}
+            if arguments.others:
+                result["others"] = others(split, arguments.others)
+            print(table(result))
+        if arguments.device != "cpu" and torch.cuda.is_available():
+            result["gpu"] = measure(split, arguments.repeats, torch.device("cuda"), arguments.dataset)
+            print(table(result["gpu"]))
+        else:
+            print(f"GPU: {result['gpu']}")
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def others(split: Split, python: str) -> dict[str, str]:
+    """Seconds of other libraries on the same split, see others.py."""
+    script = Path(__file__).with_name("others.py")
+    pairs = script.with_name(".pairs.npz")
+    sizes = (split.dataset.num_users, split.dataset.num_items)
+    np.savez(pairs, train=np.stack(split.train), held_out=np.stack(split.validation), sizes=sizes)
+    try:
+        done = subprocess.run([python, str(script), str(pairs)], capture_output=True, text=True, check=True)
+    finally:
+        pairs.unlink()
+    result: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class PlainLightGCN(PlainMF):
         super().__init__(user, item)
         self.convolutions = nn.ModuleList([LGConv() for _ in range(depth)])
         ends = torch.as_tensor(train.user).long(), torch.as_tensor(train.item).long() + len(user)
-        self.edges = torch.cat([torch.stack(ends), torch.stack(ends[::-1])], dim=1)
+        self.edges = torch.cat([torch.stack(ends), torch.stack(ends[::-1])], dim=1).to(user.device)
 
     def tables(self) -> Rows:
         x = torch.cat([self.user.weight, self.item.weight])
@@ -57,7 +57,7 @@ def bpr(tables: Rows, user_id: Tensor, item_id: Tensor, negative: Tensor) -> Ten
 def ssm(tables: Rows, user_id: Tensor, item_id: Tensor, negative: Tensor, tau: float = 0.2) -> Tensor:
     user, items = tables[0][user_id], tables[1][torch.cat([item_id[:, None], negative], dim=1)]
     score = F.cosine_similarity(user[:, None], items, dim=-1) / tau
-    return F.cross_entropy(score, torch.zeros(len(score), dtype=torch.long))
+    return F.cross_entropy(score, torch.zeros(len(score), dtype=torch.long, device=score.device))
 
 
 def directau(tables: Rows, user_id: Tensor, item_id: Tensor, negative: Tensor, gamma: float = 5.0) -> Tensor:
@@ -98,10 +98,12 @@ def steps(
     """Training steps over the pairs in the order given; each yields its loss. Draws the negatives prismlib draws."""
     parameters = [*model.parameters(), *(loss.parameters() if isinstance(loss, nn.Module) else ())]
     optimizer = torch.optim.Adam(parameters, lr=1e-3, weight_decay=weight_decay)
-    generator = torch.Generator().manual_seed(seed)
+    device = model.item.weight.device
+    generator = torch.Generator(device).manual_seed(seed)
     num_items = model.item.num_embeddings
-    for user_id, item_id in DataLoader(TensorDataset(*pairs), batch_size=batch_size):
-        negative = torch.randint(num_items, (len(user_id), num_negatives), generator=generator)
+    for batch in DataLoader(TensorDataset(*pairs), batch_size=batch_size):
+        user_id, item_id = (ids.to(device) for ids in batch)
+        negative = torch.randint(num_items, (len(user_id), num_negatives), generator=generator, device=device)
         value = loss(model.tables(), user_id, item_id, negative)
         optimizer.zero_grad()
         value.backward()
@@ -118,10 +120,10 @@ def validation(
     user: Tensor, item: Tensor, train: Interactions, held_out: Interactions, groups: Tensor, k: int = 20
 ) -> dict[str, list[float]]:
     """NDCG@k and its parts by dot product and cosine from one dense matrix of all users and all items each."""
-    relevant = torch.zeros(len(user), len(item), dtype=torch.bool)
+    relevant = torch.zeros(len(user), len(item), dtype=torch.bool, device=user.device)
     relevant[held_out.user, held_out.item] = True
     count = relevant.sum(1)
-    discount = 1 / torch.log2(torch.arange(2, k + 2, dtype=torch.float32))
+    discount = 1 / torch.log2(torch.arange(2, k + 2, dtype=torch.float32, device=user.device))
     result = {}
     for by in ("dot", "cosine"):
         score = user @ item.T if by == "dot" else F.normalize(user, dim=1) @ F.normalize(item, dim=1).T

@@ -177,6 +177,14 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
         {"losses": "macr", "weight_decays": 1e-6, "macr_c": 1.0},
         {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0},
     ],
+    # not the paper's: what steps in bfloat16 do to the result; beside rq4-decay's and rq4's
+    "precision": [
+        {"losses": "directau", "weight_decays": 1e-4, "epochs": 1000, "precision": "bfloat16"},
+        {
+            "losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0, "epochs": 1000,
+            "precision": "bfloat16",
+        },
+    ],
     # each switch of the released code alone, after its twin as in the paper's text
     "switches": [
         {"weight_decays": 1e-6, **shown, **switch} for shown, switched in SWITCHES.values() for switch in ({}, switched)
