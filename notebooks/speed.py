@@ -23,40 +23,39 @@
 
 # %% tags=["parameters"]
 folder = "benchmarks"  # where bench.json and growth.json lie
+dataset = "movielens1m"  # of the trainings in bfloat16
+results = None
 
 # %% tags=["remove-input"]
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import display
 
-from prismlib import figures
+from prismlib import analysis, experiments, figures, page
+from prismlib.compare import paired_bootstrap, per_user
+from prismlib.records import load_scores
+from prismlib.runs import default_results, get_records
+from prismlib.sweep import record_of
 
 # %config InlineBackend.figure_formats = ["svg"]
 # %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
 plt.style.use(figures.STYLE)
 
+folder_of_results = Path(results or default_results())
 place = Path(folder) if Path(folder).exists() else Path("..") / folder
 bench, growth = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth"))
 
 # %% [markdown]
 # ## Against plain implementations
 
+
 # %% tags=["nbval-ignore-output", "remove-input"]
-made, machine = bench["environment"], bench["machine"]
-display(
-    Markdown(
-        f"Measured on {bench['date']}, {bench['data']}, 64 dimensions, float32: {made['device']},"
-        f" PyTorch {made['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
-        f" {machine['gemm_gflops']:.0f} GFLOP/s and copies at"
-        f" {machine['copy_gb_per_s']:.0f} GB/s. **GPU: {bench['gpu']}.**"
-    )
-)
-
-
-def row(work, plain, ours, target, floor=None):
+def against(work, plain, ours, target, floor=None):
     """One line of the table; seconds in, milliseconds shown."""
     return {
         "work": work,
@@ -68,8 +67,30 @@ def row(work, plain, ours, target, floor=None):
     }
 
 
-measured = [row(r["work"], r["reference"], r["ours"], r["target"], r["floor"]) for r in bench["rows"]]
-display(pd.DataFrame(measured).set_index("work"))
+def show(measured):
+    """The machine and its table."""
+    made, machine = measured["environment"], measured["machine"]
+    page.say(
+        f"Measured on {bench['date']}, {measured['data']}, 64 dimensions, float32: {made['device']},"
+        f" PyTorch {made['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
+        f" {machine['gemm_gflops']:,.0f} GFLOP/s and copies at {machine['copy_gb_per_s']:,.0f} GB/s."
+    )
+    rows = [against(r["work"], r["reference"], r["ours"], r["target"], r["floor"]) for r in measured["rows"]]
+    display(pd.DataFrame(rows).set_index("work"))
+
+
+show(bench)
+gpu = bench["gpu"]
+if isinstance(gpu, dict):
+    show(gpu)
+    whole = gpu.get("whole")
+    if whole:
+        page.say(
+            f"A whole DirectAU + PRISM run to its early stop: {whole['seconds']:.0f} s, {whole['epochs']} epochs;"
+            f" {whole['side_by_side']} processes side by side make {whole['an_hour']:.0f} runs an hour."
+        )
+else:
+    page.say(f"**GPU: {gpu}.** `make bench` measures one where it finds one.")
 
 # %% [markdown]
 # *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
@@ -91,17 +112,62 @@ for name, (train, evaluate) in bench["authors"].items():
     )
 display(pd.DataFrame(rows).set_index("loss"))
 others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
-display(
-    Markdown(
-        f"An evaluation of AmazonBook's size (52,643 users x 91,599 items) peaks at {bench['amazonbook_gb']:.2f} GB."
-        + (f" Other libraries, same run: {others}." if others else "")
-    )
+page.say(
+    f"An evaluation of AmazonBook's size (52,643 users x 91,599 items) peaks at {bench['amazonbook_gb']:.2f} GB."
+    + (f" Other libraries, same run: {others}." if others else "")
 )
 
 # %% [markdown]
 # The authors' times were measured once, on a machine of the same kind, with their released code; they are not
 # measured again by `make bench`.
 #
+# ## In bfloat16, on request
+#
+# Results are float32's. `RunConfig(..., precision="bfloat16")`, or `fit(..., precision="bfloat16")`, takes the training
+# steps under `torch.autocast`: uniformity is then one fused self-attention in bfloat16 with float32 sums, because on unit
+# rows $\lVert x - y\rVert^2 = 2 - 2\,x^\top y$. Parameters, gradients of the tables, and the ranking stay float32. It pays
+# where the processor multiplies bfloat16, and nowhere else. TensorFloat-32 is PyTorch's own switch,
+# `torch.set_float32_matmul_precision("high")`.
+
+# %% tags=["nbval-ignore-output", "remove-input"]
+rows = [
+    {
+        "work": r["work"],
+        "float32, ms": f"{r['float32'] * 1e3:.1f}",
+        "bfloat16, ms": f"{r['bfloat16'] * 1e3:.1f}",
+        "ratio": f"{r['float32'] / r['bfloat16']:.1f}",
+        "losses differ by": f"{r['difference']:.0e}",
+    }
+    for r in bench["precisions"]
+]
+display(pd.DataFrame(rows).set_index("work"))
+
+# %% [markdown]
+# What it does to the result of whole trainings on MovieLens1M, where they were run: the same configuration and seed twice, with a
+# 95 % interval of the difference over test users (paired bootstrap).
+
+# %% tags=["remove-input"]
+halves = experiments.configs("precision", dataset)
+twins = [replace(config, precision="float32") for config in halves]
+records = get_records(twins + halves, results, train=False)
+rows = []
+for single, half, *both in zip(twins, halves, records, records[len(twins) :], strict=False):
+    row = {"start": "PRISM" if half.init == "prism" else f"decay {half.weight_decay:g}"}
+    for precision, record in zip(("float32", "bfloat16"), both, strict=True):
+        done = record is not None
+        row[f"NDCG@20, {precision}"] = f"{record['test']['dot']['ndcg']:.4f}" if done else "not run"
+        row[f"best epoch, {precision}"] = record["best_epoch"] if done else ""
+    if None not in both:
+        scores = [per_user(load_scores(record_of(config, folder_of_results))) for config in (half, single)]
+        found = paired_bootstrap(scores[:1], scores[1:], np.random.default_rng(0))
+        row["difference"] = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    rows.append(row)
+display(pd.DataFrame(rows).set_index("start"))
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.origin(analysis.tidy(twins + halves, records), f"python -m prismlib.sweep run precision --dataset {dataset}")
+
+# %% [markdown]
 # ## Growth
 #
 # Nothing should grow faster than its arithmetic. Each panel lets one thing grow and divides times by their first values.
