@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.experiments import LRS, SWITCHES, configs, rq1_configs, switch_pairs
+from prismlib.experiments import LRS, SWITCHES, configs, rq1_configs, speed_pairs, switch_pairs
 
 
 def differing(first: RunConfig, second: RunConfig) -> dict[str, object]:
@@ -57,6 +57,13 @@ def test_epochs_of_prism_and_decay_are_compared_without_cutting_either_off(budge
     # they differ in the start and the decay alone
     plain = {replace(config, init="xavier", alpha=None, weight_decay=0.0) for config in prism + decay}
     assert len(plain) == len({config.seed for config in prism + decay})
+
+
+def test_what_is_offered_for_speed_stands_beside_runs_of_other_experiments() -> None:
+    others = {c for name in ("rq1", "rq4", "rq4-decay") for c in configs(name, "movielens1m")}
+    for plain, fast in speed_pairs("movielens1m"):
+        assert plain in others
+        assert (plain.precision, plain.optimizer) == ("float32", "adam") != (fast.precision, fast.optimizer)
 
 
 def test_synthetic_data_learns_faster_unless_told_otherwise() -> None:
