@@ -48,6 +48,7 @@ from prismlib import BPR, MAWU, SSM, DirectAU, figures, theory, theory_figures
 from prismlib.data import random_split, synthetic
 from prismlib.hypersphere import alignment
 from prismlib.init import prism_
+from prismlib.losses import directau_loss, mawu_loss
 from prismlib.sources import CARDS
 from prismlib.train import batches
 
@@ -708,9 +709,19 @@ plt.show()
 # so its gradient is exactly twice that of $-\cos$. The theorem applies with $2\eta$ in its second term, and {eq}`eq-euclidean` does
 # not apply. MAWU's alignment is angle-based too: {prf:ref}`lem-orthogonal`. The paper's text says elsewhere that the two
 # agree up to a constant.
+#
+# The factor counts where weights are compared. DirectAU halves its uniformities and MAWU does not, so with margins of zero
+#
+# $$
+# \mathcal{L}_\mathrm{DirectAU}(4\gamma) = 2 + 2\,\mathcal{L}_\mathrm{MAWU}(\gamma, \gamma) :
+# $$ (eq-mawu-directau)
+#
+# MAWU at (1, 1) spreads rows as DirectAU does at 4, and DirectAU's plain 1 is MAWU's (0.25, 0.25).
 
 # %%
 user, item = rows(50, 8, seed=11), rows(50, 8, seed=12)
+assert_equal(directau_loss(user, item, 1.2), 2 + 2 * mawu_loss(user, item, torch.zeros(50), 0.3, 0.3))
+
 gradients = []
 for loss in (lambda u, i: alignment(u, i), lambda u, i: -cosine_similarity(u, i).mean()):
     leaves = user.clone().requires_grad_(), item.clone().requires_grad_()
