@@ -12,7 +12,7 @@ import numpy as np
 from prismlib import tuning
 from prismlib.analysis import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
 from prismlib.compare import Comparison, PerUser, paired_bootstrap, per_user, seed_tolerance
-from prismlib.config import RunConfig
+from prismlib.config import LOSS_PARAMETERS, RunConfig
 from prismlib.experiments import Search, searches
 from prismlib.paper import table1
 from prismlib.records import Record, load_scores
@@ -158,6 +158,48 @@ def _over_seeds(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:.4f} (1 seed)"
     return f"{_spread(float(np.mean(values)), float(np.std(values, ddof=1)))} ({len(values)} seeds)"
+
+
+def own_parameters(
+    backbone: str, loss: str, dataset: str, results: Path | str | None = None, budget: str = "lean"
+) -> list[dict[str, str]]:
+    """What a loss's own parameters do: for each value that was run, the best decay by validation, and PRISM.
+
+    >>> own_parameters("mf", "directau", "yelp2018")
+    []
+    """
+    results = default_results() if results is None else Path(results)
+    by_name = {search.name: search for search in searches("table1", dataset, budget)}
+    rows: dict[str, dict[str, str]] = {}
+    for name, title in (("decay", "tuned decay"), ("prism", "PRISM")):
+        search = by_name[f"{backbone}-{loss}-{name}"]
+        for own in dict.fromkeys(_own(config) for config in search.grid):
+            found = method(replace(search, grid=tuple(c for c in search.grid if _own(c) == own)), results)
+            if found is None:
+                continue
+            text = f"{found.records[search.grid[0].seed]['test']['dot']['ndcg']:.4f}"
+            if name == "decay":
+                text += f" (decay {found.chosen.weight_decay:g}, {found.ran} of {found.grid} run)"
+            label = ", ".join(f"{value:g}" for value in own)
+            rows.setdefault(label, {LOSS_NAMES[loss] + " at": label, "tuned decay": "", "PRISM": ""})[title] = text
+    return list(rows.values())
+
+
+def _own(config: RunConfig) -> tuple[float, ...]:
+    """The values of the loss's own parameters."""
+    return tuple(getattr(config, name) for name in LOSS_PARAMETERS[config.loss])
+
+
+def nearness(pair: Pair) -> dict[str, str]:
+    """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
+    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], DATASET_NAMES[pair.dataset]
+    printed = table1()
+    cells = {"backbone": names[0], "loss": names[1]}
+    for title, column, own in (("tuned decay", "decay", pair.decay), ("PRISM", "prism", pair.prism)):
+        cells[title] = ""
+        if own is not None and names in printed.index:
+            cells[title] = f"{100 * np.mean(own.ndcg()) / float(printed[column].loc[[names]].iloc[0]):.0f} %"
+    return cells
 
 
 def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
