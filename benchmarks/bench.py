@@ -308,8 +308,8 @@ def growth(repeats: int) -> list[dict[str, Any]]:
             steps = our_steps(model, loss, pairs, batch, 0)
             seconds[name] = median_seconds(lambda steps=steps: next(steps), repeats, cpu)  # type: ignore[misc]
         everyone = FullRanking(split.validation, [split.train], popularity_groups(torch.ones(items)), users)
-        ranked = everyone.users[:2048]  # the time a user takes does not depend on how many there are
-        everyone.users, everyone._blocks = ranked, everyone._blocks[: -(-len(ranked) // 256)]
+        few = everyone.users[:2048]  # the time a user takes does not depend on how many there are
+        everyone.users, everyone._blocks = few, everyone._blocks[: -(-len(few) // everyone._size)]
         tables = tuple(table.detach() for table in model.embeddings())
         seconds["ranking of 2,048 users"] = median_seconds(lambda: everyone.lists(*tables), repeats, cpu)
         distinct = [len(ids[:batch].unique()) for ids in pairs]

@@ -110,12 +110,13 @@ for name, (train, evaluate) in bench["authors"].items():
         }
     )
 display(pd.DataFrame(rows).set_index("loss"))
-bpr, validation = bench["epochs"]["BPR"], bench["epochs"]["validation"]
+times = {name: bench["epochs"]["validation"] / bench["epochs"][name] for name in ("BPR", "DirectAU")}
 scored = next(r for r in bench["rows"] if r["work"].startswith("validation"))
 page.say(
-    f"Early stopping ranks every item for every user once an epoch. That is {validation / bpr:.1f} times an epoch of BPR and"
-    f" {validation / bench['epochs']['DirectAU']:.1f} times one of DirectAU; it runs at {scored['ours'] / scored['floor']:.1f}"
-    " times its floor, so beside a loss that trains this fast the ranking is the larger part of a run."
+    "Early stopping ranks every item for every user once an epoch."
+    f" That is {times['BPR']:.1f} times an epoch of BPR and {times['DirectAU']:.1f} times one of DirectAU,"
+    f" at {scored['ours'] / scored['floor']:.1f} times its floor:"
+    " beside a loss that trains this fast the ranking is the larger part of a run."
 )
 others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
 page.say(

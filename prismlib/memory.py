@@ -9,7 +9,7 @@ from torch import nn
 
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone, LightGCN
-from prismlib.ranking import BLOCK
+from prismlib.ranking import block_size
 
 
 def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batch_size: int) -> int:
@@ -32,7 +32,8 @@ def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batc
     batch = min(batch_size, num_pairs) * (2 + criterion.num_negatives) * dim * size
     layers = 2 * (model.depth + 1) if isinstance(model, LightGCN) else 0
     graph = sum(b.numel() * b.element_size() for b in model.buffers())
-    scores = BLOCK * model.item.num_embeddings * size
+    items = model.item.num_embeddings
+    scores = block_size(items, model.item.weight.device) * items * size
     pairs = 5 * 8 * num_pairs  # two columns of ids, their copies in the epoch's order, the order
     return (5 + layers) * parameters + graph + pairs + 4 * batch + 2 * scores
 
