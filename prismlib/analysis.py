@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismlib.config import RunConfig
+from prismlib.config import LOSS_PARAMETERS, RunConfig
 from prismlib.metrics import GROUPS
 from prismlib.records import Record
 
@@ -37,14 +37,15 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
     """One row a run: its main settings, test NDCG@20 by dot product, its parts, and where it came from.
 
     Runs without a record keep their row, with missing values: what was not run is shown as not run.
-    ``ratio`` is unpopular over popular NDCG@20, ``norm_correlation`` that of item norms with log popularity,
-    ``curve`` validation NDCG@20 by dot product after each epoch, ``validation`` its best.
+    ``own``: the loss's own parameters; ``ratio`` is unpopular over popular NDCG@20, ``norm_correlation`` that of item
+    norms with log popularity, ``curve`` validation NDCG@20 by dot product after each epoch, ``validation`` its best.
     """
     rows = []
     for config, record in zip(configs, records, strict=True):
         row = {name: getattr(config, name) for name in SETTINGS} | {
             "loss": LOSS_NAMES[config.loss],
             "backbone": BACKBONE_NAMES[config.backbone],
+            "own": ", ".join(f"{name} {getattr(config, name):g}" for name in LOSS_PARAMETERS[config.loss]),
         }
         if record is not None:
             item_norms, seconds, made = record["norms"]["item"], record["seconds"], record["environment"]
@@ -66,7 +67,7 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
         rows.append(row)
     outcome = ["ndcg", *GROUPS, "cosine", "validation", "curve", "norm_correlation", "largest_norm"]
     origin = ["best_epoch", "epochs", "stopped_by", "seconds", "run", "content", "device", "commit"]
-    table = pd.DataFrame(rows, columns=[*SETTINGS, *outcome, *origin])
+    table = pd.DataFrame(rows, columns=[*SETTINGS, *outcome, *origin, "own"])
     table.insert(len(SETTINGS) + 4, "ratio", table["unpopular"] / table["popular"].where(table["popular"] > 0))
     return table
 
@@ -144,7 +145,7 @@ def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def how_runs_ended(runs: pd.DataFrame) -> str:
-    """In Markdown: which runs were cut off by the epoch limit, which ended within 20 epochs, which collapsed."""
+    """In Markdown: own parameters of the losses; which runs were cut off, ended within 20 epochs, or collapsed."""
 
     def named(chosen: pd.DataFrame) -> str:
         return "; ".join(f"{run.loss} at {setting(run)} (epoch {run.epochs:.0f})" for run in chosen.itertuples())
@@ -161,6 +162,9 @@ def how_runs_ended(runs: pd.DataFrame) -> str:
     collapsed = ran[ran["largest_norm"] < 1e-3]
     if len(collapsed):
         lines.append(f"Collapsed, decay outweighed the loss and all item rows shrank to nothing: {named(collapsed)}.")
+    own = (runs["loss"] + " " + runs["own"])[runs["own"] != ""].unique()
+    if len(own):
+        lines.append(f"Fixed here, and searched for RQ3: {'; '.join(own)}.")
     return " ".join(lines)
 
 

@@ -56,7 +56,7 @@ def _table(made: pd.DataFrame) -> str:
     shown = pd.DataFrame(
         {
             "record": made["run"],
-            "model": made["backbone"] + ", " + made["loss"],
+            "model": made["backbone"] + ", " + made["loss"] + made["own"].map(lambda own: f" ({own})" if own else ""),
             "decay or start": [setting(run) for run in made.itertuples()],
             "seed": made["seed"],
             "data": made["content"],
