@@ -58,9 +58,10 @@ pairs = [methods.pair(backbone, loss, dataset, results, budget) for backbone in 
 pd.DataFrame([methods.row(pair) for pair in pairs]).set_index(["backbone", "loss"])
 
 # %% [markdown]
-# *Test NDCG@20, mean and standard deviation over seeds. The last column is PRISM minus tuned decay over the seeds that both
-# have: in brackets the 95 % interval of a paired bootstrap over users, then its verdict. It says better or worse only
-# where the interval leaves out zero and the difference is more than the spread over seeds explains.*
+# *Test NDCG@20, mean and standard deviation over seeds, each method at the best that was run. The last column is PRISM minus
+# tuned decay at their best among the loss's own parameters that both have tried, over the seeds that both have: in brackets
+# the 95 % interval of a paired bootstrap over users, then its verdict. It says better or worse only where the interval
+# leaves out zero and the difference is more than the spread over seeds explains.*
 
 # %% mystnb={"image": {"alt": "For each backbone and loss a point for the difference of test NDCG@20 between PRISM and tuned decay, measured here with its 95 % interval, and the paper's as a grey diamond; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
 printed, shown = table1(), {}

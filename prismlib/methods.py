@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,7 +60,11 @@ class Method:
 class Pair:
     """Tuned decay and PRISM for one backbone, loss and dataset; None where nothing was run.
 
-    ``comparison``: PRISM minus decay over the seeds that both have, where each user's scores were kept.
+    Attributes:
+        decay, prism: each the best that was run.
+        compared: PRISM and decay, each the best among the loss's own parameters that both have tried, so that a side
+            that was searched further has no advantage; None where there are none.
+        comparison: PRISM minus decay of these, over the seeds that both have, where each user's scores were kept.
     """
 
     backbone: str
@@ -68,7 +72,16 @@ class Pair:
     dataset: str
     decay: Method | None
     prism: Method | None
+    compared: tuple[Method, Method] | None
     comparison: Comparison | None
+
+    def differs(self) -> str:
+        """At which own parameters they were compared, where that is not the best of both."""
+        if self.compared is None or [own.chosen for own in self.compared] == [
+            own and own.chosen for own in (self.prism, self.decay)
+        ]:
+            return ""
+        return " and ".join(dict.fromkeys(_label(_own(own.chosen)) for own in self.compared))
 
 
 def train(dataset: str, backbones: Sequence[str], losses: Sequence[str], results: Path | str, budget: str) -> None:
@@ -101,9 +114,13 @@ def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, bu
     """
     results = default_results() if results is None else Path(results)
     by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    decay, prism = (method(by_name[f"{backbone}-{loss}-{name}"], results) for name in ("decay", "prism"))
-    found = _compare(prism, decay, results) if prism and decay else None
-    return Pair(backbone, loss, dataset, decay, prism, found)
+    found = [by_name[f"{backbone}-{loss}-{name}"] for name in ("prism", "decay")]
+    prism, decay = (method(search, results) for search in found)
+    tried = [{_own(config) for config in search.grid if outcome_of(results, config)} for search in found]
+    fair = [method(_only(search, tried[0] & tried[1]), results) for search in found]
+    if fair[0] is None or fair[1] is None:
+        return Pair(backbone, loss, dataset, decay, prism, None, None)
+    return Pair(backbone, loss, dataset, decay, prism, (fair[0], fair[1]), _compare(fair[0], fair[1], results))
 
 
 def _compare(prism: Method, decay: Method, results: Path) -> Comparison | None:
@@ -144,10 +161,13 @@ def difference(pair: Pair) -> str:
     """PRISM minus decay with its interval and verdict, as far as they are known."""
     if pair.comparison is not None:
         found = pair.comparison
-        return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}"
-    if pair.prism is None or pair.decay is None:
+        text = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}"
+    elif pair.compared is not None:
+        prism, decay = (np.mean(own.ndcg()) for own in pair.compared)
+        text = f"{prism - decay:+.4f}, no interval"
+    else:
         return "not run"
-    return f"{np.mean(pair.prism.ndcg()) - np.mean(pair.decay.ndcg()):+.4f}, no interval"
+    return text + (f" (both at {pair.differs()})" if pair.differs() else "")
 
 
 def _spread(mean: float, std: float) -> str:
@@ -174,13 +194,13 @@ def own_parameters(
     for name, title in (("decay", "tuned decay"), ("prism", "PRISM")):
         search = by_name[f"{backbone}-{loss}-{name}"]
         for own in dict.fromkeys(_own(config) for config in search.grid):
-            found = method(replace(search, grid=tuple(c for c in search.grid if _own(c) == own)), results)
+            found = method(_only(search, {own}), results)
             if found is None:
                 continue
             text = f"{found.records[search.grid[0].seed]['test']['dot']['ndcg']:.4f}"
             if name == "decay":
                 text += f" (decay {found.chosen.weight_decay:g}, {found.ran} of {found.grid} run)"
-            label = ", ".join(f"{value:g}" for value in own)
+            label = _label(own)
             rows.setdefault(label, {LOSS_NAMES[loss] + " at": label, "tuned decay": "", "PRISM": ""})[title] = text
     return list(rows.values())
 
@@ -188,6 +208,15 @@ def own_parameters(
 def _own(config: RunConfig) -> tuple[float, ...]:
     """The values of the loss's own parameters."""
     return tuple(getattr(config, name) for name in LOSS_PARAMETERS[config.loss])
+
+
+def _label(own: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in own)
+
+
+def _only(search: Search, own: Collection[tuple[float, ...]]) -> Search:
+    """The part of a search at some values of the loss's own parameters."""
+    return replace(search, grid=tuple(config for config in search.grid if _own(config) in own))
 
 
 def nearness(pair: Pair) -> dict[str, str]:
@@ -240,7 +269,7 @@ def falls_short(pairs: Sequence[Pair]) -> list[Statement]:
 
 def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     what = f"{BACKBONE_NAMES[own.backbone]} with {LOSS_NAMES[own.loss]}: PRISM {verb} tuned decay"
-    if own.comparison is None or own.prism is None or own.decay is None:
+    if own.comparison is None or own.compared is None or own.prism is None or own.decay is None:
         return Statement(f"{what} (not run in both)", None)
     part = [
         f"{title} {found.ran} of {found.grid}"
@@ -248,7 +277,7 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
         if found.ran < found.grid
     ]
     note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
-    seeds = len(own.prism.records.keys() & own.decay.records.keys())
+    seeds = len(own.compared[0].records.keys() & own.compared[1].records.keys())
     text = f"{what}: {difference(own)}, {seeds} seed{'s' * (seeds > 1)}{note}"
     # searching further can only help the side that was searched in part: against it, nothing is decided
     behind = own.prism if own.comparison.verdict == "worse" else own.decay
