@@ -79,8 +79,8 @@ figures.differences(shown)
 plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-behind = [own for pair in pairs for own in (pair.decay, pair.prism) if own is not None]
-runs = measured(results, [config for own in behind for config in own.configs()])
+behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]
+runs = measured(results, list(dict.fromkeys(behind)))
 page.origin(runs, f"python -m prismlib.sweep run table1 --dataset {dataset} --budget {budget}")
 
 # %% [markdown]

@@ -75,6 +75,10 @@ class Pair:
     compared: tuple[Method, Method] | None
     comparison: Comparison | None
 
+    def methods(self) -> list[Method]:
+        """All that was run: the best of each, and what was compared."""
+        return [own for own in (self.decay, self.prism, *(self.compared or ())) if own is not None]
+
     def differs(self) -> str:
         """At which own parameters they were compared, where that is not the best of both."""
         if self.compared is None or [own.chosen for own in self.compared] == [

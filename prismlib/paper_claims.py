@@ -81,8 +81,7 @@ def from_pairs(judge: Callable[[Sequence[methods.Pair]], list[Statement]], backb
 
     def evidence(dataset: str, results: Path) -> Evidence:
         pairs = [methods.pair(backbone, loss, dataset, results) for loss in losses]
-        found = [own for pair in pairs for own in (pair.decay, pair.prism) if own is not None]
-        return Evidence(judge(pairs), tuple({run for own in found for run in own.runs()}))
+        return Evidence(judge(pairs), tuple({run for pair in pairs for own in pair.methods() for run in own.runs()}))
 
     return evidence
 
