@@ -21,6 +21,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -437,12 +438,14 @@ def main() -> None:
 
 def others(split: Split, python: str) -> dict[str, str]:
     """Seconds of other libraries on the same split, see others.py."""
-    script = Path(__file__).with_name("others.py")
+    script = Path(__file__).resolve().with_name("others.py")
     pairs = script.with_name(".pairs.npz")
     sizes = (split.dataset.num_users, split.dataset.num_items)
     np.savez(pairs, train=np.stack(split.train), held_out=np.stack(split.validation), sizes=sizes)
     try:
-        done = subprocess.run([python, str(script), str(pairs)], capture_output=True, text=True, check=True)
+        with tempfile.TemporaryDirectory() as folder:  # RecBole leaves its logs where it runs
+            command = [python, str(script), str(pairs)]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     finally:
         pairs.unlink()
     result: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
