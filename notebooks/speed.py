@@ -138,8 +138,8 @@ page.say(
 # own switch, `torch.set_float32_matmul_precision("high")`.)
 #
 # `optimizer="sparse_adam"` updates the rows of the batch alone, so a step costs what its batch costs, however large the
-# tables are. It is another optimiser than Adam, which moves every row at every step by its momentum, and it knows no weight
-# decay.
+# tables are; where a batch holds much of the tables that is more than a pass over all. It is another optimiser than Adam,
+# which moves every row at every step by its momentum, and it knows no weight decay.
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 rows = [
@@ -168,7 +168,8 @@ rows = []
 for plain, fast in pairs:
     both = found[plain], found[fast]
     line = {
-        "trained": f"{analysis.LOSS_NAMES[fast.loss]}, {analysis.setting(fast)}",
+        "trained": f"{analysis.LOSS_NAMES[fast.loss]}, "
+        + ("PRISM" if fast.init == "prism" else f"decay {fast.weight_decay:g}"),
         "with": fast.precision if fast.precision != plain.precision else fast.optimizer,
     }
     for name, record in zip(("float32, Adam", "with it"), both, strict=True):
