@@ -108,7 +108,7 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
             in the original DirectAU (Wang et al. 2022).
 
     Returns:
-        Scalar, <= 0, float32 or float64. Zero where fewer than two rows count: a single row has none to push apart.
+        Scalar, <= 0, float32 or float64. Zero where fewer than two rows count, as a single row has none to push apart.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)
