@@ -205,19 +205,18 @@ def offered(split: Split, repeats: int, device: torch.device) -> list[dict[str, 
         model = MF(*sizes, DIM, torch.Generator().manual_seed(0), sparse).to(device)
         return our_steps(model, copy.deepcopy(loss).to(device), there, size, 7, decay=0.0, half=half)
 
+    directau, mawu, bpr = DirectAU(5.0), MAWU(*sizes, 2.6, 1.4), BPR()
+    work = [
+        ("DirectAU step, batch 4,096", "float32", steps(directau, 4096), "bfloat16", steps(directau, 4096, half=True)),
+        ("MAWU step, batch 4,096", "float32", steps(mawu, 4096), "bfloat16", steps(mawu, 4096, half=True)),
+        ("BPR step, batch 1,024", "Adam", steps(bpr, 1024), "row-sparse Adam", steps(bpr, 1024, sparse=True)),
+        ("BPR step, batch 16,384", "Adam", steps(bpr, 16384), "row-sparse Adam", steps(bpr, 16384, sparse=True)),
+    ]
     rows = []
-    for name, loss, size in (("DirectAU", DirectAU(5.0), 4096), ("MAWU", MAWU(*sizes, 2.6, 1.4), 4096)):
-        rows.append((f"{name} step, batch {size:,}", "float32", "bfloat16", steps(loss, size), steps(loss, size, True)))
-    for size in (1024, 16384):
-        both = steps(BPR(), size), steps(BPR(), size, sparse=True)
-        rows.append((f"BPR step, batch {size:,}", "Adam", "row-sparse Adam", *both))
-    result = []
-    for work, plain, fast, *both in rows:
-        plain_seconds, fast_seconds, _ = in_turn(*both, repeats)
-        result.append(
-            {"work": work, "plain": plain, "plain_seconds": plain_seconds, "fast": fast, "fast_seconds": fast_seconds}
-        )
-    return result
+    for name, plain, plain_steps, fast, fast_steps in work:
+        spent, ours, _ = in_turn(plain_steps, fast_steps, repeats)
+        rows.append({"work": name, "plain": plain, "plain_seconds": spent, "fast": fast, "fast_seconds": ours})
+    return rows
 
 
 def validation_against_reference(

@@ -164,7 +164,7 @@ def how_runs_ended(runs: pd.DataFrame) -> str:
         lines.append(f"Collapsed, decay outweighed the loss and all item rows shrank to nothing: {named(collapsed)}.")
     own = (runs["loss"] + " " + runs["own"])[runs["own"] != ""].unique()
     if len(own):
-        lines.append(f"Fixed here, and searched for RQ3: {'; '.join(own)}.")
+        lines.append(f"The losses' own parameters, not tuned on this page: {'; '.join(own)}.")
     return " ".join(lines)
 
 

@@ -79,7 +79,7 @@ class Pair:
         """All that was run: the best of each, and what was compared."""
         return [own for own in (self.decay, self.prism, *(self.compared or ())) if own is not None]
 
-    def differs(self) -> str:
+    def compared_at(self) -> str:
         """At which own parameters they were compared, where that is not the best of both."""
         if self.compared is None or [own.chosen for own in self.compared] == [
             own and own.chosen for own in (self.prism, self.decay)
@@ -171,7 +171,7 @@ def difference(pair: Pair) -> str:
         text = f"{prism - decay:+.4f}, no interval"
     else:
         return "not run"
-    return text + (f" (both at {pair.differs()})" if pair.differs() else "")
+    return text + (f" (at {pair.compared_at()})" if pair.compared_at() else "")
 
 
 def _spread(mean: float, std: float) -> str:

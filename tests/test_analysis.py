@@ -47,7 +47,7 @@ def test_how_runs_ended_names_what_was_cut_off_or_short() -> None:
     assert "Collapsed" not in text
     table.loc[1, "largest_norm"] = 1e-5
     assert "shrank to nothing: BPR at 1e-06 (epoch 14)." in how_runs_ended(table)
-    assert how_runs_ended(table).endswith("Fixed here, and searched for RQ3: DirectAU gamma 5.")
+    assert how_runs_ended(table).endswith("The losses' own parameters, not tuned on this page: DirectAU gamma 5.")
     table["stopped_by"], table["epochs"] = "max_epochs", 100
     assert "Cut off by the epoch limit" in how_runs_ended(table) and "within 20" not in how_runs_ended(table)
 

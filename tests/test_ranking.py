@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import ndcg_score
 
-from prismlib import GROUPS, FullRanking, Interactions, norm_summary, popularity_groups
+from prismlib import GROUPS, FullRanking, Interactions, norm_summary, popularity_groups, random_split, synthetic
 from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall, tail_ratio
 from prismlib.ranking import TILE, top_k
 
@@ -207,3 +207,17 @@ def test_norm_summary() -> None:
         (64, 127, 1),
     ]
     assert norm_summary(torch.ones(6, 2), popularity)["spearman"] is None
+
+
+def test_lists_do_not_depend_on_how_many_users_are_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = random_split(synthetic(100, 90, 1500), seed=0)
+    groups = popularity_groups(torch.from_numpy(split.item_popularity))
+    generator = torch.Generator().manual_seed(0)
+    user, item = torch.randn(100, 8, generator=generator), torch.randn(90, 8, generator=generator)
+    found = []
+    for size in (7, 1000):  # many blocks, the last one smaller; and one
+        monkeypatch.setattr("prismlib.ranking.block_size", lambda *_, size=size: size)
+        ranking = FullRanking(split.validation, [split.train], groups, num_users=100)
+        assert len(ranking._blocks) == -(-len(ranking.users) // size)
+        found.append(ranking.lists(user, item))
+    assert all(torch.equal(found[0][by], found[1][by]) for by in ("dot", "cosine"))
