@@ -18,6 +18,7 @@ from prismlib.claims import claim, claim_path, failure_path, load_failure, save_
 from prismlib.config import LOSS_PARAMETERS, SEMANTICS, RunConfig, run_id
 from prismlib.data import Split, random_split
 from prismlib.debias import IPL, MACR, ReSN
+from prismlib.denormals import flushed_denormals
 from prismlib.environment import check_device, environment
 from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
@@ -33,6 +34,7 @@ from prismlib.train import History, fit
 REPORTED_KS = (5, 10, 20, 50)
 
 
+@flushed_denormals()  # from the start, so that torch's worker threads have it too
 def run(
     config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None
 ) -> tuple[Record, dict[str, np.ndarray]]:

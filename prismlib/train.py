@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.data import Interactions
+from prismlib.denormals import flushed_denormals
 from prismlib.energy import joules_between, joules_so_far
 from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.memory import check_memory, training_bytes
@@ -133,6 +134,7 @@ def batches(pairs: tuple[Tensor, ...], order: Tensor, size: int) -> Iterator[tup
     yield from zip(*(ids[order].split(size) for ids in pairs), strict=True)
 
 
+@flushed_denormals()
 def fit(
     model: Backbone,
     criterion: RankingLoss,
