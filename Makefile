@@ -49,6 +49,7 @@ test-browser: $(READY)
 bench: $(READY)
 	@$(BIN)/python benchmarks/bench.py $(BENCH) --output benchmarks/bench.json
 	@$(BIN)/python benchmarks/bench.py --growth --repeats 5 --output benchmarks/growth.json
+	@$(BIN)/python benchmarks/denormals.py --output benchmarks/denormals.json
 
 why: $(READY)
 	@$(BIN)/python book/_ext/pages.py --why

@@ -43,8 +43,8 @@ page.begin(dataset)
 
 # %% [markdown]
 # BPR and its debiased forms at decay 1e-6, with the parameters that their authors publish for the dataset, or plain ones;
-# DirectAU with PRISM at $\alpha = 1$. ReSN has three strengths, since the published one outweighs BPR in batches of this size,
-# and DirectAU two $\gamma$; validation chooses. MACR ranks with the released script's $c = 1$. The paper searched further than that.
+# DirectAU with PRISM at $\alpha = 1$. ReSN has three strengths, since the published one outweighs BPR in batches of this size;
+# validation chooses. MACR ranks with the released script's $c = 1$. The paper searched further than that.
 
 # %%
 own = {} if epochs is None else {"epochs": epochs}

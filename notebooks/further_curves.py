@@ -56,7 +56,7 @@ table = analysis.over_seeds(runs)
 analysis.shown(table)
 
 # %% tags=["remove-input"]
-page.say(analysis.how_runs_ended(runs))
+page.say(analysis.notes(runs))
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
 figures.weight_decay_curves(table, dataset)

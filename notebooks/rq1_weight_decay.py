@@ -68,7 +68,7 @@ analysis.shown(table)
 # popularity. All values are of the test split, at the best epoch.
 
 # %% tags=["remove-input"]
-page.say(analysis.how_runs_ended(runs))
+page.say(analysis.notes(runs))
 
 # %% [markdown]
 # ## Figure 1, measured

@@ -28,7 +28,7 @@
 dataset = "synthetic"
 alphas = [0.0, 0.5, 1.0]  # the paper: 0 to 1 in steps of 0.25
 weight_decays = None  # a list; None is the project's grid for the dataset
-learning_rates = [1.0e-3, 1.0e-2]  # of PRISM at alpha = 1, to see what its epochs depend on
+learning_rates = [1.0e-3, 1.0e-2]  # of PRISM at alpha = 1 and of tuned decay, to see what their epochs depend on
 epochs = None  # at most; None is 1,000, since epochs are compared
 patience = 10
 lr = None  # learning rate; None is the project's choice, 1e-3 for the published datasets
@@ -73,7 +73,7 @@ table = by_setting[["ndcg", "popular", "neutral", "unpopular", "ratio"]].map(ana
 table.assign(**{"best epoch": [analysis.cell(epoch, ".0f") for epoch in by_setting["best_epoch"]]})
 
 # %% tags=["remove-input"]
-page.say(analysis.how_runs_ended(runs))
+page.say(analysis.notes(runs))
 
 # %% [markdown]
 # ## Figure 4, measured: quality by epoch
@@ -116,23 +116,29 @@ elif made:
 
 # %% [markdown]
 # Is that the reason? Adam moves a row by about the learning rate a coordinate, whatever the row's length, so a row that is
-# $\log(d + 2)$ long turns as many times more slowly. If so, a larger step must shorten the flat start. PRISM at $\alpha = 1$:
+# $\log(d + 2)$ long turns as many times more slowly. If so, a larger step must shorten the flat start. And if only a larger
+# step makes PRISM quick, decay must be given it too:
 
 # %%
+settings = [{"weight_decays": 0.0, "init": "prism", "alpha": 1.0}]
+settings += [] if tuned is None else [{"weight_decays": tuned.weight_decay}]
 steps = [
     config
+    for setting in settings
     for rate in learning_rates
-    for config in rq1_configs(dataset, weight_decays=0.0, init="prism", alpha=1.0, **own | {"lr": rate})
+    for config in rq1_configs(dataset, **own | {"lr": rate}, **setting)
 ]
 at_rates = analysis.tidy(steps, get_records(steps, results, train=train, force=force))
 half = [None if run != run else analysis.epochs_to(run, share=0.5) for run in at_rates["curve"]]
 pd.DataFrame(
     {
+        "trained": ["decay " * (run.init == "xavier") + analysis.setting(run) for run in at_rates.itertuples()],
+        "learning rate": [f"{config.lr:g}" for config in steps],
         "half of its best validation at epoch": [analysis.cell(epoch, ".0f") for epoch in half],
         "best epoch": [analysis.cell(epoch, ".0f") for epoch in at_rates["best_epoch"]],
         "test NDCG@20": at_rates["ndcg"].map(analysis.cell),
     },
-).set_axis([f"{rate:g}" for rate in learning_rates]).rename_axis("learning rate")
+).set_index(["trained", "learning rate"])
 
 # %% [markdown]
 # ## Figure 5, measured: popular against unpopular

@@ -22,7 +22,7 @@
 # one dense score matrix). Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
 
 # %% tags=["parameters"]
-folder = "benchmarks"  # where bench.json and growth.json lie
+folder = "benchmarks"  # where bench.json, growth.json and denormals.json lie
 dataset = "movielens1m"  # of the trainings
 results = None
 
@@ -31,23 +31,18 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from prismlib import analysis, experiments, figures, page
-from prismlib.compare import paired_bootstrap, per_user
-from prismlib.records import load_scores
-from prismlib.runs import default_results, get_records
-from prismlib.sweep import record_of
+from prismlib import analysis, experiments, figures, page, twins
+from prismlib.runs import get_records
 
 # %config InlineBackend.figure_formats = ["svg"]
 # %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
 plt.style.use(figures.STYLE)
 
-folder_of_results = Path(results or default_results())
 place = Path(folder) if Path(folder).exists() else Path("..") / folder
-bench, growth = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth"))
+bench, growth, worn = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth", "denormals"))
 
 # %% [markdown]
 # ## Against plain implementations
@@ -160,30 +155,30 @@ display(pd.DataFrame(rows).set_index("work"))
 # test NDCG@20 stands with its 95 % interval over test users (paired bootstrap); what is not run says so.
 
 # %% tags=["remove-input"]
-pairs = experiments.speed_pairs(dataset)
-configs = [config for pair in pairs for config in pair]
-records = get_records(configs, results, train=False)
-found = dict(zip(configs, records, strict=True))
-rows = []
-for plain, fast in pairs:
-    both = found[plain], found[fast]
-    line = {
-        "trained": f"{analysis.LOSS_NAMES[fast.loss]}, "
-        + ("PRISM" if fast.init == "prism" else f"decay {fast.weight_decay:g}"),
-        "with": fast.precision if fast.precision != plain.precision else fast.optimizer,
-    }
-    for name, record in zip(("float32, Adam", "with it"), both, strict=True):
-        line[name] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
-        line[f"best epoch, {name}"] = "" if record is None else record["best_epoch"]
-    if None not in both:
-        scores = [per_user(load_scores(record_of(config, folder_of_results))) for config in (fast, plain)]
-        change = paired_bootstrap(scores[:1], scores[1:], np.random.default_rng(0))
-        line["difference"] = f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
-    rows.append(line)
-display(pd.DataFrame(rows).set_index("trained"))
+pairs = experiments.twin_pairs("speed", dataset)
+display(pd.DataFrame(twins.beside(pairs, results)).set_index("trained"))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
+configs = [config for pair in pairs for config in pair]
+records = get_records(configs, results, train=False)
 page.origin(analysis.tidy(configs, records), f"python -m prismlib.sweep run speed --dataset {dataset}")
+
+# %% [markdown]
+# ## Numbers too small to be quick
+#
+# Weight decay takes what gets no gradient towards zero, such as the weights of a perceptron's dead units. Below
+# $2^{-126}$ float32 keeps a number in less than its full precision, and a CPU multiplies it a hundred times as slowly:
+# non-linear MF with decay starts quickly and gets slower as it trains. So `fit` counts these numbers as zero
+# (see [denormals](../api/denormals.md)). A step of non-linear MF with SSM, eight of 64 hidden units a side worn down:
+
+# %% tags=["nbval-ignore-output", "remove-input"]
+fresh = worn["seconds"]["fresh"]
+rows = [
+    {"perceptron": name, "ms": f"{seconds * 1e3:.0f}", "ratio": f"{seconds / fresh:.1f}"}
+    for name, seconds in zip(("fresh", "worn", "worn, as fit does it"), worn["seconds"].values(), strict=True)
+]
+display(pd.DataFrame(rows).set_index("perceptron"))
+page.say(f"*{worn['environment']['device']}, {worn['pairs']:,} pairs a step, `benchmarks/denormals.py`.*")
 
 # %% [markdown]
 # ## Growth
@@ -220,3 +215,4 @@ for name, measured in {"bench": bench, "growth": growth}.items():
     print(f"{name}: {measured['date']}, commit {(own['commit'] or '')[:8]}, {own['device']}, PyTorch {own['torch']}")
 print("redo: python benchmarks/bench.py --dataset gowalla --output benchmarks/bench.json")
 print("      python benchmarks/bench.py --growth --output benchmarks/growth.json")
+print("      python benchmarks/denormals.py --output benchmarks/denormals.json")

@@ -144,8 +144,8 @@ def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(chosen, columns=runs.columns).infer_objects()
 
 
-def how_runs_ended(runs: pd.DataFrame) -> str:
-    """In Markdown: own parameters of the losses; which runs were cut off, ended within 20 epochs, or collapsed."""
+def notes(runs: pd.DataFrame) -> str:
+    """In Markdown, what to know beside a table: how its runs ended, and at which own parameters of the losses."""
 
     def named(chosen: pd.DataFrame) -> str:
         return "; ".join(f"{run.loss} at {setting(run)} (epoch {run.epochs:.0f})" for run in chosen.itertuples())

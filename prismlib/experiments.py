@@ -8,26 +8,7 @@ from itertools import product
 from typing import Any
 
 from prismlib.config import PROTOCOLS, RunConfig
-
-# The losses' own parameters: the paper's, or published by their authors for the dataset; elsewhere plain ones
-LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
-    "ssm": {"tau": 0.2, "num_negatives": 10},
-    "directau": {"gamma": 1.0},
-    "mawu": {"gamma_user": 1.0, "gamma_item": 1.0},
-    "ipl": {"ipl_c": 1.0, "ipl_b": 1.5},
-    "resn": {"resn_beta": 0.01},
-    "macr": {"macr_alpha": 1e-2, "macr_beta": 1e-3, "macr_c": 40.0},
-}
-PUBLISHED: dict[tuple[str, str], dict[str, Any]] = {
-    ("directau", "gowalla"): {"gamma": 5.0},
-    ("directau", "yelp2018"): {"gamma": 1.0},
-    ("mawu", "gowalla"): {"gamma_user": 2.6, "gamma_item": 1.4},
-    ("mawu", "yelp2018"): {"gamma_user": 0.8, "gamma_item": 0.6},
-    ("ipl", "movielens1m"): {"ipl_c": 1.0, "ipl_b": 1.826},
-    ("ipl", "gowalla"): {"ipl_c": 1.0, "ipl_b": 1.285},
-    ("ipl", "yelp2018"): {"ipl_c": 1.0, "ipl_b": 1.552},
-    ("ipl", "amazonbook"): {"ipl_c": 1.0, "ipl_b": 1.446},
-}
+from prismlib.parameters import LOSS_DEFAULTS, OWN_GRIDS, own_grid, own_parameters
 
 # RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
 LRS = {"synthetic": 1e-2}
@@ -70,7 +51,7 @@ def rq1_configs(
             split_seed=seed,
             lr=lr,
             max_epochs=epochs if isinstance(epochs, int) else epochs.get(loss, 1000),
-            **PUBLISHED.get((loss, dataset), LOSS_DEFAULTS.get(loss, {})) | common,
+            **own_parameters(loss, dataset) | common,
         )
         for loss in _listed(losses)
         for weight_decay in _listed(weight_decays)
@@ -112,17 +93,6 @@ BUDGETS = {
     "lean": Budget(SEEDS, SEEDS[:1], (1e-3,), ALL_DECAYS, None, SEEDS[:1], {}),
     "paper": Budget(SEEDS, SEEDS, (1e-1, 1e-2, 1e-3), ALL_DECAYS, ALL_DECAYS, SEEDS, {"epochs": 1000}),
 }
-# The losses' own parameters, as the paper tunes them (Appendix B.1). MAWU: published for the dataset and not tuned;
-# elsewhere the pairs its authors publish for their three datasets, the plain one, and DirectAU's gamma = 1 as a pair
-OWN_GRIDS: dict[str, list[dict[str, Any]]] = {
-    "bpr": [{}],
-    "ssm": [LOSS_DEFAULTS["ssm"]],
-    "directau": [{"gamma": gamma} for gamma in (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)],
-    "mawu": [
-        {"gamma_user": user, "gamma_item": item}
-        for user, item in ((2.6, 1.4), (0.8, 0.6), (1.0, 0.1), (1.0, 1.0), (0.25, 0.25))
-    ],
-}
 
 
 def _released(name: str) -> dict[str, Any]:
@@ -138,7 +108,10 @@ class Search:
     seeds: tuple[int, ...]
 
 
-_NEGATIVES, _MACR, _TUNED = {"num_negatives": 20}, {"macr_c": 1.0}, {"gamma": 0.5}
+_NEGATIVES, _MACR, _WAIT = {"num_negatives": 20}, {"macr_c": 1.0}, {"patience": 100}
+# what is compared with its own twin runs at the plain parameters on every dataset
+_DIRECTAU, _MAWU = ({"losses": loss, **LOSS_DEFAULTS[loss]} for loss in ("directau", "mawu"))
+_PRISM: dict[str, Any] = {"weight_decays": 0.0, "init": "prism", "alpha": 1.0}
 #: Each departure of the released code from the paper's text, by what it does. First the runs that show it, as arguments
 #: to :func:`rq1_configs`, then the switch that makes a run do the same. Cheap losses, where any loss would do.
 SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -148,27 +121,25 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "negatives are drawn from the batch's items": ({"losses": "bpr"}, _released("negatives")),
     "batches are not shuffled again": ({"losses": "bpr"}, _released("reshuffle")),
-    "half of MAWU's cosine matrix counts as zeros": ({"losses": "mawu"}, _released("mawu_uniformity")),
+    "half of MAWU's cosine matrix counts as zeros": (_MAWU, _released("mawu_uniformity")),
     "the last user is left out of the mean": ({"losses": "bpr"}, _released("drop_last_user")),
     "popularity groups are counted on all data": ({"losses": "bpr"}, _released("groups_from")),
     "SSM has 20 negatives": ({"losses": "ssm"}, _NEGATIVES),
     "IPL's scores land on the wrong items": ({"losses": "ipl"}, _released("ipl_form")),
     "MACR ranks with c = 1": ({"losses": "macr"}, _MACR),
 }
-# table1 is a search, see below
-#: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget.
+#: What each experiment trains, as arguments to :func:`rq1_configs`; what is not named comes from the budget. Table 1 is
+#: a search, see below.
 EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     "rq1": [{"losses": ("bpr", "directau")}],  # Figure 1
     "rq1-losses": [{"losses": ("ssm", "mawu")}],  # Figure 10
     "rq1-nonlinear": [{"losses": tuple(OWN_GRIDS), "backbone": "nonlinear-mf"}],  # Figure 11
     "rq2": [{"losses": ("bpr", "directau")}],  # Figure 2: the norms that RQ1's runs end with
     "batched": [{"losses": "directau", "decay_scope": "batch"}],  # Figure 3
-    "rq4": [  # Figures 4 and 5: epochs are compared, so none is cut off
-        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": alpha, "epochs": 1000}
-        for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ],
+    # Figures 4 and 5: epochs are compared, so none is cut off
+    "rq4": [{"losses": "directau", **_PRISM, "alpha": a, "epochs": 1000} for a in (0.0, 0.25, 0.5, 0.75, 1.0)],
     "rq4-decay": [{"losses": "directau", "epochs": 1000}],  # what they are compared with
-    "cosine": [{"losses": "directau"}],  # Figure 6: the two validation curves of RQ1's runs
+    "cosine": [{"losses": "directau"}],  # Figure 6: both validation curves of RQ1's runs
     "lightgcn": [{"losses": "directau", "backbone": "lightgcn"}],  # Figure 8
     "debias": [  # Figure 9
         {"losses": ("bpr", "ipl"), "weight_decays": 1e-6},
@@ -176,20 +147,34 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
         *({"losses": "resn", "weight_decays": 1e-6, "resn_beta": beta} for beta in (1e-2, 1e-6, 1e-7)),
         # with the released script's c: its own authors' 40 ranks next to nothing right here
         {"losses": "macr", "weight_decays": 1e-6, "macr_c": 1.0},
-        # at its plain or published gamma, and at what validation prefers on MovieLens1M
-        *({"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0, **own} for own in ({}, _TUNED)),
+        {"losses": "directau", **_PRISM},
     ],
-    # not the paper's: what is offered for speed and changes results, see speed_pairs
+    # not the paper's: what is offered for speed and changes results, see twin_pairs
     "speed": [
-        {"losses": "directau", "weight_decays": 1e-4, "precision": "bfloat16"},
-        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0, "precision": "bfloat16"},
-        {"losses": "directau", "weight_decays": 0.0, "init": "prism", "alpha": 1.0, "optimizer": "sparse_adam"},
+        {**_DIRECTAU, "weight_decays": 1e-4, "precision": "bfloat16"},
+        {**_DIRECTAU, **_PRISM, "precision": "bfloat16"},
+        {**_DIRECTAU, **_PRISM, "optimizer": "sparse_adam"},
         {"losses": "bpr", "weight_decays": 0.0, "optimizer": "sparse_adam"},
     ],
+    # the lower half of Table 1 as the released code runs it, where the perceptron is linear, see twin_pairs
+    "released": [
+        {"losses": loss, "backbone": "nonlinear-mf", "epochs": 1000, **method, **PROTOCOLS["released"]}
+        for loss, decay in (("ssm", 1e-6), ("directau", 1e-4))
+        for method in ({"weight_decays": decay}, _PRISM)
+    ],
+    # not the paper's: would runs that its stopping rule ends early have come further?
+    "patience": [{"losses": "bpr", **_PRISM, **_WAIT}, {"losses": "ssm", "weight_decays": 1e-4, **_WAIT}],
     # each switch of the released code alone, after its twin as in the paper's text
     "switches": [
         {"weight_decays": 1e-6, **shown, **switch} for shown, switched in SWITCHES.values() for switch in ({}, switched)
     ],
+}
+_DEFAULTS = vars(RunConfig(dataset="synthetic", loss="bpr"))
+#: What the runs of these experiments change, with the values of the paper's protocol.
+TWINS: dict[str, dict[str, Any]] = {
+    "speed": {"precision": "float32", "optimizer": "adam"},
+    "patience": {"patience": 10},
+    "released": {name: _DEFAULTS[name] for name in PROTOCOLS["released"]},
 }
 TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(OWN_GRIDS), "method": ("decay", "prism")}
 
@@ -235,14 +220,13 @@ def switch_pairs(dataset: str, budget: str = "lean", **common: Any) -> dict[str,
     return found
 
 
-def speed_pairs(dataset: str, budget: str = "lean", **common: Any) -> list[tuple[RunConfig, RunConfig]]:
-    """The runs of the experiment ``"speed"``, each after its twin in float32 with Adam.
+def twin_pairs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[tuple[RunConfig, RunConfig]]:
+    """The runs of an experiment of :data:`TWINS`, each after its twin as in the paper's protocol.
 
-    >>> [(plain.optimizer, fast.optimizer) for plain, fast in speed_pairs("movielens1m")[2:]]
+    >>> [(plain.optimizer, fast.optimizer) for plain, fast in twin_pairs("speed", "movielens1m")[2:]]
     [('adam', 'sparse_adam'), ('adam', 'sparse_adam')]
     """
-    fast = configs("speed", dataset, budget, **common)
-    return [(replace(config, precision="float32", optimizer="adam"), config) for config in fast]
+    return [(replace(run, **TWINS[experiment]), run) for run in configs(experiment, dataset, budget, **common)]
 
 
 def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[Search]:
@@ -261,11 +245,7 @@ def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any)
     fields["max_epochs"] = fields.pop("epochs", 1000)
     found = []
     for backbone, loss, method in product(*TABLE1.values()):
-        own = OWN_GRIDS[loss]
-        if loss == "mawu":
-            own = [PUBLISHED[loss, dataset]] if (loss, dataset) in PUBLISHED else own
-        if budget == "smoke":
-            own = [LOSS_DEFAULTS.get(loss, {})]
+        own = [own_parameters(loss, dataset)] if budget == "smoke" else own_grid(loss, dataset)
         prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
         grid = tuple(
             RunConfig(

@@ -241,7 +241,9 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
     for own in pairs:
         for title, found in (("tuned decay", own.decay), ("PRISM", own.prism)):
             if found is not None:
-                chosen = {"lr": found.chosen.lr, "decay": found.chosen.weight_decay, "gamma": found.chosen.gamma}
+                best = found.chosen
+                own_values = {name: getattr(best, name) for name in LOSS_PARAMETERS[best.loss]}
+                chosen = {"lr": best.lr, "decay": best.weight_decay, **own_values}
                 rows.append(
                     {
                         "backbone": BACKBONE_NAMES[own.backbone],
@@ -250,7 +252,7 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
                         "runs": f"{found.ran} of {found.grid}",
                         "epochs": f"{found.epochs:,}",
                         "hours": f"{found.seconds / 3600:.2f}",
-                        "chosen": ", ".join(f"{name} {value:g}" for name, value in chosen.items() if value is not None),
+                        "chosen": ", ".join(f"{name} {value:g}" for name, value in chosen.items()),
                     }
                 )
     return rows

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from made_up import Parts, made_up
 
-from prismlib.analysis import best, curves, how_runs_ended, over_seeds, setting, shown, tidy
+from prismlib.analysis import best, curves, notes, over_seeds, setting, shown, tidy
 from prismlib.experiments import rq1_configs
 
 BPR: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.10, 0.02, 0.02)]
@@ -39,17 +39,17 @@ def test_a_model_that_finds_no_popular_item_has_no_ratio() -> None:
     assert pd.isna(runs(bpr=[(0.0, 0.1, 0.1), *BPR[1:]]).iloc[0].ratio)
 
 
-def test_how_runs_ended_names_what_was_cut_off_or_short() -> None:
+def test_notes_name_what_was_cut_off_or_short_and_own_parameters() -> None:
     table = runs(bpr=[None, *BPR[1:]])
-    text = how_runs_ended(table)
+    text = notes(table)
     assert text.startswith("5 of 6 runs are made; 5 ended by early stopping.")
     assert "BPR at 1e-06 (epoch 14)" in text and "limit" not in text
     assert "Collapsed" not in text
     table.loc[1, "largest_norm"] = 1e-5
-    assert "shrank to nothing: BPR at 1e-06 (epoch 14)." in how_runs_ended(table)
-    assert how_runs_ended(table).endswith("The losses' own parameters, not tuned on this page: DirectAU gamma 5.")
+    assert "shrank to nothing: BPR at 1e-06 (epoch 14)." in notes(table)
+    assert notes(table).endswith("The losses' own parameters, not tuned on this page: DirectAU gamma 5.")
     table["stopped_by"], table["epochs"] = "max_epochs", 100
-    assert "Cut off by the epoch limit" in how_runs_ended(table) and "within 20" not in how_runs_ended(table)
+    assert "Cut off by the epoch limit" in notes(table) and "within 20" not in notes(table)
 
 
 def test_mean_and_spread_over_seeds() -> None:

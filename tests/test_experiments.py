@@ -7,7 +7,10 @@ from dataclasses import fields, replace
 import pytest
 
 from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.experiments import LRS, SWITCHES, configs, rq1_configs, speed_pairs, switch_pairs
+from prismlib.experiments import LRS, SWITCHES, configs, rq1_configs, switch_pairs, twin_pairs
+from prismlib.parameters import OWN_GRIDS, TUNED
+from prismlib.runs import default_results
+from prismlib.tuning import outcome_of, validation_score
 
 
 def differing(first: RunConfig, second: RunConfig) -> dict[str, object]:
@@ -59,11 +62,21 @@ def test_epochs_of_prism_and_decay_are_compared_without_cutting_either_off(budge
     assert len(plain) == len({config.seed for config in prism + decay})
 
 
-def test_what_is_offered_for_speed_stands_beside_runs_of_other_experiments() -> None:
-    others = {c for name in ("rq1", "rq4", "rq4-decay") for c in configs(name, "movielens1m")}
-    for plain, fast in speed_pairs("movielens1m"):
+@pytest.mark.parametrize(("experiment", "dataset"), [("speed", "movielens1m"), ("patience", "gowalla")])
+def test_what_is_not_the_papers_stands_beside_runs_of_other_experiments(experiment: str, dataset: str) -> None:
+    others = {config for name in ("rq1", "rq1-losses", "table1") for config in configs(name, dataset)}
+    for plain, changed in twin_pairs(experiment, dataset):
         assert plain in others
-        assert (plain.precision, plain.optimizer) == ("float32", "adam") != (fast.precision, fast.optimizer)
+        assert (plain.precision, plain.optimizer, plain.patience) == ("float32", "adam", 10)
+        assert len(differing(plain, changed)) == 1
+
+
+@pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
+def test_the_released_preset_stands_beside_the_papers_on_non_linear_mf(dataset: str) -> None:
+    others = configs("table1", dataset)
+    for plain, released in twin_pairs("released", dataset):
+        assert plain in others and plain.backbone == "nonlinear-mf"
+        assert differing(plain, released) == PROTOCOLS["released"]
 
 
 def test_synthetic_data_learns_faster_unless_told_otherwise() -> None:
@@ -71,3 +84,13 @@ def test_synthetic_data_learns_faster_unless_told_otherwise() -> None:
     assert {config.lr for config in rq1_configs("synthetic")} == {LRS["synthetic"]} == {1e-2}
     assert {config.lr for config in rq1_configs("synthetic", lr=1e-3)} == {1e-3}
     assert {config.lr for pair in switch_pairs("synthetic").values() for config in pair} == {1e-2}
+
+
+@pytest.mark.parametrize(("loss", "dataset"), TUNED)
+def test_what_is_called_tuned_is_what_validation_chose_among_the_records(loss: str, dataset: str) -> None:
+    scores = {}
+    for own in OWN_GRIDS[loss]:
+        found = outcome_of(default_results(), rq1_configs(dataset, loss, 1e-4, **own)[0])
+        if found is not None:
+            scores[tuple(own.items())] = validation_score(found)
+    assert len(scores) > 1 and max(scores, key=lambda own: scores[own]) == tuple(TUNED[loss, dataset].items())

@@ -1,0 +1,69 @@
+"""Runs beside their twins: the same configuration and seed, with one switch changed, or the whole protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from prismlib.analysis import LOSS_NAMES
+from prismlib.compare import PerUser, paired_bootstrap, per_user
+from prismlib.config import PROTOCOLS, RunConfig
+from prismlib.records import load_record, load_scores
+from prismlib.runs import default_results
+from prismlib.sweep import record_of
+
+
+def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
+    """One row a pair: test NDCG@20 and best epoch of a run as in the paper and with a change, and what the change does.
+
+    The difference has its 95 % interval over test users (paired bootstrap) where both runs kept each user's scores; a
+    user whom the released code leaves out is left out of it. What is not run says so.
+
+    Args:
+        pairs: each a configuration of the paper's protocol, and the same with a change.
+        results: folder of the records; None is the one of :func:`~prismlib.runs.default_results`.
+
+    >>> from prismlib.experiments import twin_pairs
+    >>> [row] = beside(twin_pairs("patience", "yelp2018")[:1])
+    >>> row["trained"], row["with"], row["with it"]
+    ('BPR, PRISM', 'patience 100', 'not run')
+    """
+    folder = default_results() if results is None else Path(results)
+    return [_row(plain, changed, folder) for plain, changed in pairs]
+
+
+def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
+    method = "PRISM" if plain.init == "prism" else f"decay {plain.weight_decay:g}"
+    row = {"trained": f"{LOSS_NAMES[plain.loss]}, {method}", "with": _change(plain, changed)}
+    scores = []
+    for config, title in ((plain, "as in the paper"), (changed, "with it")):
+        path = record_of(config, folder)
+        record = load_record(path)
+        row[title] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
+        row[f"best epoch, {title}"] = "" if record is None else str(record["best_epoch"])
+        kept = None if record is None else load_scores(path)
+        scores += [] if kept is None else [per_user(kept)]
+    row["difference"] = ""
+    if len(scores) == 2:
+        old, new = scores
+        change = paired_bootstrap([_of(new, old[0])], [_of(old, new[0])], np.random.default_rng(0))
+        row["difference"] = f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
+    return row
+
+
+def _of(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:
+    """The scores of those who are among ``users``."""
+    kept = np.isin(scores[0], users)
+    return scores[0][kept], scores[1][kept]
+
+
+def _change(plain: RunConfig, changed: RunConfig) -> str:
+    names = [own.name for own in fields(RunConfig) if getattr(plain, own.name) != getattr(changed, own.name)]
+    change = {name: getattr(changed, name) for name in names}
+    if change == PROTOCOLS["released"]:
+        return "the released protocol"
+    return ", ".join(f"{name} {value}" for name, value in change.items())

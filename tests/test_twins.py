@@ -1,0 +1,54 @@
+"""A run beside its twin: what each scored, where it stopped, and the difference over the same users."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from made_up import made_up, store
+
+from prismlib.experiments import twin_pairs
+from prismlib.twins import beside
+
+USERS = np.linspace(0.05, 0.35, 50)
+PAIRS = twin_pairs("patience", "synthetic", "smoke")
+
+
+def test_a_pair_has_both_runs_and_their_difference_with_its_interval(tmp_path: Path) -> None:
+    plain, waited = PAIRS[1]
+    store(tmp_path, made_up(plain, (0.2, 0, 0), [0.1, 0.0]), USERS)
+    store(tmp_path, made_up(waited, (0.25, 0, 0), [0.1, 0.0, 0.3]), USERS + 0.05)
+    row = beside(PAIRS, tmp_path)[1]
+    assert (row["trained"], row["with"]) == ("SSM, decay 0.0001", "patience 100")
+    assert (row["as in the paper"], row["best epoch, as in the paper"]) == ("0.2000", "0")
+    assert (row["with it"], row["best epoch, with it"]) == ("0.2500", "2")
+    # the same at each user, so the interval is a point
+    assert row["difference"] == "+0.0500 [+0.0500, +0.0500]"
+
+
+def test_what_was_not_run_or_kept_no_users_has_no_difference(tmp_path: Path) -> None:
+    plain, waited = PAIRS[0]
+    assert {beside(PAIRS, tmp_path)[0][name] for name in ("as in the paper", "with it")} == {"not run"}
+    store(tmp_path, made_up(plain), USERS)
+    store(tmp_path, made_up(waited))
+    row = beside(PAIRS, tmp_path)[0]
+    assert row["trained"] == "BPR, PRISM" and "not run" not in row.values()
+    assert row["difference"] == ""
+
+
+def test_a_user_whom_the_released_code_leaves_out_is_left_out_of_the_difference(tmp_path: Path) -> None:
+    pairs = twin_pairs("released", "synthetic", "smoke")
+    text, released = pairs[0]
+    store(tmp_path, made_up(text), USERS)
+    # without its last user, whose score would have been another
+    store(tmp_path, made_up(released), USERS[:-1] + 0.05)
+    row = beside(pairs, tmp_path)[0]
+    assert row["with"] == "the released protocol"
+    assert row["difference"] == "+0.0500 [+0.0500, +0.0500]"
+
+
+def test_several_changes_are_all_named(tmp_path: Path) -> None:
+    plain, waited = PAIRS[0]
+    [row] = beside([(plain, replace(waited, optimizer="sparse_adam"))], tmp_path)
+    assert row["with"] == "optimizer sparse_adam, patience 100"
