@@ -141,6 +141,10 @@ pd.DataFrame(
 ).set_index(["trained", "learning rate"])
 
 # %% [markdown]
+# *Compare at one learning rate. A lower best epoch of PRISM means that at this step its start saves training; what the step
+# costs in NDCG@20 stands beside it.*
+
+# %% [markdown]
 # ## Figure 5, measured: popular against unpopular
 
 # %% mystnb={"image": {"alt": "Test NDCG@20 against the strength of PRISM: all items in the left panel, popular, neutral and unpopular items in the right one; dashed lines show tuned weight decay"}} tags=["remove-input", "nbval-ignore-output"]

@@ -5,7 +5,7 @@ The look is in the style sheet: ``plt.style.use(figures.STYLE)`` first, since pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def alpha_curves(table: pd.DataFrame, tuned: Any, dataset: str) -> Figure:
         figure.axes[0].axhline(tuned.ndcg, color=LOOKS[tuned.loss][0], linestyle="--")
         for group in GROUPS:
             figure.axes[1].axhline(getattr(tuned, group), color=LOOKS[group][0], linestyle="--", linewidth=1)
+        _from_zero(figure.axes)
     figure.suptitle(dataset + (f"; dashed: weight decay {tuned.weight_decay:g}" if tuned is not None else ""))
     return figure
 
@@ -84,8 +85,8 @@ def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
         for group in GROUPS:
             _curve(axis, values, table.loc[loss][group], group)
         axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
+    _from_zero(axes[0])
     for axis in axes[0]:
-        axis.set(ylim=(0, None))
         # below the axis: inside, it would hide points
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.34), ncols=3, fontsize="small", handlelength=1.2)
     return figure
@@ -100,6 +101,13 @@ def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str) -
     if measured["std"].notna().any():
         low, high = measured["mean"] - measured["std"], measured["mean"] + measured["std"]
         axis.fill_between(x, low, high, color=colour, alpha=0.2)
+
+
+def _from_zero(axes: Iterable[Axes]) -> None:
+    """From 0 to the top of what is drawn: called last, since a limit that is set does not grow with later curves."""
+    for axis in axes:
+        axis.autoscale(axis="y")
+        axis.set_ylim(bottom=0)
 
 
 def _decay(decay: float) -> str:
@@ -143,7 +151,8 @@ def validation_curves(records: Mapping[str, Record], by: Sequence[str] = ("dot",
             axis.plot(curve, color=STEPS(share), label=name)
             axis.plot(best, curve[best], marker="o", color=STEPS(share))
         title = {"dot": "ranked by dot product", "cosine": "ranked by cosine"}[ranking]
-        axis.set(title=title, xlabel="epoch", ylim=(0, None))
+        axis.set(title=title, xlabel="epoch")
+    _from_zero(axes[0])
     axes[0, 0].set_ylabel("validation NDCG@20")
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return figure

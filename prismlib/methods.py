@@ -15,6 +15,7 @@ from prismlib.compare import Comparison, PerUser, paired_bootstrap, per_user, se
 from prismlib.config import LOSS_PARAMETERS, RunConfig
 from prismlib.experiments import Search, searches
 from prismlib.paper import table1
+from prismlib.parameters import OWN_GRIDS
 from prismlib.records import Record, load_scores
 from prismlib.runs import default_results, get_records
 from prismlib.sweep import record_of
@@ -242,8 +243,9 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
         for title, found in (("tuned decay", own.decay), ("PRISM", own.prism)):
             if found is not None:
                 best = found.chosen
-                own_values = {name: getattr(best, name) for name in LOSS_PARAMETERS[best.loss]}
-                chosen = {"lr": best.lr, "decay": best.weight_decay, **own_values}
+                chosen = f"lr {best.lr:g}, decay {best.weight_decay:g}"
+                if len(OWN_GRIDS[best.loss]) > 1:
+                    chosen += f", gamma {_label(_own(best))}"
                 rows.append(
                     {
                         "backbone": BACKBONE_NAMES[own.backbone],
@@ -252,7 +254,7 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
                         "runs": f"{found.ran} of {found.grid}",
                         "epochs": f"{found.epochs:,}",
                         "hours": f"{found.seconds / 3600:.2f}",
-                        "chosen": ", ".join(f"{name} {value:g}" for name, value in chosen.items()),
+                        "chosen": chosen,
                     }
                 )
     return rows

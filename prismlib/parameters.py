@@ -6,7 +6,7 @@ from typing import Any
 
 Own = dict[str, Any]
 
-#: Of a loss where nothing is known of the dataset: the paper's or its authors', else plain ones.
+#: Where nothing is known of the dataset, the paper's or the loss's authors' own, else plain ones.
 LOSS_DEFAULTS: dict[str, Own] = {
     "ssm": {"tau": 0.2, "num_negatives": 10},
     "directau": {"gamma": 1.0},
@@ -28,14 +28,14 @@ PUBLISHED: dict[tuple[str, str], Own] = {
     ("ipl", "amazonbook"): {"ipl_c": 1.0, "ipl_b": 1.446},
 }
 
-#: By loss and dataset, where nothing is published: what validation NDCG@20 chose on linear MF at weight decay 1e-4 and
+#: By loss and dataset, what validation NDCG@20 chose where nothing is published, on linear MF at weight decay 1e-4 and
 #: seed 123, among the values of :data:`OWN_GRIDS` that were run. A test compares it with the records.
 TUNED: dict[tuple[str, str], Own] = {
     ("directau", "movielens1m"): {"gamma": 0.5},
     ("mawu", "movielens1m"): {"gamma_user": 0.125, "gamma_item": 0.125},
 }
 
-#: What is searched (Appendix B.1). MAWU: its authors' pairs for their three datasets, the plain one, and DirectAU's
+#: What is searched (Appendix B.1). Of MAWU its authors' pairs for their three datasets, the plain one, and DirectAU's
 #: gamma 1 and 0.5 as pairs.
 OWN_GRIDS: dict[str, list[Own]] = {
     "bpr": [{}],

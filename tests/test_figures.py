@@ -39,6 +39,12 @@ def points(line: Line2D) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
 
 
+def inside(axis: Axes) -> bool:
+    """Whether all that is drawn lies below the upper limit, and the lower one is 0."""
+    low, high = axis.get_ylim()
+    return low == 0 and high > max(np.nanmax(np.asarray(line.get_ydata(), float)) for line in axis.lines)
+
+
 def legend(axis: Axes) -> list[str]:
     found = axis.get_legend()
     assert found is not None
@@ -82,6 +88,8 @@ def test_alpha_curves_beside_tuned_decay() -> None:
     assert lines(overall)["DirectAU"].get_ydata() == pytest.approx([0.09, np.nan, 0.16], nan_ok=True)
     [dashed] = [line for line in overall.lines if line.get_linestyle() == "--"]
     assert list(dashed.get_ydata()) == pytest.approx([0.18, 0.18])
+    # the dashed lines come last, and above all points
+    assert inside(overall) and inside(by_group)
     for group, own, rest in zip(GROUPS, zip(DIRECTAU[0], DIRECTAU[2], strict=True), (0.11, 0.05, 0.02), strict=True):
         line = lines(by_group)[group]
         assert line.get_ydata() == pytest.approx([own[0], np.nan, own[1]], nan_ok=True)
@@ -142,6 +150,8 @@ def test_validation_curves_and_their_best_epoch() -> None:
     assert [points(line) for line in dot.lines if line.get_marker() == "o"] == [[(1.0, 0.3)], [(1.0, 0.1)]]
     assert [points(line) for line in cosine.lines if line.get_marker() == "o"] == [[(1.0, 0.1)], [(1.0, 0.1)]]
     assert legend(cosine) == ["0", "1e-06"]
+    # the second panel is higher than the first, with which it shares its axis
+    assert inside(dot) and inside(cosine)
 
 
 def test_fairness_has_a_point_for_each_run_that_was_made() -> None:
