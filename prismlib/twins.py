@@ -39,20 +39,30 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
 def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
     method = "PRISM" if plain.init == "prism" else f"decay {plain.weight_decay:g}"
     row = {"trained": f"{LOSS_NAMES[plain.loss]}, {method}", "with": _change(plain, changed)}
-    scores = []
     for config, title in ((plain, "as in the paper"), (changed, "with it")):
-        path = record_of(config, folder)
-        record = load_record(path)
+        record = load_record(record_of(config, folder))
         row[title] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
         row[f"best epoch, {title}"] = "" if record is None else str(record["best_epoch"])
-        kept = None if record is None else load_scores(path)
-        scores += [] if kept is None else [per_user(kept)]
-    row["difference"] = ""
-    if len(scores) == 2:
-        old, new = scores
-        change = paired_bootstrap([_of(new, old[0])], [_of(old, new[0])], np.random.default_rng(0))
-        row["difference"] = f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
+    row["difference"] = difference(plain, changed, folder)
     return row
+
+
+def difference(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
+    """Test NDCG@20 of the second run minus that of the first, with its interval; empty where users were not kept.
+
+    >>> from prismlib.experiments import twin_pairs
+    >>> difference(*twin_pairs("patience", "yelp2018")[0])
+    ''
+    """
+    folder = default_results() if results is None else Path(results)
+    paths = [record_of(config, folder) for config in (first, second)]
+    kept = [None if load_record(path) is None else load_scores(path) for path in paths]
+    scores = [per_user(own) for own in kept if own is not None]
+    if len(scores) < 2:
+        return ""
+    old, new = scores
+    change = paired_bootstrap([_of(new, old[0])], [_of(old, new[0])], np.random.default_rng(0))
+    return f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
 
 
 def _of(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:
