@@ -167,7 +167,7 @@ page.origin(analysis.tidy(configs, records), f"python -m prismlib.sweep run spee
 # ## Numbers too small to be quick
 #
 # Weight decay takes what gets no gradient towards zero, such as the weights of a perceptron's dead units. Below
-# $2^{-126}$ float32 keeps a number in less than its full precision, and a CPU multiplies it a hundred times as slowly:
+# $2^{-126}$ float32 keeps a number in less than its full precision, and a CPU multiplies it many times as slowly:
 # non-linear MF with decay starts quickly and gets slower as it trains. So `fit` counts these numbers as zero
 # (see [denormals](../api/denormals.md)). A step of non-linear MF with SSM, eight of 64 hidden units a side worn down:
 

@@ -22,8 +22,9 @@ def flushed_denormals() -> Iterator[None]:
     """A block, or a function that it decorates, in which numbers below 2 ** -126 count as zero on the CPU.
 
     Decay takes what gets no gradient, as the weights of a perceptron's dead units, down to such numbers within some
-    epochs, and a product with one takes a hundred times as long. Nothing is lost beside ordinary numbers, but a unit
-    whose input is that small is off instead of on, so a training with dead units goes another, equally good way.
+    epochs, and a product with one takes many times as long (``benchmarks/denormals.py``). Nothing is lost beside
+    ordinary numbers, but a unit whose input is that small is off instead of on, so a training with dead units goes
+    another way.
 
     PyTorch sets this for the calling thread; its worker threads have the state in which the first parallel operation
     found the caller, so a program that trains on several of them starts with ``torch.set_flush_denormal(True)``.

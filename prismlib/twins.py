@@ -55,8 +55,7 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
     ''
     """
     folder = default_results() if results is None else Path(results)
-    paths = [record_of(config, folder) for config in (first, second)]
-    kept = [None if load_record(path) is None else load_scores(path) for path in paths]
+    kept = [load_scores(record_of(config, folder)) for config in (first, second)]
     scores = [per_user(own) for own in kept if own is not None]
     if len(scores) < 2:
         return ""
