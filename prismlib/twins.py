@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from prismlib.analysis import LOSS_NAMES
+from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES
 from prismlib.compare import PerUser, paired_bootstrap, per_user
 from prismlib.config import PROTOCOLS, RunConfig
 from prismlib.records import load_record, load_scores
@@ -38,7 +38,8 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
 
 def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
     method = "PRISM" if plain.init == "prism" else f"decay {plain.weight_decay:g}"
-    row = {"trained": f"{LOSS_NAMES[plain.loss]}, {method}", "with": _change(plain, changed)}
+    on = "" if plain.backbone == "mf" else f", {BACKBONE_NAMES[plain.backbone]}"
+    row = {"trained": f"{LOSS_NAMES[plain.loss]}, {method}{on}", "with": _change(plain, changed)}
     for config, title in ((plain, "as in the paper"), (changed, "with it")):
         record = load_record(record_of(config, folder))
         row[title] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"

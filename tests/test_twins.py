@@ -44,7 +44,7 @@ def test_a_user_whom_the_released_code_leaves_out_is_left_out_of_the_difference(
     # without its last user, whose score would have been another
     store(tmp_path, made_up(released), USERS[:-1] + 0.05)
     row = beside(pairs, tmp_path)[0]
-    assert row["with"] == "the released protocol"
+    assert (row["trained"], row["with"]) == ("SSM, decay 1e-06, Non-Linear MF", "the released protocol")
     assert row["difference"] == "+0.0500 [+0.0500, +0.0500]"
 
 
