@@ -30,16 +30,20 @@
 # is a page run by hand, as the foot of each page of results says, with `-p force True`.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
-# PyTorch adds in another order, and training carries the difference on. That is why a verdict compares numbers and never asks
-# for equal digits.
+# PyTorch adds in another order, and training carries the difference on; [how far](#on-another-processor) is measured below. That is
+# why a verdict compares numbers and never asks for equal digits.
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
+from dataclasses import replace
+
 import pandas as pd
 from IPython.display import Markdown, display
 
+from prismlib.analysis import DATASET_NAMES, LOSS_NAMES
+from prismlib.config import RunConfig
 from prismlib.records import scan
 from prismlib.runs import default_results
 
@@ -112,6 +116,39 @@ if len(runs):
 # %% [markdown]
 # The paper's authors trained each model on one NVIDIA V100 GPU (Appendix B.3 of {cite}`loveland2025weightdecay`). Their hours are not
 # published.
+#
+# ## On another processor
+#
+# Some configurations were trained at the same seed on two machines, at the time with another limit of epochs, which changes
+# nothing before it is reached:
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+same = {}
+for record in records:
+    if not record["data"]["synthetic"]:
+        config = replace(RunConfig(**record["config"]), max_epochs=1000, device="cpu")
+        same.setdefault(config, {}).setdefault(record["environment"]["device"].split(",")[0], record)
+rows = []
+for config, made in same.items():
+    if len(made) > 1:
+        curves = [record["history"]["validation_dot"] for record in made.values()]
+        both = min(map(len, curves))
+        apart = [max(epoch) - min(epoch) for epoch in zip(*curves, strict=False)]
+        method = "PRISM" if config.init == "prism" else f"decay {config.weight_decay:g}"
+        rows.append(
+            {
+                "dataset": DATASET_NAMES[config.dataset],
+                "run": f"{LOSS_NAMES[config.loss]}, {method}",
+                "processors": " and ".join(made),
+                "epochs that all ran": both,
+                "validation NDCG@20 then": f"{curves[0][both - 1]:.5f}",
+                "largest difference": f"{max(apart):.5f}",
+            }
+        )
+display(pd.DataFrame(rows).set_index("dataset") if rows else Markdown("No run was made on two processors."))
+
+# %% [markdown]
+# *Validation NDCG@20 by dot product, epoch by epoch. Compare the difference with the spread over seeds in RQ3's tables.*
 #
 # ## Further
 #
