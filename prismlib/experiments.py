@@ -13,7 +13,7 @@ from prismlib.parameters import LOSS_DEFAULTS, OWN_GRIDS, own_grid, own_paramete
 # RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
 LRS = {"synthetic": 1e-2}
 WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4), "gowalla": (0.0, 1e-6, 1e-5, 1e-4)}
-EPOCHS: dict[str, int | dict[str, int]] = {"synthetic": 40, "gowalla": {"bpr": 1000, "directau": 100}}
+EPOCHS = {"synthetic": 40}
 
 
 def rq1_configs(
@@ -21,7 +21,7 @@ def rq1_configs(
     losses: str | Iterable[str] = ("bpr", "directau"),
     weight_decays: float | Iterable[float] | None = None,
     seeds: int | Iterable[int] = (123,),
-    epochs: int | Mapping[str, int] | None = None,
+    epochs: int | None = None,
     lr: float | None = None,
     **common: Any,
 ) -> list[RunConfig]:
@@ -29,7 +29,7 @@ def rq1_configs(
 
     Args:
         losses, weight_decays, seeds: one, or several; ``weight_decays`` None is this project's grid for the dataset.
-        epochs: at most so many, for all losses or for each by its name; None is this project's for the dataset.
+        epochs: at most so many; None is this project's for the dataset.
         lr: learning rate; None is this project's for the dataset.
         common: further fields of :class:`~prismlib.config.RunConfig`, the same for all runs.
 
@@ -50,7 +50,7 @@ def rq1_configs(
             seed=seed,
             split_seed=seed,
             lr=lr,
-            max_epochs=epochs if isinstance(epochs, int) else epochs.get(loss, 1000),
+            max_epochs=epochs,
             **own_parameters(loss, dataset) | common,
         )
         for loss in _listed(losses)
@@ -163,7 +163,10 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
         for method in ({"weight_decays": decay}, _PRISM)
     ],
     # not the paper's: would runs that its stopping rule ends early have come further?
-    "patience": [{"losses": "bpr", **_PRISM, **_WAIT}, {"losses": "ssm", "weight_decays": 1e-4, **_WAIT}],
+    "patience": [
+        {"losses": "bpr", **_PRISM, **_WAIT},
+        *({"losses": "ssm", **method, **_WAIT} for method in ({"weight_decays": 1e-4}, _PRISM)),
+    ],
     # each switch of the released code alone, after its twin as in the paper's text
     "switches": [
         {"weight_decays": 1e-6, **shown, **switch} for shown, switched in SWITCHES.values() for switch in ({}, switched)

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.experiments import LRS, SWITCHES, configs, rq1_configs, switch_pairs, twin_pairs
+from prismlib.experiments import EXPERIMENTS, LRS, SWITCHES, configs, rq1_configs, switch_pairs, twin_pairs
 from prismlib.parameters import OWN_GRIDS, TUNED
 from prismlib.runs import default_results
 from prismlib.tuning import outcome_of, validation_score
@@ -48,6 +48,12 @@ def test_the_experiment_of_the_switches_trains_the_pairs() -> None:
     pairs = switch_pairs("movielens1m")
     assert list(pairs) == list(SWITCHES)
     assert set(configs("switches", "movielens1m")) == {config for pair in pairs.values() for config in pair}
+
+
+@pytest.mark.parametrize("experiment", [*EXPERIMENTS, "table1"])
+def test_no_run_on_published_data_is_cut_off_before_the_papers_1000_epochs(experiment: str) -> None:
+    for dataset in ("movielens1m", "gowalla"):
+        assert {config.max_epochs for config in configs(experiment, dataset)} == {1000}
 
 
 @pytest.mark.parametrize("budget", ["lean", "paper"])
