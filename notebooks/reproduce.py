@@ -30,7 +30,7 @@
 # is a page run by hand, as the foot of each page of results says, with `-p force True`.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
-# PyTorch adds in another order, and training carries the difference on; [how far](#on-another-processor) is measured below. That is
+# PyTorch adds in another order, and training carries the difference on; how far is measured below. That is
 # why a verdict compares numbers and never asks for equal digits.
 
 # %% tags=["parameters"]
