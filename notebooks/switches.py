@@ -42,7 +42,8 @@ own = {} if epochs is None else {"epochs": epochs}
 pairs = experiments.switch_pairs(dataset, **own, lr=lr, device=device)
 configs = [config for pair in pairs.values() for config in pair]
 records = get_records(configs, results, train=train, force=force)
-pd.DataFrame(twins.beside(pairs.values(), results), index=pd.Index(pairs, name="what the released code does"))
+beside = pd.DataFrame(twins.beside(pairs.values(), results), index=pd.Index(pairs, name="what the released code does"))
+beside[["trained", "with", "as in the paper", "with it", "difference"]]
 
 # %% [markdown]
 # *Test NDCG@20 by dot product, decay 1e-6, one seed; with it minus as in the paper, its 95 % interval over test users in
