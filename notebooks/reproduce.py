@@ -30,8 +30,8 @@
 # is a page run by hand, as the foot of each page of results says, with `-p force True`.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
-# PyTorch adds in another order, and training carries the difference on; how far is measured below. That is
-# why a verdict compares numbers and never asks for equal digits.
+# PyTorch adds in another order, and training carries the difference on; how far is measured below. That is why a
+# verdict compares numbers and never asks for equal digits.
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own
@@ -42,7 +42,7 @@ from dataclasses import replace
 import pandas as pd
 from IPython.display import Markdown, display
 
-from prismlib.analysis import DATASET_NAMES, LOSS_NAMES
+from prismlib.analysis import DATASET_NAMES, trained
 from prismlib.config import RunConfig
 from prismlib.records import scan
 from prismlib.runs import default_results
@@ -134,11 +134,10 @@ for config, made in same.items():
         curves = [record["history"]["validation_dot"] for record in made.values()]
         both = min(map(len, curves))
         apart = [max(epoch) - min(epoch) for epoch in zip(*curves, strict=False)]
-        method = "PRISM" if config.init == "prism" else f"decay {config.weight_decay:g}"
         rows.append(
             {
                 "dataset": DATASET_NAMES[config.dataset],
-                "run": f"{LOSS_NAMES[config.loss]}, {method}",
+                "run": trained(config),
                 "processors": " and ".join(made),
                 "epochs that all ran": both,
                 "validation NDCG@20 then": f"{curves[0][both - 1]:.5f}",

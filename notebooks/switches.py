@@ -46,9 +46,11 @@ beside = pd.DataFrame(twins.beside(pairs.values(), results), index=pd.Index(pair
 beside[["trained", "with", "as in the paper", "with it", "difference"]]
 
 # %% [markdown]
-# *Test NDCG@20 by dot product, decay 1e-6, one seed; with it minus as in the paper, its 95 % interval over test users in
-# brackets, both over the users that both runs count. Where popularity groups are counted moves the parts and not the whole.* One more departure needs no run: the
-# percentages of Table 1 are shares of PRISM's score and not of the baseline's; the pages of RQ3 compute both.
+# *Test NDCG@20 by dot product, decay 1e-6, one seed. The difference, with its 95 % interval in brackets, is over the test users
+# that both runs count. Where popularity groups are counted moves the parts and not the whole.*
+#
+# One more departure needs no run: the percentages of Table 1 are shares of PRISM's score and not of the baseline's; the pages of
+# RQ3 compute both.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 runs = analysis.tidy(configs, records)

@@ -168,6 +168,19 @@ def notes(runs: pd.DataFrame) -> str:
     return " ".join(lines)
 
 
+def trained(config: RunConfig) -> str:
+    """What a configuration trains, in a few words; its backbone where that is not MF.
+
+    >>> trained(RunConfig("gowalla", "bpr", init="prism", alpha=1.0))
+    'BPR, PRISM'
+    >>> trained(RunConfig("gowalla", "bpr", backbone="lightgcn"))
+    'BPR, decay 0, LightGCN'
+    """
+    method = "PRISM" if config.init == "prism" else f"decay {config.weight_decay:g}"
+    on = [] if config.backbone == "mf" else [BACKBONE_NAMES[config.backbone]]
+    return ", ".join([LOSS_NAMES[config.loss], method, *on])
+
+
 def setting(run: Any) -> str:
     """What a run, a row of :func:`tidy`, was trained with, in a few words.
 

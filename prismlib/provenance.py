@@ -20,7 +20,7 @@ def command(notebook: str, **parameters: Any) -> str:
     """
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
     for name, value in parameters.items():
-        if isinstance(value, list | dict):  # not JSON: YAML takes its 1e-06 for text
+        if isinstance(value, list):  # not JSON: YAML takes its 1e-06 for text
             words += ["-y", yaml.safe_dump({name: value}, default_flow_style=None, width=1000).strip()]
         elif value is not None:
             words += ["-p", name, str(value)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES
+from prismlib.analysis import LOSS_NAMES, trained
 from prismlib.compare import PerUser, paired_bootstrap, per_user
 from prismlib.config import PROTOCOLS, RunConfig
 from prismlib.records import load_record, load_scores
@@ -37,15 +37,27 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
 
 
 def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
-    method = "PRISM" if plain.init == "prism" else f"decay {plain.weight_decay:g}"
-    on = "" if plain.backbone == "mf" else f", {BACKBONE_NAMES[plain.backbone]}"
-    row = {"trained": f"{LOSS_NAMES[plain.loss]}, {method}{on}", "with": _change(plain, changed)}
+    row = {"trained": trained(plain), "with": _change(plain, changed)}
     for config, title in ((plain, "as in the paper"), (changed, "with it")):
         record = load_record(record_of(config, folder))
         row[title] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
         row[f"best epoch, {title}"] = "" if record is None else str(record["best_epoch"])
     row["difference"] = difference(plain, changed, folder)
     return row
+
+
+def prism_minus_decay(
+    decay: tuple[RunConfig, RunConfig], prism: tuple[RunConfig, RunConfig], results: Path | str | None = None
+) -> dict[str, str]:
+    """Two pairs of :func:`beside` read the other way: PRISM minus decay, as in the paper and with the change.
+
+    >>> from prismlib.experiments import twin_pairs
+    >>> prism_minus_decay(*twin_pairs("patience", "yelp2018")[1:])["PRISM - decay, with it"]
+    'not run'
+    """
+    apart = [difference(*same, results) or "not run" for same in zip(decay, prism, strict=True)]
+    names = {"loss": LOSS_NAMES[decay[0].loss], "with": _change(*decay)}
+    return names | {"PRISM - decay, as in the paper": apart[0], "PRISM - decay, with it": apart[1]}
 
 
 def difference(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:

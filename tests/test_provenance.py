@@ -42,7 +42,6 @@ def test_lists_and_small_numbers_come_back_as_they_were() -> None:
     given = {
         "losses": ["ssm", "mawu"],
         "weight_decays": [0.0, 1e-6, 1e-5, 2.5e-7],
-        "epochs": {"bpr": 1000, "directau": 100},
         "label": ["it's", "a: b", "$HOME"],
         "none": [],
     }

@@ -9,7 +9,7 @@ import numpy as np
 from made_up import made_up, store
 
 from prismlib.experiments import twin_pairs
-from prismlib.twins import beside
+from prismlib.twins import beside, prism_minus_decay
 
 USERS = np.linspace(0.05, 0.35, 50)
 PAIRS = twin_pairs("patience", "synthetic", "smoke")
@@ -52,3 +52,13 @@ def test_several_changes_are_all_named(tmp_path: Path) -> None:
     plain, waited = PAIRS[0]
     [row] = beside([(plain, replace(waited, optimizer="sparse_adam"))], tmp_path)
     assert row["with"] == "optimizer sparse_adam, patience 100"
+
+
+def test_prism_minus_decay_compares_the_methods_under_each_protocol(tmp_path: Path) -> None:
+    decay, prism = PAIRS[1:]
+    for config, score in ((decay[0], 0.0), (decay[1], 0.03), (prism[0], 0.02), (prism[1], 0.02)):
+        store(tmp_path, made_up(config), USERS + score)
+    row = prism_minus_decay(decay, prism, tmp_path)
+    assert (row["loss"], row["with"]) == ("SSM", "patience 100")
+    assert row["PRISM - decay, as in the paper"] == "+0.0200 [+0.0200, +0.0200]"
+    assert row["PRISM - decay, with it"] == "-0.0100 [-0.0100, -0.0100]"
