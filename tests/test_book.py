@@ -246,6 +246,16 @@ def test_why_names_every_page(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert all(page.output in said for page in pages.load_pages())
 
 
+def test_why_names_pages_that_share_a_reason_once() -> None:
+    reasons = {"a": ["m.py changed", "r.json is new"], "b": [], "c": ["m.py changed", "n.py changed"], "d": []}
+    assert pages.why(reasons).split("\n\n") == [
+        "m.py changed\n    a\n    c",
+        "r.json is new\n    a",
+        "fresh\n    b\n    d",
+        "n.py changed\n    c",
+    ]
+
+
 def test_second_build_waits_for_the_first(tmp_path: Path) -> None:
     said: list[str] = []
     first = pages.build_lock(tmp_path, said.append)

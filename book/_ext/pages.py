@@ -163,6 +163,20 @@ def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
         end.result()
 
 
+def why(pages: dict[str, list[str]]) -> str:
+    """Which pages are fresh and which are stale, and why: pages that share a reason are named once."""
+    sharing: dict[str, list[str]] = {}
+    for output, reasons in pages.items():
+        for reason in reasons or ["fresh"]:
+            sharing.setdefault(reason, []).append(output)
+    reasons_of: dict[tuple[str, ...], list[str]] = {}
+    for reason, outputs in sharing.items():
+        reasons_of.setdefault(tuple(outputs), []).append(reason)
+    return "\n\n".join(
+        "\n".join([*reasons, *(f"    {output}" for output in outputs)]) for outputs, reasons in reasons_of.items()
+    )
+
+
 def _shortened(reasons: list[str]) -> str:
     return ", ".join(reasons[:3]) + (f" and {len(reasons) - 3} more" if len(reasons) > 3 else "")
 
@@ -199,11 +213,7 @@ def main() -> None:
         with build_lock(ROOT, print):
             render_stale()
         return
-    for page in load_pages():
-        reasons = page.reasons()
-        print(f"{'stale' if reasons else 'fresh'}  {page.output}")
-        for reason in reasons:
-            print(f"         {reason}")
+    print(why({page.output: page.reasons() for page in load_pages()}))
 
 
 if __name__ == "__main__":
