@@ -28,7 +28,7 @@
 dataset = "synthetic"
 weight_decays = [1.0e-4]  # a list; None is the project's grid for the dataset
 epochs = None  # at most; None is the project's choice
-lr = None  # learning rate; None is the project's choice, 1e-3 for the published datasets
+lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None
 train = True

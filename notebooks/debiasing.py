@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 dataset = "synthetic"
 epochs = 20  # at most; None is the project's choice
-lr = None  # learning rate; None is the project's choice, 1e-3 for the published datasets
+lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None
 train = True

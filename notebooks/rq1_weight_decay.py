@@ -27,12 +27,12 @@
 # | C2 | a stronger decay widens the gap between popular and unpopular items, for BPR least | trend of the curves in Figures 1 and 10 |
 
 # %% tags=["parameters"]
-dataset = "synthetic"  # synthetic, movielens1m, gowalla, yelp2018, amazonbook, amazoncds
+dataset = "synthetic"  # or movielens1m, gowalla, yelp2018, amazonbook, amazoncds
 losses = ["bpr", "directau"]
 weight_decays = None  # a list; None is the project's grid for the dataset
 seeds = [123]
 epochs = None  # at most; None is the project's choice
-lr = None  # learning rate; None is the project's choice, 1e-3 for the published datasets
+lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"  # or "cuda"
 results = None  # folder of run records; None is the project's own
 train = True  # False: show what is stored, train nothing

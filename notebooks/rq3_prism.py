@@ -31,7 +31,7 @@
 # %% tags=["parameters"]
 dataset = "synthetic"
 backbones = ["mf", "nonlinear-mf"]
-losses = ["bpr", "ssm", "directau", "mawu"]  # BPR is not in Table 1; it is here to see what PRISM does to it
+losses = ["bpr", "ssm", "directau", "mawu"]  # BPR: not in Table 1, for comparison
 budget = "smoke"  # how much is searched: smoke (synthetic only), lean, paper
 results = None
 train = True  # False: show what is stored

@@ -28,10 +28,10 @@
 dataset = "synthetic"
 alphas = [0.0, 0.5, 1.0]  # the paper: 0 to 1 in steps of 0.25
 weight_decays = None  # a list; None is the project's grid for the dataset
-learning_rates = [1.0e-3, 1.0e-2]  # of PRISM at alpha = 1 and of tuned decay, to see what their epochs depend on
-epochs = None  # at most; None is the project's choice, 1,000 for the published datasets: epochs are compared
+learning_rates = [1.0e-3, 1.0e-2]  # for the comparison of epochs
+epochs = None  # at most; None: the project's choice, 1,000 on published data
 patience = 10
-lr = None  # learning rate; None is the project's choice, 1e-3 for the published datasets
+lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None
 train = True

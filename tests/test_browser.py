@@ -58,6 +58,12 @@ if (root.scrollWidth > width) {
     const wide = [...document.querySelectorAll('main *')].find(e => e.getBoundingClientRect().right > width + 1);
     problems.push(`${root.scrollWidth} px wide in a window of ${width} px, from ${wide?.outerHTML.slice(0, 100)}`);
 }
+if (width > 600)
+    for (const part of document.querySelectorAll('main :is(pre, div.cell_output table)')) {
+        const box = part.closest('.text_html, .pst-scrollable-table-container') ?? part;
+        const text = part.textContent.slice(0, 60);
+        if (box.scrollWidth > box.clientWidth + 1) problems.push(`cut off at the right: ${text}`);
+    }
 if (root.dataset.theme !== theme) problems.push(`theme ${root.dataset.theme} where ${theme} is preferred`);
 return problems;
 """

@@ -46,7 +46,6 @@ EXPLAINED = {
     ],
     "notebooks/rq3_prism.py": ["an explanation, not measured"],  # C17, of the paper
     "notebooks/speed.py": ['in part["to"]', "they are not\nmeasured again"],  # code; times
-    "notebooks/use_prism.py": ['or "Not measured yet."'],  # where nothing is stored
 }
 
 
