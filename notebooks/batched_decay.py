@@ -58,7 +58,7 @@ runs = analysis.tidy(configs, records)
 analysis.shown(analysis.over_seeds(runs, ("decay_scope", "weight_decay")))
 
 # %% mystnb={"image": {"alt": "Mean length of item embeddings against popularity for DirectAU: without decay, with decay of the whole tables, and with decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]
-names = [f"λ = {analysis.setting(run)}" for run in runs.itertuples()]
+names = [analysis.setting(run).replace("decay", "λ =") for run in runs.itertuples()]
 made = {name: record for name, record in zip(names, records, strict=True) if record is not None}
 if made:
     figures.norms_against_popularity({"DirectAU": made})

@@ -68,9 +68,10 @@ decay = rq1_configs(dataset, weight_decays=weight_decays, **own)
 configs = prism + decay
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
-by_setting = runs.assign(setting=[analysis.setting(run) for run in runs.itertuples()]).set_index("setting")
+by_setting = runs.assign(trained=[analysis.setting(run) for run in runs.itertuples()]).set_index("trained")
 table = by_setting[["ndcg", "popular", "neutral", "unpopular", "ratio"]].map(analysis.cell)
-table.assign(**{"best epoch": [analysis.cell(epoch, ".0f") for epoch in by_setting["best_epoch"]]})
+epochs_to_best = [analysis.cell(epoch, ".0f") for epoch in by_setting["best_epoch"]]
+table.assign(best_epoch=epochs_to_best).rename(columns=analysis.TITLES)
 
 # %% tags=["remove-input"]
 page.say(analysis.notes(runs))
@@ -84,7 +85,7 @@ with_decay = runs[(runs["init"] == "xavier") & (runs["weight_decay"] > 0)]
 tuned = None if with_decay["validation"].isna().all() else analysis.best(with_decay)
 shown = {name: record for name, record in made.items() if name.startswith("PRISM")}
 if tuned is not None:
-    shown[f"decay {tuned.weight_decay:g}"] = made[analysis.setting(tuned)]
+    shown[analysis.setting(tuned)] = made[analysis.setting(tuned)]
 if shown:
     figures.validation_curves(shown)
     plt.show()
@@ -132,7 +133,7 @@ at_rates = analysis.tidy(steps, get_records(steps, results, train=train, force=f
 half = [None if run != run else analysis.epochs_to(run, share=0.5) for run in at_rates["curve"]]
 pd.DataFrame(
     {
-        "trained": ["decay " * (run.init == "xavier") + analysis.setting(run) for run in at_rates.itertuples()],
+        "trained": [analysis.setting(run) for run in at_rates.itertuples()],
         "learning rate": [f"{config.lr:g}" for config in steps],
         "half of its best validation at epoch": [analysis.cell(epoch, ".0f") for epoch in half],
         "best epoch": [analysis.cell(epoch, ".0f") for epoch in at_rates["best_epoch"]],

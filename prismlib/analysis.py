@@ -29,6 +29,16 @@ DATASET_NAMES = {
     "yelp2018": "Yelp2018",
     "amazonbook": "AmazonBook",
 }
+#: Heads of a table that a reader sees, for the columns of :func:`tidy`.
+TITLES = {
+    "ndcg": "NDCG@20",
+    "ratio": "unpopular / popular",
+    "cosine": "by cosine",
+    "norm_correlation": "norm ~ log d",
+    "weight_decay": "weight decay",
+    "decay_scope": "decay of",
+    "best_epoch": "best epoch",
+}
 SETTINGS = ["backbone", "loss", "init", "alpha", "weight_decay", "decay_scope", "seed"]
 MEASURES = ["ndcg", *GROUPS, "ratio", "cosine", "norm_correlation"]
 
@@ -86,15 +96,8 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     means = pd.DataFrame(table.xs("mean", axis=1, level=1))
     if "weight_decay" in means.index.names:
         means = means.rename(index="{:g}".format, level="weight_decay")
-    names = {
-        "ndcg": "NDCG@20",
-        "ratio": "unpopular / popular",
-        "cosine": "by cosine",
-        "norm_correlation": "norm ~ log d",
-        "weight_decay": "weight decay",
-    }
-    means.index.names = [names.get(str(name), name) for name in means.index.names]
-    return means.rename(columns=names).map(cell)
+    means.index.names = [TITLES.get(str(name), name) for name in means.index.names]
+    return means.rename(columns=TITLES).map(cell)
 
 
 def curves(runs: pd.DataFrame, losses: Sequence[str] | None = None) -> pd.DataFrame:
@@ -190,4 +193,4 @@ def setting(run: Any) -> str:
     if run.init == "prism":
         return f"PRISM, alpha {run.alpha:g}"
     scope = "" if run.decay_scope == "table" else f" ({run.decay_scope})"
-    return f"{run.weight_decay:g}{scope}"
+    return f"decay {run.weight_decay:g}{scope}"

@@ -57,7 +57,7 @@ def _table(made: pd.DataFrame) -> str:
         {
             "record": made["run"],
             "model": made["backbone"] + ", " + made["loss"] + made["own"].map(lambda own: f" ({own})" if own else ""),
-            "decay or start": [setting(run) for run in made.itertuples()],
+            "trained with": [setting(run) for run in made.itertuples()],
             "seed": made["seed"],
             "data": made["content"],
             "commit": made["commit"],

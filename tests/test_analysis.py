@@ -43,10 +43,10 @@ def test_notes_name_what_was_cut_off_or_short_and_own_parameters() -> None:
     table = runs(bpr=[None, *BPR[1:]])
     text = notes(table)
     assert text.startswith("5 of 6 runs are made; 5 ended by early stopping.")
-    assert "BPR at 1e-06 (epoch 14)" in text and "limit" not in text
+    assert "BPR at decay 1e-06 (epoch 14)" in text and "limit" not in text
     assert "Collapsed" not in text
     table.loc[1, "largest_norm"] = 1e-5
-    assert "shrank to nothing: BPR at 1e-06 (epoch 14)." in notes(table)
+    assert "shrank to nothing: BPR at decay 1e-06 (epoch 14)." in notes(table)
     assert notes(table).endswith("The losses' own parameters, not tuned on this page: DirectAU gamma 5.")
     table["stopped_by"], table["epochs"] = "max_epochs", 100
     assert "Cut off by the epoch limit" in notes(table) and "within 20" not in notes(table)
@@ -90,4 +90,4 @@ def test_setting_names_start_decay_and_scope() -> None:
         + rq1_configs("gowalla", ["bpr"], 0, init="prism", alpha=0.25),
         [None] * 3,
     )
-    assert [setting(run) for run in table.itertuples()] == ["1e-06 (batch)", "1e-06", "PRISM, alpha 0.25"]
+    assert [setting(run) for run in table.itertuples()] == ["decay 1e-06 (batch)", "decay 1e-06", "PRISM, alpha 0.25"]

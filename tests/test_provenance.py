@@ -77,7 +77,7 @@ def test_only_runs_that_were_made_are_listed(runs: pd.DataFrame) -> None:
     assert html.count("<tr") == 3  # its head and two runs
     assert "Provenance: 2 runs, 1 more not made</summary>" in html
     assert "1,503 s of training and evaluation in all" in html
-    for value in ("MF, BPR", "0.0001", "123", runs["content"].iloc[0], "01234567", "1,500"):
+    for value in ("MF, BPR", "decay 0.0001", "123", runs["content"].iloc[0], "01234567", "1,500"):
         assert f"<td>{value}</td>" in html
     assert html.startswith("<details") and html.endswith("</details>")  # folded
 
