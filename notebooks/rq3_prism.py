@@ -183,8 +183,8 @@ kept = [of[key].prism for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "dir
 page.verdict("C17", dataset, verdicts.claim_c17(measured(results, [own.chosen for own in kept if own is not None])))
 
 # %% [markdown]
-# **What would change our mind.** C8: an interval wholly below zero after a complete search on both sides. C9 and C10: an
-# interval on the other side of zero. These verdicts are on the paper's protocol, whose perceptron has a ReLU; the table above
+# **What would change our mind.** C8: *worse*, an interval below zero by more than the spread over seeds explains,
+# after a complete search on both sides. C9 and C10: such an interval on the other side of zero. These verdicts are on the paper's protocol, whose perceptron has a ReLU; the table above
 # says what the released one, without it, does to them.
 #
 # ## The paper's own arithmetic
