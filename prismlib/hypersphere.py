@@ -62,8 +62,10 @@ class _Unit(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         unit_rows, inverse = ctx.saved_tensors
-        along = torch.linalg.vecdot(upstream, unit_rows).unsqueeze(-1)
-        return torch.addcmul(upstream, unit_rows, along, value=-1).mul_(inverse), None
+        # autocast, under which backward may run, would take vecdot in half precision and leave a part along the row
+        with torch.autocast(upstream.device.type, enabled=False):
+            along = torch.linalg.vecdot(upstream, unit_rows).unsqueeze(-1)
+            return torch.addcmul(upstream, unit_rows, along, value=-1).mul_(inverse), None
 
 
 def alignment(user: Tensor, item: Tensor) -> Tensor:

@@ -126,7 +126,9 @@ class FullRanking:
                 raise ValueError(f"{name} has rows that are not finite: they cannot be ranked")
         lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
-        inverse_norm = 1 / torch.linalg.vector_norm(item, dim=1).clamp_min(torch.finfo(item.dtype).tiny)
+        # in float64: decay shrinks an item that no batch holds below 1e-20, whose square float32 rounds to zero
+        norm = torch.linalg.vector_norm(item, dim=1, dtype=torch.float64).clamp_min(torch.finfo(item.dtype).tiny)
+        inverse_norm = (1 / norm).to(item.dtype)
         # columns are padded to whole runs of TILE; what stands beyond the last item never ranks
         buffer = user.new_full((self._size, -(-self.num_items // TILE) * TILE), -torch.inf)
         for users, (low, high) in zip(self.users.split(self._size), self._blocks, strict=True):

@@ -152,6 +152,20 @@ def test_uniformity_in_bfloat16_is_nearly_that_of_float32(dim: int) -> None:
     assert not half_gradient[650:].any()
 
 
+@pytest.mark.parametrize("backward_inside", [True, False])
+def test_angle_losses_have_no_gradient_along_the_row_under_autocast(backward_inside: bool) -> None:
+    for loss in (DirectAU(1.0), MAWU(200, 200)):
+        x, y, ids = rows(200, 64).float().requires_grad_(), rows(200, 64, seed=1).float(), torch.arange(200)
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss(x, y, user_id=ids, item_id=ids)
+            if backward_inside:
+                value.backward()
+        if not backward_inside:
+            value.backward()
+        along = (x.grad * x.detach()).sum(1) / x.detach().norm(dim=1)
+        assert along.abs().max() < 1e-5 * x.grad.norm(dim=1).max()
+
+
 def test_gradients_in_double_precision() -> None:
     u, i, j = (rows(7, 3, seed=s).requires_grad_() for s in range(3))
     ids = torch.tensor([0, 1, 2, 1, 0, 3, 4])

@@ -461,7 +461,8 @@ def test_ranked_lists_are_a_dense_sort_with_ties_by_item(users: int, items: int,
     assert ranking.users.tolist() == [u for u in range(users) if held_out[u].any()]
     lists = ranking.lists(user, item)
     with np.errstate(divide="ignore"):
-        inverse = 1 / np.maximum(np.sqrt((item.numpy() ** 2).sum(1)), np.finfo(np.float32).tiny)
+        norm = np.maximum(np.linalg.norm(item.double().numpy(), axis=1), np.finfo(np.float32).tiny)
+        inverse = (1 / norm).astype(np.float32)
     dots = user.numpy() @ item.numpy().T  # integers: exact
     for by, scores in (("dot", dots), ("cosine", dots * inverse)):
         for row, u in zip(lists[by].tolist(), ranking.users.tolist(), strict=True):

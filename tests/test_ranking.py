@@ -52,6 +52,18 @@ def test_full_ranking_is_scikit_learn(problem: tuple[torch.Tensor, ...], k: int)
     assert measured["dot"]["ndcg"] != pytest.approx(measured["cosine"]["ndcg"], abs=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-15, 1e-25, 1e-36])
+def test_cosine_does_not_depend_on_the_length_of_a_row_however_short(
+    problem: tuple[torch.Tensor, ...], scale: float
+) -> None:
+    """A cold item decays to lengths whose square is zero in float32; it stays where its angle puts it."""
+    user, item, *_ = problem
+    evaluate = evaluator(problem, 20)
+    short = item.clone()
+    short[::5] *= scale / short[::5].norm(dim=1, keepdim=True)
+    assert torch.equal(evaluate.lists(user, short)["cosine"], evaluate.lists(user, item)["cosine"])
+
+
 def test_strata_count_only_their_own_items() -> None:
     # ranked: items 3, 1, 2 (item 0 is masked); 3 and 2 are held out; groups: 0 popular, 1 neutral, 2 and 3 unpopular
     groups = torch.tensor([0, 1, 2, 0])
