@@ -83,6 +83,7 @@ best = None if with_decay.empty else records[analysis.best(with_decay).name]
 page.verdict("C14", dataset, verdicts.claim_c14(best))
 
 # %% [markdown]
-# *Saturated* is taken as 95 % of a curve's own maximum, at the decay that validation chooses.
+# *Saturated*: at 95 % of its own maximum and not below that again when early stopping keeps the run, at the decay that
+# validation chooses.
 #
-# **What would change our mind.** A cosine curve that takes as long as the dot product's.
+# **What would change our mind.** A cosine curve that takes as long as the dot product's, or that falls again.

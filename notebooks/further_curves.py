@@ -64,7 +64,8 @@ plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 own = {"losses": losses, "backbone": backbone, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-page.origin(runs, command("further_curves", dataset=dataset, device=device, **own, train=True, force=True))
+redo = command("further_curves", dataset=dataset, claim=claim, device=device, **own, train=True, force=True)
+page.origin(runs, redo)
 
 # %% [markdown]
 # *Test NDCG@20 against weight decay, overall and by item popularity. If the paper is right, the popular part rises with decay

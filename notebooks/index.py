@@ -18,7 +18,7 @@
 #
 # A recommender learns one vector for each user and each item, and ranks items by the dot product. The best losses for it
 # look at angles only: they do not see how long a vector is. Yet they are trained with weight decay, which does nothing but
-# shorten vectors, and without it they lose to simpler losses. Loveland, Ju, Zhao, Shah and Koutra
+# shorten vectors, and without it, the paper finds, some of them fall behind simpler losses. Loveland, Ju, Zhao, Shah and Koutra
 # {cite}`loveland2025weightdecay` ask why, and answer: weight decay writes *popularity* into the lengths. It shortens every
 # row at every step, while the loss lengthens only the rows in the batch, and popular items are in the batch more often.
 #

@@ -33,7 +33,7 @@ import yaml
 from prismlib import ledger, page
 from prismlib.analysis import DATASET_NAMES
 from prismlib.paper import audit
-from prismlib.verdicts import listed
+from prismlib.statements import listed
 
 page.begin()
 root = next(folder for folder in (Path(), Path("..")) if (folder / "book/pages.yml").exists())

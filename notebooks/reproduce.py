@@ -26,8 +26,8 @@
 #
 # A sweep trains only what is not stored. To train again what is, give it another folder: `--results again`; then
 # `python -m prismlib.records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
-# spread one over many machines; before you start, `python -m prismlib.sweep estimate` tells the hours on your device. One run alone
-# is a page run by hand, as the foot of each page of results says, with `-p force True`.
+# spread one over many machines; before you start, `python -m prismlib.sweep estimate rq1 --dataset gowalla` tells the hours of an experiment on your
+# device. The command folded below each figure makes that figure's runs again.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
 # PyTorch adds in another order, and training carries the difference on; how far is measured below. That is why a

@@ -94,5 +94,6 @@ page.verdict("C2", dataset, verdicts.claim_c2(runs))
 
 # %% [markdown]
 # **What would change our mind.** C1: a DirectAU curve that is flat, or above BPR's without decay. C2: a gap that
-# does not grow with decay, or grows more for BPR. With one seed no spread over seeds is known, and differences in the
-# third decimal are not evidence.
+# does not grow with decay, or grows more for BPR. C2 compares no decay with the strongest at which the rows did not all shrink to
+# nothing; the figure has what lies between. With one seed no spread over seeds is known, and differences in the third decimal,
+# which decide C1's second statement on Gowalla, are not evidence.

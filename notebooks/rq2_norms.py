@@ -93,8 +93,8 @@ page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {an
 page.verdict("C3", dataset, verdicts.claim_c3(runs))
 
 # %% [markdown]
-# *Moderate* is taken as the decay that validation chooses, *follow* as: log popularity explains more than half of the variance of
-# the lengths.
+# *Moderate* is taken as the decay that validation chooses. Lengths *follow* where they rise with log popularity and it explains
+# more than half of their variance; lengths that fall with popularity do not follow it, however close the fit.
 #
 # **What would change our mind.** Lengths that follow popularity as well without decay as with it.
 #

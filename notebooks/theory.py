@@ -619,7 +619,7 @@ assert torch.equal(row.detach(), torch.ones(64))
 print("float32, one step: the row did not change at all")
 
 # %% [markdown]
-# All experiments of the paper run Adam {cite}`kingma2015adam` with coupled decay: $\lambda \mathbf{i}$ is added to the gradient, and then divided by
+# The paper does not name its optimiser; its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book: $\lambda \mathbf{i}$ is added to the gradient, and then divided by
 # the root of the gradient's second moment $v$. Out of the batch the gradient is $\lambda\mathbf{i}$ alone, so the
 # step of each coordinate is about
 #
@@ -825,8 +825,8 @@ table
 #
 # ## The theory map
 #
-# The paper's Figure 7 draws {eq}`eq-change` for a row of length 1 over popularity and batch size. We do not
-# know the values that it holds fixed; ours are the training's learning rate, a decay from the tuned range, and a cosine in the middle.
+# The paper's Figure 7 draws {eq}`eq-change` over popularity and batch size. We do not
+# know the values that it holds fixed; ours are a row of length 1, the training's learning rate, a decay from the tuned range, and a cosine in the middle.
 
 # %% mystnb={"image": {"alt": "Map of the expected change of squared length by degree, horizontal, and batch share, vertical, both logarithmic. Blue, shrinking, lower left where items are rare and batches small; orange, growing, upper right; a black line from upper left to lower right parts them"}} tags=["nbval-ignore-output"]
 settings = {"eta": 1e-3, "decay": 1e-4, "cosine": 0.5}

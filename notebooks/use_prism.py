@@ -24,8 +24,8 @@
 # ```
 #
 # It keeps each row's direction and sets its length to $\alpha \log(d + 2) + (1 - \alpha)$, where $d$ is how often the row's
-# user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. It
-# needs torch alone: `pip install .`, or copy the one file {py:mod}`prismlib.init`.
+# user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. `pip
+# install .` needs torch and numpy; or copy the one file {py:mod}`prismlib.init`, which needs torch alone.
 #
 # Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
 # or against the paper.
@@ -136,8 +136,9 @@ table.rename(columns={"ndcg": "NDCG@20"}).map("{:.2f}".format)
 # popular; the difference in NDCG is no result.*
 #
 # **Look at the learning rate again.** With PRISM rows are longer, so a step of Adam, which has about the same length for
-# every row, turns them by a smaller angle. A rate that was right for short rows can train too slowly. The paper tunes it
-# for PRISM too; raise it first.
+# every row, turns them by a smaller angle. A rate that was right for short rows can train too slowly. The paper searches
+# rates for every model (its Appendix B.1). A larger one makes PRISM much quicker, on real data at some cost in quality:
+# [](rq4_benefits_movielens1m.ipynb) has both.
 #
 # ## PyTorch Geometric's LightGCN
 #
@@ -224,8 +225,7 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 #
 # The graph writes popularity into the lengths that are ranked whatever the start: the last column is high without PRISM
 # too. So there is little left for PRISM to do. The paper draws the same conclusion about weight decay, which LightGCN
-# hardly needs (its Appendix D.1), and does not report PRISM on it. With the model's own loss PRISM is behind here, as
-# with BPR on real data below.
+# hardly needs (its Appendix D.1), and does not report PRISM on it.
 #
 # ## When not to use it
 #
@@ -250,14 +250,15 @@ commands = [f"python -m prismlib.sweep run table1 --dataset {dataset}" for datas
 page.origin(measured(default_results(), behind), "\n".join(commands))
 
 # %% [markdown]
-# *Test NDCG@20 of what validation chose, mean and standard deviation over seeds. The last column is the difference with its
-# 95 % interval over users, then the verdict: better or worse only where the spread over seeds does not explain it.*
+# *Test NDCG@20 of what validation chose, mean and standard deviation over seeds. The last column is the difference over the seeds
+# that both have, with its 95 % interval over users, then the verdict: better or worse only where the spread over seeds does not
+# explain it. With one seed no spread is known, and the verdict is about users alone.*
 #
 # **Be patient.** Long rows turn slowly at first. Early stopping that gives up after 10 epochs, the paper's rule, can end a
-# run with PRISM before it has begun: the page above has such runs beside ones that waited.
+# run with PRISM before it has begun: [](rq3_prism_movielens1m.ipynb) shows one, with BPR, beside the same run that waited.
 #
 # Two more places to be careful, from the paper itself: with layers after the tables a loss can undo the norms, and PRISM
-# fails for SSM on non-linear MF (its Table 1 and Section 5.1); and all of this was measured offline, by random splits.
+# fails for SSM on non-linear MF (its Table 1 and Section 5.1; with the paper's ReLU we find it behind for DirectAU too); and all of this was measured offline, by random splits.
 #
 # ## Short answers
 #

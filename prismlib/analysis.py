@@ -162,13 +162,22 @@ def notes(runs: pd.DataFrame) -> str:
         lines.append(f"Cut off by the epoch limit, so their NDCG may still have been rising: {named(cut)}.")
     if len(short):
         lines.append(f"Ended within 20 epochs, where early stopping can be premature: {named(short)}.")
-    collapsed = ran[ran["largest_norm"] < 1e-3]
-    if len(collapsed):
-        lines.append(f"Collapsed, decay outweighed the loss and all item rows shrank to nothing: {named(collapsed)}.")
+    gone = ran[collapsed(ran)]
+    if len(gone):
+        lines.append(f"Collapsed, decay outweighed the loss and all item rows shrank to nothing: {named(gone)}.")
     own = (runs["loss"] + " " + runs["own"])[runs["own"] != ""].unique()
     if len(own):
         lines.append(f"The losses' own parameters, not tuned on this page: {'; '.join(own)}.")
     return " ".join(lines)
+
+
+def collapsed(runs: pd.DataFrame) -> pd.Series:
+    """Which runs of :func:`tidy` ended with no item row longer than 0.001: decay outweighed the loss.
+
+    >>> collapsed(pd.DataFrame({"largest_norm": [1e-9, 0.4]})).tolist()
+    [True, False]
+    """
+    return runs["largest_norm"] < 1e-3
 
 
 def trained(config: RunConfig) -> str:

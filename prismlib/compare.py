@@ -84,25 +84,30 @@ def paired_bootstrap(
 
 
 def seed_tolerance(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> float | None:
-    """The largest difference of two means that the spread over seeds alone explains; None for a single seed.
+    """The largest mean difference that the spread over seeds alone explains; None for a single seed.
 
-    Half the width of Student's interval for a difference of means, variances pooled over the two methods:
-    ``t * s * sqrt(1/n + 1/m)`` with ``n + m - 2`` degrees of freedom.
+    Half the width of Student's interval for the mean of the differences, seed by seed: ``t * s / sqrt(n)`` with
+    ``n - 1`` degrees of freedom. Runs of one seed share their split and what they start from, so what a seed does to
+    both methods alike is no uncertainty of their difference.
 
     Args:
-        first, second: each method's score at each of its seeds.
+        first, second: each method's score at each seed, in the same order.
 
-    >>> f"{seed_tolerance([0.101, 0.100, 0.102], [0.099, 0.100, 0.098]):.5f}"
-    '0.00227'
+    Raises:
+        ValueError: not as many of both; ``level`` not in (0, 1).
+
+    >>> f"{seed_tolerance([0.101, 0.100, 0.102], [0.099, 0.098, 0.099]):.5f}"
+    '0.00143'
     """
-    n, m = len(first), len(second)
-    if min(n, m) < 2:
-        return None
+    if len(first) != len(second):
+        raise ValueError(f"first and second must have the same seeds, got {len(first)} and {len(second)} scores")
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
-    freedom = n + m - 2
-    pooled = ((n - 1) * np.var(first, ddof=1) + (m - 1) * np.var(second, ddof=1)) / freedom
-    return float(student_quantile((1 + level) / 2, freedom) * np.sqrt(pooled * (1 / n + 1 / m)))
+    n = len(first)
+    if n < 2:
+        return None
+    spread = np.std(np.subtract(first, second), ddof=1)
+    return float(student_quantile((1 + level) / 2, n - 1) * spread / np.sqrt(n))
 
 
 def student_quantile(probability: float, freedom: int) -> float:

@@ -146,6 +146,7 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
         *({"losses": "resn", "weight_decays": 1e-6, "resn_beta": beta} for beta in (1e-2, 1e-6, 1e-7)),
         # with the released script's c: its own authors' 40 ranks next to nothing right here
         {"losses": "macr", "weight_decays": 1e-6, "macr_c": 1.0},
+        {"losses": "directau"},
         {"losses": "directau", **_PRISM},
     ],
     # not the paper's: what is offered for speed and changes results, see twin_pairs

@@ -22,7 +22,7 @@ from prismlib.compare import per_user
 from prismlib.paper_claims import CLAIMS, Claim
 from prismlib.records import RecordError, load_record, load_scores, write_json
 from prismlib.runs import default_results
-from prismlib.verdicts import Statement, verdict
+from prismlib.statements import Statement, verdict
 
 
 class LedgerError(RuntimeError):

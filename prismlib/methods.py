@@ -18,9 +18,9 @@ from prismlib.paper import table1
 from prismlib.parameters import OWN_GRIDS
 from prismlib.records import Record, load_scores
 from prismlib.runs import default_results, get_records
+from prismlib.statements import Statement
 from prismlib.sweep import record_of
 from prismlib.tuning import outcome_of
-from prismlib.verdicts import Statement
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ def difference(pair: Pair) -> str:
     """PRISM minus decay with its interval and verdict, as far as they are known."""
     if pair.comparison is not None:
         found = pair.comparison
-        text = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}"
+        alone = " (one seed)" if found.tolerance is None else ""
+        text = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}{alone}"
     elif pair.compared is not None:
         prism, decay = (np.mean(own.ndcg()) for own in pair.compared)
         text = f"{prism - decay:+.4f}, no interval"
@@ -287,6 +288,7 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
     seeds = len(own.compared[0].records.keys() & own.compared[1].records.keys())
     text = f"{what}: {difference(own)}, {seeds} seed{'s' * (seeds > 1)}{note}"
-    # searching further can only help the side that was searched in part: against it, nothing is decided
-    behind = own.prism if own.comparison.verdict == "worse" else own.decay
-    return Statement(text, own.comparison.verdict in verdicts if behind.ran == behind.grid else None)
+    holds = own.comparison.verdict in verdicts
+    # searching further can only help a side: what the side searched in part could still turn round is not decided
+    behind = own.decay if holds == ("better" in verdicts) else own.prism
+    return Statement(text, holds if behind.ran == behind.grid else None)

@@ -11,7 +11,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from prismlib import figures, provenance, sources
 from prismlib.analysis import DATASET_NAMES
-from prismlib.verdicts import Statement, verdict_text
+from prismlib.statements import Statement, verdict_text
 
 
 def begin(dataset: str | None = None) -> None:

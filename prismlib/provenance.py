@@ -13,17 +13,19 @@ from prismlib.analysis import setting
 
 
 def command(notebook: str, **parameters: Any) -> str:
-    """The shell command that runs a notebook with parameters; one that is None keeps the notebook's own.
+    """The shell command that runs a notebook with parameters, None too: the notebook's own value may be another.
 
     >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
-    "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y 'losses: [ssm, mawu]'"
+    "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y '{epochs: null, losses: [ssm, mawu]}'"
     """
+    # not JSON: YAML takes its 1e-06 for text
+    of_yaml = {name: value for name, value in parameters.items() if value is None or isinstance(value, list)}
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
     for name, value in parameters.items():
-        if isinstance(value, list):  # not JSON: YAML takes its 1e-06 for text
-            words += ["-y", yaml.safe_dump({name: value}, default_flow_style=None, width=1000).strip()]
-        elif value is not None:
+        if name not in of_yaml:
             words += ["-p", name, str(value)]
+    if of_yaml:
+        words += ["-y", yaml.safe_dump(of_yaml, default_flow_style=True, width=1000).strip()]
     return shlex.join(words)
 
 

@@ -18,8 +18,8 @@ from prismlib.losses import SSM
 from prismlib.models import MF
 from prismlib.optim import make_optimizer
 from prismlib.sources import CARDS
+from prismlib.statements import Statement
 from prismlib.train import train_step
-from prismlib.verdicts import Statement
 
 ETA, DECAY = 0.1, 0.5  # large, so that every term counts
 PAPER_BATCH = 4096  # of DirectAU and MAWU

@@ -69,11 +69,14 @@ def test_tolerance_and_students_quantile() -> None:
     for freedom in (1, 2, 4, 10, 100):
         assert student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-4)
     first, second = [0.101, 0.100, 0.102], [0.099, 0.100, 0.098]
-    test = stats.ttest_ind(first, second)
+    test = stats.ttest_rel(first, second)
     low, high = test.confidence_interval(0.95)
     assert seed_tolerance(first, second) == pytest.approx((high - low) / 2, rel=1e-4)
-    assert seed_tolerance([0.1], [0.1, 0.2]) is None
-    assert seed_tolerance([0.1, 0.1], [0.2, 0.2]) == 0
+    assert seed_tolerance([0.1], [0.2]) is None
+    # what a seed does to both is no uncertainty of their difference
+    assert seed_tolerance([0.1, 0.4, 0.2], [0.2, 0.5, 0.3]) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(ValueError, match="same seeds, got 1 and 2"):
+        seed_tolerance([0.1], [0.1, 0.2])
 
 
 def test_scores_as_records_keep_them() -> None:

@@ -17,7 +17,7 @@ from prismlib import ledger, paper_claims, records
 from prismlib.experiments import rq1_configs
 from prismlib.ledger import LedgerError, Row, check, spread, summary
 from prismlib.paper_claims import CLAIMS, Evidence
-from prismlib.verdicts import Statement, verdict
+from prismlib.statements import Statement, verdict
 
 ROOT = Path(__file__).parents[1]
 BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -13,8 +13,8 @@ from prismlib import methods
 from prismlib.config import RunConfig
 from prismlib.experiments import searches
 from prismlib.methods import Pair, pair, search_cost
+from prismlib.statements import verdict
 from prismlib.sweep import record_of
-from prismlib.verdicts import verdict
 
 SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
 DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
@@ -100,9 +100,31 @@ def test_the_comparison_is_prism_minus_decay(
         [statement] = judge([found])
         assert statement.holds is holds and methods.difference(found) in statement.text
     assert methods.difference(found).startswith(f"{found.comparison.difference:+.4f} [")
-    assert methods.difference(found).endswith(f"], {word}")
+    assert methods.difference(found).endswith(f"], {word} (one seed)")
     # the same pair has the same interval wherever it is shown
     assert own(tmp_path).comparison == found.comparison
+
+
+@pytest.mark.parametrize(
+    ("verdict", "partly", "matches", "beats", "falls_short"),
+    [
+        ("better", "decay", None, None, None),
+        ("better", "prism", True, True, False),
+        ("same", "decay", None, False, None),
+        ("same", "prism", True, None, False),
+        ("worse", "decay", False, False, True),
+        ("worse", "prism", None, None, None),
+    ],
+)
+def test_what_a_search_run_in_part_could_turn_round_is_not_decided(
+    tmp_path: Path, verdict: str, partly: str, matches: bool | None, beats: bool | None, falls_short: bool | None
+) -> None:
+    found = both(tmp_path, 0.05)
+    searched = getattr(found, partly)
+    found = replace(found, **{partly: replace(searched, grid=searched.ran + 1)})
+    found = replace(found, comparison=replace(found.comparison, verdict=verdict))
+    judged = [judge([found])[0].holds for judge in (methods.matches, methods.beats, methods.falls_short)]
+    assert judged == [matches, beats, falls_short]
 
 
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from prismlib import theory, theory_claims
-from prismlib.verdicts import Statement
+from prismlib.statements import Statement
 
 CLAIMS: dict[str, Callable[[], list[Statement]]] = {
     name: getattr(theory_claims, f"claim_{name}") for name in ("c4", "c5", "c15", "c16", "c17", "c19")

@@ -13,7 +13,7 @@ from prismlib import verdicts
 from prismlib.analysis import tidy
 from prismlib.config import RunConfig
 from prismlib.experiments import rq1_configs
-from prismlib.verdicts import Statement, listed, verdict, verdict_text
+from prismlib.statements import Statement, listed, verdict, verdict_text
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
 
@@ -96,6 +96,16 @@ def test_c2() -> None:
     slow = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.11, 0.02, 0.02)]
     assert verdict(verdicts.claim_c2(rq1(bpr=slow, directau=RISING))) == "reproduced"
     assert verdict(verdicts.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not measured"
+
+
+def test_c2_leaves_out_runs_that_collapsed() -> None:
+    rising_then_gone: list[Parts | None] = [(0.10, 0.02, 0.02), (0.12, 0.02, 0.01), (0.001, 0.0, 0.0)]
+    runs = rq1(bpr=rising_then_gone, directau=RISING)
+    assert held(verdicts.claim_c2(runs)) == [False, True, True]
+    runs.loc[(runs["loss"] == "BPR") & (runs["weight_decay"] == 1e-4), "largest_norm"] = 1e-6
+    statements = verdicts.claim_c2(runs)
+    # BPR then widens to its decay 1e-6, and there more than DirectAU does
+    assert held(statements)[0] is True and "to 0.110 at 1e-06" in statements[0].text
 
 
 def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
@@ -233,10 +243,13 @@ def test_c12() -> None:
 
 
 def test_c13() -> None:
-    def judged(prism: Parts | None, bpr: Parts | None, resn: Parts | None) -> list[bool | None]:
+    def judged(
+        prism: Parts | None, bpr: Parts | None, resn: Parts | None, decay: Parts | None = None
+    ) -> list[bool | None]:
         runs = table(
             (rq1_configs("gowalla", "bpr", 1e-6), bpr and {"parts": bpr}),
             (rq1_configs("gowalla", "resn", 1e-6), resn and {"parts": resn}),
+            *([(rq1_configs("gowalla", "directau", 1e-6), {"parts": decay})] if decay else []),
             (rq1_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
         )
         return held(verdicts.claim_c13(runs))
@@ -246,17 +259,26 @@ def test_c13() -> None:
     assert judged(ours, (0.20, 0.02, 0.07), (0.05, 0.02, 0.03)) == [False, False]  # fairer; the first is better too
     assert judged(ours, (0.20, 0.02, 0.02), (0.09, 0.02, 0.02)) == [False, True]  # better but not fairer
     assert judged(ours, None, (0.09, 0.02, 0.02)) == [None, True]
+    # of the same loss with decay only the ratio is asked
+    assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02), (0.12, 0.02, 0.02)) == [True, True, True]
+    assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02), (0.10, 0.02, 0.04)) == [True, True, False]
     assert judged(None, (0.09, 0.02, 0.02), (0.09, 0.02, 0.02)) == [None]
 
 
 def test_c14() -> None:
     [config] = rq1_configs("gowalla", "directau", 1e-6)
     early, late = [0.0, 0.99, 1.0, 1.0], [0.0, 0.5, 0.9, 1.0]
-    for dot, cosine, holds in ((late, early, True), (early, late, False), (late, late, False)):
-        [statement] = verdicts.claim_c14(made_up(config, validation=dot, cosine=cosine))
-        assert statement.holds is holds
-    [statement] = verdicts.claim_c14(made_up(config, validation=late, cosine=early))
-    assert "reaches 95 % of its maximum at epoch 1, the dot-product curve at epoch 3" in statement.text
+    fallen = [0.0, 0.99, 1.0, 0.3]
+    for dot, cosine, holds in (
+        (late, early, [True, True]),
+        (early, late, [False, False]),  # at dot's best, epoch 2, cosine has 0.9 of its maximum
+        (late, late, [False, True]),
+        (late, fallen, [True, False]),
+    ):
+        assert held(verdicts.claim_c14(made_up(config, validation=dot, cosine=cosine))) == holds
+    sooner, stays = verdicts.claim_c14(made_up(config, validation=late, cosine=fallen))
+    assert "reaches 95 % of its maximum at epoch 1, the dot-product curve at epoch 3" in sooner.text
+    assert "at 30% of it" in stays.text
     assert held(verdicts.claim_c14(None)) == [None]
 
 
