@@ -70,7 +70,7 @@ page.begin(dataset)
 configs = rq1_configs(dataset, losses, seeds=seed)
 runs = analysis.tidy(configs, get_records(configs, results, train=False))
 table = analysis.over_seeds(runs)
-name, made = analysis.DATASET_NAMES[dataset], int(runs["run"].notna().sum())
+name, made = analysis.dataset_name(dataset), int(runs["run"].notna().sum())
 page.say(
     f"Matrix factorisation, learning rate {configs[0].lr:g}, one seed, {seed}, so no spread is known."
     f" {made} of {len(runs)} runs are made; what is missing is shown as not run."

@@ -42,7 +42,7 @@ from dataclasses import replace
 import pandas as pd
 from IPython.display import Markdown, display
 
-from prismlib.analysis import DATASET_NAMES, trained
+from prismlib.analysis import dataset_name, trained
 from prismlib.config import RunConfig
 from prismlib.records import scan
 from prismlib.runs import default_results
@@ -136,7 +136,7 @@ for config, made in same.items():
         apart = [max(epoch) - min(epoch) for epoch in zip(*curves, strict=False)]
         rows.append(
             {
-                "dataset": DATASET_NAMES[config.dataset],
+                "dataset": dataset_name(config.dataset),
                 "run": trained(config),
                 "processors": " and ".join(made),
                 "epochs that all ran": both,

@@ -84,7 +84,7 @@ page.origin(runs, redo)
 # curves with decay climb in a straight line, and the one without decay is flat.* The same to move:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {analysis.DATASET_NAMES[dataset]}"))
+page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {analysis.dataset_name(dataset)}"))
 
 # %% [markdown]
 # ## Verdict

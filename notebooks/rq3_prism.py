@@ -67,7 +67,7 @@ pd.DataFrame([methods.row(pair) for pair in pairs]).set_index(["backbone", "loss
 # %% mystnb={"image": {"alt": "For each backbone and loss a point for the difference of test NDCG@20 between PRISM and tuned decay, measured here with its 95 % interval, and the paper's as a grey diamond; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
 printed, shown = table1(), {}
 for pair in pairs:
-    names = (analysis.BACKBONE_NAMES[pair.backbone], analysis.LOSS_NAMES[pair.loss], analysis.DATASET_NAMES[dataset])
+    names = (analysis.BACKBONE_NAMES[pair.backbone], analysis.LOSS_NAMES[pair.loss], analysis.dataset_name(dataset))
     paper = float(printed.loc[names, "prism"] - printed.loc[names, "decay"]) if names in printed.index else None
     found = pair.comparison
     shown[", ".join(names[:2])] = {

@@ -167,7 +167,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 if shown:
     means = analysis.over_seeds(of_prism, ("loss", "alpha")).xs("mean", axis=1, level=1)
     page.html(
-        tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {analysis.DATASET_NAMES[dataset]}")
+        tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {analysis.dataset_name(dataset)}")
     )
 
 # %% [markdown]

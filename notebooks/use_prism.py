@@ -242,7 +242,7 @@ from prismlib.runs import default_results
 
 datasets, losses = ["movielens1m", "gowalla"], ["ssm", "directau", "mawu", "bpr"]
 pairs = [methods.pair("mf", loss, dataset) for dataset in datasets for loss in losses]
-rows = [{"dataset": analysis.DATASET_NAMES[pair.dataset], **methods.row(pair)} for pair in pairs]
+rows = [{"dataset": analysis.dataset_name(pair.dataset), **methods.row(pair)} for pair in pairs]
 columns = ["tuned decay, ours", "PRISM, ours", "PRISM - decay"]
 display(pd.DataFrame(rows).set_index(["dataset", "loss"])[columns])
 behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]

@@ -43,6 +43,15 @@ SETTINGS = ["backbone", "loss", "init", "alpha", "weight_decay", "decay_scope", 
 MEASURES = ["ndcg", *GROUPS, "ratio", "cosine", "norm_correlation"]
 
 
+def dataset_name(dataset: str) -> str:
+    """A dataset as the paper spells it; one that is not the paper's as it is.
+
+    >>> dataset_name("movielens1m"), dataset_name("shop")
+    ('MovieLens1M', 'shop')
+    """
+    return DATASET_NAMES.get(dataset, dataset)
+
+
 def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.DataFrame:
     """One row a run: its main settings, test NDCG@20 by dot product, its parts, and where it came from.
 

@@ -123,14 +123,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=default_results(), help="folder; default: %(default)s")
     given = parser.parse_args(arguments)
     try:
+        if not given.results.is_dir():
+            raise LedgerError(f"{given.results} is no folder; --results names the one with the run records")
         rows = ledger(given.results)
         if given.command == "check":
             check(rows, given.results)
-    except (LedgerError, RecordError) as error:
+        if given.command == "accept":
+            write_json(summary(rows), _stored(given.results), replace=True)
+    except (LedgerError, RecordError, OSError) as error:  # OSError: a dataset that is not there, a disk that is full
         print(error, file=sys.stderr)
         return 1
-    if given.command == "accept":
-        write_json(summary(rows), _stored(given.results), replace=True)
     for row in rows:
         print(f"{row.claim.id:4} {row.dataset:12} {row.verdict:15} {len(row.runs):3} records  {row.claim.text}")
     return 0

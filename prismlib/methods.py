@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from prismlib import tuning
-from prismlib.analysis import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
+from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismlib.compare import Comparison, PerUser, paired_bootstrap, per_user, seed_tolerance
 from prismlib.config import LOSS_PARAMETERS, RunConfig
 from prismlib.experiments import Search, searches
@@ -148,7 +148,7 @@ def _per_user(own: Method, seeds: Sequence[int], results: Path) -> list[PerUser]
 
 def row(pair: Pair) -> dict[str, str]:
     """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
-    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], DATASET_NAMES[pair.dataset]
+    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
     for name, own in (("decay", pair.decay), ("prism", pair.prism)):
@@ -227,7 +227,7 @@ def _only(search: Search, own: Collection[tuple[float, ...]]) -> Search:
 
 def nearness(pair: Pair) -> dict[str, str]:
     """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
-    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], DATASET_NAMES[pair.dataset]
+    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
     for title, column, own in (("tuned decay", "decay", pair.decay), ("PRISM", "prism", pair.prism)):

@@ -10,7 +10,7 @@ from IPython.display import HTML, Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from prismlib import figures, provenance, sources
-from prismlib.analysis import DATASET_NAMES
+from prismlib.analysis import dataset_name
 from prismlib.statements import Statement, verdict_text
 
 
@@ -34,7 +34,7 @@ def about(dataset: str) -> str:
     if dataset == "synthetic":
         kind = "**synthetic data**, generated, not a dataset of the paper"
     return (
-        f"Dataset **{DATASET_NAMES.get(dataset, dataset)}**: {kind}; {card.users:,} users, {card.items:,} items,"
+        f"Dataset **{dataset_name(dataset)}**: {kind}; {card.users:,} users, {card.items:,} items,"
         f" {card.interactions:,} interactions, split 80/10/10."
     )
 
@@ -51,7 +51,7 @@ def html(text: str) -> None:
 
 def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
     """Show the verdict on a claim, computed from its statements."""
-    say(verdict_text(claim, DATASET_NAMES.get(dataset, dataset), statements))
+    say(verdict_text(claim, dataset_name(dataset), statements))
 
 
 def origin(runs: pd.DataFrame, redo: str) -> None:

@@ -259,3 +259,12 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert ledger.main(["accept", *here]) == 1  # a damaged record is no missing one
     assert "is not readable as a run record" in capsys.readouterr().err
     assert json.loads((tmp_path / "ledger.json").read_text()) == {}
+
+
+@pytest.mark.parametrize("command", ["show", "check", "accept"])
+def test_a_folder_that_is_not_there_is_named_and_not_made(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ledger.main([command, "--results", str(tmp_path / "mistyped")]) == 1
+    assert "mistyped is no folder; --results names the one with the run records" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

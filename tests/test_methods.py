@@ -161,6 +161,11 @@ def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None
     assert methods.row(Pair("mf", "bpr", "movielens1m", None, None, None, None))["PRISM, paper"] == ""
 
 
+def test_a_dataset_that_is_not_the_papers_has_a_row_without_its_numbers(tmp_path: Path) -> None:
+    found = replace(both(tmp_path, 0.05), dataset="shop")
+    assert methods.row(found)["PRISM, paper"] == "" and methods.nearness(found)["PRISM"] == ""
+
+
 def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
     [decay, prism] = search_cost([both(tmp_path, 0.05, seeds=2)])
     # two runs of two epochs and three seconds each; what is run of the chosen one at further seeds is no search
