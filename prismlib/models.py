@@ -242,6 +242,16 @@ def _rows(table: nn.Embedding, ids: Tensor) -> Tensor:
     return _select(table.weight, ids)
 
 
+def check_ids(name: str, ids: Tensor, size: int) -> None:
+    """Raise a ValueError unless all ids are rows of a table: in [0, size) (Section 2.1).
+
+    >>> check_ids("train.user", torch.tensor([0, 2]), size=3)
+    """
+    low, high = (int(ids.min()), int(ids.max())) if len(ids) else (0, -1)
+    if low < 0 or high >= size:
+        raise ValueError(f"{name} must lie in [0, {size}), the table's rows, got {low} to {high}")
+
+
 def _select(table: Tensor, ids: Tensor) -> Tensor:
     # index_select's backward is one index_add_: on CPU 4x faster than nn.Embedding's, 9x than table[ids]'s
     return table.index_select(0, ids.flatten()).unflatten(0, ids.shape)

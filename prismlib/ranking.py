@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prismlib.data import Interactions
 from prismlib.metrics import GROUPS, ndcg, report
+from prismlib.models import check_ids
 
 TILE = 64  # scores compared at once when looking for the top k
 
@@ -32,7 +33,7 @@ class FullRanking:
     from one matrix product.
 
     Args:
-        held_out: the interactions to find, int ids; users without any are not ranked.
+        held_out: the interactions to find, int ids; a pair counts once, and users without any are not ranked.
         masked: interactions that cannot be recommended: training, and for the test also validation.
         groups: popularity group of each item (:func:`prismlib.metrics.popularity_groups`), ``(num_items,)``.
         num_users: number of rows in the user table.
@@ -41,7 +42,8 @@ class FullRanking:
         device: where the embeddings will be.
 
     Raises:
-        ValueError: nothing held out, ``k`` not in [1, num_items], or an interaction both held out and masked.
+        ValueError: nothing held out, no user left, an id that is no row of its table, ``k`` not in [1, num_items], or
+            an interaction both held out and masked.
 
     >>> import numpy as np
     >>> pair = lambda u, i: Interactions(np.array(u), np.array(i))
@@ -54,26 +56,28 @@ class FullRanking:
     def __init__(
         self,
         held_out: Interactions,
-        masked: Iterable[Interactions],
+        masked: Iterable[Interactions] | Interactions,
         groups: Tensor,
         num_users: int,
         k: int = 20,
         drop_last_user: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.num_items, self.k = len(groups), k
+        self.num_users, self.num_items, self.k = num_users, len(groups), k
         if len(held_out.user) == 0:
             raise ValueError("held_out is empty: there is nothing to evaluate; check the split")
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in [1, {self.num_items}], the number of items, got {k}")
-        relevant = self._keys([held_out])
-        hidden = self._keys(masked)
+        relevant = self._keys("held_out", [held_out])
+        hidden = self._keys("masked", [masked] if isinstance(masked, Interactions) else masked)
         if torch.isin(relevant, hidden).any():
             raise ValueError("held_out and masked share interactions: a masked item could never be found")
         count = torch.bincount(relevant // self.num_items, minlength=num_users)
         users = count.nonzero().flatten()
         if drop_last_user:
             users = users[:-1]
+        if len(users) == 0:
+            raise ValueError("drop_last_user leaves no user to rank: only one has held-out items")
         # hidden is sorted by user: the pairs of the users [a, b) are one slice, edges[a] to edges[b]
         edges = torch.searchsorted(hidden, torch.arange(num_users + 1) * self.num_items)
 
@@ -119,7 +123,7 @@ class FullRanking:
         Raises:
             ValueError: a table with other rows than there are users or items, or with rows that are not finite.
         """
-        for name, table, rows in (("user", user, len(self.edges) - 1), ("item", item, self.num_items)):
+        for name, table, rows in (("user", user, self.num_users), ("item", item, self.num_items)):
             if table.dim() != 2 or len(table) != rows:
                 raise ValueError(f"{name} must have shape ({rows}, d), got {tuple(table.shape)}")
             if not torch.isfinite(table).all():
@@ -165,10 +169,15 @@ class FullRanking:
         """Popularity group of each listed item: int64, ``(len(self.users), k)``; that of no item means nothing."""
         return self.groups[items.clamp_min(0)]
 
-    def _keys(self, parts: Iterable[Interactions]) -> Tensor:
-        """Each pair as one int64, user * num_items + item, sorted."""
-        keys = [torch.as_tensor(p.user).long() * self.num_items + torch.as_tensor(p.item).long() for p in parts]
-        return torch.cat(keys).sort().values if keys else torch.empty(0, dtype=torch.long)
+    def _keys(self, name: str, parts: Iterable[Interactions]) -> Tensor:
+        """Each distinct pair as one int64, user * num_items + item, sorted."""
+        keys = [torch.empty(0, dtype=torch.long)]
+        for part in parts:
+            user, item = (torch.as_tensor(ids).long() for ids in part)
+            check_ids(f"{name}.user", user, self.num_users)
+            check_ids(f"{name}.item", item, self.num_items)
+            keys.append(user * self.num_items + item)
+        return torch.cat(keys).unique()
 
 
 def mean_score(parts: Tensor) -> dict[str, float]:

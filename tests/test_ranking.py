@@ -87,6 +87,30 @@ def test_the_last_user_can_be_left_out() -> None:
     assert FullRanking(*arguments, k=1, drop_last_user=True).users.tolist() == [0, 2]
 
 
+def test_a_repeated_pair_counts_once_and_masked_may_be_one_part() -> None:
+    groups, tables = torch.zeros(3, dtype=torch.long), (torch.ones(2, 1), torch.tensor([[3.0], [2.0], [1.0]]))
+    twice = FullRanking(pairs([0, 0, 0], [1, 1, 2]), pairs([0, 0], [0, 0]), groups, 2, k=3)
+    once = FullRanking(pairs([0, 0], [1, 2]), [pairs([0], [0])], groups, 2, k=3)
+    assert twice.count.tolist() == [2]
+    assert twice(*tables) == once(*tables)
+    assert twice.lists(*tables)["dot"].tolist() == [[1, 2, -1]]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "masked", "message"),
+    [
+        (([4], [0]), ([], []), r"held_out\.user must lie in \[0, 4\), the table's rows, got 4 to 4"),
+        (([0, 1], [2, 3]), ([], []), r"held_out\.item must lie in \[0, 3\), the table's rows, got 2 to 3"),
+        (([0], [0]), ([3, -1], [0, 1]), r"masked\.user must lie in \[0, 4\), the table's rows, got -1 to 3"),
+        (([0], [0]), ([1], [3]), r"masked\.item must lie in \[0, 3\)"),
+    ],
+)
+def test_ids_that_are_no_rows_are_refused(held_out, masked, message: str) -> None:  # type: ignore[no-untyped-def]
+    """As keys user * num_items + item they would be other pairs."""
+    with pytest.raises(ValueError, match=message):
+        FullRanking(pairs(*held_out), [pairs(*masked)], torch.zeros(3, dtype=torch.long), 4, k=1)
+
+
 def test_popularity_groups_round_up_and_order_ties_by_id() -> None:
     groups = popularity_groups(torch.ones(21))
     assert groups.tolist() == [0, 0] + [1] * 3 + [2] * 16  # ceil(1.05) = 2, ceil(4.2) = 5
@@ -150,6 +174,8 @@ def test_bad_input() -> None:
         FullRanking(pairs([0], [0]), [], groups, 2, k=4)
     with pytest.raises(ValueError, match="share interactions"):
         FullRanking(pairs([0], [1]), [pairs([0], [1])], groups, 2, k=2)
+    with pytest.raises(ValueError, match="drop_last_user leaves no user to rank"):
+        FullRanking(pairs([1], [1]), [], groups, 2, k=2, drop_last_user=True)
     with pytest.raises(ValueError, match="no score"):
         ndcg(torch.ones(1, 2, dtype=torch.bool), torch.tensor([0]))
     with pytest.raises(ValueError, match="popularity must be 1-D"):
