@@ -141,6 +141,9 @@ class LightGCN(MF):
         train: training interactions, the edges of the graph.
         depth: rounds of propagation; the paper uses 3.
 
+    Raises:
+        ValueError: a size or ``depth`` < 1, or an id in ``train`` that is no row of its table.
+
     >>> import numpy as np
     >>> train = Interactions(np.array([0, 1]), np.array([2, 2]))
     >>> model = LightGCN(2, 3, train, dim=4)
@@ -162,6 +165,8 @@ class LightGCN(MF):
             raise ValueError(f"depth must be >= 1, got {depth}")
         self.depth = depth
         user, item = torch.as_tensor(train.user).long(), torch.as_tensor(train.item).long()
+        check_ids("train.user", user, num_users)
+        check_ids("train.item", item, num_items)
         degree_user, degree_item = user.bincount(minlength=num_users), item.bincount(minlength=num_items)
         value = (degree_user[user] * degree_item[item]).float().rsqrt()
         # each direction is a product of its own, and the other direction is its gradient: both are made once

@@ -14,7 +14,7 @@ from prismlib.denormals import flushed_denormals
 from prismlib.energy import joules_between, joules_so_far
 from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.memory import check_memory, training_bytes
-from prismlib.models import Backbone
+from prismlib.models import Backbone, check_ids
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
 
@@ -268,11 +268,7 @@ def _check(
     if validation.num_items != model.item.num_embeddings:
         raise ValueError(f"validation ranks {validation.num_items} items, the model has {model.item.num_embeddings}")
     for name, ids, table in (("user", train.user, model.user), ("item", train.item, model.item)):
-        low, high = int(ids.min()), int(ids.max())
-        if low < 0 or high >= table.num_embeddings:
-            raise ValueError(
-                f"train.{name} must lie in [0, {table.num_embeddings}), the table's rows, got {low} to {high}"
-            )
+        check_ids(f"train.{name}", torch.as_tensor(ids).long(), table.num_embeddings)
         if not torch.isfinite(table.weight).all():
             raise ValueError(f"model.{name} has rows that are not finite: initialise it before training")
     if criterion.num_negatives > validation.num_items:

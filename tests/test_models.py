@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,3 +96,10 @@ def test_bad_input(split: Split) -> None:
         MF(0, 2)
     with pytest.raises(ValueError, match="depth must be >= 1"):
         LightGCN(300, 200, split.train, depth=0)
+    for users, items, message in (
+        ([0, 3], [0, 1], r"train\.user must lie in \[0, 3\), the table's rows, got 0 to 3"),
+        ([0, 1], [2, 1], r"train\.item must lie in \[0, 2\), the table's rows, got 1 to 2"),
+        ([-1, 1], [0, 1], r"train\.user must lie in \[0, 3\), the table's rows, got -1 to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LightGCN(3, 2, Interactions(np.array(users, np.int32), np.array(items, np.int32)), dim=4)
