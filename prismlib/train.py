@@ -181,8 +181,9 @@ def fit(
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
-        ValueError: an argument out of range, an empty ``train`` or one whose ids the tables do not have, more negatives
-            than items, or starting values that are not finite; before any training.
+        ValueError: an argument out of range, an empty ``train`` or one whose ids the tables do not have, a ranking of
+            other tables, two devices, more negatives than items, or starting values that are not finite; before any
+            training.
         MemoryError: the device has less free than training needs; before any training.
         FloatingPointError: the loss is no longer finite; the message names the epoch.
 
@@ -267,6 +268,13 @@ def _check(
         raise ValueError("train is empty: there is nothing to learn from; check the split")
     if validation.num_items != model.item.num_embeddings:
         raise ValueError(f"validation ranks {validation.num_items} items, the model has {model.item.num_embeddings}")
+    if validation.num_users != model.user.num_embeddings:
+        raise ValueError(f"validation ranks {validation.num_users} users, the model has {model.user.num_embeddings}")
+    device = next(model.parameters()).device
+    own = (*criterion.named_parameters(prefix="criterion"), *criterion.named_buffers(prefix="criterion"))
+    for name, tensor in (("validation", validation.users), *own):
+        if tensor.device != device:
+            raise ValueError(f"{name} is on {tensor.device}, the model on {device}: all must be on one device")
     for name, ids, table in (("user", train.user, model.user), ("item", train.item, model.item)):
         check_ids(f"train.{name}", torch.as_tensor(ids).long(), table.num_embeddings)
         if not torch.isfinite(table.weight).all():

@@ -23,7 +23,7 @@ from prismlib import (
     synthetic,
     train_step,
 )
-from prismlib.debias import MACR
+from prismlib.debias import IPL, MACR
 from prismlib.memory import training_bytes
 from prismlib.optim import make_optimizer
 
@@ -269,6 +269,9 @@ NO_ROWS = Interactions(np.array([], np.int32), np.array([], np.int32))
         ),
         ({"criterion": SSM(num_negatives=101)}, "num_negatives must be <= 100, the number of items, got 101"),
         ({"model": MF(200, 99, 8)}, "validation ranks 100 items, the model has 99"),
+        ({"model": MF(201, 100, 8)}, "validation ranks 200 users, the model has 201"),
+        ({"criterion": MACR(8).to("meta")}, "criterion.user_branch is on meta, the model on cpu"),
+        ({"criterion": IPL(torch.ones(100), 1.0, 1.0).to("meta")}, "criterion.popularity is on meta, the model on cpu"),
     ],
 )
 def test_bad_input_is_refused_before_training(split: Split, argument: dict[str, object], message: str) -> None:
@@ -278,6 +281,13 @@ def test_bad_input_is_refused_before_training(split: Split, argument: dict[str, 
     arguments = {"model": mf(split), "criterion": BPR(), "train": split.train, "validation": ranking(split)}
     with pytest.raises(ValueError, match=message):
         fit(**{**arguments, "on_epoch": never, **argument})  # type: ignore[arg-type]
+
+
+def test_a_ranking_on_another_device_is_refused_before_training(split: Split) -> None:
+    validation = ranking(split)
+    validation.users = validation.users.to("meta")
+    with pytest.raises(ValueError, match="validation is on meta, the model on cpu: all must be on one device"):
+        fit(mf(split), BPR(), split.train, validation)
 
 
 def test_other_combinations_of_optimisers_are_refused() -> None:
