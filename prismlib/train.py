@@ -84,8 +84,10 @@ def train_step(
     if negatives == "batch":
         candidates = item_id.unique()
         negative = candidates[torch.randint(len(candidates), shape, generator=generator, device=item_id.device)]
-    else:
+    elif negatives == "all":
         negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
+    else:
+        raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
     # positives and negatives in one look-up: the item table's gradient is then written once
     listed = torch.cat([item_id[:, None], negative], dim=1)
     if isinstance(criterion, ScoreLoss):
@@ -196,7 +198,7 @@ def fit(
     >>> len(history.loss)
     3
     """
-    _check(model, criterion, train, validation, negatives, precision)
+    _check(model, criterion, train, validation, precision)
     for name, value in (("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)):
         if value < 1:
             raise ValueError(f"{name} must be >= 1, got {value}")
@@ -252,16 +254,9 @@ def fit(
 
 
 def _check(
-    model: Backbone,
-    criterion: RankingLoss,
-    train: Interactions,
-    validation: FullRanking,
-    negatives: str,
-    precision: str,
+    model: Backbone, criterion: RankingLoss, train: Interactions, validation: FullRanking, precision: str
 ) -> None:
     """Raise a ValueError for what would fail, or mislead, in the middle of a training."""
-    if negatives not in ("all", "batch"):
-        raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if len(train.user) == 0:

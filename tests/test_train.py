@@ -290,6 +290,13 @@ def test_a_ranking_on_another_device_is_refused_before_training(split: Split) ->
         fit(mf(split), BPR(), split.train, validation)
 
 
+def test_a_step_refuses_unknown_negatives() -> None:
+    model = MF(3, 2, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="negatives must be one of all, batch, got 'hard'"):
+        train_step(model, BPR(), sgd, torch.tensor([0]), torch.tensor([0]), 2, torch.Generator(), negatives="hard")
+
+
 def test_other_combinations_of_optimisers_are_refused() -> None:
     with pytest.raises(ValueError, match="weight_decay must be 0 for optimizer='sparse_adam'"):
         make_optimizer("sparse_adam", [MF(2, 2, 2, sparse=True)], 1e-3, 1e-6)
