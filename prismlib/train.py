@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -28,8 +29,7 @@ class History:
 
     ``train_seconds`` and ``evaluate_seconds`` are wall-clock time; ``cpu_seconds`` is the process's CPU time over
     both, which other work on the machine does not inflate; ``joules`` the device's energy, None where it counts none,
-    see :mod:`prismlib.energy`. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or
-    ``"on_epoch"``.
+    see :mod:`prismlib.energy`. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or ``"on_epoch"``.
 
     Attributes:
         loss: mean training loss of the epoch's pairs.
@@ -159,7 +159,7 @@ def fit(
     """Train in place until validation NDCG by dot product has not risen for ``patience`` epochs.
 
     The model ends with the parameters of its best epoch. Interactions, permutations and negatives stay on the
-    model's device.
+    model's device. Steps are taken in training mode, the ranking in evaluation mode, and the caller's mode comes back.
 
     Args:
         model: e.g. :class:`prismlib.models.MF`.
@@ -183,11 +183,10 @@ def fit(
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
 
     Raises:
-        ValueError: an argument out of range, an empty ``train`` or one whose ids the tables do not have, a ranking of
-            other tables, two devices, more negatives than items, or starting values that are not finite; before any
-            training.
+        ValueError: an argument out of range or on another device, an empty ``train`` or one whose ids the tables do not
+            have, more negatives than items, or starting values that are not finite; before any training.
         MemoryError: the device has less free than training needs; before any training.
-        FloatingPointError: the loss is no longer finite; the message names the epoch.
+        FloatingPointError: the loss or the embeddings are no longer finite; the message names the epoch.
 
     >>> from prismlib import MF, BPR, fit, popularity_groups, random_split, synthetic
     >>> split = random_split(synthetic(200, 100, 2500), seed=0)
@@ -207,50 +206,67 @@ def fit(
     # the loss's parameters count as the model's: MACR ranks with them
     trained_modules = nn.ModuleList([model, criterion])
     stepper = make_optimizer(optimizer, trained_modules, lr, weight_decay, decay_scope)
-    batch_decay = weight_decay if decay_scope == "batch" else 0.0
+    batch_decay, num_items = weight_decay if decay_scope == "batch" else 0.0, validation.num_items
     generator = torch.Generator(device).manual_seed(seed)
     pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
     history, best, best_state = History(), -1.0, {}
     cpu_start, joules_start = time.process_time(), joules_so_far(device)
 
-    for epoch in range(max_epochs):
-        start = time.perf_counter()
-        total = torch.zeros((), device=device)
-        if reshuffle or epoch == 0:
-            order = torch.randperm(len(pairs[0]), generator=generator, device=device)
-        for user_id, item_id in batches(pairs, order, batch_size):
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                loss = train_step(
-                    model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
-                )
-            total += loss * len(user_id)
-        whole = criterion.epoch_loss(model, *pairs)
-        if whole is not None:
-            update(criterion, stepper, whole)
-        history.loss.append(float(total) / len(pairs[0]))
-        trained = time.perf_counter()
-        if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss became {float(total)} in epoch {epoch}: lower lr or weight_decay")
+    with _modes_kept(trained_modules):
+        for epoch in range(max_epochs):
+            start = time.perf_counter()
+            trained_modules.train()
+            total = torch.zeros((), device=device)
+            if reshuffle or epoch == 0:
+                order = torch.randperm(len(pairs[0]), generator=generator, device=device)
+            for user_id, item_id in batches(pairs, order, batch_size):
+                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                    loss = train_step(
+                        model, criterion, stepper, user_id, item_id, num_items, generator, batch_decay, negatives
+                    )
+                total += loss * len(user_id)
+            whole = criterion.epoch_loss(model, *pairs)
+            if whole is not None:
+                update(criterion, stepper, whole)
+            history.loss.append(float(total) / len(pairs[0]))
+            trained = time.perf_counter()
+            if not torch.isfinite(total):
+                raise FloatingPointError(f"the loss became {float(total)} in epoch {epoch}: lower lr or weight_decay")
 
-        with torch.no_grad():
-            score = validation(*criterion.rank_tables(*model.embeddings()))
-        history.validation_dot.append(score["dot"]["ndcg"])
-        history.validation_cosine.append(score["cosine"]["ndcg"])
-        if history.validation_dot[-1] > best:
-            best, history.best_epoch = history.validation_dot[-1], epoch
-            best_state = {name: value.clone() for name, value in trained_modules.state_dict().items()}
-        history.train_seconds += trained - start
-        history.evaluate_seconds += time.perf_counter() - trained
-        history.cpu_seconds = time.process_time() - cpu_start
-        if on_epoch is not None and on_epoch(history):
-            history.stopped_by = "on_epoch"
-            break
-        if epoch - history.best_epoch >= patience:
-            history.stopped_by = "patience"
-            break
+            trained_modules.eval()
+            with torch.no_grad():
+                tables = criterion.rank_tables(*model.embeddings())
+            if not all(torch.isfinite(table).all() for table in tables):
+                raise FloatingPointError(f"embeddings became inf or nan in epoch {epoch}: lower lr or weight_decay")
+            score = validation(*tables)
+            history.validation_dot.append(score["dot"]["ndcg"])
+            history.validation_cosine.append(score["cosine"]["ndcg"])
+            if history.validation_dot[-1] > best:
+                best, history.best_epoch = history.validation_dot[-1], epoch
+                best_state = {name: value.clone() for name, value in trained_modules.state_dict().items()}
+            history.train_seconds += trained - start
+            history.evaluate_seconds += time.perf_counter() - trained
+            history.cpu_seconds = time.process_time() - cpu_start
+            if on_epoch is not None and on_epoch(history):
+                history.stopped_by = "on_epoch"
+                break
+            if epoch - history.best_epoch >= patience:
+                history.stopped_by = "patience"
+                break
     history.joules = joules_between(joules_start, joules_so_far(device))
     trained_modules.load_state_dict(best_state)
     return history
+
+
+@contextmanager
+def _modes_kept(modules: nn.Module) -> Iterator[None]:
+    """A block after which every part is in training or evaluation mode as before it."""
+    modes = [(part, part.training) for part in modules.modules()]
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def _check(
@@ -261,10 +277,9 @@ def _check(
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if len(train.user) == 0:
         raise ValueError("train is empty: there is nothing to learn from; check the split")
-    if validation.num_items != model.item.num_embeddings:
-        raise ValueError(f"validation ranks {validation.num_items} items, the model has {model.item.num_embeddings}")
-    if validation.num_users != model.user.num_embeddings:
-        raise ValueError(f"validation ranks {validation.num_users} users, the model has {model.user.num_embeddings}")
+    for name, rows, table in (("user", validation.num_users, model.user), ("item", validation.num_items, model.item)):
+        if rows != table.num_embeddings:
+            raise ValueError(f"validation ranks {rows} {name}s, the model has {table.num_embeddings}")
     device = next(model.parameters()).device
     own = (*criterion.named_parameters(prefix="criterion"), *criterion.named_buffers(prefix="criterion"))
     for name, tensor in (("validation", validation.users), *own):

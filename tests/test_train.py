@@ -1,5 +1,6 @@
 """The training step against Adam worked by hand; early stopping; the same seed, the same bits."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from prismlib import (
     SSM,
     DirectAU,
     FullRanking,
+    History,
     Interactions,
     NonLinearMF,
     RankingLoss,
@@ -315,6 +317,58 @@ def test_starting_values_that_are_not_finite_are_refused(split: Split) -> None:
 def test_a_loss_that_is_not_finite_is_reported(split: Split) -> None:
     with pytest.raises(FloatingPointError, match="epoch 1: lower lr"):
         fit(mf(split), BPR(), split.train, ranking(split), lr=1e30)
+
+
+def test_embeddings_that_are_not_finite_are_reported(split: Split) -> None:
+    """The last step of an epoch can spoil the tables without any loss that shows it."""
+
+    class Burst(BPR):
+        def epoch_loss(self, model, user_id, item_id):  # type: ignore[no-untyped-def]
+            with torch.no_grad():
+                model.item.weight[0] = torch.nan
+            return None
+
+    with pytest.raises(FloatingPointError, match="embeddings became inf or nan in epoch 0: lower lr"):
+        fit(mf(split), Burst(), split.train, ranking(split))
+
+
+@pytest.mark.parametrize("stop", [False, True])  # by an error
+@pytest.mark.parametrize("given", [False, True])
+def test_training_mode_is_for_the_steps_and_the_callers_modes_come_back(split: Split, given: bool, stop: bool) -> None:
+    seen = []
+
+    class WithDropout(MF):
+        def __init__(self) -> None:
+            super().__init__(200, 100, 8, torch.Generator().manual_seed(0))
+            self.dropout = torch.nn.Dropout(0.5)
+
+        def forward(self, user_id, item_id):  # type: ignore[no-untyped-def]
+            seen.append(("step", self.dropout.training))
+            user, item = super().forward(user_id, item_id)
+            return self.dropout(user), item
+
+        def embeddings(self):  # type: ignore[no-untyped-def]
+            seen.append(("tables", self.dropout.training))
+            return self.dropout(self.user.weight), self.item.weight
+
+    class Spy(BPR):
+        def forward(self, *rows, **ids):  # type: ignore[no-untyped-def]
+            seen.append(("step", self.training))
+            return super().forward(*rows, **ids)
+
+        def rank_tables(self, user, item):  # type: ignore[no-untyped-def]
+            seen.append(("tables", self.training))
+            return user, item
+
+    def on_epoch(history: History) -> None:
+        if stop and len(history.loss) == 2:
+            raise KeyboardInterrupt
+
+    model, criterion = WithDropout().train(given), Spy().train(not given)
+    with pytest.raises(KeyboardInterrupt) if stop else contextlib.nullcontext():
+        fit(model, criterion, split.train, ranking(split), batch_size=4000, max_epochs=2, on_epoch=on_epoch)
+    assert seen == 2 * [("step", True), ("step", True), ("tables", False), ("tables", False)]
+    assert [model.training, model.dropout.training, criterion.training] == [given, given, not given]
 
 
 def test_too_little_memory_is_said_before_training(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
