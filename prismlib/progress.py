@@ -39,4 +39,4 @@ class _NoBar:
         pass
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_: None
+        return lambda *_, **__: None

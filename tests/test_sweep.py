@@ -110,6 +110,12 @@ def test_a_run_that_fails_is_recorded_with_its_reason_and_the_others_go_on(
     assert list((tmp_path / "synthetic/failed").iterdir()) == []
 
 
+def test_runs_train_without_tqdm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert get_records(grid((0.0,)), tmp_path) != [None]
+    assert sweep.run(Sweep(grid(), [], tmp_path), ("rq1", "test")) == 0
+
+
 def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
