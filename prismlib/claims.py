@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from prismlib.config import SEMANTICS, RunConfig, run_id
 from prismlib.records import write_json
 
 Failure = dict[str, Any]
@@ -61,6 +63,23 @@ def in_flight(path: Path) -> str | None:
 def failure_path(record: Path) -> Path:
     """Where the failure of a run stands: under the name of its record, in a folder ``failed`` beside it."""
     return record.parent / "failed" / record.name
+
+
+def failure_of(config: RunConfig, content_hash: str, reason: str, epochs: int = 0, seconds: float = 0.0) -> Failure:
+    """What is stored of a run that failed, as of now.
+
+    >>> failure_of(RunConfig("gowalla", "bpr"), "x", "out of memory")["reason"]
+    'out of memory'
+    """
+    return {
+        "id": run_id(config, content_hash),
+        "semantics": SEMANTICS,
+        "config": vars(config).copy(),
+        "reason": reason,
+        "epochs": epochs,
+        "seconds": round(seconds, 3),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def save_failure(failure: Failure, record: Path) -> None:

@@ -15,12 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-import torch
-
 from prismlib import sources
-from prismlib.claims import save_failure
-from prismlib.config import SEMANTICS, RunConfig, run_id
-from prismlib.environment import environment
+from prismlib.claims import failure_of, save_failure
+from prismlib.config import RunConfig
 from prismlib.records import record_path
 from prismlib.runs import attempt
 
@@ -102,13 +99,6 @@ def attempt_all(
 
 def _killed(config: RunConfig, results: Path, reason: str) -> None:
     content_hash = sources.content_hash(config.dataset)
-    failure = {
-        "id": run_id(config, content_hash),
-        "semantics": SEMANTICS,
-        "config": vars(config).copy(),
-        "reason": f"every worker that tried it was killed, out of memory perhaps ({reason})",
-        "epochs": 0,
-        "seconds": 0.0,
-        "environment": environment(torch.device(config.device)),
-    }
-    save_failure(failure, record_path(results, config, content_hash))
+    reason = f"every worker that tried it was killed, out of memory perhaps ({reason})"
+    # without an environment: this process is not where it ran
+    save_failure(failure_of(config, content_hash, reason), record_path(results, config, content_hash))

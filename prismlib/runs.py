@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from prismlib import sources
-from prismlib.claims import claim, claim_path, failure_path, load_failure, save_failure
+from prismlib.claims import claim, claim_path, failure_of, failure_path, load_failure, save_failure
 from prismlib.config import LOSS_PARAMETERS, SEMANTICS, RunConfig, run_id
 from prismlib.data import Split, random_split
 from prismlib.debias import IPL, MACR, ReSN
@@ -166,17 +165,9 @@ def attempt(
         except Exception as error:
             if "CUDA error" in str(error):  # no later run of this process can use the GPU
                 raise
-            failure = {
-                "id": run_id(config, split.dataset.content_hash),
-                "semantics": SEMANTICS,
-                "config": vars(config).copy(),
-                "reason": f"{type(error).__name__}: {error}",
-                "epochs": epochs + 1,
-                "seconds": round(time.perf_counter() - start, 3),
-                "when": datetime.now(UTC).isoformat(timespec="seconds"),
-                "environment": environment(torch.device(config.device)),
-            }
-            save_failure(failure, path)
+            own, seconds = split.dataset.content_hash, time.perf_counter() - start
+            failure = failure_of(config, own, f"{type(error).__name__}: {error}", epochs + 1, seconds)
+            save_failure(failure | {"environment": environment(torch.device(config.device))}, path)
             return "failed"
         save_record(record, path, replace=force, scores=scores)
         failure_path(path).unlink(missing_ok=True)

@@ -283,6 +283,18 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
         cluster.work(grid()[0], tmp_path, "x", False)
 
 
+def test_a_run_whose_workers_were_killed_is_recorded_by_a_client_without_a_gpu(tmp_path: Path) -> None:
+    from prismlib import cluster
+
+    [config] = grid((0.0,), device="cuda")  # a device that the client need not have
+    cluster._killed(config, tmp_path, "run-1")
+    failure = load_failure(path_of(tmp_path, config))
+    assert failure is not None and failure["when"].startswith("20") and failure["config"] == vars(config)
+    assert "every worker that tried it was killed, out of memory perhaps (run-1)" in failure["reason"]
+    assert "environment" not in failure  # the client's is not where it ran
+    assert sweep.state(config, tmp_path)[0] == "failed"
+
+
 # plans, costs and the command line
 
 
