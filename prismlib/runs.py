@@ -44,7 +44,7 @@ def run(
 
     Raises:
         ValueError: the split is not the configuration's; the device is not there.
-        FloatingPointError: the loss is no longer finite.
+        FloatingPointError: the loss, or the length of a row, is no longer finite.
     """
     data = split.dataset
     if (data.name, split.seed) != (config.dataset, config.split_seed):
@@ -90,7 +90,11 @@ def run(
     test = ranking(split.test, [split.train, split.validation], groups, k=ks[-1])
     with torch.no_grad():
         user, item = model.embeddings()
-        lists = test.lists(*loss.rank_tables(user, item))
+        ranked = loss.rank_tables(user, item)
+        # a row's length, or a score, can overflow where the row itself and the loss do not
+        if not all(torch.linalg.vector_norm(table, dim=1).isfinite().all() for table in (user, item, *ranked)):
+            raise FloatingPointError("the rows became so long that their norms overflow float32: lower lr")
+        lists = test.lists(*ranked)
     per_user = {by: test.parts(items[:, :20]) for by, items in lists.items()}
     record = {
         "id": run_id(config, data.content_hash),

@@ -116,6 +116,22 @@ def test_runs_train_without_tqdm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert sweep.run(Sweep(grid(), [], tmp_path), ("rq1", "test")) == 0
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"loss": "directau", "gamma": 1.0},
+        {"loss": "ssm", "tau": 0.2, "num_negatives": 3},
+        {"loss": "mawu", "gamma_user": 1.0, "gamma_item": 0.5},
+    ],
+)
+def test_tables_that_overflow_under_a_finite_loss_are_a_failed_run(tmp_path: Path, loss: dict[str, object]) -> None:
+    config = RunConfig("synthetic", dim=4, max_epochs=1, lr=1e19, **loss)  # type: ignore[arg-type]
+    assert get_records([config, *grid((0.0,))], tmp_path, progress=False)[1] is not None
+    failure = load_failure(path_of(tmp_path, config))
+    assert failure is not None and re.match("FloatingPointError: .* overflow float32: lower lr", failure["reason"])
+    assert not path_of(tmp_path, config).with_suffix(".npz").exists()
+
+
 def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
