@@ -62,13 +62,14 @@ def save_record(
     """Write one record atomically: readers see no file or all of it, whatever is killed or full meanwhile.
 
     An existing file is kept (another process finished the same run first) unless ``replace``. ``scores``, each user's
-    own, go into a compressed ``.npz`` beside the record, before it: a record that is there has its scores.
+    own, go into a compressed ``.npz`` beside the record, before it: a record that is there has its scores. Scores
+    without a record, of a run that was interrupted or removed, are replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if scores is not None:
+    if scores is not None and (replace or not path.exists()):
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **scores)  # type: ignore[arg-type]
-        _write(path.with_suffix(".npz"), buffer.getvalue(), replace)
+        _write(path.with_suffix(".npz"), buffer.getvalue(), replace=True)
     write_json(record, path, replace)
 
 

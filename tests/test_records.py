@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from prismlib import random_split, records, sources, synthetic
@@ -92,6 +93,27 @@ def test_an_existing_record_is_kept_unless_replaced(record: Record, tmp_path: Pa
     assert load_record(path) == record
     save_record(later, path, replace=True)
     assert load_record(path) == later
+
+
+def test_scores_are_those_of_the_record_beside_them(record: Record, tmp_path: Path) -> None:
+    path = tmp_path / f"mf-bpr-{record['id']}.json"
+
+    def scores(user: int) -> dict[str, np.ndarray]:
+        return {"user": np.array([user]), "dot": np.zeros((1, 3)), "cosine": np.zeros((1, 3))}
+
+    def stored() -> int:
+        found = load_scores(path)
+        assert found is not None
+        return int(found["user"][0])
+
+    save_record(record, path, scores=scores(1))
+    save_record(record, path, scores=scores(2))
+    assert stored() == 1  # as the record
+    path.unlink()
+    save_record(record, path, scores=scores(3))
+    assert stored() == 3  # those of a run whose record is gone, or was never written, do not stay
+    save_record(record, path, replace=True, scores=scores(4))
+    assert stored() == 4
 
 
 def test_a_file_system_without_hard_links_keeps_records_too(
