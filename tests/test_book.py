@@ -97,15 +97,31 @@ def write_template(root: Path, source: str) -> None:
 
 def test_missing_page_is_rendered_with_its_parameters_and_then_fresh(page: pages.Page) -> None:
     said: list[str] = []
+    page = listed_as(page, "parameters: {dataset: toy}, records: []")  # it trains its own
     pages.render_stale(page.root, said.append)
     assert len(said) == 2 and "missing" in said[0]
     cells = nbformat.read(page.root / page.output, as_version=4).cells
     # the kernel "python3" is this environment's Python, and shows no progress bars
     assert cells[-1].outputs[0].text == f"toy {sys.prefix} 1\n"
-    # the record that the page itself trained does not make it stale
+    # the record that the page itself trained, where the list says that it reads no other does not make it stale
     assert page.reasons() == []
     pages.render_stale(page.root, said.append)
     assert len(said) == 2
+
+
+def listed_as(page: pages.Page, entry: str) -> pages.Page:
+    """The page with another entry in the list."""
+    listed = page.root / "book/pages.yml"
+    listed.write_text(listed.read_text().replace("parameters: {dataset: toy}", entry))
+    [page] = pages.load_pages(page.root)
+    return page
+
+
+def test_a_record_stored_while_the_page_is_rendered_makes_it_stale(page: pages.Page) -> None:
+    pages.render_stale(page.root, lambda text: None)  # its notebook stores one, as a sweep beside the build would
+    assert page.reasons() == ["results/toy/trained.json is new"]
+    pages.render_stale(page.root, lambda text: None)
+    assert page.reasons() == []
 
 
 def rendered(page: pages.Page) -> None:
@@ -149,20 +165,18 @@ def test_page_is_stale_when_an_input_changes_and_says_which(page: pages.Page) ->
     ],
 )
 def test_page_depends_on_the_records_it_may_read(page: pages.Page, entry: str, read: list[str]) -> None:
+    files = ("failed/two.json", "one.json", "one.npz")
     for dataset in ("other", "toy"):
-        (page.root / "results" / dataset).mkdir(parents=True)
-        (page.root / "results" / dataset / "one.json").write_text("1")
-    listed = page.root / "book/pages.yml"
-    listed.write_text(listed.read_text().replace("parameters: {dataset: toy}", entry))
-    [page] = pages.load_pages(page.root)
-    assert list(page.record_digests()) == [f"results/{dataset}/one.json" for dataset in read]
+        (page.root / "results" / dataset / "failed").mkdir(parents=True)
+        for file in files:
+            (page.root / "results" / dataset / file).write_text("1")
+    page = listed_as(page, entry)
+    assert list(page.record_digests()) == [f"results/{dataset}/{file}" for dataset in read for file in files]
 
 
 def test_page_is_stale_when_a_parameter_changes(page: pages.Page) -> None:
     rendered(page)
-    listed = page.root / "book/pages.yml"
-    listed.write_text(listed.read_text().replace("dataset: toy", "dataset: toy, seed: 1"))
-    [page] = pages.load_pages(page.root)
+    page = listed_as(page, "parameters: {dataset: toy, seed: 1}")
     assert page.reasons() == ["parameters changed"]
 
 

@@ -63,9 +63,10 @@ class Page:
         return own | self._files(self.inputs)
 
     def record_digests(self) -> Digests:
-        """SHA-256 of every run record that the page may read."""
+        """SHA-256 of every run record that the page may read, of the users' scores beside it, and of failures."""
         datasets = [self.parameters.get("dataset", "*")] if self.records is None else self.records
-        return self._files(f"results/{dataset}/*.json" for dataset in datasets)
+        kinds = ("*.json", "*.npz", "failed/*.json")
+        return self._files(f"results/{dataset}/{kind}" for dataset in datasets for kind in kinds)
 
     def reasons(self) -> list[str]:
         """Why the page must be rendered: one phrase a changed input; empty when it is fresh."""
@@ -90,7 +91,8 @@ class Page:
         """
         import papermill  # here: `--why` does without its import time
 
-        before = self.digests()  # first: what is edited during the run makes the page stale again
+        # first: what is edited, or stored by a sweep, during the run makes the page stale again
+        before = self.digests() | self.record_digests()
         try:
             notebook = papermill.execute_notebook(
                 self.root / self.template,
@@ -105,8 +107,7 @@ class Page:
         if self.title is not None:
             heading = next(cell for cell in notebook.cells if cell.source.startswith("# "))
             heading.source = "\n".join([f"# {self.title}", *heading.source.split("\n")[1:]])
-        # the records last: the run may have trained and stored some
-        notebook.metadata[METADATA] = before | self.record_digests()
+        notebook.metadata[METADATA] = before
         output = self.root / self.output
         output.parent.mkdir(parents=True, exist_ok=True)
         temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
