@@ -178,14 +178,18 @@ def test_claims(tmp_path: Path) -> None:
     assert lock.parent == tmp_path / ".claims" and "synthetic" in lock.name
     with claim(lock) as mine:
         assert mine
+        lock.write_text("epoch 3")
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         code += "from prismlib.runs import attempt; from pathlib import Path\n"
         code += f"from test_sweep import grid; print(attempt(grid((0.0,))[0], Path({str(tmp_path)!r})))"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (other.stdout, other.returncode) == ("busy\n", 0), other.stderr
+        assert [in_flight(lock), in_flight(lock), lock.read_text()] == ["epoch 3"] * 3  # to ask does not empty it
     assert in_flight(lock) is None and not lock.exists()
     assert attempt(config, tmp_path) == "done"
     assert not lock.exists()
+    # the oldest version of which this holds, and nobody may install an older one
+    assert '"filelock>=3.30"' in (Path(__file__).parents[1] / "pyproject.toml").read_text()
 
 
 def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> None:
@@ -194,8 +198,10 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
         process = start(tmp_path)
         wait_until(lambda: len(stored(tmp_path)) > len(before) and held(tmp_path) == 1, process)  # noqa: B023
         process.send_signal(signal.SIGSTOP)  # so that it stays in the middle of this run while we look
+        notes = {path: path.read_text() for path in (tmp_path / ".claims").glob("*.lock")}
         [running] = [c for c in grid(DECAYS, EPOCHS) if sweep.state(c, tmp_path)[0] == "running"]
-        assert sweep.state(running, tmp_path)[1].startswith(("epoch ", "first epoch"))
+        note = notes[claim_path(path_of(tmp_path, running))] or "first epoch"
+        assert sweep.state(running, tmp_path)[1] == note and note.startswith(("epoch ", "first epoch"))
         process.send_signal(how)
         process.send_signal(signal.SIGCONT)
         _, error = process.communicate()
