@@ -91,8 +91,10 @@ def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
     >>> margin_alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor([torch.pi / 2]))
     tensor(1.)
     """
-    # arccos has no finite slope at -1 and 1
     check_pairs(user, item)
+    if margin.shape != user.shape[:1]:  # (B, 1) would broadcast to every pair of users and items
+        raise ValueError(f"margin must have shape ({len(user)},), one a pair, got {tuple(margin.shape)}")
+    # arccos has no finite slope at -1 and 1
     cosine = (unit(user, "user") * unit(item, "item")).sum(-1).clamp(-1 + 1e-7, 1 - 1e-7)
     return -(cosine.arccos() + margin).clamp(0, torch.pi).cos().mean()
 
@@ -132,6 +134,8 @@ def _uniformity_of(x: Tensor, count: int | Tensor) -> Tensor:
 
 def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, int | Tensor]:
     """The unit rows that uniformity is over, and their number."""
+    if ids is not None and ids.shape != rows.shape[:1]:
+        raise ValueError(f"ids must have shape ({len(rows)},), one a row, got {tuple(ids.shape)}")
     if ids is not None and rows.device.type != "cpu":
         return _first_of_each(rows, ids)
     x = unit(distinct(rows, ids))

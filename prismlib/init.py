@@ -10,7 +10,7 @@ def prism_norm(popularity: Tensor, alpha: float = 1.0) -> Tensor:
     r"""The norm PRISM gives a row: :math:`\alpha \log(d + 2) + (1 - \alpha)`, natural logarithm (Equation 4).
 
     Args:
-        popularity: ``d``, training interactions of each row, shape ``(n,)``, any real dtype, >= 0.
+        popularity: ``d``, training interactions of each row, shape ``(n,)``, any real dtype, >= 0; a NumPy array too.
         alpha: strength in [0, 1]; 1 encodes log popularity fully, 0 gives unit rows.
 
     Returns:
@@ -24,6 +24,7 @@ def prism_norm(popularity: Tensor, alpha: float = 1.0) -> Tensor:
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    popularity = torch.as_tensor(popularity)
     if popularity.dim() != 1:
         raise ValueError(f"popularity must be 1-D, one count a row, got shape {tuple(popularity.shape)}")
     popularity = popularity if popularity.is_floating_point() else popularity.to(torch.get_default_dtype())
@@ -49,6 +50,7 @@ def prism(weight: Tensor, popularity: Tensor, alpha: float = 1.0) -> Tensor:
     """
     if weight.dim() != 2:
         raise ValueError(f"weight must be 2-D (rows, dimensions), got shape {tuple(weight.shape)}")
+    popularity = torch.as_tensor(popularity)
     if len(popularity) != len(weight):
         raise ValueError(f"popularity has {len(popularity)} entries for {len(weight)} rows of weight")
     norm = torch.linalg.vector_norm(weight, dim=1, keepdim=True)

@@ -13,10 +13,11 @@ from prismlib.ranking import block_size
 
 
 def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batch_size: int) -> int:
-    """Bytes that training and its validation hold at their fullest, estimated from above.
+    """Bytes that training and its validation hold at their fullest, about.
 
     Parameters, gradients, Adam's two moments and the best epoch's copy; the interactions and their order; a batch's
-    rows with gradients and intermediate results; a block of scores for every item.
+    rows with gradients and intermediate results; a block of scores for every item. What a loss makes besides is not
+    counted: ReSN's scores of every item for each pair of the batch, IPL's rows of all pairs once an epoch.
 
     Args:
         model, criterion: what is trained.

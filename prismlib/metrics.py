@@ -23,7 +23,7 @@ def popularity_groups(popularity: Tensor) -> Tensor:
     Both cuts are rounded up; equal popularity is ordered by item id, lower first.
 
     Args:
-        popularity: interactions of each item, shape ``(num_items,)``.
+        popularity: interactions of each item, shape ``(num_items,)``; a NumPy array too.
 
     Returns:
         int64, shape ``(num_items,)``; an index into :data:`GROUPS`.
@@ -31,6 +31,7 @@ def popularity_groups(popularity: Tensor) -> Tensor:
     >>> popularity_groups(torch.tensor([1, 9, 3, 4, 5, 2, 7, 6, 8, 0]))
     tensor([2, 0, 2, 2, 2, 2, 2, 2, 1, 2])
     """
+    popularity = torch.as_tensor(popularity)
     if popularity.dim() != 1 or len(popularity) == 0:
         raise ValueError(f"popularity must be 1-D and non-empty, got shape {tuple(popularity.shape)}")
     if not (popularity >= 0).all():
@@ -162,6 +163,8 @@ def gini(items: Tensor, num_items: int) -> Tensor:
 def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
     """Average recommendation popularity: the mean over users of the mean training popularity of their list.
 
+    A user whose list is empty does not count; 0 where all are.
+
     Not in the paper; Yin et al. 2012.
 
     Args:
@@ -173,8 +176,9 @@ def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
     """
     _check_ids(items, len(popularity), "popularity has")
     real = items >= 0
-    listed = (popularity[items.clamp_min(0)] * real).sum(1) / real.sum(1).clamp_min(1)
-    return listed.float().mean()
+    length = real.sum(1)
+    listed = (popularity[items.clamp_min(0)] * real).sum(1) / length.clamp_min(1)
+    return listed.float().sum() / (length > 0).sum().clamp_min(1)
 
 
 def report(

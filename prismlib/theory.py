@@ -34,9 +34,11 @@ def batch_membership(
         raise ValueError(
             f"batch_size must lie in [1, {num_interactions}], the number of interactions, got {batch_size}"
         )
+    degree = torch.as_tensor(degree)
     if (degree < 0).any():
         raise ValueError("degree must be >= 0")
-    out = (1 - batch_size / num_interactions) ** degree
+    # in float64: in float32 one in 1e8 is nothing
+    out = (1 - batch_size / num_interactions) ** degree.double()
     if num_negatives:
         if num_items is None or num_negatives * batch_size > num_items:
             raise ValueError(
@@ -44,7 +46,7 @@ def batch_membership(
                 f" as many items, got num_items={num_items}"
             )
         out = out * (1 - num_negatives * batch_size / num_items)
-    return 1 - out
+    return (1 - out).to(degree.dtype if degree.is_floating_point() else torch.get_default_dtype())
 
 
 def decay_change(norm: Tensor, eta: float, decay: float) -> Tensor:

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from prismlib import prism, prism_, prism_norm
+from prismlib import popularity_groups, prism, prism_, prism_norm
 
 
 def test_hand_worked_rows() -> None:
@@ -59,3 +60,10 @@ def test_keeps_the_dtype(dtype: torch.dtype) -> None:
 def test_bad_input(weight: torch.Tensor, popularity: torch.Tensor, alpha: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         prism_(weight, popularity, alpha)
+
+
+def test_counts_may_be_a_numpy_array() -> None:
+    counts = np.array([0, 6, 3], np.int32)
+    weight = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(prism_(weight.clone(), counts), prism_(weight.clone(), torch.from_numpy(counts)))
+    assert torch.equal(popularity_groups(counts), popularity_groups(torch.from_numpy(counts)))

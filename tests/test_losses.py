@@ -253,3 +253,13 @@ SEVERAL = torch.ones(3, 4, 2)
 def test_bad_rows_are_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_shapes_that_would_broadcast_or_be_cut_are_refused() -> None:
+    x, y, three = rows(3, 4), rows(3, 4, seed=1), torch.zeros(3, 1)
+    with pytest.raises(ValueError, match=r"margin must have shape \(3,\), one a pair, got \(3, 1\)"):
+        margin_alignment(x, y, three)
+    with pytest.raises(ValueError, match=r"ids must have shape \(3,\), one a row, got \(2,\)"):
+        uniformity(x, torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="ids must have shape"):
+        directau_loss(x, y, 1.0, user_id=torch.tensor([0, 1]), item_id=torch.tensor([0, 1]))

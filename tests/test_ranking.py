@@ -166,6 +166,11 @@ def test_coverage_gini_and_average_popularity() -> None:
         gini(torch.tensor([-1]), 5)
 
 
+def test_a_user_with_an_empty_list_has_no_average_popularity() -> None:
+    assert average_popularity(torch.tensor([[0], [-1]]), torch.tensor([10])) == 10
+    assert average_popularity(torch.tensor([[-1]]), torch.tensor([10])) == 0
+
+
 def test_bad_input() -> None:
     groups = torch.zeros(3, dtype=torch.long)
     with pytest.raises(ValueError, match="held_out is empty"):

@@ -128,3 +128,8 @@ def test_several_interactions_in_a_batch_average_over_all_batches() -> None:
         changes.append(after.square().sum() - item.square().sum())
     predicted = theory.expected_change_exact(gradients[:4], item.norm(), 3, 7, ETA, DECAY)
     torch.testing.assert_close(predicted, torch.stack(changes).mean(), rtol=1e-12, atol=1e-15)
+
+
+def test_batch_membership_takes_numbers_and_keeps_small_probabilities() -> None:
+    assert theory.batch_membership(5, 10, 1000).item() == pytest.approx(1 - 0.99**5)
+    assert theory.batch_membership(torch.tensor([1.0]), 1, 10**8).item() == pytest.approx(1e-8)

@@ -299,6 +299,19 @@ def test_a_step_refuses_unknown_negatives() -> None:
         train_step(model, BPR(), sgd, torch.tensor([0]), torch.tensor([0]), 2, torch.Generator(), negatives="hard")
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "sparse_adam"])
+def test_parameters_that_model_and_loss_share_are_stepped_once(split: Split, optimizer: str) -> None:
+    def train(share: bool) -> torch.Tensor:
+        model = MF(200, 100, 8, torch.Generator().manual_seed(0), sparse=optimizer == "sparse_adam")
+        criterion = BPR()
+        if share:
+            criterion.table = model.item
+        fit(model, criterion, split.train, ranking(split), optimizer=optimizer, lr=0.01, max_epochs=1)
+        return model.item.weight.detach()
+
+    assert torch.equal(train(share=True), train(share=False))
+
+
 def test_other_combinations_of_optimisers_are_refused() -> None:
     with pytest.raises(ValueError, match="weight_decay must be 0 for optimizer='sparse_adam'"):
         make_optimizer("sparse_adam", [MF(2, 2, 2, sparse=True)], 1e-3, 1e-6)
