@@ -54,7 +54,10 @@ def attempt_all(
         raise ImportError("a scheduler needs dask.distributed: pip install 'prismlib[cluster]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised, in one line
     if Path(scheduler).is_file():  # as dask writes it with --scheduler-file
-        scheduler = json.loads(Path(scheduler).read_text())["address"]
+        try:
+            scheduler = json.loads(Path(scheduler).read_text())["address"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConnectionError(f"{scheduler} is no scheduler file as dask writes it ({error!r})") from None
     try:
         client = Client(scheduler, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -78,11 +78,13 @@ class Costs:
 
         A kind whose epoch fails stays unmeasured: the run itself will say why.
         """
+        tried = set(self.spent)
         # the smallest learning rate: least likely to fail
         for config in sorted(configs, key=lambda config: config.lr):
-            if kind(config) not in self.spent:
+            if kind(config) not in tried:
+                tried.add(kind(config))
                 split = load_split(config.dataset, config.split_seed)
-                with suppress(FloatingPointError, RuntimeError):
+                with suppress(ArithmeticError, RuntimeError, MemoryError, ValueError):
                     seconds = run(replace(config, max_epochs=1), split)[0]["seconds"]
                     self._spend(kind(config), seconds["train"] + seconds["evaluate"], 1)
 

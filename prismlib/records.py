@@ -48,7 +48,9 @@ def load_record(path: Path) -> Record | None:
     try:
         config = RunConfig(**record["config"])
         identity = run_id(config, record["data"]["content_hash"])
-        complete = {"id", "history", "best_epoch", "test", "norms", "seconds", "environment"} <= record.keys()
+        complete = {"id", "history", "best_epoch", "stopped_by", "norms"} <= record.keys()
+        for part, name in (("history", "loss"), ("test", "dot"), ("seconds", "cpu"), ("environment", "device")):
+            record[part][name]  # what every reader takes for granted
     except (TypeError, KeyError, ValueError) as error:
         raise RecordError(f"{path} is not a run record of this project ({error!r}); move it away") from None
     if not complete or record["id"] != identity or record.get("semantics") != SEMANTICS or identity not in path.name:
@@ -162,6 +164,8 @@ def main() -> None:
     compare.add_argument("ids", nargs=2, help="two run ids, or the beginnings of them")
     arguments = parser.parse_args()
 
+    if not arguments.results.is_dir():
+        parser.error(f"{arguments.results} is no folder")
     records, problems = scan(arguments.results)
     if arguments.command == "list":
         for record in records:

@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,13 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
         return synthetic()
     if name not in CARDS:
         return _load_own(card)
+    if os.environ.get("PRISM_DATA") and not _folder().is_dir():
+        raise FileNotFoundError(f"PRISM_DATA is {_folder()}, which is no folder: correct it, or unset it to download")
     local = [paths for paths in _layouts(name) if any(path.is_file() for path in paths)]
     paths = local[0] if local else _cached_files(name, download, progress)
+    for path in paths:
+        if local and not path.is_file():
+            raise FileNotFoundError(_not_found(name, f"{path} is missing"))
     where = " and ".join(map(str, paths))
     if card.content_hash is None:
         for path, source in zip(paths, SOURCES[name], strict=True):
@@ -82,7 +88,15 @@ def content_hash(name: str) -> str:
     >>> content_hash("gowalla")[:8]
     '40a23f2f'
     """
-    return identity_card(name).content_hash or load(name).content_hash
+    if pinned := identity_card(name).content_hash:
+        return pinned
+    files = [path for paths in _layouts(name) for path in paths if path.is_file()]
+    return _computed_hash(name, tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache
+def _computed_hash(name: str, files: tuple[tuple[Path, int], ...]) -> str:
+    return load(name).content_hash  # a second or so: a sweep asks hundreds of times
 
 
 def identity_card(name: str) -> Card:

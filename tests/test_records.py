@@ -331,3 +331,16 @@ def test_why_and_list(record: Record, tmp_path: Path, capsys: pytest.CaptureFixt
             records.main()
         printed = capsys.readouterr().out
         assert all(part in printed for part in expected), printed
+
+
+@pytest.mark.parametrize("damage", [{"test": None}, {"seconds": {}}, {"environment": None}, {"history": {}}])
+def test_a_record_without_what_its_readers_need_is_named(
+    record: Record, tmp_path: Path, damage: dict[str, object]
+) -> None:
+    path = record_path(tmp_path, RunConfig(**record["config"]), record["data"]["content_hash"])
+    save_record(record | damage, path)
+    with pytest.raises(RecordError, match="is not a run record of this project"):
+        load_record(path)
+    path.write_text(json.dumps({name: value for name, value in record.items() if name != "stopped_by"}))
+    with pytest.raises(RecordError, match="is incomplete"):
+        load_record(path)

@@ -275,8 +275,28 @@ def test_zip_bomb(folder):
 
 def test_one_of_two_files(folder):
     write(folder / "gowalla" / "train.txt", TRAIN)
-    with pytest.raises(FileNotFoundError, match=re.escape(str(folder / "gowalla" / "test.txt"))):
+    missing = re.escape(f"{folder / 'gowalla' / 'test.txt'} is missing")
+    with pytest.raises(FileNotFoundError, match=rf"(?s)Set the environment variable PRISM_DATA.*{missing}"):
         load("gowalla")
+
+
+def test_a_folder_of_data_that_is_not_there_is_named_before_any_download(folder, monkeypatch):
+    monkeypatch.setenv("PRISM_DATA", str(folder / "mistyped"))
+    monkeypatch.setattr(sources, "_cached_files", lambda *_: pytest.fail("a download was tried"))
+    with pytest.raises(FileNotFoundError, match=r"mistyped, which is no folder: correct it, or unset it to download"):
+        load("gowalla")
+
+
+def test_a_hash_that_is_not_pinned_is_computed_once_for_the_same_files(folder, monkeypatch):
+    loads = []
+    monkeypatch.setattr(sources, "load", lambda name: loads.append(name) or toy(name))
+    path = folder / "amazonbook" / "train.txt"
+    write(path, TRAIN)
+    assert {sources.content_hash("amazonbook") for _ in range(3)} == {toy("amazonbook").content_hash}
+    assert len(loads) == 1
+    os.utime(path, ns=(0, 0))  # other files
+    sources.content_hash("amazonbook")
+    assert len(loads) == 2
 
 
 @pytest.mark.parametrize("call", [load, sources.content_hash])

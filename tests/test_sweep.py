@@ -381,6 +381,25 @@ def test_costs_come_from_like_runs(tmp_path: Path) -> None:
     assert elsewhere.of({config: 1}).unmeasured == ["mf with bpr"]
     elsewhere.measure([config])
     assert elsewhere.of({config: 1}).unmeasured == [] and elsewhere.of({config: 1}).hours > 0
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError, FloatingPointError])
+def test_a_kind_whose_epoch_fails_is_tried_once_and_stays_unmeasured(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    tried = []
+
+    def fails(config: RunConfig, split: object) -> None:
+        tried.append(config)
+        raise error("made up")
+
+    monkeypatch.setattr("prismlib.cost.run", fails)
+    costs = Costs([], None)
+    costs.measure(grid((0.0, 1e-6, 1e-4), 4))
+    assert len(tried) == 1 and costs.of({grid((0.0,), 4)[0]: 1}).unmeasured == ["mf with bpr"]
+
+
+def test_how_long_a_reader_wants_it() -> None:
     assert [duration(hours) for hours in (0, 0.02, 1, 2)] == ["0 s", "72 s", "60 min", "2.0 h"]
 
 
