@@ -166,9 +166,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 # %% tags=["remove-input", "nbval-ignore-output"]
 if shown:
     means = analysis.over_seeds(of_prism, ("loss", "alpha")).xs("mean", axis=1, level=1)
-    page.html(
-        tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {analysis.dataset_name(dataset)}")
-    )
+    page.html(tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {analysis.dataset_name(dataset)}"))
 
 # %% [markdown]
 # ## Verdict
