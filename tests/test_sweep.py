@@ -29,12 +29,14 @@ from prismlib.sweep import Sweep, plan, record_of
 DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
 EPOCHS = 3
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+# what a shell starts in the background ignores Ctrl-C, and so does all that it starts: these tests, and this script
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 from prismlib.experiments import rq1_configs
 from prismlib.sweep import Sweep, guarded, run
 runs = rq1_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs}, lr=1e-3)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 scheduler = sys.argv[2] if len(sys.argv) > 2 else None
 sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test"), scheduler)))
 """
