@@ -30,11 +30,16 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
         released: sum as the PRISM code does: it cuts the scores into runs of each item's count without first sorting
             them by item, so that most scores land on a wrong item.
 
+    Raises:
+        ValueError: an item in ``item_id`` of popularity 0.
+
     >>> popularity = torch.tensor([4, 1])
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
     tensor(0.2652)
     """
     items, inverse = item_id.unique(return_inverse=True)
+    if (popularity[items] == 0).any():
+        raise ValueError("popularity is 0 for an item in item_id: count it on the interactions that are trained on")
     if released:
         inverse = inverse.sort().values
     total = score.new_zeros(len(items)).index_add_(0, inverse, score.sigmoid())

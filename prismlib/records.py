@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from prismlib.config import SEMANTICS, RunConfig, changed, run_id
+from prismlib.files import write_atomically
 
 Record = dict[str, Any]
 
@@ -71,7 +70,7 @@ def save_record(
     if scores is not None and (replace or not path.exists()):
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **scores)  # type: ignore[arg-type]
-        _write(path.with_suffix(".npz"), buffer.getvalue(), replace=True)
+        write_atomically(path.with_suffix(".npz"), buffer.getvalue())
     write_json(record, path, replace)
 
 
@@ -79,7 +78,7 @@ def write_json(content: Mapping[str, Any], path: Path, replace: bool) -> None:
     """Write one object atomically: one line a top-level key, and one a key of what is nested, small and readable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{json.dumps(key)}: {_nested(value)}" for key, value in content.items()]
-    _write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode(), replace)
+    write_atomically(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode(), replace)
 
 
 def load_scores(path: Path) -> dict[str, np.ndarray] | None:
@@ -97,28 +96,6 @@ def load_scores(path: Path) -> dict[str, np.ndarray] | None:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise RecordError(f"{path.with_suffix('.npz')} is not readable as scores ({error}); move it away") from None
-
-
-def _write(path: Path, content: bytes, replace: bool) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        if not replace:
-            try:
-                os.link(temporary, path)  # unlike rename, link never overwrites
-                return
-            except FileExistsError:
-                return
-            except OSError:  # a file system without hard links
-                if path.exists():
-                    return
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _nested(value: Any) -> str:

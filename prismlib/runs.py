@@ -240,9 +240,13 @@ def get_records(
     return records
 
 
-@lru_cache(maxsize=4)
 def load_split(dataset: str, seed: int) -> Split:
     """The split of a dataset by its name; the last few are kept in memory."""
+    return _split(dataset, sources.content_hash(dataset), seed)
+
+
+@lru_cache(maxsize=4)
+def _split(dataset: str, content_hash: str, seed: int) -> Split:  # by hash: a name may be saved anew
     return random_split(sources.load(dataset), seed)
 
 

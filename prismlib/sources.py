@@ -1,12 +1,12 @@
 """Datasets by name: ``load`` reads the published ones, and those of your own that ``save`` has kept.
 
-Whether from a folder, the download cache or the network, the interactions must be exactly those of the dataset's card
-(:mod:`prismlib.cards`).
+Wherever they come from, the interactions must be exactly those of the dataset's card (:mod:`prismlib.cards`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -24,6 +24,7 @@ from prismlib.cards import SOURCES as SOURCES
 from prismlib.cards import Card as Card
 from prismlib.cards import Source as Source
 from prismlib.data import Dataset, random_split, synthetic
+from prismlib.files import write_atomically
 
 _Int = npt.NDArray[np.int64]
 _ID_LIMIT = 10_000_000  # published ids stay below 100,000: a larger one is a damaged file, not a large dataset
@@ -140,9 +141,11 @@ def save(data: Dataset, source: str, terms: str = "Private.", citation: str = "n
     sizes = data.num_users, data.num_items, len(data)
     hashes = data.content_hash, random_split(data, 123).split_hash
     card = Card(data.name, *sizes, None, *hashes, source, terms, citation, data.synthetic)
-    np.savez_compressed(_folder() / f"{data.name}.npz", user=data.user, item=data.item)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, user=data.user, item=data.item)
+    write_atomically(_folder() / f"{data.name}.npz", buffer.getvalue())
     # last: a dataset is known by its card, and so never without its pairs
-    (_folder() / f"{data.name}{_CARD}").write_text(json.dumps(asdict(card), indent=1) + "\n")
+    write_atomically(_folder() / f"{data.name}{_CARD}", (json.dumps(asdict(card), indent=1) + "\n").encode())
     return card
 
 
@@ -166,9 +169,7 @@ def _load_own(card: Card) -> Dataset:
     user, item = _read_npz(path, ("user", "item"))[0].astype(np.int32).T
     data = Dataset(card.name, user, item, card.users, card.items, card.synthetic)
     if data.content_hash != card.content_hash:
-        raise _bad(
-            path, f"not the interactions of its card: expected hash {card.content_hash}; got {data.content_hash}"
-        )
+        raise _bad(path, f"not its card's interactions: expected hash {card.content_hash}; got {data.content_hash}")
     return data
 
 

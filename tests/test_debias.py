@@ -137,6 +137,10 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
         (lambda: IPL(POPULARITY, 1, 1, "all"), "form must be one of batch, epoch, released"),
         (lambda: IPL(POPULARITY, math.nan, 1), "c must be >= 0"),
         (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),
+        (
+            lambda: ipl_penalty(torch.ones(2), torch.tensor([0, 1]), torch.tensor([1, 0]), B),
+            "popularity is 0 for an item in item_id",
+        ),
         (lambda: ReSN(-1), "beta must be >= 0"),
         (lambda: MACR(2, alpha=-1), "alpha and beta must be >= 0"),
         (lambda: IPL(POPULARITY, 1, 1)(torch.ones(1, 2), torch.ones(1, 2)), "IPL needs negative"),

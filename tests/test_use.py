@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from prismlib import prism_, prism_norm, random_split, sources, synthetic
 from prismlib.config import RunConfig
 from prismlib.data import Dataset, dataset_from_pairs
-from prismlib.runs import get_records
+from prismlib.runs import get_records, load_split
 from prismlib.sources import load, save
 from prismlib.sweep import parser
 
@@ -244,6 +246,33 @@ def test_runs_and_sweeps_take_the_name(folder: Path) -> None:
     assert get_records([config], folder / "results", train=False) == [record]
 
 
+def test_a_name_given_anew_in_one_process(folder: Path) -> None:
+    save(toy("own-anew"), "a test")
+    first = load_split("own-anew", 123)
+    assert load_split("own-anew", 123) is first
+    for path in folder.iterdir():
+        path.unlink()
+    save(toy("own-anew", last=6), "a test")
+    assert load_split("own-anew", 123).dataset.content_hash == toy("own-anew", last=6).content_hash
+
+
+def test_a_full_disk_leaves_what_was_kept(folder: Path) -> None:
+    save(toy("own-full"), "a test")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))  # a write past 100 bytes fails, as on a full disk
+    try:
+        for name in ("own-full", "own-new"):
+            with pytest.raises(OSError, match="File too large"):
+                save(toy(name), "a test")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, old)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert load("own-full").content_hash == toy("own-full").content_hash
+
+
 @pytest.mark.parametrize("name", ["gowalla", "synthetic", "Shop", "my shop", "../shop", "", "shop.v2", "-shop"])
 def test_names_that_are_taken_or_unsafe(folder: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot name a dataset of your own"):
@@ -295,7 +324,7 @@ def test_pairs_that_are_not_those_of_the_card(folder: Path) -> None:
     path = folder / "own-changed.npz"
     other = toy("own-changed", last=6)
     np.savez(path, user=other.user, item=other.item)
-    with pytest.raises(ValueError, match=r"own-changed.npz: not the interactions of its card: expected hash \w+; got"):
+    with pytest.raises(ValueError, match=r"own-changed.npz: not its card's interactions: expected hash \w+; got"):
         load("own-changed")
     path.write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"not an \.npz, or truncated"):
