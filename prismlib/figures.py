@@ -198,5 +198,5 @@ def differences(rows: Mapping[str, Any]) -> Figure:
     axis.set(xlabel="test NDCG@20 of PRISM minus that of tuned decay", ylim=(len(rows) - 0.5, -0.5))
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    axis.legend(unique.values(), unique.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
+    axis.legend(unique.values(), unique.keys(), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return figure
