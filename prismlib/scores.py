@@ -50,7 +50,7 @@ def pair_scores(user: Tensor, item: Tensor, listed: Listed) -> Tensor:
     """Dot products of each user with the items listed for it.
 
     Args:
-        user: one row a list, ``(B, d)``, float32 or float64.
+        user: one row a list, ``(B, d)``; half precision is scored in float32.
         item: rows of ``listed.items``, ``(m, d)``.
         listed: from :func:`list_items`.
 
@@ -62,6 +62,8 @@ def pair_scores(user: Tensor, item: Tensor, listed: Listed) -> Tensor:
     tensor([[ 1., 10.],
             [ 2.,  2.]])
     """
+    # half precision is what a perceptron gives under autocast, and sparse products know none
+    user, item = (x.float() if x.dtype.itemsize < 4 else x for x in (user, item))
     scores: Tensor = _PairScores.apply(user, item, listed)  # type: ignore[no-untyped-call]
     return scores
 
@@ -73,7 +75,7 @@ class _PairScores(torch.autograd.Function):
     def forward(ctx: Any, user: Tensor, item: Tensor, listed: Listed) -> Tensor:
         rows = _row_pointers(listed)
         pattern = _csr(rows, listed.columns.flatten(), user.new_zeros(listed.columns.numel()), (len(user), len(item)))
-        with torch.autocast(user.device.type, enabled=False):  # sparse products take one dtype, and not bfloat16
+        with torch.autocast(user.device.type, enabled=False):  # it would cast for products that take one dtype
             scores = torch.sparse.sampled_addmm(pattern, user, item.T, beta=0.0).values()
         ctx.save_for_backward(user, item)
         ctx.listed = listed

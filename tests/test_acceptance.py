@@ -207,6 +207,22 @@ def test_autocast_to_bfloat16_stays_close(backbone: str, loss: str, inside: str)
     assert (half_gradient - gradient).norm() < 0.1 * gradient.norm()
 
 
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_scores_under_autocast_are_near_float32s(backbone: str, cosine: bool) -> None:
+    """Scores within 1 %; the gradient within 20 %, since a ReLU whose input is near zero may change sides."""
+    model = build(backbone, "SSM")[0]
+    user, item, negative = batch()
+    results = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            scores = model.score(user, torch.cat([item[:, None], negative], dim=1), cosine)
+        assert scores.dtype == torch.float32
+        results.append((scores.detach(), torch.autograd.grad(scores.square().sum(), model.user.weight)[0]))
+    for single, half, tolerance in zip(*results, (0.01, 0.2), strict=True):
+        assert (half - single).norm() < tolerance * single.norm()
+
+
 # IPL sums over the distinct items of a batch; LightGCN multiplies sparse matrices, which have no form without data
 @pytest.mark.parametrize("loss", sorted(set(LOSSES) - {"IPL"}))
 @pytest.mark.parametrize("backbone", ["MF", "NonLinearMF"])
