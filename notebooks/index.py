@@ -71,9 +71,10 @@ configs = rq1_configs(dataset, losses, seeds=seed)
 runs = analysis.tidy(configs, get_records(configs, results, train=False))
 table = analysis.over_seeds(runs)
 name, made = analysis.dataset_name(dataset), int(runs["run"].notna().sum())
+missing = "" if made == len(runs) else "; what is missing is shown as not run"
 page.say(
     f"Matrix factorisation, learning rate {configs[0].lr:g}, one seed, {seed}, so no spread is known."
-    f" {made} of {len(runs)} runs are made; what is missing is shown as not run."
+    f" {made} of {len(runs)} runs are made{missing}."
 )
 
 # %% mystnb={"image": {"alt": "Stacked bars of test NDCG@20, one panel a loss and one bar a weight decay; each bar is made of a popular, a neutral and an unpopular part"}} tags=["remove-input", "nbval-ignore-output"]
