@@ -19,7 +19,8 @@
 # If decay only writes log popularity into lengths, it can be written at the start and decay left away: PRISM, with
 # strength $\alpha = 1$ and nothing to tune but the learning rate, 1e-3 in the lean budget, and what the loss itself needs. The paper's Table 1
 # {cite}`loveland2025weightdecay` compares it with tuned weight decay. Both are searched here in the same way: validation
-# NDCG@20 chooses, the test set is seen once.
+# NDCG@20 chooses, the test set is seen once. The lean budget searches one parameter at a time: the loss's own at decay 1e-4 (PRISM
+# without decay), and decay at the loss's own parameter as published for the dataset or, where none is, as chosen so.
 #
 # | claim | in our words | the paper's figure |
 # |---|---|---|

@@ -22,6 +22,7 @@ from prismlib.claims import claim, claim_path, failure_path, in_flight, load_fai
 from prismlib.config import PROTOCOLS, RunConfig
 from prismlib.cost import Costs, duration
 from prismlib.experiments import EXPERIMENTS, Search, configs, rq1_configs, searches
+from prismlib.parameters import OWN_GRIDS
 from prismlib.records import load_record, load_scores, scan
 from prismlib.runs import attempt, get_records
 from prismlib.sweep import Sweep, plan, record_of
@@ -339,6 +340,13 @@ def test_experiments_are_lists_of_configurations() -> None:
     assert all(c.weight_decay == 0 and c.alpha == 1 for s in paper if s.name.endswith("prism") for c in s.grid)
     lean = searches("table1", "movielens1m")
     assert all(len({c.seed for c in s.grid}) == 1 and len(s.seeds) == 3 for s in lean)
+    # one parameter at a time: through the loss's own one of this dataset, and through one decay
+    decay, prism = ({(c.weight_decay, c.gamma) for c in s.grid} for s in lean if s.name.startswith("mf-directau"))
+    gammas = [own["gamma"] for own in OWN_GRIDS["directau"]]
+    assert decay == {(1e-4, gamma) for gamma in gammas} | {(one, 0.5) for one in (0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)}
+    assert prism == {(0.0, gamma) for gamma in gammas}
+    whole = next(s for s in paper if s.name == "mf-directau-decay")
+    assert len({(c.weight_decay, c.gamma) for c in whole.grid}) == 36
     for bad, message in (
         (("rq9", "gowalla"), "experiment must be one of rq1"),
         (("rq1", "gowalla", "rich"), "budget must be one of smoke, lean, paper"),
