@@ -345,6 +345,9 @@ def test_experiments_are_lists_of_configurations() -> None:
     gammas = [own["gamma"] for own in OWN_GRIDS["directau"]]
     assert decay == {(1e-4, gamma) for gamma in gammas} | {(one, 0.5) for one in (0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)}
     assert prism == {(0.0, gamma) for gamma in gammas}
+    for own in (s for name in ("yelp2018", "gowalla") for s in searches("table1", name) if s.name.endswith("decay")):
+        # both arms of every cross are whole: its centre is among the own parameters that are searched
+        assert {c.weight_decay for c in own.grid} == {0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4}
     whole = next(s for s in paper if s.name == "mf-directau-decay")
     assert len({(c.weight_decay, c.gamma) for c in whole.grid}) == 36
     for bad, message in (
