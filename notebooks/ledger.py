@@ -73,7 +73,9 @@ page.say("\n".join(lines))
 
 # %% [markdown]
 # *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are not
-# measured. ✗ not reproduced: nothing that was measured holds. · not measured. A verdict leads to the page with the experiment.*
+# measured. ✗ not reproduced: nothing that was measured holds. · not measured. A verdict leads to the page with the experiment. C8 to
+# C10 compare two searches of the lean budget, which tries one parameter at a time; [RQ3](rq3_prism_movielens1m.ipynb) says what that
+# can miss.*
 #
 # ## Statement by statement
 
