@@ -30,7 +30,7 @@ class Method:
     Attributes:
         grid, ran: configurations of the search, and how many of them were run; a search that is not complete has
             chosen among those.
-        chosen: what validation NDCG@20 chose.
+        chosen: what validation NDCG@20 chose, and ``validation``: its score, at the search's seeds.
         records: of the chosen configuration, by seed.
         searched: ids of the records of the grid, which the choice rests on.
         epochs, seconds: what the search has cost so far.
@@ -39,6 +39,7 @@ class Method:
     grid: int
     ran: int
     chosen: RunConfig
+    validation: float
     records: dict[int, Record]
     searched: tuple[str, ...]
     epochs: int
@@ -103,12 +104,13 @@ def method(search: Search, results: Path) -> Method | None:
     outcomes = {config: outcome_of(results, config) for config in search.grid}
     ran = tuple(config for config in search.grid if outcomes[config] is not None)
     choice = tuning.choose(replace(search, grid=ran), outcomes) if ran else None
-    if choice is None or choice.config is None:
+    if choice is None or choice.config is None or choice.validation is None:
         return None
     at_seeds = {config.seed: outcome_of(results, config) for config in tuning.further(search, choice.config)}
     records = {seed: found for seed, found in at_seeds.items() if found is not None and "reason" not in found}
     searched = tuple(found["id"] for found in outcomes.values() if found is not None and "reason" not in found)
-    return Method(len(search.grid), len(ran), choice.config, records, searched, choice.epochs, choice.seconds)
+    found = choice.config, choice.validation, records
+    return Method(len(search.grid), len(ran), *found, searched, choice.epochs, choice.seconds)
 
 
 def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, budget: str = "lean") -> Pair:
@@ -243,10 +245,6 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
     for own in pairs:
         for title, found in (("tuned decay", own.decay), ("PRISM", own.prism)):
             if found is not None:
-                best = found.chosen
-                chosen = f"lr {best.lr:g}, decay {best.weight_decay:g}"
-                if len(OWN_GRIDS[best.loss]) > 1:
-                    chosen += f", gamma {_label(_own(best))}"
                 rows.append(
                     {
                         "backbone": BACKBONE_NAMES[own.backbone],
@@ -255,10 +253,58 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
                         "runs": f"{found.ran} of {found.grid}",
                         "epochs": f"{found.epochs:,}",
                         "hours": f"{found.seconds / 3600:.2f}",
-                        "chosen": chosen,
+                        "chosen": f"lr {found.chosen.lr:g}, {_tuned(found.chosen)}",
                     }
                 )
     return rows
+
+
+def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:
+    """What would follow had validation chosen each search's second best decay: one row a pair that has one.
+
+    The lean budget searches on one seed, whose validation may put first what is not the best over more.
+
+    >>> runners_up([pair("mf", "ssm", "yelp2018")])
+    []
+    """
+    results, rows = default_results() if results is None else Path(results), []
+    for own in pairs:
+        second = _second(own, results, budget)
+        if own.decay is None or second is None:
+            continue
+        found = replace(own, decay=second, compared=None, comparison=None)
+        if own.prism is not None:
+            found = replace(found, compared=(own.prism, second), comparison=_compare(own.prism, second, results))
+        rows.append(
+            {
+                "backbone": BACKBONE_NAMES[own.backbone],
+                "loss": LOSS_NAMES[own.loss],
+                "chosen": _tuned(own.decay.chosen),
+                "second": _tuned(second.chosen),
+                "ahead on validation by": f"{own.decay.validation - second.validation:.4f}",
+                "test, chosen": _over_seeds(own.decay.ndcg()),
+                "test, second": _over_seeds(second.ndcg()),
+                "PRISM - second": difference(found),
+            }
+        )
+    return rows
+
+
+def _second(own: Pair, results: Path, budget: str) -> Method | None:
+    """The best of what was run of a search for decay without what it chose."""
+    if own.decay is None:
+        return None
+    name = f"{own.backbone}-{own.loss}-decay"
+    [search] = [search for search in searches("table1", own.dataset, budget) if search.name == name]
+    at_seeds = own.decay.chosen
+    rest = tuple(c for c in search.grid if replace(c, seed=at_seeds.seed, split_seed=at_seeds.split_seed) != at_seeds)
+    return method(replace(search, grid=rest), results)
+
+
+def _tuned(config: RunConfig) -> str:
+    """Its decay, and the loss's own parameters where they are searched."""
+    own = f", gamma {_label(_own(config))}" if len(OWN_GRIDS[config.loss]) > 1 else ""
+    return f"decay {config.weight_decay:g}{own}"
 
 
 def matches(pairs: Sequence[Pair]) -> list[Statement]:
@@ -289,6 +335,6 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     seeds = len(own.compared[0].records.keys() & own.compared[1].records.keys())
     text = f"{what}: {difference(own)}, {seeds} seed{'s' * (seeds > 1)}{note}"
     holds = own.comparison.verdict in verdicts
-    # searching further can only help a side: what the side searched in part could still turn round is not decided
+    # searching further helps a side: what the side searched in part could still turn round is not decided
     behind = own.decay if holds == ("better" in verdicts) else own.prism
     return Statement(text, holds if behind.ran == behind.grid else None)

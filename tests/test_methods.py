@@ -210,3 +210,23 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
     assert methods.nearness(found) == {"backbone": "MF", "loss": "DirectAU", "tuned decay": "83 %", "PRISM": "65 %"}
     nothing = replace(found, decay=None, loss="bpr")  # not in the paper's table
     assert methods.nearness(nothing) == {"backbone": "MF", "loss": "BPR", "tuned decay": "", "PRISM": ""}
+
+
+def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path) -> None:
+    stored(tmp_path, DECAYS[0], 0.19, USERS + 0.1, seeds=2)
+    found = both(tmp_path, 0.05, seeds=2)
+    assert found.comparison is not None and found.comparison.verdict == "better"
+    [row] = methods.runners_up([found], tmp_path, "smoke")
+    assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 1", "decay 0, gamma 1")
+    assert row["ahead on validation by"] == "0.0100"
+    assert row["test, chosen"].startswith("0.2000 ±") and row["test, second"].startswith("0.3000 ±")
+    # a better test score of the second is no reason to choose it, but turns the verdict round
+    assert row["PRISM - second"].startswith("-0.05") and row["PRISM - second"].endswith(", worse")
+
+
+def test_a_search_of_one_has_no_second_best(tmp_path: Path) -> None:
+    stored(tmp_path, DECAYS[1], 0.2)
+    stored(tmp_path, PRISM, 0.2)
+    assert methods.runners_up([own(tmp_path)], tmp_path, "smoke") == []
+    stored(tmp_path, DECAYS[0], 0.1)
+    assert len(methods.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1
