@@ -10,9 +10,10 @@ from typing import Any
 from prismlib.config import PROTOCOLS, RunConfig
 from prismlib.parameters import LOSS_DEFAULTS, OWN_GRIDS, own_grid, own_parameters
 
+ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 # RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
 LRS = {"synthetic": 1e-2}
-WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4), "gowalla": (0.0, 1e-6, 1e-5, 1e-4)}
+WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4)}
 EPOCHS = {"synthetic": 40}
 
 
@@ -37,7 +38,7 @@ def rq1_configs(
     [('bpr', 0.0, 1000), ('bpr', 1e-06, 1000)]
     """
     if weight_decays is None:
-        weight_decays = WEIGHT_DECAYS.get(dataset, (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4))
+        weight_decays = WEIGHT_DECAYS.get(dataset, ALL_DECAYS)
     if epochs is None:
         epochs = EPOCHS.get(dataset, 1000)
     if lr is None:
@@ -88,7 +89,6 @@ class Budget:
 
 
 SEEDS = (123, 246, 492)
-ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 #: How much is searched and run, ``"smoke"``, ``"lean"`` or ``"paper"``.
 BUDGETS = {
     # synthetic data, about a minute: shows that everything works, and no more
