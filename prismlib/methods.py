@@ -109,8 +109,16 @@ def method(search: Search, results: Path) -> Method | None:
     at_seeds = {config.seed: outcome_of(results, config) for config in tuning.further(search, choice.config)}
     records = {seed: found for seed, found in at_seeds.items() if found is not None and "reason" not in found}
     searched = tuple(found["id"] for found in outcomes.values() if found is not None and "reason" not in found)
-    found = choice.config, choice.validation, records
-    return Method(len(search.grid), len(ran), *found, searched, choice.epochs, choice.seconds)
+    return Method(
+        grid=len(search.grid),
+        ran=len(ran),
+        chosen=choice.config,
+        validation=choice.validation,
+        records=records,
+        searched=searched,
+        epochs=choice.epochs,
+        seconds=choice.seconds,
+    )
 
 
 def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, budget: str = "lean") -> Pair:
@@ -119,9 +127,16 @@ def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, bu
     >>> pair("mf", "ssm", "yelp2018").comparison is None
     True
     """
-    results = default_results() if results is None else Path(results)
+    return _pair(backbone, loss, dataset, default_results() if results is None else Path(results), budget)
+
+
+def _pair(backbone: str, loss: str, dataset: str, results: Path, budget: str, without: RunConfig | None = None) -> Pair:
+    """A pair, its search for decay without one candidate."""
     by_name = {search.name: search for search in searches("table1", dataset, budget)}
     found = [by_name[f"{backbone}-{loss}-{name}"] for name in ("prism", "decay")]
+    if without is not None:
+        rest = [c for c in found[1].grid if replace(c, seed=without.seed, split_seed=without.split_seed) != without]
+        found[1] = replace(found[1], grid=tuple(rest))
     prism, decay = (method(search, results) for search in found)
     tried = [{_own(config) for config in search.grid if outcome_of(results, config)} for search in found]
     fair = [method(_only(search, tried[0] & tried[1]), results) for search in found]
@@ -269,36 +284,24 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
     """
     results, rows = default_results() if results is None else Path(results), []
     for own in pairs:
-        second = _second(own, results, budget)
-        if own.decay is None or second is None:
+        if own.decay is None:
             continue
-        found = replace(own, decay=second, compared=None, comparison=None)
-        if own.prism is not None:
-            found = replace(found, compared=(own.prism, second), comparison=_compare(own.prism, second, results))
+        found = _pair(own.backbone, own.loss, own.dataset, results, budget, without=own.decay.chosen)
+        if found.decay is None:
+            continue
         rows.append(
             {
                 "backbone": BACKBONE_NAMES[own.backbone],
                 "loss": LOSS_NAMES[own.loss],
                 "chosen": _tuned(own.decay.chosen),
-                "second": _tuned(second.chosen),
-                "ahead on validation by": f"{own.decay.validation - second.validation:.4f}",
+                "second": _tuned(found.decay.chosen),
+                "ahead on validation by": f"{own.decay.validation - found.decay.validation:.4f}",
                 "test, chosen": _over_seeds(own.decay.ndcg()),
-                "test, second": _over_seeds(second.ndcg()),
+                "test, second": _over_seeds(found.decay.ndcg()),
                 "PRISM - second": difference(found),
             }
         )
     return rows
-
-
-def _second(own: Pair, results: Path, budget: str) -> Method | None:
-    """The best of what was run of a search for decay without what it chose."""
-    if own.decay is None:
-        return None
-    name = f"{own.backbone}-{own.loss}-decay"
-    [search] = [search for search in searches("table1", own.dataset, budget) if search.name == name]
-    at_seeds = own.decay.chosen
-    rest = tuple(c for c in search.grid if replace(c, seed=at_seeds.seed, split_seed=at_seeds.split_seed) != at_seeds)
-    return method(replace(search, grid=rest), results)
 
 
 def _tuned(config: RunConfig) -> str:

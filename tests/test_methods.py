@@ -205,6 +205,11 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
     ]
     # PRISM was tried at gamma 2 alone, so there they are compared, though decay's best is at gamma 0.5
     assert methods.difference(pair("mf", "directau", "movielens1m", tmp_path)).endswith(" (at 2)")
+    # the same where the second best stands in for the chosen one: it lies at gamma 0.5 too
+    store(tmp_path, made_up(config(0.5, 1e-5), (0.2, 0, 0), [0.18]), USERS)
+    [row] = methods.runners_up([pair("mf", "directau", "movielens1m", tmp_path)], tmp_path)
+    assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 0.5", "decay 1e-05, gamma 0.5")
+    assert row["PRISM - second"].endswith(" (at 2)")
     # 0.2 is 83 % of the 0.2406 that the paper prints, 0.15 is 65 % of 0.2304
     found = pair("mf", "directau", "movielens1m", tmp_path)
     assert methods.nearness(found) == {"backbone": "MF", "loss": "DirectAU", "tuned decay": "83 %", "PRISM": "65 %"}
@@ -214,7 +219,9 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
 
 def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[0], 0.19, USERS + 0.1, seeds=2)
-    found = both(tmp_path, 0.05, seeds=2)
+    stored(tmp_path, DECAYS[1], 0.2, seeds=2)
+    stored(tmp_path, PRISM, 0.2, USERS + 0.05 + 0.01 * np.sin(np.arange(50)), seeds=2)
+    found = own(tmp_path)
     assert found.comparison is not None and found.comparison.verdict == "better"
     [row] = methods.runners_up([found], tmp_path, "smoke")
     assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 1", "decay 0, gamma 1")
