@@ -41,7 +41,7 @@ train = True  # False: show what is stored
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismlib import analysis, experiments, figures, methods, page, twins, verdicts
+from prismlib import analysis, experiments, figures, method_tables, methods, page, twins, verdicts
 from prismlib.paper import audit, table1
 from prismlib.paper_claims import measured
 from prismlib.runs import default_results, get_records
@@ -56,7 +56,7 @@ results = results or default_results()
 if train:
     methods.train(dataset, backbones, losses, results, budget)
 pairs = [methods.pair(backbone, loss, dataset, results, budget) for backbone in backbones for loss in losses]
-pd.DataFrame([methods.row(pair) for pair in pairs]).set_index(["backbone", "loss"])
+pd.DataFrame([method_tables.row(pair) for pair in pairs]).set_index(["backbone", "loss"])
 
 # %% [markdown]
 # *Test NDCG@20, mean and standard deviation over seeds, each method at the best that was run. The last column is PRISM minus
@@ -96,7 +96,7 @@ page.origin(runs, f"python -m prismlib.sweep run table1 --dataset {dataset} --bu
 # is then the best of what was run, and tuned decay may be better than shown.
 
 # %% tags=["nbval-ignore-output"]
-pd.DataFrame(methods.search_cost(pairs))
+pd.DataFrame(method_tables.search_cost(pairs))
 
 # %% [markdown]
 # ## How sure is the choice?
@@ -105,7 +105,7 @@ pd.DataFrame(methods.search_cost(pairs))
 # chosen the other. What would follow then:
 
 # %% tags=["nbval-ignore-output"]
-pd.DataFrame(methods.runners_up(pairs, results, budget))
+pd.DataFrame(method_tables.runners_up(pairs, results, budget))
 
 # %% [markdown]
 # *Tuned decay as chosen, and the second best that was run; test NDCG@20 over the seeds that each was run at. The last column is as
@@ -117,7 +117,7 @@ pd.DataFrame(methods.runners_up(pairs, results, budget))
 # Ours as a share of the paper's, where both are known:
 
 # %%
-pd.DataFrame([methods.nearness(pair) for pair in pairs if pair.loss != "bpr"]).set_index(["backbone", "loss"])
+pd.DataFrame([method_tables.nearness(pair) for pair in pairs if pair.loss != "bpr"]).set_index(["backbone", "loss"])
 
 # %% [markdown]
 # Three things move these numbers. One is the released code's departures from the text, each
@@ -128,7 +128,7 @@ pd.DataFrame([methods.nearness(pair) for pair in pairs if pair.loss != "bpr"]).s
 
 # %%
 for loss in ("directau", "mawu"):
-    table = methods.own_parameters("mf", loss, dataset, results, budget)
+    table = method_tables.own_parameters("mf", loss, dataset, results, budget)
     if table:
         display(pd.DataFrame(table).set_index(f"{analysis.LOSS_NAMES[loss]} at"))
 

@@ -236,13 +236,13 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # %% tags=["hide-input", "nbval-ignore-output"]
 from IPython.display import display
 
-from prismlib import analysis, methods, page
+from prismlib import analysis, method_tables, methods, page
 from prismlib.paper_claims import measured
 from prismlib.runs import default_results
 
 datasets, losses = ["movielens1m", "gowalla"], ["ssm", "directau", "mawu", "bpr"]
 pairs = [methods.pair("mf", loss, dataset) for dataset in datasets for loss in losses]
-rows = [{"dataset": analysis.dataset_name(pair.dataset), **methods.row(pair)} for pair in pairs]
+rows = [{"dataset": analysis.dataset_name(pair.dataset), **method_tables.row(pair)} for pair in pairs]
 columns = ["tuned decay, ours", "PRISM, ours", "PRISM - decay"]
 display(pd.DataFrame(rows).set_index(["dataset", "loss"])[columns])
 behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]

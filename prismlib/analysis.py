@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismlib.config import LOSS_PARAMETERS, RunConfig
+from prismlib.config import RunConfig
 from prismlib.metrics import GROUPS
 from prismlib.records import Record
 
@@ -64,7 +64,7 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
         row = {name: getattr(config, name) for name in SETTINGS} | {
             "loss": LOSS_NAMES[config.loss],
             "backbone": BACKBONE_NAMES[config.backbone],
-            "own": ", ".join(f"{name} {getattr(config, name):g}" for name in LOSS_PARAMETERS[config.loss]),
+            "own": ", ".join(f"{name} {value:g}" for name, value in config.own.items()),
         }
         if record is not None:
             item_norms, seconds, made = record["norms"]["item"], record["seconds"], record["environment"]

@@ -129,6 +129,15 @@ class RunConfig:
         if self.optimizer == "sgd":
             check("decay_scope", self.decay_scope != "decoupled", "table or batch for optimizer='sgd'")
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """The loss's own parameters, by name.
+
+        >>> RunConfig(dataset="gowalla", loss="directau", gamma=5).own
+        {'gamma': 5.0}
+        """
+        return {name: getattr(self, name) for name in LOSS_PARAMETERS[self.loss]}
+
 
 #: The parameters of each loss, fields of :class:`RunConfig`.
 LOSS_PARAMETERS = {

@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from prismlib import tuning
-from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES
 from prismlib.compare import Comparison, PerUser, paired_bootstrap, per_user, seed_tolerance
-from prismlib.config import LOSS_PARAMETERS, RunConfig
+from prismlib.config import RunConfig
 from prismlib.experiments import Search, searches
-from prismlib.paper import table1
-from prismlib.parameters import OWN_GRIDS
 from prismlib.records import Record, load_scores
 from prismlib.runs import default_results, get_records
 from prismlib.statements import Statement
@@ -87,7 +85,20 @@ class Pair:
             own and own.chosen for own in (self.prism, self.decay)
         ]:
             return ""
-        return " and ".join(dict.fromkeys(_label(_own(own.chosen)) for own in self.compared))
+        return " and ".join(dict.fromkeys(own_values(own.chosen) for own in self.compared))
+
+    def difference(self) -> str:
+        """PRISM minus decay with its interval and verdict, as far as they are known."""
+        if self.comparison is not None:
+            found = self.comparison
+            alone = " (one seed)" if found.tolerance is None else ""
+            text = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}{alone}"
+        elif self.compared is not None:
+            prism, decay = (np.mean(own.ndcg()) for own in self.compared)
+            text = f"{prism - decay:+.4f}, no interval"
+        else:
+            return "not run"
+        return text + (f" (at {self.compared_at()})" if self.compared_at() else "")
 
 
 def train(dataset: str, backbones: Sequence[str], losses: Sequence[str], results: Path | str, budget: str) -> None:
@@ -121,28 +132,48 @@ def method(search: Search, results: Path) -> Method | None:
     )
 
 
-def pair(backbone: str, loss: str, dataset: str, results: Path | None = None, budget: str = "lean") -> Pair:
+def pair(
+    backbone: str,
+    loss: str,
+    dataset: str,
+    results: Path | str | None = None,
+    budget: str = "lean",
+    without: RunConfig | None = None,
+) -> Pair:
     """Tuned decay and PRISM (alpha = 1) as the budget searches them, from what is stored.
+
+    Args:
+        without: a candidate that the search for decay is to do without, at any seed: what would be chosen instead?
 
     >>> pair("mf", "ssm", "yelp2018").comparison is None
     True
     """
-    return _pair(backbone, loss, dataset, default_results() if results is None else Path(results), budget)
-
-
-def _pair(backbone: str, loss: str, dataset: str, results: Path, budget: str, without: RunConfig | None = None) -> Pair:
-    """A pair, its search for decay without one candidate."""
+    results = default_results() if results is None else Path(results)
     by_name = {search.name: search for search in searches("table1", dataset, budget)}
     found = [by_name[f"{backbone}-{loss}-{name}"] for name in ("prism", "decay")]
     if without is not None:
         rest = [c for c in found[1].grid if replace(c, seed=without.seed, split_seed=without.split_seed) != without]
         found[1] = replace(found[1], grid=tuple(rest))
     prism, decay = (method(search, results) for search in found)
-    tried = [{_own(config) for config in search.grid if outcome_of(results, config)} for search in found]
-    fair = [method(_only(search, tried[0] & tried[1]), results) for search in found]
+    tried = [{own_values(config) for config in search.grid if outcome_of(results, config)} for search in found]
+    fair = [method(at(search, tried[0] & tried[1]), results) for search in found]
     if fair[0] is None or fair[1] is None:
         return Pair(backbone, loss, dataset, decay, prism, None, None)
     return Pair(backbone, loss, dataset, decay, prism, (fair[0], fair[1]), _compare(fair[0], fair[1], results))
+
+
+def own_values(config: RunConfig) -> str:
+    """The values of the loss's own parameters.
+
+    >>> own_values(RunConfig(dataset="gowalla", loss="mawu", gamma_user=0.125, gamma_item=0.5))
+    '0.125, 0.5'
+    """
+    return ", ".join(f"{value:g}" for value in config.own.values())
+
+
+def at(search: Search, own: Collection[str]) -> Search:
+    """The part of a search at some values of the loss's own parameters, as :func:`own_values` says them."""
+    return replace(search, grid=tuple(config for config in search.grid if own_values(config) in own))
 
 
 def _compare(prism: Method, decay: Method, results: Path) -> Comparison | None:
@@ -161,153 +192,6 @@ def _per_user(own: Method, seeds: Sequence[int], results: Path) -> list[PerUser]
     """Each seed's scores; empty where those of a seed were not kept."""
     scores = [load_scores(record_of(config, results)) for config in own.configs() if config.seed in seeds]
     return [] if None in scores else [per_user(score) for score in scores if score is not None]
-
-
-def row(pair: Pair) -> dict[str, str]:
-    """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
-    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
-    printed = table1()
-    cells = {"backbone": names[0], "loss": names[1]}
-    for name, own in (("decay", pair.decay), ("prism", pair.prism)):
-        title = "tuned decay" if name == "decay" else "PRISM"
-        if names in printed.index:
-            cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
-        else:
-            cells[f"{title}, paper"] = ""
-        cells[f"{title}, ours"] = "not run" if own is None else _over_seeds(own.ndcg())
-    cells["PRISM - decay"] = difference(pair)
-    return cells
-
-
-def difference(pair: Pair) -> str:
-    """PRISM minus decay with its interval and verdict, as far as they are known."""
-    if pair.comparison is not None:
-        found = pair.comparison
-        alone = " (one seed)" if found.tolerance is None else ""
-        text = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}], {found.verdict}{alone}"
-    elif pair.compared is not None:
-        prism, decay = (np.mean(own.ndcg()) for own in pair.compared)
-        text = f"{prism - decay:+.4f}, no interval"
-    else:
-        return "not run"
-    return text + (f" (at {pair.compared_at()})" if pair.compared_at() else "")
-
-
-def _spread(mean: float, std: float) -> str:
-    return f"{mean:.4f} ± {std:.4f}"
-
-
-def _over_seeds(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.4f} (1 seed)"
-    return f"{_spread(float(np.mean(values)), float(np.std(values, ddof=1)))} ({len(values)} seeds)"
-
-
-def own_parameters(
-    backbone: str, loss: str, dataset: str, results: Path | str | None = None, budget: str = "lean"
-) -> list[dict[str, str]]:
-    """What a loss's own parameters do: for each value that was run, the best decay by validation, and PRISM.
-
-    >>> own_parameters("mf", "directau", "yelp2018")
-    []
-    """
-    results = default_results() if results is None else Path(results)
-    by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    rows: dict[str, dict[str, str]] = {}
-    for name, title in (("decay", "tuned decay"), ("prism", "PRISM")):
-        search = by_name[f"{backbone}-{loss}-{name}"]
-        for own in dict.fromkeys(_own(config) for config in search.grid):
-            found = method(_only(search, {own}), results)
-            if found is None:
-                continue
-            text = f"{found.records[search.grid[0].seed]['test']['dot']['ndcg']:.4f}"
-            if name == "decay":
-                text += f" (decay {found.chosen.weight_decay:g}, {found.ran} of {found.grid} run)"
-            label = _label(own)
-            rows.setdefault(label, {LOSS_NAMES[loss] + " at": label, "tuned decay": "", "PRISM": ""})[title] = text
-    return list(rows.values())
-
-
-def _own(config: RunConfig) -> tuple[float, ...]:
-    """The values of the loss's own parameters."""
-    return tuple(getattr(config, name) for name in LOSS_PARAMETERS[config.loss])
-
-
-def _label(own: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:g}" for value in own)
-
-
-def _only(search: Search, own: Collection[tuple[float, ...]]) -> Search:
-    """The part of a search at some values of the loss's own parameters."""
-    return replace(search, grid=tuple(config for config in search.grid if _own(config) in own))
-
-
-def nearness(pair: Pair) -> dict[str, str]:
-    """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
-    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
-    printed = table1()
-    cells = {"backbone": names[0], "loss": names[1]}
-    for title, column, own in (("tuned decay", "decay", pair.decay), ("PRISM", "prism", pair.prism)):
-        cells[title] = ""
-        if own is not None and names in printed.index:
-            cells[title] = f"{100 * np.mean(own.ndcg()) / float(printed[column].loc[[names]].iloc[0]):.0f} %"
-    return cells
-
-
-def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
-    """What the search of each method has cost: one row a pair and method that was run."""
-    rows = []
-    for own in pairs:
-        for title, found in (("tuned decay", own.decay), ("PRISM", own.prism)):
-            if found is not None:
-                rows.append(
-                    {
-                        "backbone": BACKBONE_NAMES[own.backbone],
-                        "loss": LOSS_NAMES[own.loss],
-                        "method": title,
-                        "runs": f"{found.ran} of {found.grid}",
-                        "epochs": f"{found.epochs:,}",
-                        "hours": f"{found.seconds / 3600:.2f}",
-                        "chosen": f"lr {found.chosen.lr:g}, {_tuned(found.chosen)}",
-                    }
-                )
-    return rows
-
-
-def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:
-    """What would follow had validation chosen each search's second best decay: one row a pair that has one.
-
-    The lean budget searches on one seed, whose validation may put first what is not the best over more.
-
-    >>> runners_up([pair("mf", "ssm", "yelp2018")])
-    []
-    """
-    results, rows = default_results() if results is None else Path(results), []
-    for own in pairs:
-        if own.decay is None:
-            continue
-        found = _pair(own.backbone, own.loss, own.dataset, results, budget, without=own.decay.chosen)
-        if found.decay is None:
-            continue
-        rows.append(
-            {
-                "backbone": BACKBONE_NAMES[own.backbone],
-                "loss": LOSS_NAMES[own.loss],
-                "chosen": _tuned(own.decay.chosen),
-                "second": _tuned(found.decay.chosen),
-                "ahead on validation by": f"{own.decay.validation - found.decay.validation:.4f}",
-                "test, chosen": _over_seeds(own.decay.ndcg()),
-                "test, second": _over_seeds(found.decay.ndcg()),
-                "PRISM - second": difference(found),
-            }
-        )
-    return rows
-
-
-def _tuned(config: RunConfig) -> str:
-    """Its decay, and the loss's own parameters where they are searched."""
-    own = f", gamma {_label(_own(config))}" if len(OWN_GRIDS[config.loss]) > 1 else ""
-    return f"decay {config.weight_decay:g}{own}"
 
 
 def matches(pairs: Sequence[Pair]) -> list[Statement]:
@@ -336,7 +220,7 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     ]
     note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
     seeds = len(own.compared[0].records.keys() & own.compared[1].records.keys())
-    text = f"{what}: {difference(own)}, {seeds} seed{'s' * (seeds > 1)}{note}"
+    text = f"{what}: {own.difference()}, {seeds} seed{'s' * (seeds > 1)}{note}"
     holds = own.comparison.verdict in verdicts
     # searching further helps a side: what the side searched in part could still turn round is not decided
     behind = own.decay if holds == ("better" in verdicts) else own.prism

@@ -14,7 +14,7 @@ import torch
 
 from prismlib import sources
 from prismlib.claims import claim, claim_path, failure_of, failure_path, load_failure, save_failure
-from prismlib.config import LOSS_PARAMETERS, SEMANTICS, RunConfig, run_id
+from prismlib.config import SEMANTICS, RunConfig, run_id
 from prismlib.data import Split, random_split
 from prismlib.debias import IPL, MACR, ReSN
 from prismlib.denormals import flushed_denormals
@@ -269,7 +269,7 @@ def backbone(config: RunConfig, split: Split, generator: torch.Generator) -> MF:
 
 def criterion(config: RunConfig, split: Split, model: Backbone, generator: torch.Generator) -> RankingLoss:
     """The loss a configuration names, with its parameters and starting values."""
-    own = {name.removeprefix(f"{config.loss}_"): getattr(config, name) for name in LOSS_PARAMETERS[config.loss]}
+    own = {name.removeprefix(f"{config.loss}_"): value for name, value in config.own.items()}
     match config.loss:
         case "bpr":
             return BPR()

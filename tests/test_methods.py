@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismlib import methods
+from prismlib import method_tables, methods
 from prismlib.config import RunConfig
 from prismlib.experiments import searches
-from prismlib.methods import Pair, pair, search_cost
+from prismlib.method_tables import search_cost
+from prismlib.methods import Pair, pair
 from prismlib.statements import verdict
 from prismlib.sweep import record_of
 
@@ -70,13 +71,13 @@ def test_an_incomplete_search_says_how_far_it_went(tmp_path: Path) -> None:
 def test_what_was_not_run_is_none(tmp_path: Path) -> None:
     nothing = own(tmp_path)
     assert nothing == Pair("mf", "directau", "synthetic", None, None, None, None)
-    assert methods.difference(nothing) == "not run" and search_cost([nothing]) == []
-    cells = methods.row(nothing)
+    assert nothing.difference() == "not run" and search_cost([nothing]) == []
+    cells = method_tables.row(nothing)
     assert cells["tuned decay, ours"] == cells["PRISM, ours"] == cells["PRISM - decay"] == "not run"
     stored(tmp_path, PRISM, 0.2)
     half = own(tmp_path)
     assert half.decay is half.comparison is None and half.prism is not None
-    assert methods.difference(half) == "not run" and methods.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
+    assert half.difference() == "not run" and method_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
     for judge in (methods.matches, methods.beats, methods.falls_short):
         assert verdict(judge([nothing, half])) == "not measured"
 
@@ -98,9 +99,9 @@ def test_the_comparison_is_prism_minus_decay(
         (methods.falls_short, falls_short),
     ):
         [statement] = judge([found])
-        assert statement.holds is holds and methods.difference(found) in statement.text
-    assert methods.difference(found).startswith(f"{found.comparison.difference:+.4f} [")
-    assert methods.difference(found).endswith(f"], {word} (one seed)")
+        assert statement.holds is holds and found.difference() in statement.text
+    assert found.difference().startswith(f"{found.comparison.difference:+.4f} [")
+    assert found.difference().endswith(f"], {word} (one seed)")
     # the same pair has the same interval wherever it is shown
     assert own(tmp_path).comparison == found.comparison
 
@@ -147,23 +148,23 @@ def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_pat
     record_of(PRISM, tmp_path).with_suffix(".npz").unlink()
     found = own(tmp_path)
     assert found.comparison is None and known is not None
-    assert methods.difference(found) == f"{known.difference:+.4f}, no interval"
+    assert found.difference() == f"{known.difference:+.4f}, no interval"
     assert methods.beats([found])[0].holds is None
 
 
 def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None:
-    cells = methods.row(both(tmp_path, 0.05, seeds=2))
+    cells = method_tables.row(both(tmp_path, 0.05, seeds=2))
     assert (cells["backbone"], cells["loss"]) == ("MF", "DirectAU")
     assert cells["tuned decay, ours"] == "0.2000 ± 0.0000 (2 seeds)"
     assert cells["tuned decay, paper"] == cells["PRISM, paper"] == ""  # no synthetic data there
-    printed = methods.row(Pair("nonlinear-mf", "ssm", "movielens1m", None, None, None, None))
+    printed = method_tables.row(Pair("nonlinear-mf", "ssm", "movielens1m", None, None, None, None))
     assert printed["tuned decay, paper"] == "0.2785 ± 0.0013" and printed["PRISM, paper"] == "0.2330 ± 0.0025"
-    assert methods.row(Pair("mf", "bpr", "movielens1m", None, None, None, None))["PRISM, paper"] == ""
+    assert method_tables.row(Pair("mf", "bpr", "movielens1m", None, None, None, None))["PRISM, paper"] == ""
 
 
 def test_a_dataset_that_is_not_the_papers_has_a_row_without_its_numbers(tmp_path: Path) -> None:
     found = replace(both(tmp_path, 0.05), dataset="shop")
-    assert methods.row(found)["PRISM, paper"] == "" and methods.nearness(found)["PRISM"] == ""
+    assert method_tables.row(found)["PRISM, paper"] == "" and method_tables.nearness(found)["PRISM"] == ""
 
 
 def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
@@ -199,22 +200,27 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
     for gamma, decay, validation, test in ((0.5, 0.0, 0.1, 0.3), (0.5, 1e-4, 0.2, 0.2), (2.0, 1e-4, 0.15, 0.1)):
         store(tmp_path, made_up(config(gamma, decay), (test, 0, 0), [validation]), USERS)
     store(tmp_path, made_up(config(2.0, 0.0, prism=True), (0.15, 0, 0), [0.1]), USERS)
-    assert methods.own_parameters("mf", "directau", "movielens1m", tmp_path) == [
+    assert method_tables.own_parameters("mf", "directau", "movielens1m", tmp_path) == [
         {"DirectAU at": "0.5", "tuned decay": "0.2000 (decay 0.0001, 2 of 6 run)", "PRISM": ""},
         {"DirectAU at": "2", "tuned decay": "0.1000 (decay 0.0001, 1 of 1 run)", "PRISM": "0.1500"},
     ]
     # PRISM was tried at gamma 2 alone, so there they are compared, though decay's best is at gamma 0.5
-    assert methods.difference(pair("mf", "directau", "movielens1m", tmp_path)).endswith(" (at 2)")
+    assert pair("mf", "directau", "movielens1m", tmp_path).difference().endswith(" (at 2)")
     # the same where the second best stands in for the chosen one: it lies at gamma 0.5 too
     store(tmp_path, made_up(config(0.5, 1e-5), (0.2, 0, 0), [0.18]), USERS)
-    [row] = methods.runners_up([pair("mf", "directau", "movielens1m", tmp_path)], tmp_path)
+    [row] = method_tables.runners_up([pair("mf", "directau", "movielens1m", tmp_path)], tmp_path)
     assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 0.5", "decay 1e-05, gamma 0.5")
     assert row["PRISM - second"].endswith(" (at 2)")
     # 0.2 is 83 % of the 0.2406 that the paper prints, 0.15 is 65 % of 0.2304
     found = pair("mf", "directau", "movielens1m", tmp_path)
-    assert methods.nearness(found) == {"backbone": "MF", "loss": "DirectAU", "tuned decay": "83 %", "PRISM": "65 %"}
+    assert method_tables.nearness(found) == {
+        "backbone": "MF",
+        "loss": "DirectAU",
+        "tuned decay": "83 %",
+        "PRISM": "65 %",
+    }
     nothing = replace(found, decay=None, loss="bpr")  # not in the paper's table
-    assert methods.nearness(nothing) == {"backbone": "MF", "loss": "BPR", "tuned decay": "", "PRISM": ""}
+    assert method_tables.nearness(nothing) == {"backbone": "MF", "loss": "BPR", "tuned decay": "", "PRISM": ""}
 
 
 def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path) -> None:
@@ -223,7 +229,7 @@ def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path)
     stored(tmp_path, PRISM, 0.2, USERS + 0.05 + 0.01 * np.sin(np.arange(50)), seeds=2)
     found = own(tmp_path)
     assert found.comparison is not None and found.comparison.verdict == "better"
-    [row] = methods.runners_up([found], tmp_path, "smoke")
+    [row] = method_tables.runners_up([found], tmp_path, "smoke")
     assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 1", "decay 0, gamma 1")
     assert row["ahead on validation by"] == "0.0100"
     assert row["test, chosen"].startswith("0.2000 ±") and row["test, second"].startswith("0.3000 ±")
@@ -234,6 +240,6 @@ def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path)
 def test_a_search_of_one_has_no_second_best(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[1], 0.2)
     stored(tmp_path, PRISM, 0.2)
-    assert methods.runners_up([own(tmp_path)], tmp_path, "smoke") == []
+    assert method_tables.runners_up([own(tmp_path)], tmp_path, "smoke") == []
     stored(tmp_path, DECAYS[0], 0.1)
-    assert len(methods.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1
+    assert len(method_tables.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1

@@ -1,0 +1,136 @@
+"""The book's tables of tuned weight decay against PRISM: what :mod:`prismlib.methods` finds, every cell as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prismlib import methods
+from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismlib.config import RunConfig
+from prismlib.experiments import searches
+from prismlib.methods import Pair, at, own_values
+from prismlib.paper import table1
+from prismlib.parameters import OWN_GRIDS
+from prismlib.runs import default_results
+
+
+def row(pair: Pair) -> dict[str, str]:
+    """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
+    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
+    printed = table1()
+    cells = {"backbone": names[0], "loss": names[1]}
+    for name, own in (("decay", pair.decay), ("prism", pair.prism)):
+        title = "tuned decay" if name == "decay" else "PRISM"
+        if names in printed.index:
+            cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
+        else:
+            cells[f"{title}, paper"] = ""
+        cells[f"{title}, ours"] = "not run" if own is None else _over_seeds(own.ndcg())
+    cells["PRISM - decay"] = pair.difference()
+    return cells
+
+
+def nearness(pair: Pair) -> dict[str, str]:
+    """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
+    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
+    printed = table1()
+    cells = {"backbone": names[0], "loss": names[1]}
+    for title, column, own in (("tuned decay", "decay", pair.decay), ("PRISM", "prism", pair.prism)):
+        cells[title] = ""
+        if own is not None and names in printed.index:
+            cells[title] = f"{100 * np.mean(own.ndcg()) / float(printed[column].loc[[names]].iloc[0]):.0f} %"
+    return cells
+
+
+def own_parameters(
+    backbone: str, loss: str, dataset: str, results: Path | str | None = None, budget: str = "lean"
+) -> list[dict[str, str]]:
+    """What a loss's own parameters do: for each value that was run, the best decay by validation, and PRISM.
+
+    >>> own_parameters("mf", "directau", "yelp2018")
+    []
+    """
+    results = default_results() if results is None else Path(results)
+    by_name = {search.name: search for search in searches("table1", dataset, budget)}
+    rows: dict[str, dict[str, str]] = {}
+    for name, title in (("decay", "tuned decay"), ("prism", "PRISM")):
+        search = by_name[f"{backbone}-{loss}-{name}"]
+        for own in dict.fromkeys(own_values(config) for config in search.grid):
+            found = methods.method(at(search, {own}), results)
+            if found is None:
+                continue
+            text = f"{found.records[search.grid[0].seed]['test']['dot']['ndcg']:.4f}"
+            if name == "decay":
+                text += f" (decay {found.chosen.weight_decay:g}, {found.ran} of {found.grid} run)"
+            rows.setdefault(own, {LOSS_NAMES[loss] + " at": own, "tuned decay": "", "PRISM": ""})[title] = text
+    return list(rows.values())
+
+
+def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
+    """What the search of each method has cost: one row a pair and method that was run."""
+    rows = []
+    for pair in pairs:
+        for title, found in (("tuned decay", pair.decay), ("PRISM", pair.prism)):
+            if found is not None:
+                rows.append(
+                    {
+                        "backbone": BACKBONE_NAMES[pair.backbone],
+                        "loss": LOSS_NAMES[pair.loss],
+                        "method": title,
+                        "runs": f"{found.ran} of {found.grid}",
+                        "epochs": f"{found.epochs:,}",
+                        "hours": f"{found.seconds / 3600:.2f}",
+                        "chosen": f"lr {found.chosen.lr:g}, {_tuned(found.chosen)}",
+                    }
+                )
+    return rows
+
+
+def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:
+    """What would follow had validation chosen each search's second best decay: one row a pair that has one.
+
+    The lean budget searches on one seed, whose validation may put first what is not the best over more.
+
+    >>> runners_up([methods.pair("mf", "ssm", "yelp2018")])
+    []
+    """
+    results, rows = default_results() if results is None else Path(results), []
+    for pair in pairs:
+        first = pair.decay
+        if first is None:
+            continue
+        other = methods.pair(pair.backbone, pair.loss, pair.dataset, results, budget, without=first.chosen)
+        if other.decay is None:
+            continue
+        rows.append(
+            {
+                "backbone": BACKBONE_NAMES[pair.backbone],
+                "loss": LOSS_NAMES[pair.loss],
+                "chosen": _tuned(first.chosen),
+                "second": _tuned(other.decay.chosen),
+                "ahead on validation by": f"{first.validation - other.decay.validation:.4f}",
+                "test, chosen": _over_seeds(first.ndcg()),
+                "test, second": _over_seeds(other.decay.ndcg()),
+                "PRISM - second": other.difference(),
+            }
+        )
+    return rows
+
+
+def _tuned(config: RunConfig) -> str:
+    """Its decay, and the loss's own parameters where they are searched."""
+    own = f", gamma {own_values(config)}" if len(OWN_GRIDS[config.loss]) > 1 else ""
+    return f"decay {config.weight_decay:g}{own}"
+
+
+def _spread(mean: float, std: float) -> str:
+    return f"{mean:.4f} ± {std:.4f}"
+
+
+def _over_seeds(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.4f} (1 seed)"
+    return f"{_spread(float(np.mean(values)), float(np.std(values, ddof=1)))} ({len(values)} seeds)"
