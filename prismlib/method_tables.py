@@ -16,14 +16,17 @@ from prismlib.paper import table1
 from prismlib.parameters import OWN_GRIDS
 from prismlib.runs import default_results
 
+#: The two methods of a pair, as the tables head them.
+TITLES = {"decay": "tuned decay", "prism": "PRISM"}
+
 
 def row(pair: Pair) -> dict[str, str]:
     """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
     names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
-    for name, own in (("decay", pair.decay), ("prism", pair.prism)):
-        title = "tuned decay" if name == "decay" else "PRISM"
+    for name, title in TITLES.items():
+        own = getattr(pair, name)
         if names in printed.index:
             cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
         else:
@@ -36,13 +39,17 @@ def row(pair: Pair) -> dict[str, str]:
 def nearness(pair: Pair) -> dict[str, str]:
     """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
     names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
-    printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
-    for title, column, own in (("tuned decay", "decay", pair.decay), ("PRISM", "prism", pair.prism)):
-        cells[title] = ""
-        if own is not None and names in printed.index:
-            cells[title] = f"{100 * np.mean(own.ndcg()) / float(printed[column].loc[[names]].iloc[0]):.0f} %"
+    for name, title in TITLES.items():
+        own = getattr(pair, name)
+        cells[title] = "" if own is None else _share(float(np.mean(own.ndcg())), names, name)
     return cells
+
+
+def _share(value: float, names: tuple[str, str, str], column: str) -> str:
+    """Of the paper's number for a backbone, loss and dataset; empty where it prints none."""
+    printed = table1()
+    return f"{100 * value / float(printed[column].loc[[names]].iloc[0]):.0f} %" if names in printed.index else ""
 
 
 def own_parameters(
@@ -50,30 +57,39 @@ def own_parameters(
 ) -> list[dict[str, str]]:
     """What a loss's own parameters do: for each value that was run, the best decay by validation, and PRISM.
 
+    Test NDCG@20 at the search's first seed, and its share of the paper's number, whose own parameters it does not name.
+
     >>> own_parameters("mf", "directau", "yelp2018")
     []
     """
-    results = default_results() if results is None else Path(results)
+    results, rows = default_results() if results is None else Path(results), []
     by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    rows: dict[str, dict[str, str]] = {}
-    for name, title in (("decay", "tuned decay"), ("prism", "PRISM")):
-        search = by_name[f"{backbone}-{loss}-{name}"]
-        for own in dict.fromkeys(own_values(config) for config in search.grid):
-            found = methods.method(at(search, {own}), results)
-            if found is None:
-                continue
-            text = f"{found.records[search.grid[0].seed]['test']['dot']['ndcg']:.4f}"
-            if name == "decay":
-                text += f" (decay {found.chosen.weight_decay:g}, {found.ran} of {found.grid} run)"
-            rows.setdefault(own, {LOSS_NAMES[loss] + " at": own, "tuned decay": "", "PRISM": ""})[title] = text
-    return list(rows.values())
+    names = BACKBONE_NAMES[backbone], LOSS_NAMES[loss], dataset_name(dataset)
+    grid = sorted(by_name[f"{backbone}-{loss}-decay"].grid, key=lambda config: tuple(config.own.values()))
+    for own in dict.fromkeys(map(own_values, grid)):
+        parts = {name: methods.method(at(by_name[f"{backbone}-{loss}-{name}"], {own}), results) for name in TITLES}
+        decay = parts["decay"]
+        row = {
+            f"{LOSS_NAMES[loss]} at": own,
+            "decay": "" if decay is None else f"{decay.chosen.weight_decay:g} ({decay.ran} of {decay.grid} run)",
+        }
+        for name, title in TITLES.items():
+            found = parts[name]
+            score = None if found is None else found.records[grid[0].seed]["test"]["dot"]["ndcg"]
+            row[title] = "" if score is None else f"{score:.4f}"
+            if names in table1().index:
+                row[f"{title} / paper"] = "" if score is None else _share(score, names, name)
+        if any(parts.values()):
+            rows.append(row)
+    return rows
 
 
 def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
     """What the search of each method has cost: one row a pair and method that was run."""
     rows = []
     for pair in pairs:
-        for title, found in (("tuned decay", pair.decay), ("PRISM", pair.prism)):
+        for name, title in TITLES.items():
+            found = getattr(pair, name)
             if found is not None:
                 rows.append(
                     {
