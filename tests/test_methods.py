@@ -257,3 +257,20 @@ def test_a_search_of_one_has_no_second_best(tmp_path: Path) -> None:
     assert method_tables.runners_up([own(tmp_path)], tmp_path, "smoke") == []
     stored(tmp_path, DECAYS[0], 0.1)
     assert len(method_tables.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1
+
+
+@pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
+def test_at_gamma_1_alone_directau_is_near_the_papers_numbers(dataset: str) -> None:
+    """As the RQ3 page says, of the runs that are stored."""
+
+    def off(row: dict[str, str]) -> list[int]:
+        return [abs(int(row[f"{title} / paper"].split()[0]) - 100) for title in ("tuned decay", "PRISM") if row[title]]
+
+    rows = method_tables.own_parameters("mf", "directau", dataset)
+    assert [row["DirectAU at"] for row in rows if max(off(row)) <= 5] == ["1"]
+    assert all(min(off(row)) > 5 for row in rows if row["DirectAU at"] != "1")
+    nearest = min(method_tables.own_parameters("mf", "mawu", dataset), key=lambda row: max(off(row)))
+    if dataset == "movielens1m":
+        assert nearest["MAWU at"] == "0.25, 0.25"
+    else:
+        assert nearest["MAWU at"] == "2.6, 1.4" and max(off(nearest)) <= 5
