@@ -57,11 +57,17 @@ records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 analysis.shown(analysis.over_seeds(runs, ("decay_scope", "weight_decay")))
 
-# %% mystnb={"image": {"alt": "Mean length of item embeddings against popularity for DirectAU: without decay, with decay of the whole tables, and with decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]
-names = [analysis.setting(run).replace("decay", "λ =") for run in runs.itertuples()]
-made = {name: record for name, record in zip(names, records, strict=True) if record is not None}
-if made:
-    figures.norms_against_popularity({"DirectAU": made})
+# %% mystnb={"image": {"alt": "Two panels of the mean length of item embeddings against popularity for DirectAU, one curve a weight decay: decay of the whole tables, and decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]
+panels = {
+    title: {
+        f"λ = {config.weight_decay:g}": record
+        for config, record in zip(configs, records, strict=True)
+        if record is not None and (config.decay_scope == scope or config.weight_decay == 0)
+    }
+    for scope, title in (("table", "decay of the whole tables"), ("batch", "decay of the batch's rows"))
+}
+if all(panels.values()):
+    figures.norms_against_popularity(panels)
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -69,8 +75,8 @@ redo = command("batched_decay", dataset=dataset, weight_decays=weight_decays, ep
 page.origin(runs, f"{redo} -p train True -p force True")
 
 # %% [markdown]
-# *Mean length of item embeddings by popularity. If the paper is right, the curves marked (batch) lie with the one without
-# decay, not with those of the whole tables.*
+# *Mean length of item embeddings by popularity; r is the correlation with log popularity. If the paper is right, lengths rise
+# with popularity on the left, and on the right no more than without decay.*
 #
 # ## Verdict
 

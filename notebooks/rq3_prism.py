@@ -139,9 +139,11 @@ for loss in ("directau", "mawu"):
 # 0.5 and 5, DirectAU is far above the paper's numbers, which therefore look like those of $\gamma = 1$. It matters for
 # more than the level: with its $\gamma$ chosen, DirectAU is level with MAWU, which in the paper's table is ahead.
 #
-# The third is the stopping rule. A patience of 10 ends some runs within their first 20 epochs: BPR with PRISM, which keeps its
-# very first epoch, and on Gowalla, in an early dip of their curves, two runs with decay 1e-4, SSM and DirectAU at
-# $\gamma = 0.2$, the latter far below its best $\gamma$. Waiting changes the first two much, and runs that went on longer
+# The third is the stopping rule. A patience of 10 ends some runs within their first 20 epochs: BPR with PRISM, which
+# keeps its very first epoch, and on Gowalla, in an early dip of their curves, two runs with decay 1e-4, SSM and
+# DirectAU at $\gamma = 0.2$, the latter far below its best $\gamma$. A third, DirectAU with decay 1e-4 of the [batch's
+# rows alone](batched_decay_gowalla.ipynb), ends as early, but in a steady fall by dot product, not by cosine: its
+# lengths get worse. Waiting changes BPR with PRISM much, on Gowalla SSM with decay too, and runs that went on longer
 # little. Three runs, waited for ten times as long:
 
 # %%
