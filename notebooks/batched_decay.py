@@ -84,4 +84,6 @@ page.origin(runs, f"{redo} -p train True -p force True")
 page.verdict("C6", dataset, verdicts.claim_c6(runs))
 
 # %% [markdown]
-# **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does.
+# **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. They are
+# compared at each decay that writes popularity on the whole tables, so that lengths correlate more with log popularity than
+# without decay; a weaker one has nothing to lose.

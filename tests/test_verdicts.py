@@ -163,6 +163,7 @@ def batched(none: Run | None, batch: Run | None, whole: Run | None, seeds: Seque
         ((0.1, 0.1), (0.11, 0.2), (0.2, 0.9), [True, True]),
         ((0.1, 0.1), (0.19, 0.95), (0.2, 0.9), [False, False]),
         ((0.1, 0.1), (0.11, 0.95), (0.2, 0.9), [True, False]),
+        ((0.1, 0.6), (0.11, 0.62), (0.1, 0.58), [None]),  # too weak to write popularity even on the whole tables
         (None, (0.11, 0.2), (0.2, 0.9), [None]),
         ((0.1, 0.1), None, (0.2, 0.9), [None]),
         ((0.1, 0.1), (0.11, 0.2), None, [None]),
