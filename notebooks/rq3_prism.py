@@ -137,7 +137,7 @@ for loss in ("directau", "mawu"):
 # PRISM, and no other $\gamma$ that was run does. MAWU comes as near on Gowalla, where its parameters are published, and
 # on MovieLens1M it is nearest at (0.25, 0.25), which is nearly DirectAU at 1. At the $\gamma$ that validation chooses,
 # 0.5 and 5, DirectAU is far above the paper's numbers, which therefore look like those of $\gamma = 1$. It matters for
-# more than the level: with its $\gamma$ chosen, DirectAU is level with MAWU, which in the paper's table is ahead.
+# more than the level: with its $\gamma$ chosen, DirectAU is not behind MAWU, which in the paper's table is ahead.
 #
 # The third is the stopping rule. A patience of 10 ends some runs within their first 20 epochs: BPR with PRISM, which
 # keeps its very first epoch, and on Gowalla, in an early dip of their curves, two runs with decay 1e-4, SSM and

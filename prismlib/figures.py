@@ -115,14 +115,14 @@ def _decay(decay: float) -> str:
 
 
 def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table: str = "item") -> Figure:
-    """The paper's Figures 2 and 3: mean length of the rows in each popularity bin, a panel a loss, a curve a setting.
+    """The paper's Figures 2 and 3: mean length of the rows in each popularity bin, panels by title, a curve a setting.
 
     Args:
-        records: of each loss, by the name of its setting, e.g. ``"1e-06"``.
+        records: of each panel, e.g. a loss, by the name of their setting, e.g. ``"1e-06"``.
         table: ``"item"`` or ``"user"``.
     """
     figure, axes = plt.subplots(1, len(records), figsize=(3.6 * len(records), 3.4), squeeze=False)
-    for axis, (loss, own) in zip(axes[0], records.items(), strict=True):
+    for axis, (title, own) in zip(axes[0], records.items(), strict=True):
         for (name, record), share in zip(own.items(), np.linspace(0.1, 1, len(own)), strict=True):
             bins = pd.DataFrame(record["norms"][table]["bins"])
             x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
@@ -131,7 +131,7 @@ def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table:
             colour = STEPS(share)
             axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
             axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
-        axis.set(xscale="log", title=loss, xlabel=f"training interactions of the {table}", ylim=(0, None))
+        axis.set(xscale="log", title=title, xlabel=f"training interactions of the {table}", ylim=(0, None))
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize="small", handlelength=1.2)
     axes[0, 0].set_ylabel("length of the row")
     return figure

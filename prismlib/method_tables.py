@@ -22,7 +22,7 @@ TITLES = {"decay": "tuned decay", "prism": "PRISM"}
 
 def row(pair: Pair) -> dict[str, str]:
     """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
-    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
+    names = _names(pair.backbone, pair.loss, pair.dataset)
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
@@ -38,12 +38,17 @@ def row(pair: Pair) -> dict[str, str]:
 
 def nearness(pair: Pair) -> dict[str, str]:
     """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
-    names = BACKBONE_NAMES[pair.backbone], LOSS_NAMES[pair.loss], dataset_name(pair.dataset)
+    names = _names(pair.backbone, pair.loss, pair.dataset)
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
         own = getattr(pair, name)
         cells[title] = "" if own is None else _share(float(np.mean(own.ndcg())), names, name)
     return cells
+
+
+def _names(backbone: str, loss: str, dataset: str) -> tuple[str, str, str]:
+    """As the paper's Table 1 has them."""
+    return BACKBONE_NAMES[backbone], LOSS_NAMES[loss], dataset_name(dataset)
 
 
 def _share(value: float, names: tuple[str, str, str], column: str) -> str:
@@ -64,23 +69,24 @@ def own_parameters(
     """
     results, rows = default_results() if results is None else Path(results), []
     by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    names = BACKBONE_NAMES[backbone], LOSS_NAMES[loss], dataset_name(dataset)
-    grid = sorted(by_name[f"{backbone}-{loss}-decay"].grid, key=lambda config: tuple(config.own.values()))
+    of = {name: by_name[f"{backbone}-{loss}-{name}"] for name in TITLES}
+    names = _names(backbone, loss, dataset)
+    grid = sorted(of["decay"].grid, key=lambda config: tuple(config.own.values()))
     for own in dict.fromkeys(map(own_values, grid)):
-        parts = {name: methods.method(at(by_name[f"{backbone}-{loss}-{name}"], {own}), results) for name in TITLES}
+        parts = {name: methods.method(at(search, {own}), results) for name, search in of.items()}
         decay = parts["decay"]
-        row = {
+        cells = {
             f"{LOSS_NAMES[loss]} at": own,
             "decay": "" if decay is None else f"{decay.chosen.weight_decay:g} ({decay.ran} of {decay.grid} run)",
         }
         for name, title in TITLES.items():
             found = parts[name]
             score = None if found is None else found.records[grid[0].seed]["test"]["dot"]["ndcg"]
-            row[title] = "" if score is None else f"{score:.4f}"
+            cells[title] = "" if score is None else f"{score:.4f}"
             if names in table1().index:
-                row[f"{title} / paper"] = "" if score is None else _share(score, names, name)
+                cells[f"{title} / paper"] = "" if score is None else _share(score, names, name)
         if any(parts.values()):
-            rows.append(row)
+            rows.append(cells)
     return rows
 
 

@@ -98,7 +98,7 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
     """C6: decay on the batch's rows alone performs like no decay, and its norms lose popularity.
 
     Compared at each decay that does write popularity where it acts on the whole tables: the correlation of the norms
-    with log popularity is then above that of no decay. A weaker one has nothing to lose.
+    with log popularity is then above that of no decay. A weaker one has nothing to lose, and is named as left out.
 
     Args:
         runs: DirectAU without decay, and at one decay or more both on the whole tables and on the batch's rows.
@@ -110,9 +110,11 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
     if not zero or not both:
         return [Statement("C6 needs a run without decay and one decay in both scopes", None)]
     none, statements = zero[0], []
+    weak = [decay for decay in both if mean["table", decay].norm_correlation <= none.norm_correlation]
+    left_out = f" (left out: {', '.join(f'{decay:g}' for decay in weak)}, too weak to write popularity)" if weak else ""
     for decay in both:
         batch, whole = mean["batch", decay], mean["table", decay]
-        if whole.norm_correlation <= none.norm_correlation:
+        if decay in weak:
             continue
         statements += [
             Statement(
@@ -123,7 +125,7 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
             Statement(
                 f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
                 f" {batch.norm_correlation:.2f} against {whole.norm_correlation:.2f}"
-                f" (no decay: {none.norm_correlation:.2f})",
+                f" (no decay: {none.norm_correlation:.2f}){left_out}",
                 bool(batch.norm_correlation < whole.norm_correlation),
             ),
         ]

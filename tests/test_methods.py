@@ -274,3 +274,8 @@ def test_at_gamma_1_alone_directau_is_near_the_papers_numbers(dataset: str) -> N
         assert nearest["MAWU at"] == "0.25, 0.25"
     else:
         assert nearest["MAWU at"] == "2.6, 1.4" and max(off(nearest)) <= 5
+    directau, mawu = pair("mf", "directau", dataset), pair("mf", "mawu", dataset)
+    for ours, theirs in ((directau.decay, mawu.decay), (directau.prism, mawu.prism)):
+        assert ours is not None and theirs is not None and np.mean(ours.ndcg()) > np.mean(theirs.ndcg())
+        assert ours.chosen.gamma == {"movielens1m": 0.5, "gowalla": 5}[dataset]
+    assert all(int(share.split()[0]) > 110 for share in method_tables.nearness(directau).values() if "%" in share)

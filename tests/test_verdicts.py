@@ -176,6 +176,19 @@ def test_c6(none: Run | None, batch: Run | None, whole: Run | None, expected: li
     assert held(verdicts.claim_c6(batched(none, batch, whole, seeds=(123, 246)))) == expected
 
 
+def test_c6_names_the_decay_that_is_too_weak_to_be_compared() -> None:
+    weak = [
+        (
+            rq1_configs("gowalla", "directau", 1e-8, decay_scope=scope),
+            {"parts": (0.1, 0, 0), "correlation": correlation},
+        )
+        for scope, correlation in (("table", 0.05), ("batch", 0.09))
+    ]
+    runs = pd.concat([batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9)), table(*weak)], ignore_index=True)
+    first, second = verdicts.claim_c6(runs)
+    assert first.holds and second.holds and "left out: 1e-08" in second.text
+
+
 def test_c7() -> None:
     def judged(lightgcn: Sequence[float | None], mf: Sequence[float | None]) -> list[bool | None]:
         runs = [
