@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +104,21 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
                         "method": title,
                         "runs": f"{found.ran} of {found.grid}",
                         "epochs": f"{found.epochs:,}",
-                        "hours": f"{found.seconds / 3600:.2f}",
+                        "hours": _hours(found.seconds),
                         "chosen": f"lr {found.chosen.lr:g}, {_tuned(found.chosen)}",
                     }
                 )
     return rows
+
+
+def _hours(seconds: Mapping[str, float]) -> str:
+    """Seconds by class of device, as hours: those of a CPU, then those of a GPU.
+
+    >>> _hours({"cpu": 3600.0, "cuda": 720.0}), _hours({"cuda": 720.0})
+    ('1.00 + 0.20 on a GPU', '0.20 on a GPU')
+    """
+    names = {"cpu": "", "cuda": " on a GPU"}
+    return " + ".join(f"{seconds[device] / 3600:.2f}{name}" for device, name in names.items() if device in seconds)
 
 
 def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:

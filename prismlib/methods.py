@@ -31,7 +31,7 @@ class Method:
         chosen: what validation NDCG@20 chose, and ``validation``: its score, at the search's seeds.
         records: of the chosen configuration, by seed.
         searched: ids of the records of the grid, which the choice rests on.
-        epochs, seconds: what the search has cost so far.
+        epochs, seconds: what the search has cost so far; seconds by class of device.
     """
 
     grid: int
@@ -41,7 +41,7 @@ class Method:
     records: dict[int, Record]
     searched: tuple[str, ...]
     epochs: int
-    seconds: float
+    seconds: dict[str, float]
 
     def configs(self) -> list[RunConfig]:
         """The chosen configuration at each seed that was run."""

@@ -226,7 +226,8 @@ class _SparseMatrix(nn.Module):
 
     def forward(self) -> Tensor:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+            # that it is in beta state; PyTorch 2.11, that no invariants are checked, though they are said not to be
+            warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
             return torch.sparse_csr_tensor(
                 self.pointers, self.columns, self.values, size=self.shape, check_invariants=False
             )

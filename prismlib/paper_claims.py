@@ -13,7 +13,7 @@ from prismlib import methods, sources, theory_claims, verdicts
 from prismlib.analysis import best, tidy
 from prismlib.config import RunConfig
 from prismlib.experiments import configs
-from prismlib.records import load_record, record_path
+from prismlib.records import load_record, stored_path
 from prismlib.statements import Statement
 
 PAPER_DATASETS = ("movielens1m", "gowalla", "yelp2018", "amazonbook")
@@ -57,7 +57,7 @@ class Claim:
 def measured(results: Path, found: Iterable[RunConfig]) -> pd.DataFrame:
     """The runs of some configurations as a table, trained or not."""
     unique = list(dict.fromkeys(found))
-    paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in unique]
+    paths = [stored_path(results, config, sources.content_hash(config.dataset)) for config in unique]
     return tidy(unique, [load_record(path) for path in paths])
 
 
@@ -93,7 +93,7 @@ def best_curve(dataset: str, results: Path) -> Evidence:
     if runs["run"].isna().all():
         return Evidence(verdicts.claim_c14(None))
     chosen = found[int(best(runs).name)]
-    record = load_record(record_path(results, chosen, sources.content_hash(dataset)))
+    record = load_record(stored_path(results, chosen, sources.content_hash(dataset)))
     return Evidence(verdicts.claim_c14(record), tuple(runs["run"].dropna()))
 
 

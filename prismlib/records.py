@@ -11,6 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,18 @@ def record_path(results: Path | str, config: RunConfig, content_hash: str) -> Pa
     """``results/<dataset>/<backbone>-<loss>-<run id>.json``."""
     name = f"{config.backbone}-{config.loss}-{run_id(config, content_hash)}.json"
     return Path(results) / config.dataset / name
+
+
+def stored_path(results: Path | str, config: RunConfig, content_hash: str) -> Path:
+    """The path of a run's own record; where a run on the CPU has none, that of the same run on a GPU if it has one.
+
+    So results of both make one table. A run that is asked for on a GPU is that one alone.
+    """
+    own = record_path(results, config, content_hash)
+    if config.device == "cpu" and not own.exists():
+        other = record_path(results, replace(config, device="cuda"), content_hash)
+        return other if other.exists() else own
+    return own
 
 
 def load_record(path: Path) -> Record | None:

@@ -27,7 +27,7 @@ from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
 from prismlib.progress import progress_bar, show, state_of
 from prismlib.ranking import FullRanking, mean_score
-from prismlib.records import Record, load_record, record_path, save_record
+from prismlib.records import Record, load_record, record_path, save_record, stored_path
 from prismlib.train import History, fit
 
 REPORTED_KS = (5, 10, 20, 50)
@@ -130,6 +130,8 @@ def attempt(
 ) -> str:
     """Train one configuration and store its record, or its failure; unless that is done, or being done elsewhere.
 
+    A CPU's run is done also where a GPU has done it (:func:`prismlib.records.stored_path`), unless ``force``.
+
     Args:
         force, retry_failed: train again what is stored; only what failed.
 
@@ -141,7 +143,8 @@ def attempt(
         ValueError: an unknown dataset, or a device that is not there.
         OSError: the machine's fault and not the run's, e.g. a full disk. Nothing half-written is left.
     """
-    path = record_path(results, config, sources.content_hash(config.dataset))
+    content_hash = sources.content_hash(config.dataset)
+    path = record_path(results, config, content_hash)
     claimed = claim_path(path)
     start, epochs = time.perf_counter(), 0
 
@@ -156,7 +159,7 @@ def attempt(
     with claim(claimed) as mine:
         if not mine:
             return "busy"
-        if not force and load_record(path) is not None:
+        if not force and load_record(stored_path(results, config, content_hash)) is not None:
             return "done"
         if not (force or retry_failed) and load_failure(path) is not None:
             return "failed"
@@ -206,6 +209,8 @@ def get_records(
 ) -> list[Record | None]:
     """The record of each configuration: loaded where it is stored, else trained and stored at once.
 
+    A GPU's record stands in for a CPU's that is not stored, see :func:`prismlib.records.stored_path`.
+
     A run that fails, e.g. with a loss that is no longer finite, does not stop the others: its failure is stored and
     printed, its record is None, and it is not tried again but by ``force``.
 
@@ -222,9 +227,12 @@ def get_records(
     """
     configs = list(configs)
     results = default_results() if results is None else results
-    paths = [record_path(results, config, sources.content_hash(config.dataset)) for config in configs]
     force = force and train
-    records = [None if force else load_record(path) for path in paths]
+
+    def stored() -> list[Record | None]:
+        return [load_record(stored_path(results, config, sources.content_hash(config.dataset))) for config in configs]
+
+    records: list[Record | None] = [None] * len(configs) if force else stored()
     missing = [config for config, record in zip(configs, records, strict=True) if record is None]
     if train and missing:
         for config in set(missing):
@@ -232,8 +240,9 @@ def get_records(
         with progress_bar(progress, total=len(missing)) as bar:
             for _ in attempt_all(missing, results, force=force, on_epoch=partial(show, bar)):
                 bar.update()
-        records = [load_record(path) for path in paths]
-    for path, record in zip(paths, records, strict=True):
+        records = stored()
+    for config, record in zip(configs, records, strict=True):
+        path = record_path(results, config, sources.content_hash(config.dataset))
         failure = load_failure(path)
         if record is None and failure is not None:
             print(f"{path.stem} failed: {failure['reason']}")

@@ -26,7 +26,7 @@ from prismlib.cost import Costs, Expected, duration
 from prismlib.environment import check_device, environment
 from prismlib.experiments import BUDGETS, EXPERIMENTS, Search, configs, searches
 from prismlib.progress import progress_bar, show
-from prismlib.records import RecordError, load_record, record_path, scan
+from prismlib.records import RecordError, load_record, scan, stored_path
 
 Ended = Iterator[tuple[RunConfig, str]]
 #: What a run of a sweep can be.
@@ -34,8 +34,8 @@ STATES = ("done", "failed", "damaged", "running", "missing")
 
 
 def record_of(config: RunConfig, results: Path = Path()) -> Path:
-    """Where the record of a run is, or will be."""
-    return record_path(results, config, sources.content_hash(config.dataset))
+    """Where the record of a run is, or will be; see :func:`~prismlib.records.stored_path`."""
+    return stored_path(results, config, sources.content_hash(config.dataset))
 
 
 def state(config: RunConfig, results: Path) -> tuple[str, str]:
@@ -163,7 +163,7 @@ def chosen_line(search: Search, results: Path, names: Sequence[str]) -> str:
     if choice is None:
         return f"{search.name}: not chosen yet, its grid is incomplete"
     path = tuning.save_report(choice, results, *names)
-    spent = f"{choice.runs} runs, {choice.failed} failed, {choice.epochs} epochs, {choice.seconds:.0f} s"
+    spent = f"{choice.runs} runs, {choice.failed} failed, {choice.epochs} epochs, {sum(choice.seconds.values()):.0f} s"
     best = tuning.report(choice)["chosen"]
     chosen = "nothing, all failed" if best is None else ", ".join(f"{k} {v:g}" for k, v in best.items())
     return f"{search.name}: a search of {spent}; chosen: {chosen or 'the only candidate'} ({path.name})"

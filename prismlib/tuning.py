@@ -11,7 +11,7 @@ from prismlib import sources
 from prismlib.claims import Failure, load_failure
 from prismlib.config import SEMANTICS, RunConfig
 from prismlib.experiments import Search
-from prismlib.records import Record, load_record, record_path, write_json
+from prismlib.records import Record, load_record, stored_path, write_json
 
 SEED_FIELDS = ("seed", "split_seed")
 
@@ -24,8 +24,8 @@ class Choice:
         config: the chosen configuration, at the grid's first seed; None where every candidate failed.
         validation: its best validation NDCG@20 by dot product, the mean over the grid's seeds.
         candidates: validation score (None: failed) and run ids of each candidate, by its varied fields.
-        runs, failed, epochs, seconds: the cost of the whole search, failed runs included; seconds of training and
-            evaluation, on whatever device the records name.
+        runs, failed, epochs: the cost of the whole search, failed runs included.
+        seconds: of training and evaluation, by class of device, ``"cpu"`` or ``"cuda"``.
     """
 
     search: Search
@@ -35,7 +35,7 @@ class Choice:
     runs: int
     failed: int
     epochs: int
-    seconds: float
+    seconds: dict[str, float]
 
 
 def validation_score(record: Record) -> float:
@@ -79,9 +79,14 @@ def choose(search: Search, outcomes: Mapping[RunConfig, Record | Failure | None]
         own = ", ".join(f"{name} {getattr(config, name):g}" for name in names) or "the only candidate"
         candidates[own] = {"validation": score, "runs": [run.get("id") for run in runs]}
     failed = sum("reason" in outcome for outcome in done)
-    epochs, seconds = (sum(spent) for spent in zip(*map(cost, done), strict=True))
+    epochs, seconds = 0, dict[str, float]()
+    for outcome in done:
+        took, spent = cost(outcome)
+        epochs += took
+        device = outcome["config"]["device"]
+        seconds[device] = seconds.get(device, 0.0) + spent
     validation, chosen = best or (None, None)
-    return Choice(search, chosen, validation, candidates, len(done), failed, int(epochs), seconds)
+    return Choice(search, chosen, validation, candidates, len(done), failed, epochs, seconds)
 
 
 def cost(outcome: Record | Failure) -> tuple[int, float]:
@@ -102,7 +107,7 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
     Raises:
         RecordError: a file stands where the record should and is not one.
     """
-    path = record_path(results, config, sources.content_hash(config.dataset))
+    path = stored_path(results, config, sources.content_hash(config.dataset))
     return load_record(path) or load_failure(path)
 
 
@@ -119,7 +124,7 @@ def report(choice: Choice) -> dict[str, Any]:
             "runs": choice.runs,
             "failed": choice.failed,
             "epochs": choice.epochs,
-            "seconds": round(choice.seconds, 3),
+            "seconds": {device: round(spent, 3) for device, spent in choice.seconds.items()},
         },
         "chosen": chosen,
         "config": vars(choice.config).copy() if choice.config else None,

@@ -63,18 +63,21 @@ def prism_minus_decay(
 def difference(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
     """Test NDCG@20 of the second run minus that of the first, with its interval; empty where users were not kept.
 
+    It says where one of them was trained on a CPU and the other on a GPU.
+
     >>> from prismlib.experiments import twin_pairs
     >>> difference(*twin_pairs("patience", "yelp2018")[0])
     ''
     """
     folder = default_results() if results is None else Path(results)
-    kept = [load_scores(record_of(config, folder)) for config in (first, second)]
-    scores = [per_user(own) for own in kept if own is not None]
+    paths = [record_of(config, folder) for config in (first, second)]
+    scores = [per_user(own) for own in map(load_scores, paths) if own is not None]
     if len(scores) < 2:
         return ""
     old, new = scores
     change = paired_bootstrap([_of(new, old[0])], [_of(old, new[0])], np.random.default_rng(0))
-    return f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
+    devices = {record["config"]["device"] for record in map(load_record, paths) if record is not None}
+    return f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" + ", across devices" * (len(devices) > 1)
 
 
 def _of(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:

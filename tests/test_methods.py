@@ -175,6 +175,17 @@ def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
     assert prism["chosen"] == "lr 0.001, decay 0, gamma 1"
 
 
+def test_a_search_that_a_gpu_has_gone_on_with_is_one_search_whose_hours_are_told_apart(tmp_path: Path) -> None:
+    first, second = DECAYS
+    hour, fifth = ({"train": seconds, "evaluate": 0.0, "cpu": 0.0} for seconds in (3600.0, 720.0))
+    store(tmp_path, made_up(first, validation=[0.1, 0.0], seconds=hour))
+    store(tmp_path, made_up(replace(second, device="cuda"), validation=[0.2, 0.0], seconds=fifth))
+    found = pair("mf", "directau", "synthetic", tmp_path, "smoke")
+    assert found.decay is not None and found.decay.ran == found.decay.grid == 2
+    assert found.decay.chosen == second  # the GPU's run, as the search names it
+    assert search_cost([found])[0]["hours"] == "1.00 + 0.20 on a GPU"
+
+
 def test_training_runs_the_searches_and_then_what_they_chose_at_every_seed(tmp_path: Path) -> None:
     methods.train("synthetic", ["mf"], ["bpr"], tmp_path, "smoke")
     found = pair("mf", "bpr", "synthetic", tmp_path, "smoke")

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import made_up, store
 
 from prismlib import random_split, records, sources, synthetic
 from prismlib.config import PROTOCOLS, RunConfig, run_id
 from prismlib.experiments import rq1_configs
+from prismlib.paper_claims import measured
 from prismlib.records import Record, RecordError, load_record, load_scores, record_path, save_record, scan, why
-from prismlib.runs import get_records, run
+from prismlib.runs import attempt, get_records, run
+from prismlib.sweep import state
+from prismlib.tuning import outcome_of
 
 QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
 MEASURED = {"seconds": 0, "joules": 0}  # differs from run to run
@@ -237,6 +241,22 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     forced = get_records(configs[:1], tmp_path, progress=False, force=True)
     assert path.stat().st_mtime_ns > written
     assert {**forced[0], **MEASURED} == {**first[0], **MEASURED}  # type: ignore[dict-item]
+
+
+def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path: Path) -> None:
+    [config] = rq1_configs("synthetic", ["bpr"], [0], dim=4, epochs=1)
+    gpu = replace(config, device="cuda")
+    store(tmp_path, made_up(gpu, best_epoch=7))
+    [found] = get_records([config], tmp_path, progress=False)  # nothing is trained
+    assert found is not None and (found["best_epoch"], found["config"]["device"]) == (7, "cuda")
+    assert attempt(config, tmp_path) == "done" and state(config, tmp_path)[0] == "done"
+    assert measured(tmp_path, [config])["best_epoch"].tolist() == [7] and outcome_of(tmp_path, config) == found
+    [trained] = get_records([config], tmp_path, progress=False, force=True)
+    assert trained is not None and trained["config"]["device"] == "cpu"
+    assert get_records([config, gpu], tmp_path, train=False) == [trained, found]
+    other = replace(config, seed=9)
+    store(tmp_path, made_up(other))
+    assert get_records([replace(other, device="cuda")], tmp_path, train=False) == [None]
 
 
 def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def test_a_user_whom_the_released_code_leaves_out_is_left_out_of_the_difference(
     assert row["difference"] == "+0.0500 [+0.0500, +0.0500]"
 
 
+def test_a_difference_across_devices_says_so(tmp_path: Path) -> None:
+    plain, waited = PAIRS[1]
+    store(tmp_path, made_up(plain), USERS)
+    store(tmp_path, made_up(replace(waited, device="cuda")), USERS + 0.05)
+    row = beside(PAIRS, tmp_path)[1]
+    assert row["difference"] == "+0.0500 [+0.0500, +0.0500], across devices" and row["with"] == "patience 100"
+
+
 def test_several_changes_are_all_named(tmp_path: Path) -> None:
     plain, waited = PAIRS[0]
     [row] = beside([(plain, replace(waited, optimizer="sparse_adam"))], tmp_path)
