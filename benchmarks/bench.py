@@ -373,7 +373,8 @@ def table(result: dict[str, Any]) -> str:
 def measure(split: Split, repeats: int, device: torch.device, whole: str | None) -> dict[str, Any]:
     """The table's numbers on one device; whole runs too, of the dataset ``whole``, where it is a GPU."""
     machine = floors(device)
-    result: dict[str, Any] = {"environment": environment(device), "machine": machine, "data": split.dataset.name}
+    result: dict[str, Any] = {"date": date.today().isoformat(), "environment": environment(device)}
+    result |= {"machine": machine, "data": split.dataset.name}
     result["rows"] = [
         *steps_against_reference(split, repeats, machine, device),
         validation_against_reference(split, 3, machine, device),
@@ -420,7 +421,9 @@ def main() -> None:
         sizes = (card.users, card.items, card.interactions)
         data = sources.load(arguments.dataset) if arguments.dataset else random_data(*sizes, "random-gowalla")
         split = random_split(data, seed=123)
-        result["gpu"] = "not measured: none here"
+        # what a GPU elsewhere has given is kept; it has its own date and device
+        stored = json.loads(arguments.output.read_text()) if arguments.output and arguments.output.exists() else {}
+        result["gpu"] = stored.get("gpu", "not measured: none here")
         if arguments.device != "cuda":
             result |= measure(split, arguments.repeats, cpu, None) | {"authors": AUTHORS}
             if arguments.others:
@@ -429,7 +432,7 @@ def main() -> None:
         if arguments.device != "cpu" and torch.cuda.is_available():
             result["gpu"] = measure(split, arguments.repeats, torch.device("cuda"), arguments.dataset)
             print(table(result["gpu"]))
-        else:
+        elif isinstance(result["gpu"], str):
             print(f"GPU: {result['gpu']}")
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")

@@ -72,7 +72,9 @@ runs = pd.DataFrame(rows)
 # ## What the stored runs took
 #
 # Hours are wall-clock time as each run noted it. The machines did other work meanwhile, which lengthens them; *CPU time* is the
-# run's own processor time, over training and evaluation, and is not lengthened. Synthetic data is left out: the build trains it.
+# run's own processor time, over training and evaluation, and is not lengthened. Runs that shared a GPU, so many at once as it says,
+# each count the time that all took, so the card was busy for that part of their hours. Synthetic data is left out: the build
+# trains it. On every page a GPU's run stands in where a CPU's is not stored; the provenance below each figure names the device.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 HOURS = ["training, h", "evaluation, h", "CPU time, h"]
@@ -105,7 +107,7 @@ for device, part in runs.groupby("device") if len(runs) else ():
 # A run reads the energy counter of its device before and after training, where there is one and it may be read
 # ({py:mod}`prismlib.energy`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
 # root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines often hide both. Runs recorded before this
-# was added have no such number, and none is estimated.
+# was added have no such number, nor have those that shared a GPU, whose counter is the card's; none is estimated.
 #
 # ## What they ran on
 
@@ -119,8 +121,8 @@ if len(runs):
 #
 # ## On another processor
 #
-# Some configurations were trained at the same seed on two machines, at the time with another limit of epochs, which changes
-# nothing before it is reached:
+# Some configurations were trained at the same seed on two machines, a few on a CPU and on a GPU, at the time with another limit of
+# epochs, which changes nothing before it is reached:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 same = {}

@@ -65,7 +65,7 @@ def show(measured):
     """The machine and its table."""
     made, machine = measured["environment"], measured["machine"]
     page.say(
-        f"Measured on {bench['date']}, {measured['data']}, 64 dimensions, float32: {made['device']},"
+        f"Measured on {measured['date']}, {measured['data']}, 64 dimensions, float32: {made['device']},"
         f" PyTorch {made['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
         f" {machine['gemm_gflops']:,.0f} GFLOP/s and copies at {machine['copy_gb_per_s']:,.0f} GB/s."
     )
@@ -77,6 +77,8 @@ show(bench)
 gpu = bench["gpu"]
 if isinstance(gpu, dict):
     show(gpu)
+    seconds = ", ".join(f"{name} {spent:.2f} s" for name, spent in gpu["epochs"].items())
+    page.say(f"Whole epochs on this GPU, and a validation: {seconds}.")
     whole = gpu.get("whole")
     if whole:
         page.say(
@@ -88,7 +90,10 @@ else:
 
 # %% [markdown]
 # *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
-# pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so that row has 2,048.
+# pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so on the CPU that row has 2,048.
+# A GPU does a step's arithmetic faster than Python can ask for it: alone, a run is many times its floor, and the card
+# waits. Several runs side by side fill it (`python -m prismlib.sweep run` in several terminals, with NVIDIA's MPS);
+# [](reproduce.ipynb) has what such runs took.
 #
 # ## Whole epochs, with the validation that early stopping needs
 

@@ -57,7 +57,8 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
 
     Runs without a record keep their row, with missing values: what was not run is shown as not run.
     ``own``: the loss's own parameters; ``ratio`` is unpopular over popular NDCG@20, ``norm_correlation`` that of item
-    norms with log popularity, ``curve`` validation NDCG@20 by dot product after each epoch, ``validation`` its best.
+    norms with log popularity, ``curve`` validation NDCG@20 by dot product after each epoch, ``validation`` its best;
+    ``kind`` is the class of its device.
     """
     rows = []
     for config, record in zip(configs, records, strict=True):
@@ -81,11 +82,12 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
                 "run": record["id"],
                 "content": record["data"]["content_hash"][:12],
                 "device": made["device"],
+                "kind": record["config"]["device"],
                 "commit": _short(made["commit"]),
             }
         rows.append(row)
     outcome = ["ndcg", *GROUPS, "cosine", "validation", "curve", "norm_correlation", "largest_norm"]
-    origin = ["best_epoch", "epochs", "stopped_by", "seconds", "run", "content", "device", "commit"]
+    origin = ["best_epoch", "epochs", "stopped_by", "seconds", "run", "content", "device", "kind", "commit"]
     table = pd.DataFrame(rows, columns=[*SETTINGS, *outcome, *origin, "own"])
     table.insert(len(SETTINGS) + 4, "ratio", table["unpopular"] / table["popular"].where(table["popular"] > 0))
     return table
@@ -157,7 +159,7 @@ def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def notes(runs: pd.DataFrame) -> str:
-    """In Markdown, what to know beside a table: how its runs ended, and at which own parameters of the losses."""
+    """In Markdown, what to know beside a table: how its runs ended, on what, and the losses' own parameters."""
 
     def named(chosen: pd.DataFrame) -> str:
         return "; ".join(f"{run.loss} at {setting(run)} (epoch {run.epochs:.0f})" for run in chosen.itertuples())
@@ -167,6 +169,9 @@ def notes(runs: pd.DataFrame) -> str:
     lines = [
         f"{len(ran)} of {len(runs)} runs are made; {(ran['stopped_by'] == 'patience').sum()} ended by early stopping."
     ]
+    on_gpu = ran[ran["kind"] == "cuda"]
+    if 0 < len(on_gpu) < len(ran):
+        lines.append(f"{len(on_gpu)} were trained on a GPU, the others on a CPU; the provenance says which.")
     if len(cut):
         lines.append(f"Cut off by the epoch limit, so their NDCG may still have been rising: {named(cut)}.")
     if len(short):

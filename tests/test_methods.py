@@ -290,3 +290,14 @@ def test_at_gamma_1_alone_directau_is_near_the_papers_numbers(dataset: str) -> N
         assert ours is not None and theirs is not None and np.mean(ours.ndcg()) > np.mean(theirs.ndcg())
         assert ours.chosen.gamma == {"movielens1m": 0.5, "gowalla": 5}[dataset]
     assert all(int(share.split()[0]) > 110 for share in method_tables.nearness(directau).values() if "%" in share)
+
+
+def test_on_gowalla_prism_on_nonlinear_mf_is_held_back_by_more_than_patience() -> None:
+    """As the RQ3 page says: half of tuned decay's validation, and training goes on improving after it."""
+    for loss in ("directau", "mawu"):
+        found = pair("nonlinear-mf", loss, "gowalla")
+        assert found.prism is not None and found.decay is not None
+        assert found.prism.validation < 0.55 * found.decay.validation
+        history = found.prism.records[123]["history"]
+        best = int(np.argmax(history["validation_dot"]))
+        assert 20 < best < len(history["loss"]) - 1 and history["loss"][-1] < history["loss"][best]
