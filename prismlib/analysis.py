@@ -171,7 +171,7 @@ def notes(runs: pd.DataFrame) -> str:
     ]
     on_gpu = ran[ran["kind"] == "cuda"]
     if 0 < len(on_gpu) < len(ran):
-        lines.append(f"{len(on_gpu)} were trained on a GPU, the others on a CPU; the provenance says which.")
+        lines.append(f"{len(on_gpu)} of them on a GPU, the others on a CPU; the provenance says which.")
     if len(cut):
         lines.append(f"Cut off by the epoch limit, so their NDCG may still have been rising: {named(cut)}.")
     if len(short):

@@ -50,7 +50,7 @@ def test_notes_name_what_was_cut_off_or_short_and_own_parameters() -> None:
     assert notes(table).endswith("The losses' own parameters, not tuned on this page: DirectAU gamma 5.")
     assert "GPU" not in notes(table)
     table.loc[2, "kind"] = "cuda"
-    assert "1 were trained on a GPU" in notes(table)
+    assert "1 of them on a GPU" in notes(table)
     table["stopped_by"], table["epochs"] = "max_epochs", 100
     assert "Cut off by the epoch limit" in notes(table) and "within 20" not in notes(table)
 
