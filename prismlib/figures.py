@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prismlib.analysis import dataset_name
 from prismlib.metrics import GROUPS
 from prismlib.records import Record
 
@@ -50,7 +51,7 @@ def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
         axis.set(xlabel="weight decay λ")
         if len(decays) > 4:  # side by side they would run into one another
             axis.tick_params(axis="x", rotation=60, labelsize="small")
-    figure.suptitle(dataset, fontsize="medium")
+    figure.suptitle(dataset_name(dataset), fontsize="medium")
     return figure
 
 
@@ -71,24 +72,32 @@ def alpha_curves(table: pd.DataFrame, tuned: Any, dataset: str) -> Figure:
         for group in GROUPS:
             figure.axes[1].axhline(getattr(tuned, group), color=LOOKS[group][0], linestyle="--", linewidth=1)
         _from_zero(figure.axes)
-    figure.suptitle(dataset + (f"; dashed: weight decay {tuned.weight_decay:g}" if tuned is not None else ""))
+    dashed = "" if tuned is None else f"; dashed: weight decay {tuned.weight_decay:g}"
+    figure.suptitle(dataset_name(dataset) + dashed, fontsize="medium")
     return figure
 
 
 def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
     losses = list(table.index.unique("loss"))
-    figure, axes = plt.subplots(1, 1 + len(losses), figsize=(2.7 * (1 + len(losses)), 3.3), squeeze=False)
+    panels = 1 + len(losses)
+    columns = 2 if panels == 4 else min(panels, 3)  # more in a row could not be read on a page
+    rows = -(-panels // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(2.7 * columns, 3.3 * rows), squeeze=False)
+    axes = grid.flatten()
+    for spare in axes[panels:]:
+        spare.remove()
+    axes = axes[:panels]
     for loss in losses:
-        _curve(axes[0, 0], values, table.loc[loss]["ndcg"], loss)
-    axes[0, 0].set(title="all items", ylabel="test NDCG@20")
-    for axis, loss in zip(axes[0, 1:], losses, strict=True):
+        _curve(axes[0], values, table.loc[loss]["ndcg"], loss)
+    axes[0].set(title="all items", ylabel="test NDCG@20")
+    for axis, loss in zip(axes[1:], losses, strict=True):
         for group in GROUPS:
             _curve(axis, values, table.loc[loss][group], group)
         axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
-    _from_zero(axes[0])
-    for axis in axes[0]:
-        # below the axis: inside, it would hide points
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.34), ncols=3, fontsize="small", handlelength=1.2)
+    _from_zero(axes)
+    # one for all, since a group looks the same in each panel; below them: inside, it would hide points
+    drawn = {str(line.get_label()): line for axis in axes for line in axis.lines}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=7, fontsize="small", handlelength=1.2)
     return figure
 
 

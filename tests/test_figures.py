@@ -65,6 +65,15 @@ def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
     assert not overall.collections  # one seed has no spread
 
 
+def test_no_row_has_more_panels_than_a_page_can_show() -> None:
+    configs = rq1_configs("gowalla", ["bpr", "ssm", "directau", "mawu"], [0, 1e-6])
+    figure = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla")
+    assert [axis.get_title() for axis in figure.axes][1:] == [
+        f"{n}, by popularity" for n in ("BPR", "SSM", "DirectAU", "MAWU")
+    ]
+    assert {axis.get_subplotspec().get_gridspec().get_geometry() for axis in figure.axes} == {(2, 3)}
+
+
 def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
     configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
     made = [made_up(c, (ndcg, 0, 0)) for c, ndcg in zip(configs, [0.1, 0.3, 0.2, 0.2], strict=True)]
@@ -98,13 +107,13 @@ def test_alpha_curves_beside_tuned_decay() -> None:
         ]
         assert level.get_ydata()[0] == pytest.approx(rest)
     assert [label.get_text() for label in overall.get_xticklabels()] == ["0", "0.5", "1"]
-    assert figures.alpha_curves(table, tuned, "gowalla").get_suptitle() == "gowalla; dashed: weight decay 1e-06"
+    assert figures.alpha_curves(table, tuned, "gowalla").get_suptitle() == "Gowalla; dashed: weight decay 1e-06"
 
 
 def test_alpha_curves_without_tuned_decay_have_no_dashed_line() -> None:
     table = over_seeds(alphas(DIRECTAU), ("loss", "alpha"))
     figure = figures.alpha_curves(table, None, "gowalla")
-    assert figure.get_suptitle() == "gowalla"
+    assert figure.get_suptitle() == "Gowalla"
     assert not [line for axis in figure.axes for line in axis.lines if line.get_linestyle() == "--"]
 
 
