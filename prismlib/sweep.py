@@ -33,7 +33,7 @@ Ended = Iterator[tuple[RunConfig, str]]
 STATES = ("done", "failed", "damaged", "running", "missing")
 
 
-def record_of(config: RunConfig, results: Path = Path()) -> Path:
+def record_of(config: RunConfig, results: Path) -> Path:
     """Where the record of a run is, or will be; see :func:`~prismlib.records.stored_path`."""
     return stored_path(results, config, sources.content_hash(config.dataset))
 
@@ -105,7 +105,8 @@ def train(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str
                 costs.add(load_record(record_of(config, results)))
             bar.clear()
             print(
-                f"[{number}/{len(todo)}] {name(config)} {how}: {detail}; {time_left(costs.of(left), scheduler)}",
+                f"[{number}/{len(todo)}] {name(config, results)} {how}: {detail};"
+                f" {time_left(costs.of(left), scheduler)}",
                 flush=True,
             )
             bar.update()
@@ -198,13 +199,14 @@ def table(known: Sequence[RunConfig], results: Path, only: Sequence[str] = STATE
     """How many runs are in which state, and a line for each run of the states in ``only``."""
     states = {config: state(config, results) for config in known}
     counts = Counter(how for how, _ in states.values())
-    lines = [f"{how}: {name(c)} {detail}".rstrip() for how in only for c, (its, detail) in states.items() if its == how]
+    chosen = [(how, config, detail) for how in only for config, (its, detail) in states.items() if its == how]
+    lines = [f"{how}: {name(config, results)} {detail}".rstrip() for how, config, detail in chosen]
     return [*lines, f"{len(known)} runs: " + ", ".join(f"{counts[how]} {how}" for how in STATES)]
 
 
-def name(config: RunConfig) -> str:
+def name(config: RunConfig, results: Path) -> str:
     """The name of a run's record, and the fields a reader tells runs apart by."""
-    path = record_of(config)
+    path = record_of(config, results)
     own = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
     shown = [f"{field} {value:g}" for field, value in own.items() if value is not None]
     return f"{path.stem} ({', '.join(shown)}, seed {config.seed})"
