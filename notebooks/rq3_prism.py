@@ -143,9 +143,11 @@ for loss in ("directau", "mawu"):
 #
 # The third is the stopping rule. A patience of 10 ends some runs within their first 20 epochs: BPR with PRISM, which
 # keeps its very first epoch (on non-linear MF, on Gowalla, its seventh, hardly better than the first), and on Gowalla,
-# in an early dip of their curves, two runs with decay 1e-4, SSM and DirectAU at $\gamma = 0.2$, the latter far below its best $\gamma$. A third, DirectAU with decay 1e-4 of the [batch's
-# rows alone](batched_decay_gowalla.ipynb), ends as early, but in a steady fall by dot product, not by cosine: its
-# lengths get worse. Waiting changes BPR with PRISM much, on Gowalla SSM with decay too, and runs that went on longer
+# in an early dip of their curves, two runs with decay 1e-4, SSM and DirectAU at $\gamma = 0.2$, the latter far below its
+# best $\gamma$. A third, DirectAU with decay 1e-4 of the [batch's rows alone](batched_decay_gowalla.ipynb), ends as
+# early, but in a steady fall by dot product, not by cosine: its lengths get worse. Nor do three runs of non-linear MF on
+# MovieLens1M stop too early: where uniformity has little weight, in DirectAU at $\gamma = 0.2$ and in MAWU at (0.125,
+# 0.125), with decay and with PRISM, the perceptron turns all rows one way within a few epochs. Waiting changes BPR with PRISM much, on Gowalla SSM with decay too, and runs that went on longer
 # little. Three runs, waited for ten times as long:
 
 # %%

@@ -14,6 +14,8 @@ from prismlib.config import RunConfig
 from prismlib.experiments import searches
 from prismlib.method_tables import search_cost
 from prismlib.methods import Pair, pair
+from prismlib.records import load_record
+from prismlib.runs import default_results
 from prismlib.statements import verdict
 from prismlib.sweep import record_of
 
@@ -301,3 +303,18 @@ def test_on_gowalla_prism_on_nonlinear_mf_is_held_back_by_more_than_patience() -
         history = found.prism.records[123]["history"]
         best = int(np.argmax(history["validation_dot"]))
         assert 20 < best < len(history["loss"]) - 1 and history["loss"][-1] < history["loss"][best]
+
+
+def test_with_weak_uniformity_a_perceptron_turns_all_rows_one_way() -> None:
+    """As the RQ3 page says of MovieLens1M: the loss ends at its value for one direction, 0 of DirectAU, -1 of MAWU."""
+    by_name = {search.name: search for search in searches("table1", "movielens1m", "lean")}
+    for name, own, one_way in (
+        ("directau-prism", {"gamma": 0.2}, 0.0),
+        ("mawu-prism", {"gamma_user": 0.125, "gamma_item": 0.125}, -1.0),
+        ("mawu-decay", {"gamma_user": 0.125, "gamma_item": 0.125}, -1.0),
+    ):
+        grid = by_name[f"nonlinear-mf-{name}"].grid
+        [config] = [c for c in grid if c.own == own and c.weight_decay == (0 if c.init == "prism" else 1e-4)]
+        record = load_record(record_of(config, default_results()))
+        assert record is not None and len(record["history"]["loss"]) <= 20 and record["best_epoch"] <= 1
+        assert record["history"]["loss"][-1] == pytest.approx(one_way, abs=0.06)
