@@ -196,6 +196,10 @@ pd.DataFrame(twins.beside(released, results)).set_index("trained")
 both = zip(released[::2], released[1::2], strict=True)
 pd.DataFrame([twins.prism_minus_decay(decay, prism, results) for decay, prism in both]).set_index("loss")
 
+# %% [markdown]
+# C9 hangs on this. On MovieLens1M and on Gowalla DirectAU with PRISM is ahead of decay where the perceptron is linear, as the
+# paper has it, and behind where it has the paper's ReLU; so the paper's lower half looks like that of a linear perceptron.
+
 # %% tags=["remove-input", "nbval-ignore-output"]
 runs = measured(results, [config for pair in released for config in pair])
 page.origin(runs, f"python -m prismlib.sweep run released --dataset {dataset} --budget {budget}")

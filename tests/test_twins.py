@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from made_up import made_up, store
 
 from prismlib.experiments import switch_pairs, twin_pairs
@@ -82,3 +83,12 @@ def test_which_switches_move_table_1_is_as_the_rq3_page_says() -> None:
     small = [("movielens1m", "negatives are drawn")]
     small += [(dataset, words) for dataset in ("movielens1m", "gowalla") for words in ("shuffled", "20 negatives")]
     assert all(abs(change(*own)) < 0.003 for own in small)
+
+
+@pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
+def test_directau_with_prism_is_ahead_with_a_linear_perceptron_alone_as_the_rq3_page_says(dataset: str) -> None:
+    row = prism_minus_decay(*twin_pairs("released", dataset)[2:])
+    assert row["loss"] == "DirectAU" and row["with"] == "the released protocol"
+    behind, ahead = row["PRISM - decay, as in the paper"], row["PRISM - decay, with it"]
+    assert "[-" in behind and ", -" in behind  # the whole interval
+    assert "[+" in ahead and ", +" in ahead
