@@ -57,8 +57,7 @@ class Claim:
 def measured(results: Path, found: Iterable[RunConfig]) -> pd.DataFrame:
     """The runs of some configurations as a table, trained or not."""
     unique = list(dict.fromkeys(found))
-    paths = [stored_path(results, config, sources.content_hash(config.dataset)) for config in unique]
-    return tidy(unique, [load_record(path) for path in paths])
+    return tidy(unique, [load_record(stored_path(results, config)) for config in unique])
 
 
 def from_runs(statements: Callable[[pd.DataFrame], list[Statement]], *experiments: str, **own: Any) -> Any:
@@ -93,7 +92,7 @@ def best_curve(dataset: str, results: Path) -> Evidence:
     if runs["run"].isna().all():
         return Evidence(verdicts.claim_c14(None))
     chosen = found[int(best(runs).name)]
-    record = load_record(stored_path(results, chosen, sources.content_hash(dataset)))
+    record = load_record(stored_path(results, chosen))
     return Evidence(verdicts.claim_c14(record), tuple(runs["run"].dropna()))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from prismlib import sources
 from prismlib.config import SEMANTICS, RunConfig, changed, run_id
 from prismlib.files import write_atomically
 
@@ -33,11 +34,12 @@ def record_path(results: Path | str, config: RunConfig, content_hash: str) -> Pa
     return Path(results) / config.dataset / name
 
 
-def stored_path(results: Path | str, config: RunConfig, content_hash: str) -> Path:
+def stored_path(results: Path | str, config: RunConfig) -> Path:
     """The path of a run's own record; where a run on the CPU has none, that of the same run on a GPU if it has one.
 
     So results of both make one table. A run that is asked for on a GPU is that one alone.
     """
+    content_hash = sources.content_hash(config.dataset)
     own = record_path(results, config, content_hash)
     if config.device == "cpu" and not own.exists():
         other = record_path(results, replace(config, device="cuda"), content_hash)

@@ -130,21 +130,19 @@ def attempt(
 ) -> str:
     """Train one configuration and store its record, or its failure; unless that is done, or being done elsewhere.
 
-    A CPU's run is done also where a GPU has done it (:func:`prismlib.records.stored_path`), unless ``force``.
-
     Args:
         force, retry_failed: train again what is stored; only what failed.
 
     Returns:
-        ``"done"``; ``"failed"``, now or before; or ``"busy"``: another process is training it.
+        ``"done"``, of a CPU's run also by a GPU (:func:`prismlib.records.stored_path`); ``"failed"``, now or before;
+        or ``"busy"``: another process is training it.
 
     Raises:
         RecordError: a file stands where the record should and is not one.
         ValueError: an unknown dataset, or a device that is not there.
         OSError: the machine's fault and not the run's, e.g. a full disk. Nothing half-written is left.
     """
-    content_hash = sources.content_hash(config.dataset)
-    path = record_path(results, config, content_hash)
+    path = record_path(results, config, sources.content_hash(config.dataset))
     claimed = claim_path(path)
     start, epochs = time.perf_counter(), 0
 
@@ -159,7 +157,7 @@ def attempt(
     with claim(claimed) as mine:
         if not mine:
             return "busy"
-        if not force and load_record(stored_path(results, config, content_hash)) is not None:
+        if not force and load_record(stored_path(results, config)) is not None:
             return "done"
         if not (force or retry_failed) and load_failure(path) is not None:
             return "failed"
@@ -167,10 +165,8 @@ def attempt(
         split = load_split(config.dataset, config.split_seed)
         try:
             record, scores = run(config, split, on_epoch=told)
-        except OSError:
-            raise
         except Exception as error:
-            if "CUDA error" in str(error):  # no later run of this process can use the GPU
+            if isinstance(error, OSError) or "CUDA error" in str(error):  # the machine's: no later run can do better
                 raise
             own, seconds = split.dataset.content_hash, time.perf_counter() - start
             failure = failure_of(config, own, f"{type(error).__name__}: {error}", epochs + 1, seconds)
@@ -207,9 +203,7 @@ def get_records(
     force: bool = False,
     progress: bool = True,
 ) -> list[Record | None]:
-    """The record of each configuration: loaded where it is stored, else trained and stored at once.
-
-    A GPU's record stands in for a CPU's that is not stored, see :func:`prismlib.records.stored_path`.
+    """The record of each configuration: loaded from :func:`~prismlib.records.stored_path`, else trained and stored.
 
     A run that fails, e.g. with a loss that is no longer finite, does not stop the others: its failure is stored and
     printed, its record is None, and it is not tried again but by ``force``.
@@ -230,7 +224,7 @@ def get_records(
     force = force and train
 
     def stored() -> list[Record | None]:
-        return [load_record(stored_path(results, config, sources.content_hash(config.dataset))) for config in configs]
+        return [load_record(stored_path(results, config)) for config in configs]
 
     records: list[Record | None] = [None] * len(configs) if force else stored()
     missing = [config for config, record in zip(configs, records, strict=True) if record is None]
@@ -243,8 +237,7 @@ def get_records(
         records = stored()
     for config, record in zip(configs, records, strict=True):
         path = record_path(results, config, sources.content_hash(config.dataset))
-        failure = load_failure(path)
-        if record is None and failure is not None:
+        if record is None and (failure := load_failure(path)):
             print(f"{path.stem} failed: {failure['reason']}")
     return records
 

@@ -35,7 +35,7 @@ STATES = ("done", "failed", "damaged", "running", "missing")
 
 def record_of(config: RunConfig, results: Path) -> Path:
     """Where the record of a run is, or will be; see :func:`~prismlib.records.stored_path`."""
-    return stored_path(results, config, sources.content_hash(config.dataset))
+    return stored_path(results, config)
 
 
 def state(config: RunConfig, results: Path) -> tuple[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prismlib import sources
 from prismlib.claims import Failure, load_failure
 from prismlib.config import SEMANTICS, RunConfig
 from prismlib.experiments import Search
@@ -107,7 +106,7 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
     Raises:
         RecordError: a file stands where the record should and is not one.
     """
-    path = stored_path(results, config, sources.content_hash(config.dataset))
+    path = stored_path(results, config)
     return load_record(path) or load_failure(path)
 
 

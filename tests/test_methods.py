@@ -294,15 +294,15 @@ def test_at_gamma_1_alone_directau_is_near_the_papers_numbers(dataset: str) -> N
     assert all(int(share.split()[0]) > 110 for share in method_tables.nearness(directau).values() if "%" in share)
 
 
-def test_on_gowalla_prism_on_nonlinear_mf_is_held_back_by_more_than_patience() -> None:
-    """As the RQ3 page says: half of tuned decay's validation, and training goes on improving after it."""
+def test_on_gowalla_prism_on_nonlinear_mf_ends_at_half_of_tuned_decay() -> None:
+    """As the RQ3 page says: by validation, after 20 epochs, while the training loss still falls."""
     for loss in ("directau", "mawu"):
         found = pair("nonlinear-mf", loss, "gowalla")
         assert found.prism is not None and found.decay is not None
         assert found.prism.validation < 0.55 * found.decay.validation
         history = found.prism.records[123]["history"]
         best = int(np.argmax(history["validation_dot"]))
-        assert 20 < best < len(history["loss"]) - 1 and history["loss"][-1] < history["loss"][best]
+        assert best > 20 and history["loss"][-1] < history["loss"][best]
 
 
 def test_with_weak_uniformity_a_perceptron_turns_all_rows_one_way() -> None:

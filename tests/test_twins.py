@@ -86,7 +86,7 @@ def test_which_switches_move_table_1_is_as_the_rq3_page_says() -> None:
 
 
 @pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
-def test_directau_with_prism_is_ahead_with_a_linear_perceptron_alone_as_the_rq3_page_says(dataset: str) -> None:
+def test_directau_with_prism_is_ahead_in_the_released_protocol_alone_as_the_rq3_page_says(dataset: str) -> None:
     row = prism_minus_decay(*twin_pairs("released", dataset)[2:])
     assert row["loss"] == "DirectAU" and row["with"] == "the released protocol"
     behind, ahead = row["PRISM - decay, as in the paper"], row["PRISM - decay, with it"]
