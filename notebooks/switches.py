@@ -49,7 +49,8 @@ beside[["trained", "with", "as in the paper", "with it", "difference"]]
 # %% [markdown]
 # *Test NDCG@20 by dot product, decay 1e-6, one seed. The difference, with its 95 % interval in brackets, is over the test users
 # that both runs count. Where popularity groups are counted moves the parts and not the whole. Across devices: one was trained on a
-# CPU, the other on a GPU, whose rounding is another; [here](reproduce.ipynb) stands what that alone does.*
+# CPU, the other on a GPU, which draws other batches and negatives from the same seed; [here](reproduce.ipynb) stands what that
+# alone does.*
 
 # %% tags=["remove-input"]
 runs = analysis.tidy(configs, records)
