@@ -162,7 +162,7 @@ pd.DataFrame(rows).set_index("trained")
 # SSM's two runs read the other way, PRISM minus decay under each rule:
 
 # %%
-pd.DataFrame([twins.prism_minus_decay(*waited[1:], results)]).set_index("loss")
+pd.DataFrame([twins.prism_minus_decay(*waited[1:3], results)]).set_index("loss")
 
 # %% mystnb={"image": {"alt": "Validation NDCG@20 against epochs by dot product and by cosine, a curve for each run that was waited for, the best epoch of each marked with a dot"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {row["trained"]: record for row, record in zip(rows, records[1::2], strict=True) if record is not None}

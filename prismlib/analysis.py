@@ -195,16 +195,19 @@ def collapsed(runs: pd.DataFrame) -> pd.Series:
 
 
 def trained(config: RunConfig) -> str:
-    """What a configuration trains, in a few words; its backbone where that is not MF.
+    """What a configuration trains, in a few words; its backbone where that is not MF, its seed where that is not 123.
 
     >>> trained(RunConfig("gowalla", "bpr", init="prism", alpha=1.0))
     'BPR, PRISM'
     >>> trained(RunConfig("gowalla", "bpr", backbone="lightgcn"))
     'BPR, decay 0, LightGCN'
+    >>> trained(RunConfig("gowalla", "bpr", seed=246))
+    'BPR, decay 0, seed 246'
     """
     method = "PRISM" if config.init == "prism" else f"decay {config.weight_decay:g}"
     on = [] if config.backbone == "mf" else [BACKBONE_NAMES[config.backbone]]
-    return ", ".join([LOSS_NAMES[config.loss], method, *on])
+    seed = [] if config.seed == RunConfig.seed else [f"seed {config.seed}"]
+    return ", ".join([LOSS_NAMES[config.loss], method, *on, *seed])
 
 
 def setting(run: Any) -> str:

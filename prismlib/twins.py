@@ -52,7 +52,7 @@ def prism_minus_decay(
     """Two pairs of :func:`beside` read the other way: PRISM minus decay, as in the paper and with the change.
 
     >>> from prismlib.experiments import twin_pairs
-    >>> prism_minus_decay(*twin_pairs("patience", "yelp2018")[1:])["PRISM - decay, with it"]
+    >>> prism_minus_decay(*twin_pairs("patience", "yelp2018")[1:3])["PRISM - decay, with it"]
     'not run'
     """
     apart = [difference(*same, results) or "not run" for same in zip(decay, prism, strict=True)]
