@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.parameters import LOSS_DEFAULTS, OWN_GRIDS, own_grid, own_parameters
+from prismlib.parameters import LOSS_DEFAULTS, OWN_GRIDS, TUNED_FOR_PRISM, own_grid, own_parameters
 
 ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 # RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
@@ -75,7 +75,7 @@ class Budget:
         curve_seeds: of every point of a curve.
         fields: further fields of every run.
         at_decay: search one parameter at a time, the loss's own at this decay and decay at the loss's own one of
-            :func:`~prismlib.parameters.own_parameters`; None searches every pair of them.
+            :func:`~prismlib.parameters.own_parameters` and at what PRISM chose; None searches every pair of them.
     """
 
     seeds: tuple[int, ...]
@@ -256,6 +256,7 @@ def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any)
     found = []
     for backbone, loss, method in product(*TABLE1.values()):
         plain = own_parameters(loss, dataset, backbone)
+        at = (plain, TUNED_FOR_PRISM.get((backbone, loss, dataset)))
         own = [plain] if budget == "smoke" else own_grid(loss, dataset)
         prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
         grid = tuple(
@@ -266,7 +267,7 @@ def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any)
             for lr, decay, parameters, seed in product(
                 chosen.lrs, (0.0,) if prism else chosen.weight_decays, own, chosen.tuning_seeds
             )
-            if prism or chosen.at_decay in (None, decay) or parameters == plain
+            if prism or chosen.at_decay in (None, decay) or parameters in at
         )  # fmt: skip
         found.append(Search(f"{backbone}-{loss}-{method}", grid, chosen.seeds))
     return found

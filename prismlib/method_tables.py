@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from prismlib import methods
-from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismlib.config import RunConfig
 from prismlib.experiments import searches
 from prismlib.methods import Pair, at, own_values
 from prismlib.paper import table1
 from prismlib.parameters import OWN_GRIDS
+from prismlib.records import scan
 from prismlib.runs import default_results
+from prismlib.tuning import validation_score
 
 #: The two methods of a pair, as the tables head them.
 TITLES = {"decay": "tuned decay", "prism": "PRISM"}
+#: Fields of a configuration that its name tells, see :func:`~prismlib.analysis.trained`, or that change no result.
+_TOLD = ("backbone", "weight_decay", "init", "alpha", "seed", "split_seed", "max_epochs", "device")
 
 
 def row(pair: Pair) -> dict[str, str]:
@@ -150,6 +154,33 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
             }
         )
     return rows
+
+
+def ended_early(dataset: str, results: Path | str | None = None, within: int = 20) -> list[dict[str, str]]:
+    """One row a run that the stopping rule ended within its first epochs, whatever experiment it was made for.
+
+    Validation NDCG@20 is by dot product, and that of the best epoch; the loss is the training loss of the last one.
+
+    >>> ended_early("yelp2018")
+    []
+    """
+    found = []
+    for record in scan(default_results() if results is None else results)[0]:
+        config, history = RunConfig(**record["config"]), record["history"]
+        if config.dataset == dataset and record["stopped_by"] == "patience" and len(history["loss"]) <= within:
+            plain = RunConfig(config.dataset, config.loss, **config.own)
+            rest = {name: value for name, value in vars(config).items() if value != getattr(plain, name)}
+            own = config.own | {name: value for name, value in rest.items() if name not in _TOLD}
+            row = {
+                "trained": trained(config),
+                "with": ", ".join(f"{name} {value}" for name, value in own.items()),
+                "epochs": str(len(history["loss"])),
+                "best epoch": str(record["best_epoch"]),
+                "validation NDCG@20": f"{validation_score(record):.4f}",
+                "training loss": f"{history['loss'][-1]:.3f}",
+            }
+            found.append(((config.backbone, config.loss, config.init, config.weight_decay, config.seed), row))
+    return [row for _, row in sorted(found, key=lambda each: each[0])]
 
 
 def _tuned(config: RunConfig) -> str:

@@ -7,8 +7,19 @@ from dataclasses import fields, replace
 import pytest
 
 from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.experiments import EXPERIMENTS, LRS, SWITCHES, configs, rq1_configs, switch_pairs, twin_pairs
-from prismlib.parameters import OWN_GRIDS, TUNED, own_parameters
+from prismlib.experiments import (
+    ALL_DECAYS,
+    EXPERIMENTS,
+    LRS,
+    SWITCHES,
+    configs,
+    rq1_configs,
+    searches,
+    switch_pairs,
+    twin_pairs,
+)
+from prismlib.methods import method
+from prismlib.parameters import OWN_GRIDS, TUNED, TUNED_FOR_PRISM, own_parameters
 from prismlib.runs import default_results
 from prismlib.tuning import outcome_of, validation_score
 
@@ -103,3 +114,15 @@ def test_what_is_called_tuned_is_what_validation_chose_among_the_records(
             scores[tuple(own.items())] = validation_score(found)
     assert len(scores) > 1
     assert dict(max(scores, key=lambda own: scores[own])) == own_parameters(loss, dataset, backbone)
+
+
+@pytest.mark.parametrize("name", [s.name for s in searches("table1", "movielens1m") if s.name.endswith("prism")])
+def test_decay_is_searched_at_what_validation_chose_for_prism_too(name: str) -> None:
+    found = {search.name: search for search in searches("table1", "movielens1m")}
+    prism = method(found[name], default_results())
+    assert prism is not None
+    backbone, loss = name.removesuffix("-prism").rsplit("-", 1)
+    plain = own_parameters(loss, "movielens1m", backbone)
+    assert prism.chosen.own == TUNED_FOR_PRISM.get((backbone, loss, "movielens1m"), plain)
+    decays = [c.weight_decay for c in found[f"{backbone}-{loss}-decay"].grid if c.own == prism.chosen.own]
+    assert sorted(decays) == sorted(ALL_DECAYS)

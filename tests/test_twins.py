@@ -79,7 +79,8 @@ def test_which_switches_move_table_1_is_as_the_rq3_page_says() -> None:
         return float(row["with it"]) - float(row["as in the paper"])
 
     assert change("movielens1m", "ReLU") > 0.03 and change("gowalla", "ReLU") < -0.03
-    assert change("movielens1m", "MAWU") > 0.04 and change("gowalla", "negatives are drawn") > 0.005
+    assert change("movielens1m", "MAWU") > 0.04 and -0.01 < change("gowalla", "MAWU") < -0.004
+    assert change("gowalla", "negatives are drawn") > 0.005
     small = [("movielens1m", "negatives are drawn")]
     small += [(dataset, words) for dataset in ("movielens1m", "gowalla") for words in ("shuffled", "20 negatives")]
     assert all(abs(change(*own)) < 0.003 for own in small)
