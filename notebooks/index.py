@@ -110,7 +110,7 @@ page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on
 # : nothing that was measured holds
 #
 # not measured
-# : no run that the claim needs has been made
+# : no run that the claim needs has been made, or those that were made do not decide it. The page shows which
 #
 # Pages that say **synthetic** show generated data, trained on the machine that built this book. They show the mechanism; they
 # are no evidence about the paper's datasets. All other pages of results are drawn from run records: one small file a run with its

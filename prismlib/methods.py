@@ -221,7 +221,12 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
     seeds = len(own.compared[0].records.keys() & own.compared[1].records.keys())
     text = f"{what}: {own.difference()}, {seeds} seed{'s' * (seeds > 1)}{note}"
-    holds = own.comparison.verdict in verdicts
+    found = own.comparison
+    holds = found.verdict in verdicts
+    # users see the claimed direction and seeds differ by more: that neither bears the claim out nor refutes it
+    claimed = found.low > 0 if "better" in verdicts else found.high < 0
+    if found.verdict == "same" and claimed and not holds:
+        return Statement(f"{text}; the seeds differ too much to tell", None)
     # searching further helps a side: what the side searched in part could still turn round is not decided
     behind = own.decay if holds == ("better" in verdicts) else own.prism
     return Statement(text, holds if behind.ran == behind.grid else None)

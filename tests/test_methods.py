@@ -113,7 +113,7 @@ def test_the_comparison_is_prism_minus_decay(
     [
         ("better", "decay", None, None, None),
         ("better", "prism", True, True, False),
-        ("same", "decay", None, False, None),
+        ("same", "decay", None, None, None),
         ("same", "prism", True, None, False),
         ("worse", "decay", False, False, True),
         ("worse", "prism", None, None, None),
@@ -143,6 +143,10 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
     assert two is not None and two.difference == pytest.approx((0.05 + 0.7) / 2, abs=5e-4)
     # seeds that disagree so much leave nothing certain
     assert two.tolerance is not None and two.tolerance > two.difference and two.verdict == "same"
+    # by users alone PRISM is better: that it beats decay is neither borne out nor refuted, that it falls short is
+    [beats], [short] = methods.beats([own(tmp_path)]), methods.falls_short([own(tmp_path)])
+    assert beats.holds is None and beats.text.endswith("2 seeds; the seeds differ too much to tell")
+    assert short.holds is False and methods.matches([own(tmp_path)])[0].holds is True
 
 
 def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_path: Path) -> None:
@@ -364,6 +368,7 @@ def test_an_early_dip_ends_nonlinear_ssm_with_prism_at_two_seeds_of_three() -> N
     # behind decay at each seed, so unevenly that three seeds do not tell the mean from zero
     found = pair("nonlinear-mf", "ssm", "movielens1m")
     assert found.decay is not None and found.comparison is not None and found.comparison.verdict == "same"
+    assert methods.falls_short([found])[0].holds is None
     behind = np.subtract(found.decay.ndcg(), prism.ndcg())
     assert 0.04 < behind.min() < 0.05 and 0.13 < behind.max() < 0.14
 
