@@ -73,8 +73,8 @@ page.say("\n".join(lines))
 
 # %% [markdown]
 # *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are not
-# measured. ✗ not reproduced: nothing that was measured holds. · not measured, or what was run does not decide it: a search run in
-# part, or seeds that differ too much. A verdict leads to the page with the experiment. C8 to
+# measured. ✗ not reproduced: nothing that was measured holds. · not measured, or what was run does not decide it: a search that
+# did not end, or seeds that differ too much. A verdict leads to the page with the experiment. C8 to
 # C10 compare two searches of the lean budget, which tries one parameter at a time; [RQ3](rq3_prism_movielens1m.ipynb) says what that
 # can miss.*
 #

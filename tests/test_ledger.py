@@ -40,7 +40,7 @@ EXPLAINED = {
         "◐ in part: ",
         "others do not, or are not\nmeasured.",
         "✗ not reproduced: ",
-        "· not measured. A verdict",
+        "· not measured, or what was",
         'row.verdict == "not measured"',
         "Not measured: {', '.join(missing)}",
     ],
