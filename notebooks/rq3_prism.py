@@ -163,7 +163,7 @@ pd.DataFrame(method_tables.ended_early(dataset, results))
 #   steadily by dot product, not by cosine: its lengths get worse.
 # - On MovieLens1M SSM with PRISM on non-linear MF dips at two seeds of three, and keeps little more than half of what the
 #   third reaches; its mean says more of the rule than of PRISM.
-# - Where uniformity has little weight on non-linear MF there, in DirectAU at $\gamma = 0.2$ (with decay after 29 epochs)
+# - Where uniformity has little weight on non-linear MF there, in DirectAU at $\gamma = 0.2$ (with decay somewhat later)
 #   and in MAWU at (0.125, 0.125), and with decay 0, 1e-6 and 1e-4 at (0.25, 0.25), the perceptron turns all rows one
 #   way, and the loss ends at its value for one direction, 0 of DirectAU and -1 of MAWU.
 #
@@ -255,7 +255,7 @@ page.verdict("C17", dataset, verdicts.claim_c17(measured(results, [own.chosen fo
 # is the best decay that was run. Had it not been tried, PRISM's lead would be more than half as large again, and a decay
 # at another pair, which no budget but the paper's tries, may yet shrink it further. C10 on MovieLens1M: SSM with PRISM is
 # behind at each of the three seeds, by 0.04 to 0.14, but the stopping rule ends two of them in a dip, see above, and they
-# differ so much that three do not tell their mean from zero; more seeds, or the same with more patience, would. These verdicts are on the paper's protocol, whose perceptron has a ReLU; the table above
+# differ so much that three do not tell their mean from zero; more seeds or more patience may. These verdicts are on the paper's protocol, whose perceptron has a ReLU; the table above
 # says what the released one, without it, does to them.
 #
 # ## The paper's own arithmetic
