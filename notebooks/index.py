@@ -104,13 +104,16 @@ page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on
 # : every statement that the claim makes about these runs holds
 #
 # in part
-# : some hold; others do not, or are not measured. The page shows which
+# : some hold; others do not, or are open. The page shows which
 #
 # not reproduced
 # : nothing that was measured holds
 #
+# undecided
+# : what was run does not tell: a search that did not end, or seeds that differ too much
+#
 # not measured
-# : no run that the claim needs has been made, or those that were made do not decide it. The page shows which
+# : runs that the claim needs have not been made. The page shows which
 #
 # Pages that say **synthetic** show generated data, trained on the machine that built this book. They show the mechanism; they
 # are no evidence about the paper's datasets. All other pages of results are drawn from run records: one small file a run with its

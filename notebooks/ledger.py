@@ -56,7 +56,7 @@ pd.DataFrame({"claims x datasets": counts}).rename_axis("verdict")
 # ## At a glance
 
 # %% tags=["remove-input"]
-MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "not measured": "·"}
+MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "undecided": "?", "not measured": "·"}
 columns = {"": "theory", **DATASET_NAMES}
 del columns["synthetic"]
 lines = ["| claim | " + " | ".join(columns.values()) + " |", "|---" * (1 + len(columns)) + "|"]
@@ -72,9 +72,9 @@ for claim, found in by_claim.items():
 page.say("\n".join(lines))
 
 # %% [markdown]
-# *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are not
-# measured. ✗ not reproduced: nothing that was measured holds. · not measured, or what was run does not decide it: a search that
-# did not end, or seeds that differ too much. A verdict leads to the page with the experiment. C8 to
+# *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are open.
+# ✗ not reproduced: nothing that was measured holds. ? undecided: what was run does not tell, a search that
+# did not end or seeds that differ too much. · not measured. A verdict leads to the page with the experiment. C8 to
 # C10 compare two searches of the lean budget, which tries one parameter at a time; [RQ3](rq3_prism_movielens1m.ipynb) says what that
 # can miss.*
 #

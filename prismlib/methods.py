@@ -195,7 +195,11 @@ def _per_user(own: Method, seeds: Sequence[int], results: Path) -> list[PerUser]
 
 
 def matches(pairs: Sequence[Pair]) -> list[Statement]:
-    """C8: PRISM matches tuned decay: by the paired bootstrap it is better or the same."""
+    """C8: PRISM matches tuned decay: by the paired bootstrap it is better or the same.
+
+    The same is a difference that the spread over seeds explains, and the statement says how large a one that is: where
+    seeds differ much, even a large one is a match.
+    """
     return [_statement(own, "matches", ("better", "same")) for own in pairs]
 
 
@@ -220,13 +224,15 @@ def _statement(own: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
     ]
     note = f"; searched only in part, {', '.join(part)} configurations" if part else ""
     seeds = len(own.compared[0].records.keys() & own.compared[1].records.keys())
-    text = f"{what}: {own.difference()}, {seeds} seed{'s' * (seeds > 1)}{note}"
     found = own.comparison
+    spread = f", which explain up to {found.tolerance:.4f}" if found.verdict == "same" and found.tolerance else ""
+    text = f"{what}: {own.difference()}, {seeds} seed{'s' * (seeds > 1)}{spread}{note}"
     holds = found.verdict in verdicts
     # users see the claimed direction and seeds differ by more: that neither bears the claim out nor refutes it
     claimed = found.low > 0 if "better" in verdicts else found.high < 0
     if found.verdict == "same" and claimed and not holds:
-        return Statement(f"{text}; the seeds differ too much to tell", None)
+        return Statement(f"{text}; the seeds differ too much to tell", None, undecided=True)
     # searching further helps a side: what the side searched in part could still turn round is not decided
     behind = own.decay if holds == ("better" in verdicts) else own.prism
-    return Statement(text, holds if behind.ran == behind.grid else None)
+    open_ = behind.ran < behind.grid
+    return Statement(text, None if open_ else holds, undecided=open_)

@@ -1,4 +1,4 @@
-"""A claim as statements: sentences with their numbers, each of which holds, does not, or is not measured."""
+"""A claim as statements: sentences with their numbers, each of which holds, does not, or is left open."""
 
 from __future__ import annotations
 
@@ -8,30 +8,37 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence with its numbers, and whether they bear it out; ``holds`` is None where a run is missing."""
+    """A sentence with its numbers, and whether they bear it out.
+
+    Attributes:
+        holds: None where a run is missing, or where those that were made do not tell.
+        undecided: the latter: it was measured, and ``holds`` is None all the same.
+    """
 
     text: str
     holds: bool | None
+    undecided: bool = False
 
 
-def verdict(statements: Iterable[Statement]) -> str:
-    """One word for a claim's statements: reproduced, in part, not reproduced, or not measured.
+def verdict(statements: Sequence[Statement]) -> str:
+    """One word for a claim's statements: reproduced, in part, not reproduced, undecided, or not measured.
 
-    Reproduced only where every statement is measured and holds; in part where one holds.
+    Reproduced only where every statement is measured and holds; in part where one holds; undecided where none is
+    decided and one was measured.
 
     >>> verdict([Statement("a", True), Statement("b", False)])
     'in part'
     """
     held = [statement.holds for statement in statements]
     if all(holds is None for holds in held):
-        return "not measured"
+        return "undecided" if any(statement.undecided for statement in statements) else "not measured"
     return "reproduced" if all(held) else "in part" if any(held) else "not reproduced"
 
 
 def listed(statements: Iterable[Statement]) -> str:
     """The statements as a list in Markdown, each with what the numbers say of it."""
-    mark = {True: "holds", False: "does not hold", None: "not measured"}
-    return "\n".join(f"- {statement.text}: *{mark[statement.holds]}*" for statement in statements)
+    mark: dict[bool | None, str] = {True: "holds", False: "does not hold"}
+    return "\n".join(f"- {own.text}: *{mark.get(own.holds, verdict([own]))}*" for own in statements)
 
 
 def verdict_text(claim: str, dataset: str, statements: Sequence[Statement]) -> str:

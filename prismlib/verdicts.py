@@ -181,7 +181,7 @@ def _fewer_epochs(chosen: str, prism: Any, tuned: Any) -> Statement:
         f" {tuned.best_epoch:.0f}"
     )
     if cut:
-        return Statement(f"{text}; cut off by the epoch limit: {', '.join(cut)}", None)
+        return Statement(f"{text}; cut off by the epoch limit: {', '.join(cut)}", None, undecided=True)
     change = prism.best_epoch / max(tuned.best_epoch, 1) - 1
     return Statement(f"{text} ({change:+.0%})", bool(prism.best_epoch < tuned.best_epoch))
 

@@ -21,26 +21,26 @@ from prismlib.statements import Statement, verdict
 
 ROOT = Path(__file__).parents[1]
 BY_ID = {claim.id: claim for claim in CLAIMS}
-VERDICT = re.compile(r"\b(?:not\s+)?reproduced\b|\bin\s+part\b|\bnot\s+measured\b", re.IGNORECASE)
+VERDICT = re.compile(r"\b(?:not\s+)?reproduced\b|\bin\s+part\b|\bundecided\b|\bnot\s+measured\b", re.IGNORECASE)
 # Where a verdict's words may stand: explanations of what they mean, and what is no verdict. All else must be computed
 EXPLAINED = {
     "prismlib/paper_claims.py": ["claimed, not measured"],  # C19, of the paper
-    "book/glossary.md": ["*reproduced*, *in part*, *not reproduced* or *not measured*"],
+    "book/glossary.md": ["*reproduced*, *in part*, *not reproduced*, *undecided* or *not measured*"],
     "book/checklists.md": ["| Results Reproduced |", "| in part: ", "and pages say *not measured* there"],
     "notebooks/index.py": [
         "\nreproduced\n: ",
         "\nin part\n: ",
-        "or are not measured. The page shows which",
         "\nnot reproduced\n: ",
+        "\nundecided\n: ",
         "\nnot measured\n: ",
     ],
     "notebooks/ledger.py": [
-        'MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "not measured": "·"}',
+        'MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "undecided": "?", "not measured": "·"}',
         "✓ reproduced: ",
         "◐ in part: ",
-        "others do not, or are not\nmeasured.",
         "✗ not reproduced: ",
-        "· not measured, or what was",
+        "? undecided: ",
+        "· not measured. ",
         'row.verdict == "not measured"',
         "Not measured: {', '.join(missing)}",
     ],
@@ -99,7 +99,7 @@ def test_no_verdict_is_typed_by_hand(path: Path) -> None:
 
 
 def test_a_typed_verdict_is_found() -> None:
-    for text in ("C1 is reproduced.", "Not reproduced", "in\npart", "(not measured)"):
+    for text in ("C1 is reproduced.", "Not reproduced", "in\npart", "(not measured)", "it is undecided"):
         assert VERDICT.search(text)
 
 

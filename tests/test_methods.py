@@ -126,8 +126,9 @@ def test_what_a_search_run_in_part_could_turn_round_is_not_decided(
     searched = getattr(found, partly)
     found = replace(found, **{partly: replace(searched, grid=searched.ran + 1)})
     found = replace(found, comparison=replace(found.comparison, verdict=verdict))
-    judged = [judge([found])[0].holds for judge in (methods.matches, methods.beats, methods.falls_short)]
-    assert judged == [matches, beats, falls_short]
+    statements = [judge([found])[0] for judge in (methods.matches, methods.beats, methods.falls_short)]
+    assert [statement.holds for statement in statements] == [matches, beats, falls_short]
+    assert all(statement.undecided is (statement.holds is None) for statement in statements)
 
 
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
@@ -145,7 +146,8 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
     assert two.tolerance is not None and two.tolerance > two.difference and two.verdict == "same"
     # by users alone PRISM is better: that it beats decay is neither borne out nor refuted, that it falls short is
     [beats], [short] = methods.beats([own(tmp_path)]), methods.falls_short([own(tmp_path)])
-    assert beats.holds is None and beats.text.endswith("2 seeds; the seeds differ too much to tell")
+    assert beats.holds is None and beats.undecided
+    assert beats.text.endswith(f"2 seeds, which explain up to {two.tolerance:.4f}; the seeds differ too much to tell")
     assert short.holds is False and methods.matches([own(tmp_path)])[0].holds is True
 
 

@@ -16,6 +16,7 @@ from prismlib.experiments import rq1_configs
 from prismlib.statements import Statement, listed, verdict, verdict_text
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
+UNDECIDED = Statement("unclear", None, undecided=True)
 
 
 @pytest.mark.parametrize(
@@ -28,16 +29,19 @@ YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open"
         ([NO, NO], "not reproduced"),
         ([NO, OPEN], "not reproduced"),
         ([OPEN, OPEN], "not measured"),
+        ([UNDECIDED, OPEN], "undecided"),
+        ([UNDECIDED, NO], "not reproduced"),
         ([], "not measured"),
     ],
 )
 def test_one_word_for_several_statements(statements: list[Statement], word: str) -> None:
     assert verdict(statements) == word
-    assert verdict(reversed(statements)) == word
+    assert verdict(statements[::-1]) == word
 
 
 def test_a_verdict_is_shown_with_its_statements() -> None:
-    assert listed([YES, NO, OPEN]) == "- yes: *holds*\n- no: *does not hold*\n- open: *not measured*"
+    shown = "- yes: *holds*\n- no: *does not hold*\n- open: *not measured*\n- unclear: *undecided*"
+    assert listed([YES, NO, OPEN, UNDECIDED]) == shown
     assert verdict_text("C1", "Gowalla", [YES, NO]).startswith("**C1 on Gowalla: in part**\n\n- yes")
 
 
