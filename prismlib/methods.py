@@ -14,10 +14,9 @@ from prismlib.analysis import BACKBONE_NAMES, LOSS_NAMES
 from prismlib.compare import Comparison, PerUser, paired_bootstrap, per_user, seed_tolerance
 from prismlib.config import RunConfig
 from prismlib.experiments import Search, searches
-from prismlib.records import Record, load_scores
+from prismlib.records import Record, load_scores, stored_path
 from prismlib.runs import default_results, get_records
 from prismlib.statements import Statement
-from prismlib.sweep import record_of
 from prismlib.tuning import outcome_of
 
 
@@ -190,7 +189,7 @@ def _compare(prism: Method, decay: Method, results: Path) -> Comparison | None:
 
 def _per_user(own: Method, seeds: Sequence[int], results: Path) -> list[PerUser]:
     """Each seed's scores; empty where those of a seed were not kept."""
-    scores = [load_scores(record_of(config, results)) for config in own.configs() if config.seed in seeds]
+    scores = [load_scores(stored_path(results, config)) for config in own.configs() if config.seed in seeds]
     return [] if None in scores else [per_user(score) for score in scores if score is not None]
 
 

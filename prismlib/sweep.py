@@ -33,14 +33,9 @@ Ended = Iterator[tuple[RunConfig, str]]
 STATES = ("done", "failed", "damaged", "running", "missing")
 
 
-def record_of(config: RunConfig, results: Path) -> Path:
-    """Where the record of a run is, or will be; see :func:`~prismlib.records.stored_path`."""
-    return stored_path(results, config)
-
-
 def state(config: RunConfig, results: Path) -> tuple[str, str]:
     """One of :data:`STATES`, and what there is to say about it."""
-    path = record_of(config, results)
+    path = stored_path(results, config)
     try:
         record = load_record(path)
     except RecordError as error:
@@ -102,7 +97,7 @@ def train(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str
             left -= Counter([config])
             how, detail = state(config, results)
             if how == "done":
-                costs.add(load_record(record_of(config, results)))
+                costs.add(load_record(stored_path(results, config)))
             bar.clear()
             print(
                 f"[{number}/{len(todo)}] {name(config, results)} {how}: {detail};"
@@ -206,7 +201,7 @@ def table(known: Sequence[RunConfig], results: Path, only: Sequence[str] = STATE
 
 def name(config: RunConfig, results: Path) -> str:
     """The name of a run's record, and the fields a reader tells runs apart by."""
-    path = record_of(config, results)
+    path = stored_path(results, config)
     own = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
     shown = [f"{field} {value:g}" for field, value in own.items() if value is not None]
     return f"{path.stem} ({', '.join(shown)}, seed {config.seed})"

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from prismlib.analysis import LOSS_NAMES, trained
 from prismlib.compare import PerUser, paired_bootstrap, per_user
 from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.records import load_record, load_scores
+from prismlib.records import load_record, load_scores, stored_path
 from prismlib.runs import default_results
-from prismlib.sweep import record_of
 
 
 def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
@@ -39,7 +38,7 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
 def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
     row = {"trained": trained(plain), "with": _change(plain, changed)}
     for config, title in ((plain, "as in the paper"), (changed, "with it")):
-        record = load_record(record_of(config, folder))
+        record = load_record(stored_path(folder, config))
         row[title] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
         row[f"best epoch, {title}"] = "" if record is None else str(record["best_epoch"])
     row["difference"] = difference(plain, changed, folder)
@@ -70,7 +69,7 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
     ''
     """
     folder = default_results() if results is None else Path(results)
-    paths = [record_of(config, folder) for config in (first, second)]
+    paths = [stored_path(folder, config) for config in (first, second)]
     scores = [per_user(own) for own in map(load_scores, paths) if own is not None]
     if len(scores) < 2:
         return ""

@@ -14,10 +14,9 @@ from prismlib.config import RunConfig
 from prismlib.experiments import ALL_DECAYS, searches, twin_pairs
 from prismlib.method_tables import search_cost
 from prismlib.methods import Pair, pair
-from prismlib.records import Record, load_record, scan
+from prismlib.records import Record, load_record, scan, stored_path
 from prismlib.runs import default_results
 from prismlib.statements import verdict
-from prismlib.sweep import record_of
 
 SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
 DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
@@ -153,7 +152,7 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
 
 def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_path: Path) -> None:
     known = both(tmp_path, 0.05).comparison
-    record_of(PRISM, tmp_path).with_suffix(".npz").unlink()
+    stored_path(tmp_path, PRISM).with_suffix(".npz").unlink()
     found = own(tmp_path)
     assert found.comparison is None and known is not None
     assert found.difference() == f"{known.difference:+.4f}, no interval"
@@ -379,7 +378,7 @@ def test_waited_for_one_of_these_two_doubles_its_score() -> None:
     """As the RQ3 page says of MovieLens1M."""
     pairs = [own for own in twin_pairs("patience", "movielens1m") if own[0].backbone == "nonlinear-mf"]
     [(early, late)] = [own for own in pairs if (own[0].loss, own[0].seed) == ("ssm", 246)]
-    scores = [load_record(record_of(config, default_results())) for config in (early, late)]
+    scores = [load_record(stored_path(default_results(), config)) for config in (early, late)]
     first, waited = (record["test"]["dot"]["ndcg"] for record in scores if record is not None)
     assert waited > 2 * first
     assert scores[1] is not None and scores[1]["best_epoch"] == 995 and len(scores[1]["history"]["loss"]) == 1000

@@ -23,9 +23,9 @@ from prismlib.config import PROTOCOLS, RunConfig
 from prismlib.cost import Costs, duration
 from prismlib.experiments import EXPERIMENTS, Search, configs, rq1_configs, searches
 from prismlib.parameters import OWN_GRIDS
-from prismlib.records import load_record, load_scores, scan
+from prismlib.records import load_record, load_scores, scan, stored_path
 from prismlib.runs import attempt, get_records
-from prismlib.sweep import Sweep, plan, record_of
+from prismlib.sweep import Sweep, plan
 
 DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
 EPOCHS = 3
@@ -45,10 +45,6 @@ sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test")
 
 def grid(decays: tuple[float, ...] = DECAYS[:3], epochs: int = 1, **fields: object) -> list[RunConfig]:
     return rq1_configs("synthetic", ["bpr"], decays, dim=4, epochs=epochs, **{"patience": epochs, "lr": 1e-3, **fields})
-
-
-def path_of(results: Path, config: RunConfig) -> Path:
-    return record_of(config, results)
 
 
 def stored(results: Path) -> dict[str, bytes]:
@@ -94,21 +90,21 @@ def test_a_run_that_fails_is_recorded_with_its_reason_and_the_others_go_on(
     first, second = get_records([bad, good], tmp_path, progress=False)
     assert first is None and second is not None
     assert "failed: FloatingPointError: the loss became nan in epoch" in capsys.readouterr().out
-    failure = load_failure(path_of(tmp_path, bad))
+    failure = load_failure(stored_path(tmp_path, bad))
     assert failure is not None
     assert failure["config"] == vars(bad) and failure["epochs"] == 1 and failure["seconds"] > 0
     assert failure["environment"]["torch"] and failure["when"].startswith("20")
     assert scan(tmp_path)[1] == []  # a failure is not a damaged record
 
     # it is not tried again unless asked to; once it succeeds, the failure is gone
-    written = failure_path(path_of(tmp_path, bad)).stat().st_mtime_ns
+    written = failure_path(stored_path(tmp_path, bad)).stat().st_mtime_ns
     assert attempt(bad, tmp_path) == "failed"
     assert get_records([bad], tmp_path, train=False) == [None]
     assert "failed" in capsys.readouterr().out
-    assert failure_path(path_of(tmp_path, bad)).stat().st_mtime_ns == written
+    assert failure_path(stored_path(tmp_path, bad)).stat().st_mtime_ns == written
     assert attempt(bad, tmp_path, retry_failed=True) == "failed"
-    assert failure_path(path_of(tmp_path, bad)).stat().st_mtime_ns > written
-    failure_path(path_of(tmp_path, bad)).rename(failure_path(path_of(tmp_path, good)))
+    assert failure_path(stored_path(tmp_path, bad)).stat().st_mtime_ns > written
+    failure_path(stored_path(tmp_path, bad)).rename(failure_path(stored_path(tmp_path, good)))
     assert attempt(good, tmp_path, force=True) == "done"
     assert list((tmp_path / "synthetic/failed").iterdir()) == []
 
@@ -130,16 +126,16 @@ def test_runs_train_without_tqdm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_tables_that_overflow_under_a_finite_loss_are_a_failed_run(tmp_path: Path, loss: dict[str, object]) -> None:
     config = RunConfig("synthetic", dim=4, max_epochs=1, lr=1e19, **loss)  # type: ignore[arg-type]
     assert get_records([config, *grid((0.0,))], tmp_path, progress=False)[1] is not None
-    failure = load_failure(path_of(tmp_path, config))
+    failure = load_failure(stored_path(tmp_path, config))
     assert failure is not None and re.match("FloatingPointError: .* overflow float32: lower lr", failure["reason"])
-    assert not path_of(tmp_path, config).with_suffix(".npz").exists()
+    assert not stored_path(tmp_path, config).with_suffix(".npz").exists()
 
 
 def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [*grid(), *grid((0.0,), lr=1e30)]
-    damaged = path_of(tmp_path, runs[1])
+    damaged = stored_path(tmp_path, runs[1])
     damaged.parent.mkdir(parents=True)
     damaged.write_text('{"half": ')
     assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1
@@ -177,7 +173,7 @@ def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys
 
 def test_claims(tmp_path: Path) -> None:
     [config] = grid((0.0,))
-    lock = claim_path(path_of(tmp_path, config))
+    lock = claim_path(stored_path(tmp_path, config))
     assert lock.parent == tmp_path / ".claims" and "synthetic" in lock.name
     with claim(lock) as mine:
         assert mine
@@ -203,7 +199,7 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
         process.send_signal(signal.SIGSTOP)  # so that it stays in the middle of this run while we look
         notes = {path: path.read_text() for path in (tmp_path / ".claims").glob("*.lock")}
         [running] = [c for c in grid(DECAYS, EPOCHS) if sweep.state(c, tmp_path)[0] == "running"]
-        note = notes[claim_path(path_of(tmp_path, running))] or "first epoch"
+        note = notes[claim_path(stored_path(tmp_path, running))] or "first epoch"
         assert sweep.state(running, tmp_path)[1] == note and note.startswith(("epoch ", "first epoch"))
         process.send_signal(how)
         process.send_signal(signal.SIGCONT)
@@ -313,7 +309,7 @@ def test_a_run_whose_workers_were_killed_is_recorded_by_a_client_without_a_gpu(t
 
     [config] = grid((0.0,), device="cuda")  # a device that the client need not have
     cluster._killed(config, tmp_path, "run-1")
-    failure = load_failure(path_of(tmp_path, config))
+    failure = load_failure(stored_path(tmp_path, config))
     assert failure is not None and failure["when"].startswith("20") and failure["config"] == vars(config)
     assert "every worker that tried it was killed, out of memory perhaps (run-1)" in failure["reason"]
     assert "environment" not in failure  # the client's is not where it ran
@@ -370,7 +366,7 @@ def test_a_search_is_run_its_choice_at_all_seeds_and_its_cost_stored(
     assert "4 runs, 4 left to train, 1 of them still to be chosen" in capsys.readouterr().out
     known, later = plan(tuned)
     assert (len(known), len(later)) == (4, 0) and known[-1].seed == 246
-    records = [load_record(path_of(tmp_path, config)) for config in search.grid[:2]]
+    records = [load_record(stored_path(tmp_path, config)) for config in search.grid[:2]]
     best = max((0, 1), key=lambda i: max(records[i]["history"]["validation_dot"]))  # type: ignore[index]
     report = json.loads((tmp_path / "synthetic/tuning/toys-test-toy-cpu.json").read_text())
     assert report["chosen"] == {"lr": 1e-3, "weight_decay": search.grid[best].weight_decay}
@@ -378,7 +374,7 @@ def test_a_search_is_run_its_choice_at_all_seeds_and_its_cost_stored(
     assert (report["cost"]["runs"], report["cost"]["failed"], report["cost"]["epochs"]) == (3, 1, 5)
     spent = sum(r["seconds"]["train"] + r["seconds"]["evaluate"] for r in records)  # type: ignore[index]
     assert report["cost"]["seconds"].keys() == {"cpu"} and report["cost"]["seconds"]["cpu"] > spent
-    scores = load_scores(path_of(tmp_path, known[-1]))
+    scores = load_scores(stored_path(tmp_path, known[-1]))
     assert scores is not None and len(scores["user"]) > 100
 
 
@@ -427,6 +423,7 @@ def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -
     assert all(f"`{experiment}`" in table for experiment in [*EXPERIMENTS, "table1"])
     for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         compile(code, "cluster.md", "exec")
+        exec("\n".join(re.findall(r"^(?:import|from) .*", code, re.MULTILINE)), {})  # what it imports is there
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
