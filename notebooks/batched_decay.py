@@ -16,8 +16,8 @@
 # %% [markdown]
 # # Decay of the batch alone
 #
-# If what helps were regularisation, decay could act on the rows of the batch and leave the rest alone. If what helps is that
-# rows *outside* the batch shrink, this takes the help away. The paper finds the second (Section 4.1.1, Figure 3 of
+# If decay helped as a regulariser, decaying only the rows of the batch would do. If it helps by shrinking rows *outside* the
+# batch, that takes the help away. The paper finds the second (Section 4.1.1, Figure 3 of
 # {cite}`loveland2025weightdecay`); {prf:ref}`cor-batched` says why.
 #
 # | claim | in our words | the paper's evidence |
@@ -76,7 +76,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 
 # %% [markdown]
 # *Mean length of item embeddings by popularity; r is the correlation with log popularity. If the paper is right, lengths rise
-# with popularity on the left, and on the right no more than without decay.*
+# with popularity on the left, and on the right no more than without decay, λ = 0, which is in both panels.*
 #
 # ## Verdict
 
@@ -84,6 +84,6 @@ page.origin(runs, f"{redo} -p train True -p force True")
 page.verdict("C6", dataset, verdicts.claim_c6(runs))
 
 # %% [markdown]
-# **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. They are
-# compared at each decay that writes popularity on the whole tables, so that lengths correlate more with log popularity than
-# without decay; a weaker one has nothing to lose.
+# **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. The two are
+# compared at those decays which, on the whole tables, raise the correlation of length with log popularity above that without
+# decay; a weaker one has no effect to lose.

@@ -83,7 +83,7 @@ best = None if with_decay.empty else records[analysis.best(with_decay).name]
 page.verdict("C14", dataset, verdicts.claim_c14(best))
 
 # %% [markdown]
-# *Saturated*: at 95 % of its own maximum and not below that again when early stopping keeps the run, at the decay that
-# validation chooses.
+# *Saturated*, at the decay that validation chooses: the cosine curve reaches 95 % of its own maximum earlier than the dot
+# product's curve does, and is still there at the epoch that early stopping keeps.
 #
 # **What would change our mind.** A cosine curve that takes as long as the dot product's, or that falls again.

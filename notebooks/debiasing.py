@@ -26,6 +26,7 @@
 # %% tags=["parameters"]
 dataset = "synthetic"
 epochs = 20  # at most; None is the project's choice
+seeds = [123]  # the first chooses; at others what is stored counts too, and nothing is trained
 lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None
@@ -43,8 +44,8 @@ page.begin(dataset)
 
 # %% [markdown]
 # BPR and its debiased forms at decay 1e-6, with the parameters that their authors publish for the dataset, or plain ones;
-# DirectAU with tuned decay, and with PRISM at $\alpha = 1$. ReSN has three strengths, since the published one outweighs BPR in batches of this size;
-# validation chooses. On MovieLens1M it takes the weakest, which still outweighs BPR: ReSN has not been given a fair strength there. MACR ranks with the released script's $c = 1$. The paper searched further than that.
+# DirectAU with tuned decay, and with PRISM at $\alpha = 1$. ReSN has three strengths, since the published one outweighs BPR in
+# batches of this size; validation chooses. MACR ranks with the released script's $c = 1$. The paper searched further than that.
 
 # %%
 own = {} if epochs is None else {"epochs": epochs}
@@ -53,6 +54,13 @@ records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 chosen = analysis.best_of_each(runs)
 analysis.shown(analysis.over_seeds(chosen, ("loss", "init")))
+
+# %% tags=["remove-input"]
+page.say(analysis.notes(runs))
+
+# %% [markdown]
+# *Test NDCG@20 and its parts, one seed.* On MovieLens1M validation takes the weakest ReSN, which the stopping rule ends in its
+# first 20 epochs, while its loss still falls: ReSN has not been given a fair strength there.
 
 # %% mystnb={"image": {"alt": "Scatter plot of overall test NDCG@20 against the ratio of unpopular to popular NDCG@20, one point a method; the one with PRISM has a ring"}} tags=["remove-input", "nbval-ignore-output"]
 figures.fairness(chosen)
@@ -64,12 +72,19 @@ page.origin(runs, redo)
 
 # %% [markdown]
 # *Up is better, right is fairer. If the paper is right, the ringed point lies above and to the right of BPR and the three methods
-# made for fairness, and to the right of DirectAU with decay, which the paper draws too: with PRISM, it says, the ratio is achieved.*
+# made for fairness, and to the right of DirectAU with decay: the paper credits PRISM, not DirectAU, with the fairer ratio.*
 #
 # ## Verdict
 
 # %%
-page.verdict("C13", dataset, verdicts.claim_c13(runs))
+at_seeds = experiments.configs("debias", dataset, **own, lr=lr, device=device, seeds=seeds)
+stored = analysis.tidy(at_seeds, get_records(at_seeds, results, train=False))
+page.verdict("C13", dataset, verdicts.claim_c13(stored))
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.origin(stored[stored["run"].notna()], redo)
 
 # %% [markdown]
-# **What would change our mind.** A baseline that is as fair at the same NDCG@20 after a search of its own parameters.
+# **What would change our mind.** A baseline that is as fair at the same NDCG@20 after a search of its own parameters. DirectAU
+# is one, by its decay: at 1e-6, which validation does not choose, its ratio is larger than PRISM's, at an NDCG@20 as high within
+# half a percent on MovieLens1M and one percent lower on Gowalla.

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # RQ2: what does weight decay write?
 #
-# RQ1 shows that decay decides how much popular items gain. This page looks for the place where it is written: the length of an
+# RQ1 shows that for DirectAU decay decides how much popular items gain. This page looks for the place where it is written: the length of an
 # item's embedding, against the item's popularity in training (Section 3.1.2, Figure 2 of
 # {cite}`loveland2025weightdecay`).
 #
@@ -47,7 +47,7 @@ from prismlib.widgets import norms_widget
 page.begin(dataset)
 
 # %% [markdown]
-# The runs are those of RQ1. Items are put into bins of popularity that double in width: 1, 2 to 3, 4 to 7, and so on.
+# The runs are those of RQ1. Items are put into bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on.
 
 # %%
 configs = rq1_configs(dataset, losses, weight_decays, epochs=epochs, lr=lr, device=device)
@@ -93,12 +93,13 @@ page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {an
 page.verdict("C3", dataset, verdicts.claim_c3(runs))
 
 # %% [markdown]
-# *Moderate* is taken as the decay that validation chooses. Lengths *follow* where they rise with log popularity and it explains
-# more than half of their variance; lengths that fall with popularity do not follow it, however close the fit.
+# *Moderate* is taken as the decay that validation chooses. Lengths *follow* popularity where their correlation with
+# $\log(d + 2)$ is positive and its square above one half; lengths that fall with popularity do not, however close the fit.
 #
 # **What would change our mind.** Lengths that follow popularity as well without decay as with it.
 #
-# What decay writes is also in the ranking. By cosine, which does not see lengths, the same runs reach:
+# How much of the ranking is in the lengths? By cosine, which does not see them, the same runs reach less, with decay by more;
+# BPR, whose gradient itself writes lengths, by much also without:
 
 # %%
 by_cosine = runs.pivot(index="weight_decay", columns="loss", values=["ndcg", "cosine"])

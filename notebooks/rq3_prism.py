@@ -242,7 +242,8 @@ for claim, judge, backbone, names in (
     if chosen:
         page.verdict(claim, dataset, judge(chosen))
 kept = [of[key].prism for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in of]
-page.verdict("C17", dataset, verdicts.claim_c17(measured(results, [own.chosen for own in kept if own is not None])))
+at_seeds = [config for own in kept if own is not None for config in own.configs()]
+page.verdict("C17", dataset, verdicts.claim_c17(measured(results, at_seeds)))
 
 # %% [markdown]
 # **What would change our mind.** C8: *worse*, an interval below zero by more than the spread over seeds explains,

@@ -28,6 +28,7 @@
 dataset = "synthetic"
 alphas = [0.0, 0.5, 1.0]  # the paper: 0 to 1 in steps of 0.25
 weight_decays = None  # a list; None is the project's grid for the dataset
+seeds = [123]  # the first chooses a strength and a decay, which are run at the others too: 246, 492 in the book
 learning_rates = [1.0e-3, 1.0e-2]  # for the comparison of epochs
 epochs = None  # at most; None: the project's choice, 1,000 on published data
 patience = 10
@@ -38,6 +39,8 @@ train = True
 force = False
 
 # %% tags=["remove-input"]
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -56,6 +59,7 @@ page.begin(dataset)
 # %%
 own = {
     "losses": "directau",
+    "seeds": seeds[0],
     "epochs": epochs,
     "patience": patience,
     "lr": lr,
@@ -92,12 +96,19 @@ if shown:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 redo = command(
-    "rq4_benefits", dataset=dataset, alphas=alphas, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device
+    "rq4_benefits",
+    dataset=dataset,
+    alphas=alphas,
+    weight_decays=weight_decays,
+    seeds=seeds,
+    epochs=epochs,
+    lr=lr,
+    device=device,
 )
 page.origin(runs, f"{redo} -p train True -p force True")
 
 # %% [markdown]
-# *Validation NDCG@20 by dot product; dots mark the best epoch. Long rows turn slowly under Adam's fixed step: with a large
+# *Validation NDCG@20 by dot product, of tuned decay too; dots mark the best epoch. Long rows turn slowly under Adam's fixed step: with a large
 # $\alpha$ the curve starts flat, and a patience of 10 can end such a run before it begins.*
 
 # %% tags=["remove-input"]
@@ -116,9 +127,9 @@ elif made:
     page.say("No run on this page ended within its first 20 epochs.")
 
 # %% [markdown]
-# Is that the reason? Adam moves a row by about the learning rate a coordinate, whatever the row's length, so a row that is
-# $\log(d + 2)$ long turns as many times more slowly. If so, a larger step must shorten the flat start. And if only a larger
-# step makes PRISM quick, decay must be given it too:
+# Is that the reason? Adam changes each coordinate by about the learning rate, so a row of length $\log(d + 2)$ turns
+# $\log(d + 2)$ times as slowly as one of length 1. If so, a larger step must shorten the flat start. To be fair, decay gets
+# the larger step too, though its strength was tuned at the smaller one, as was the loss's own parameter:
 
 # %%
 settings = [{"weight_decays": 0.0, "init": "prism", "alpha": 1.0}]
@@ -143,9 +154,8 @@ pd.DataFrame(
 ).set_index(["trained", "learning rate"])
 
 # %% [markdown]
-# *Compare at one learning rate, and only runs that learned: one that ended within its first 20 epochs may not have
-# begun. Else a lower best epoch of PRISM means that at this step its start saves training; what the step costs
-# in NDCG@20 stands beside it.*
+# *Compare rows of one learning rate. A run that ended within 20 epochs may not have started to learn; leave it out. Where both
+# learned, the lower best epoch is the quicker start, and its NDCG@20 says at what cost. One seed.*
 
 # %% [markdown]
 # ## Figure 5, measured: popular against unpopular
@@ -160,7 +170,7 @@ if shown:
 page.origin(runs, f"{redo} -p train True -p force True")
 
 # %% [markdown]
-# *Test NDCG@20 at the best epoch. If the paper is right, the left curve is nearly flat, and in the right panel popular
+# *Test NDCG@20 at the best epoch; dashed, tuned decay. If the paper is right, the left curve is nearly flat, and in the right panel popular
 # items rise with $\alpha$ while unpopular ones fall.* The same to move:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -170,12 +180,34 @@ if shown:
 
 # %% [markdown]
 # ## Verdict
+#
+# The strength and the decay that validation chose at the first seed, at all of them:
 
 # %%
-page.verdict("C11", dataset, verdicts.claim_c11(runs))
-page.verdict("C12", dataset, verdicts.claim_c12(runs))
+tried = [own for own in (runs[runs["init"] == "prism"], with_decay) if own["run"].notna().any()]
+picked = [configs[int(analysis.best(own).name)] for own in tried]
+further = [replace(config, seed=seed, split_seed=seed) for seed in seeds[1:] for config in picked]
+all_seeds = analysis.tidy(configs + further, records + get_records(further, results, train=train, force=force))
+rows = all_seeds.loc[[configs.index(config) for config in picked] + list(range(len(configs), len(all_seeds)))]
+pd.DataFrame(
+    {
+        "trained": [analysis.setting(run) for run in rows.itertuples()],
+        "seed": rows["seed"],
+        "best epoch": rows["best_epoch"].map(lambda epoch: analysis.cell(epoch, ".0f")),
+        "test NDCG@20": rows["ndcg"].map(lambda score: analysis.cell(score, ".4f")),
+        "unpopular / popular": rows["ratio"].map(analysis.cell),
+    }
+).set_index(["trained", "seed"])
+
+# %% tags=["remove-input"]
+page.verdict("C11", dataset, verdicts.claim_c11(all_seeds))
+page.verdict("C12", dataset, verdicts.claim_c12(all_seeds))
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.origin(rows, f"{redo} -p train True -p force True")
 
 # %% [markdown]
-# **What would change our mind.** C11: more epochs to the best one than tuned decay needs, or a lower score when it is
-# reached. C12: parts that do not move with $\alpha$, or a best PRISM that is less fair. An epoch costs the same either
-# way; what each search cost, in runs, epochs and hours, is counted in RQ3.
+# **What would change our mind.** C11: a best epoch, in the mean over seeds, that lies on the other side of tuned decay's by
+# more than seeds explain. C12: parts that do not move with $\alpha$; for the ratio the same as for C11. "As good" asks for the
+# score alone. At "similar quality", as the paper has the trade, it is not: without strength, $\alpha = 0$, the ratio is three times
+# as large or more, and NDCG@20 lower by a third on Gowalla, by a fifth on MovieLens1M. What each search cost, in runs, epochs and hours, is counted in RQ3.

@@ -116,7 +116,7 @@ page.say(
     "Early stopping ranks every item for every user once an epoch."
     f" That is {times['BPR']:.1f} times an epoch of BPR and {times['DirectAU']:.1f} times one of DirectAU,"
     f" at {scored['ours'] / scored['floor']:.1f} times its floor:"
-    " beside a loss that trains this fast the ranking is the larger part of a run."
+    " on this CPU the ranking is the larger part of a run with a loss that trains this fast."
 )
 others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
 page.say(
@@ -134,16 +134,18 @@ page.say(
 #
 # `precision="bfloat16"` takes the training steps under `torch.autocast`. Uniformity is then one fused self-attention in
 # bfloat16 with float32 sums, since $\lVert x - y\rVert^2 = 2 - 2\,x^\top y$ on unit rows; parameters, their gradients and the
-# ranking stay float32. It pays where the processor multiplies bfloat16, and nowhere else. (TensorFloat-32 is PyTorch's
+# ranking stay float32. It pays where a step waits for its products and the processor multiplies bfloat16: on a CPU
+# with that instruction, and not on a GPU whose steps wait for Python. (TensorFloat-32 is PyTorch's
 # own switch, `torch.set_float32_matmul_precision("high")`.)
 #
 # `optimizer="sparse_adam"` updates the rows of the batch alone, so a step costs what its batch costs, however large the
-# tables are; where a batch holds much of the tables that is more than a pass over all. It is another optimiser than Adam,
+# tables are; where a batch holds much of the tables that is more than a pass over all, which a GPU makes quickly. It is another optimiser than Adam,
 # which moves every row at every step by its momentum, and it knows no weight decay.
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 rows = [
     {
+        "on": on,
         "work": r["work"],
         "instead of": r["plain"],
         "ms": f"{r['plain_seconds'] * 1e3:.1f}",
@@ -151,9 +153,11 @@ rows = [
         "ms ": f"{r['fast_seconds'] * 1e3:.1f}",
         "ratio": f"{r['plain_seconds'] / r['fast_seconds']:.1f}",
     }
-    for r in bench["offered"]
+    for on, measured in (("CPU", bench), ("GPU", gpu))
+    if isinstance(measured, dict)
+    for r in measured["offered"]
 ]
-display(pd.DataFrame(rows).set_index("work"))
+display(pd.DataFrame(rows).set_index(["on", "work"]))
 
 # %% [markdown]
 # Whole trainings on MovieLens1M, each beside its twin in float32 with Adam: same configuration, same seed. The difference of
@@ -190,7 +194,7 @@ page.say(f"*{worn['environment']['device']}, {worn['pairs']:,} pairs a step, `be
 #
 # Nothing should grow faster than its arithmetic. Each panel lets one thing grow and divides times by their first values.
 
-# %% mystnb={"image": {"alt": "Three log-log panels: time of a DirectAU step, a BPR step and a ranking, relative to the smallest, as table sizes, dimensions and batch size grow, each beside its arithmetic"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Three log-log panels: time of a DirectAU step, a BPR step and a ranking, relative to the smallest, as table sizes, dimensions and batch size grow, each beside growth in proportion"}} tags=["remove-input", "nbval-ignore-output"]
 titles = {"scale": "users and items, times", "dim": "dimensions", "batch": "pairs a step"}
 work = {"DirectAU step": "pairs", "BPR step": "tables", "ranking of 2,048 users": "scores"}
 table = pd.DataFrame(growth["growth"])
@@ -208,9 +212,9 @@ panels[0].legend()
 plt.show()
 
 # %% [markdown]
-# *Seconds relative to the leftmost. Dashed: growth in proportion. A DirectAU step's arithmetic grows with the square of the
-# batch's distinct rows (column `pairs` below), which the tables' sizes bound, so its curve on the right may rise above the
-# dashed one; a ranking's with the number of items; a BPR step's with the tables, which Adam updates whole. Where tables
+# *Seconds relative to the leftmost. Dashed: growth in proportion. Any step grows with the tables, which Adam updates whole. A
+# DirectAU step's own arithmetic grows with the square of the batch's distinct rows, so its curve on the right may rise above
+# the dashed one; a ranking's with the number of items. Where tables
 # outgrow the processor's last cache, a step falls to the speed of memory and the curve above proportion.*
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]

@@ -48,9 +48,9 @@ beside[["trained", "with", "as in the paper", "with it", "difference"]]
 
 # %% [markdown]
 # *Test NDCG@20 by dot product, decay 1e-6, one seed. The difference, with its 95 % interval in brackets, is over the test users
-# that both runs count. Where popularity groups are counted moves the parts and not the whole. Across devices: one was trained on a
-# CPU, the other on a GPU, which draws other batches and negatives from the same seed; [here](reproduce.ipynb) stands what that
-# alone does.*
+# that both runs count. Where popularity groups are counted moves the groups' parts, not shown, and not the whole. Rows marked *across
+# devices*, if any, compare a run on a CPU with one on a GPU, which draws other batches and negatives from the same seed;
+# [another page](reproduce.ipynb) measures what that alone does.*
 
 # %% tags=["remove-input"]
 runs = analysis.tidy(configs, records)

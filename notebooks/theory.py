@@ -402,6 +402,7 @@ pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.I
 # that is, at rest and for rare items, lengths grow as $d^{1/4}$ at equal $c$. Popularity orders the lengths, but not
 # logarithmically. The paper reads a log-linear relation from trained models and from the theorem; the theorem gives another shape.
 
+
 # %%
 def rest(probability):
     """The length at rest of the rows of check 2."""
@@ -653,6 +654,7 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # second one. Gradients are the theorem's {eq}`eq-gradient` divided by 4,096, a mean over the batch, with users scattered around
 # a fixed direction for each row. SGD and Adam see the same users, 2,000 steps at $\eta = 10^{-3}$.
 
+
 # %%
 def length_ratios(decays, shares, steps=2000, rows_each=20, dim=64, batch=4096):
     """Length after / before, mean over the rows of each share: one column an optimiser and decay."""
@@ -774,7 +776,7 @@ limits = {name: [0.8 * CARDS[name].interactions / size for size in (4096, 16_384
 pd.DataFrame(limits, index=["|B| = 4,096", "|B| = 16,384"]).T.map(lambda x: f"{x:.0f}")
 
 # %% [markdown]
-# An assumption that fails just for the popular items deserves a formula without it.
+# An assumption that fails for the most popular items first deserves a formula without it.
 #
 # :::{prf:proposition} several interactions; not in the paper
 # :label: prop-several

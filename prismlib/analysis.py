@@ -158,6 +158,24 @@ def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(chosen, columns=runs.columns).infer_objects()
 
 
+def first_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs at the first seed of the table, at which settings are chosen."""
+    return runs[runs["seed"] == runs["seed"].iloc[0]]
+
+
+def beside(runs: pd.DataFrame, first: Any, second: Any) -> tuple[Any, Any]:
+    """Two runs of a table seed by seed: those like each, but for the seed, at the seeds that both were run at."""
+    found = []
+    for run in (first, second):
+        same = runs["run"].notna()
+        for name in [*SETTINGS, "own"]:
+            if name != "seed":
+                same &= (runs[name] == run[name]) | (runs[name].isna() & pd.isna(run[name]))
+        found.append(runs[same].set_index("seed"))
+    seeds = found[0].index.intersection(found[1].index)
+    return found[0].loc[seeds], found[1].loc[seeds]
+
+
 def notes(runs: pd.DataFrame) -> str:
     """In Markdown, what to know beside a table: how its runs ended, on what, and the losses' own parameters."""
 
