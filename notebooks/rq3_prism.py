@@ -164,8 +164,8 @@ pd.DataFrame(method_tables.ended_early(dataset, results))
 # - On MovieLens1M SSM with PRISM on non-linear MF dips at two seeds of three, and keeps little more than half of what the
 #   third reaches; its mean says more of the rule than of PRISM.
 # - Where uniformity has little weight on non-linear MF there, in DirectAU at $\gamma = 0.2$ (with decay somewhat later)
-#   and in MAWU at (0.125, 0.125), and with decay 0, 1e-6 and 1e-4 at (0.25, 0.25), the perceptron turns all rows one
-#   way, and the loss ends at its value for one direction, 0 of DirectAU and -1 of MAWU.
+#   and in MAWU at (0.125, 0.125), and with decay at (0.25, 0.25) unless it is 1e-5 or 1e-7, the perceptron turns all rows
+#   one way, and the loss ends at its value for one direction, 0 of DirectAU and -1 of MAWU.
 #
 # Some of these runs, waited for ten times as long, and others that end later:
 

@@ -160,7 +160,7 @@ def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
 
 def first_seed(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs at the first seed of the table, at which settings are chosen."""
-    return runs[runs["seed"] == runs["seed"].iloc[0]]
+    return runs[runs["seed"].isin(runs["seed"].iloc[:1])]
 
 
 def beside(runs: pd.DataFrame, first: Any, second: Any) -> tuple[Any, Any]:

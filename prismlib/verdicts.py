@@ -194,7 +194,7 @@ def _more(text: str, first: Any, second: Any) -> Statement:
 
 
 def _seeds(values: Any) -> str:
-    return f"mean of {len(values)} seeds" if len(values) > 1 else "one seed"
+    return f"mean of {len(values)} seeds"
 
 
 def _fewer_epochs(chosen: str, prism: Any, tuned: Any) -> Statement:
@@ -271,7 +271,7 @@ def claim_c13(runs: pd.DataFrame) -> list[Statement]:
         runs: of all methods. The first seed chooses each one's setting; two methods are compared at every seed at which
             both were run.
     """
-    tuning = first_seed(runs) if len(runs) else runs
+    tuning = first_seed(runs)
     prism = tuning[(tuning["init"] == "prism") & tuning["ndcg"].notna()]
     if prism.empty:
         return [Statement("C13 needs DirectAU with PRISM", None)]
@@ -323,8 +323,9 @@ def claim_c17(runs: pd.DataFrame) -> list[Statement]:
             perceptron's outputs.
     """
     found: Any = runs.pivot(index="seed", columns="loss", values="norm_correlation")
-    if not {"SSM", "DirectAU"} <= set(found) or found[["SSM", "DirectAU"]].dropna().empty:
+    found = found.reindex(columns=["SSM", "DirectAU"]).dropna()
+    if found.empty:
         return [Statement("C17 needs SSM and DirectAU with PRISM on non-linear MF", None)]
-    ssm, directau = (found.dropna()[loss] for loss in ("SSM", "DirectAU"))
+    ssm, directau = found["SSM"], found["DirectAU"]
     text = f"by {ssm.mean():.2f} under SSM, by {directau.mean():.2f} under DirectAU"
     return [_more(f"after training, item norms correlate with log popularity {text}", directau, ssm)]
