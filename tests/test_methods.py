@@ -17,6 +17,7 @@ from prismlib.methods import Pair, pair
 from prismlib.records import Record, load_record, scan, stored_path
 from prismlib.runs import default_results
 from prismlib.statements import verdict
+from prismlib.tuning import validation_score
 
 SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
 DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
@@ -330,28 +331,35 @@ def test_with_weak_uniformity_a_perceptron_turns_all_rows_one_way() -> None:
     for record in short_runs("movielens1m"):
         config = RunConfig(**record["config"])
         if config.backbone == "nonlinear-mf" and config.loss in ("directau", "mawu"):
-            seen.add((methods.own_values(config), config.init, config.weight_decay))
+            seen.add((methods.own_values(config), config.init, config.weight_decay, config.seed))
             assert record["best_epoch"] < 10 and record["test"]["dot"]["ndcg"] < 0.06
             one_way = 0.0 if config.loss == "directau" else -1.0
             assert record["history"]["loss"][-1] == pytest.approx(one_way, abs=0.06)
     assert seen == {
-        ("0.2", "prism", 0.0),
-        ("0.125, 0.125", "prism", 0.0),
-        *(("0.125, 0.125", "xavier", decay) for decay in ALL_DECAYS),
-        *(("0.25, 0.25", "xavier", decay) for decay in (0.0, 1e-6, 1e-4)),
+        ("0.2", "prism", 0.0, 123),
+        ("0.125, 0.125", "prism", 0.0, 123),
+        *(("0.125, 0.125", "xavier", decay, 123) for decay in ALL_DECAYS),
+        *(("0.25, 0.25", "xavier", decay, 123) for decay in (0.0, 1e-8, 1e-6, 1e-4)),
+        *(("0.25, 0.25", "xavier", 1e-5, seed) for seed in (246, 492)),
     }
 
 
-def test_where_mawu_with_prism_is_best_on_nonlinear_mf_decay_1e_5_is_its_nearest_rival() -> None:
-    """As the RQ3 page says of MovieLens1M: without it PRISM's lead would be more than half as large again."""
+def test_the_decay_that_one_seed_chose_for_mawu_on_nonlinear_mf_fails_at_the_others() -> None:
+    """As the RQ3 page says of MovieLens1M: and behind the second best, which bears all seeds, PRISM is ahead."""
     found = pair("nonlinear-mf", "mawu", "movielens1m")
-    assert found.prism is not None and found.decay is not None and found.comparison is not None
+    assert found.prism is not None and found.decay is not None
     assert methods.own_values(found.prism.chosen) == methods.own_values(found.decay.chosen) == "0.25, 0.25"
-    assert found.decay.chosen.weight_decay == 1e-5 and found.comparison.verdict == "better"
-    rest = pair("nonlinear-mf", "mawu", "movielens1m", without=found.decay.chosen)
-    assert rest.decay is not None and rest.comparison is not None
-    assert methods.own_values(rest.decay.chosen) == "1, 0.1"
-    assert 1.5 < rest.comparison.difference / found.comparison.difference < 2
+    assert found.decay.chosen.weight_decay == 1e-5
+    first, *others = found.decay.ndcg()
+    assert first > 0.2 and max(others) < 0.001 and len(others) == 2
+    assert methods.beats([found])[0].undecided
+    second = pair("nonlinear-mf", "mawu", "movielens1m", without=found.decay.chosen)
+    assert second.decay is not None and second.comparison is not None
+    assert (methods.own_values(second.decay.chosen), second.decay.chosen.weight_decay) == ("1, 0.1", 1e-4)
+    assert len(second.decay.records) == 3 and second.comparison.verdict == "better"
+    # over all seeds validation would have chosen it
+    mean = [np.mean([validation_score(r) for r in own.records.values()]) for own in (found.decay, second.decay)]
+    assert mean[0] < mean[1]
 
 
 def test_an_early_dip_ends_nonlinear_ssm_with_prism_at_two_seeds_of_three() -> None:

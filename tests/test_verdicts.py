@@ -461,3 +461,12 @@ def test_the_weakest_resn_is_chosen_and_ended_while_its_loss_falls() -> None:
     assert record is not None and found[int(chosen.name)].resn_beta == 1e-7
     loss = record["history"]["loss"]
     assert len(loss) <= 20 and record["stopped_by"] == "patience" and min(loss) == loss[-1]
+
+
+def test_one_run_of_nonlinear_bpr_learned_more_than_popularity() -> None:
+    """As the page on non-linear MF says of MovieLens1M."""
+    runs = stored("rq1-nonlinear", "movielens1m")
+    bpr = runs[runs["loss"] == "BPR"].set_index("weight_decay")
+    share = bpr["popular"] / bpr["ndcg"]
+    assert len(bpr) == 6 and (share.drop(1e-8) > 0.99).all()
+    assert bpr.at[1e-8, "ndcg"] > 1.4 * bpr["ndcg"].drop(1e-8).max()
