@@ -254,9 +254,8 @@ page.verdict("C17", dataset, verdicts.claim_c17(measured(results, at_seeds)))
 #   chosen for decay and for PRISM.
 # - C9 and C10: such an interval on the other side of zero.
 # - C9 on MovieLens1M, with MAWU: more seeds in the search. The decay that one seed chooses, 1e-5 at (0.25, 0.25), turns all rows one
-#   way at the two others, so that *undecided* here is about the choice, not about PRISM, which learns at all three. Over all
-#   seeds, as the paper's budget searches, validation would have put the second best first, 1e-4 at (1, 0.1), and PRISM is
-#   better than that.
+#   way at the two others: what is open is the choice, not PRISM, which learns at all three. Over all seeds, as the paper's
+#   budget searches, validation would have put the second best first, 1e-4 at (1, 0.1), and PRISM is better than that.
 # - C10 on MovieLens1M: more seeds or more patience. SSM with PRISM is behind at each of the three seeds, by 0.04 to 0.14, but
 #   the stopping rule ends two of them in a dip, see above, and they differ so much that three do not tell their mean from zero.
 # - C17 compares two correlations; that the norms are the cause is not tested. With the paper's ReLU DirectAU falls
