@@ -49,6 +49,7 @@ from prismlib.runs import default_results, get_records
 
 page.begin(dataset)
 results = results or default_results()
+backbones, losses = experiments.listed(backbones), experiments.listed(losses)
 
 # %% [markdown]
 # ## Table 1, ours beside the paper's
@@ -63,8 +64,8 @@ pd.DataFrame([method_tables.row(pair) for pair in pairs]).set_index(["backbone",
 # *Test NDCG@20, mean and standard deviation over seeds, each method at the best that was run. The last column is PRISM minus
 # tuned decay at their best among the loss's own parameters that both have tried, over the seeds that both have: in brackets
 # the 95 % interval of a paired bootstrap over users, then its verdict. It says better or worse only where the interval
-# leaves out zero and the difference is more than the spread over seeds explains; with one seed no spread is known, and it is about
-# users alone.*
+# leaves out zero and the difference is more than the spread over seeds explains, so *same* may also mean that seeds differ too
+# much to tell; with one seed no spread is known, and it is about users alone.*
 
 # %% mystnb={"image": {"alt": "For each backbone and loss a point for the difference of test NDCG@20 between PRISM and tuned decay, measured here with its 95 % interval, and the paper's as a grey diamond; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
 printed, shown = table1(), {}

@@ -45,12 +45,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import rq1_configs
+from prismlib.experiments import listed, rq1_configs
 from prismlib.provenance import command
 from prismlib.runs import get_records
 from prismlib.widgets import tradeoff_widget
 
 page.begin(dataset)
+alphas, seeds, learning_rates = listed(alphas), listed(seeds), listed(learning_rates)
 
 # %% [markdown]
 # DirectAU on matrix factorisation, early stopping on validation NDCG@20. PRISM without decay at several

@@ -54,13 +54,18 @@ def rq1_configs(
             max_epochs=epochs,
             **own_parameters(loss, dataset, common.get("backbone", "mf")) | common,
         )
-        for loss in _listed(losses)
-        for weight_decay in _listed(weight_decays)
-        for seed in _listed(seeds)
+        for loss in listed(losses)
+        for weight_decay in listed(weight_decays)
+        for seed in listed(seeds)
     ]
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """One value or several, as a list: a notebook's ``-p losses ssm`` means the same as ``[ssm]``.
+
+    >>> listed("ssm"), listed(1e-6), listed((0.0, 1e-4))
+    (['ssm'], [1e-06], [0.0, 0.0001])
+    """
     return [value] if isinstance(value, str | int | float) else list(value)
 
 

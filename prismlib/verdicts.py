@@ -18,7 +18,7 @@ from prismlib.statements import Statement
 
 def claim_c1(runs: pd.DataFrame) -> list[Statement]:
     """C1: DirectAU on MF depends strongly on weight decay; with too weak a decay it falls below BPR."""
-    mean = curves(runs, ["BPR", "DirectAU"])["ndcg"]
+    mean = curves(runs, ["BPR", "DirectAU"]).get("ndcg", pd.DataFrame())
     if not {"BPR", "DirectAU"} <= set(mean) or len(mean) < 2 or mean.index[0] != 0:
         return [Statement("C1 needs BPR and DirectAU without decay and at one weight decay or more", None)]
     directau, bpr = mean["DirectAU"], mean["BPR"]

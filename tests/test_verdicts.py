@@ -407,6 +407,11 @@ def test_c17_compares_seed_by_seed() -> None:
     assert judged([0.1, 0.1, 0.2], [0.7, 0.7, 0.7]).holds is True
 
 
+def test_c1_needs_both_losses() -> None:
+    for runs in (rq1(ssm=FLAT), rq1(ssm=FLAT, bpr=FLAT), rq1(directau=RISING)):
+        assert verdict(verdicts.claim_c1(runs)) == "not measured"
+
+
 def test_no_run_at_all_is_not_measured() -> None:
     for judge in (verdicts.claim_c11, verdicts.claim_c12, verdicts.claim_c13, verdicts.claim_c17):
         assert verdict(judge(tidy([], []))) == "not measured"
