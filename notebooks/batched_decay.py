@@ -38,7 +38,7 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import listed, rq1_configs
+from prismlib.experiments import as_list, rq1_configs
 from prismlib.provenance import command
 from prismlib.runs import get_records
 
@@ -46,7 +46,7 @@ page.begin(dataset)
 
 # %%
 own = {"losses": "directau", "epochs": epochs, "lr": lr, "device": device}
-whole = rq1_configs(dataset, weight_decays=None if weight_decays is None else [0.0, *listed(weight_decays)], **own)
+whole = rq1_configs(dataset, weight_decays=None if weight_decays is None else [0.0, *as_list(weight_decays)], **own)
 batch = [
     config
     for config in rq1_configs(dataset, weight_decays=weight_decays, decay_scope="batch", **own)

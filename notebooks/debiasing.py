@@ -82,7 +82,8 @@ stored = analysis.tidy(at_seeds, get_records(at_seeds, results, train=False))
 page.verdict("C13", dataset, verdicts.claim_c13(stored))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.origin(stored[stored["run"].notna()], redo)
+others = f" && python -m prismlib.sweep run table1 --dataset {dataset}" if len(experiments.as_list(seeds)) > 1 else ""
+page.origin(stored[stored["run"].notna()], redo + others)
 
 # %% [markdown]
 # **What would change our mind.** A baseline that is as fair at the same NDCG@20 after a search of its own parameters. DirectAU

@@ -42,7 +42,7 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismlib import analysis, figures, page, paper_claims, verdicts
-from prismlib.experiments import listed, rq1_configs
+from prismlib.experiments import as_list, rq1_configs
 from prismlib.provenance import command
 from prismlib.runs import get_records
 
@@ -75,7 +75,7 @@ page.origin(runs, redo)
 
 # %%
 judge = {"C2": verdicts.claim_c2, "C18": paper_claims.nonlinear}[claim]
-page.verdict(f"{claim}, {', '.join(analysis.LOSS_NAMES[loss] for loss in listed(losses))}", dataset, judge(runs))
+page.verdict(f"{claim}, {', '.join(analysis.LOSS_NAMES[loss] for loss in as_list(losses))}", dataset, judge(runs))
 
 # %% [markdown]
 # **What would change our mind.** A gap between popular and unpopular items that stays or narrows as decay grows. The gap is the

@@ -16,8 +16,8 @@
 # %% [markdown]
 # # RQ2: what does weight decay write?
 #
-# RQ1 shows that for DirectAU decay decides how much popular items gain. This page looks for the place where it is written: the length of an
-# item's embedding, against the item's popularity in training (Section 3.1.2, Figure 2 of
+# RQ1 shows that for DirectAU decay decides how much popular items gain. This page looks for the place where it is written:
+# the length of an item's embedding, against the item's popularity in training (Section 3.1.2, Figure 2 of
 # {cite}`loveland2025weightdecay`).
 #
 # | claim | in our words | the paper's evidence |

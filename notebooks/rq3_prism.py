@@ -49,7 +49,7 @@ from prismlib.runs import default_results, get_records
 
 page.begin(dataset)
 results = results or default_results()
-backbones, losses = experiments.listed(backbones), experiments.listed(losses)
+backbones, losses = experiments.as_list(backbones), experiments.as_list(losses)
 
 # %% [markdown]
 # ## Table 1, ours beside the paper's

@@ -139,8 +139,8 @@ page.say(
 # own switch, `torch.set_float32_matmul_precision("high")`.)
 #
 # `optimizer="sparse_adam"` updates the rows of the batch alone, so a step costs what its batch costs, however large the
-# tables are; where a batch holds much of the tables that is more than a pass over all, which a GPU makes quickly. It is another optimiser than Adam,
-# which moves every row at every step by its momentum, and it knows no weight decay.
+# tables are; where a batch holds much of the tables that is more than a pass over all, which a GPU makes quickly. It is
+# another optimiser than Adam, which moves every row at every step by its momentum, and it knows no weight decay.
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 rows = [

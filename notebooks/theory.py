@@ -402,7 +402,6 @@ pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.I
 # that is, at rest and for rare items, lengths grow as $d^{1/4}$ at equal $c$. Popularity orders the lengths, but not
 # logarithmically. The paper reads a log-linear relation from trained models and from the theorem; the theorem gives another shape.
 
-
 # %%
 def rest(probability):
     """The length at rest of the rows of check 2."""
@@ -653,7 +652,6 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # Now the race. 100 rows of 64 numbers, in groups that are in no batch, in one of 1,000, of 100, of 10, and in every
 # second one. Gradients are the theorem's {eq}`eq-gradient` divided by 4,096, a mean over the batch, with users scattered around
 # a fixed direction for each row. SGD and Adam see the same users, 2,000 steps at $\eta = 10^{-3}$.
-
 
 # %%
 def length_ratios(decays, shares, steps=2000, rows_each=20, dim=64, batch=4096):

@@ -163,7 +163,7 @@ def first_seed(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["seed"].isin(runs["seed"].iloc[:1])]
 
 
-def beside(runs: pd.DataFrame, first: Any, second: Any) -> tuple[Any, Any]:
+def seed_by_seed(runs: pd.DataFrame, first: Any, second: Any) -> tuple[Any, Any]:
     """Two runs of a table seed by seed: those like each, but for the seed, at the seeds that both were run at."""
     found = []
     for run in (first, second):

@@ -54,16 +54,16 @@ def rq1_configs(
             max_epochs=epochs,
             **own_parameters(loss, dataset, common.get("backbone", "mf")) | common,
         )
-        for loss in listed(losses)
-        for weight_decay in listed(weight_decays)
-        for seed in listed(seeds)
+        for loss in as_list(losses)
+        for weight_decay in as_list(weight_decays)
+        for seed in as_list(seeds)
     ]
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """One value or several, as a list: a notebook's ``-p losses ssm`` means the same as ``[ssm]``.
 
-    >>> listed("ssm"), listed(1e-6), listed((0.0, 1e-4))
+    >>> as_list("ssm"), as_list(1e-6), as_list((0.0, 1e-4))
     (['ssm'], [1e-06], [0.0, 0.0001])
     """
     return [value] if isinstance(value, str | int | float) else list(value)

@@ -10,7 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from prismlib.analysis import beside, best, best_of_each, collapsed, curves, epochs_to, first_seed, over_seeds, setting
+from prismlib.analysis import (
+    best,
+    best_of_each,
+    collapsed,
+    curves,
+    epochs_to,
+    first_seed,
+    over_seeds,
+    seed_by_seed,
+    setting,
+)
 from prismlib.compare import seed_tolerance
 from prismlib.records import Record
 from prismlib.statements import Statement
@@ -160,19 +170,23 @@ def claim_c11(runs: pd.DataFrame) -> list[Statement]:
         runs: with decay, from Xavier's start; and with PRISM at one alpha or more. The first seed chooses a decay and
             an alpha; these are compared at every seed at which both were run.
     """
-    ran = first_seed(runs)
-    ran = ran[ran["ndcg"].notna()]
-    decay, prism = ran[ran["init"] == "xavier"], ran[ran["init"] == "prism"]
-    decay = decay[decay["weight_decay"] > 0]
+    prism, decay = _tried(runs)
     if decay.empty or prism.empty:
         return [Statement("C11 needs runs with decay and runs with PRISM", None)]
     tuned, chosen = best(decay), best(prism)
-    pair = beside(runs, chosen, tuned)
+    pair = seed_by_seed(runs, chosen, tuned)
     statements = [_fewer_epochs(_chosen(runs), *pair), _as_good(*pair)]
     full = prism[prism["alpha"] == 1]
     for run in [chosen] if chosen["alpha"] == 1 or full.empty else [chosen, full.iloc[0]]:
-        statements.append(_sooner_as_good(*beside(runs, run, tuned)))
+        statements.append(_sooner_as_good(*seed_by_seed(runs, run, tuned)))
     return statements
+
+
+def _tried(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What was run at the first seed, of PRISM and with decay from Xavier's start."""
+    ran = first_seed(runs)
+    ran = ran[ran["ndcg"].notna()]
+    return ran[ran["init"] == "prism"], ran[(ran["init"] == "xavier") & (ran["weight_decay"] > 0)]
 
 
 def _chosen(runs: pd.DataFrame) -> str:
@@ -239,14 +253,11 @@ def claim_c12(runs: pd.DataFrame) -> list[Statement]:
     Args:
         runs: as for :func:`claim_c11`.
     """
-    ran = first_seed(runs)
-    ran = ran[ran["ndcg"].notna()]
-    prism = ran[ran["init"] == "prism"].sort_values("alpha")
-    decay = ran[(ran["init"] == "xavier") & (ran["weight_decay"] > 0)]
+    prism, decay = _tried(runs)
     if prism["alpha"].nunique() < 2 or decay.empty:
         return [Statement("C12 needs PRISM at two alphas or more and runs with decay", None)]
-    low, high = prism.iloc[0], prism.iloc[-1]
-    ours, theirs = beside(runs, best(prism), best(decay))
+    low, high = (prism.sort_values("alpha").iloc[place] for place in (0, -1))
+    ours, theirs = seed_by_seed(runs, best(prism), best(decay))
     ratio, of_decay = ours["ratio"], theirs["ratio"]
     return [
         Statement(
@@ -283,7 +294,7 @@ def claim_c13(runs: pd.DataFrame) -> list[Statement]:
         if pd.isna(other["ndcg"]):
             statements.append(Statement(f"against {name}: not run", None))
             continue
-        ours, theirs = beside(runs, chosen, other)
+        ours, theirs = seed_by_seed(runs, chosen, other)
         text = (
             f"against {name}: ratio {ours['ratio'].mean():.3f} and {theirs['ratio'].mean():.3f},"
             f" NDCG@20 {ours['ndcg'].mean():.3f} and {theirs['ndcg'].mean():.3f}"

@@ -352,6 +352,7 @@ def test_the_decay_that_one_seed_chose_for_mawu_on_nonlinear_mf_fails_at_the_oth
     assert found.decay.chosen.weight_decay == 1e-5
     first, *others = found.decay.ndcg()
     assert first > 0.2 and max(others) < 0.001 and len(others) == 2
+    assert min(found.prism.ndcg()) > 0.2 and len(found.prism.records) == 3
     assert methods.beats([found])[0].undecided
     second = pair("nonlinear-mf", "mawu", "movielens1m", without=found.decay.chosen)
     assert second.decay is not None and second.comparison is not None
