@@ -36,7 +36,7 @@ force = False
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, experiments, figures, page, verdicts
+from prismlib import analysis, experiments, figures, page, prism_claims
 from prismlib.provenance import command
 from prismlib.runs import get_records
 
@@ -79,7 +79,7 @@ page.origin(runs, redo)
 # %%
 at_seeds = experiments.configs("debias", dataset, **own, lr=lr, device=device, seeds=seeds)
 stored = analysis.tidy(at_seeds, get_records(at_seeds, results, train=False))
-page.verdict("C13", dataset, verdicts.claim_c13(stored))
+page.verdict("C13", dataset, prism_claims.claim_c13(stored))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 others = f" && python -m prismlib.sweep run table1 --dataset {dataset}" if len(experiments.as_list(seeds)) > 1 else ""

@@ -42,7 +42,7 @@ train = True  # False: show what is stored
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismlib import analysis, experiments, figures, method_tables, methods, page, twins, verdicts
+from prismlib import analysis, experiments, figures, method_tables, methods, page, prism_claims, twins
 from prismlib.paper import audit, table1
 from prismlib.paper_claims import measured
 from prismlib.runs import default_results, get_records
@@ -244,7 +244,7 @@ for claim, judge, backbone, names in (
         page.verdict(claim, dataset, judge(chosen))
 kept = [of[key].prism for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in of]
 at_seeds = [config for own in kept if own is not None for config in own.configs()]
-page.verdict("C17", dataset, verdicts.claim_c17(measured(results, at_seeds)))
+page.verdict("C17", dataset, prism_claims.claim_c17(measured(results, at_seeds)))
 
 # %% [markdown]
 # **What would change our mind.**

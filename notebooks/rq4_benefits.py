@@ -44,7 +44,7 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismlib import analysis, figures, page, verdicts
+from prismlib import analysis, figures, page, prism_claims
 from prismlib.experiments import as_list, rq1_configs
 from prismlib.provenance import command
 from prismlib.runs import get_records
@@ -201,8 +201,8 @@ pd.DataFrame(
 ).set_index(["trained", "seed"])
 
 # %% tags=["remove-input"]
-page.verdict("C11", dataset, verdicts.claim_c11(all_seeds))
-page.verdict("C12", dataset, verdicts.claim_c12(all_seeds))
+page.verdict("C11", dataset, prism_claims.claim_c11(all_seeds))
+page.verdict("C12", dataset, prism_claims.claim_c12(all_seeds))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.origin(rows, f"{redo} -p train True -p force True")

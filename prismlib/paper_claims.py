@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismlib import methods, sources, theory_claims, verdicts
+from prismlib import methods, prism_claims, sources, theory_claims, verdicts
 from prismlib.analysis import best, tidy
 from prismlib.config import RunConfig
 from prismlib.experiments import SEEDS, configs
@@ -103,7 +103,7 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
     pairs = [methods.pair("nonlinear-mf", loss, dataset, results).prism for loss in ("ssm", "directau")]
     found = [own for own in pairs if own is not None]
     runs = measured(results, [config for own in found for config in own.configs()])
-    return Evidence(verdicts.claim_c17(runs), tuple({run for own in found for run in own.runs()}))
+    return Evidence(prism_claims.claim_c17(runs), tuple({run for own in found for run in own.runs()}))
 
 
 def identity_card(dataset: str, results: Path) -> Evidence:
@@ -153,15 +153,15 @@ CLAIMS = (
           "rq3_prism_{dataset}", from_pairs(methods.falls_short, "nonlinear-mf", ("ssm",))),
     Claim("C11", "Section 5.2.1, Figure 4", "with a well-chosen alpha PRISM needs fewer epochs, at comparable quality",
           "mean -38.48 %, Gowalla 249 to 125", "rq4_benefits_{dataset}",
-          from_runs(verdicts.claim_c11, "rq4", "rq4-decay", seeds=SEEDS)),
+          from_runs(prism_claims.claim_c11, "rq4", "rq4-decay", seeds=SEEDS)),
     Claim("C12", "Section 5.2.2, Figure 5",
           "alpha trades popular against unpopular items; the best model is fairer than tuned decay, and as good",
           "unpopular/popular ratio +75.98 %, NDCG +1.7 %", "rq4_benefits_{dataset}",
-          from_runs(verdicts.claim_c12, "rq4", "rq4-decay", seeds=SEEDS)),
+          from_runs(prism_claims.claim_c12, "rq4", "rq4-decay", seeds=SEEDS)),
     Claim("C13", "Appendix D.2, Figure 9",
           "DirectAU with PRISM has a better unpopular/popular ratio than BPR, ReSN, IPL and MACR, at a higher NDCG, and"
           " it is PRISM that brings the ratio",
-          "scatter", "debiasing_{dataset}", from_runs(verdicts.claim_c13, "debias", seeds=SEEDS)),
+          "scatter", "debiasing_{dataset}", from_runs(prism_claims.claim_c13, "debias", seeds=SEEDS)),
     Claim("C14", "Appendix B.5, Figure 6",
           "validation by cosine saturates early, validation by dot product keeps rising (DirectAU)",
           "curves, Gowalla and Yelp2018", "cosine_{dataset}", best_curve),

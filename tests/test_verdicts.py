@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from made_up import Parts, made_up
 
-from prismlib import verdicts
+from prismlib import prism_claims, verdicts
 from prismlib.analysis import best, tidy
 from prismlib.config import RunConfig
 from prismlib.experiments import SEEDS, configs, rq1_configs
@@ -233,12 +233,14 @@ POOR = {"parts": (0.10, 0.02, 0.005), "validation": [0.0, 0.1, 0.12, 0.13, 0.14]
 
 
 def test_c11() -> None:
-    fewer_as_good_sooner = verdicts.claim_c11(benefits(SLOW, a100=FAST))
+    fewer_as_good_sooner = prism_claims.claim_c11(benefits(SLOW, a100=FAST))
     assert held(fewer_as_good_sooner) == [True, True, True]
     assert "best at epoch 1, tuned decay 1e-06 at 3 (-67%)" in fewer_as_good_sooner[0].text
-    assert held(verdicts.claim_c11(benefits(SLOW, a100=POOR))) == [False, False, False]
-    assert held(verdicts.claim_c11(benefits(SLOW, a100=None))) == held(verdicts.claim_c11(benefits(None, a100=FAST)))
-    assert held(verdicts.claim_c11(benefits(None, a100=FAST))) == [None]
+    assert held(prism_claims.claim_c11(benefits(SLOW, a100=POOR))) == [False, False, False]
+    assert held(prism_claims.claim_c11(benefits(SLOW, a100=None))) == held(
+        prism_claims.claim_c11(benefits(None, a100=FAST))
+    )
+    assert held(prism_claims.claim_c11(benefits(None, a100=FAST))) == [None]
 
 
 def at_seeds(made: Sequence[dict[str, Any] | None], **own: Any) -> list[tuple[list[RunConfig], dict[str, Any] | None]]:
@@ -264,44 +266,46 @@ def scores(unpopular: float, best: int = 2, whole: float = 0.2) -> dict[str, Any
 def test_what_holds_at_the_seed_that_chose_is_judged_over_all_seeds() -> None:
     slow, fast = [scores(0.01, 9)] * 3, [scores(0.02, 3), scores(0.021, 2), scores(0.022, 4)]
     clear = three(slow, fast)
-    assert held(verdicts.claim_c12(clear)) == [True, True, True] and held(verdicts.claim_c11(clear)) == [True] * 3
-    assert "mean of 3 seeds" in verdicts.claim_c12(clear)[1].text
+    assert (
+        held(prism_claims.claim_c12(clear)) == [True, True, True] and held(prism_claims.claim_c11(clear)) == [True] * 3
+    )
+    assert "mean of 3 seeds" in prism_claims.claim_c12(clear)[1].text
     # the first seed alone would say fairer and faster
     mixed = three(slow, [scores(0.02, 3), scores(0.001, 9), scores(0.009, 20)])
-    fewer, as_good, sooner = verdicts.claim_c11(mixed)
+    fewer, as_good, sooner = prism_claims.claim_c11(mixed)
     assert fewer.undecided and fewer.text.endswith("mean of 3 seeds, which differ too much to tell")
     assert as_good.holds is True and sooner.undecided
     assert "at epoch 3, decay at 9; at epoch 9, decay at 9; at epoch 20, decay at 9 (3 seeds)" in sooner.text
-    assert verdicts.claim_c12(mixed)[1].undecided
+    assert prism_claims.claim_c12(mixed)[1].undecided
     turned = three([scores(0.02, 3)] * 3, [scores(0.01, 9), scores(0.011, 8), scores(0.012, 7)])
-    assert held(verdicts.claim_c12(turned))[1:] == [False, True]
-    assert held(verdicts.claim_c11(turned)) == [False, True, False]
+    assert held(prism_claims.claim_c12(turned))[1:] == [False, True]
+    assert held(prism_claims.claim_c11(turned)) == [False, True, False]
 
 
 def test_only_seeds_of_both_count_and_none_but_the_first_chooses() -> None:
     one = three([scores(0.01, 9), None, scores(0.3, 1)], [scores(0.02, 3), scores(0.001, 50), None])
-    assert held(verdicts.claim_c11(one)) == [True, True, True]
-    assert "best at epoch 3, tuned decay 1e-06 at 9 (-67%)" in verdicts.claim_c11(one)[0].text
-    assert "seeds" not in verdicts.claim_c12(one)[1].text
+    assert held(prism_claims.claim_c11(one)) == [True, True, True]
+    assert "best at epoch 3, tuned decay 1e-06 at 9 (-67%)" in prism_claims.claim_c11(one)[0].text
+    assert "seeds" not in prism_claims.claim_c12(one)[1].text
     # at another seed PRISM without strength would be chosen
     lucky = rq1_configs("gowalla", "directau", 0.0, 246, init="prism", alpha=0.0), scores(0.05, 1) | {"validation": [9]}
     more = pd.concat([one, table(lucky)], ignore_index=True)
-    assert verdicts.claim_c12(more)[1].text == verdicts.claim_c12(one)[1].text
+    assert prism_claims.claim_c12(more)[1].text == prism_claims.claim_c12(one)[1].text
 
 
 def test_as_good_is_no_less_than_seeds_explain() -> None:
     near = three([scores(0.01, whole=w) for w in (0.20, 0.21, 0.22)], [scores(0.01, whole=w) for w in (0.2, 0.2, 0.22)])
-    assert verdicts.claim_c11(near)[1].holds is True  # at one seed a little behind
+    assert prism_claims.claim_c11(near)[1].holds is True  # at one seed a little behind
     behind = three(
         [scores(0.01, whole=w) for w in (0.20, 0.21, 0.22)], [scores(0.01, whole=w) for w in (0.19, 0.2, 0.21)]
     )
-    assert verdicts.claim_c11(behind)[1].holds is False
+    assert prism_claims.claim_c11(behind)[1].holds is False
 
 
 def test_c13_at_all_seeds_of_both() -> None:
     bpr = (rq1_configs("gowalla", "bpr", 1e-6), scores(0.005, whole=0.1))
     decay = [scores(0.02), scores(0.03), scores(0.019)]
-    against_bpr, against_decay = verdicts.claim_c13(
+    against_bpr, against_decay = prism_claims.claim_c13(
         table(bpr, *at_seeds(decay), *at_seeds([scores(0.021)] * 3, init="prism", alpha=1.0))
     )
     assert against_bpr.holds is True and "seeds" not in against_bpr.text
@@ -309,14 +313,14 @@ def test_c13_at_all_seeds_of_both() -> None:
 
 
 def test_c11_of_a_run_that_was_cut_off_the_epochs_are_not_known() -> None:
-    cut = verdicts.claim_c11(benefits(SLOW | {"stopped_by": "max_epochs"}, a100=FAST))
+    cut = prism_claims.claim_c11(benefits(SLOW | {"stopped_by": "max_epochs"}, a100=FAST))
     assert held(cut) == [None, True, True] and "cut off by the epoch limit: decay" in cut[0].text
-    cut = verdicts.claim_c11(benefits(SLOW, a100=FAST | {"stopped_by": "max_epochs"}))
+    cut = prism_claims.claim_c11(benefits(SLOW, a100=FAST | {"stopped_by": "max_epochs"}))
     assert held(cut)[0] is None and "cut off by the epoch limit: PRISM" in cut[0].text
 
 
 def test_c11_judges_the_alpha_that_validation_chooses_and_full_strength_beside_it() -> None:
-    statements = verdicts.claim_c11(benefits(SLOW, a50=FAST, a100=POOR))
+    statements = prism_claims.claim_c11(benefits(SLOW, a50=FAST, a100=POOR))
     assert held(statements) == [True, True, True, False]
     assert statements[0].text.startswith("PRISM, alpha 0.5,") and statements[3].text.startswith("PRISM, alpha 1 ")
 
@@ -324,13 +328,13 @@ def test_c11_judges_the_alpha_that_validation_chooses_and_full_strength_beside_i
 def test_c12() -> None:
     fair = {"parts": (0.12, 0.05, 0.04), "validation": [0.0, 0.3]}
     popular = {"parts": (0.16, 0.05, 0.01), "validation": [0.0, 0.2]}
-    assert held(verdicts.claim_c12(benefits(SLOW, a0=fair, a100=popular))) == [True, True, True]
+    assert held(prism_claims.claim_c12(benefits(SLOW, a0=fair, a100=popular))) == [True, True, True]
     # the other way round nothing is traded as claimed; the chosen one is as before
-    assert held(verdicts.claim_c12(benefits(SLOW, a0=popular, a100=fair))) == [False, True, True]
+    assert held(prism_claims.claim_c12(benefits(SLOW, a0=popular, a100=fair))) == [False, True, True]
     unfair = {"parts": (0.12, 0.05, 0.001), "validation": [0.0, 0.3]}
-    assert held(verdicts.claim_c12(benefits(SLOW, a0=popular, a100=unfair))) == [False, False, False]
-    assert held(verdicts.claim_c12(benefits(SLOW, a0=fair))) == [None]  # one alpha is no trade
-    assert held(verdicts.claim_c12(benefits(None, a0=fair, a100=popular))) == [None]
+    assert held(prism_claims.claim_c12(benefits(SLOW, a0=popular, a100=unfair))) == [False, False, False]
+    assert held(prism_claims.claim_c12(benefits(SLOW, a0=fair))) == [None]  # one alpha is no trade
+    assert held(prism_claims.claim_c12(benefits(None, a0=fair, a100=popular))) == [None]
 
 
 def test_c13() -> None:
@@ -343,7 +347,7 @@ def test_c13() -> None:
             *([(rq1_configs("gowalla", "directau", 1e-6), {"parts": decay})] if decay else []),
             (rq1_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
         )
-        return held(verdicts.claim_c13(runs))
+        return held(prism_claims.claim_c13(runs))
 
     ours = (0.10, 0.02, 0.03)
     assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02)) == [True, True]
@@ -382,7 +386,7 @@ def test_c17() -> None:
             )
             for loss, r in (("ssm", ssm), ("directau", directau))
         ]
-        return held(verdicts.claim_c17(table(*runs)))
+        return held(prism_claims.claim_c17(table(*runs)))
 
     assert judged(0.1, 0.9) == [True]
     assert judged(0.9, 0.1) == [False]
@@ -399,7 +403,7 @@ def test_c17_compares_seed_by_seed() -> None:
             for loss, own in (("ssm", ssm), ("directau", directau))
             for seed, r in zip(SEEDS, own, strict=False)
         ]
-        [statement] = verdicts.claim_c17(table(*runs))
+        [statement] = prism_claims.claim_c17(table(*runs))
         return statement
 
     assert judged([0.1, 0.9, 0.9], [0.7]).holds is True  # one seed in common
@@ -413,7 +417,7 @@ def test_c1_needs_both_losses() -> None:
 
 
 def test_no_run_at_all_is_not_measured() -> None:
-    for judge in (verdicts.claim_c11, verdicts.claim_c12, verdicts.claim_c13, verdicts.claim_c17):
+    for judge in (prism_claims.claim_c11, prism_claims.claim_c12, prism_claims.claim_c13, prism_claims.claim_c17):
         assert verdict(judge(tidy([], []))) == "not measured"
 
 
