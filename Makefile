@@ -36,9 +36,9 @@ test: $(READY)
 	@echo "Linting and checking types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy prismlib
+	@$(BIN)/mypy prismlib prismbook
 	@echo "Running tests and doctests"
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib book/_ext
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib prismbook book/_ext
 	@echo "Running the notebooks and comparing their outputs"
 	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest --nbval notebooks
 
@@ -57,9 +57,12 @@ why: $(READY)
 # The README's figure, from the records that the synthetic page is drawn from.
 readme-figure: $(READY)
 	@MPLBACKEND=agg $(BIN)/python -c "from matplotlib import style; \
-	from prismlib import analysis, experiments, figures, runs; \
-	configs = experiments.rq1_configs('synthetic'); \
-	table = analysis.over_seeds(analysis.tidy(configs, runs.get_records(configs))); \
+	from prismbook.pages import figures; \
+	from prismbook.plan.experiments import grid_configs; \
+	from prismbook.runs.attempts import get_records; \
+	from prismbook.tables import analysis; \
+	configs = grid_configs('synthetic'); \
+	table = analysis.over_seeds(analysis.tidy(configs, get_records(configs))); \
 	style.use(figures.STYLE); \
 	figures.weight_decay_curves(table, 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
 

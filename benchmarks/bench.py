@@ -34,6 +34,9 @@ import reference
 import torch
 from torch import Tensor
 
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.machine import environment
+from prismbook.runs.run import load_split, run
 from prismlib import (
     BPR,
     MAWU,
@@ -45,16 +48,13 @@ from prismlib import (
     LightGCN,
     RankingLoss,
     Split,
+    datasets,
     popularity_groups,
     random_split,
-    sources,
     train_step,
     uniformity_released,
 )
-from prismlib.environment import environment
-from prismlib.experiments import rq1_configs
 from prismlib.optim import make_optimizer
-from prismlib.runs import load_split, run
 from prismlib.train import batches
 
 DECAY, DIM = 1e-6, 64
@@ -282,7 +282,7 @@ def whole_runs(dataset: str, device: torch.device, side_by_side: int) -> dict[st
 def one_run(dataset: str, seed: int, device: torch.device) -> dict[str, float]:
     """A whole DirectAU + PRISM run; its seconds hold loading, training, testing and all that is made once."""
     start = time.perf_counter()
-    (config,) = rq1_configs(dataset, "directau", 0.0, seed, 1000, init="prism", alpha=1.0, device=device.type)
+    (config,) = grid_configs(dataset, "directau", 0.0, seed, 1000, init="prism", alpha=1.0, device=device.type)
     record, _ = run(config, load_split(dataset, seed))
     return {"seconds": time.perf_counter() - start, "epochs": len(record["history"]["loss"])}
 
@@ -295,7 +295,7 @@ def own_process(*arguments: str) -> str:
 def growth(repeats: int) -> list[dict[str, Any]]:
     """Time against arithmetic as one thing grows: `times` and `arithmetic` relative to the first row of each kind."""
     cpu = torch.device("cpu")
-    card = sources.CARDS["gowalla"]
+    card = datasets.CARDS["gowalla"]
 
     def point(scale: float = 1, dim: int = 64, batch: int = 4096) -> dict[str, float]:
         users, items = int(card.users * scale), int(card.items * scale)
@@ -326,7 +326,7 @@ def growth(repeats: int) -> list[dict[str, Any]]:
 
 def memory() -> float:
     """Peak memory in GB of one evaluation of AmazonBook's size, in a process of its own."""
-    card = sources.CARDS["amazonbook"]
+    card = datasets.CARDS["amazonbook"]
     data = random_data(card.users, card.items, card.interactions, "random-amazonbook")
     split = random_split(data, 0)
     groups = popularity_groups(torch.from_numpy(split.item_popularity))
@@ -388,7 +388,7 @@ def measure(split: Split, repeats: int, device: torch.device, whole: str | None)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time prismlib against plain reference implementations.")
-    parser.add_argument("--dataset", help="a dataset of prismlib.sources; default: random data of Gowalla's sizes")
+    parser.add_argument("--dataset", help="a dataset of prismlib.datasets; default: random data of Gowalla's sizes")
     parser.add_argument(
         "--device", choices=["cpu", "cuda"], help="default: the CPU, and the GPU too where there is one"
     )
@@ -417,9 +417,9 @@ def main() -> None:
     else:
         # first: a child's peak memory begins at its parent's
         result["amazonbook_gb"] = float(own_process("--memory"))
-        card = sources.CARDS["gowalla"]
+        card = datasets.CARDS["gowalla"]
         sizes = (card.users, card.items, card.interactions)
-        data = sources.load(arguments.dataset) if arguments.dataset else random_data(*sizes, "random-gowalla")
+        data = datasets.load(arguments.dataset) if arguments.dataset else random_data(*sizes, "random-gowalla")
         split = random_split(data, seed=123)
         # what a GPU elsewhere has given is kept; it has its own date and device
         stored = json.loads(arguments.output.read_text()) if arguments.output and arguments.output.exists() else {}

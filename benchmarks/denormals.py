@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from prismbook.runs.machine import environment
 from prismlib import SSM
-from prismlib.denormals import flushed_denormals
-from prismlib.environment import environment
+from prismlib.device import flushed_denormals
 from prismlib.models import NonLinearMF
 from prismlib.optim import make_optimizer
 from prismlib.train import train_step

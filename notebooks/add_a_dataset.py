@@ -103,7 +103,7 @@ print(user_ids[test.users[0]], "->", ", ".join(item_ids[best]))
 # %% [markdown]
 # ## Run records and sweeps
 #
-# Runs that are stored, compared and swept know a dataset by its name. {py:func}`prismlib.sources.save` puts yours beside
+# Runs that are stored, compared and swept know a dataset by its name. {py:func}`prismlib.datasets.save` puts yours beside
 # the published ones, in the folder that the environment variable `PRISM_DATA` names: `shop.npz` with the pairs and
 # `shop.card.json` with their identity.
 
@@ -112,12 +112,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from prismlib import sources
+from prismlib import datasets
 
 # in your case a folder that stays, set in your shell's profile
 folder = tempfile.TemporaryDirectory()
 os.environ["PRISM_DATA"] = folder.name
-sources.save(data, source="Made for this page; not real data.", terms="Free to use.")
+datasets.save(data, source="Made for this page; not real data.", terms="Free to use.")
 print((Path(folder.name) / "shop.card.json").read_text())
 
 # %% [markdown]
@@ -125,9 +125,9 @@ print((Path(folder.name) / "shop.card.json").read_text())
 # `shop`; and a name that is kept is not given to other interactions: call those `shop-2`.
 
 # %% tags=["nbval-ignore-output"]
-from prismlib.analysis import tidy
-from prismlib.config import RunConfig
-from prismlib.runs import get_records
+from prismbook.plan.config import RunConfig
+from prismbook.runs.attempts import get_records
+from prismbook.tables.analysis import tidy
 
 results = Path(folder.name) / "results"
 common = {"dataset": "shop", "loss": "ssm", "tau": 0.2, "num_negatives": 10, "dim": 32, "batch_size": 1024}
@@ -154,8 +154,8 @@ print("files:", len(list(results.glob("shop/*.json"))))
 #
 # ```sh
 # export PRISM_DATA=/path/to/data
-# python -m prismlib.sweep estimate table1 --dataset shop
-# python -m prismlib.sweep run table1 --dataset shop
+# python -m prismbook sweep estimate table1 --dataset shop
+# python -m prismbook sweep run table1 --dataset shop
 # ```
 
 # %% tags=["remove-cell"]
@@ -166,7 +166,7 @@ folder.cleanup()
 #
 # A dataset that others can get belongs into `prismlib/cards.py`, so that it is downloaded and checked for everyone. That is
 # one {py:class}`~prismlib.cards.Card` in `CARDS`, what it is, and the files in `SOURCES`, where it comes from.
-# {py:func}`prismlib.sources.load` reads a file `NAME.npz`, or `train.txt` and `test.txt` of LightGCN's form, a line
+# {py:func}`prismlib.datasets.load` reads a file `NAME.npz`, or `train.txt` and `test.txt` of LightGCN's form, a line
 # `user item item ...`.
 #
 # | field | what it says, and what checks it |

@@ -37,19 +37,21 @@ force = False
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import as_list, rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.claims import decay_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import as_list, grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis
 
 page.begin(dataset)
 
 # %%
 own = {"losses": "directau", "epochs": epochs, "lr": lr, "device": device}
-whole = rq1_configs(dataset, weight_decays=None if weight_decays is None else [0.0, *as_list(weight_decays)], **own)
+whole = grid_configs(dataset, weight_decays=None if weight_decays is None else [0.0, *as_list(weight_decays)], **own)
 batch = [
     config
-    for config in rq1_configs(dataset, weight_decays=weight_decays, decay_scope="batch", **own)
+    for config in grid_configs(dataset, weight_decays=weight_decays, decay_scope="batch", **own)
     if config.weight_decay > 0
 ]
 configs = whole + batch
@@ -81,7 +83,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 # ## Verdict
 
 # %%
-page.verdict("C6", dataset, verdicts.claim_c6(runs))
+page.verdict("C6", dataset, decay_claims.claim_c6(runs))
 
 # %% [markdown]
 # **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. The two are

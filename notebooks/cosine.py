@@ -38,10 +38,12 @@ force = False
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.claims import decay_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis
 
 page.begin(dataset)
 
@@ -49,7 +51,7 @@ page.begin(dataset)
 # DirectAU's runs of RQ1. Both rankings are evaluated after each epoch.
 
 # %%
-configs = rq1_configs(dataset, "directau", weight_decays, epochs=epochs, lr=lr, device=device)
+configs = grid_configs(dataset, "directau", weight_decays, epochs=epochs, lr=lr, device=device)
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 rows = {}
@@ -80,7 +82,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 # %%
 with_decay = runs[(runs["weight_decay"] > 0) & runs["ndcg"].notna()]
 best = None if with_decay.empty else records[analysis.best(with_decay).name]
-page.verdict("C14", dataset, verdicts.claim_c14(best))
+page.verdict("C14", dataset, decay_claims.claim_c14(best))
 
 # %% [markdown]
 # *Saturated*, at the decay that validation chooses: the cosine curve reaches 95 % of its own maximum earlier than the dot

@@ -27,7 +27,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from prismlib import random_split, synthetic
-from prismlib.sources import CARDS
+from prismlib.datasets import CARDS
 
 cards = [CARDS[name] for name in datasets]
 
@@ -79,7 +79,7 @@ display(Markdown("\n".join(entries)))
 # %% [markdown]
 # ## How to get them
 #
-# `prismlib.sources.load("gowalla")` looks into the folder that the environment variable `PRISM_DATA` names, for
+# `prismlib.datasets.load("gowalla")` looks into the folder that the environment variable `PRISM_DATA` names, for
 # `gowalla.npz` (arrays `user`, `item`, `test`) or `gowalla/train.txt` and `gowalla/test.txt` as published; then into its
 # download cache; then it downloads from the public source, trying several mirrors, and checks the MD5 sums.
 # MovieLens1M is read from `movielens1m.npz`, `ml-1m/ratings.dat` or `ml-1m.zip`.

@@ -36,9 +36,12 @@ force = False
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, experiments, figures, page, prism_claims
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.claims import prism_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.plan import experiments
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis
 
 page.begin(dataset)
 
@@ -82,7 +85,7 @@ stored = analysis.tidy(at_seeds, get_records(at_seeds, results, train=False))
 page.verdict("C13", dataset, prism_claims.claim_c13(stored))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-others = f" && python -m prismlib.sweep run table1 --dataset {dataset}" if len(experiments.as_list(seeds)) > 1 else ""
+others = f" && python -m prismbook sweep run table1 --dataset {dataset}" if len(experiments.as_list(seeds)) > 1 else ""
 page.origin(stored[stored["run"].notna()], redo + others)
 
 # %% [markdown]

@@ -41,15 +41,17 @@ force = False
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, figures, page, paper_claims, verdicts
-from prismlib.experiments import as_list, rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.claims import decay_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import as_list, grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis, labels
 
 page.begin(dataset)
 
 # %%
-configs = rq1_configs(dataset, losses, weight_decays, epochs=epochs, backbone=backbone, lr=lr, device=device)
+configs = grid_configs(dataset, losses, weight_decays, epochs=epochs, backbone=backbone, lr=lr, device=device)
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 table = analysis.over_seeds(runs)
@@ -74,8 +76,8 @@ page.origin(runs, redo)
 # ## Verdict
 
 # %%
-judge = {"C2": verdicts.claim_c2, "C18": paper_claims.nonlinear}[claim]
-page.verdict(f"{claim}, {', '.join(analysis.LOSS_NAMES[loss] for loss in as_list(losses))}", dataset, judge(runs))
+judge = {"C2": decay_claims.claim_c2, "C18": decay_claims.nonlinear}[claim]
+page.verdict(f"{claim}, {', '.join(labels.LOSS_NAMES[loss] for loss in as_list(losses))}", dataset, judge(runs))
 
 # %% [markdown]
 # **What would change our mind.** A gap between popular and unpopular items that stays or narrows as decay grows. The gap is the

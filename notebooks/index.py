@@ -61,16 +61,17 @@ results = None  # folder of run records; None is the project's own
 # %% tags=["remove-input", "nbval-ignore-output"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, page, widgets
-from prismlib.experiments import rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.pages import page, widgets
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis, labels
 
 page.begin(dataset)
-configs = rq1_configs(dataset, losses, seeds=seed)
+configs = grid_configs(dataset, losses, seeds=seed)
 runs = analysis.tidy(configs, get_records(configs, results, train=False))
 table = analysis.over_seeds(runs)
-name, made = analysis.dataset_name(dataset), int(runs["run"].notna().sum())
+name, made = labels.dataset_name(dataset), int(runs["run"].notna().sum())
 missing = "" if made == len(runs) else "; what is missing is shown as not run"
 page.say(
     f"Matrix factorisation, learning rate {configs[0].lr:g}, one seed, {seed}, so no spread is known."

@@ -30,10 +30,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from prismlib import ledger, page
-from prismlib.analysis import DATASET_NAMES
-from prismlib.paper import audit
-from prismlib.statements import listed
+from prismbook.claims import ledger
+from prismbook.claims.statements import listed
+from prismbook.pages import page
+from prismbook.tables.labels import DATASET_NAMES
+from prismbook.tables.paper import audit
 
 page.begin()
 root = next(folder for folder in (Path(), Path("..")) if (folder / "book/pages.yml").exists())

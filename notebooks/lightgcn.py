@@ -36,16 +36,18 @@ force = False
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.claims import decay_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis
 
 page.begin(dataset)
 
 # %%
 own = {"losses": "directau", "weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
-configs = [config for backbone in ("lightgcn", "mf") for config in rq1_configs(dataset, backbone=backbone, **own)]
+configs = [config for backbone in ("lightgcn", "mf") for config in grid_configs(dataset, backbone=backbone, **own)]
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 analysis.shown(analysis.over_seeds(runs, ("backbone", "weight_decay")))
@@ -64,7 +66,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 # ## Verdict
 
 # %%
-page.verdict("C7", dataset, verdicts.claim_c7(runs))
+page.verdict("C7", dataset, decay_claims.claim_c7(runs))
 
 # %% [markdown]
 # **What would change our mind.** A LightGCN that loses as large a part of its best score to a wrong decay as MF does.

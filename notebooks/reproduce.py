@@ -22,11 +22,11 @@
 # |---|---|---|
 # | the pages follow from the stored records | `make book` | no data, no GPU |
 # | the code does what it says | `make test`, `make test-browser` | the second: Chromium |
-# | the records follow from the data | `python -m prismlib.sweep run rq1 --dataset gowalla` | the dataset, and the hours below |
+# | the records follow from the data | `python -m prismbook sweep run rq1 --dataset gowalla` | the dataset, and the hours below |
 #
 # A sweep trains only what is not stored. To train again what is, give it another folder: `--results again`; then
-# `python -m prismlib.records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
-# spread one over many machines; before you start, `python -m prismlib.sweep estimate rq1 --dataset gowalla` tells the hours of an experiment on your
+# `python -m prismbook records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
+# spread one over many machines; before you start, `python -m prismbook sweep estimate rq1 --dataset gowalla` tells the hours of an experiment on your
 # device. The command folded below each figure makes that figure's runs again.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
@@ -42,10 +42,9 @@ from dataclasses import replace
 import pandas as pd
 from IPython.display import Markdown, display
 
-from prismlib.analysis import dataset_name, trained
-from prismlib.config import RunConfig
-from prismlib.records import scan
-from prismlib.runs import default_results
+from prismbook.plan.config import RunConfig
+from prismbook.runs.records import default_results, scan
+from prismbook.tables.labels import dataset_name, trained
 
 records, problems = scan(default_results() if results is None else results)
 # synthetic runs are made by the build that shows them, so their hours are its own; and old records count "1 threads"
@@ -105,7 +104,7 @@ for device, part in runs.groupby("device") if len(runs) else ():
 
 # %% [markdown]
 # A run reads the energy counter of its device before and after training, where there is one and it may be read
-# ({py:mod}`prismlib.energy`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
+# ({py:mod}`prismbook.runs.machine`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
 # root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines often hide both. Runs recorded before this
 # was added have no such number, nor have those that shared a GPU, whose counter is the card's; none is estimated.
 #

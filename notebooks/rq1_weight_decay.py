@@ -41,10 +41,12 @@ force = False  # True: train again also what is stored
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.claims import decay_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis
 
 page.begin(dataset)
 
@@ -56,7 +58,7 @@ page.begin(dataset)
 # loaded; one that is not is trained here.
 
 # %%
-configs = rq1_configs(dataset, losses, weight_decays, seeds, epochs, lr=lr, device=device)
+configs = grid_configs(dataset, losses, weight_decays, seeds, epochs, lr=lr, device=device)
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 table = analysis.over_seeds(runs)
@@ -89,8 +91,8 @@ page.origin(runs, command("rq1_weight_decay", dataset=dataset, device=device, **
 # ## Verdict
 
 # %%
-page.verdict("C1", dataset, verdicts.claim_c1(runs))
-page.verdict("C2", dataset, verdicts.claim_c2(runs))
+page.verdict("C1", dataset, decay_claims.claim_c1(runs))
+page.verdict("C2", dataset, decay_claims.claim_c2(runs))
 
 # %% [markdown]
 # **What would change our mind.** C1: a DirectAU curve that is flat, or nowhere below BPR's. C2: a gap that

@@ -38,11 +38,13 @@ force = False
 # %% tags=["remove-input"]
 import matplotlib.pyplot as plt
 
-from prismlib import analysis, figures, page, verdicts
-from prismlib.experiments import rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
-from prismlib.widgets import norms_widget
+from prismbook.claims import decay_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.pages.widgets import norms_widget
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis, labels
 
 page.begin(dataset)
 
@@ -50,11 +52,11 @@ page.begin(dataset)
 # The runs are those of RQ1. Items are put into bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on.
 
 # %%
-configs = rq1_configs(dataset, losses, weight_decays, epochs=epochs, lr=lr, device=device)
+configs = grid_configs(dataset, losses, weight_decays, epochs=epochs, lr=lr, device=device)
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
 correlations = runs.pivot(index="weight_decay", columns="loss", values="norm_correlation")
-correlations.rename("{:g}".format).rename_axis("weight decay").map(analysis.cell)
+correlations.rename("{:g}".format).rename_axis("weight decay").map(labels.cell)
 
 # %% [markdown]
 # *Correlation of item length with log popularity, over all items, at the best epoch.*
@@ -64,7 +66,7 @@ correlations.rename("{:g}".format).rename_axis("weight decay").map(analysis.cell
 # %% mystnb={"image": {"alt": "One panel a loss: mean length of item embeddings against the number of training interactions on a log axis, one curve a weight decay, with bands of one standard deviation within a bin"}} tags=["remove-input", "nbval-ignore-output"]
 by_loss = {}
 for config, record in zip(configs, records, strict=True):
-    by_loss.setdefault(analysis.LOSS_NAMES[config.loss], {})[config.weight_decay] = record
+    by_loss.setdefault(labels.LOSS_NAMES[config.loss], {})[config.weight_decay] = record
 made = {
     loss: {f"λ = {decay:g}": record for decay, record in own.items() if record is not None}
     for loss, own in by_loss.items()
@@ -84,13 +86,13 @@ page.origin(runs, redo)
 # curves with decay climb in a straight line, and the one without decay is flat.* The same to move:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {analysis.dataset_name(dataset)}"))
+page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {labels.dataset_name(dataset)}"))
 
 # %% [markdown]
 # ## Verdict
 
 # %%
-page.verdict("C3", dataset, verdicts.claim_c3(runs))
+page.verdict("C3", dataset, decay_claims.claim_c3(runs))
 
 # %% [markdown]
 # *Moderate* is taken as the decay that validation chooses. Lengths *follow* popularity where their correlation with
@@ -104,4 +106,4 @@ page.verdict("C3", dataset, verdicts.claim_c3(runs))
 # %%
 by_cosine = runs.pivot(index="weight_decay", columns="loss", values=["ndcg", "cosine"])
 by_cosine = by_cosine.rename(columns={"ndcg": "by dot product", "cosine": "by cosine"}, level=0)
-by_cosine.rename("{:g}".format).rename_axis("weight decay").map(analysis.cell)
+by_cosine.rename("{:g}".format).rename_axis("weight decay").map(labels.cell)

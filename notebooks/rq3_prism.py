@@ -42,10 +42,14 @@ train = True  # False: show what is stored
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismlib import analysis, experiments, figures, method_tables, methods, page, prism_claims, twins
-from prismlib.paper import audit, table1
-from prismlib.paper_claims import measured
-from prismlib.runs import default_results, get_records
+from prismbook.claims import prism_claims
+from prismbook.pages import figures, page, rq3_tables
+from prismbook.plan import experiments
+from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
+from prismbook.tables import decay_vs_prism, labels, variants
+from prismbook.tables.analysis import measured
+from prismbook.tables.paper import audit, table1
 
 page.begin(dataset)
 results = results or default_results()
@@ -56,9 +60,9 @@ backbones, losses = experiments.as_list(backbones), experiments.as_list(losses)
 
 # %%
 if train:
-    methods.train(dataset, backbones, losses, results, budget)
-pairs = [methods.pair(backbone, loss, dataset, results, budget) for backbone in backbones for loss in losses]
-pd.DataFrame([method_tables.row(pair) for pair in pairs]).set_index(["backbone", "loss"])
+    decay_vs_prism.train(dataset, backbones, losses, results, budget)
+pairs = [decay_vs_prism.pair(dataset, backbone, loss, results, budget) for backbone in backbones for loss in losses]
+pd.DataFrame([rq3_tables.row(pair) for pair in pairs]).set_index(["backbone", "loss"])
 
 # %% [markdown]
 # *Test NDCG@20, mean and standard deviation over seeds, each method at the best that was run. The last column is PRISM minus
@@ -72,7 +76,7 @@ printed, shown = table1(), {}
 for pair in pairs:
     if pair.loss == "bpr":  # far to the left, and not in Table 1: it would press all others together
         continue
-    names = (analysis.BACKBONE_NAMES[pair.backbone], analysis.LOSS_NAMES[pair.loss], analysis.dataset_name(dataset))
+    names = (labels.BACKBONE_NAMES[pair.backbone], labels.LOSS_NAMES[pair.loss], labels.dataset_name(dataset))
     paper = float(printed.loc[names, "prism"] - printed.loc[names, "decay"]) if names in printed.index else None
     found = pair.comparison
     shown[", ".join(names[:2])] = {
@@ -87,7 +91,7 @@ plt.show()
 # %% tags=["remove-input", "nbval-ignore-output"]
 behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]
 runs = measured(results, list(dict.fromkeys(behind)))
-page.origin(runs, f"python -m prismlib.sweep run table1 --dataset {dataset} --budget {budget}")
+page.origin(runs, f"python -m prismbook sweep run table1 --dataset {dataset} --budget {budget}")
 
 # %% [markdown]
 # *PRISM minus tuned decay, for the losses of Table 1. Right of the line PRISM is better. What was not run has no point.*
@@ -98,7 +102,7 @@ page.origin(runs, f"python -m prismlib.sweep run table1 --dataset {dataset} --bu
 # is then the best of what was run, and tuned decay may be better than shown.
 
 # %% tags=["nbval-ignore-output"]
-pd.DataFrame(method_tables.search_cost(pairs))
+pd.DataFrame(rq3_tables.search_cost(pairs))
 
 # %% [markdown]
 # ## How sure is the choice?
@@ -107,7 +111,7 @@ pd.DataFrame(method_tables.search_cost(pairs))
 # chosen the other. What would follow then:
 
 # %% tags=["nbval-ignore-output"]
-pd.DataFrame(method_tables.runners_up(pairs, results, budget))
+pd.DataFrame(rq3_tables.runners_up(pairs, results, budget))
 
 # %% [markdown]
 # *Tuned decay as chosen, and the second best that was run; test NDCG@20 over the seeds that each was run at. The last column is as
@@ -119,7 +123,7 @@ pd.DataFrame(method_tables.runners_up(pairs, results, budget))
 # Ours as a share of the paper's, where both are known:
 
 # %%
-pd.DataFrame([method_tables.nearness(pair) for pair in pairs if pair.loss != "bpr"]).set_index(["backbone", "loss"])
+pd.DataFrame([rq3_tables.nearness(pair) for pair in pairs if pair.loss != "bpr"]).set_index(["backbone", "loss"])
 
 # %% [markdown]
 # Three things move these numbers. One is the released code's departures from the text, each measured alone, on
@@ -133,10 +137,10 @@ pd.DataFrame([method_tables.nearness(pair) for pair in pairs if pair.loss != "bp
 # %%
 for backbone in backbones:
     for loss in ("directau", "mawu"):
-        table = method_tables.own_parameters(backbone, loss, dataset, results, budget)
+        table = rq3_tables.loss_parameter_rows(dataset, backbone, loss, results, budget)
         if table:
-            index = f"{analysis.LOSS_NAMES[loss]} at"
-            of = f"{analysis.BACKBONE_NAMES[backbone]}, {index}"
+            index = f"{labels.LOSS_NAMES[loss]} at"
+            of = f"{labels.BACKBONE_NAMES[backbone]}, {index}"
             display(pd.DataFrame(table).set_index(index).rename_axis(of))
 
 # %% [markdown]
@@ -150,7 +154,7 @@ for backbone in backbones:
 # for this dataset, whatever page shows them:
 
 # %% tags=["nbval-ignore-output"]
-pd.DataFrame(method_tables.ended_early(dataset, results))
+pd.DataFrame(rq3_tables.ended_early(dataset, results))
 
 # %% [markdown]
 # *Training loss of the last epoch, validation NDCG@20 of the best.*
@@ -173,14 +177,14 @@ pd.DataFrame(method_tables.ended_early(dataset, results))
 # %%
 waited = experiments.twin_pairs("patience", dataset, budget)
 records = get_records([config for pair in waited for config in pair], results, train=train)
-rows = twins.beside(waited, results)
+rows = variants.beside(waited, results)
 pd.DataFrame(rows).set_index("trained")
 
 # %% [markdown]
 # SSM's two runs read the other way, PRISM minus decay under each rule:
 
 # %%
-pd.DataFrame([twins.prism_minus_decay(*waited[1:3], results)]).set_index("loss")
+pd.DataFrame([variants.prism_minus_decay(*waited[1:3], results)]).set_index("loss")
 
 # %% mystnb={"image": {"alt": "Validation NDCG@20 against epochs by dot product and by cosine, a curve for each run that was waited for, the best epoch of each marked with a dot"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {row["trained"]: record for row, record in zip(rows, records[1::2], strict=True) if record is not None}
@@ -190,7 +194,7 @@ if shown:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 runs = measured(results, [config for pair in waited for config in pair])
-page.origin(runs, f"python -m prismlib.sweep run patience --dataset {dataset} --budget {budget}")
+page.origin(runs, f"python -m prismbook sweep run patience --dataset {dataset} --budget {budget}")
 
 # %% [markdown]
 # *Validation NDCG@20 of the runs with patience 100; dots mark the best epoch.*
@@ -207,7 +211,7 @@ page.origin(runs, f"python -m prismlib.sweep run patience --dataset {dataset} --
 # %%
 released = experiments.twin_pairs("released", dataset, budget)
 get_records([config for pair in released for config in pair], results, train=train)
-pd.DataFrame(twins.beside(released, results)).set_index("trained")
+pd.DataFrame(variants.beside(released, results)).set_index("trained")
 
 # %% [markdown]
 # In the paper's protocol DirectAU and MAWU with PRISM end on Gowalla at half of what tuned decay reaches on validation,
@@ -218,7 +222,7 @@ pd.DataFrame(twins.beside(released, results)).set_index("trained")
 
 # %%
 both = zip(released[::2], released[1::2], strict=True)
-pd.DataFrame([twins.prism_minus_decay(decay, prism, results) for decay, prism in both]).set_index("loss")
+pd.DataFrame([variants.prism_minus_decay(decay, prism, results) for decay, prism in both]).set_index("loss")
 
 # %% [markdown]
 # For DirectAU C9 hangs on this. On MovieLens1M and on Gowalla PRISM is ahead of decay in the released protocol, as the paper
@@ -227,7 +231,7 @@ pd.DataFrame([twins.prism_minus_decay(decay, prism, results) for decay, prism in
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 runs = measured(results, [config for pair in released for config in pair])
-page.origin(runs, f"python -m prismlib.sweep run released --dataset {dataset} --budget {budget}")
+page.origin(runs, f"python -m prismbook sweep run released --dataset {dataset} --budget {budget}")
 
 # %% [markdown]
 # ## Verdict
@@ -235,9 +239,9 @@ page.origin(runs, f"python -m prismlib.sweep run released --dataset {dataset} --
 # %%
 of = {(pair.backbone, pair.loss): pair for pair in pairs}
 for claim, judge, backbone, names in (
-    ("C8", methods.matches, "mf", ("ssm", "directau", "mawu")),
-    ("C9", methods.beats, "nonlinear-mf", ("directau", "mawu")),
-    ("C10", methods.falls_short, "nonlinear-mf", ("ssm",)),
+    ("C8", prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
+    ("C9", prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),
+    ("C10", prism_claims.falls_short, "nonlinear-mf", ("ssm",)),
 ):
     chosen = [of[backbone, loss] for loss in names if (backbone, loss) in of]
     if chosen:

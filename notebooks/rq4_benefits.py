@@ -44,11 +44,13 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismlib import analysis, figures, page, prism_claims
-from prismlib.experiments import as_list, rq1_configs
-from prismlib.provenance import command
-from prismlib.runs import get_records
-from prismlib.widgets import tradeoff_widget
+from prismbook.claims import prism_claims
+from prismbook.pages import figures, page
+from prismbook.pages.provenance import command
+from prismbook.pages.widgets import tradeoff_widget
+from prismbook.plan.experiments import as_list, grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis, labels
 
 page.begin(dataset)
 alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learning_rates)
@@ -67,16 +69,16 @@ own = {
     "device": device,
 }
 prism = [
-    config for alpha in alphas for config in rq1_configs(dataset, weight_decays=0.0, init="prism", alpha=alpha, **own)
+    config for alpha in alphas for config in grid_configs(dataset, weight_decays=0.0, init="prism", alpha=alpha, **own)
 ]
-decay = rq1_configs(dataset, weight_decays=weight_decays, **own)
+decay = grid_configs(dataset, weight_decays=weight_decays, **own)
 configs = prism + decay
 records = get_records(configs, results, train=train, force=force)
 runs = analysis.tidy(configs, records)
-by_setting = runs.assign(trained=[analysis.setting(run) for run in runs.itertuples()]).set_index("trained")
-table = by_setting[["ndcg", "popular", "neutral", "unpopular", "ratio"]].map(analysis.cell)
-epochs_to_best = [analysis.cell(epoch, ".0f") for epoch in by_setting["best_epoch"]]
-table.assign(best_epoch=epochs_to_best).rename(columns=analysis.TITLES)
+by_setting = runs.assign(trained=[labels.setting(run) for run in runs.itertuples()]).set_index("trained")
+table = by_setting[["ndcg", "popular", "neutral", "unpopular", "ratio"]].map(labels.cell)
+epochs_to_best = [labels.cell(epoch, ".0f") for epoch in by_setting["best_epoch"]]
+table.assign(best_epoch=epochs_to_best).rename(columns=labels.TITLES)
 
 # %% tags=["remove-input"]
 page.say(analysis.notes(runs))
@@ -90,7 +92,7 @@ with_decay = runs[(runs["init"] == "xavier") & (runs["weight_decay"] > 0)]
 tuned = None if with_decay["validation"].isna().all() else analysis.best(with_decay)
 shown = {name: record for name, record in made.items() if name.startswith("PRISM")}
 if tuned is not None:
-    shown[analysis.setting(tuned)] = made[analysis.setting(tuned)]
+    shown[labels.setting(tuned)] = made[labels.setting(tuned)]
 if shown:
     figures.validation_curves(shown)
     plt.show()
@@ -139,18 +141,18 @@ steps = [
     config
     for setting in settings
     for rate in learning_rates
-    for config in rq1_configs(dataset, **own | {"lr": rate}, **setting)
+    for config in grid_configs(dataset, **own | {"lr": rate}, **setting)
 ]
 at_rates = analysis.tidy(steps, get_records(steps, results, train=train, force=force))
 half = [None if run != run else analysis.epochs_to(run, share=0.5) for run in at_rates["curve"]]
 pd.DataFrame(
     {
-        "trained": [analysis.setting(run) for run in at_rates.itertuples()],
+        "trained": [labels.setting(run) for run in at_rates.itertuples()],
         "learning rate": [f"{config.lr:g}" for config in steps],
-        "half of its best validation at epoch": [analysis.cell(epoch, ".0f") for epoch in half],
-        "best epoch": [analysis.cell(epoch, ".0f") for epoch in at_rates["best_epoch"]],
-        "epochs": [analysis.cell(epochs_run, ".0f") for epochs_run in at_rates["epochs"]],
-        "test NDCG@20": at_rates["ndcg"].map(analysis.cell),
+        "half of its best validation at epoch": [labels.cell(epoch, ".0f") for epoch in half],
+        "best epoch": [labels.cell(epoch, ".0f") for epoch in at_rates["best_epoch"]],
+        "epochs": [labels.cell(epochs_run, ".0f") for epochs_run in at_rates["epochs"]],
+        "test NDCG@20": at_rates["ndcg"].map(labels.cell),
     },
 ).set_index(["trained", "learning rate"])
 
@@ -177,7 +179,7 @@ page.origin(runs, f"{redo} -p train True -p force True")
 # %% tags=["remove-input", "nbval-ignore-output"]
 if shown:
     means = analysis.over_seeds(of_prism, ("loss", "alpha")).xs("mean", axis=1, level=1)
-    page.html(tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {analysis.dataset_name(dataset)}"))
+    page.html(tradeoff_widget(means.loc["DirectAU"], "alpha", f"DirectAU with PRISM, {labels.dataset_name(dataset)}"))
 
 # %% [markdown]
 # ## Verdict
@@ -192,11 +194,11 @@ all_seeds = analysis.tidy(configs + further, records + get_records(further, resu
 rows = all_seeds[[config in picked + further for config in configs + further]]
 pd.DataFrame(
     {
-        "trained": [analysis.setting(run) for run in rows.itertuples()],
+        "trained": [labels.setting(run) for run in rows.itertuples()],
         "seed": rows["seed"],
-        "best epoch": rows["best_epoch"].map(lambda epoch: analysis.cell(epoch, ".0f")),
-        "test NDCG@20": rows["ndcg"].map(lambda score: analysis.cell(score, ".4f")),
-        "unpopular / popular": rows["ratio"].map(analysis.cell),
+        "best epoch": rows["best_epoch"].map(lambda epoch: labels.cell(epoch, ".0f")),
+        "test NDCG@20": rows["ndcg"].map(lambda score: labels.cell(score, ".4f")),
+        "unpopular / popular": rows["ratio"].map(labels.cell),
     }
 ).set_index(["trained", "seed"])
 

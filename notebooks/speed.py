@@ -34,8 +34,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
-from prismlib import analysis, experiments, figures, page, twins
-from prismlib.runs import get_records
+from prismbook.pages import figures, page
+from prismbook.plan import experiments
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis, variants
 
 # %config InlineBackend.figure_formats = ["svg"]
 # %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
@@ -92,7 +94,7 @@ else:
 # *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
 # pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so on the CPU that row has 2,048.
 # A GPU does a step's arithmetic faster than Python can ask for it: alone, a run is many times its floor, and the card
-# waits. Several runs side by side fill it (`python -m prismlib.sweep run` in several terminals, with NVIDIA's MPS);
+# waits. Several runs side by side fill it (`python -m prismbook sweep run` in several terminals, with NVIDIA's MPS);
 # [](reproduce.ipynb) has what such runs took.
 #
 # ## Whole epochs, with the validation that early stopping needs
@@ -165,12 +167,12 @@ display(pd.DataFrame(rows).set_index(["on", "work"]))
 
 # %% tags=["remove-input"]
 pairs = experiments.twin_pairs("speed", dataset)
-display(pd.DataFrame(twins.beside(pairs, results)).set_index("trained"))
+display(pd.DataFrame(variants.beside(pairs, results)).set_index("trained"))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 configs = [config for pair in pairs for config in pair]
 records = get_records(configs, results, train=False)
-page.origin(analysis.tidy(configs, records), f"python -m prismlib.sweep run speed --dataset {dataset}")
+page.origin(analysis.tidy(configs, records), f"python -m prismbook sweep run speed --dataset {dataset}")
 
 # %% [markdown]
 # ## Numbers too small to be quick

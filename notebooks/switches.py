@@ -32,9 +32,11 @@ force = False
 # %% tags=["remove-input"]
 import pandas as pd
 
-from prismlib import analysis, experiments, page, twins
-from prismlib.provenance import command
-from prismlib.runs import get_records
+from prismbook.pages import page
+from prismbook.pages.provenance import command
+from prismbook.plan import experiments
+from prismbook.runs.attempts import get_records
+from prismbook.tables import analysis, variants
 
 page.begin(dataset)
 
@@ -43,7 +45,8 @@ own = {} if epochs is None else {"epochs": epochs}
 pairs = experiments.switch_pairs(dataset, **own, lr=lr, device=device)
 configs = [config for pair in pairs.values() for config in pair]
 records = get_records(configs, results, train=train, force=force)
-beside = pd.DataFrame(twins.beside(pairs.values(), results), index=pd.Index(pairs, name="what the released code does"))
+departures = pd.Index(pairs, name="what the released code does")
+beside = pd.DataFrame(variants.beside(pairs.values(), results), index=departures)
 beside[["trained", "with", "as in the paper", "with it", "difference"]]
 
 # %% [markdown]

@@ -44,12 +44,13 @@ import torch
 from IPython.display import HTML, display
 from torch.nn.functional import cosine_similarity, normalize
 
-from prismlib import BPR, MAWU, SSM, DirectAU, figures, theory, theory_figures
+from prismbook.pages import figures, theory_figures
+from prismlib import BPR, MAWU, SSM, DirectAU, theory
 from prismlib.data import random_split, synthetic
+from prismlib.datasets import CARDS
 from prismlib.hypersphere import alignment
 from prismlib.init import prism_
 from prismlib.losses import directau_loss, mawu_loss
-from prismlib.sources import CARDS
 from prismlib.train import batches
 
 float64 = torch.float64

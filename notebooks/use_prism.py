@@ -48,15 +48,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prismlib import (
-    FullRanking,
-    norm_summary,
-    popularity_groups,
-    prism_,
-    prism_norm,
-    random_split,
-    synthetic,
-)
+from prismlib import FullRanking, norm_summary, popularity_groups, prism_, prism_norm, random_split, synthetic
 
 torch.set_num_threads(1)  # batches this small gain nothing by more
 split = random_split(synthetic(600, 500, 20_000), seed)
@@ -236,17 +228,18 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # %% tags=["hide-input", "nbval-ignore-output"]
 from IPython.display import display
 
-from prismlib import analysis, method_tables, methods, page
-from prismlib.paper_claims import measured
-from prismlib.runs import default_results
+from prismbook.pages import page, rq3_tables
+from prismbook.runs.records import default_results
+from prismbook.tables import decay_vs_prism, labels
+from prismbook.tables.analysis import measured
 
 datasets, losses = ["movielens1m", "gowalla"], ["ssm", "directau", "mawu", "bpr"]
-pairs = [methods.pair("mf", loss, dataset) for dataset in datasets for loss in losses]
-rows = [{"dataset": analysis.dataset_name(pair.dataset), **method_tables.row(pair)} for pair in pairs]
+pairs = [decay_vs_prism.pair(dataset, "mf", loss) for dataset in datasets for loss in losses]
+rows = [{"dataset": labels.dataset_name(pair.dataset), **rq3_tables.row(pair)} for pair in pairs]
 columns = ["tuned decay, ours", "PRISM, ours", "PRISM - decay"]
 display(pd.DataFrame(rows).set_index(["dataset", "loss"])[columns])
 behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]
-commands = [f"python -m prismlib.sweep run table1 --dataset {dataset}" for dataset in datasets]
+commands = [f"python -m prismbook sweep run table1 --dataset {dataset}" for dataset in datasets]
 page.origin(measured(default_results(), behind), "\n".join(commands))
 
 # %% [markdown]

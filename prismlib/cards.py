@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Card:
-    """Identity of a dataset: what :func:`prismlib.sources.load` returns, and on what terms.
+    """Identity of a dataset: what :func:`prismlib.datasets.load` returns, and on what terms.
 
     Attributes:
         name: what the dataset is asked for by; ``results/NAME`` holds its records.

@@ -1,6 +1,6 @@
 """Interaction data in memory: a dataset, made from your own pairs or generated, and its 80/10/10 split.
 
-Reading datasets by name, from files or the network, is in :mod:`prismlib.sources`.
+Reading datasets by name, from files or the network, is in :mod:`prismlib.datasets`.
 Everything here is NumPy, integer where it can be, and the same bits on every machine.
 """
 

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.data import Interactions
-from prismlib.denormals import flushed_denormals
-from prismlib.energy import joules_between, joules_so_far
+from prismlib.device import check_memory, flushed_denormals, training_bytes
 from prismlib.losses import RankingLoss, ScoreLoss
-from prismlib.memory import check_memory, training_bytes
 from prismlib.models import Backbone, check_ids
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
@@ -28,8 +26,8 @@ class History:
     """What a training run leaves: one entry an epoch, counted from 0.
 
     ``train_seconds`` and ``evaluate_seconds`` are wall-clock time; ``cpu_seconds`` is the process's CPU time over
-    both, which other work on the machine does not inflate; ``joules`` the device's energy, None where it counts none,
-    see :mod:`prismlib.energy`. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or ``"on_epoch"``.
+    both, which other work on the machine does not inflate. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or
+    ``"on_epoch"``.
 
     Attributes:
         loss: mean training loss of the epoch's pairs.
@@ -49,7 +47,6 @@ class History:
     train_seconds: float = 0.0
     evaluate_seconds: float = 0.0
     cpu_seconds: float = 0.0
-    joules: float | None = None
 
 
 def train_step(
@@ -210,7 +207,7 @@ def fit(
     generator = torch.Generator(device).manual_seed(seed)
     pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
     history, best, best_state = History(), -1.0, {}
-    cpu_start, joules_start = time.process_time(), joules_so_far(device)
+    cpu_start = time.process_time()
 
     with _modes_kept(trained_modules):
         for epoch in range(max_epochs):
@@ -253,7 +250,6 @@ def fit(
             if epoch - history.best_epoch >= patience:
                 history.stopped_by = "patience"
                 break
-    history.joules = joules_between(joules_start, joules_so_far(device))
     trained_modules.load_state_dict(best_state)
     return history
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from prismlib import sources
-from prismlib.config import SEMANTICS, RunConfig, run_id
-from prismlib.records import Record, record_path, save_record
+from prismbook.plan.config import SEMANTICS, RunConfig, run_id
+from prismbook.runs.records import Record, record_path, save_record
+from prismlib import datasets
 
 Parts = tuple[float, float, float]
 
@@ -34,7 +34,7 @@ def made_up(
         {"from": 1, "to": 1, "rows": 2, "mean": 0.2, "std": 0.05},
         {"from": 2, "to": 3, "rows": 2, "mean": 0.4, "std": 0.1},
     ]
-    content = sources.content_hash(config.dataset)
+    content = datasets.content_hash(config.dataset)
     return {
         "id": run_id(config, content),
         "semantics": SEMANTICS,
@@ -57,7 +57,7 @@ def made_up(
 def store(results: Path, record: Record, users: np.ndarray | None = None) -> Path:
     """Write a record where its run belongs, with each user's NDCG@20 if given, all of it of popular items."""
     config = RunConfig(**record["config"])
-    path = record_path(results, config, sources.content_hash(config.dataset))
+    path = record_path(results, config, datasets.content_hash(config.dataset))
     scores = None
     if users is not None:
         parts = np.column_stack([users, 0 * users, 0 * users]).astype(np.float32)

@@ -6,15 +6,16 @@ import pandas as pd
 import pytest
 from made_up import Parts, made_up
 
-from prismlib.analysis import best, curves, notes, over_seeds, setting, shown, tidy
-from prismlib.experiments import rq1_configs
+from prismbook.plan.experiments import grid_configs
+from prismbook.tables.analysis import best, curves, notes, over_seeds, shown, tidy
+from prismbook.tables.labels import setting
 
 BPR: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.10, 0.02, 0.02)]
 DIRECTAU: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
 
 
 def runs(bpr: list[Parts | None] = BPR, directau: list[Parts | None] = DIRECTAU) -> pd.DataFrame:
-    configs = rq1_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
+    configs = grid_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
     made = [
         None if parts is None else made_up(config, parts, validation=[0.0, *[0.1] * 14], best_epoch=3)
         for config, parts in zip(configs, bpr + directau, strict=True)
@@ -27,7 +28,7 @@ def test_the_row_of_a_run_says_what_it_is_and_where_it_came_from() -> None:
     assert (row.backbone, row.loss, row.weight_decay, row.epochs) == ("MF", "DirectAU", 0.0, 14)
     assert (row.ndcg, row.ratio) == (pytest.approx(0.09), pytest.approx(0.04 / 0.03))
     assert (row.largest_norm, row.norm_correlation, row.validation) == (0.4, 0.5, 0.1)
-    assert (len(row.run), row.commit, row.seconds, row.device) == (12, "01234567+", 3.0, "cpu")
+    assert (len(row.run), row.commit, row.seconds, row.hardware) == (12, "01234567+", 3.0, "cpu")
 
 
 def test_what_was_not_run_keeps_its_row() -> None:
@@ -49,14 +50,14 @@ def test_notes_name_what_was_cut_off_or_short_and_own_parameters() -> None:
     assert "shrank to nothing: BPR at decay 1e-06 (epoch 14)." in notes(table)
     assert notes(table).endswith("The losses' own parameters, not tuned on this page: DirectAU gamma 5.")
     assert "GPU" not in notes(table)
-    table.loc[2, "kind"] = "cuda"
+    table.loc[2, "device"] = "cuda"
     assert "1 of them on a GPU" in notes(table)
     table["stopped_by"], table["epochs"] = "max_epochs", 100
     assert "Cut off by the epoch limit" in notes(table) and "within 20" not in notes(table)
 
 
 def test_mean_and_spread_over_seeds() -> None:
-    configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
+    configs = grid_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
     values: list[Parts] = [(0.1, 0, 0), (0.3, 0, 0), (0.2, 0, 0), (0.2, 0, 0)]
     table = over_seeds(tidy(configs, [made_up(c, parts) for c, parts in zip(configs, values, strict=True)]))
     assert table.loc[("BPR", 0.0), ("ndcg", "mean")] == pytest.approx(0.2)
@@ -79,7 +80,7 @@ def test_a_table_for_readers_says_not_run() -> None:
 
 
 def test_the_best_is_what_validation_chooses_and_not_the_test_set() -> None:
-    configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6, 1e-4])
+    configs = grid_configs("gowalla", ["bpr"], [0, 1e-6, 1e-4])
     made = [made_up(configs[0], (0.9, 0, 0), [0, 0.2]), made_up(configs[1], (0.1, 0, 0), [0.3, 0.1]), None]
     assert best(tidy(configs, made)).weight_decay == 1e-6
     with pytest.raises(ValueError, match="none of these runs is made"):
@@ -88,9 +89,9 @@ def test_the_best_is_what_validation_chooses_and_not_the_test_set() -> None:
 
 def test_setting_names_start_decay_and_scope() -> None:
     table = tidy(
-        rq1_configs("gowalla", ["bpr"], 1e-6, decay_scope="batch")
-        + rq1_configs("gowalla", ["bpr"], 1e-6)
-        + rq1_configs("gowalla", ["bpr"], 0, init="prism", alpha=0.25),
+        grid_configs("gowalla", ["bpr"], 1e-6, decay_scope="batch")
+        + grid_configs("gowalla", ["bpr"], 1e-6)
+        + grid_configs("gowalla", ["bpr"], 0, init="prism", alpha=0.25),
         [None] * 3,
     )
     assert [setting(run) for run in table.itertuples()] == ["decay 1e-06 (batch)", "decay 1e-06", "PRISM, alpha 0.25"]

@@ -22,14 +22,14 @@ import pandas as pd
 import pytest
 import torch
 
+from prismbook.pages.widgets import norms_widget, tradeoff_widget
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+from prismbook.runs.records import Record
+from prismbook.tables.labels import LOSS_NAMES
 from prismlib import theory
-from prismlib.analysis import LOSS_NAMES
-from prismlib.config import RunConfig
-from prismlib.experiments import rq1_configs
 from prismlib.metrics import GROUPS
-from prismlib.records import Record
-from prismlib.runs import get_records
-from prismlib.widgets import norms_widget, tradeoff_widget
 
 BOOK = Path(__file__).parents[1] / "book"
 sys.path.insert(0, str(BOOK))
@@ -253,7 +253,7 @@ return {
 
 
 def rq1_runs() -> list[tuple[RunConfig, Record | None]]:
-    configs = rq1_configs("movielens1m", ["bpr", "ssm", "directau"], seeds=123)
+    configs = grid_configs("movielens1m", ["bpr", "ssm", "directau"], seeds=123)
     return list(zip(configs, get_records(configs, train=False), strict=True))
 
 

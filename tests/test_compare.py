@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prismlib.compare import PerUser, paired_bootstrap, per_user, seed_tolerance, student_quantile
+from prismbook.tables.significance import PerUser, paired_bootstrap, per_user, seed_tolerance, student_quantile
 
 
 def scores(values: np.ndarray) -> list[PerUser]:

@@ -19,12 +19,20 @@ import jupytext
 import pytest
 from test_book import toc_files
 
+import prismbook
 import prismlib
-from prismlib.config import PROTOCOLS
+from prismbook.plan.config import PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted(info.name for info in pkgutil.iter_modules(prismlib.__path__) if not info.name.startswith("_"))
-# what is imported into other projects; the other modules run this one's experiments
+MODULES = sorted(
+    info.name
+    for package in (prismlib, prismbook)
+    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not info.name.endswith("__main__")
+)
+STAGES = [
+    name for name in MODULES if name.startswith("prismbook.") and name.count(".") == 1 and name != "prismbook.extras"
+]
 LIBRARY = [
     "models",
     "losses",
@@ -79,7 +87,7 @@ def own_methods(cls: type) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_name_of_a_module_has_a_docstring(name: str) -> None:
-    module = importlib.import_module(f"prismlib.{name}")
+    module = importlib.import_module(name)
     assert module.__doc__
     for what, value in public(module).items():
         assert value.__doc__ or what == "main", what
@@ -103,12 +111,17 @@ def test_every_function_and_class_or_its_module_names_the_source(name: str) -> N
 
 def test_every_module_has_a_page_and_every_page_is_in_the_contents() -> None:
     pages = {path.stem: path.read_text() for path in (ROOT / "book/api").glob("*.md")}
-    assert pages.keys() == {"index", *MODULES}
+    documented = [name for name in MODULES if name != "prismbook.extras"]
+    with_a_page = [name for name in documented if name.startswith("prismlib.") or name in STAGES]
+    assert pages.keys() == {"index", *(name.split(".")[1] for name in with_a_page)}
     listed = [name.removeprefix("api/") for name in toc_files() if name.startswith("api/")]
     assert sorted(listed) == sorted(pages)
-    for name in MODULES:
-        assert f".. automodule:: prismlib.{name}\n" in pages[name]
-        assert re.search(rf"^   prismlib\.{name}$", pages["index"], re.MULTILINE), f"{name} is not in book/api/index.md"
+    for name in documented:
+        assert f".. automodule:: {name}\n" in pages[name.split(".")[1]]
+    for name in with_a_page:
+        assert re.search(rf"^   {re.escape(name)}$", pages["index"], re.MULTILINE), (
+            f"{name} is not in book/api/index.md"
+        )
 
 
 with (ROOT / "book/paper_to_code.csv").open(newline="") as table:
@@ -116,9 +129,9 @@ with (ROOT / "book/paper_to_code.csv").open(newline="") as table:
 
 
 def resolve(dotted: str) -> Any:
-    """``prismlib.module.name`` or ``prismlib.module.Class.name`` by import."""
-    package, module, *names = dotted.split(".")
-    return functools.reduce(getattr, names, importlib.import_module(f"{package}.{module}"))
+    """``prismlib.module.name`` or ``prismbook.stage.module.Class.name`` by import."""
+    module = max((name for name in MODULES if dotted.startswith(f"{name}.")), key=len)
+    return functools.reduce(getattr, dotted.removeprefix(f"{module}.").split("."), importlib.import_module(module))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['paper']}: {row['function']}")

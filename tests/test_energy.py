@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from prismlib import energy, random_split, synthetic
-from prismlib.config import RunConfig
-from prismlib.energy import joules_so_far
-from prismlib.runs import run
+from prismbook.plan.config import RunConfig
+from prismbook.runs import machine
+from prismbook.runs.machine import joules_so_far
+from prismbook.runs.run import run
+from prismlib import random_split, synthetic
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -25,7 +26,7 @@ def powercap(folder: Path, **microjoules: str) -> None:
 
 
 def test_packages_are_added_and_their_parts_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(energy, "POWERCAP", tmp_path)
+    monkeypatch.setattr(machine, "POWERCAP", tmp_path)
     assert joules_so_far(CPU) is None
     powercap(tmp_path, **{"intel-rapl_0": "2500000\n", "intel-rapl_1": "500000\n", "intel-rapl_0_0": "9000000\n"})
     assert joules_so_far(CPU) == 3.0
@@ -63,7 +64,7 @@ class Driver:
 def test_a_gpu_is_asked_by_its_id(
     monkeypatch: pytest.MonkeyPatch, driver: object, uuid: str, joules: float | None
 ) -> None:
-    monkeypatch.setattr(energy.ctypes, "CDLL", lambda name: driver)
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: driver)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=uuid))
     assert joules_so_far(GPU) == joules
 
@@ -72,7 +73,7 @@ def test_without_a_driver_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     def missing(name: str) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(energy.ctypes, "CDLL", missing)
+    monkeypatch.setattr(machine.ctypes, "CDLL", missing)
     assert joules_so_far(GPU) is None
 
 
@@ -81,6 +82,6 @@ def test_a_record_has_what_was_counted_over_training(
     monkeypatch: pytest.MonkeyPatch, readings: list[float | None], joules: float | None
 ) -> None:
     read = iter(readings)
-    monkeypatch.setattr("prismlib.train.joules_so_far", lambda device: next(read))
+    monkeypatch.setattr("prismbook.runs.run.joules_so_far", lambda device: next(read))
     config = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
     assert run(config, random_split(synthetic(), config.split_seed))[0]["joules"] == joules

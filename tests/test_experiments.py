@@ -6,22 +6,22 @@ from dataclasses import fields, replace
 
 import pytest
 
-from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.experiments import (
+from prismbook.plan.config import PROTOCOLS, RunConfig
+from prismbook.plan.experiments import (
     ALL_DECAYS,
     EXPERIMENTS,
     LRS,
     SWITCHES,
     configs,
-    rq1_configs,
+    grid_configs,
     searches,
     switch_pairs,
     twin_pairs,
 )
-from prismlib.methods import method
-from prismlib.parameters import OWN_GRIDS, TUNED, TUNED_FOR_PRISM, own_parameters
-from prismlib.runs import default_results
-from prismlib.tuning import outcome_of, validation_score
+from prismbook.plan.hyperparameters import LOSS_GRIDS, TUNED, TUNED_FOR_PRISM, tuned_parameters
+from prismbook.runs.records import default_results
+from prismbook.runs.tuning import outcome_of, validation_score
+from prismbook.tables.decay_vs_prism import method
 
 
 def differing(first: RunConfig, second: RunConfig) -> dict[str, object]:
@@ -98,22 +98,22 @@ def test_the_released_preset_stands_beside_the_papers_on_non_linear_mf(dataset: 
 
 def test_synthetic_data_learns_faster_unless_told_otherwise() -> None:
     assert {config.lr for config in configs("rq1", "gowalla") + configs("rq4", "movielens1m")} == {1e-3}
-    assert {config.lr for config in rq1_configs("synthetic")} == {LRS["synthetic"]} == {1e-2}
-    assert {config.lr for config in rq1_configs("synthetic", lr=1e-3)} == {1e-3}
+    assert {config.lr for config in grid_configs("synthetic")} == {LRS["synthetic"]} == {1e-2}
+    assert {config.lr for config in grid_configs("synthetic", lr=1e-3)} == {1e-3}
     assert {config.lr for pair in switch_pairs("synthetic").values() for config in pair} == {1e-2}
 
 
-@pytest.mark.parametrize(("backbone", "loss", "dataset"), [*TUNED, ("nonlinear-mf", "directau", "movielens1m")])
+@pytest.mark.parametrize(("dataset", "backbone", "loss"), [*TUNED, ("movielens1m", "nonlinear-mf", "directau")])
 def test_what_is_called_tuned_is_what_validation_chose_among_the_records(
     backbone: str, loss: str, dataset: str
 ) -> None:
     scores = {}
-    for own in OWN_GRIDS[loss]:
-        found = outcome_of(default_results(), rq1_configs(dataset, loss, 1e-4, backbone=backbone, **own)[0])
+    for own in LOSS_GRIDS[loss]:
+        found = outcome_of(default_results(), grid_configs(dataset, loss, 1e-4, backbone=backbone, **own)[0])
         if found is not None:
             scores[tuple(own.items())] = validation_score(found)
     assert len(scores) > 1
-    assert dict(max(scores, key=lambda own: scores[own])) == own_parameters(loss, dataset, backbone)
+    assert dict(max(scores, key=lambda own: scores[own])) == tuned_parameters(dataset, backbone, loss)
 
 
 @pytest.mark.parametrize("name", [s.name for s in searches("table1", "movielens1m") if s.name.endswith("prism")])
@@ -122,7 +122,11 @@ def test_decay_is_searched_at_what_validation_chose_for_prism_too(name: str) -> 
     prism = method(found[name], default_results())
     assert prism is not None
     backbone, loss = name.removesuffix("-prism").rsplit("-", 1)
-    plain = own_parameters(loss, "movielens1m", backbone)
-    assert prism.chosen.own == TUNED_FOR_PRISM.get((backbone, loss, "movielens1m"), plain)
-    decays = [c.weight_decay for c in found[f"{backbone}-{loss}-decay"].grid if c.own == prism.chosen.own]
+    plain = tuned_parameters("movielens1m", backbone, loss)
+    assert prism.chosen.loss_parameters == TUNED_FOR_PRISM.get(("movielens1m", backbone, loss), plain)
+    decays = [
+        c.weight_decay
+        for c in found[f"{backbone}-{loss}-decay"].grid
+        if c.loss_parameters == prism.chosen.loss_parameters
+    ]
     assert sorted(decays) == sorted(ALL_DECAYS)

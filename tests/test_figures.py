@@ -13,11 +13,11 @@ from made_up import Parts, made_up
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from prismlib import figures
-from prismlib.analysis import over_seeds, tidy
-from prismlib.experiments import rq1_configs
+from prismbook.pages import figures
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.records import Record
+from prismbook.tables.analysis import over_seeds, tidy
 from prismlib.metrics import GROUPS
-from prismlib.records import Record
 
 DIRECTAU: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
 
@@ -52,7 +52,7 @@ def legend(axis: Axes) -> list[str]:
 
 
 def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
-    configs = rq1_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
+    configs = grid_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
     parts = [(0.1, 0.02, 0.02), None, (0.1, 0.02, 0.02), *DIRECTAU]
     table = tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
     figure = figures.weight_decay_curves(over_seeds(table), "gowalla")
@@ -66,7 +66,7 @@ def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
 
 
 def test_no_row_has_more_panels_than_a_page_can_show() -> None:
-    configs = rq1_configs("gowalla", ["bpr", "ssm", "directau", "mawu"], [0, 1e-6])
+    configs = grid_configs("gowalla", ["bpr", "ssm", "directau", "mawu"], [0, 1e-6])
     figure = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla")
     assert [axis.get_title() for axis in figure.axes][1:] == [
         f"{n}, by popularity" for n in ("BPR", "SSM", "DirectAU", "MAWU")
@@ -75,7 +75,7 @@ def test_no_row_has_more_panels_than_a_page_can_show() -> None:
 
 
 def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
-    configs = rq1_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
+    configs = grid_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
     made = [made_up(c, (ndcg, 0, 0)) for c, ndcg in zip(configs, [0.1, 0.3, 0.2, 0.2], strict=True)]
     overall = figures.weight_decay_curves(over_seeds(tidy(configs, made)), "gowalla").axes[0]
     [band] = overall.collections
@@ -85,13 +85,13 @@ def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
 
 def alphas(parts: list[Parts | None]) -> pd.DataFrame:
     given: dict[str, Any] = {"weight_decays": 0, "init": "prism"}
-    configs = [rq1_configs("gowalla", "directau", **given, alpha=alpha)[0] for alpha in (0.0, 0.5, 1.0)]
+    configs = [grid_configs("gowalla", "directau", **given, alpha=alpha)[0] for alpha in (0.0, 0.5, 1.0)]
     return tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
 
 
 def test_alpha_curves_beside_tuned_decay() -> None:
     table = over_seeds(alphas([DIRECTAU[0], None, DIRECTAU[2]]), ("loss", "alpha"))
-    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    [config] = grid_configs("gowalla", "directau", 1e-6)
     tuned = tidy([config], [made_up(config, (0.11, 0.05, 0.02))]).iloc[0]
     overall, by_group = figures.alpha_curves(table, tuned, "gowalla").axes
     assert lines(overall)["DirectAU"].get_ydata() == pytest.approx([0.09, np.nan, 0.16], nan_ok=True)
@@ -120,7 +120,7 @@ def test_alpha_curves_without_tuned_decay_have_no_dashed_line() -> None:
 def with_bins(correlation: float | None, *bins: tuple[int, int, float, float]) -> Record:
     names = ("from", "to", "mean", "std")
     norms = {"pearson_log": correlation, "bins": [dict(zip(names, own, strict=True)) for own in bins]}
-    [config] = rq1_configs("gowalla", "bpr", 0)
+    [config] = grid_configs("gowalla", "bpr", 0)
     empty = {"pearson_log": 0.0, "bins": [{"from": 1, "to": 1, "mean": 9.0, "std": 0.0}]}
     return made_up(config, norms={"item": norms, "user": empty})
 
@@ -143,7 +143,7 @@ def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
 
 
 def test_validation_curves_and_their_best_epoch() -> None:
-    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    [config] = grid_configs("gowalla", "directau", 1e-6)
     records = {
         "0": made_up(config, validation=[0.0, 0.3, 0.2], cosine=[0.0, 0.1, 0.4]),
         "1e-06": made_up(config, validation=[0.0, 0.1]),
@@ -164,8 +164,8 @@ def test_validation_curves_and_their_best_epoch() -> None:
 
 
 def test_fairness_has_a_point_for_each_run_that_was_made() -> None:
-    configs = rq1_configs("gowalla", ["bpr", "ipl", "resn"], 1e-6)
-    configs += rq1_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
+    configs = grid_configs("gowalla", ["bpr", "ipl", "resn"], 1e-6)
+    configs += grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
     parts: list[Parts | None] = [(0.10, 0.02, 0.02), None, (0.08, 0.02, 0.04), (0.10, 0.03, 0.03)]
     runs = tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
     [axis] = figures.fairness(runs).axes
@@ -205,6 +205,6 @@ def test_differences_beside_the_papers() -> None:
 def test_a_group_and_a_loss_look_the_same_on_every_page() -> None:
     assert len({colour for colour, _ in figures.LOOKS.values()}) == len(figures.LOOKS)
     assert len({marker for _, marker in figures.LOOKS.values()}) == len(figures.LOOKS)
-    configs = rq1_configs("gowalla", ["ssm"], [0, 1e-6])
+    configs = grid_configs("gowalla", ["ssm"], [0, 1e-6])
     [overall, _] = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla").axes
     assert (lines(overall)["SSM"].get_color(), lines(overall)["SSM"].get_marker()) == figures.LOOKS["SSM"]

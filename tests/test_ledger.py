@@ -13,18 +13,19 @@ import pytest
 import yaml
 from made_up import made_up, store
 
-from prismlib import ledger, paper_claims, records
-from prismlib.experiments import rq1_configs
-from prismlib.ledger import LedgerError, Row, check, spread, summary
-from prismlib.paper_claims import CLAIMS, Evidence
-from prismlib.statements import Statement, verdict
+from prismbook.claims import catalogue, ledger
+from prismbook.claims.catalogue import CLAIMS, Evidence
+from prismbook.claims.ledger import LedgerError, Row, check, spread, summary
+from prismbook.claims.statements import Statement, verdict
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs import records
 
 ROOT = Path(__file__).parents[1]
 BY_ID = {claim.id: claim for claim in CLAIMS}
 VERDICT = re.compile(r"\b(?:not\s+)?reproduced\b|\bin\s+part\b|\bundecided\b|\bnot\s+measured\b", re.IGNORECASE)
 # Where a verdict's words may stand: explanations of what they mean, and what is no verdict. All else must be computed
 EXPLAINED = {
-    "prismlib/paper_claims.py": ["claimed, not measured"],  # C19, of the paper
+    "prismbook/claims/catalogue.py": ["claimed, not measured"],  # C19, of the paper
     "book/glossary.md": ["*reproduced*, *in part*, *not reproduced*, *undecided* or *not measured*"],
     "book/checklists.md": ["| Results Reproduced |", "| in part: ", "and pages say *not measured* there"],
     "notebooks/index.py": [
@@ -49,7 +50,7 @@ EXPLAINED = {
 }
 
 
-def ledger_of(claims: list[paper_claims.Claim], results: Path) -> list[Row]:
+def ledger_of(claims: list[catalogue.Claim], results: Path) -> list[Row]:
     """The rows of a few claims: the others take seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "CLAIMS", claims)
@@ -86,7 +87,7 @@ def test_a_row_for_every_claim_and_dataset_and_its_verdict_follows_from_its_stat
 
 @pytest.mark.parametrize(
     "path",
-    [Path("prismlib/paper_claims.py"), *(p.relative_to(ROOT) for p in (ROOT / "notebooks").glob("*.py"))]
+    [Path("prismbook/claims/catalogue.py"), *(p.relative_to(ROOT) for p in (ROOT / "notebooks").glob("*.py"))]
     + [p.relative_to(ROOT) for p in (ROOT / "book").rglob("*.md") if "_build" not in p.parts],
     ids=str,
 )
@@ -112,8 +113,9 @@ def evidence_with_reads(monkeypatch: pytest.MonkeyPatch, claim: str, dataset: st
         read.update([] if found is None else [found["id"]])
         return found
 
-    monkeypatch.setattr("prismlib.paper_claims.load_record", spy)
-    monkeypatch.setattr("prismlib.tuning.load_record", spy)
+    monkeypatch.setattr("prismbook.claims.catalogue.load_record", spy)
+    monkeypatch.setattr("prismbook.tables.analysis.load_record", spy)
+    monkeypatch.setattr("prismbook.runs.tuning.load_record", spy)
     evidence = BY_ID[claim].judged(dataset, results)
     assert set(evidence.runs) == read
     return evidence
@@ -126,7 +128,7 @@ def test_a_claim_names_every_record_it_reads(monkeypatch: pytest.MonkeyPatch, cl
 
 def test_c17_names_the_searches_of_both_losses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for loss, correlation in (("ssm", 0.1), ("directau", 0.9)):
-        [config] = rq1_configs(
+        [config] = grid_configs(
             "gowalla", loss, 0, backbone="nonlinear-mf", init="prism", alpha=1.0, lr=1e-3, epochs=1000
         )
         store(tmp_path, made_up(config, correlation=correlation))
@@ -150,7 +152,7 @@ def test_a_record_that_is_gone_is_named_with_its_claim(results: Path, claim: str
         path.rename(results / "away")
         with pytest.raises(LedgerError, match=rf"(?m)^{claim} {dataset}: .*records gone: (?:\w+, )*{run}") as raised:
             check(ledger_of([BY_ID[claim]], results), results)
-        assert "python -m prismlib.ledger accept" in str(raised.value)
+        assert "python -m prismbook ledger accept" in str(raised.value)
         (results / "away").rename(path)
     check(ledger_of([BY_ID[claim]], results), results)
 
@@ -171,7 +173,7 @@ def test_a_record_that_says_something_else_is_noticed(results: Path) -> None:
 
 def made_ledger(results: Path) -> list[Row]:
     """C14 on Gowalla from one made-up run, accepted."""
-    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    [config] = grid_configs("gowalla", "directau", 1e-6)
     store(results, made_up(config, validation=[0.0, 0.5, 1.0], cosine=[0.0, 1.0, 1.0]), np.array([0.1, 0.3, 0.2, 0.4]))
     rows = ledger_of([BY_ID["C14"]], results)
     (results / "ledger.json").write_text(json.dumps(summary(rows)))
@@ -181,7 +183,7 @@ def made_ledger(results: Path) -> list[Row]:
 
 def test_a_new_record_and_a_new_claim_are_noticed_too(tmp_path: Path) -> None:
     made_ledger(tmp_path)
-    [config] = rq1_configs("gowalla", "directau", 1e-5)
+    [config] = grid_configs("gowalla", "directau", 1e-5)
     record = made_up(config, validation=[0.0, 0.1])
     store(tmp_path, record)
     with pytest.raises(LedgerError, match=f"C14 gowalla: reproduced, now reproduced; new records: {record['id']}"):
@@ -205,7 +207,7 @@ def test_a_new_record_and_a_new_claim_are_noticed_too(tmp_path: Path) -> None:
 def test_a_missing_or_damaged_ledger_says_what_to_do(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     rows = made_ledger(tmp_path)
     damage(tmp_path / "ledger.json")
-    with pytest.raises(LedgerError, match=r"ledger\.json is not readable.*run: python -m prismlib\.ledger accept"):
+    with pytest.raises(LedgerError, match=r"ledger\.json is not readable.*run: python -m prismbook ledger accept"):
         check(rows, tmp_path)
 
 

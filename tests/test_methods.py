@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismlib import method_tables, methods
-from prismlib.config import RunConfig
-from prismlib.experiments import ALL_DECAYS, searches, twin_pairs
-from prismlib.method_tables import search_cost
-from prismlib.methods import Pair, pair
-from prismlib.records import Record, load_record, scan, stored_path
-from prismlib.runs import default_results
-from prismlib.statements import verdict
-from prismlib.tuning import validation_score
+from prismbook.claims import prism_claims
+from prismbook.claims.statements import verdict
+from prismbook.pages import rq3_tables
+from prismbook.pages.rq3_tables import search_cost
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import ALL_DECAYS, searches, twin_pairs
+from prismbook.runs.records import Record, default_results, load_record, scan, stored_path
+from prismbook.runs.tuning import validation_score
+from prismbook.tables import decay_vs_prism
+from prismbook.tables.decay_vs_prism import Pair, pair
 
 SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
 DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
@@ -41,7 +42,7 @@ def both(results: Path, prism: float, seeds: int = 1) -> Pair:
 
 
 def own(results: Path) -> Pair:
-    return pair("mf", "directau", "synthetic", results, "smoke")
+    return pair("synthetic", "mf", "directau", results, "smoke")
 
 
 def test_validation_chooses_and_not_the_test_set(tmp_path: Path) -> None:
@@ -63,24 +64,24 @@ def test_an_incomplete_search_says_how_far_it_went(tmp_path: Path) -> None:
     assert found.decay is not None and (found.decay.ran, found.decay.grid, found.decay.chosen) == (1, 2, DECAYS[1])
     rows = search_cost([found])
     assert [(row["method"], row["runs"]) for row in rows] == [("tuned decay", "1 of 2"), ("PRISM", "1 of 1")]
-    [statement] = methods.matches([found])
+    [statement] = prism_claims.matches([found])
     assert statement.text.endswith("1 seed; searched only in part, decay 1 of 2 configurations")
     stored(tmp_path, DECAYS[0], 0.1)
-    [statement] = methods.matches([own(tmp_path)])
+    [statement] = prism_claims.matches([own(tmp_path)])
     assert statement.text.endswith("1 seed")
 
 
 def test_what_was_not_run_is_none(tmp_path: Path) -> None:
     nothing = own(tmp_path)
-    assert nothing == Pair("mf", "directau", "synthetic", None, None, None, None)
+    assert nothing == Pair("synthetic", "mf", "directau", None, None, None, None)
     assert nothing.difference() == "not run" and search_cost([nothing]) == []
-    cells = method_tables.row(nothing)
+    cells = rq3_tables.row(nothing)
     assert cells["tuned decay, ours"] == cells["PRISM, ours"] == cells["PRISM - decay"] == "not run"
     stored(tmp_path, PRISM, 0.2)
     half = own(tmp_path)
     assert half.decay is half.comparison is None and half.prism is not None
-    assert half.difference() == "not run" and method_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
-    for judge in (methods.matches, methods.beats, methods.falls_short):
+    assert half.difference() == "not run" and rq3_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
+    for judge in (prism_claims.matches, prism_claims.beats, prism_claims.falls_short):
         assert verdict(judge([nothing, half])) == "not measured"
 
 
@@ -96,9 +97,9 @@ def test_the_comparison_is_prism_minus_decay(
     assert found.comparison.difference == pytest.approx(prism, abs=5e-4)
     assert found.comparison.low < found.comparison.difference < found.comparison.high
     for judge, holds in (
-        (methods.matches, matches),
-        (methods.beats, beats),
-        (methods.falls_short, falls_short),
+        (prism_claims.matches, matches),
+        (prism_claims.beats, beats),
+        (prism_claims.falls_short, falls_short),
     ):
         [statement] = judge([found])
         assert statement.holds is holds and found.difference() in statement.text
@@ -126,7 +127,7 @@ def test_what_a_search_run_in_part_could_turn_round_is_not_decided(
     searched = getattr(found, partly)
     found = replace(found, **{partly: replace(searched, grid=searched.ran + 1)})
     found = replace(found, comparison=replace(found.comparison, verdict=verdict))
-    statements = [judge([found])[0] for judge in (methods.matches, methods.beats, methods.falls_short)]
+    statements = [judge([found])[0] for judge in (prism_claims.matches, prism_claims.beats, prism_claims.falls_short)]
     assert [statement.holds for statement in statements] == [matches, beats, falls_short]
     assert all(statement.undecided is (statement.holds is None) for statement in statements)
 
@@ -145,10 +146,10 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
     # seeds that disagree so much leave nothing certain
     assert two.tolerance is not None and two.tolerance > two.difference and two.verdict == "same"
     # by users alone PRISM is better: that it beats decay is neither borne out nor refuted, that it falls short is
-    [beats], [short] = methods.beats([own(tmp_path)]), methods.falls_short([own(tmp_path)])
+    [beats], [short] = prism_claims.beats([own(tmp_path)]), prism_claims.falls_short([own(tmp_path)])
     assert beats.holds is None and beats.undecided
     assert beats.text.endswith(f"2 seeds, which explain up to {two.tolerance:.4f}; the seeds differ too much to tell")
-    assert short.holds is False and methods.matches([own(tmp_path)])[0].holds is True
+    assert short.holds is False and prism_claims.matches([own(tmp_path)])[0].holds is True
 
 
 def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_path: Path) -> None:
@@ -157,22 +158,22 @@ def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_pat
     found = own(tmp_path)
     assert found.comparison is None and known is not None
     assert found.difference() == f"{known.difference:+.4f}, no interval"
-    assert methods.beats([found])[0].holds is None
+    assert prism_claims.beats([found])[0].holds is None
 
 
 def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None:
-    cells = method_tables.row(both(tmp_path, 0.05, seeds=2))
+    cells = rq3_tables.row(both(tmp_path, 0.05, seeds=2))
     assert (cells["backbone"], cells["loss"]) == ("MF", "DirectAU")
     assert cells["tuned decay, ours"] == "0.2000 ± 0.0000 (2 seeds)"
     assert cells["tuned decay, paper"] == cells["PRISM, paper"] == ""  # no synthetic data there
-    printed = method_tables.row(Pair("nonlinear-mf", "ssm", "movielens1m", None, None, None, None))
+    printed = rq3_tables.row(Pair("movielens1m", "nonlinear-mf", "ssm", None, None, None, None))
     assert printed["tuned decay, paper"] == "0.2785 ± 0.0013" and printed["PRISM, paper"] == "0.2330 ± 0.0025"
-    assert method_tables.row(Pair("mf", "bpr", "movielens1m", None, None, None, None))["PRISM, paper"] == ""
+    assert rq3_tables.row(Pair("movielens1m", "mf", "bpr", None, None, None, None))["PRISM, paper"] == ""
 
 
 def test_a_dataset_that_is_not_the_papers_has_a_row_without_its_numbers(tmp_path: Path) -> None:
     found = replace(both(tmp_path, 0.05), dataset="shop")
-    assert method_tables.row(found)["PRISM, paper"] == "" and method_tables.nearness(found)["PRISM"] == ""
+    assert rq3_tables.row(found)["PRISM, paper"] == "" and rq3_tables.nearness(found)["PRISM"] == ""
 
 
 def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
@@ -188,15 +189,15 @@ def test_a_search_that_a_gpu_has_gone_on_with_is_one_search_whose_hours_are_told
     hour, fifth = ({"train": seconds, "evaluate": 0.0, "cpu": 0.0} for seconds in (3600.0, 720.0))
     store(tmp_path, made_up(first, validation=[0.1, 0.0], seconds=hour))
     store(tmp_path, made_up(replace(second, device="cuda"), validation=[0.2, 0.0], seconds=fifth))
-    found = pair("mf", "directau", "synthetic", tmp_path, "smoke")
+    found = pair("synthetic", "mf", "directau", tmp_path, "smoke")
     assert found.decay is not None and found.decay.ran == found.decay.grid == 2
     assert found.decay.chosen == second  # the GPU's run, as the search names it
     assert search_cost([found])[0]["hours"] == "1.00 + 0.20 on a GPU"
 
 
 def test_training_runs_the_searches_and_then_what_they_chose_at_every_seed(tmp_path: Path) -> None:
-    methods.train("synthetic", ["mf"], ["bpr"], tmp_path, "smoke")
-    found = pair("mf", "bpr", "synthetic", tmp_path, "smoke")
+    decay_vs_prism.train("synthetic", ["mf"], ["bpr"], tmp_path, "smoke")
+    found = pair("synthetic", "mf", "bpr", tmp_path, "smoke")
     for trained in (found.decay, found.prism):
         assert trained is not None and trained.ran == trained.grid and list(trained.records) == [123, 246]
     assert found.comparison is not None and found.decay is not None and found.prism is not None
@@ -219,7 +220,7 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
     for gamma, decay, validation, test in ((0.5, 0.0, 0.1, 0.3), (0.5, 1e-4, 0.2, 0.2), (2.0, 1e-4, 0.15, 0.1)):
         store(tmp_path, made_up(config(gamma, decay), (test, 0, 0), [validation]), USERS)
     store(tmp_path, made_up(config(2.0, 0.0, prism=True), (0.15, 0, 0), [0.1]), USERS)
-    assert method_tables.own_parameters("mf", "directau", "movielens1m", tmp_path) == [
+    assert rq3_tables.loss_parameter_rows("movielens1m", "mf", "directau", tmp_path) == [
         {
             "DirectAU at": "0.5",
             "decay": "0.0001 (2 of 6 run)",
@@ -238,22 +239,22 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
         },
     ]
     # PRISM was tried at gamma 2 alone, so there they are compared, though decay's best is at gamma 0.5
-    assert pair("mf", "directau", "movielens1m", tmp_path).difference().endswith(" (at 2)")
+    assert pair("movielens1m", "mf", "directau", tmp_path).difference().endswith(" (at 2)")
     # the same where the second best stands in for the chosen one: it lies at gamma 0.5 too
     store(tmp_path, made_up(config(0.5, 1e-5), (0.2, 0, 0), [0.18]), USERS)
-    [row] = method_tables.runners_up([pair("mf", "directau", "movielens1m", tmp_path)], tmp_path)
+    [row] = rq3_tables.runners_up([pair("movielens1m", "mf", "directau", tmp_path)], tmp_path)
     assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 0.5", "decay 1e-05, gamma 0.5")
     assert row["PRISM - second"].endswith(" (at 2)")
     # 0.2 is 83 % of the 0.2406 that the paper prints, 0.15 is 65 % of 0.2304
-    found = pair("mf", "directau", "movielens1m", tmp_path)
-    assert method_tables.nearness(found) == {
+    found = pair("movielens1m", "mf", "directau", tmp_path)
+    assert rq3_tables.nearness(found) == {
         "backbone": "MF",
         "loss": "DirectAU",
         "tuned decay": "83 %",
         "PRISM": "65 %",
     }
     nothing = replace(found, decay=None, loss="bpr")  # not in the paper's table
-    assert method_tables.nearness(nothing) == {"backbone": "MF", "loss": "BPR", "tuned decay": "", "PRISM": ""}
+    assert rq3_tables.nearness(nothing) == {"backbone": "MF", "loss": "BPR", "tuned decay": "", "PRISM": ""}
 
 
 def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path)
     stored(tmp_path, PRISM, 0.2, USERS + 0.05 + 0.01 * np.sin(np.arange(50)), seeds=2)
     found = own(tmp_path)
     assert found.comparison is not None and found.comparison.verdict == "better"
-    [row] = method_tables.runners_up([found], tmp_path, "smoke")
+    [row] = rq3_tables.runners_up([found], tmp_path, "smoke")
     assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 1", "decay 0, gamma 1")
     assert row["ahead on validation by"] == "0.0100"
     assert row["test, chosen"].startswith("0.2000 ±") and row["test, second"].startswith("0.3000 ±")
@@ -273,9 +274,9 @@ def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path)
 def test_a_search_of_one_has_no_second_best(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[1], 0.2)
     stored(tmp_path, PRISM, 0.2)
-    assert method_tables.runners_up([own(tmp_path)], tmp_path, "smoke") == []
+    assert rq3_tables.runners_up([own(tmp_path)], tmp_path, "smoke") == []
     stored(tmp_path, DECAYS[0], 0.1)
-    assert len(method_tables.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1
+    assert len(rq3_tables.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1
 
 
 def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is_theirs(tmp_path: Path) -> None:
@@ -288,8 +289,8 @@ def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is
     store(tmp_path, made_up(replace(PRISM, dataset="yelp2018")))
     own = {"with": "gamma 1.0, dim 8, decay_scope batch", "epochs": "2", "best epoch": "2"}
     own |= {"validation NDCG@20": "0.2000", "training loss": "1.000"}
-    assert method_tables.ended_early("synthetic", tmp_path) == [{"trained": "DirectAU, PRISM, seed 246"} | own]
-    assert len(method_tables.ended_early("synthetic", tmp_path, within=40)) == 2
+    assert rq3_tables.ended_early("synthetic", tmp_path) == [{"trained": "DirectAU, PRISM, seed 246"} | own]
+    assert len(rq3_tables.ended_early("synthetic", tmp_path, within=40)) == 2
 
 
 @pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
@@ -299,25 +300,25 @@ def test_at_gamma_1_alone_directau_is_near_the_papers_numbers(dataset: str) -> N
     def off(row: dict[str, str]) -> list[int]:
         return [abs(int(row[f"{title} / paper"].split()[0]) - 100) for title in ("tuned decay", "PRISM") if row[title]]
 
-    rows = method_tables.own_parameters("mf", "directau", dataset)
+    rows = rq3_tables.loss_parameter_rows(dataset, "mf", "directau")
     assert [row["DirectAU at"] for row in rows if max(off(row)) <= 5] == ["1"]
     assert all(min(off(row)) > 5 for row in rows if row["DirectAU at"] != "1")
-    nearest = min(method_tables.own_parameters("mf", "mawu", dataset), key=lambda row: max(off(row)))
+    nearest = min(rq3_tables.loss_parameter_rows(dataset, "mf", "mawu"), key=lambda row: max(off(row)))
     if dataset == "movielens1m":
         assert nearest["MAWU at"] == "0.25, 0.25"
     else:
         assert nearest["MAWU at"] == "2.6, 1.4" and max(off(nearest)) <= 5
-    directau, mawu = pair("mf", "directau", dataset), pair("mf", "mawu", dataset)
+    directau, mawu = pair(dataset, "mf", "directau"), pair(dataset, "mf", "mawu")
     for ours, theirs in ((directau.decay, mawu.decay), (directau.prism, mawu.prism)):
         assert ours is not None and theirs is not None and np.mean(ours.ndcg()) > np.mean(theirs.ndcg())
         assert ours.chosen.gamma == {"movielens1m": 0.5, "gowalla": 5}[dataset]
-    assert all(int(share.split()[0]) > 110 for share in method_tables.nearness(directau).values() if "%" in share)
+    assert all(int(share.split()[0]) > 110 for share in rq3_tables.nearness(directau).values() if "%" in share)
 
 
 def test_on_gowalla_prism_on_nonlinear_mf_ends_at_half_of_tuned_decay() -> None:
     """As the RQ3 page says: by validation, after 20 epochs, while the training loss still falls."""
     for loss in ("directau", "mawu"):
-        found = pair("nonlinear-mf", loss, "gowalla")
+        found = pair("gowalla", "nonlinear-mf", loss)
         assert found.prism is not None and found.decay is not None
         assert found.prism.validation < 0.55 * found.decay.validation
         history = found.prism.records[123]["history"]
@@ -331,7 +332,7 @@ def test_with_weak_uniformity_a_perceptron_turns_all_rows_one_way() -> None:
     for record in short_runs("movielens1m"):
         config = RunConfig(**record["config"])
         if config.backbone == "nonlinear-mf" and config.loss in ("directau", "mawu"):
-            seen.add((methods.own_values(config), config.init, config.weight_decay, config.seed))
+            seen.add((decay_vs_prism.loss_values(config), config.init, config.weight_decay, config.seed))
             assert record["best_epoch"] < 10 and record["test"]["dot"]["ndcg"] < 0.06
             one_way = 0.0 if config.loss == "directau" else -1.0
             assert record["history"]["loss"][-1] == pytest.approx(one_way, abs=0.06)
@@ -346,17 +347,19 @@ def test_with_weak_uniformity_a_perceptron_turns_all_rows_one_way() -> None:
 
 def test_the_decay_that_one_seed_chose_for_mawu_on_nonlinear_mf_fails_at_the_others() -> None:
     """As the RQ3 page says of MovieLens1M: and behind the second best, which bears all seeds, PRISM is ahead."""
-    found = pair("nonlinear-mf", "mawu", "movielens1m")
+    found = pair("movielens1m", "nonlinear-mf", "mawu")
     assert found.prism is not None and found.decay is not None
-    assert methods.own_values(found.prism.chosen) == methods.own_values(found.decay.chosen) == "0.25, 0.25"
+    assert (
+        decay_vs_prism.loss_values(found.prism.chosen) == decay_vs_prism.loss_values(found.decay.chosen) == "0.25, 0.25"
+    )
     assert found.decay.chosen.weight_decay == 1e-5
     first, *others = found.decay.ndcg()
     assert first > 0.2 and max(others) < 0.001 and len(others) == 2
     assert min(found.prism.ndcg()) > 0.2 and len(found.prism.records) == 3
-    assert methods.beats([found])[0].undecided
-    second = pair("nonlinear-mf", "mawu", "movielens1m", without=found.decay.chosen)
+    assert prism_claims.beats([found])[0].undecided
+    second = pair("movielens1m", "nonlinear-mf", "mawu", without=found.decay.chosen)
     assert second.decay is not None and second.comparison is not None
-    assert (methods.own_values(second.decay.chosen), second.decay.chosen.weight_decay) == ("1, 0.1", 1e-4)
+    assert (decay_vs_prism.loss_values(second.decay.chosen), second.decay.chosen.weight_decay) == ("1, 0.1", 1e-4)
     assert len(second.decay.records) == 3 and second.comparison.verdict == "better"
     # over all seeds validation would have chosen it
     mean = [np.mean([validation_score(r) for r in own.records.values()]) for own in (found.decay, second.decay)]
@@ -371,14 +374,14 @@ def test_an_early_dip_ends_nonlinear_ssm_with_prism_at_two_seeds_of_three() -> N
         *(("bpr", "xavier", decay, 123) for decay in (1e-7, 1e-4)),
         *((loss, "prism", 0.0, seed) for loss in ("bpr", "ssm") for seed in (246, 492)),
     }
-    prism = pair("nonlinear-mf", "ssm", "movielens1m").prism
+    prism = pair("movielens1m", "nonlinear-mf", "ssm").prism
     assert prism is not None
     first, *rest = prism.ndcg()
     assert all(0.5 < score / first < 0.6 for score in rest)
     # behind decay at each seed, so unevenly that three seeds do not tell the mean from zero
-    found = pair("nonlinear-mf", "ssm", "movielens1m")
+    found = pair("movielens1m", "nonlinear-mf", "ssm")
     assert found.decay is not None and found.comparison is not None and found.comparison.verdict == "same"
-    assert methods.falls_short([found])[0].holds is None
+    assert prism_claims.falls_short([found])[0].holds is None
     behind = np.subtract(found.decay.ndcg(), prism.ndcg())
     assert 0.04 < behind.min() < 0.05 and 0.13 < behind.max() < 0.14
 
@@ -391,7 +394,7 @@ def test_waited_for_one_of_these_two_doubles_its_score() -> None:
     first, waited = (record["test"]["dot"]["ndcg"] for record in scores if record is not None)
     assert waited > 2 * first
     assert scores[1] is not None and scores[1]["best_epoch"] == 995 and len(scores[1]["history"]["loss"]) == 1000
-    decay = pair("nonlinear-mf", "ssm", "movielens1m").decay
+    decay = pair("movielens1m", "nonlinear-mf", "ssm").decay
     assert decay is not None and 0.9 < waited / np.mean(decay.ndcg()) < 1
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from prismlib import MF, Backbone, Interactions, LightGCN, NonLinearMF, Split, random_split, sources, synthetic
+from prismlib import MF, Backbone, Interactions, LightGCN, NonLinearMF, Split, datasets, random_split, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_generator_is_the_only_source_of_randomness(name: str, split: Split)
 def test_lightgcn_is_pygs_on_gowalla() -> None:
     from torch_geometric.nn.models import LightGCN as Reference
 
-    split = random_split(sources.load("gowalla"), seed=123)
+    split = random_split(datasets.load("gowalla"), seed=123)
     users, items = split.dataset.num_users, split.dataset.num_items
     model = LightGCN(users, items, split.train, generator=torch.Generator().manual_seed(0))
     reference = Reference(users + items, 64, num_layers=3)

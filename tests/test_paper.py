@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prismlib import paper
-from prismlib.analysis import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
+from prismbook.tables import paper
+from prismbook.tables.labels import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
 
 CELLS = {
     ("MF", "SSM", "MovieLens1M"): (0.3061, 0.0004, 0.3002, 0.0018),

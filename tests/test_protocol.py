@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from prismlib import MF, SSM, FullRanking, fit, popularity_groups, random_split, runs, synthetic
-from prismlib.config import RunConfig
-from prismlib.experiments import rq1_configs
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs import run as run_module
+from prismbook.runs.run import run
+from prismlib import MF, SSM, FullRanking, fit, popularity_groups, random_split, synthetic
 
 QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
 
@@ -32,12 +34,12 @@ def test_defaults_are_the_papers() -> None:
 
 
 def test_losses_have_their_published_parameters_and_decay_its_grid() -> None:
-    [ssm, gowalla, mawu] = rq1_configs("gowalla", ["ssm", "directau", "mawu"], 0)
+    [ssm, gowalla, mawu] = grid_configs("gowalla", ["ssm", "directau", "mawu"], 0)
     assert (ssm.tau, ssm.num_negatives, gowalla.gamma) == (0.2, 10, 5)
     assert (mawu.gamma_user, mawu.gamma_item) == (2.6, 1.4)
-    [directau, mawu] = rq1_configs("yelp2018", ["directau", "mawu"], 0)
+    [directau, mawu] = grid_configs("yelp2018", ["directau", "mawu"], 0)
     assert (directau.gamma, mawu.gamma_user, mawu.gamma_item) == (1, 0.8, 0.6)
-    decays = [config.weight_decay for config in rq1_configs("yelp2018", "bpr")]
+    decays = [config.weight_decay for config in grid_configs("yelp2018", "bpr")]
     assert decays == [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4]
 
 
@@ -47,8 +49,8 @@ def test_prism_scales_both_tables_by_training_popularity(monkeypatch: pytest.Mon
     def spy(weight: Tensor, popularity: Tensor, alpha: float) -> None:
         seen.append((len(weight), popularity.tolist(), alpha))
 
-    monkeypatch.setattr(runs, "prism_", spy)
-    runs.run(RunConfig(**{**vars(QUICK), "init": "prism", "alpha": 0.5}), split)
+    monkeypatch.setattr(run_module, "prism_", spy)
+    run(RunConfig(**{**vars(QUICK), "init": "prism", "alpha": 0.5}), split)
     counts = [
         torch.bincount(torch.from_numpy(ids), minlength=size).tolist()
         for ids, size in zip(split.train, (2000, 1500), strict=True)
@@ -64,8 +66,8 @@ def test_validation_masks_training_and_the_test_masks_both(monkeypatch: pytest.M
             seen.append([id(held_out), *(id(part) for part in masked)])
             super().__init__(held_out, masked, groups, **rest)
 
-    monkeypatch.setattr(runs, "FullRanking", Spy)
-    runs.run(QUICK, split)
+    monkeypatch.setattr(run_module, "FullRanking", Spy)
+    run(QUICK, split)
     train, validation, test = id(split.train), id(split.validation), id(split.test)
     assert seen == [[validation, train], [test, train, validation]]
 

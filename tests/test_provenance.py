@@ -15,10 +15,10 @@ import yaml
 from made_up import made_up
 from papermill.cli import _resolve_type
 
-from prismlib import provenance
-from prismlib.analysis import tidy
-from prismlib.experiments import rq1_configs
-from prismlib.provenance import command
+from prismbook.pages import provenance
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import grid_configs
+from prismbook.tables.analysis import tidy
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -62,7 +62,7 @@ def test_a_parameter_that_is_none_is_given_as_none_since_the_notebooks_own_may_b
 
 @pytest.fixture
 def runs() -> pd.DataFrame:
-    configs = rq1_configs("gowalla", "bpr", [0, 1e-6, 1e-4])
+    configs = grid_configs("gowalla", "bpr", [0, 1e-6, 1e-4])
     made = [
         made_up(configs[0], environment={"device": "<b>&CPU", "commit": "0123456789"}),
         None,

@@ -14,18 +14,20 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismlib import random_split, records, sources, synthetic
-from prismlib.config import PROTOCOLS, RunConfig, run_id
-from prismlib.experiments import rq1_configs
-from prismlib.paper_claims import measured
-from prismlib.records import Record, RecordError, load_record, load_scores, record_path, save_record, scan, why
-from prismlib.runs import attempt, get_records, run
-from prismlib.sweep import state
-from prismlib.tuning import outcome_of
+from prismbook.plan.config import PROTOCOLS, RunConfig, run_id
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs import records
+from prismbook.runs.attempts import attempt, get_records
+from prismbook.runs.records import Record, RecordError, load_record, load_scores, record_path, save_record, scan, why
+from prismbook.runs.run import run
+from prismbook.runs.sweep import state
+from prismbook.runs.tuning import outcome_of
+from prismbook.tables.analysis import measured
+from prismlib import datasets, random_split, synthetic
 
 QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
 MEASURED = {"seconds": 0, "joules": 0}  # differs from run to run
-HASH = sources.CARDS["synthetic"].content_hash
+HASH = datasets.CARDS["synthetic"].content_hash
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +224,7 @@ def test_a_record_under_another_runs_name_is_reported(record: Record, tmp_path: 
 
 
 def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
-    configs = rq1_configs("synthetic", ["bpr"], [0, 1e-5], dim=4, epochs=1)
+    configs = grid_configs("synthetic", ["bpr"], [0, 1e-5], dim=4, epochs=1)
     assert get_records(configs, tmp_path, train=False) == [None, None]
     assert get_records(configs, tmp_path, train=False, force=True) == [None, None]
     first = get_records(configs, tmp_path, progress=False)
@@ -244,7 +246,7 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
 
 
 def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path: Path) -> None:
-    [config] = rq1_configs("synthetic", ["bpr"], [0], dim=4, epochs=1)
+    [config] = grid_configs("synthetic", ["bpr"], [0], dim=4, epochs=1)
     gpu = replace(config, device="cuda")
     store(tmp_path, made_up(gpu, best_epoch=7))
     [found] = get_records([config], tmp_path, progress=False)  # nothing is trained
@@ -260,11 +262,11 @@ def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path
 
 
 def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_path: Path) -> None:
-    [config] = rq1_configs("synthetic", losses="bpr", weight_decays=1e-6, seeds=7, epochs=3)
+    [config] = grid_configs("synthetic", losses="bpr", weight_decays=1e-6, seeds=7, epochs=3)
     assert (config.loss, config.weight_decay, config.seed, config.max_epochs) == ("bpr", 1e-6, 7, 3)
     with pytest.raises(ValueError, match="loss must be one of bpr, ssm, directau, mawu, ipl, resn, macr, got 'hinge'"):
-        rq1_configs("synthetic", "hinge")
-    four = rq1_configs("gowalla", ("bpr", "ssm", "directau", "mawu"), 0)
+        grid_configs("synthetic", "hinge")
+    four = grid_configs("gowalla", ("bpr", "ssm", "directau", "mawu"), 0)
     assert [(c.gamma, c.tau, c.gamma_user) for c in four] == [
         (None,) * 3,
         (None, 0.2, None),
@@ -272,7 +274,7 @@ def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_
         (None, None, 2.6),
     ]
     with pytest.raises(ValueError, match="unknown dataset 'netflix'; known: synthetic, movielens1m"):
-        get_records(rq1_configs("netflix", "bpr", 0), tmp_path)
+        get_records(grid_configs("netflix", "bpr", 0), tmp_path)
 
 
 def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,9 +286,9 @@ def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pyte
 
 SWEEP = """
 import sys
-from prismlib.experiments import rq1_configs
-from prismlib.runs import get_records
-configs = rq1_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=20)
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.attempts import get_records
+configs = grid_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=20)
 get_records(configs, sys.argv[1], progress=False)
 """
 
@@ -339,7 +341,7 @@ def test_why_and_list(record: Record, tmp_path: Path, capsys: pytest.CaptureFixt
     other = {**record, "config": vars(replace(QUICK, weight_decay=1e-6, seed=4))}
     assert why(record, other) == ["seed: 123 -> 4", "weight_decay: 0.0 -> 1e-06"]
     assert why(record, record) == []
-    get_records(rq1_configs("synthetic", ["bpr"], [0, 1e-6], dim=4, epochs=1), tmp_path, progress=False)
+    get_records(grid_configs("synthetic", ["bpr"], [0, 1e-6], dim=4, epochs=1), tmp_path, progress=False)
     (tmp_path / "synthetic" / "stray.json").write_text("{")
     ids = [r["id"] for r in scan(tmp_path)[0]]
     for arguments, expected in (

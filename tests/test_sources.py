@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from prismlib import sources
+from prismlib import datasets
 from prismlib.data import Dataset, random_split, synthetic
-from prismlib.sources import CARDS, Source, load
+from prismlib.datasets import CARDS, Source, load
 
 TRAIN, TEST = b"0 2 0\n1 1\n2 3 0 1\n", b"0 3\n1\n2 2\n"
 USER, ITEM = [0, 0, 0, 1, 2, 2, 2, 2], [0, 2, 3, 1, 0, 1, 2, 3]
@@ -93,7 +93,7 @@ def web(tmp_path, monkeypatch):
         for file, content in (("train.txt", TRAIN), ("test.txt", TEST))
     ]
     for name in ("gowalla", "amazonbook"):
-        monkeypatch.setitem(sources.SOURCES, name, tuple(published))
+        monkeypatch.setitem(datasets.SOURCES, name, tuple(published))
     yield web
     server.shutdown()
     server.server_close()
@@ -146,20 +146,20 @@ def test_synthetic():
 
 
 def test_content_hash_needs_no_data_where_it_is_pinned(folder):
-    assert sources.content_hash("gowalla") == toy("gowalla").content_hash
+    assert datasets.content_hash("gowalla") == toy("gowalla").content_hash
     with pytest.raises(FileNotFoundError, match="amazonbook: no data found"):
-        sources.content_hash("amazonbook")
+        datasets.content_hash("amazonbook")
 
 
 def test_tables_are_well_formed():
-    assert all(sources.identity_card(name).name == name for name in CARDS)
-    assert set(CARDS) - set(sources.SOURCES) == {"synthetic", "amazonbook-partial"}
+    assert all(datasets.identity_card(name).name == name for name in CARDS)
+    assert set(CARDS) - set(datasets.SOURCES) == {"synthetic", "amazonbook-partial"}
     for card in CARDS.values():
         assert all((card.source, card.terms, card.citation))
         assert (card.content_hash is None) == (card.split_hash is None) == (card.name == "amazonbook")
         if card.paper and card.name != "movielens1m":
             assert card.paper == (card.users, card.items, card.interactions)
-    for source in sum(sources.SOURCES.values(), ()):
+    for source in sum(datasets.SOURCES.values(), ()):
         assert re.fullmatch("[0-9a-f]{32}", source.md5)
         assert len(source.urls) >= 2
         assert all(url.startswith("https://") for url in source.urls)
@@ -282,24 +282,24 @@ def test_one_of_two_files(folder):
 
 def test_a_folder_of_data_that_is_not_there_is_named_before_any_download(folder, monkeypatch):
     monkeypatch.setenv("PRISM_DATA", str(folder / "mistyped"))
-    monkeypatch.setattr(sources, "_cached_files", lambda *_: pytest.fail("a download was tried"))
+    monkeypatch.setattr(datasets, "_cached_files", lambda *_: pytest.fail("a download was tried"))
     with pytest.raises(FileNotFoundError, match=r"mistyped, which is no folder: correct it, or unset it to download"):
         load("gowalla")
 
 
 def test_a_hash_that_is_not_pinned_is_computed_once_for_the_same_files(folder, monkeypatch):
     loads = []
-    monkeypatch.setattr(sources, "load", lambda name: loads.append(name) or toy(name))
+    monkeypatch.setattr(datasets, "load", lambda name: loads.append(name) or toy(name))
     path = folder / "amazonbook" / "train.txt"
     write(path, TRAIN)
-    assert {sources.content_hash("amazonbook") for _ in range(3)} == {toy("amazonbook").content_hash}
+    assert {datasets.content_hash("amazonbook") for _ in range(3)} == {toy("amazonbook").content_hash}
     assert len(loads) == 1
     os.utime(path, ns=(0, 0))  # other files
-    sources.content_hash("amazonbook")
+    datasets.content_hash("amazonbook")
     assert len(loads) == 2
 
 
-@pytest.mark.parametrize("call", [load, sources.content_hash])
+@pytest.mark.parametrize("call", [load, datasets.content_hash])
 def test_unknown_name(call):
     with pytest.raises(
         ValueError, match="unknown dataset 'netflix'; known: synthetic, movielens1m, gowalla, yelp2018, "
@@ -327,7 +327,7 @@ def test_partial_amazonbook_has_no_download(folder):
 
 def test_amazonbook_is_known_by_its_md5s_and_counts(folder, web, monkeypatch):
     put_lists(folder, "amazonbook")
-    assert sources.content_hash("amazonbook") == toy("amazonbook").content_hash
+    assert datasets.content_hash("amazonbook") == toy("amazonbook").content_hash
     monkeypatch.setitem(CARDS, "amazonbook", replace(CARDS["amazonbook"], interactions=9))
     with pytest.raises(
         ValueError, match=r"not the published interactions: expected .* 9 interactions.* got .* 8 inter"
@@ -361,7 +361,7 @@ def test_zip_is_downloaded_as_it_is(folder, web, monkeypatch):
     content = archive(RATINGS.replace(b"\n", b"\r\n"))
     web.pages["/m%2Fml-1m.zip"] = content
     source = Source("ml-1m.zip", md5(content), (f"{web.url}/m%2Fml-1m.zip",))
-    monkeypatch.setitem(sources.SOURCES, "movielens1m", (source,))
+    monkeypatch.setitem(datasets.SOURCES, "movielens1m", (source,))
     assert len(load("movielens1m")) == 3
 
 
@@ -397,7 +397,7 @@ def test_offline_and_no_file(folder, web):
         load("gowalla", download=False)
     for text in ("gowalla.npz", "gowalla/train.txt", "gowalla/test.txt"):
         assert str(folder / text) in str(error.value)
-    for url in (url for source in sources.SOURCES["gowalla"] for url in source.urls):
+    for url in (url for source in datasets.SOURCES["gowalla"] for url in source.urls):
         assert url in str(error.value)
     assert not web.asked
 
@@ -405,7 +405,7 @@ def test_offline_and_no_file(folder, web):
 def test_no_server_and_no_folder(folder, web, monkeypatch):
     monkeypatch.delenv("PRISM_DATA")
     gone = Source("ml-1m.zip", md5(b""), ("http://127.0.0.1:9/ml-1m.zip",))  # the discard port: nobody listens
-    monkeypatch.setitem(sources.SOURCES, "movielens1m", (gone,))
+    monkeypatch.setitem(datasets.SOURCES, "movielens1m", (gone,))
     with pytest.raises(FileNotFoundError, match="movielens1m: no data found") as error:
         load("movielens1m")
     assert str(Path("$PRISM_DATA", "ml-1m.zip")) in str(error.value)
@@ -427,7 +427,7 @@ def test_download_needs_the_extra(folder, monkeypatch, package):
 @pytest.mark.skipif(not REAL, reason="PRISM_DATA names no folder with the published data")
 @pytest.mark.parametrize("name", [name for name in CARDS if name != "synthetic"])
 def test_published_data(name):
-    if not any(path.is_file() for paths in sources._layouts(name) for path in paths):
+    if not any(path.is_file() for paths in datasets._layouts(name) for path in paths):
         pytest.skip(f"PRISM_DATA has no {name}")
     data, card = load(name, download=False), CARDS[name]
     assert (data.num_users, data.num_items, len(data)) == (card.users, card.items, card.interactions)

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from prismlib import sweep
-from prismlib.claims import claim, claim_path, failure_path, in_flight, load_failure
-from prismlib.config import PROTOCOLS, RunConfig
-from prismlib.cost import Costs, duration
-from prismlib.experiments import EXPERIMENTS, Search, configs, rq1_configs, searches
-from prismlib.parameters import OWN_GRIDS
-from prismlib.records import load_record, load_scores, scan, stored_path
-from prismlib.runs import attempt, get_records
-from prismlib.sweep import Sweep, plan
+from prismbook.plan.config import PROTOCOLS, RunConfig
+from prismbook.plan.experiments import EXPERIMENTS, Search, configs, grid_configs, searches
+from prismbook.plan.hyperparameters import LOSS_GRIDS
+from prismbook.runs import locks, sweep
+from prismbook.runs.attempts import attempt, get_records
+from prismbook.runs.cost import Costs, duration
+from prismbook.runs.locks import in_flight, lock_path
+from prismbook.runs.records import failure_path, load_failure, load_record, load_scores, scan, stored_path
+from prismbook.runs.sweep import Sweep, plan
 
 DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
 EPOCHS = 3
@@ -34,9 +34,9 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 SCRIPT = """
 import signal, sys
 from pathlib import Path
-from prismlib.experiments import rq1_configs
-from prismlib.sweep import Sweep, guarded, run
-runs = rq1_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs}, lr=1e-3)
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.sweep import Sweep, guarded, run
+runs = grid_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs}, lr=1e-3)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 scheduler = sys.argv[2] if len(sys.argv) > 2 else None
 sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test"), scheduler)))
@@ -44,7 +44,9 @@ sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test")
 
 
 def grid(decays: tuple[float, ...] = DECAYS[:3], epochs: int = 1, **fields: object) -> list[RunConfig]:
-    return rq1_configs("synthetic", ["bpr"], decays, dim=4, epochs=epochs, **{"patience": epochs, "lr": 1e-3, **fields})
+    return grid_configs(
+        "synthetic", ["bpr"], decays, dim=4, epochs=epochs, **{"patience": epochs, "lr": 1e-3, **fields}
+    )
 
 
 def stored(results: Path) -> dict[str, bytes]:
@@ -68,7 +70,7 @@ def wait_until(holds: Callable[[], bool], *processes: subprocess.Popen[str], sec
 
 def held(results: Path) -> int:
     """Claims held at this moment."""
-    return sum(in_flight(path) is not None for path in (results / ".claims").glob("*.lock"))
+    return sum(in_flight(path) is not None for path in (results / ".locks").glob("*.lock"))
 
 
 def all_there(results: Path, decays: tuple[float, ...] = DECAYS) -> None:
@@ -173,13 +175,13 @@ def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys
 
 def test_claims(tmp_path: Path) -> None:
     [config] = grid((0.0,))
-    lock = claim_path(stored_path(tmp_path, config))
-    assert lock.parent == tmp_path / ".claims" and "synthetic" in lock.name
-    with claim(lock) as mine:
-        assert mine
+    lock = lock_path(stored_path(tmp_path, config))
+    assert lock.parent == tmp_path / ".locks" and "synthetic" in lock.name
+    with locks.lock(lock) as acquired:
+        assert acquired
         lock.write_text("epoch 3")
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        code += "from prismlib.runs import attempt; from pathlib import Path\n"
+        code += "from prismbook.runs.attempts import attempt; from pathlib import Path\n"
         code += f"from test_sweep import grid; print(attempt(grid((0.0,))[0], Path({str(tmp_path)!r})))"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (other.stdout, other.returncode) == ("busy\n", 0), other.stderr
@@ -197,9 +199,9 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
         process = start(tmp_path)
         wait_until(lambda: len(stored(tmp_path)) > len(before) and held(tmp_path) == 1, process)  # noqa: B023
         process.send_signal(signal.SIGSTOP)  # so that it stays in the middle of this run while we look
-        notes = {path: path.read_text() for path in (tmp_path / ".claims").glob("*.lock")}
+        notes = {path: path.read_text() for path in (tmp_path / ".locks").glob("*.lock")}
         [running] = [c for c in grid(DECAYS, EPOCHS) if sweep.state(c, tmp_path)[0] == "running"]
-        note = notes[claim_path(stored_path(tmp_path, running))] or "first epoch"
+        note = notes[lock_path(stored_path(tmp_path, running))] or "first epoch"
         assert sweep.state(running, tmp_path)[1] == note and note.startswith(("epoch ", "first epoch"))
         process.send_signal(how)
         process.send_signal(signal.SIGCONT)
@@ -291,7 +293,7 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
 
 
 def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prismlib import cluster
+    from prismbook.runs import cluster
 
     with pytest.raises(ConnectionError, match=r"no scheduler answers at tcp://127.0.0.1:1 "):
         list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1", timeout=0.5))
@@ -305,7 +307,7 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_run_whose_workers_were_killed_is_recorded_by_a_client_without_a_gpu(tmp_path: Path) -> None:
-    from prismlib import cluster
+    from prismbook.runs import cluster
 
     [config] = grid((0.0,), device="cuda")  # a device that the client need not have
     cluster._killed(config, tmp_path, "run-1")
@@ -325,7 +327,7 @@ def test_experiments_are_lists_of_configurations() -> None:
             found = configs(experiment, dataset, budget, device="cuda")
             assert found and len(found) == len(set(found))
             assert {(c.dataset, c.device) for c in found} == {(dataset, "cuda")}
-    assert configs("rq1", "gowalla") == rq1_configs("gowalla")
+    assert configs("rq1", "gowalla") == grid_configs("gowalla")
     for name, value in PROTOCOLS["released"].items():
         switched = [c for c in configs("switches", "gowalla") if getattr(c, name) == value]
         assert len(switched) == 1
@@ -338,7 +340,7 @@ def test_experiments_are_lists_of_configurations() -> None:
     assert all(len({c.seed for c in s.grid}) == 1 and len(s.seeds) == 3 for s in lean)
     # one parameter at a time: through the loss's own one of this dataset, and through one decay
     decay, prism = ({(c.weight_decay, c.gamma) for c in s.grid} for s in lean if s.name.startswith("mf-directau"))
-    gammas = [own["gamma"] for own in OWN_GRIDS["directau"]]
+    gammas = [own["gamma"] for own in LOSS_GRIDS["directau"]]
     assert decay == {(1e-4, gamma) for gamma in gammas} | {(one, 0.5) for one in (0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)}
     assert prism == {(0.0, gamma) for gamma in gammas}
     for own in (s for name in ("yelp2018", "gowalla") for s in searches("table1", name) if s.name.endswith("decay")):
@@ -402,7 +404,7 @@ def test_a_kind_whose_epoch_fails_is_tried_once_and_stays_unmeasured(
         tried.append(config)
         raise error("made up")
 
-    monkeypatch.setattr("prismlib.cost.run", fails)
+    monkeypatch.setattr("prismbook.runs.cost.run", fails)
     costs = Costs([], None)
     costs.measure(grid((0.0, 1e-6, 1e-4), 4))
     assert len(tried) == 1 and costs.of({grid((0.0,), 4)[0]: 1}).unmeasured == ["mf with bpr"]
@@ -414,7 +416,7 @@ def test_how_long_a_reader_wants_it() -> None:
 
 def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -> None:
     page = (Path(__file__).parents[1] / "book/cluster.md").read_text()
-    commands = re.findall(r"python -m prismlib.sweep ([^&#\n]+)", page)
+    commands = re.findall(r"python -m prismbook sweep ([^&#\n]+)", page)
     assert len(commands) >= 6
     for command in commands:
         given = sweep.parser().parse_args(shlex.split(command))

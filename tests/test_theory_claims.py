@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from prismlib import theory, theory_claims
-from prismlib.statements import Statement
+from prismbook.claims import theory_claims
+from prismbook.claims.statements import Statement
+from prismlib import theory
 
 CLAIMS: dict[str, Callable[[], list[Statement]]] = {
     name: getattr(theory_claims, f"claim_{name}") for name in ("c4", "c5", "c15", "c16", "c17", "c19")

@@ -26,7 +26,7 @@ from prismlib import (
     train_step,
 )
 from prismlib.debias import IPL, MACR
-from prismlib.memory import training_bytes
+from prismlib.device import training_bytes
 from prismlib.optim import make_optimizer
 
 
@@ -385,10 +385,10 @@ def test_training_mode_is_for_the_steps_and_the_callers_modes_come_back(split: S
 
 
 def test_too_little_memory_is_said_before_training(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prismlib.memory.free_bytes", lambda device: 10_000)
+    monkeypatch.setattr("prismlib.device.free_bytes", lambda device: 10_000)
     with pytest.raises(MemoryError, match=r"needs about 0.0 GB on cpu, where 0.0 GB are free: lower batch_size"):
         fit(mf(split), BPR(), split.train, ranking(split))
-    monkeypatch.setattr("prismlib.memory.free_bytes", lambda device: None)  # a system that does not say
+    monkeypatch.setattr("prismlib.device.free_bytes", lambda device: None)  # a system that does not say
     fit(mf(split), BPR(), split.train, ranking(split), max_epochs=1)
 
 

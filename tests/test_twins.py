@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismlib.experiments import switch_pairs, twin_pairs
-from prismlib.twins import beside, prism_minus_decay
+from prismbook.plan.experiments import switch_pairs, twin_pairs
+from prismbook.tables.variants import beside, prism_minus_decay
 
 USERS = np.linspace(0.05, 0.35, 50)
 PAIRS = twin_pairs("patience", "synthetic", "smoke")

@@ -16,12 +16,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismlib import prism_, prism_norm, random_split, sources, synthetic
-from prismlib.config import RunConfig
+from prismbook.plan.config import RunConfig
+from prismbook.runs.attempts import get_records
+from prismbook.runs.run import load_split
+from prismbook.runs.sweep import parser
+from prismlib import datasets, prism_, prism_norm, random_split, synthetic
 from prismlib.data import Dataset, dataset_from_pairs
-from prismlib.runs import get_records, load_split
-from prismlib.sources import load, save
-from prismlib.sweep import parser
+from prismlib.datasets import load, save
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -221,11 +222,11 @@ def test_what_is_saved_is_loaded(folder: Path) -> None:
     card = save(data, "a test", citation="nobody")
     back = load("own-loaded")
     assert (back.name, back.num_users, back.num_items, back.synthetic) == ("own-loaded", 4, 9, True)
-    assert back.content_hash == data.content_hash == card.content_hash == sources.content_hash("own-loaded")
-    assert sources.identity_card("own-loaded") == card
+    assert back.content_hash == data.content_hash == card.content_hash == datasets.content_hash("own-loaded")
+    assert datasets.identity_card("own-loaded") == card
     assert card.split_hash == random_split(data, 123).split_hash
     assert (card.source, card.terms, card.citation) == ("a test", "Private.", "nobody")
-    assert sources.known() == [*sources.CARDS, "own-loaded"]
+    assert datasets.known() == [*datasets.CARDS, "own-loaded"]
     assert save(data, "a better word for it").source == load_card(folder, "own-loaded")["source"]
 
 

@@ -12,14 +12,12 @@ import pandas as pd
 import pytest
 from made_up import Parts, made_up
 
-from prismlib import prism_claims, verdicts
-from prismlib.analysis import best, tidy
-from prismlib.config import RunConfig
-from prismlib.experiments import SEEDS, configs, rq1_configs
-from prismlib.paper_claims import measured
-from prismlib.records import load_record, stored_path
-from prismlib.runs import default_results
-from prismlib.statements import Statement, listed, verdict, verdict_text
+from prismbook.claims import decay_claims, prism_claims
+from prismbook.claims.statements import Statement, listed, verdict, verdict_text
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import SEEDS, configs, grid_configs
+from prismbook.runs.records import default_results, load_record, stored_path
+from prismbook.tables.analysis import best, measured, tidy
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
 UNDECIDED = Statement("unclear", None, undecided=True)
@@ -65,7 +63,7 @@ def rq1(**curves: list[Parts | None]) -> pd.DataFrame:
     """For each loss the parts of NDCG@20 at decays 0, 1e-6, 1e-4."""
     return table(
         *(
-            (rq1_configs("gowalla", loss, decay), parts and {"parts": parts})
+            (grid_configs("gowalla", loss, decay), parts and {"parts": parts})
             for loss, own in curves.items()
             for decay, parts in zip([0, 1e-6, 1e-4], own, strict=False)
         )
@@ -77,17 +75,17 @@ RISING: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.0
 
 
 def test_c1() -> None:
-    assert verdict(verdicts.claim_c1(rq1(bpr=FLAT, directau=RISING))) == "reproduced"
-    assert verdict(verdicts.claim_c1(rq1(bpr=RISING, directau=FLAT))) == "not reproduced"
+    assert verdict(decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))) == "reproduced"
+    assert verdict(decay_claims.claim_c1(rq1(bpr=RISING, directau=FLAT))) == "not reproduced"
     # a shallow curve that starts below BPR: it falls below, but depends less on decay
     shallow = [(0.02, 0.01, 0.01), (0.02, 0.01, 0.01), (0.02, 0.01, 0.01)]
-    assert held(verdicts.claim_c1(rq1(bpr=RISING, directau=shallow))) == [False, True]
+    assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=shallow))) == [False, True]
 
 
 def test_c1_compares_the_decays_at_which_both_were_run_and_needs_none() -> None:
     # DirectAU's best is at a decay at which BPR is missing: over the others it loses no more than BPR does
     table = rq1(bpr=[FLAT[0], FLAT[1], None], directau=[(0.10, 0, 0), (0.10, 0, 0), (0.30, 0, 0)])
-    assert held(verdicts.claim_c1(table)) == [False, True]
+    assert held(decay_claims.claim_c1(table)) == [False, True]
     for bpr, directau in (
         ([None, *FLAT[1:]], RISING),  # none without decay
         (FLAT, [None, *RISING[1:]]),
@@ -95,60 +93,60 @@ def test_c1_compares_the_decays_at_which_both_were_run_and_needs_none() -> None:
         (FLAT[:1], RISING[:1]),
         ([None] * 3, RISING),
     ):
-        assert verdict(verdicts.claim_c1(rq1(bpr=bpr, directau=directau))) == "not measured"
+        assert verdict(decay_claims.claim_c1(rq1(bpr=bpr, directau=directau))) == "not measured"
 
 
 def test_c2() -> None:
-    statements = verdicts.claim_c2(rq1(bpr=FLAT, directau=RISING))
+    statements = decay_claims.claim_c2(rq1(bpr=FLAT, directau=RISING))
     assert held(statements) == [False, True, True]  # a flat BPR gap does not widen
     assert "share of NDCG@20: 33% to 75%" in statements[1].text
-    assert held(verdicts.claim_c2(rq1(bpr=RISING, directau=FLAT))) == [True, False, False]
+    assert held(decay_claims.claim_c2(rq1(bpr=RISING, directau=FLAT))) == [True, False, False]
     slow = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.11, 0.02, 0.02)]
-    assert verdict(verdicts.claim_c2(rq1(bpr=slow, directau=RISING))) == "reproduced"
-    assert verdict(verdicts.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not measured"
+    assert verdict(decay_claims.claim_c2(rq1(bpr=slow, directau=RISING))) == "reproduced"
+    assert verdict(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not measured"
 
 
 def test_c2_leaves_out_runs_that_collapsed() -> None:
     rising_then_gone: list[Parts | None] = [(0.10, 0.02, 0.02), (0.12, 0.02, 0.01), (0.001, 0.0, 0.0)]
     runs = rq1(bpr=rising_then_gone, directau=RISING)
-    assert held(verdicts.claim_c2(runs)) == [False, True, True]
+    assert held(decay_claims.claim_c2(runs)) == [False, True, True]
     runs.loc[(runs["loss"] == "BPR") & (runs["weight_decay"] == 1e-4), "largest_norm"] = 1e-6
-    statements = verdicts.claim_c2(runs)
+    statements = decay_claims.claim_c2(runs)
     # BPR then widens to its decay 1e-6, and there more than DirectAU does
     assert held(statements)[0] is True and "to 0.110 at 1e-06" in statements[0].text
 
 
 def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
-    statements = verdicts.claim_c2(rq1(bpr=[None] * 3, directau=[None, *RISING[1:]]))
+    statements = decay_claims.claim_c2(rq1(bpr=[None] * 3, directau=[None, *RISING[1:]]))
     assert held(statements) == [None, True]
     assert "at 1e-06 to 0.110 at 0.0001" in statements[1].text
     # only where both were run is one said to widen least
-    assert held(verdicts.claim_c2(rq1(bpr=[FLAT[0], None, None], ssm=FLAT, directau=RISING))) == [None, False, True]
+    assert held(decay_claims.claim_c2(rq1(bpr=[FLAT[0], None, None], ssm=FLAT, directau=RISING))) == [None, False, True]
 
 
 def rq2(without: float | None, *with_decay: tuple[float, float]) -> pd.DataFrame:
     """BPR's correlation of norms with log popularity without decay; with decay besides its validation NDCG@20."""
     zero = without if without is None else {"correlation": without, "validation": [0.9]}
     return table(
-        (rq1_configs("gowalla", "bpr", 0), zero),
+        (grid_configs("gowalla", "bpr", 0), zero),
         *(
-            (rq1_configs("gowalla", "bpr", 10.0**-place), {"correlation": r, "validation": [validation]})
+            (grid_configs("gowalla", "bpr", 10.0**-place), {"correlation": r, "validation": [validation]})
             for place, (r, validation) in enumerate(with_decay, start=4)
         ),
     )
 
 
 def test_c3() -> None:
-    assert held(verdicts.claim_c3(rq2(0.3, (0.9, 0.1)))) == [True, True]
-    assert held(verdicts.claim_c3(rq2(0.8, (0.6, 0.1)))) == [False, False]  # 36 % and 64 % of the variance
+    assert held(decay_claims.claim_c3(rq2(0.3, (0.9, 0.1)))) == [True, True]
+    assert held(decay_claims.claim_c3(rq2(0.8, (0.6, 0.1)))) == [False, False]  # 36 % and 64 % of the variance
     # norms that fall with popularity do not follow it
-    assert held(verdicts.claim_c3(rq2(-0.9, (-0.9, 0.1)))) == [False, True]
-    assert held(verdicts.claim_c3(rq2(None, (0.9, 0.1)))) == held(verdicts.claim_c3(rq2(0.3))) == [None]
+    assert held(decay_claims.claim_c3(rq2(-0.9, (-0.9, 0.1)))) == [False, True]
+    assert held(decay_claims.claim_c3(rq2(None, (0.9, 0.1)))) == held(decay_claims.claim_c3(rq2(0.3))) == [None]
 
 
 def test_c3_looks_at_the_decay_that_validation_chooses() -> None:
-    assert held(verdicts.claim_c3(rq2(0.3, (0.2, 0.1), (0.9, 0.2)))) == [True, True]
-    assert held(verdicts.claim_c3(rq2(0.3, (0.2, 0.3), (0.9, 0.2)))) == [False, True]
+    assert held(decay_claims.claim_c3(rq2(0.3, (0.2, 0.1), (0.9, 0.2)))) == [True, True]
+    assert held(decay_claims.claim_c3(rq2(0.3, (0.2, 0.3), (0.9, 0.2)))) == [False, True]
 
 
 Run = tuple[float, float]  # NDCG@20 and correlation
@@ -159,7 +157,7 @@ def batched(none: Run | None, batch: Run | None, whole: Run | None, seeds: Seque
     return table(
         *(
             (
-                rq1_configs("gowalla", "directau", decay, seeds, decay_scope=scope),
+                grid_configs("gowalla", "directau", decay, seeds, decay_scope=scope),
                 run and {"parts": (run[0], 0, 0), "correlation": run[1]},
             )
             for decay, scope, run in places
@@ -182,31 +180,31 @@ def batched(none: Run | None, batch: Run | None, whole: Run | None, seeds: Seque
     ],
 )
 def test_c6(none: Run | None, batch: Run | None, whole: Run | None, expected: list[bool | None]) -> None:
-    assert held(verdicts.claim_c6(batched(none, batch, whole))) == expected
-    assert held(verdicts.claim_c6(batched(none, batch, whole, seeds=(123, 246)))) == expected
+    assert held(decay_claims.claim_c6(batched(none, batch, whole))) == expected
+    assert held(decay_claims.claim_c6(batched(none, batch, whole, seeds=(123, 246)))) == expected
 
 
 def test_c6_names_the_decay_that_is_too_weak_to_be_compared() -> None:
     weak = [
         (
-            rq1_configs("gowalla", "directau", 1e-8, decay_scope=scope),
+            grid_configs("gowalla", "directau", 1e-8, decay_scope=scope),
             {"parts": (0.1, 0, 0), "correlation": correlation},
         )
         for scope, correlation in (("table", 0.05), ("batch", 0.09))
     ]
     runs = pd.concat([batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9)), table(*weak)], ignore_index=True)
-    first, second = verdicts.claim_c6(runs)
+    first, second = decay_claims.claim_c6(runs)
     assert first.holds and second.holds and "left out: 1e-08" in second.text
 
 
 def test_c7() -> None:
     def judged(lightgcn: Sequence[float | None], mf: Sequence[float | None]) -> list[bool | None]:
         runs = [
-            (rq1_configs("gowalla", "directau", decay, backbone=backbone), ndcg and {"parts": (ndcg, 0, 0)})
+            (grid_configs("gowalla", "directau", decay, backbone=backbone), ndcg and {"parts": (ndcg, 0, 0)})
             for backbone, own in (("lightgcn", lightgcn), ("mf", mf))
             for decay, ndcg in zip([0, 1e-6, 1e-4], own, strict=True)
         ]
-        return held(verdicts.claim_c7(table(*runs)))
+        return held(decay_claims.claim_c7(table(*runs)))
 
     assert judged([0.20, 0.19, 0.20], [0.10, 0.15, 0.20]) == [True]
     assert judged([0.10, 0.15, 0.20], [0.20, 0.19, 0.20]) == [False]
@@ -218,10 +216,10 @@ def test_c7() -> None:
 def benefits(decay: dict[str, Any] | None, **prism: dict[str, Any] | None) -> pd.DataFrame:
     """A run with decay, one without (of no interest to the claims), and PRISM at alphas named ``a0``, ``a50``, ..."""
     return table(
-        (rq1_configs("gowalla", "directau", 1e-6), decay),
-        (rq1_configs("gowalla", "directau", 0), decay and {"parts": (0.9, 0.9, 0.9), "validation": [0.0, 0.99]}),
+        (grid_configs("gowalla", "directau", 1e-6), decay),
+        (grid_configs("gowalla", "directau", 0), decay and {"parts": (0.9, 0.9, 0.9), "validation": [0.0, 0.99]}),
         *(
-            (rq1_configs("gowalla", "directau", 0, init="prism", alpha=int(name[1:]) / 100), made)
+            (grid_configs("gowalla", "directau", 0, init="prism", alpha=int(name[1:]) / 100), made)
             for name, made in prism.items()
         ),
     )
@@ -247,14 +245,14 @@ def at_seeds(made: Sequence[dict[str, Any] | None], **own: Any) -> list[tuple[li
     """DirectAU at the first of three seeds, the second, ..., as :func:`table` takes them; None: was not run."""
     decay = 0.0 if own else 1e-6
     return [
-        (rq1_configs("gowalla", "directau", decay, seed, **own), one) for seed, one in zip(SEEDS, made, strict=True)
+        (grid_configs("gowalla", "directau", decay, seed, **own), one) for seed, one in zip(SEEDS, made, strict=True)
     ]
 
 
 def three(decay: Sequence[dict[str, Any] | None], prism: Sequence[dict[str, Any] | None]) -> pd.DataFrame:
     """Decay and PRISM at three seeds, and at the first one PRISM without strength too."""
     even = {"parts": (0.05, 0.04, 0.04), "validation": [0.0, 0.05]}
-    zero = (rq1_configs("gowalla", "directau", 0.0, init="prism", alpha=0.0), even)
+    zero = (grid_configs("gowalla", "directau", 0.0, init="prism", alpha=0.0), even)
     return table(*at_seeds(decay), zero, *at_seeds(prism, init="prism", alpha=1.0))
 
 
@@ -288,7 +286,10 @@ def test_only_seeds_of_both_count_and_none_but_the_first_chooses() -> None:
     assert "best at epoch 3, tuned decay 1e-06 at 9 (-67%)" in prism_claims.claim_c11(one)[0].text
     assert "seeds" not in prism_claims.claim_c12(one)[1].text
     # at another seed PRISM without strength would be chosen
-    lucky = rq1_configs("gowalla", "directau", 0.0, 246, init="prism", alpha=0.0), scores(0.05, 1) | {"validation": [9]}
+    lucky = (
+        grid_configs("gowalla", "directau", 0.0, 246, init="prism", alpha=0.0),
+        scores(0.05, 1) | {"validation": [9]},
+    )
     more = pd.concat([one, table(lucky)], ignore_index=True)
     assert prism_claims.claim_c12(more)[1].text == prism_claims.claim_c12(one)[1].text
 
@@ -303,7 +304,7 @@ def test_as_good_is_no_less_than_seeds_explain() -> None:
 
 
 def test_c13_at_all_seeds_of_both() -> None:
-    bpr = (rq1_configs("gowalla", "bpr", 1e-6), scores(0.005, whole=0.1))
+    bpr = (grid_configs("gowalla", "bpr", 1e-6), scores(0.005, whole=0.1))
     decay = [scores(0.02), scores(0.03), scores(0.019)]
     against_bpr, against_decay = prism_claims.claim_c13(
         table(bpr, *at_seeds(decay), *at_seeds([scores(0.021)] * 3, init="prism", alpha=1.0))
@@ -342,10 +343,10 @@ def test_c13() -> None:
         prism: Parts | None, bpr: Parts | None, resn: Parts | None, decay: Parts | None = None
     ) -> list[bool | None]:
         runs = table(
-            (rq1_configs("gowalla", "bpr", 1e-6), bpr and {"parts": bpr}),
-            (rq1_configs("gowalla", "resn", 1e-6), resn and {"parts": resn}),
-            *([(rq1_configs("gowalla", "directau", 1e-6), {"parts": decay})] if decay else []),
-            (rq1_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
+            (grid_configs("gowalla", "bpr", 1e-6), bpr and {"parts": bpr}),
+            (grid_configs("gowalla", "resn", 1e-6), resn and {"parts": resn}),
+            *([(grid_configs("gowalla", "directau", 1e-6), {"parts": decay})] if decay else []),
+            (grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
         )
         return held(prism_claims.claim_c13(runs))
 
@@ -361,7 +362,7 @@ def test_c13() -> None:
 
 
 def test_c14() -> None:
-    [config] = rq1_configs("gowalla", "directau", 1e-6)
+    [config] = grid_configs("gowalla", "directau", 1e-6)
     early, late = [0.0, 0.99, 1.0, 1.0], [0.0, 0.5, 0.9, 1.0]
     fallen = [0.0, 0.99, 1.0, 0.3]
     for dot, cosine, holds in (
@@ -370,18 +371,18 @@ def test_c14() -> None:
         (late, late, [False, True]),
         (late, fallen, [True, False]),
     ):
-        assert held(verdicts.claim_c14(made_up(config, validation=dot, cosine=cosine))) == holds
-    sooner, stays = verdicts.claim_c14(made_up(config, validation=late, cosine=fallen))
+        assert held(decay_claims.claim_c14(made_up(config, validation=dot, cosine=cosine))) == holds
+    sooner, stays = decay_claims.claim_c14(made_up(config, validation=late, cosine=fallen))
     assert "reaches 95 % of its maximum at epoch 1, the dot-product curve at epoch 3" in sooner.text
     assert "at 30% of it" in stays.text
-    assert held(verdicts.claim_c14(None)) == [None]
+    assert held(decay_claims.claim_c14(None)) == [None]
 
 
 def test_c17() -> None:
     def judged(ssm: float | None, directau: float | None) -> list[bool | None]:
         runs = [
             (
-                rq1_configs("gowalla", loss, 0, backbone="nonlinear-mf", init="prism", alpha=1.0),
+                grid_configs("gowalla", loss, 0, backbone="nonlinear-mf", init="prism", alpha=1.0),
                 r and {"correlation": r},
             )
             for loss, r in (("ssm", ssm), ("directau", directau))
@@ -397,7 +398,7 @@ def test_c17_compares_seed_by_seed() -> None:
     def judged(ssm: Sequence[float], directau: Sequence[float]) -> Statement:
         runs = [
             (
-                rq1_configs("gowalla", loss, 0, seed, backbone="nonlinear-mf", init="prism", alpha=1.0),
+                grid_configs("gowalla", loss, 0, seed, backbone="nonlinear-mf", init="prism", alpha=1.0),
                 {"correlation": r},
             )
             for loss, own in (("ssm", ssm), ("directau", directau))
@@ -413,7 +414,7 @@ def test_c17_compares_seed_by_seed() -> None:
 
 def test_c1_needs_both_losses() -> None:
     for runs in (rq1(ssm=FLAT), rq1(ssm=FLAT, bpr=FLAT), rq1(directau=RISING)):
-        assert verdict(verdicts.claim_c1(runs)) == "not measured"
+        assert verdict(decay_claims.claim_c1(runs)) == "not measured"
 
 
 def test_no_run_at_all_is_not_measured() -> None:

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from prismlib.figures import LOOKS
+from prismbook.pages.figures import LOOKS
 from prismlib.norms import norm_summary
 
 mpl.use("agg")
-from prismlib.widgets import norms_widget, tradeoff_bars, tradeoff_widget
+from prismbook.pages.widgets import norms_widget, tradeoff_bars, tradeoff_widget
 
 NAN = float("nan")
 PARTS = pd.DataFrame(

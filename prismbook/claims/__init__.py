@@ -1,0 +1,1 @@
+"""From tables to verdicts on the claims of the paper, and the ledger that keeps them."""

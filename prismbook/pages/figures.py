@@ -1,0 +1,211 @@
+"""The book's figures. Each takes tables of :mod:`prismbook.tables.analysis` and returns a Matplotlib figure.
+
+The look is in the style sheet: ``plt.style.use(figures.STYLE)`` first, since parts of it act when a figure is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from prismbook.runs.records import Record
+from prismbook.tables.labels import dataset_name
+from prismlib.metrics import GROUPS
+
+STYLE = str(Path(__file__).with_name("prism.mplstyle"))
+# a popularity group and a loss have the same colour and marker on every page
+LOOKS = {
+    "popular": ("#D55E00", "s"),
+    "neutral": ("#777777", "D"),
+    "unpopular": ("#0072B2", "v"),
+    "BPR": ("#E69F00", "o"),
+    "DirectAU": ("#009E73", "^"),
+    "SSM": ("#56B4E9", "P"),
+    "MAWU": ("#CC79A7", "X"),
+    "IPL": ("#8C564B", "<"),
+    "ReSN": ("#4D4D4D", ">"),
+    "MACR": ("#000000", "d"),
+}
+# one hue, light to dark, for the steps of a decay or of alpha
+STEPS = plt.get_cmap("viridis_r")
+
+
+def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
+    """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, a curve a loss, and by popularity.
+
+    Args:
+        table: :func:`prismbook.tables.analysis.over_seeds`.
+        dataset: named in the title.
+    """
+    decays = sorted(table.index.unique("weight_decay"))
+    figure = _overall_and_by_group(table, decays)
+    for axis in figure.axes:
+        axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
+        axis.set(xlabel="weight decay λ")
+        if len(decays) > 4:  # side by side they would run into one another
+            axis.tick_params(axis="x", rotation=60, labelsize="small")
+    figure.suptitle(dataset_name(dataset), fontsize="medium")
+    return figure
+
+
+def alpha_curves(table: pd.DataFrame, tuned: Any, dataset: str) -> Figure:
+    """The paper's Figure 5: NDCG@20 against PRISM's alpha, overall and by popularity group, beside tuned decay.
+
+    Args:
+        table: means over seeds by loss and ``alpha``.
+        tuned: the run with tuned decay, or None: dashed lines.
+    """
+    alphas = sorted(table.index.unique("alpha"))
+    figure = _overall_and_by_group(table, alphas)
+    for axis in figure.axes:
+        axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+        axis.set(xlabel="strength of PRISM, alpha")
+    if tuned is not None:
+        figure.axes[0].axhline(tuned.ndcg, color=LOOKS[tuned.loss][0], linestyle="--")
+        for group in GROUPS:
+            figure.axes[1].axhline(getattr(tuned, group), color=LOOKS[group][0], linestyle="--", linewidth=1)
+        _from_zero(figure.axes)
+    dashed = "" if tuned is None else f"; dashed: weight decay {tuned.weight_decay:g}"
+    figure.suptitle(dataset_name(dataset) + dashed, fontsize="medium")
+    return figure
+
+
+def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
+    losses = list(table.index.unique("loss"))
+    panels = 1 + len(losses)
+    columns = 2 if panels == 4 else min(panels, 3)  # more in a row could not be read on a page
+    rows = -(-panels // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(2.7 * columns, 3.3 * rows), squeeze=False)
+    axes = grid.flatten()
+    for spare in axes[panels:]:
+        spare.remove()
+    axes = axes[:panels]
+    for loss in losses:
+        _curve(axes[0], values, table.loc[loss]["ndcg"], loss)
+    axes[0].set(title="all items", ylabel="test NDCG@20")
+    for axis, loss in zip(axes[1:], losses, strict=True):
+        for group in GROUPS:
+            _curve(axis, values, table.loc[loss][group], group)
+        axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
+    _from_zero(axes)
+    # one for all, since a group looks the same in each panel; below them: inside, it would hide points
+    drawn = {str(line.get_label()): line for axis in axes for line in axis.lines}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=7, fontsize="small", handlelength=1.2)
+    return figure
+
+
+def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str) -> None:
+    """Mean with a band of one standard deviation over seeds; runs that are missing leave a gap."""
+    colour, marker = LOOKS[name]
+    measured = measured.reindex(values)
+    x = range(len(values))
+    axis.plot(x, measured["mean"], color=colour, marker=marker, label=name)
+    if measured["std"].notna().any():
+        low, high = measured["mean"] - measured["std"], measured["mean"] + measured["std"]
+        axis.fill_between(x, low, high, color=colour, alpha=0.2)
+
+
+def _from_zero(axes: Iterable[Axes]) -> None:
+    """From 0 to the top of what is drawn: called last, since a limit that is set does not grow with later curves."""
+    for axis in axes:
+        axis.autoscale(axis="y")
+        axis.set_ylim(bottom=0)
+
+
+def _decay(decay: float) -> str:
+    return "0" if decay == 0 else f"{decay:.0e}"
+
+
+def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table: str = "item") -> Figure:
+    """The paper's Figures 2 and 3: mean length of the rows in each popularity bin, panels by title, a curve a setting.
+
+    Args:
+        records: of each panel, e.g. a loss, by the name of their setting, e.g. ``"1e-06"``.
+        table: ``"item"`` or ``"user"``.
+    """
+    figure, axes = plt.subplots(1, len(records), figsize=(3.6 * len(records), 3.4), squeeze=False)
+    for axis, (title, own) in zip(axes[0], records.items(), strict=True):
+        for (name, record), share in zip(own.items(), np.linspace(0.1, 1, len(own)), strict=True):
+            bins = pd.DataFrame(record["norms"][table]["bins"])
+            x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
+            correlation = record["norms"][table]["pearson_log"]
+            label = f"{name} (r = {correlation:.2f})" if correlation is not None else name
+            colour = STEPS(share)
+            axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
+            axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
+        axis.set(xscale="log", title=title, xlabel=f"training interactions of the {table}", ylim=(0, None))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize="small", handlelength=1.2)
+    axes[0, 0].set_ylabel("length of the row")
+    return figure
+
+
+def validation_curves(records: Mapping[str, Record], by: Sequence[str] = ("dot",)) -> Figure:
+    """The paper's Figures 4 and 6: validation NDCG@20 against epochs, a panel a ranking, a curve a setting.
+
+    Args:
+        records: by the name of their setting.
+        by: ``"dot"``, ``"cosine"``, or both.
+    """
+    figure, axes = plt.subplots(1, len(by), figsize=(3.2 + 2.6 * len(by), 3.3), sharey=True, squeeze=False)
+    for axis, ranking in zip(axes[0], by, strict=True):
+        for (name, record), share in zip(records.items(), np.linspace(0.1, 1, len(records)), strict=True):
+            curve, best = record["history"][f"validation_{ranking}"], record["best_epoch"]
+            axis.plot(curve, color=STEPS(share), label=name)
+            axis.plot(best, curve[best], marker="o", color=STEPS(share))
+        title = {"dot": "ranked by dot product", "cosine": "ranked by cosine"}[ranking]
+        axis.set(title=title, xlabel="epoch")
+    _from_zero(axes[0])
+    axes[0, 0].set_ylabel("validation NDCG@20")
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    return figure
+
+
+def fairness(runs: pd.DataFrame) -> Figure:
+    """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, a point a run.
+
+    Args:
+        runs: :func:`prismbook.tables.analysis.tidy`; a run with PRISM is marked with a ring.
+    """
+    figure, axis = plt.subplots(figsize=(5.4, 3.6))
+    made: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
+    for run in made:
+        colour, marker = LOOKS[run.loss]
+        label = f"{run.loss}{' with PRISM' * (run.init == 'prism')}"
+        axis.plot(run.ratio, run.ndcg, marker=marker, color=colour, linestyle="", markersize=8, label=label)
+        if run.init == "prism":
+            axis.plot(run.ratio, run.ndcg, "o", markersize=15, markerfacecolor="none", markeredgecolor=colour)
+    axis.set(
+        xlabel="unpopular / popular NDCG@20 (right: fairer)", ylabel="test NDCG@20", ylim=(0, None), xlim=(0, None)
+    )
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    return figure
+
+
+def differences(rows: Mapping[str, Any]) -> Figure:
+    """PRISM minus tuned decay with 95 % intervals, ours beside the paper's.
+
+    Args:
+        rows: by name; each ``{"paper": number or None, "ours": number or None, "low", "high"}``.
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 0.8 + 0.45 * len(rows)))
+    axis.axvline(0, color="#777777", linewidth=1)
+    for place, own in enumerate(rows.values()):
+        if own["paper"] is not None:
+            axis.plot(own["paper"], place + 0.12, "D", color="#777777", label="the paper")
+        if own["ours"] is not None:
+            axis.plot(own["ours"], place - 0.12, "o", color="#0072B2", label="measured here")
+            if own["low"] is not None:
+                axis.plot([own["low"], own["high"]], [place - 0.12] * 2, color="#0072B2")
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.set(xlabel="test NDCG@20 of PRISM minus that of tuned decay", ylim=(len(rows) - 0.5, -0.5))
+    handles, labels = axis.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    axis.legend(unique.values(), unique.keys(), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return figure

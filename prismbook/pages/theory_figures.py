@@ -1,0 +1,104 @@
+"""The figures of the book's theory page; the look is that of :mod:`prismbook.pages.figures`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from prismbook.pages.figures import LOOKS
+from prismlib import theory
+
+# shrinks, rests, grows: blue and orange differ for every kind of colour vision, and in grey by what lies between
+SHRINKS_GROWS = (LOOKS["unpopular"][0], "#f7f7f7", LOOKS["popular"][0])
+DEGREE, SHARE = (0, 4), (-4, 0)  # ranges of the theory map, powers of ten
+
+
+def membership_gap(num_interactions: int = 64_000, shares: tuple[float, ...] = (0.01, 0.25)) -> Figure:
+    """Equation 2, and the law of draws with replacement, each divided by the exact law of a permutation.
+
+    Args:
+        num_interactions: :math:`|E|`.
+        shares: :math:`|B|/|E|`, one panel each.
+    """
+    degree = torch.logspace(0, np.log10(num_interactions / 2), 60, dtype=torch.float64).round()
+    figure, axes = plt.subplots(1, len(shares), sharey=True, squeeze=False)
+    for axis, share in zip(axes[0], shares, strict=True):
+        batch = round(share * num_interactions)
+        exact = theory.batch_membership_exact(degree, batch, num_interactions)
+        paper = theory.batch_membership(degree, batch, num_interactions)
+        swapped = 1 - (1 - degree / num_interactions) ** batch
+        axis.axhline(1, color="black", linewidth=1)
+        axis.plot(degree / num_interactions, paper / exact, label="paper's Equation 2")
+        axis.plot(degree / num_interactions, swapped / exact, "--", label="draws with replacement")
+        axis.axvline(share, color="#777777", linestyle=":", linewidth=1)
+        axis.set(xscale="log", xlabel="share of the item, d / |E|", title=f"batch: {share:.0%} of the interactions")
+    axes[0, 0].set_ylabel("probability / exact")
+    axes[0, 0].legend(loc="lower left")
+    return figure
+
+
+def lengths_by_share(table: pd.DataFrame) -> Figure:
+    """How much of its length a row keeps, by how often it is in the batch: a panel an optimiser, a curve a decay.
+
+    Args:
+        table: length after / before; index: share of the batches a row is in, ascending; columns: optimiser, decay.
+    """
+    optimisers = list(dict.fromkeys(table.columns.get_level_values(0)))
+    figure, axes = plt.subplots(1, len(optimisers), sharey=True, squeeze=False)
+    x = range(len(table))
+    for axis, optimiser in zip(axes[0], optimisers, strict=True):
+        for (decay, ratios), marker in zip(table[optimiser].items(), "os^v", strict=False):
+            axis.plot(x, ratios, marker=marker, label="λ = 0" if decay == 0 else f"λ = {decay:.0e}")
+        axis.set_xticks(x, ["never" if share == 0 else f"{share:g}" for share in table.index])
+        axis.set(xlabel="share of batches the row is in", title=optimiser)
+    axes[0, 0].set(ylabel="length after / before", ylim=(0, 1.1 * float(table.to_numpy().max())))
+    axes[0, 0].legend(loc="lower left")
+    return figure
+
+
+def theory_map(eta: float, decay: float, cosine: float) -> Figure:
+    """The paper's Figure 7: expected change of the squared length (Equation 3) of a row of length 1.
+
+    Args:
+        eta, decay, cosine: held fixed over the map.
+    """
+    degree = torch.logspace(*DEGREE, 200, dtype=torch.float64)
+    share = torch.logspace(*SHARE, 121, dtype=torch.float64)
+    one, cos = torch.ones((), dtype=torch.float64), torch.tensor(cosine, dtype=torch.float64)
+    member = 1 - (1 - share[:, None]) ** degree  # Equation 2
+    change = theory.expected_change(member, one, cos, eta, decay)
+    most = float(change.abs().max())
+    figure, axis = plt.subplots(figsize=(6.2, 3.4))
+    colours = LinearSegmentedColormap.from_list("shrinks-grows", SHRINKS_GROWS)
+    mesh = axis.pcolormesh(degree, share, change, cmap=colours, vmin=-most, vmax=most, rasterized=True)
+    axis.contour(degree, share, change, levels=[0], colors="black")
+    axis.set(xscale="log", yscale="log", xlabel="interactions of the item, d", ylabel="|B| / |E|")
+    axis.set_title(f"η = {eta:g}, λ = {decay:g}, cosine {cosine:g}")
+    axis.grid(False)
+    figure.colorbar(mesh, label="expected change of the squared length")
+    return figure
+
+
+def theory_map_widget(eta: float, decay: float, cosine: float) -> str:
+    """The same map with a slider for each of the three, as HTML that needs no network and no library.
+
+    Args:
+        eta, decay, cosine: where the sliders start.
+    """
+    settings = {
+        "eta": eta,
+        "decay": decay,
+        "cosine": cosine,
+        "colours": SHRINKS_GROWS,
+        "degree": DEGREE,
+        "share": SHARE,
+    }
+    html = Path(__file__).with_name("theory_map.html").read_text(encoding="utf-8")
+    return html.replace("SETTINGS", json.dumps(settings), 1)

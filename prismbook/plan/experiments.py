@@ -1,0 +1,290 @@
+"""The paper's experiments as plain data: from names (experiment, dataset, budget) to lists of run configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from prismbook.plan.config import PROTOCOLS, RunConfig
+from prismbook.plan.hyperparameters import LOSS_DEFAULTS, LOSS_GRIDS, TUNED_FOR_PRISM, loss_grid, tuned_parameters
+
+ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
+# RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
+LRS = {"synthetic": 1e-2}
+WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4)}
+EPOCHS = {"synthetic": 40}
+
+
+def grid_configs(
+    dataset: str,
+    losses: str | Iterable[str] = ("bpr", "directau"),
+    weight_decays: float | Iterable[float] | None = None,
+    seeds: int | Iterable[int] = (123,),
+    epochs: int | None = None,
+    lr: float | None = None,
+    **common: Any,
+) -> list[RunConfig]:
+    """RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
+
+    Args:
+        losses, weight_decays, seeds: one, or several; ``weight_decays`` None is this project's grid for the dataset.
+        epochs: at most so many; None is this project's for the dataset.
+        lr: learning rate; None is this project's for the dataset.
+        common: further fields of :class:`~prismbook.plan.config.RunConfig`, the same for all runs.
+
+    >>> [(c.loss, c.weight_decay, c.max_epochs) for c in grid_configs("gowalla", ["bpr"], [0, 1e-6])]
+    [('bpr', 0.0, 1000), ('bpr', 1e-06, 1000)]
+    """
+    if weight_decays is None:
+        weight_decays = WEIGHT_DECAYS.get(dataset, ALL_DECAYS)
+    if epochs is None:
+        epochs = EPOCHS.get(dataset, 1000)
+    if lr is None:
+        lr = LRS.get(dataset, 1e-3)
+    return [
+        RunConfig(
+            dataset=dataset,
+            loss=loss,
+            weight_decay=weight_decay,
+            seed=seed,
+            split_seed=seed,
+            lr=lr,
+            max_epochs=epochs,
+            **tuned_parameters(dataset, common.get("backbone", "mf"), loss) | common,
+        )
+        for loss in as_list(losses)
+        for weight_decay in as_list(weight_decays)
+        for seed in as_list(seeds)
+    ]
+
+
+def as_list(value: Any) -> list[Any]:
+    """One value or several, as a list: a notebook's ``-p losses ssm`` means the same as ``[ssm]``.
+
+    >>> as_list("ssm"), as_list(1e-6), as_list((0.0, 1e-4))
+    (['ssm'], [1e-06], [0.0, 0.0001])
+    """
+    return [value] if isinstance(value, str | int | float) else list(value)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of an experiment is run.
+
+    Attributes:
+        seeds: of the chosen configuration; ``tuning_seeds``: of every configuration of a grid.
+        lrs, weight_decays: the values a grid is made of.
+        curve: the values of ``weight_decay`` along a curve; None is this project's grid for the dataset.
+        curve_seeds: of every point of a curve.
+        fields: further fields of every run.
+        at_decay: search one parameter at a time, the loss's own at this decay and decay at the loss's own one of
+            :func:`~prismbook.plan.hyperparameters.tuned_parameters` and at what PRISM chose; None searches every pair
+            of them.
+    """
+
+    seeds: tuple[int, ...]
+    tuning_seeds: tuple[int, ...]
+    lrs: tuple[float, ...]
+    weight_decays: tuple[float, ...]
+    curve: tuple[float, ...] | None
+    curve_seeds: tuple[int, ...]
+    fields: Mapping[str, Any]
+    at_decay: float | None = None
+
+
+SEEDS = (123, 246, 492)
+#: How much is searched and run, ``"smoke"``, ``"lean"`` or ``"paper"``.
+BUDGETS = {
+    # synthetic data, about a minute: shows that everything works, and no more
+    "smoke": Budget(SEEDS[:2], SEEDS[:1], (1e-3,), (0.0, 1e-4), (0.0, 1e-4), SEEDS[:1], {"dim": 8, "epochs": 3}),
+    "lean": Budget(SEEDS, SEEDS[:1], (1e-3,), ALL_DECAYS, None, SEEDS[:1], {}, at_decay=1e-4),
+    "paper": Budget(SEEDS, SEEDS, (1e-1, 1e-2, 1e-3), ALL_DECAYS, ALL_DECAYS, SEEDS, {"epochs": 1000}),
+}
+
+
+def _released(name: str) -> dict[str, Any]:
+    return {name: PROTOCOLS["released"][name]}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A grid from which validation NDCG@20 chooses one configuration, which is then run at ``seeds``."""
+
+    name: str
+    grid: tuple[RunConfig, ...]
+    seeds: tuple[int, ...]
+
+
+_NEGATIVES, _MACR, _WAIT = {"num_negatives": 20}, {"macr_c": 1.0}, {"patience": 100}
+# what is compared with its own twin runs at the plain parameters on every dataset
+_DIRECTAU, _MAWU = ({"losses": loss, **LOSS_DEFAULTS[loss]} for loss in ("directau", "mawu"))
+_PRISM: dict[str, Any] = {"weight_decays": 0.0, "init": "prism", "alpha": 1.0}
+#: Each departure of the released code from the paper's text, by what it does. First the runs that show it, as arguments
+#: to :func:`grid_configs`, then the switch that makes a run do the same. Cheap losses, where any loss would do.
+SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "the perceptron's ReLU is computed and discarded": (
+        {"losses": "ssm", "backbone": "nonlinear-mf"},
+        _released("relu"),
+    ),
+    "negatives are drawn from the batch's items": ({"losses": "bpr"}, _released("negatives")),
+    "batches are not shuffled again": ({"losses": "bpr"}, _released("reshuffle")),
+    "half of MAWU's cosine matrix counts as zeros": (_MAWU, _released("mawu_uniformity")),
+    "the last user is left out of the mean": ({"losses": "bpr"}, _released("drop_last_user")),
+    "popularity groups are counted on all data": ({"losses": "bpr"}, _released("groups_from")),
+    "SSM has 20 negatives": ({"losses": "ssm"}, _NEGATIVES),
+    "IPL's scores land on the wrong items": ({"losses": "ipl"}, _released("ipl_form")),
+    "MACR ranks with c = 1": ({"losses": "macr"}, _MACR),
+}
+#: What each experiment trains, as arguments to :func:`grid_configs`; what is not named comes from the budget. Table 1
+#: is a search, see below.
+EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
+    "rq1": [{"losses": ("bpr", "directau")}],  # Figure 1
+    "rq1-losses": [{"losses": ("ssm", "mawu")}],  # Figure 10
+    "rq1-nonlinear": [{"losses": tuple(LOSS_GRIDS), "backbone": "nonlinear-mf"}],  # Figure 11
+    "rq2": [{"losses": ("bpr", "directau")}],  # Figure 2: the norms that RQ1's runs end with
+    "batched": [{"losses": "directau", "decay_scope": "batch"}],  # Figure 3
+    "rq4": [{"losses": "directau", **_PRISM, "alpha": alpha} for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)],  # Figures 4, 5
+    "rq4-decay": [{"losses": "directau"}],  # what they are compared with
+    "cosine": [{"losses": "directau"}],  # Figure 6: both validation curves of RQ1's runs
+    "lightgcn": [{"losses": "directau", "backbone": "lightgcn"}],  # Figure 8
+    "debias": [  # Figure 9
+        {"losses": ("bpr", "ipl"), "weight_decays": 1e-6},
+        # its batch form grows with the square of the batch: at 16,384 pairs the published 1e-2 swamps BPR
+        *({"losses": "resn", "weight_decays": 1e-6, "resn_beta": beta} for beta in (1e-2, 1e-6, 1e-7)),
+        # with the released script's c: its own authors' 40 ranks next to nothing right here
+        {"losses": "macr", "weight_decays": 1e-6, "macr_c": 1.0},
+        {"losses": "directau"},
+        {"losses": "directau", **_PRISM},
+    ],
+    # not the paper's: what is offered for speed and changes results, see twin_pairs
+    "speed": [
+        {**_DIRECTAU, "weight_decays": 1e-4, "precision": "bfloat16"},
+        {**_DIRECTAU, **_PRISM, "precision": "bfloat16"},
+        {**_DIRECTAU, **_PRISM, "optimizer": "sparse_adam"},
+        {"losses": "bpr", "weight_decays": 0.0, "optimizer": "sparse_adam"},
+    ],
+    # the lower half of Table 1 as the released code runs it, where the perceptron is linear, see twin_pairs
+    "released": [
+        {"losses": loss, "backbone": "nonlinear-mf", **method, **PROTOCOLS["released"]}
+        for loss, decay in (("ssm", 1e-6), ("directau", 1e-4))
+        for method in ({"weight_decays": decay}, _PRISM)
+    ],
+    # not the paper's: would runs that its stopping rule ends early have come further?
+    "patience": [
+        {"losses": "bpr", **_PRISM, **_WAIT},
+        *({"losses": "ssm", **method, **_WAIT} for method in ({"weight_decays": 1e-4}, _PRISM)),
+        # at every seed: on MovieLens1M a dip ends two of them
+        {"losses": "ssm", "backbone": "nonlinear-mf", **_PRISM, **_WAIT, "seeds": SEEDS},
+        {"losses": "directau", "backbone": "nonlinear-mf", **_PRISM, **_WAIT},
+    ],
+    # each switch of the released code alone, after its twin as in the paper's text
+    "switches": [
+        {"weight_decays": 1e-6, **shown, **switch} for shown, switched in SWITCHES.values() for switch in ({}, switched)
+    ],
+}
+_DEFAULTS = vars(RunConfig(dataset="synthetic", loss="bpr"))
+#: What the runs of these experiments change, with the values of the paper's protocol.
+TWINS: dict[str, dict[str, Any]] = {
+    "speed": {"precision": "float32", "optimizer": "adam"},
+    "patience": {"patience": 10},
+    "released": {name: _DEFAULTS[name] for name in PROTOCOLS["released"]},
+}
+TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(LOSS_GRIDS), "method": ("decay", "prism")}
+
+
+def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[RunConfig]:
+    """The runs of an experiment that are known beforehand; of a search those of its grid.
+
+    Args:
+        experiment: a name of :data:`EXPERIMENTS`, or ``"table1"``.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
+        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
+
+    Raises:
+        ValueError: an unknown name, or the smoke budget for a dataset that is not synthetic.
+
+    >>> [config.alpha for config in configs("rq4", "gowalla")]
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    >>> len(configs("table1", "gowalla")), len(configs("table1", "gowalla", "paper"))
+    (76, 1134)
+    """
+    chosen = _budget(experiment, dataset, budget)
+    if experiment == "table1":
+        found = [config for search in searches(experiment, dataset, budget, **common) for config in search.grid]
+    else:
+        plain = {"weight_decays": chosen.curve, "seeds": chosen.curve_seeds}
+        fixed = {**chosen.fields, **common}
+        found = [config for own in EXPERIMENTS[experiment] for config in grid_configs(dataset, **plain | own | fixed)]
+    return list(dict.fromkeys(found))
+
+
+def switch_pairs(dataset: str, budget: str = "lean", **common: Any) -> dict[str, tuple[RunConfig, RunConfig]]:
+    """Each departure of :data:`SWITCHES` as two runs: as in the paper's text, and as in the released code.
+
+    >>> text, released = switch_pairs("gowalla")["SSM has 20 negatives"]
+    >>> text.num_negatives, released.num_negatives
+    (10, 20)
+    """
+    fixed = {"weight_decays": 1e-6, "seeds": _budget("switches", dataset, budget).curve_seeds[:1], **common}
+    found = {}
+    for name, (shown, switched) in SWITCHES.items():
+        text, released = (grid_configs(dataset, **shown | switch | fixed)[0] for switch in ({}, switched))
+        found[name] = text, released
+    return found
+
+
+def twin_pairs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[tuple[RunConfig, RunConfig]]:
+    """The runs of an experiment of :data:`TWINS`, each after its twin as in the paper's protocol.
+
+    >>> [(plain.optimizer, fast.optimizer) for plain, fast in twin_pairs("speed", "movielens1m")[2:]]
+    [('adam', 'sparse_adam'), ('adam', 'sparse_adam')]
+    """
+    return [(replace(run, **TWINS[experiment]), run) for run in configs(experiment, dataset, budget, **common)]
+
+
+def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[Search]:
+    """The searches of an experiment; none where it tunes nothing.
+
+    Table 1 has two for each backbone and loss: tuned decay, over learning rates, weight decays and the loss's own
+    parameters; and PRISM with alpha = 1, the same without weight decay. The budget says whether every pair of a decay
+    and the loss's own parameters is tried, or one of them at a time.
+
+    >>> [(search.name, len(search.grid)) for search in searches("table1", "gowalla")[4:6]]
+    [('mf-directau-decay', 11), ('mf-directau-prism', 6)]
+    """
+    chosen = _budget(experiment, dataset, budget)
+    if experiment != "table1":
+        return []
+    fields: dict[str, Any] = {**chosen.fields, **common}
+    fields["max_epochs"] = fields.pop("epochs", 1000)
+    found = []
+    for backbone, loss, method in product(*TABLE1.values()):
+        plain = tuned_parameters(dataset, backbone, loss)
+        at = (plain, TUNED_FOR_PRISM.get((dataset, backbone, loss)))
+        own = [plain] if budget == "smoke" else loss_grid(dataset, loss)
+        prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
+        grid = tuple(
+            RunConfig(
+                dataset, loss, backbone=backbone, lr=lr, weight_decay=decay, seed=seed, split_seed=seed,
+                **parameters, **prism, **fields,
+            )
+            for lr, decay, parameters, seed in product(
+                chosen.lrs, (0.0,) if prism else chosen.weight_decays, own, chosen.tuning_seeds
+            )
+            if prism or chosen.at_decay in (None, decay) or parameters in at
+        )  # fmt: skip
+        found.append(Search(f"{backbone}-{loss}-{method}", grid, chosen.seeds))
+    return found
+
+
+def _budget(experiment: str, dataset: str, budget: str) -> Budget:
+    names = (*EXPERIMENTS, "table1")
+    if experiment not in names:
+        raise ValueError(f"experiment must be one of {', '.join(names)}, got {experiment!r}")
+    if budget not in BUDGETS:
+        raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}")
+    if budget == "smoke" and dataset != "synthetic":
+        raise ValueError(f"the budget smoke is for dataset='synthetic' alone, got {dataset!r}")
+    return BUDGETS[budget]
