@@ -51,12 +51,12 @@ def test_prismlib_imports_torch_numpy_and_itself(path: Path) -> None:
 def test_a_stage_imports_only_earlier_stages(path: Path) -> None:
     stage = STAGES.index(path.parent.name)
     used = {name.split(".")[1] for name in imported(ast.parse(path.read_text())) if package(name) == "prismbook"}
-    assert used <= {*STAGES[: stage + 1], "extras"}
+    assert used <= {*STAGES[: stage + 1], "extras", "text"}
 
 
 def test_every_module_of_prismbook_is_in_a_stage() -> None:
     assert {path.parent.name for path in PRISMBOOK} == set(STAGES)
-    assert {path.stem for path in (ROOT / "prismbook").glob("*.py")} == {"__init__", "__main__", "extras"}
+    assert {path.stem for path in (ROOT / "prismbook").glob("*.py")} == {"__init__", "__main__", "extras", "text"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,16 @@
+"""Words for numbers, used wherever a sentence counts something."""
+
+from __future__ import annotations
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun, with an s unless the count is one.
+
+    Args:
+        count: how many.
+        noun: the singular, e.g. ``"seed"``.
+
+    >>> plural(1, "seed"), plural(3, "seed"), plural(0, "run")
+    ('1 seed', '3 seeds', '0 runs')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
