@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismlib.hypersphere import check_pairs
+from prismlib.hypersphere import check_pairs, distinct
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
 
 
-def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, released: bool = False) -> Tensor:
+def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor | None, b: float, released: bool = False) -> Tensor:
     r"""IPL's spread over items of what they get: :math:`\sqrt{\mathrm{Var}_i\, r_i}` (Liu et al. 2023).
 
     :math:`r_i = \sum_u \sigma(s(u, i)) / d_i^{2 - b}`, the sum over the positive interactions of i that are given:
@@ -25,7 +25,8 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
     Args:
         score: dot products of positive pairs, ``(B,)``.
         item_id: their items, int64, ``(B,)``.
-        popularity: training interactions of each item, ``(num_items,)``.
+        popularity: training interactions of each item, ``(num_items,)``. None counts each item's pairs among those
+            given, as the PRISM code does.
         b: published 1.826 ML-1M, 1.285 Gowalla, 1.552 Yelp2018, 1.446 AmazonBook.
         released: sum as the PRISM code does: it cuts the scores into runs of each item's count without first sorting
             them by item, so that most scores land on a wrong item.
@@ -37,13 +38,14 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
     tensor(0.2652)
     """
-    items, inverse = item_id.unique(return_inverse=True)
-    if (popularity[items] == 0).any():
+    items, inverse, counts = item_id.unique(return_inverse=True, return_counts=True)
+    degree = counts if popularity is None else popularity[items]
+    if (degree == 0).any():
         raise ValueError("popularity is 0 for an item in item_id: count it on the interactions that are trained on")
     if released:
         inverse = inverse.sort().values
     total = score.new_zeros(len(items)).index_add_(0, inverse, score.sigmoid())
-    ratio = total / popularity[items].to(score.dtype) ** (2 - b)
+    ratio = total / degree.to(score.dtype) ** (2 - b)
     return ratio.std() if len(items) > 1 else score.sum() * 0
 
 
@@ -67,8 +69,12 @@ def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
 def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
     r"""ReSN as in the PRISM code: :math:`\|U V^\top V U^\top e\|^2 / \|V U^\top e\|^2` on the batch's rows, e = ones.
 
+    The PRISM code takes each user and each item of the batch once. The value grows with the square of the number of
+    rows, so a row that is repeated counts for more than one.
+
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``.
+        user: embeddings of the batch's distinct users, ``(m, d)``.
+        item: embeddings of the batch's distinct items, positives and negatives together, ``(k, d)``.
 
     >>> resn_penalty_batch(torch.eye(2), torch.eye(2))
     tensor(1.)
@@ -79,6 +85,10 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
 
 #: What IPL's penalty runs over, see :class:`IPL`.
 IPL_FORMS = ("batch", "epoch", "released")
+#: What IPL divides an item's sum by, see :class:`IPL`.
+IPL_COUNTS = ("train", "batch")
+#: How MACR's branches start, see :class:`MACR`.
+MACR_STARTS = ("uniform", "normal")
 
 
 class IPL(RankingLoss):
@@ -92,6 +102,8 @@ class IPL(RankingLoss):
             procedure, one step an epoch on all training pairs, BPR alone in between; they start from a model trained
             with BPR. ``"released"``: as the PRISM code, the batch's scores on wrong items, with the negatives' scores
             summed as well.
+        counts: what an item's sum is divided by: its interactions in ``"train"``, as in the paper and in IPL's own
+            code, or its pairs in the ``"batch"``, as in the PRISM code.
 
     >>> loss = IPL(torch.tensor([4, 1]), c=1.0, b=1.0)
     >>> loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1, 3), item_id=torch.tensor([0, 1]))
@@ -101,15 +113,17 @@ class IPL(RankingLoss):
     num_negatives = 1
     popularity: Tensor
 
-    def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch") -> None:
+    def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch", counts: str = "train") -> None:
         super().__init__()
         if not c >= 0:
             raise ValueError(f"c must be >= 0, got {c}")
         if form not in IPL_FORMS:
             raise ValueError(f"form must be one of {', '.join(IPL_FORMS)}, got {form!r}")
+        if counts not in IPL_COUNTS:
+            raise ValueError(f"counts must be one of {', '.join(IPL_COUNTS)}, got {counts!r}")
         if (popularity < 0).any():
             raise ValueError("popularity must be >= 0: the number of training interactions of each item")
-        self.c, self.b, self.form = c, b, form
+        self.c, self.b, self.form, self.counts = c, b, form, counts
         self.register_buffer("popularity", popularity, persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
@@ -122,7 +136,8 @@ class IPL(RankingLoss):
         score, released = (user * item).sum(-1), self.form == "released"
         if released:
             score = score + (user * negative[:, 0]).sum(-1)
-        return loss + self.c * ipl_penalty(score, ids["item_id"], self.popularity, self.b, released)
+        popularity = self.popularity if self.counts == "train" else None
+        return loss + self.c * ipl_penalty(score, ids["item_id"], popularity, self.b, released)
 
     def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
         if self.form != "epoch":
@@ -131,7 +146,7 @@ class IPL(RankingLoss):
         return self.c * ipl_penalty((user * item).sum(-1), item_id, self.popularity, self.b)
 
     def extra_repr(self) -> str:
-        return f"c={self.c}, b={self.b}, form={self.form!r}"
+        return f"c={self.c}, b={self.b}, form={self.form!r}, counts={self.counts!r}"
 
 
 class ReSN(RankingLoss):
@@ -140,9 +155,11 @@ class ReSN(RankingLoss):
     Args:
         beta: weight of the penalty, >= 0; 0.01 is published for ML-1M.
         items: gives the whole item table, e.g. ``lambda: model.embeddings()[1]``, for the authors'
-            :func:`resn_penalty`; None is :func:`resn_penalty_batch`, the PRISM code's form.
+            :func:`resn_penalty`; None is :func:`resn_penalty_batch`, the PRISM code's form, over the batch's distinct
+            users and its distinct items, positives and negatives together.
 
-    >>> ReSN(beta=1.0)(torch.eye(2), torch.eye(2), torch.zeros(2, 1, 2))
+    >>> one, other = torch.tensor([0, 1]), torch.tensor([[2], [2]])
+    >>> ReSN(beta=1.0)(torch.eye(2), torch.eye(2), torch.zeros(2, 1, 2), user_id=one, item_id=one, negative_id=other)
     tensor(1.3133)
     """
 
@@ -156,8 +173,13 @@ class ReSN(RankingLoss):
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)
-        penalty = resn_penalty_batch(user, item) if self.items is None else resn_penalty(user, self.items())
-        return bpr_loss(user, item, negative) + self.beta * penalty
+        loss = bpr_loss(user, item, negative)
+        if self.items is not None:
+            return loss + self.beta * resn_penalty(user, self.items())
+        if not ids.keys() >= {"user_id", "item_id", "negative_id"}:
+            raise ValueError("ReSN needs user_id and item_id, shape (B,), and negative_id, shape (B, 1)")
+        items, item_ids = torch.cat([item, negative[:, 0]]), torch.cat([ids["item_id"], ids["negative_id"][:, 0]])
+        return loss + self.beta * resn_penalty_batch(distinct(user, ids["user_id"]), distinct(items, item_ids))
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, {'batch' if self.items is None else 'all items'}"
@@ -172,9 +194,11 @@ class MACR(RankingLoss):
 
     Args:
         dim: of the embeddings.
-        alpha, beta: weights of the branches, >= 0; published 1e-3 to 1e-2 and 1e-3.
-        c: 40 in the authors' release (30 to 40 serve), 1 in the PRISM code.
-        generator: of the branches' starting values.
+        alpha: weight of the item branch, >= 0; 1e-3 to 1e-2 as published, 1e-3 in the PRISM code.
+        beta: weight of the user branch, >= 0; 1e-3 as published and in the PRISM code.
+        c: what a score is lowered by in ranking; 40 in the authors' release (30 to 40 serve), 1 in the PRISM code.
+        generator: draws the branches' starting values.
+        start: the distribution of these, Xavier's ``"uniform"``, or ``"normal"`` as in the PRISM code.
 
     >>> loss = MACR(dim=2)
     >>> user, item = loss.rank_tables(torch.ones(1, 2), torch.ones(3, 2))
@@ -191,13 +215,17 @@ class MACR(RankingLoss):
         beta: float = 1e-3,
         c: float = 40.0,
         generator: torch.Generator | None = None,
+        start: str = "uniform",
     ) -> None:
         super().__init__()
+        if start not in MACR_STARTS:
+            raise ValueError(f"start must be one of {', '.join(MACR_STARTS)}, got {start!r}")
         if not min(alpha, beta) >= 0:
             raise ValueError(f"alpha and beta must be >= 0, got {alpha} and {beta}")
         self.alpha, self.beta, self.c = alpha, beta, c
-        self.user_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
-        self.item_branch = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1), generator=generator))
+        draw = nn.init.xavier_uniform_ if start == "uniform" else nn.init.xavier_normal_
+        self.user_branch = nn.Parameter(draw(torch.empty(dim, 1), generator=generator))
+        self.item_branch = nn.Parameter(draw(torch.empty(dim, 1), generator=generator))
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)

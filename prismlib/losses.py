@@ -128,7 +128,8 @@ class RankingLoss(nn.Module):
         Args:
             user, item: embeddings of the pairs, ``(B, d)``.
             negative: embeddings of sampled items, ``(B, num_negatives, d)``.
-            ids: ``user_id`` and ``item_id``, ``(B,)``, for losses that must know which rows are the same.
+            ids: ``user_id`` and ``item_id``, ``(B,)``, and where negatives are drawn ``negative_id``,
+                ``(B, num_negatives)``, for losses that must know which rows are the same.
         """
         raise NotImplementedError
 
@@ -207,7 +208,7 @@ class DirectAU(RankingLoss):
         self.gamma = gamma
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        return directau_loss(user, item, self.gamma, **ids)
+        return directau_loss(user, item, self.gamma, ids.get("user_id"), ids.get("item_id"))
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma}"

@@ -91,7 +91,10 @@ def train_step(
         loss = criterion.of_scores(model.score(user_id, listed, criterion.cosine))
     else:
         user, items = model(user_id, listed)
-        loss = criterion(user, items[:, 0], items[:, 1:], user_id=user_id, item_id=item_id)
+        ids = {"user_id": user_id, "item_id": item_id}
+        if criterion.num_negatives:
+            ids["negative_id"] = negative
+        loss = criterion(user, items[:, 0], items[:, 1:], **ids)
     decayed = [(model.user.weight, user_id), (model.item.weight, listed)] if batch_decay else []
     update(criterion, optimizer, loss, decayed, batch_decay)
     return loss.detach()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prismbook.plan.config import SEMANTICS, RunConfig, run_id
+from prismbook.plan.config import RunConfig, run_id, semantics
 from prismbook.runs.records import Record, record_path, save_record
 from prismlib import datasets
 
@@ -37,7 +37,7 @@ def made_up(
     content = datasets.content_hash(config.dataset)
     return {
         "id": run_id(config, content),
-        "semantics": SEMANTICS,
+        "semantics": semantics(config),
         "config": vars(config).copy(),
         "data": {"synthetic": config.dataset == "synthetic", "content_hash": content},
         "best_epoch": int(np.argmax(validation)),

@@ -70,7 +70,8 @@ def batch(size: int = 200) -> tuple[Tensor, Tensor, Tensor]:
 
 def value(model: Backbone, criterion: RankingLoss, user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
     rows, listed = model(user, torch.cat([item[:, None], negative[:, : criterion.num_negatives]], dim=1))
-    return criterion(rows, listed[:, 0], listed[:, 1:], user_id=user, item_id=item)
+    ids = {"user_id": user, "item_id": item, "negative_id": listed[:, 1:]}
+    return criterion(rows, listed[:, 0], listed[:, 1:], **ids)
 
 
 @each

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prismlib import MF, FullRanking, Interactions, fit, popularity_groups, random_split, synthetic
-from prismlib.debias import IPL, MACR, ReSN, ipl_penalty, resn_penalty, resn_penalty_batch
+from prismlib.debias import IPL, MACR, MACR_STARTS, ReSN, ipl_penalty, resn_penalty, resn_penalty_batch
 from prismlib.losses import bpr_loss
 
 
@@ -94,8 +94,46 @@ def test_resn_holds_its_direction_constant() -> None:
 
 def test_resn_adds_its_penalty_to_bpr() -> None:
     u, i, j, table = rows(5, 3, seed=0), rows(5, 3, seed=1), rows(5, 1, 3, seed=2), rows(7, 3, seed=3)
-    torch.testing.assert_close(ReSN(0.3)(u, i, j), bpr_loss(u, i, j) + 0.3 * resn_penalty_batch(u, i))
+    ids = {"user_id": torch.arange(5), "item_id": torch.arange(5), "negative_id": torch.arange(5, 10)[:, None]}
+    expected = bpr_loss(u, i, j) + 0.3 * resn_penalty_batch(u, torch.cat([i, j[:, 0]]))
+    torch.testing.assert_close(ReSN(0.3)(u, i, j, **ids), expected)
     torch.testing.assert_close(ReSN(0.3, lambda: table)(u, i, j), bpr_loss(u, i, j) + 0.3 * resn_penalty(u, table))
+
+
+def test_resn_takes_each_row_of_the_batch_once() -> None:
+    users, items = rows(50, 8, seed=0), rows(70, 8, seed=1)
+    draw = torch.Generator().manual_seed(2)
+    user_id, item_id, negative_id = (torch.randint(size, (200,), generator=draw) for size in (50, 70, 70))
+    ids = {"user_id": user_id, "item_id": item_id, "negative_id": negative_id[:, None]}
+    u, i, j = users[user_id], items[item_id], items[negative_id][:, None]
+    listed = torch.cat([item_id, negative_id]).unique()
+    once = resn_penalty_batch(users[user_id.unique()], items[listed])
+    torch.testing.assert_close(ReSN(1.0)(u, i, j, **ids), bpr_loss(u, i, j) + once)
+    # pairs with repeats give several times as much, and the more the larger the batch
+    assert resn_penalty_batch(u, i) > 5 * once
+    # a second copy of the batch adds no row
+    twice = {name: torch.cat([column, column]) for name, column in ids.items()}
+    again = ReSN(1.0)(*(torch.cat([part, part]) for part in (u, i, j)), **twice)
+    torch.testing.assert_close(again, bpr_loss(u, i, j) + once)
+
+
+def test_ipl_can_count_its_pairs_in_the_batch() -> None:
+    u, i, j, item_id = rows(6, 3, seed=0), rows(6, 3, seed=1), rows(6, 1, 3, seed=2), torch.tensor([0, 1, 1, 2, 2, 2])
+    found = IPL(POPULARITY, 0.5, B, counts="batch")(u, i, j, item_id=item_id)
+    score = (u * i).sum(1)
+    expected = bpr_loss(u, i, j) + 0.5 * ipl_penalty(score, item_id, torch.tensor([1, 2, 3]), B)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found, bpr_loss(u, i, j) + 0.5 * ipl_penalty(score, item_id, None, B))
+
+
+def test_macr_can_start_xavier_normal() -> None:
+    drawn = {start: MACR(4000, generator=torch.Generator().manual_seed(0), start=start) for start in MACR_STARTS}
+    spread = math.sqrt(2 / 4001)
+    for start, loss in drawn.items():
+        assert loss.item_branch.std().item() == pytest.approx(spread, rel=0.05), start
+    # a uniform draw has a largest value, a normal one goes on
+    largest = {start: loss.item_branch.abs().max().item() / spread for start, loss in drawn.items()}
+    assert largest["uniform"] <= math.sqrt(3) < 3 < largest["normal"]
 
 
 def test_macr_is_its_formula() -> None:
@@ -136,6 +174,9 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
         (lambda: IPL(POPULARITY, -1, 1), "c must be >= 0"),
         (lambda: IPL(POPULARITY, 1, 1, "all"), "form must be one of batch, epoch, released"),
         (lambda: IPL(POPULARITY, math.nan, 1), "c must be >= 0"),
+        (lambda: IPL(POPULARITY, 1, 1, counts="all"), "counts must be one of train, batch"),
+        (lambda: MACR(2, start="zero"), "start must be one of uniform, normal"),
+        (lambda: ReSN(1)(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 1, 2)), "ReSN needs user_id and item_id"),
         (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),
         (
             lambda: ipl_penalty(torch.ones(2), torch.tensor([0, 1]), torch.tensor([1, 0]), B),

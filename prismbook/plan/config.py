@@ -9,11 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from prismlib.debias import IPL_FORMS
+from prismlib.debias import IPL_COUNTS, IPL_FORMS, MACR_STARTS
 from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
 from prismlib.train import PRECISIONS
 
-SEMANTICS = 1  # raise it when the same configuration would train or evaluate differently than before
+#: The version of what training computes. It is raised when every configuration would train or evaluate differently.
+SEMANTICS = 1
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class RunConfig:
             where the released code departs from the paper's text; the defaults are the paper's, :data:`PROTOCOLS` has
             both.
         resn_form: ``"batch"``, as the PRISM authors', or ``"items"``, as ReSN's own.
+        ipl_counts, macr_start: two more such switches, each of one loss, see :mod:`prismlib.debias`.
 
     Raises:
         ValueError: a value out of range; the message names the argument and what it accepts.
@@ -85,6 +87,8 @@ class RunConfig:
     macr_beta: float | None = None
     macr_c: float | None = None
     precision: str = "float32"
+    ipl_counts: str = "train"
+    macr_start: str = "uniform"
 
     def __post_init__(self) -> None:
         def check(name: str, holds: bool, accepted: str) -> None:
@@ -161,12 +165,14 @@ CHOICES = {
     "mawu_uniformity": ("pairs", "released"),
     "groups_from": ("train", "all"),
     "ipl_form": IPL_FORMS,
+    "ipl_counts": IPL_COUNTS,
+    "macr_start": MACR_STARTS,
     "resn_form": ("batch", "items"),
     "precision": PRECISIONS,
 }
-#: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Two
-#: departures are numbers of one loss: the released script's 20 negatives of SSM are ``num_negatives=20``, and its MACR
-#: ranks with ``macr_c=1``.
+#: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Other
+#: departures are set with their loss: ``num_negatives=20`` of SSM, ``ipl_counts="batch"`` of IPL, and of MACR
+#: ``macr_c=1``, ``macr_alpha=1e-3`` and ``macr_start="normal"``.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "paper": {},
     "released": {
@@ -186,8 +192,19 @@ def run_id(config: RunConfig, content_hash: str) -> str:
 
     Fields at their default are left out, so a field added later does not rename the runs made before it.
     """
-    identity = json.dumps([SEMANTICS, content_hash, changed(config)], sort_keys=True)
+    identity = json.dumps([semantics(config), content_hash, changed(config)], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+def semantics(config: RunConfig) -> int:
+    """The version of what training computes for a configuration: :data:`SEMANTICS`, or later where that has changed.
+
+    ReSN took the rows of every pair of the batch at first, and takes each row once since.
+
+    >>> semantics(RunConfig("gowalla", "bpr")), semantics(RunConfig("gowalla", "resn", resn_beta=0.01))
+    (1, 2)
+    """
+    return SEMANTICS + (config.loss == "resn" and config.resn_form == "batch")
 
 
 def changed(config: RunConfig) -> dict[str, Any]:

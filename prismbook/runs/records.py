@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from prismbook.plan.config import SEMANTICS, RunConfig, changed, run_id
+from prismbook.plan.config import RunConfig, changed, run_id, semantics
 from prismlib import datasets
 from prismlib.files import write_atomically
 
@@ -83,7 +83,12 @@ def load_record(path: Path) -> Record | None:
             record[part][name]  # what every reader takes for granted
     except (TypeError, KeyError, ValueError) as error:
         raise RecordError(f"{path} is not a run record of this project ({error!r}); move it away") from None
-    if not complete or record["id"] != identity or record.get("semantics") != SEMANTICS or identity not in path.name:
+    if (
+        not complete
+        or record["id"] != identity
+        or record.get("semantics") != semantics(config)
+        or identity not in path.name
+    ):
         raise RecordError(f"{path} is incomplete or was written under another name or version; move it away")
     return record
 
@@ -212,7 +217,7 @@ def failure_of(config: RunConfig, content_hash: str, reason: str, epochs: int = 
     """
     return {
         "id": run_id(config, content_hash),
-        "semantics": SEMANTICS,
+        "semantics": semantics(config),
         "config": vars(config).copy(),
         "reason": reason,
         "epochs": epochs,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from prismbook.plan.config import SEMANTICS, RunConfig, run_id
+from prismbook.plan.config import RunConfig, run_id, semantics
 from prismbook.runs.machine import environment, joules_between, joules_so_far
 from prismbook.runs.records import (
     Record,
@@ -97,7 +97,7 @@ def run(
     per_user = {by: test.parts(items[:, :20]) for by, items in lists.items()}
     record = {
         "id": run_id(config, data.content_hash),
-        "semantics": SEMANTICS,
+        "semantics": semantics(config),
         "config": vars(config).copy(),
         "data": {"synthetic": data.synthetic, "content_hash": data.content_hash, "split_hash": split.split_hash},
         "best_epoch": history.best_epoch,
@@ -156,11 +156,13 @@ def make_loss(config: RunConfig, split: Split, model: Backbone, generator: torch
             sizes = (split.dataset.num_users, split.dataset.num_items)
             return MAWU(*sizes, **parameters, spread=spread, generator=generator)
         case "ipl":
-            return IPL(torch.from_numpy(split.item_popularity), **parameters, form=config.ipl_form)
+            return IPL(
+                torch.from_numpy(split.item_popularity), **parameters, form=config.ipl_form, counts=config.ipl_counts
+            )
         case "resn":
             return ReSN(**parameters, items=(lambda: model.embeddings()[1]) if config.resn_form == "items" else None)
         case _:
-            return MACR(config.dim, **parameters, generator=generator)
+            return MACR(config.dim, **parameters, generator=generator, start=config.macr_start)
 
 
 def _rounded(value: Any) -> Any:

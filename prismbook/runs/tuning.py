@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prismbook.plan.config import SEMANTICS, RunConfig
+from prismbook.plan.config import RunConfig, semantics
 from prismbook.plan.experiments import Search
 from prismbook.runs.records import Failure, Record, load_failure, load_record, stored_path, write_json
 
@@ -115,7 +115,7 @@ def report(choice: Choice) -> dict[str, Any]:
     chosen = choice.config and {name: getattr(choice.config, name) for name in varied(grid)}
     return {
         "search": choice.search.name,
-        "semantics": SEMANTICS,
+        "semantics": semantics(grid[0]),
         "chosen_by": "validation NDCG@20 by dot product, best epoch, mean over the grid's seeds",
         "grid": {**varied(grid), "seed": list(dict.fromkeys(config.seed for config in grid))},
         "cost": {
