@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismlib.hypersphere import check_pairs, distinct
+from prismlib.hypersphere import check_pairs, is_first
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
 
@@ -179,7 +179,9 @@ class ReSN(RankingLoss):
         if not ids.keys() >= {"user_id", "item_id", "negative_id"}:
             raise ValueError("ReSN needs user_id and item_id, shape (B,), and negative_id, shape (B, 1)")
         items, item_ids = torch.cat([item, negative[:, 0]]), torch.cat([ids["item_id"], ids["negative_id"][:, 0]])
-        return loss + self.beta * resn_penalty_batch(distinct(user, ids["user_id"]), distinct(items, item_ids))
+        # rows of zeros add nothing to the penalty, so repeats are set to zero: the shape stays that of the batch
+        once = [rows * is_first(row_ids)[:, None] for rows, row_ids in ((user, ids["user_id"]), (items, item_ids))]
+        return loss + self.beta * resn_penalty_batch(*once)
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, {'batch' if self.items is None else 'all items'}"

@@ -143,15 +143,26 @@ def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, int | Tensor]:
 
 
 def _first_of_each(rows: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in a fixed shape: repeats become zero rows, and the number stays on the device.
+    """The same in a fixed shape: repeats become zero rows, and the number stays on the device."""
+    first = is_first(ids)
+    return unit(rows) * first[:, None], first.sum()
 
-    A GPU that must tell how many distinct rows there are keeps the host waiting at every step.
+
+def is_first(ids: Tensor) -> Tensor:
+    """Which entries are the first of their id, bool, ``(n,)``.
+
+    The shape is fixed: a GPU that must tell how many distinct ids there are keeps the host waiting at every step.
+
+    Args:
+        ids: which rows are the same, ``(n,)``.
+
+    >>> is_first(torch.tensor([4, 4, 2]))
+    tensor([ True, False,  True])
     """
     ordered, order = ids.sort(stable=True)
     new = torch.ones_like(ordered, dtype=torch.bool)
     new[1:] = ordered[1:] != ordered[:-1]
-    first = torch.empty_like(new).scatter_(0, order, new)
-    return unit(rows) * first[:, None], first.sum()
+    return torch.empty_like(new).scatter_(0, order, new)
 
 
 class _Uniformity(torch.autograd.Function):

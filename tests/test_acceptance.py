@@ -69,9 +69,9 @@ def batch(size: int = 200) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def value(model: Backbone, criterion: RankingLoss, user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
-    rows, listed = model(user, torch.cat([item[:, None], negative[:, : criterion.num_negatives]], dim=1))
-    ids = {"user_id": user, "item_id": item, "negative_id": listed[:, 1:]}
-    return criterion(rows, listed[:, 0], listed[:, 1:], **ids)
+    negative = negative[:, : criterion.num_negatives]
+    rows, listed = model(user, torch.cat([item[:, None], negative], dim=1))
+    return criterion(rows, listed[:, 0], listed[:, 1:], user_id=user, item_id=item, negative_id=negative)
 
 
 @each
@@ -177,7 +177,7 @@ def test_a_compiled_loss_is_the_eager_one(loss: str) -> None:
     leaves = [*embeddings, *criterion.parameters()]
     results = []
     for module in (criterion, torch.compile(criterion, backend="aot_eager", fullgraph=loss in WHOLE_GRAPH)):
-        result = module(*embeddings, user_id=user, item_id=item)
+        result = module(*embeddings, user_id=user, item_id=item, negative_id=negative[:, : criterion.num_negatives])
         results.append((result, *torch.autograd.grad(result, leaves)))
     for eager, compiled in zip(*results, strict=True):
         torch.testing.assert_close(compiled, eager, rtol=1e-6, atol=1e-8)
