@@ -78,7 +78,7 @@ def from_pairs(
 
     def evidence(dataset: str, results: Path) -> Evidence:
         pairs = [decay_vs_prism.pair(dataset, backbone, loss, results) for loss in losses]
-        return Evidence(judge(pairs), tuple({run for pair in pairs for own in pair.methods() for run in own.runs()}))
+        return Evidence(judge(pairs), tuple({run for pair in pairs for own in pair.methods() for run in own.run_ids()}))
 
     return evidence
 
@@ -101,7 +101,7 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
     pairs = [decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results).prism for loss in ("ssm", "directau")]
     found = [own for own in pairs if own is not None]
     runs = measured(results, [config for own in found for config in own.configs()])
-    return Evidence(prism_claims.claim_c17(runs), tuple({run for own in found for run in own.runs()}))
+    return Evidence(prism_claims.claim_c17(runs), tuple({run for own in found for run in own.run_ids()}))
 
 
 def identity_card(dataset: str, results: Path) -> Evidence:
