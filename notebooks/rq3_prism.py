@@ -249,7 +249,7 @@ for claim, judge, backbone, names in (
         page.verdict(claim, dataset, judge(chosen))
 kept = [of[key].prism for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in of]
 at_seeds = [config for own in kept if own is not None for config in own.configs()]
-page.verdict("C17", dataset, prism_claims.claim_c17(measured(results, at_seeds)))
+page.verdict("C17", dataset, prism_claims.claim_c17_norms(measured(results, at_seeds)))
 
 # %% [markdown]
 # **What would change our mind.**

@@ -419,7 +419,7 @@ def test_c17() -> None:
             )
             for loss, r in (("ssm", ssm), ("directau", directau))
         ]
-        return held(prism_claims.claim_c17(table(*runs)))
+        return held(prism_claims.claim_c17_norms(table(*runs)))
 
     assert judged(0.1, 0.9) == [True]
     assert judged(0.9, 0.1) == [False]
@@ -436,7 +436,7 @@ def test_c17_compares_seed_by_seed() -> None:
             for loss, correlations in (("ssm", ssm), ("directau", directau))
             for seed, r in zip(SEEDS, correlations, strict=False)
         ]
-        [statement] = prism_claims.claim_c17(table(*runs))
+        [statement] = prism_claims.claim_c17_norms(table(*runs))
         return statement
 
     assert judged([0.1, 0.9, 0.9], [0.7]).holds is True  # one seed in common
@@ -450,7 +450,7 @@ def test_c1_needs_both_losses() -> None:
 
 
 def test_no_run_at_all_is_not_measured() -> None:
-    for judge in (prism_claims.claim_c11, prism_claims.claim_c12, prism_claims.claim_c13, prism_claims.claim_c17):
+    for judge in (prism_claims.claim_c11, prism_claims.claim_c12, prism_claims.claim_c13, prism_claims.claim_c17_norms):
         assert verdict(judge(tidy([], []))) == "not measured"
 
 
