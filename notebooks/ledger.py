@@ -85,17 +85,17 @@ page.say("\n".join(lines))
 for claim, found in by_claim.items():
     text = [f"### {claim.id}: {claim.text}", f"{claim.place}. The paper's figure: {claim.paper}."]
     for row in found.values():
-        if row.verdict == "not measured" and row.dataset and not row.runs:
+        if row.verdict == "not measured" and row.dataset and not row.run_ids:
             continue
         where = DATASET_NAMES.get(row.dataset, "computed on the spot")
-        text.append(f"**{where}: {link(row, row.verdict)}**" + f", {ledger.spread(row, results)}" * bool(row.runs))
+        text.append(f"**{where}: {link(row, row.verdict)}**" + f", {ledger.spread(row, results)}" * bool(row.run_ids))
         text.append(listed(row.statements))
-        if row.runs:
-            text.append(f"Records: {', '.join(f'`{run}`' for run in row.runs)}.")
+        if row.run_ids:
+            text.append(f"Records: {', '.join(f'`{run}`' for run in row.run_ids)}.")
     missing = [
         DATASET_NAMES[row.dataset]
         for row in found.values()
-        if row.verdict == "not measured" and not row.runs and row.dataset
+        if row.verdict == "not measured" and not row.run_ids and row.dataset
     ]
     if missing:
         text.append(f"Not measured: {', '.join(missing)}.")

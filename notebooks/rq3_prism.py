@@ -47,6 +47,7 @@ from prismbook.pages import figures, page, rq3_tables
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.runs.records import default_results
+from prismbook.runs.tuning import run_searches
 from prismbook.tables import decay_vs_prism, labels, variants
 from prismbook.tables.analysis import measured
 from prismbook.tables.paper import audit, table1
@@ -60,7 +61,7 @@ backbones, losses = experiments.as_list(backbones), experiments.as_list(losses)
 
 # %%
 if train:
-    decay_vs_prism.train(dataset, backbones, losses, results, budget)
+    run_searches(dataset, backbones, losses, results, budget)
 pairs = [decay_vs_prism.pair(dataset, backbone, loss, results, budget) for backbone in backbones for loss in losses]
 pd.DataFrame([rq3_tables.row(pair) for pair in pairs]).set_index(["backbone", "loss"])
 
@@ -248,7 +249,7 @@ for claim, judge, backbone, names in (
         page.verdict(claim, dataset, judge(chosen))
 kept = [of[key].prism for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in of]
 at_seeds = [config for own in kept if own is not None for config in own.configs()]
-page.verdict("C17", dataset, prism_claims.claim_c17(measured(results, at_seeds)))
+page.verdict("C17", dataset, prism_claims.claim_c17_norms(measured(results, at_seeds)))
 
 # %% [markdown]
 # **What would change our mind.**

@@ -36,6 +36,14 @@ def test_what_was_not_run_keeps_its_row() -> None:
     assert len(table) == 6 and table["ndcg"].isna().tolist() == [True] + [False] * 5
 
 
+def test_generated_data_are_told_by_the_record_and_not_by_the_name() -> None:
+    configs = grid_configs("gowalla", ["bpr"], [0, 1e-6, 1e-4])
+    real, generated = made_up(configs[0]), made_up(configs[1])
+    generated["data"]["synthetic"] = True
+    table = tidy(configs, [real, generated, None])
+    assert table["synthetic"].tolist()[:2] == [False, True] and pd.isna(table["synthetic"].iloc[2])
+
+
 def test_a_model_that_finds_no_popular_item_has_no_ratio() -> None:
     assert pd.isna(runs(bpr=[(0.0, 0.1, 0.1), *BPR[1:]]).iloc[0].ratio)
 

@@ -83,7 +83,7 @@ def test_scores_as_records_keep_them() -> None:
     stored = {"user": np.array([4, 2]), "dot": np.array([[0.1, 0.2, 0.3], [0, 0, 0.5]]), "cosine": np.ones((2, 3))}
     assert per_user(stored)[1] == pytest.approx([0.6, 0.5])
     assert per_user(stored, group=2)[1] == pytest.approx([0.3, 0.5])
-    assert per_user(stored, by="cosine")[1] == pytest.approx([3, 3])
+    assert per_user(stored, similarity="cosine")[1] == pytest.approx([3, 3])
 
 
 ONE = [(np.array([0, 1]), np.array([0.1, 0.2]))]

@@ -19,6 +19,7 @@ from prismbook.claims.ledger import LedgerError, Row, check, spread, summary
 from prismbook.claims.statements import Statement, verdict
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs import records
+from prismlib import datasets
 
 ROOT = Path(__file__).parents[1]
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -79,6 +80,11 @@ def test_every_claim_is_there_once_and_its_page_is_in_the_book() -> None:
         assert pages & {claim.page.format(dataset=dataset) for dataset in claim.datasets}, f"{claim.id}: {claim.page}"
 
 
+def test_no_claim_is_judged_on_generated_data() -> None:
+    named = {dataset for claim in CLAIMS for dataset in claim.datasets if dataset}
+    assert named and not any(datasets.identity_card(dataset).synthetic for dataset in named)
+
+
 def test_a_row_for_every_claim_and_dataset_and_its_verdict_follows_from_its_statements(rows: list[Row]) -> None:
     assert [(row.claim.id, row.dataset) for row in rows] == [(c.id, dataset) for c in CLAIMS for dataset in c.datasets]
     for row in rows:
@@ -117,13 +123,13 @@ def evidence_with_reads(monkeypatch: pytest.MonkeyPatch, claim: str, dataset: st
     monkeypatch.setattr("prismbook.tables.analysis.load_record", spy)
     monkeypatch.setattr("prismbook.runs.tuning.load_record", spy)
     evidence = BY_ID[claim].judged(dataset, results)
-    assert set(evidence.runs) == read
+    assert set(evidence.run_ids) == read
     return evidence
 
 
 @pytest.mark.parametrize(("claim", "dataset"), [("C2", "gowalla"), ("C8", "movielens1m"), ("C14", "gowalla")])
 def test_a_claim_names_every_record_it_reads(monkeypatch: pytest.MonkeyPatch, claim: str, dataset: str) -> None:
-    assert evidence_with_reads(monkeypatch, claim, dataset, ROOT / "results").runs
+    assert evidence_with_reads(monkeypatch, claim, dataset, ROOT / "results").run_ids
 
 
 def test_c17_names_the_searches_of_both_losses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def test_c17_names_the_searches_of_both_losses(monkeypatch: pytest.MonkeyPatch, 
         )
         store(tmp_path, made_up(config, correlation=correlation))
     evidence = BY_ID["C17"].judged("gowalla", tmp_path)
-    assert verdict(evidence.statements) == "reproduced" and len(evidence.runs) == 2
+    assert verdict(evidence.statements) == "reproduced" and len(evidence.run_ids) == 2
 
 
 def accepted(claim: str, dataset: str, results: Path) -> Evidence:
@@ -146,7 +152,7 @@ def accepted(claim: str, dataset: str, results: Path) -> Evidence:
 
 @pytest.mark.parametrize(("claim", "dataset"), [("C1", "gowalla"), ("C8", "movielens1m"), ("C14", "gowalla")])
 def test_a_record_that_is_gone_is_named_with_its_claim(results: Path, claim: str, dataset: str) -> None:
-    runs = accepted(claim, dataset, results).runs
+    runs = accepted(claim, dataset, results).run_ids
     for run in sorted(runs)[:4]:
         [path] = (results / dataset).glob(f"*-{run}.json")
         path.rename(results / "away")
@@ -160,7 +166,7 @@ def test_a_record_that_is_gone_is_named_with_its_claim(results: Path, claim: str
 def test_a_record_that_says_something_else_is_noticed(results: Path) -> None:
     evidence = accepted("C14", "gowalla", results)
     before = verdict(evidence.statements)
-    for run in evidence.runs:
+    for run in evidence.run_ids:
         [path] = (results / "gowalla").glob(f"*-{run}.json")
         record = json.loads(path.read_text())
         history = record["history"]

@@ -16,9 +16,10 @@ from prismbook.pages.rq3_tables import search_cost
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import ALL_DECAYS, searches, twin_pairs
 from prismbook.runs.records import Record, default_results, load_record, scan, stored_path
-from prismbook.runs.tuning import validation_score
+from prismbook.runs.tuning import run_searches, validation_score
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.decay_vs_prism import Pair, pair
+from prismbook.tables.significance import bootstrap_generator, paired_bootstrap
 
 SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
 DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
@@ -29,56 +30,56 @@ USERS = np.linspace(0.1, 0.3, 50)  # each user's NDCG@20
 def stored(results: Path, config: RunConfig, validation: float, users: np.ndarray = USERS, seeds: int = 1) -> None:
     """A run at the first seeds of its search, with these users' scores."""
     for seed in SEARCHES["mf-directau-decay"].seeds[:seeds]:
-        own = replace(config, seed=seed, split_seed=seed)
-        store(results, made_up(own, (float(users.mean()), 0, 0), [0.0, 0.0, validation]), users)
+        run = replace(config, seed=seed, split_seed=seed)
+        store(results, made_up(run, (float(users.mean()), 0, 0), [0.0, 0.0, validation]), users)
 
 
-def both(results: Path, prism: float, seeds: int = 1) -> Pair:
+def made_up_pair(results: Path, prism: float, seeds: int = 1) -> Pair:
     """A pair in which PRISM's score of each user is tuned decay's plus ``prism``, more or less."""
     stored(results, DECAYS[0], 0.1)
     stored(results, DECAYS[1], 0.2, seeds=seeds)
     stored(results, PRISM, 0.2, USERS + prism + 0.01 * np.sin(np.arange(50)), seeds=seeds)
-    return own(results)
+    return stored_pair(results)
 
 
-def own(results: Path) -> Pair:
+def stored_pair(results: Path) -> Pair:
     return pair("synthetic", "mf", "directau", results, "smoke")
 
 
 def test_validation_chooses_and_not_the_test_set(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[0], 0.1, USERS + 0.5)
     stored(tmp_path, DECAYS[1], 0.2, seeds=2)
-    decay = own(tmp_path).decay
+    decay = stored_pair(tmp_path).decay
     assert decay is not None and decay.chosen == DECAYS[1]
     assert decay.ndcg() == pytest.approx([0.2, 0.2])
     assert [config.seed for config in decay.configs()] == list(decay.records) == [123, 246]
     # the other run is a record that the choice rests on
-    assert decay.runs() == {path.stem.rpartition("-")[2] for path in tmp_path.glob("synthetic/*.json")}
-    assert len(decay.runs()) == 3
+    assert decay.run_ids() == {path.stem.rpartition("-")[2] for path in tmp_path.glob("synthetic/*.json")}
+    assert len(decay.run_ids()) == 3
 
 
 def test_an_incomplete_search_says_how_far_it_went(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[1], 0.2)
     stored(tmp_path, PRISM, 0.2)
-    found = own(tmp_path)
+    found = stored_pair(tmp_path)
     assert found.decay is not None and (found.decay.ran, found.decay.grid, found.decay.chosen) == (1, 2, DECAYS[1])
     rows = search_cost([found])
     assert [(row["method"], row["runs"]) for row in rows] == [("tuned decay", "1 of 2"), ("PRISM", "1 of 1")]
     [statement] = prism_claims.matches([found])
     assert statement.text.endswith("1 seed; searched only in part, decay 1 of 2 configurations")
     stored(tmp_path, DECAYS[0], 0.1)
-    [statement] = prism_claims.matches([own(tmp_path)])
+    [statement] = prism_claims.matches([stored_pair(tmp_path)])
     assert statement.text.endswith("1 seed")
 
 
 def test_what_was_not_run_is_none(tmp_path: Path) -> None:
-    nothing = own(tmp_path)
+    nothing = stored_pair(tmp_path)
     assert nothing == Pair("synthetic", "mf", "directau", None, None, None, None)
     assert nothing.difference() == "not run" and search_cost([nothing]) == []
     cells = rq3_tables.row(nothing)
     assert cells["tuned decay, ours"] == cells["PRISM, ours"] == cells["PRISM - decay"] == "not run"
     stored(tmp_path, PRISM, 0.2)
-    half = own(tmp_path)
+    half = stored_pair(tmp_path)
     assert half.decay is half.comparison is None and half.prism is not None
     assert half.difference() == "not run" and rq3_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
     for judge in (prism_claims.matches, prism_claims.beats, prism_claims.falls_short):
@@ -92,7 +93,7 @@ def test_what_was_not_run_is_none(tmp_path: Path) -> None:
 def test_the_comparison_is_prism_minus_decay(
     tmp_path: Path, prism: float, word: str, matches: bool, beats: bool, falls_short: bool
 ) -> None:
-    found = both(tmp_path, prism)
+    found = made_up_pair(tmp_path, prism)
     assert found.comparison is not None and found.comparison.verdict == word
     assert found.comparison.difference == pytest.approx(prism, abs=5e-4)
     assert found.comparison.low < found.comparison.difference < found.comparison.high
@@ -106,7 +107,22 @@ def test_the_comparison_is_prism_minus_decay(
     assert found.difference().startswith(f"{found.comparison.difference:+.4f} [")
     assert found.difference().endswith(f"], {word} (one seed)")
     # the same pair has the same interval wherever it is shown
-    assert own(tmp_path).comparison == found.comparison
+    assert stored_pair(tmp_path).comparison == found.comparison
+
+
+def test_the_interval_is_drawn_from_the_ids_of_the_compared_records(tmp_path: Path) -> None:
+    found = made_up_pair(tmp_path, 0.05, seeds=2)
+    assert found.prism is not None and found.decay is not None and found.comparison is not None
+    ids = [[record["id"] for record in method.records.values()] for method in (found.prism, found.decay)]
+    assert [len(run_ids) for run_ids in ids] == [2, 2]
+    users = np.arange(50)
+    shift = (0.05 + 0.01 * np.sin(users)).astype(np.float32)
+    scores = [[(users, (USERS + shift).astype(np.float32))] * 2, [(users, USERS.astype(np.float32))] * 2]
+    expected = paired_bootstrap(*scores, bootstrap_generator(*ids), found.comparison.tolerance)
+    assert found.comparison.low == pytest.approx(expected.low, abs=1e-7)
+    assert found.comparison.high == pytest.approx(expected.high, abs=1e-7)
+    other = paired_bootstrap(*scores, bootstrap_generator(*reversed(ids)), found.comparison.tolerance)
+    assert abs(other.low - expected.low) > 1e-6
 
 
 @pytest.mark.parametrize(
@@ -123,7 +139,7 @@ def test_the_comparison_is_prism_minus_decay(
 def test_what_a_search_run_in_part_could_turn_round_is_not_decided(
     tmp_path: Path, verdict: str, partly: str, matches: bool | None, beats: bool | None, falls_short: bool | None
 ) -> None:
-    found = both(tmp_path, 0.05)
+    found = made_up_pair(tmp_path, 0.05)
     searched = getattr(found, partly)
     found = replace(found, **{partly: replace(searched, grid=searched.ran + 1)})
     found = replace(found, comparison=replace(found.comparison, verdict=verdict))
@@ -133,36 +149,36 @@ def test_what_a_search_run_in_part_could_turn_round_is_not_decided(
 
 
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
-    both(tmp_path, 0.05)
-    one = own(tmp_path).comparison
+    made_up_pair(tmp_path, 0.05)
+    one = stored_pair(tmp_path).comparison
     # PRISM's second seed, far off, has no counterpart
     second = replace(PRISM, seed=246, split_seed=246)
     store(tmp_path, made_up(second, (0.9, 0, 0)), USERS + 0.7)
-    assert own(tmp_path).comparison == one
+    assert stored_pair(tmp_path).comparison == one
     other = replace(DECAYS[1], seed=246, split_seed=246)
     store(tmp_path, made_up(other, (0.2, 0, 0)), USERS)
-    two = own(tmp_path).comparison
+    two = stored_pair(tmp_path).comparison
     assert two is not None and two.difference == pytest.approx((0.05 + 0.7) / 2, abs=5e-4)
     # seeds that disagree so much leave nothing certain
     assert two.tolerance is not None and two.tolerance > two.difference and two.verdict == "same"
     # by users alone PRISM is better: that it beats decay is neither borne out nor refuted, that it falls short is
-    [beats], [short] = prism_claims.beats([own(tmp_path)]), prism_claims.falls_short([own(tmp_path)])
+    [beats], [short] = prism_claims.beats([stored_pair(tmp_path)]), prism_claims.falls_short([stored_pair(tmp_path)])
     assert beats.holds is None and beats.undecided
     assert beats.text.endswith(f"2 seeds, which explain up to {two.tolerance:.4f}; the seeds differ too much to tell")
-    assert short.holds is False and prism_claims.matches([own(tmp_path)])[0].holds is True
+    assert short.holds is False and prism_claims.matches([stored_pair(tmp_path)])[0].holds is True
 
 
 def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_path: Path) -> None:
-    known = both(tmp_path, 0.05).comparison
+    known = made_up_pair(tmp_path, 0.05).comparison
     stored_path(tmp_path, PRISM).with_suffix(".npz").unlink()
-    found = own(tmp_path)
+    found = stored_pair(tmp_path)
     assert found.comparison is None and known is not None
     assert found.difference() == f"{known.difference:+.4f}, no interval"
     assert prism_claims.beats([found])[0].holds is None
 
 
 def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None:
-    cells = rq3_tables.row(both(tmp_path, 0.05, seeds=2))
+    cells = rq3_tables.row(made_up_pair(tmp_path, 0.05, seeds=2))
     assert (cells["backbone"], cells["loss"]) == ("MF", "DirectAU")
     assert cells["tuned decay, ours"] == "0.2000 ± 0.0000 (2 seeds)"
     assert cells["tuned decay, paper"] == cells["PRISM, paper"] == ""  # no synthetic data there
@@ -172,12 +188,12 @@ def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None
 
 
 def test_a_dataset_that_is_not_the_papers_has_a_row_without_its_numbers(tmp_path: Path) -> None:
-    found = replace(both(tmp_path, 0.05), dataset="shop")
+    found = replace(made_up_pair(tmp_path, 0.05), dataset="shop")
     assert rq3_tables.row(found)["PRISM, paper"] == "" and rq3_tables.nearness(found)["PRISM"] == ""
 
 
 def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
-    [decay, prism] = search_cost([both(tmp_path, 0.05, seeds=2)])
+    [decay, prism] = search_cost([made_up_pair(tmp_path, 0.05, seeds=2)])
     # two runs of two epochs and three seconds each; what is run of the chosen one at further seeds is no search
     assert (decay["epochs"], decay["hours"], decay["chosen"]) == ("4", "0.00", "lr 0.001, decay 0.0001, gamma 1")
     assert (prism["backbone"], prism["loss"], prism["epochs"]) == ("MF", "DirectAU", "2")
@@ -196,7 +212,7 @@ def test_a_search_that_a_gpu_has_gone_on_with_is_one_search_whose_hours_are_told
 
 
 def test_training_runs_the_searches_and_then_what_they_chose_at_every_seed(tmp_path: Path) -> None:
-    decay_vs_prism.train("synthetic", ["mf"], ["bpr"], tmp_path, "smoke")
+    run_searches("synthetic", ["mf"], ["bpr"], tmp_path, "smoke")
     found = pair("synthetic", "mf", "bpr", tmp_path, "smoke")
     for trained in (found.decay, found.prism):
         assert trained is not None and trained.ran == trained.grid and list(trained.records) == [123, 246]
@@ -261,7 +277,7 @@ def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path)
     stored(tmp_path, DECAYS[0], 0.19, USERS + 0.1, seeds=2)
     stored(tmp_path, DECAYS[1], 0.2, seeds=2)
     stored(tmp_path, PRISM, 0.2, USERS + 0.05 + 0.01 * np.sin(np.arange(50)), seeds=2)
-    found = own(tmp_path)
+    found = stored_pair(tmp_path)
     assert found.comparison is not None and found.comparison.verdict == "better"
     [row] = rq3_tables.runners_up([found], tmp_path, "smoke")
     assert (row["chosen"], row["second"]) == ("decay 0.0001, gamma 1", "decay 0, gamma 1")
@@ -274,9 +290,9 @@ def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path)
 def test_a_search_of_one_has_no_second_best(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[1], 0.2)
     stored(tmp_path, PRISM, 0.2)
-    assert rq3_tables.runners_up([own(tmp_path)], tmp_path, "smoke") == []
+    assert rq3_tables.runners_up([stored_pair(tmp_path)], tmp_path, "smoke") == []
     stored(tmp_path, DECAYS[0], 0.1)
-    assert len(rq3_tables.runners_up([own(tmp_path)], tmp_path, "smoke")) == 1
+    assert len(rq3_tables.runners_up([stored_pair(tmp_path)], tmp_path, "smoke")) == 1
 
 
 def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is_theirs(tmp_path: Path) -> None:
@@ -287,9 +303,9 @@ def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is
     store(tmp_path, made_up(DECAYS[1], validation=[0.1] * 30))
     store(tmp_path, made_up(DECAYS[0], stopped_by="max_epochs"))
     store(tmp_path, made_up(replace(PRISM, dataset="yelp2018")))
-    own = {"with": "gamma 1.0, dim 8, decay_scope batch", "epochs": "2", "best epoch": "2"}
-    own |= {"validation NDCG@20": "0.2000", "training loss": "1.000"}
-    assert rq3_tables.ended_early("synthetic", tmp_path) == [{"trained": "DirectAU, PRISM, seed 246"} | own]
+    cells = {"with": "gamma 1.0, dim 8, decay_scope batch", "epochs": "2", "best epoch": "2"}
+    cells |= {"validation NDCG@20": "0.2000", "training loss": "1.000"}
+    assert rq3_tables.ended_early("synthetic", tmp_path) == [{"trained": "DirectAU, PRISM, seed 246"} | cells]
     assert len(rq3_tables.ended_early("synthetic", tmp_path, within=40)) == 2
 
 
@@ -362,7 +378,7 @@ def test_the_decay_that_one_seed_chose_for_mawu_on_nonlinear_mf_fails_at_the_oth
     assert (decay_vs_prism.loss_values(second.decay.chosen), second.decay.chosen.weight_decay) == ("1, 0.1", 1e-4)
     assert len(second.decay.records) == 3 and second.comparison.verdict == "better"
     # over all seeds validation would have chosen it
-    mean = [np.mean([validation_score(r) for r in own.records.values()]) for own in (found.decay, second.decay)]
+    mean = [np.mean([validation_score(r) for r in method.records.values()]) for method in (found.decay, second.decay)]
     assert mean[0] < mean[1]
 
 
@@ -388,8 +404,8 @@ def test_an_early_dip_ends_nonlinear_ssm_with_prism_at_two_seeds_of_three() -> N
 
 def test_waited_for_one_of_these_two_doubles_its_score() -> None:
     """As the RQ3 page says of MovieLens1M."""
-    pairs = [own for own in twin_pairs("patience", "movielens1m") if own[0].backbone == "nonlinear-mf"]
-    [(early, late)] = [own for own in pairs if (own[0].loss, own[0].seed) == ("ssm", 246)]
+    pairs = [twins for twins in twin_pairs("patience", "movielens1m") if twins[0].backbone == "nonlinear-mf"]
+    [(early, late)] = [twins for twins in pairs if (twins[0].loss, twins[0].seed) == ("ssm", 246)]
     scores = [load_record(stored_path(default_results(), config)) for config in (early, late)]
     first, waited = (record["test"]["dot"]["ndcg"] for record in scores if record is not None)
     assert waited > 2 * first

@@ -35,17 +35,17 @@ def test_table_1_has_the_cells_of_the_paper(place: tuple[str, str, str], values:
     assert tuple(paper.table1().loc[place]) == values
 
 
-def changes(backbone: str, losses: tuple[str, ...], of: str) -> list[float]:
-    """Per cent, straight from the file."""
+def changes(backbone: str, losses: tuple[str, ...], start: str) -> list[float]:
+    """Changes in per cent of the score of one method, straight from the file."""
     with Path(paper.__file__).with_name("paper_table1.csv").open() as file:
         keys = ("backbone", "loss", "dataset", "method")
         cells = {tuple(row[key] for key in keys): float(row["ndcg20"]) for row in csv.DictReader(file)}
-    found = []
+    shares = []
     for dataset in ("MovieLens1M", "Gowalla", "Yelp2018", "AmazonBook"):
         for loss in losses:
             decay, prism = (cells[backbone, loss, dataset, method] for method in ("tuned weight decay", "PRISM"))
-            found.append(100 * (prism - decay) / (decay if of == "decay" else prism))
-    return found
+            shares.append(100 * (prism - decay) / (decay if start == "decay" else prism))
+    return shares
 
 
 def mean(values: list[float]) -> float:
@@ -56,13 +56,13 @@ def test_the_audit_is_what_the_cells_give() -> None:
     linear, angles = ("SSM", "DirectAU", "MAWU"), ("DirectAU", "MAWU")
     audit = paper.audit()
     assert audit["printed"].tolist() == [0.12, 4.77, 8.59, -21.61]
-    for column, of in (("share of tuned decay", "decay"), ("share of PRISM", "prism")):
+    for column, start in (("share of tuned decay", "decay"), ("share of PRISM", "prism")):
         assert audit[column].tolist() == pytest.approx(
             [
-                mean(changes("MF", linear, of)),
-                max(changes("MF", linear, of)),
-                mean(changes("Non-Linear MF", angles, of)),
-                mean(changes("Non-Linear MF", ("SSM",), of)),
+                mean(changes("MF", linear, start)),
+                max(changes("MF", linear, start)),
+                mean(changes("Non-Linear MF", angles, start)),
+                mean(changes("Non-Linear MF", ("SSM",), start)),
             ]
         )
 

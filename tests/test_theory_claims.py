@@ -13,7 +13,12 @@ from prismbook.claims.statements import Statement
 from prismlib import theory
 
 CLAIMS: dict[str, Callable[[], list[Statement]]] = {
-    name: getattr(theory_claims, f"claim_{name}") for name in ("c4", "c5", "c15", "c16", "c17", "c19")
+    "c4": theory_claims.claim_c4,
+    "c5": theory_claims.claim_c5,
+    "c15": theory_claims.claim_c15,
+    "c16": theory_claims.claim_c16,
+    "c17": theory_claims.claim_c17_signs,
+    "c19": theory_claims.claim_c19,
 }
 # C4: batches are cut from a permutation; C16: negatives are drawn with replacement
 HELD = {

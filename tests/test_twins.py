@@ -83,7 +83,7 @@ def test_which_switches_move_table_1_is_as_the_rq3_page_says() -> None:
     assert change("gowalla", "negatives are drawn") > 0.005
     small = [("movielens1m", "negatives are drawn")]
     small += [(dataset, words) for dataset in ("movielens1m", "gowalla") for words in ("shuffled", "20 negatives")]
-    assert all(abs(change(*own)) < 0.003 for own in small)
+    assert all(abs(change(*switch)) < 0.003 for switch in small)
 
 
 @pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])

@@ -6,18 +6,22 @@ At the end, sentences of the pages about the stored runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_up import Parts, made_up
 
 from prismbook.claims import decay_claims, prism_claims
-from prismbook.claims.statements import Statement, listed, verdict, verdict_text
+from prismbook.claims.statements import GENERATED, Statement, listed, verdict, verdict_text, weakest
+from prismbook.pages import page
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.runs.records import default_results, load_record, stored_path
 from prismbook.tables.analysis import best, measured, tidy
+from prismlib import dataset_from_pairs, datasets
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
 UNDECIDED = Statement("unclear", None, undecided=True)
@@ -46,7 +50,33 @@ def test_one_word_for_several_statements(statements: list[Statement], word: str)
 def test_a_verdict_is_shown_with_its_statements() -> None:
     shown = "- yes: *holds*\n- no: *does not hold*\n- open: *not measured*\n- unclear: *undecided*"
     assert listed([YES, NO, OPEN, UNDECIDED]) == shown
-    assert verdict_text("C1", "Gowalla", [YES, NO]).startswith("**C1 on Gowalla: in part**\n\n- yes")
+    assert verdict_text("C1", "Gowalla", [YES, NO], False).startswith("**C1 on Gowalla: in part**\n\n- yes")
+
+
+@pytest.mark.parametrize("statements", [[YES], [YES, NO], [NO], [UNDECIDED], [OPEN], []])
+def test_a_verdict_from_generated_data_says_so_under_any_name(statements: list[Statement]) -> None:
+    head, *rest = verdict_text("C1", "shop", statements, synthetic=True).splitlines()
+    assert head == f"**C1 on shop ({GENERATED}): {verdict(statements)}**" and "no evidence about the paper" in head
+    # a name alone makes no data generated
+    plain, *same = verdict_text("C1", "synthetic", statements, synthetic=False).splitlines()
+    assert GENERATED not in plain and same == rest
+
+
+def test_a_page_shows_that_a_dataset_is_generated_by_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRISM_DATA", str(tmp_path))
+    heads = []
+    monkeypatch.setattr(page, "say", lambda text: heads.append(text.partition("\n")[0]))
+    user, item = np.arange(600) % 60, np.arange(600) % 50
+    for name, generated in (("shop", True), ("store", False)):
+        datasets.save(dataset_from_pairs(name, user, item, synthetic=generated)[0], source="made here")
+        page.verdict("C2", name, [YES])
+    assert heads == [f"**C2 on shop ({GENERATED}): reproduced**", "**C2 on store: reproduced**"]
+
+
+def test_the_weakest_statement_decides() -> None:
+    assert weakest([YES, UNDECIDED, NO]) == NO
+    assert weakest([YES, OPEN]) == OPEN and weakest([YES, YES]) == YES
+    assert weakest([UNDECIDED, YES, OPEN]) is UNDECIDED  # the first of equals
 
 
 def held(statements: Sequence[Statement]) -> list[bool | None]:
@@ -64,8 +94,8 @@ def rq1(**curves: list[Parts | None]) -> pd.DataFrame:
     return table(
         *(
             (grid_configs("gowalla", loss, decay), parts and {"parts": parts})
-            for loss, own in curves.items()
-            for decay, parts in zip([0, 1e-6, 1e-4], own, strict=False)
+            for loss, curve in curves.items()
+            for decay, parts in zip([0, 1e-6, 1e-4], curve, strict=False)
         )
     )
 
@@ -201,8 +231,8 @@ def test_c7() -> None:
     def judged(lightgcn: Sequence[float | None], mf: Sequence[float | None]) -> list[bool | None]:
         runs = [
             (grid_configs("gowalla", "directau", decay, backbone=backbone), ndcg and {"parts": (ndcg, 0, 0)})
-            for backbone, own in (("lightgcn", lightgcn), ("mf", mf))
-            for decay, ndcg in zip([0, 1e-6, 1e-4], own, strict=True)
+            for backbone, scores in (("lightgcn", lightgcn), ("mf", mf))
+            for decay, ndcg in zip([0, 1e-6, 1e-4], scores, strict=True)
         ]
         return held(decay_claims.claim_c7(table(*runs)))
 
@@ -241,11 +271,13 @@ def test_c11() -> None:
     assert held(prism_claims.claim_c11(benefits(None, a100=FAST))) == [None]
 
 
-def at_seeds(made: Sequence[dict[str, Any] | None], **own: Any) -> list[tuple[list[RunConfig], dict[str, Any] | None]]:
+def at_seeds(
+    runs: Sequence[dict[str, Any] | None], **fields: Any
+) -> list[tuple[list[RunConfig], dict[str, Any] | None]]:
     """DirectAU at the first of three seeds, the second, ..., as :func:`table` takes them; None: was not run."""
-    decay = 0.0 if own else 1e-6
+    decay = 0.0 if fields else 1e-6
     return [
-        (grid_configs("gowalla", "directau", decay, seed, **own), one) for seed, one in zip(SEEDS, made, strict=True)
+        (grid_configs("gowalla", "directau", decay, seed, **fields), one) for seed, one in zip(SEEDS, runs, strict=True)
     ]
 
 
@@ -387,7 +419,7 @@ def test_c17() -> None:
             )
             for loss, r in (("ssm", ssm), ("directau", directau))
         ]
-        return held(prism_claims.claim_c17(table(*runs)))
+        return held(prism_claims.claim_c17_norms(table(*runs)))
 
     assert judged(0.1, 0.9) == [True]
     assert judged(0.9, 0.1) == [False]
@@ -401,10 +433,10 @@ def test_c17_compares_seed_by_seed() -> None:
                 grid_configs("gowalla", loss, 0, seed, backbone="nonlinear-mf", init="prism", alpha=1.0),
                 {"correlation": r},
             )
-            for loss, own in (("ssm", ssm), ("directau", directau))
-            for seed, r in zip(SEEDS, own, strict=False)
+            for loss, correlations in (("ssm", ssm), ("directau", directau))
+            for seed, r in zip(SEEDS, correlations, strict=False)
         ]
-        [statement] = prism_claims.claim_c17(table(*runs))
+        [statement] = prism_claims.claim_c17_norms(table(*runs))
         return statement
 
     assert judged([0.1, 0.9, 0.9], [0.7]).holds is True  # one seed in common
@@ -418,7 +450,7 @@ def test_c1_needs_both_losses() -> None:
 
 
 def test_no_run_at_all_is_not_measured() -> None:
-    for judge in (prism_claims.claim_c11, prism_claims.claim_c12, prism_claims.claim_c13, prism_claims.claim_c17):
+    for judge in (prism_claims.claim_c11, prism_claims.claim_c12, prism_claims.claim_c13, prism_claims.claim_c17_norms):
         assert verdict(judge(tidy([], []))) == "not measured"
 
 
@@ -445,7 +477,7 @@ def test_bprs_gap_is_widest_short_of_where_decay_outweighs_it(dataset: str, wide
     gap, share = bpr["popular"] - bpr["unpopular"], bpr["popular"] / bpr["ndcg"]
     assert gap.idxmax() == widest and (share[share.index > widest] > 0.95).all()
     directau = runs[runs["loss"] == "DirectAU"].set_index("weight_decay")
-    behind = [float(1 - own.at[0.0, "cosine"] / own.at[0.0, "ndcg"]) for own in (bpr, directau)]
+    behind = [float(1 - table.at[0.0, "cosine"] / table.at[0.0, "ndcg"]) for table in (bpr, directau)]
     assert behind[0] > 0.1 > behind[1] > 0
 
 

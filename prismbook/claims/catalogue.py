@@ -23,10 +23,19 @@ PAPER_DATASETS = ("movielens1m", "gowalla", "yelp2018", "amazonbook")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a claim rests on: its statements, and the runs behind them, by id."""
+    """What a verdict rests on.
+
+    Attributes:
+        statements: those of the claim on one dataset.
+        run_ids: ids of the records behind them.
+    """
 
     statements: Sequence[Statement]
-    runs: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+
+
+#: From a dataset's name and the folder of the records to the evidence.
+Judge = Callable[[str, Path], Evidence]
 
 
 @dataclass(frozen=True)
@@ -35,10 +44,14 @@ class Claim:
 
     Attributes:
         id: C1 to C20.
-        place: where the paper makes it; ``text``: in our words; ``paper``: the figure it gives.
+        place: where the paper makes it.
+        text: the claim in our words.
+        paper: the figure that the paper gives.
         page: the page of the book with the experiment; ``{dataset}`` stands for the dataset's name.
         evidence: from a dataset and a folder of records.
-        datasets: those the claim speaks of; ``("",)`` where it is about none.
+        datasets: those that the claim speaks of; ``("",)`` where it is about none.
+        needs_records: whether the evidence on a dataset is read from its records. False: it is computed on the spot,
+            or read from the dataset's card.
     """
 
     id: str
@@ -46,71 +59,115 @@ class Claim:
     text: str
     paper: str
     page: str
-    evidence: Callable[[str, Path], Evidence]
+    evidence: Judge
     datasets: tuple[str, ...] = PAPER_DATASETS
+    needs_records: bool = True
 
     def judged(self, dataset: str, results: Path) -> Evidence:
-        """The evidence on a dataset; one without records is not asked for its hash, which it may lack."""
-        if not dataset or self.evidence is identity_card or (results / dataset).is_dir():
-            return self.evidence(dataset, results)
-        return Evidence([Statement("no run on this dataset is stored", None)])
+        """The evidence on a dataset.
+
+        A dataset without records leaves the claim open. Its content hash, which it may lack, is then not asked for.
+
+        Args:
+            dataset: name of the dataset; empty where the claim is about none.
+            results: folder of the records.
+        """
+        if self.needs_records and dataset and not (results / dataset).is_dir():
+            return Evidence([Statement("no run on this dataset is stored", None)])
+        return self.evidence(dataset, results)
 
 
-def from_runs(statements: Callable[[pd.DataFrame], list[Statement]], *experiments: str, **own: Any) -> Any:
-    """Evidence of a claim that is judged from the runs of some experiments."""
+def from_runs(
+    judge: Callable[[pd.DataFrame], list[Statement]], *experiments: str, seeds: Sequence[int] | None = None
+) -> Judge:
+    """The evidence of a claim that is judged from the runs of some experiments.
+
+    Args:
+        judge: from the table of the runs to statements.
+        experiments: names of experiments; their runs are taken together, in this order.
+        seeds: the seeds of the runs; None: those of the experiment.
+    """
+    options: dict[str, Any] = {} if seeds is None else {"seeds": seeds}
 
     def evidence(dataset: str, results: Path) -> Evidence:
-        runs = measured(results, [c for name in experiments for c in configs(name, dataset, **own)])
-        return Evidence(statements(runs), tuple(runs["run"].dropna()))
+        planned = [config for name in experiments for config in configs(name, dataset, **options)]
+        runs = measured(results, planned)
+        return Evidence(judge(runs), tuple(runs["run"].dropna()))
 
     return evidence
 
 
-def from_theory(statements: Callable[[], list[Statement]]) -> Any:
-    """Evidence of a claim that is computed on the spot."""
-    return lambda dataset, results: Evidence(statements())
+def from_theory(judge: Callable[[], list[Statement]]) -> Judge:
+    """The evidence of a claim that is computed on the spot.
+
+    Args:
+        judge: computes the statements.
+    """
+    return lambda dataset, results: Evidence(judge())
 
 
 def from_pairs(
     judge: Callable[[Sequence[decay_vs_prism.Pair]], list[Statement]], backbone: str, losses: Sequence[str]
-) -> Any:
-    """Evidence of a claim about tuned decay against PRISM."""
+) -> Judge:
+    """The evidence of a claim about tuned decay against PRISM.
+
+    Args:
+        judge: from the pairs, one per loss, to statements.
+        backbone: name of the backbone.
+        losses: names of the losses.
+    """
 
     def evidence(dataset: str, results: Path) -> Evidence:
         pairs = [decay_vs_prism.pair(dataset, backbone, loss, results) for loss in losses]
-        return Evidence(judge(pairs), tuple({run for pair in pairs for own in pair.methods() for run in own.runs()}))
+        run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
+        return Evidence(judge(pairs), tuple(run_ids))
 
     return evidence
 
 
 def best_curve(dataset: str, results: Path) -> Evidence:
-    """C14: the validation curves of DirectAU at the decay that validation chooses."""
-    found = [c for c in configs("cosine", dataset) if c.weight_decay > 0]
-    runs = measured(results, found)
+    """C14: the validation curves of DirectAU at the decay that validation chooses.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+    """
+    planned = [config for config in configs("cosine", dataset) if config.weight_decay > 0]
+    runs = measured(results, planned)
     if runs["run"].isna().all():
         return Evidence(decay_claims.claim_c14(None))
-    chosen = found[int(best(runs).name)]
-    record = load_record(stored_path(results, chosen))
+    record = load_record(stored_path(results, planned[int(best(runs).name)]))
     return Evidence(decay_claims.claim_c14(record), tuple(runs["run"].dropna()))
 
 
 def norms_kept(dataset: str, results: Path) -> Evidence:
-    """C17: the identities; on a dataset, PRISM's norms after training on non-linear MF."""
+    """C17: the identities; on a dataset, PRISM's norms after training on non-linear MF.
+
+    Args:
+        dataset: name of the dataset; empty for the identities.
+        results: folder of the records.
+    """
     if not dataset:
-        return Evidence(theory_claims.claim_c17())
-    pairs = [decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results).prism for loss in ("ssm", "directau")]
-    found = [own for own in pairs if own is not None]
-    runs = measured(results, [config for own in found for config in own.configs()])
-    return Evidence(prism_claims.claim_c17(runs), tuple({run for own in found for run in own.runs()}))
+        return Evidence(theory_claims.claim_c17_signs())
+    pairs = [decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results) for loss in ("ssm", "directau")]
+    methods = [pair.prism for pair in pairs if pair.prism is not None]
+    runs = measured(results, [config for method in methods for config in method.configs()])
+    run_ids = {run_id for method in methods for run_id in method.run_ids()}
+    return Evidence(prism_claims.claim_c17_norms(runs), tuple(run_ids))
 
 
 def identity_card(dataset: str, results: Path) -> Evidence:
-    """C20: the sizes of a dataset, against Table 2."""
+    """C20: the sizes of a dataset, against Table 2.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records, of which none is read.
+    """
     card = datasets.identity_card(dataset)
-    ours = card.users, card.items, card.interactions
-    names = zip(("users", "items", "interactions"), ours, card.paper or (0, 0, 0), strict=True)
+    sizes = card.users, card.items, card.interactions
+    rows = zip(("users", "items", "interactions"), sizes, card.paper or (0, 0, 0), strict=True)
     return Evidence(
-        [Statement(f"{name}: {own:,}, Table 2 {printed:,}", own == printed) for name, own, printed in names]
+        [Statement(f"{name}: {size:,}, Table 2 {printed:,}", size == printed) for name, size, printed in rows]
     )
 
 
@@ -128,9 +185,9 @@ CLAIMS = (
           "correlation high, then low", "rq2_norms_{dataset}", from_runs(decay_claims.claim_c3, "rq2")),
     Claim("C4", "Section 3.2, Equation 2",
           "an item of d interactions is in the batch with probability 1 - (1 - b)^d, b the batch's share of all",
-          "identity", "theory", from_theory(theory_claims.claim_c4), ("",)),
+          "identity", "theory", from_theory(theory_claims.claim_c4), ("",), needs_records=False),
     Claim("C5", "Section 3.2, Equation 3", "decay shortens, the ranking loss lengthens, the batch probability mixes",
-          "identity and signs", "theory", from_theory(theory_claims.claim_c5), ("",)),
+          "identity and signs", "theory", from_theory(theory_claims.claim_c5), ("",), needs_records=False),
     Claim("C6", "Section 4.1.1, Figure 3",
           "decay on the batch's rows alone performs like no decay, and norms lose popularity",
           "curves coincide", "batched_decay_{dataset}", from_runs(decay_claims.claim_c6, "cosine", "batched")),
@@ -159,9 +216,9 @@ CLAIMS = (
           "validation by cosine saturates early, validation by dot product keeps rising (DirectAU)",
           "curves, Gowalla and Yelp2018", "cosine_{dataset}", best_curve),
     Claim("C15", "Appendix C.2, Figure 7", "at usual batch sizes the expected norm change separates by degree",
-          "heat map", "theory", from_theory(theory_claims.claim_c15), ("",)),
+          "heat map", "theory", from_theory(theory_claims.claim_c15), ("",), needs_records=False),
     Claim("C16", "Appendices C.3 and C.4", "batched decay and many negatives remove the asymmetry",
-          "identities", "theory", from_theory(theory_claims.claim_c16), ("",)),
+          "identities", "theory", from_theory(theory_claims.claim_c16), ("",), needs_records=False),
     Claim("C17", "Appendix C.5",
           "dot product and Euclidean distance give no sign guarantee; SSM with a perceptron washes PRISM's norms out,"
           " DirectAU keeps them", "identities; an explanation", "rq3_prism_{dataset}", norms_kept,
@@ -170,7 +227,7 @@ CLAIMS = (
           "curves", "nonlinear_mf_{dataset}", from_runs(nonlinear, "rq1-nonlinear")),
     Claim("C19", "Sections 4.2 and 5.1",
           "with PRISM no access to the full tables is needed, so sparse updates are possible",
-          "claimed, not measured", "use_prism", from_theory(theory_claims.claim_c19), ("",)),
-    Claim("C20", "Table 2", "sizes of the datasets", "table", "datasets", identity_card),
+          "claimed, not measured", "use_prism", from_theory(theory_claims.claim_c19), ("",), needs_records=False),
+    Claim("C20", "Table 2", "sizes of the datasets", "table", "datasets", identity_card, needs_records=False),
 )
 # fmt: on

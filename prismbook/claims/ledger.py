@@ -1,7 +1,8 @@
 """The claims ledger: C1 to C20 of the paper, each with its verdict and the records behind it.
 
-Verdicts are computed here, whenever the ledger is made. ``results/ledger.json`` keeps what they came to and from which
-records; where that no longer agrees, because a record is gone or says something else, the ledger fails.
+Verdicts are computed here whenever the ledger is made. ``results/ledger.json`` keeps the verdicts that were last
+accepted, with the records behind each. Where the two no longer agree, because a record is gone or says something else,
+the ledger fails.
 
 python -m prismbook ledger show      every claim and its verdicts
 python -m prismbook ledger check     compare with results/ledger.json; exit status 1 where it disagrees
@@ -22,6 +23,7 @@ from prismbook.claims.catalogue import CLAIMS, Claim
 from prismbook.claims.statements import Statement, verdict
 from prismbook.runs.records import RecordError, default_results, folder, load_record, load_scores, write_json
 from prismbook.tables.significance import per_user
+from prismbook.text import plural
 
 
 class LedgerError(RuntimeError):
@@ -30,17 +32,30 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the ledger: a claim on a dataset."""
+    """One line of the ledger: a claim on a dataset.
+
+    Attributes:
+        claim: the claim.
+        dataset: name of the dataset; empty where the claim is about none.
+        statements: those of the claim on the dataset.
+        verdict: one word for them.
+        run_ids: ids of the records behind them, sorted.
+    """
 
     claim: Claim
     dataset: str
     statements: Sequence[Statement]
     verdict: str
-    runs: tuple[str, ...]
+    run_ids: tuple[str, ...]
 
 
 def ledger(results: Path | str | None = None) -> list[Row]:
-    """Every claim on every dataset it speaks of.
+    """Every claim on every dataset that it speaks of.
+
+    None of these datasets is generated: the verdicts are evidence about the paper.
+
+    Args:
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> [row.verdict for row in ledger() if row.claim.id == "C5"]
     ['reproduced']
@@ -49,36 +64,48 @@ def ledger(results: Path | str | None = None) -> list[Row]:
     rows = []
     for claim in CLAIMS:
         for dataset in claim.datasets:
-            found = claim.judged(dataset, folder)
-            rows.append(Row(claim, dataset, found.statements, verdict(found.statements), tuple(sorted(found.runs))))
+            evidence = claim.judged(dataset, folder)
+            word = verdict(evidence.statements)
+            rows.append(Row(claim, dataset, evidence.statements, word, tuple(sorted(evidence.run_ids))))
     return rows
 
 
 def spread(row: Row, results: Path | str | None = None) -> str:
-    """How far off the scores of a row may be: 95 % over the test users of a run, and the number of its seeds.
+    """How far off the scores of a row may be, as text.
+
+    It is half the width of the 95 % interval over the test users of one run, the largest over the row's runs, with the
+    number of seeds.
+
+    Args:
+        row: a line of the ledger.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> spread(Row(CLAIMS[0], "gowalla", [], "in part", ()))
     'no run'
     """
     folder = (default_results() if results is None else Path(results)) / row.dataset
     halves, seeds = [], set()
-    for run in row.runs:
-        [path] = folder.glob(f"*-{run}.json")
+    for run_id in row.run_ids:
+        [path] = folder.glob(f"*-{run_id}.json")
         record, scores = load_record(path), load_scores(path)
         seeds.add(record["config"]["seed"] if record else None)
         if scores is not None:
-            _, each = per_user(scores)
-            halves.append(1.96 * float(each.std()) / len(each) ** 0.5)
+            _, ndcg = per_user(scores)
+            halves.append(1.96 * float(ndcg.std()) / len(ndcg) ** 0.5)
     if not seeds:
         return "no run"
     users = f"each NDCG@20 ± {max(halves):.4f} over users" if halves else "no interval: users' scores were not kept"
-    return f"{users}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    return f"{users}, {plural(len(seeds), 'seed')}"
 
 
 def summary(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """What is kept of a ledger: verdict and records of all that was measured, by claim and dataset."""
+    """What is kept of a ledger: verdict and records of all that was measured, by claim and dataset.
+
+    Args:
+        rows: lines of a ledger.
+    """
     return {
-        f"{row.claim.id} {row.dataset}".strip(): {"verdict": row.verdict, "records": list(row.runs)}
+        f"{row.claim.id} {row.dataset}".strip(): {"verdict": row.verdict, "records": list(row.run_ids)}
         for row in rows
         if row.verdict != "not measured"
     }
@@ -87,28 +114,45 @@ def summary(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
 def check(rows: Iterable[Row], results: Path | str | None = None) -> None:
     """Compare a ledger with what was last accepted.
 
+    Args:
+        rows: lines of a ledger.
+        results: folder of ``ledger.json``; None is the one of :func:`~prismbook.runs.records.default_results`.
+
     Raises:
-        LedgerError: they differ; the message has one line for each claim, with the records that are gone or new.
+        LedgerError: they differ; the message has one line per claim and dataset, with the records that are gone or
+            new. Or the accepted ledger cannot be read.
     """
-    path = _stored(results)
-    try:
-        stored = json.loads(path.read_text())
-        then = {name: {"verdict": old["verdict"], "records": list(old["records"])} for name, old in stored.items()}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        told = f"{path} is not readable as a ledger ({error!r})"
-        raise LedgerError(f"{told}; restore it, or run: python -m prismbook ledger accept") from None
-    now, lines = summary(rows), []
-    for name in dict.fromkeys([*then, *now]):
-        old, new = ({"verdict": "not measured", "records": []} | side.get(name, {}) for side in (then, now))
+    accepted, current = _accepted(_stored(results)), summary(rows)
+    lines = []
+    for name in dict.fromkeys([*accepted, *current]):
+        old, new = (side.get(name, {"verdict": "not measured", "records": []}) for side in (accepted, current))
         if old != new:
-            gone = sorted(set(old["records"]) - set(new["records"]))
-            more = sorted(set(new["records"]) - set(old["records"]))
-            line = f"{name}: {old['verdict']}, now {new['verdict']}"
-            line += f"; records gone: {', '.join(gone)}" * bool(gone) + f"; new records: {', '.join(more)}" * bool(more)
-            lines.append(line)
+            lines.append(_change(name, old, new))
     if lines:
-        told = "the ledger does not say what it said when it was accepted; restore the records, or look and accept it"
-        raise LedgerError("\n".join([f"{told} (python -m prismbook ledger accept)", *lines]))
+        advice = "the ledger does not say what it said when it was accepted; restore the records, or look and accept it"
+        raise LedgerError("\n".join([f"{advice} (python -m prismbook ledger accept)", *lines]))
+
+
+def _accepted(path: Path) -> dict[str, dict[str, Any]]:
+    """The ledger that was last accepted, as :func:`summary` gives it."""
+    try:
+        entries = json.loads(path.read_text())
+        return {name: {"verdict": row["verdict"], "records": list(row["records"])} for name, row in entries.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        fault = f"{path} is not readable as a ledger ({error!r})"
+        raise LedgerError(f"{fault}; restore it, or run: python -m prismbook ledger accept") from None
+
+
+def _change(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    """How the entry of a claim and dataset changed, in one line."""
+    line = f"{name}: {old['verdict']}, now {new['verdict']}"
+    gone = sorted(set(old["records"]) - set(new["records"]))
+    added = sorted(set(new["records"]) - set(old["records"]))
+    if gone:
+        line += f"; records gone: {', '.join(gone)}"
+    if added:
+        line += f"; new records: {', '.join(added)}"
+    return line
 
 
 def _stored(results: Path | str | None) -> Path:
@@ -133,5 +177,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     for row in rows:
-        print(f"{row.claim.id:4} {row.dataset:12} {row.verdict:15} {len(row.runs):3} records  {row.claim.text}")
+        print(f"{row.claim.id:4} {row.dataset:12} {row.verdict:15} {len(row.run_ids):3} records  {row.claim.text}")
     return 0

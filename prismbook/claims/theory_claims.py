@@ -1,6 +1,6 @@
-"""Verdicts on the paper's theoretical claims, computed on the spot: each statement is a check that may fail.
+"""Judgements of the paper's theoretical claims, computed on the spot: each statement is a check that may fail.
 
-The book's theory page proves what is checked here; these are the short forms that the claims ledger needs.
+The book's theory page proves what is checked here. These are the short forms that the claims ledger needs.
 """
 
 from __future__ import annotations
@@ -26,20 +26,25 @@ PAPER_BATCH = 4096  # of DirectAU and MAWU
 
 
 def claim_c4(seed: int = 0, draws: int = 20_000) -> list[Statement]:
-    """C4: batch membership, Equation 2."""
+    """C4: batch membership, Equation 2.
+
+    Args:
+        seed: of the generator that draws batches.
+        draws: number of batches.
+    """
     degree, batch, total = torch.tensor([1.0, 8.0, 64.0, 256.0], dtype=torch.float64), 200, 2000
     formula = theory.batch_membership(degree, batch, total)
     generator = torch.Generator().manual_seed(seed)
-    # an item of degree d is missed when all d independent draws miss
+    # An item of degree d is missed when all its d independent draws miss.
     missed = torch.stack([(torch.rand(draws, int(d), generator=generator) >= batch / total).all(1) for d in degree], 1)
     measured = 1 - missed.double().mean(0)
-    half = 4 * (formula * (1 - formula) / draws).sqrt() + 1e-9
+    four_errors = 4 * (formula * (1 - formula) / draws).sqrt() + 1e-9
     gap = theory.batch_membership_exact(degree, batch, total) - formula
     return [
         Statement(
             f"the law where each interaction is in the batch independently: {draws:,} draws agree within four standard"
             f" errors, largest difference {(measured - formula).abs().max():.4f}",
-            bool(((measured - formula).abs() <= half).all()),
+            bool(((measured - formula).abs() <= four_errors).all()),
         ),
         Statement(
             f"the law of batches cut from a permutation, as training draws them: short by up to {gap.max():.4f}"
@@ -50,7 +55,11 @@ def claim_c4(seed: int = 0, draws: int = 20_000) -> list[Statement]:
 
 
 def claim_c5(seed: int = 0) -> list[Statement]:
-    """C5: the expected change of a squared norm, Equation 3, and its signs."""
+    """C5: the expected change of a squared norm, Equation 3, and its signs.
+
+    Args:
+        seed: of the generator that draws embeddings and probabilities.
+    """
     user, item = _rows(seed)
     norm, cosine = item.norm(dim=1), cosine_similarity(user, item)
     probability = torch.rand(len(item), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -84,22 +93,30 @@ def claim_c15() -> list[Statement]:
 
 def claim_c16() -> list[Statement]:
     """C16: batched decay and many negatives remove the asymmetry, Corollaries 1 and 2."""
+    return [_one_sign_under_batched_decay(), *_one_probability_with_many_negatives()]
+
+
+def _one_sign_under_batched_decay() -> Statement:
     one = torch.ones((), dtype=torch.float64)
     probability = torch.tensor([0.001, 0.1, 1.0], dtype=torch.float64)
     signs = [
         theory.expected_change_batched(probability, norm * one, 0.5 * one, ETA, DECAY).sign().unique()
         for norm in (0.3, 3.0)
     ]
+    return Statement(
+        "under batched decay the sign of the expected change is the same for rare and popular items",
+        all(len(sign) == 1 for sign in signs),
+    )
+
+
+def _one_probability_with_many_negatives() -> list[Statement]:
+    """Whether as many negatives as items bring rare and popular items into the batch alike, drawn in either way."""
     items, batch, total = 4000, 200, 40_000
     rare, popular = torch.tensor([1.0, 1000.0], dtype=torch.float64)
     distinct = [float(theory.batch_membership(d, batch, total, items // batch, items)) for d in (rare, popular)]
-    escaped = (1 - 1 / items) ** items  # as many draws with replacement as there are items
-    repeated = [float(1 - (1 - theory.batch_membership(d, batch, total)) * escaped) for d in (rare, popular)]
+    never_drawn = (1 - 1 / items) ** items  # by as many draws with replacement as there are items
+    repeated = [float(1 - (1 - theory.batch_membership(d, batch, total)) * never_drawn) for d in (rare, popular)]
     return [
-        Statement(
-            "under batched decay the sign of the expected change is the same for rare and popular items",
-            all(len(sign) == 1 for sign in signs),
-        ),
         Statement(
             f"with as many distinct negatives as items, rare and popular items are in the batch with probability"
             f" {distinct[0]:.2f} and {distinct[1]:.2f}",
@@ -113,8 +130,12 @@ def claim_c16() -> list[Statement]:
     ]
 
 
-def claim_c17(seed: int = 0) -> list[Statement]:
-    """C17, the identities: dot product and Euclidean distance give no sign guarantee, Section C.5."""
+def claim_c17_signs(seed: int = 0) -> list[Statement]:
+    """C17, the identities: dot product and Euclidean distance give no sign guarantee, Section C.5.
+
+    Args:
+        seed: of the generator that draws embeddings.
+    """
     user, item = _rows(seed)
     losses: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor], Tensor]]] = {
         "dot product": (theory.expected_change_dot, lambda rows: -(user * rows).sum()),
@@ -135,7 +156,11 @@ def claim_c17(seed: int = 0) -> list[Statement]:
 
 
 def claim_c19(seed: int = 0) -> list[Statement]:
-    """C19: with PRISM and no decay, training needs no access to the full tables."""
+    """C19: with PRISM and no decay, training needs no access to the full tables.
+
+    Args:
+        seed: of the generator that draws the starting values.
+    """
     data = synthetic(200, 100, 2500)
     user_id, item_id = (torch.as_tensor(ids[:32]).long() for ids in (data.user, data.item))
     share = {}
@@ -158,6 +183,7 @@ def claim_c19(seed: int = 0) -> list[Statement]:
 
 
 def _rows(seed: int, count: int = 200, dim: int = 8) -> tuple[Tensor, Tensor]:
+    """User and item rows, each ``(count, dim)`` in float64; item rows have norms between 1 and 2."""
     generator = torch.Generator().manual_seed(seed)
     user = torch.randn(count, dim, dtype=torch.float64, generator=generator)
     return user, normalize(torch.randn(count, dim, dtype=torch.float64, generator=generator)) * (

@@ -52,7 +52,7 @@ def html(text: str) -> None:
 
 def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
     """Show the verdict on a claim, computed from its statements."""
-    say(verdict_text(claim, dataset_name(dataset), statements))
+    say(verdict_text(claim, dataset_name(dataset), statements, datasets.identity_card(dataset).synthetic))
 
 
 def origin(runs: pd.DataFrame, redo: str) -> None:

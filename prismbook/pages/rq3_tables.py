@@ -13,7 +13,7 @@ from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
 from prismbook.runs.tuning import validation_score
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.decay_vs_prism import Pair, at, loss_values
+from prismbook.tables.decay_vs_prism import Pair, loss_values, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
 
@@ -76,7 +76,7 @@ def loss_parameter_rows(
     names = _names(dataset, backbone, loss)
     grid = sorted(of["decay"].grid, key=lambda config: tuple(config.loss_parameters.values()))
     for own in dict.fromkeys(map(loss_values, grid)):
-        parts = {name: decay_vs_prism.method(at(search, {own}), results) for name, search in of.items()}
+        parts = {name: decay_vs_prism.method(search_part(search, {own}), results) for name, search in of.items()}
         decay = parts["decay"]
         cells = {
             f"{LOSS_NAMES[loss]} at": own,

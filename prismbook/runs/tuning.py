@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from prismbook.plan.config import RunConfig, semantics
-from prismbook.plan.experiments import Search
+from prismbook.plan.experiments import Search, searches
+from prismbook.runs.attempts import get_records
 from prismbook.runs.records import Failure, Record, load_failure, load_record, stored_path, write_json
 
 SEED_FIELDS = ("seed", "split_seed")
@@ -107,6 +108,33 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
     """
     path = stored_path(results, config)
     return load_record(path) or load_failure(path)
+
+
+def run_searches(
+    dataset: str, backbones: Sequence[str], losses: Sequence[str], results: Path | str, budget: str
+) -> None:
+    """Run what is missing of Table 1's searches, and then what each of them chooses, at all its seeds.
+
+    Args:
+        dataset: name of the dataset.
+        backbones: names of the backbones.
+        losses: names of the losses.
+        results: folder of the records.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``: how much is searched.
+    """
+    prefixes = {f"{backbone}-{loss}" for backbone in backbones for loss in losses}
+    chosen = [search for search in searches("table1", dataset, budget) if search.name.rpartition("-")[0] in prefixes]
+    get_records([config for search in chosen for config in search.grid], results)
+    choices = [choose(search, {config: outcome_of(results, config) for config in search.grid}) for search in chosen]
+    get_records(
+        [
+            config
+            for choice in choices
+            if choice is not None and choice.config is not None
+            for config in further(choice.search, choice.config)
+        ],
+        results,
+    )
 
 
 def report(choice: Choice) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From run records to tables: one row a run, means over seeds, and how runs ended."""
+"""Run records as tables: one row per run, means over seeds, the run that validation chooses, and how runs ended."""
 
 from __future__ import annotations
 
@@ -15,62 +15,113 @@ from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, TITLES, cell, se
 from prismlib.metrics import GROUPS
 
 SETTINGS = ["backbone", "loss", "init", "alpha", "weight_decay", "decay_scope", "seed"]
-MEASURES = ["ndcg", *GROUPS, "ratio", "cosine", "norm_correlation"]
+SCORES = ["ndcg", *GROUPS, "ratio", "cosine"]
+MEASURES = [*SCORES, "norm_correlation"]
+TRAINING = ["validation", "curve", "norm_correlation", "largest_norm", "best_epoch", "epochs", "stopped_by", "seconds"]
+ORIGIN = ["run", "content", "synthetic", "device", "hardware", "commit"]
 
 
 def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.DataFrame:
-    """One row a run: its main settings, test NDCG@20 by dot product, its parts, and where it came from.
+    """One row per run: its settings, its test scores, how its training went, and where it came from.
 
-    Runs without a record keep their row, with missing values: what was not run is shown as not run.
-    ``loss_parameters``: the loss's own, as text; ``ratio`` is unpopular over popular NDCG@20, ``norm_correlation``
-    that of item norms with log popularity, ``curve`` validation NDCG@20 by dot product after each epoch,
-    ``validation`` its best;
-    ``device`` is its class, ``"cpu"`` or ``"cuda"``, and ``hardware`` its name.
+    A run without a record keeps its row, with missing values, so that it is shown as not run.
+
+    Args:
+        configs: the configurations of the runs.
+        records: the record of each, or None.
+
+    Returns:
+        Columns, besides the fields of the configuration that :data:`SETTINGS` names:
+
+        - ``ndcg``, ``popular``, ``neutral``, ``unpopular``: test NDCG@20 by dot product, and its parts by group;
+        - ``ratio``: unpopular over popular; missing where the popular part is 0;
+        - ``cosine``: test NDCG@20 by cosine;
+        - ``validation``, ``curve``: the best validation NDCG@20 by dot product, and all of them, one per epoch;
+        - ``norm_correlation``: of item norms with log popularity;
+        - ``largest_norm``: the largest mean item norm of a popularity bin;
+        - ``best_epoch``, ``epochs``, ``stopped_by``, ``seconds``: of training, the last one with evaluation;
+        - ``run``, ``content``, ``commit``: id of the record, start of the dataset's hash, commit of the code;
+        - ``synthetic``: True for a run on generated data, by what its record says of the data;
+        - ``device``, ``hardware``: ``"cpu"`` or ``"cuda"``, and the name of the processor;
+        - ``loss_parameters``: the loss's parameters, as text.
     """
     rows = []
     for config, record in zip(configs, records, strict=True):
-        row = {name: getattr(config, name) for name in SETTINGS} | {
-            "loss": LOSS_NAMES[config.loss],
-            "backbone": BACKBONE_NAMES[config.backbone],
-            "loss_parameters": ", ".join(f"{name} {value:g}" for name, value in config.loss_parameters.items()),
-        }
-        if record is not None:
-            item_norms, seconds, made = record["norms"]["item"], record["seconds"], record["environment"]
-            row |= {name: record["test"]["dot"][name] for name in ("ndcg", *GROUPS)} | {
-                "cosine": record["test"]["cosine"]["ndcg"],
-                "validation": max(record["history"]["validation_dot"]),
-                "curve": record["history"]["validation_dot"],
-                "norm_correlation": item_norms["pearson_log"],
-                "largest_norm": max(b["mean"] for b in item_norms["bins"]),
-                "best_epoch": record["best_epoch"],
-                "epochs": len(record["history"]["loss"]),
-                "stopped_by": record["stopped_by"],
-                "seconds": seconds["train"] + seconds["evaluate"],
-                "run": record["id"],
-                "content": record["data"]["content_hash"][:12],
-                "device": record["config"]["device"],
-                "hardware": made["device"],
-                "commit": _short(made["commit"]),
-            }
-        rows.append(row)
-    outcome = ["ndcg", *GROUPS, "cosine", "validation", "curve", "norm_correlation", "largest_norm"]
-    origin = ["best_epoch", "epochs", "stopped_by", "seconds", "run", "content", "device", "hardware", "commit"]
-    table = pd.DataFrame(rows, columns=[*SETTINGS, *outcome, *origin, "loss_parameters"])
-    table.insert(len(SETTINGS) + 4, "ratio", table["unpopular"] / table["popular"].where(table["popular"] > 0))
-    return table
+        results = {} if record is None else _scores(record) | _training(record) | _origin(record)
+        rows.append(_settings(config) | results)
+    return pd.DataFrame(rows, columns=[*SETTINGS, *SCORES, *TRAINING, *ORIGIN, "loss_parameters"])
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in SETTINGS} | {
+        "loss": LOSS_NAMES[config.loss],
+        "backbone": BACKBONE_NAMES[config.backbone],
+        "loss_parameters": ", ".join(f"{name} {value:g}" for name, value in config.loss_parameters.items()),
+    }
+
+
+def _scores(record: Record) -> dict[str, Any]:
+    scores = record["test"]["dot"]
+    popular = scores["popular"]
+    return {name: scores[name] for name in ("ndcg", *GROUPS)} | {
+        "ratio": scores["unpopular"] / popular if popular > 0 else np.nan,
+        "cosine": record["test"]["cosine"]["ndcg"],
+    }
+
+
+def _training(record: Record) -> dict[str, Any]:
+    curve, item_norms, seconds = record["history"]["validation_dot"], record["norms"]["item"], record["seconds"]
+    return {
+        "validation": max(curve),
+        "curve": curve,
+        "norm_correlation": item_norms["pearson_log"],
+        "largest_norm": max(norms["mean"] for norms in item_norms["bins"]),
+        "best_epoch": record["best_epoch"],
+        "epochs": len(record["history"]["loss"]),
+        "stopped_by": record["stopped_by"],
+        "seconds": seconds["train"] + seconds["evaluate"],
+    }
+
+
+def _origin(record: Record) -> dict[str, Any]:
+    environment = record["environment"]
+    return {
+        "run": record["id"],
+        "content": record["data"]["content_hash"][:12],
+        "synthetic": record["data"]["synthetic"],
+        "device": record["config"]["device"],
+        "hardware": environment["device"],
+        "commit": _short(environment["commit"]),
+    }
 
 
 def _short(commit: str | None) -> str:
-    return "" if commit is None else commit[:8] + "+" * commit.endswith("+")
+    """The first eight digits of a commit, with the ``+`` that marks changed code."""
+    if commit is None:
+        return ""
+    return f"{commit[:8]}+" if commit.endswith("+") else commit[:8]
 
 
-def over_seeds(runs: pd.DataFrame, by: Sequence[str] = ("loss", "weight_decay")) -> pd.DataFrame:
-    """Mean and standard deviation over seeds, one row a combination of ``by``, in the order of the runs."""
-    return runs.groupby(list(by), sort=False, dropna=False)[MEASURES].agg(["mean", "std"])
+def over_seeds(runs: pd.DataFrame, keys: Sequence[str] = ("loss", "weight_decay")) -> pd.DataFrame:
+    """Mean and standard deviation over seeds of each measure.
+
+    Args:
+        runs: a table of :func:`tidy`.
+        keys: columns that tell the settings apart.
+
+    Returns:
+        One row per combination of ``keys``, in the order of the runs; columns ``(measure, "mean")`` and
+        ``(measure, "std")``.
+    """
+    return runs.groupby(list(keys), sort=False, dropna=False)[MEASURES].agg(["mean", "std"])
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The means of :func:`over_seeds` as a reader wants them: three decimals, decays as 1e-06, no NaN."""
+    """The means of :func:`over_seeds` as text: three decimals, decays as 1e-06, "not run" for what is missing.
+
+    Args:
+        table: the means and standard deviations of :func:`over_seeds`.
+    """
     means = pd.DataFrame(table.xs("mean", axis=1, level=1))
     if "weight_decay" in means.index.names:
         means = means.rename(index="{:g}".format, level="weight_decay")
@@ -79,7 +130,15 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(runs: pd.DataFrame, losses: Sequence[str] | None = None) -> pd.DataFrame:
-    """Means over seeds at the weight decays at which every loss was run, one column a (measure, loss)."""
+    """Means over seeds at the weight decays at which every loss was run.
+
+    Args:
+        runs: a table of :func:`tidy`.
+        losses: titles of the losses, e.g. ``"BPR"``; None: all that the table has.
+
+    Returns:
+        One row per weight decay, in ascending order; one column per (measure, loss).
+    """
     chosen = runs if losses is None else runs[runs["loss"].isin(losses)]
     if chosen.empty:
         return pd.DataFrame()
@@ -91,6 +150,10 @@ def curves(runs: pd.DataFrame, losses: Sequence[str] | None = None) -> pd.DataFr
 def epochs_to(curve: Sequence[float], share: float = 0.95) -> int:
     """The first epoch at which a validation curve reaches a share of its maximum.
 
+    Args:
+        curve: one value per epoch.
+        share: of the maximum, in (0, 1].
+
     >>> epochs_to([0.1, 0.5, 0.96, 1.0])
     2
     """
@@ -99,10 +162,13 @@ def epochs_to(curve: Sequence[float], share: float = 0.95) -> int:
 
 
 def best(runs: pd.DataFrame) -> Any:
-    """The run that validation NDCG@20 chooses, a row of the table.
+    """The run with the highest validation NDCG@20, as a row of the table; the first of equals.
+
+    Args:
+        runs: a table of :func:`tidy`.
 
     Raises:
-        ValueError: none of them was run.
+        ValueError: none of the runs has a record.
     """
     if runs["validation"].isna().all():
         raise ValueError("none of these runs is made: there is nothing to choose from")
@@ -110,59 +176,90 @@ def best(runs: pd.DataFrame) -> Any:
 
 
 def best_of_each(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each loss and start the run that validation chooses; a loss without any keeps one row, not run."""
-    groups = [own for _, own in runs.groupby(["loss", "init"], sort=False)]
-    chosen = [own.iloc[0] if own["validation"].isna().all() else best(own) for own in groups]
+    """For each loss and initialisation the run that validation chooses.
+
+    Args:
+        runs: a table of :func:`tidy`.
+
+    Returns:
+        One row per loss and initialisation. Where none of its runs has a record, it is the first of them, not run.
+    """
+    groups = [group for _, group in runs.groupby(["loss", "init"], sort=False)]
+    chosen = [group.iloc[0] if group["validation"].isna().all() else best(group) for group in groups]
     return pd.DataFrame(chosen, columns=runs.columns).infer_objects()
 
 
 def first_seed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs at the first seed of the table, at which settings are chosen."""
+    """The runs at the first seed of the table, which is the seed that settings are chosen at.
+
+    Args:
+        runs: a table of :func:`tidy`.
+    """
     return runs[runs["seed"].isin(runs["seed"].iloc[:1])]
 
 
 def seed_by_seed(runs: pd.DataFrame, first: Any, second: Any) -> tuple[Any, Any]:
-    """Two runs of a table seed by seed: those like each, but for the seed, at the seeds that both were run at."""
-    found = []
-    for run in (first, second):
-        same = runs["run"].notna()
-        for name in [*SETTINGS, "loss_parameters"]:
-            if name != "seed":
-                same &= (runs[name] == run[name]) | (runs[name].isna() & pd.isna(run[name]))
-        found.append(runs[same].set_index("seed"))
-    seeds = found[0].index.intersection(found[1].index)
-    return found[0].loc[seeds], found[1].loc[seeds]
+    """The runs of two settings, row by row at the same seeds.
+
+    Args:
+        runs: a table of :func:`tidy`.
+        first: a run, which stands for its setting at every seed.
+        second: a run of another setting.
+
+    Returns:
+        For each of the two its runs, one row per seed at which both were run, with the seed as index.
+    """
+    ours, theirs = (_same_setting(runs, run).set_index("seed") for run in (first, second))
+    seeds = ours.index.intersection(theirs.index)
+    return ours.loc[seeds], theirs.loc[seeds]
+
+
+def _same_setting(runs: pd.DataFrame, run: Any) -> pd.DataFrame:
+    """The runs with a record whose setting is that of a run, at any seed."""
+    same = runs["run"].notna()
+    for name in [*SETTINGS, "loss_parameters"]:
+        if name != "seed":
+            same &= (runs[name] == run[name]) | (runs[name].isna() & pd.isna(run[name]))
+    return runs[same]
 
 
 def notes(runs: pd.DataFrame) -> str:
-    """In Markdown, what to know beside a table: how its runs ended, on what, and the losses' own parameters."""
+    """What a reader should know beside a table, in Markdown: how its runs ended, on what, and the loss parameters.
 
-    def named(chosen: pd.DataFrame) -> str:
-        return "; ".join(f"{run.loss} at {setting(run)} (epoch {run.epochs:.0f})" for run in chosen.itertuples())
-
-    ran = runs[runs["run"].notna()]
-    cut, short = ran[ran["stopped_by"] == "max_epochs"], ran[ran["epochs"] <= 20]
-    lines = [
-        f"{len(ran)} of {len(runs)} runs are made; {(ran['stopped_by'] == 'patience').sum()} ended by early stopping."
-    ]
-    on_gpu = ran[ran["device"] == "cuda"]
-    if 0 < len(on_gpu) < len(ran):
+    Args:
+        runs: a table of :func:`tidy`.
+    """
+    finished = runs[runs["run"].notna()]
+    patient = (finished["stopped_by"] == "patience").sum()
+    lines = [f"{len(finished)} of {len(runs)} runs are made; {patient} ended by early stopping."]
+    on_gpu = finished[finished["device"] == "cuda"]
+    if 0 < len(on_gpu) < len(finished):
         lines.append(f"{len(on_gpu)} of them on a GPU, the others on a CPU; the provenance says which.")
-    if len(cut):
-        lines.append(f"Cut off by the epoch limit, so their NDCG may still have been rising: {named(cut)}.")
-    if len(short):
-        lines.append(f"Ended within 20 epochs, where early stopping can be premature: {named(short)}.")
-    gone = ran[collapsed(ran)]
-    if len(gone):
-        lines.append(f"Collapsed, decay outweighed the loss and all item rows shrank to nothing: {named(gone)}.")
-    own = (runs["loss"] + " " + runs["loss_parameters"])[runs["loss_parameters"] != ""].unique()
-    if len(own):
-        lines.append(f"The losses' own parameters, not tuned on this page: {'; '.join(own)}.")
+    for sentence, chosen in (
+        (
+            "Cut off by the epoch limit, so their NDCG may still have been rising",
+            finished[finished["stopped_by"] == "max_epochs"],
+        ),
+        ("Ended within 20 epochs, where early stopping can be premature", finished[finished["epochs"] <= 20]),
+        ("Collapsed, decay outweighed the loss and all item rows shrank to nothing", finished[collapsed(finished)]),
+    ):
+        if len(chosen):
+            lines.append(f"{sentence}: {_named(chosen)}.")
+    parameters = (runs["loss"] + " " + runs["loss_parameters"])[runs["loss_parameters"] != ""].unique()
+    if len(parameters):
+        lines.append(f"The losses' own parameters, not tuned on this page: {'; '.join(parameters)}.")
     return " ".join(lines)
 
 
+def _named(runs: pd.DataFrame) -> str:
+    return "; ".join(f"{run.loss} at {setting(run)} (epoch {run.epochs:.0f})" for run in runs.itertuples())
+
+
 def collapsed(runs: pd.DataFrame) -> pd.Series:
-    """Which runs of :func:`tidy` ended with no item row longer than 0.001: decay outweighed the loss.
+    """Which runs collapsed: decay outweighed the loss, and the largest mean item norm of a bin is below 0.001.
+
+    Args:
+        runs: a table of :func:`tidy`; its column ``largest_norm`` is used.
 
     >>> collapsed(pd.DataFrame({"largest_norm": [1e-9, 0.4]})).tolist()
     [True, False]
@@ -170,7 +267,12 @@ def collapsed(runs: pd.DataFrame) -> pd.Series:
     return runs["largest_norm"] < 1e-3
 
 
-def measured(results: Path, found: Iterable[RunConfig]) -> pd.DataFrame:
-    """The runs of some configurations as a table, trained or not."""
-    unique = list(dict.fromkeys(found))
+def measured(results: Path, configs: Iterable[RunConfig]) -> pd.DataFrame:
+    """The table of :func:`tidy` for some configurations, from what is stored.
+
+    Args:
+        results: folder of the records.
+        configs: configurations of runs; one that is named twice has one row.
+    """
+    unique = list(dict.fromkeys(configs))
     return tidy(unique, [load_record(stored_path(results, config)) for config in unique])

@@ -1,4 +1,4 @@
-"""TODO: one sentence."""
+"""How backbones, losses, datasets, settings and numbers are written in tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DATASET_NAMES = {
 }
 
 
-#: Heads of a table that a reader sees, for the columns of :func:`tidy`.
+#: Column heads that a reader sees, for the columns of :func:`prismbook.tables.analysis.tidy`.
 TITLES = {
     "ndcg": "NDCG@20",
     "ratio": "unpopular / popular",
@@ -44,7 +44,10 @@ TITLES = {
 
 
 def dataset_name(dataset: str) -> str:
-    """A dataset as the paper spells it; one that is not the paper's as it is.
+    """A dataset's name as the paper spells it; the name of another dataset stays as it is.
+
+    Args:
+        dataset: the name by which it is loaded.
 
     >>> dataset_name("movielens1m"), dataset_name("shop")
     ('MovieLens1M', 'shop')
@@ -53,7 +56,11 @@ def dataset_name(dataset: str) -> str:
 
 
 def cell(value: float | None, spec: str = ".3f") -> str:
-    """A number in a table; what has none was not run.
+    """A number as a cell of a table, "not run" where it is missing.
+
+    Args:
+        value: the number; None or NaN where it is missing.
+        spec: its format.
 
     >>> cell(0.12345), cell(7.0, ".0f"), cell(float("nan"))
     ('0.123', '7', 'not run')
@@ -62,7 +69,12 @@ def cell(value: float | None, spec: str = ".3f") -> str:
 
 
 def trained(config: RunConfig) -> str:
-    """What a configuration trains, in a few words; its backbone where that is not MF, its seed where that is not 123.
+    """What a configuration trains, in a few words.
+
+    The backbone is named where it is not MF, and the seed where it is not the default.
+
+    Args:
+        config: configuration of a run.
 
     >>> trained(RunConfig("gowalla", "bpr", init="prism", alpha=1.0))
     'BPR, PRISM'
@@ -72,13 +84,16 @@ def trained(config: RunConfig) -> str:
     'BPR, decay 0, seed 246'
     """
     method = "PRISM" if config.init == "prism" else f"decay {config.weight_decay:g}"
-    on = [] if config.backbone == "mf" else [BACKBONE_NAMES[config.backbone]]
+    backbone = [] if config.backbone == "mf" else [BACKBONE_NAMES[config.backbone]]
     seed = [] if config.seed == RunConfig.seed else [f"seed {config.seed}"]
-    return ", ".join([LOSS_NAMES[config.loss], method, *on, *seed])
+    return ", ".join([LOSS_NAMES[config.loss], method, *backbone, *seed])
 
 
 def setting(run: Any) -> str:
-    """What a run, a row of :func:`tidy`, was trained with, in a few words.
+    """What a run was trained with, in a few words: PRISM with its strength, or weight decay.
+
+    Args:
+        run: a row of :func:`prismbook.tables.analysis.tidy`.
 
     >>> setting(pd.Series({"init": "prism", "alpha": 0.5, "weight_decay": 0.0, "decay_scope": "table"}))
     'PRISM, alpha 0.5'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-# The summaries that the text gives of Table 1: which cells (backbone, losses), the mean or the largest change, per cent
+#: The summaries that the text gives of Table 1: backbone, losses, mean or largest change, and the printed per cent.
 PRINTED = {
     "MF, all losses, mean": ("MF", ("SSM", "DirectAU", "MAWU"), "mean", 0.12),
     "MF, largest gain": ("MF", ("SSM", "DirectAU", "MAWU"), "max", 4.77),
@@ -19,7 +19,7 @@ def table1() -> pd.DataFrame:
     """The paper's Table 1: test NDCG@20, mean and standard deviation over three seeds.
 
     Returns:
-        One row a (backbone, loss, dataset); columns ``decay``, ``decay_std``, ``prism``, ``prism_std``.
+        One row per (backbone, loss, dataset); columns ``decay``, ``decay_std``, ``prism``, ``prism_std``.
 
     >>> float(table1().loc[("MF", "DirectAU", "Gowalla"), "prism"])
     0.121
@@ -29,7 +29,7 @@ def table1() -> pd.DataFrame:
     cells = ["backbone", "loss", "dataset"]
     wide = rows.pivot(index=cells, columns="method", values=["ndcg20", "std"])
     parts = zip(wide.columns.get_level_values(0), wide.columns.get_level_values(1), strict=True)
-    wide.columns = pd.Index([f"{method}{'_std' * (value == 'std')}" for value, method in parts])
+    wide.columns = pd.Index([f"{method}_std" if value == "std" else method for value, method in parts])
     in_order = pd.MultiIndex.from_frame(rows[cells].drop_duplicates())
     return wide.loc[in_order, ["decay", "decay_std", "prism", "prism_std"]]
 
@@ -37,11 +37,11 @@ def table1() -> pd.DataFrame:
 def audit() -> pd.DataFrame:
     """The summaries of Table 1 computed again from its cells, in per cent.
 
-    A change from tuned decay to PRISM is a share of the score one starts from, tuned decay's. The paper's percentages
-    are shares of PRISM's.
+    A change from tuned decay to PRISM is usually given as a share of tuned decay's score. The paper's percentages are
+    shares of PRISM's score.
 
     Returns:
-        One row a summary; columns ``printed``, ``share of tuned decay``, ``share of PRISM``.
+        One row per summary; columns ``printed``, ``share of tuned decay``, ``share of PRISM``.
 
     >>> audit().round(2).loc["MF, largest gain"].tolist()
     [4.77, 5.01, 4.77]
@@ -50,7 +50,7 @@ def audit() -> pd.DataFrame:
     gain = cells["prism"] - cells["decay"]
     shares = {"share of tuned decay": gain / cells["decay"], "share of PRISM": gain / cells["prism"]}
     rows = {}
-    for name, (backbone, losses, how, printed) in PRINTED.items():
-        chosen = {of: 100 * share.loc[backbone].loc[list(losses)].agg(how) for of, share in shares.items()}
-        rows[name] = {"printed": printed, **chosen}
+    for name, (backbone, losses, statistic, printed) in PRINTED.items():
+        changes = {title: share.loc[backbone].loc[list(losses)] for title, share in shares.items()}
+        rows[name] = {"printed": printed} | {title: 100 * change.agg(statistic) for title, change in changes.items()}
     return pd.DataFrame(rows).T

@@ -1,12 +1,14 @@
 """Is one method better than another? A paired bootstrap over users, and a tolerance from the spread over seeds.
 
 Two things make a measured difference uncertain: which users happen to be in the test set, and which seed drew the split
-and the starting values. The bootstrap measures the first, :func:`seed_tolerance` the second; a verdict needs both.
+and the starting values. :func:`paired_bootstrap` measures the first and :func:`seed_tolerance` the second. A verdict
+needs both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +20,14 @@ PerUser = tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]]  # user ids a
 
 @dataclass(frozen=True)
 class Comparison:
-    """First minus second: the difference of mean scores, its interval, and what follows.
+    """The first method minus the second.
 
-    ``verdict`` is ``"better"``, ``"same"`` or ``"worse"``, said of the first; ``tolerance`` is None where unknown.
+    Attributes:
+        difference: the difference of the mean scores.
+        low: lower end of its interval over users.
+        high: upper end of its interval over users.
+        tolerance: the largest difference that the spread over seeds explains; None where there is one seed.
+        verdict: ``"better"``, ``"same"`` or ``"worse"``, of the first method.
     """
 
     difference: float
@@ -40,23 +47,28 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compare two methods on the same users, by a percentile bootstrap that draws users with all their seeds.
 
-    The difference is the mean over seeds of the mean over that seed's users. It counts as better or worse only where
-    the interval leaves out 0 and the difference exceeds ``tolerance``; else as the same.
+    The difference is the mean over seeds of the mean over that seed's users. The verdict is better or worse only where
+    the interval leaves out 0 and the difference exceeds ``tolerance``; otherwise it is the same.
 
     Args:
-        first, second: for each seed the users and their scores, e.g. from :func:`per_user`; users may stand in any
-            order and differ between seeds, but not between the two methods.
-        generator: draws the users; the same state gives the same interval.
-        tolerance: what the seeds alone make of a difference, see :func:`seed_tolerance`; None: unknown, one seed.
+        first: for each seed the users and their scores under the first method, e.g. from :func:`per_user`. Users may
+            stand in any order and may differ between seeds.
+        second: the same under the second method, with the same users at each seed.
+        generator: draws the users; the same state gives the same interval. See :func:`bootstrap_generator`.
+        tolerance: the largest difference that the seeds alone explain, see :func:`seed_tolerance`; None: there is one
+            seed, and it is not known.
+        resamples: number of bootstrap samples.
+        level: coverage of the interval.
 
     Raises:
-        ValueError: no seed or not as many in both; other users, or one twice; a score that is not finite; ``level``
-            not in (0, 1); fewer than 100 resamples; a negative tolerance.
+        ValueError: the methods have no seed, or not equally many; they have different users at a seed, or a user
+            twice; a score is not finite; ``level`` is not in (0, 1); ``resamples`` is below 100; ``tolerance`` is
+            negative or NaN.
 
     >>> users = np.arange(100)
     >>> second = np.random.default_rng(0).random(100)
-    >>> found = paired_bootstrap([(users, second + 0.1)], [(users, second)], np.random.default_rng(1))
-    >>> f"{found.difference:.2f} [{found.low:.2f}, {found.high:.2f}] {found.verdict}"
+    >>> result = paired_bootstrap([(users, second + 0.1)], [(users, second)], np.random.default_rng(1))
+    >>> f"{result.difference:.2f} [{result.low:.2f}, {result.high:.2f}] {result.verdict}"
     '0.10 [0.10, 0.10] better'
     """
     if not 0 < level < 1:
@@ -65,36 +77,68 @@ def paired_bootstrap(
         raise ValueError(f"resamples must be >= 100, got {resamples}")
     if tolerance is not None and not tolerance >= 0:
         raise ValueError(f"tolerance must be >= 0, got {tolerance}")
-    present, difference = _paired(first, second)
-    users = len(present)
-    observed = float((difference.sum(0) / present.sum(0)).mean())
-
-    # how often each user is drawn, (resamples, users), a few million numbers at a time
-    drawn = []
-    for count in _chunks(resamples, max(1, 4_000_000 // users)):
-        picks = generator.integers(users, size=(count, users)) + users * np.arange(count)[:, None]
-        times = np.bincount(picks.ravel(), minlength=count * users).reshape(count, users).astype(np.float64)
-        # at least 1: among very few users a resample may have none of a seed
-        drawn.append((times @ difference / np.maximum(times @ present, 1)).mean(1))
+    present, differences = _paired(first, second)
+    difference = float((differences.sum(0) / present.sum(0)).mean())
+    means = _resampled_means(present, differences, generator, resamples)
     tail = (1 - level) / 2
-    low, high = (float(bound) for bound in np.quantile(np.concatenate(drawn), (tail, 1 - tail)))
-    beyond = abs(observed) > (tolerance or 0.0)
-    verdict = "better" if beyond and low > 0 else "worse" if beyond and high < 0 else "same"
-    return Comparison(observed, low, high, tolerance, verdict)
+    low, high = (float(bound) for bound in np.quantile(means, (tail, 1 - tail)))
+    return Comparison(difference, low, high, tolerance, _verdict(difference, low, high, tolerance))
+
+
+def _resampled_means(
+    present: FloatArray, differences: FloatArray, generator: np.random.Generator, resamples: int
+) -> FloatArray:
+    """The mean difference of each bootstrap sample, ``(resamples,)``."""
+    users, means = len(present), []
+    # a few million counts at a time: how often each sample draws each user, (samples, users)
+    for samples in _chunks(resamples, max(1, 4_000_000 // users)):
+        picks = generator.integers(users, size=(samples, users)) + users * np.arange(samples)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=samples * users).reshape(samples, users).astype(np.float64)
+        # at least 1: where there are very few users, a sample may have drawn none of a seed's
+        means.append((counts @ differences / np.maximum(counts @ present, 1)).mean(1))
+    return np.concatenate(means)
+
+
+def _verdict(difference: float, low: float, high: float, tolerance: float | None) -> str:
+    if abs(difference) > (tolerance or 0.0):
+        if low > 0:
+            return "better"
+        if high < 0:
+            return "worse"
+    return "same"
+
+
+def bootstrap_generator(first: Iterable[str], second: Iterable[str]) -> np.random.Generator:
+    """The generator that draws the users of one comparison, seeded by the ids of the compared runs.
+
+    The same records therefore have the same interval on every page, whatever else changes in the code that planned
+    them.
+
+    Args:
+        first: run ids of the first method's records, in the order of the seeds.
+        second: run ids of the second method's records, in the same order.
+
+    >>> draws = [int(bootstrap_generator(["a1"], [name]).integers(1000)) for name in ("b1", "b1", "b2")]
+    >>> draws[0] == draws[1], draws[0] == draws[2]
+    (True, False)
+    """
+    return np.random.default_rng(zlib.crc32(f"{' '.join(first)} - {' '.join(second)}".encode()))
 
 
 def seed_tolerance(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> float | None:
     """The largest mean difference that the spread over seeds alone explains; None for a single seed.
 
-    Half the width of Student's interval for the mean of the differences, seed by seed: ``t * s / sqrt(n)`` with
-    ``n - 1`` degrees of freedom. Runs of one seed share their split and what they start from, so what a seed does to
-    both methods alike is no uncertainty of their difference.
+    It is half the width of Student's interval for the mean of the differences at each seed: ``t * s / sqrt(n)`` with
+    ``n - 1`` degrees of freedom. Two runs of one seed share their split and their starting values. What a seed does to
+    both methods alike therefore adds no uncertainty to their difference.
 
     Args:
-        first, second: each method's score at each seed, in the same order.
+        first: the first method's score at each seed.
+        second: the second method's score at each seed, in the same order.
+        level: coverage of the interval.
 
     Raises:
-        ValueError: not as many of both; ``level`` not in (0, 1).
+        ValueError: the methods do not have equally many scores, or ``level`` is not in (0, 1).
 
     >>> f"{seed_tolerance([0.101, 0.100, 0.102], [0.099, 0.098, 0.099]):.5f}"
     '0.00143'
@@ -111,7 +155,14 @@ def seed_tolerance(first: Sequence[float], second: Sequence[float], level: float
 
 
 def student_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t, by integrating its density, which in t = sqrt(v) tan(a) is cos(a)^(v - 1).
+    """Quantile of Student's t distribution.
+
+    The density is integrated numerically; in ``a``, where ``t = sqrt(v) tan(a)``, it is proportional to
+    ``cos(a)^(v - 1)``.
+
+    Args:
+        probability: of a value below the quantile, in (0, 1).
+        freedom: degrees of freedom ``v``.
 
     >>> f"{student_quantile(0.975, 4):.3f}"
     '2.776'
@@ -122,19 +173,25 @@ def student_quantile(probability: float, freedom: int) -> float:
     return float(np.sqrt(freedom) * np.tan(np.interp(probability, mass / mass[-1], angle)))
 
 
-def per_user(scores: Mapping[str, npt.NDArray[np.floating]], by: str = "dot", group: int | None = None) -> PerUser:
+def per_user(
+    scores: Mapping[str, npt.NDArray[np.floating]], similarity: str = "dot", group: int | None = None
+) -> PerUser:
     """Each user's NDCG@20 from what :func:`prismbook.runs.records.load_scores` gives.
 
     Args:
-        by: ``"dot"`` or ``"cosine"``.
-        group: the part of one popularity group: 0 popular, 1 neutral, 2 unpopular; None is all.
+        scores: user ids, and the parts of NDCG@20 by popularity group under ``"dot"`` and ``"cosine"``.
+        similarity: ``"dot"`` or ``"cosine"``.
+        group: the part of one popularity group: 0 popular, 1 neutral, 2 unpopular; None is the sum of all.
+
+    Returns:
+        User ids and their scores, each ``(users,)``.
     """
-    parts = np.asarray(scores[by], np.float64)
+    parts = np.asarray(scores[similarity], np.float64)
     return np.asarray(scores["user"]), parts.sum(1) if group is None else parts[:, group]
 
 
 def _paired(first: Sequence[PerUser], second: Sequence[PerUser]) -> tuple[FloatArray, FloatArray]:
-    """Over all users and seeds, ``(users, seeds)``: 1 where the user is in the seed's test set, and the difference."""
+    """Two matrices ``(users, seeds)``: 1 where the user is in the seed's test set, and the user's difference there."""
     if len(first) != len(second) or not first:
         raise ValueError(f"first and second must have the same seeds, 1 or more, got {len(first)} and {len(second)}")
     everyone = np.unique(np.concatenate([ids for ids, _ in first]))

@@ -1,4 +1,4 @@
-"""Runs beside their twins: the same configuration and seed, with one switch changed, or the whole protocol."""
+"""Runs and their variants: the same configuration and seed with one switch changed, or with the released protocol."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy.typing as npt
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.runs.records import default_results, load_record, load_scores, stored_path
 from prismbook.tables.labels import LOSS_NAMES, trained
-from prismbook.tables.significance import PerUser, paired_bootstrap, per_user
+from prismbook.tables.significance import PerUser, bootstrap_generator, paired_bootstrap, per_user
 
 
 def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
-    """One row a pair: test NDCG@20 and best epoch of a run as in the paper and with a change, and what the change does.
+    """One row per pair: test NDCG@20 and best epoch of a run and of its variant, and their difference.
 
-    The difference has its 95 % interval over test users (paired bootstrap) where both runs kept each user's scores; a
-    user whom the released code leaves out is left out of it. What is not run says so.
+    The difference has its 95 % interval over test users (paired bootstrap) where the scores of each user were kept for
+    both runs. Users whom the released code leaves out are left out of the difference too. A run without a record is
+    shown as not run.
 
     Args:
-        pairs: each a configuration of the paper's protocol, and the same with a change.
+        pairs: each a configuration of the paper's protocol, and the same configuration with a change.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> from prismbook.plan.experiments import twin_pairs
@@ -47,21 +48,34 @@ def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
 def prism_minus_decay(
     decay: tuple[RunConfig, RunConfig], prism: tuple[RunConfig, RunConfig], results: Path | str | None = None
 ) -> dict[str, str]:
-    """Two pairs of :func:`beside` read the other way: PRISM minus decay, as in the paper and with the change.
+    """PRISM minus decay, under the paper's protocol and with a change: two pairs of :func:`beside` as one row.
+
+    Args:
+        decay: a run with decay, and its variant.
+        prism: a run with PRISM, and its variant with the same change.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> from prismbook.plan.experiments import twin_pairs
     >>> prism_minus_decay(*twin_pairs("patience", "yelp2018")[1:3])["PRISM - decay, with it"]
     'not run'
     """
-    apart = [difference(*same, results) or "not run" for same in zip(decay, prism, strict=True)]
+    plain, changed = (difference(*configs, results) or "not run" for configs in zip(decay, prism, strict=True))
     names = {"loss": LOSS_NAMES[decay[0].loss], "with": _change(*decay)}
-    return names | {"PRISM - decay, as in the paper": apart[0], "PRISM - decay, with it": apart[1]}
+    return names | {"PRISM - decay, as in the paper": plain, "PRISM - decay, with it": changed}
 
 
 def difference(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
-    """Test NDCG@20 of the second run minus that of the first, with its interval; empty where users were not kept.
+    """Test NDCG@20 of the second run minus that of the first, with its 95 % interval over test users.
 
-    It says where one of them was trained on a CPU and the other on a GPU.
+    The text says so where one run was trained on a CPU and the other on a GPU.
+
+    Args:
+        first: configuration of the run that is subtracted.
+        second: configuration of the run from which it is subtracted.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    Returns:
+        Empty text where a run or its users' scores are not stored.
 
     >>> from prismbook.plan.experiments import twin_pairs
     >>> difference(*twin_pairs("patience", "yelp2018")[0])
@@ -69,23 +83,27 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
     """
     folder = default_results() if results is None else Path(results)
     paths = [stored_path(folder, config) for config in (first, second)]
-    scores = [per_user(own) for own in map(load_scores, paths) if own is not None]
-    if len(scores) < 2:
+    old_record, new_record = (load_record(path) for path in paths)
+    old_scores, new_scores = (load_scores(path) for path in paths)
+    if old_record is None or new_record is None or old_scores is None or new_scores is None:
         return ""
-    old, new = scores
-    change = paired_bootstrap([_of(new, old[0])], [_of(old, new[0])], np.random.default_rng(0))
-    devices = {record["config"]["device"] for record in map(load_record, paths) if record is not None}
-    return f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" + ", across devices" * (len(devices) > 1)
+    old, new = per_user(old_scores), per_user(new_scores)
+    generator = bootstrap_generator([new_record["id"]], [old_record["id"]])
+    change = paired_bootstrap([_among(new, old[0])], [_among(old, new[0])], generator)
+    text = f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
+    same_device = old_record["config"]["device"] == new_record["config"]["device"]
+    return text if same_device else f"{text}, across devices"
 
 
-def _of(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:
-    """The scores of those who are among ``users``."""
+def _among(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:
+    """The scores of those users who are among ``users``."""
     kept = np.isin(scores[0], users)
     return scores[0][kept], scores[1][kept]
 
 
 def _change(plain: RunConfig, changed: RunConfig) -> str:
-    names = [own.name for own in fields(RunConfig) if getattr(plain, own.name) != getattr(changed, own.name)]
+    """The fields in which two configurations differ, with the values of the second."""
+    names = [field.name for field in fields(RunConfig) if getattr(plain, field.name) != getattr(changed, field.name)]
     change = {name: getattr(changed, name) for name in names}
     if change == PROTOCOLS["released"]:
         return "the released protocol"
