@@ -174,7 +174,8 @@ def _load_own(card: Card) -> Dataset:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("PRISM_DATA") or "$PRISM_DATA")  # unset: nothing is found, and errors print its name
+    # unset: nothing is found, and errors print the variable's name
+    return Path(os.path.expanduser(os.environ.get("PRISM_DATA") or "$PRISM_DATA"))
 
 
 def _layouts(name: str) -> list[list[Path]]:
