@@ -182,3 +182,33 @@ def test_every_hint_names_an_extra_that_is_there() -> None:
     assert {"data", "analysis", "cluster"} <= set(hints)
     assert {extra for hint in hints for extra in hint.split(",") if extra != "{extra}"} <= EXTRAS.keys()
     assert "prismlib[" not in text and "pip install prismlib" not in text  # another project has this name on the index
+
+
+# The workflow of GitHub, which tests what pyproject.toml declares
+
+
+def test_the_workflow_runs_make_on_every_python_that_is_declared() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    job = workflow["jobs"]["make"]
+    declared = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    assert job["strategy"]["matrix"]["python"] == declared
+    assert PROJECT["requires-python"] == f">={declared[0]}"
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert commands == ["make test", "make book"] and {"test", "book"} <= set(targets)
+
+
+def test_the_workflow_runs_the_doctests_on_the_floors() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    steps = workflow["jobs"]["floors"]["steps"]
+    [python] = (step["with"]["python-version"] for step in steps if "with" in step)
+    assert PROJECT["requires-python"] == f">={python}"
+    [_, install, test] = (step["run"] for step in steps if "run" in step)
+    # lowest-direct: the oldest release of each requirement that pyproject.toml itself names, so each has to name one
+    [extras] = re.findall(r'--resolution lowest-direct --editable "\.\[([\w,]+)\]"', install)
+    for requirement in [*PROJECT["dependencies"], *(r for extra in extras.split(",") for r in EXTRAS[extra])]:
+        assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement)
+    assert {"numpy>=1.26.4", "torch>=2.5.0"} == set(PROJECT["dependencies"])
+    [pytest_pin] = re.findall(r"pytest==\S+", install)
+    assert pytest_pin in EXTRAS["test"]
+    assert test == "python -m pytest --doctest-modules prismlib prismbook"
