@@ -12,6 +12,7 @@ import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -212,3 +213,35 @@ def test_the_workflow_runs_the_doctests_on_the_floors() -> None:
     [pytest_pin] = re.findall(r"pytest==\S+", install)
     assert pytest_pin in EXTRAS["test"]
     assert test == "python -m pytest --doctest-modules prismlib prismbook"
+
+
+# What README.md and CONTRIBUTING.md say
+
+
+def test_the_readme_opens_with_a_complete_example_of_prism() -> None:
+    [code, *_] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line for line in code.splitlines() if line]
+    assert len(lines) == 6
+    names: dict[str, Any] = {}
+    exec(code, names)
+    said = [float(number) for number in re.findall(r"\d+\.\d+", lines[-1])]
+    norms = names["items"].weight.norm(dim=1)
+    assert [round(norm, 2) for norm in norms.tolist()] == said
+    assert norms.detach().allclose((names["popularity"] + 2).log())
+
+
+def test_the_readme_names_commands_and_pages_that_are_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([\w-]+)", readme, re.MULTILINE))
+    assert named == {"book", "test", "help", "pdf"} <= targets
+    for path in re.findall(r"(?:papermill|--nbval) (\S+)", readme):
+        assert (ROOT / path).exists()
+
+
+def test_contributing_has_the_stages_in_their_order() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert f"\n{' -> '.join(STAGES)}\n" in text
+    assert re.findall(r"^- `(\w+)` ", text, re.MULTILINE) == list(STAGES)
+    for path in re.findall(r"`((?:tests|book|prismbook)/[\w/.]+\w)`", text):
+        assert (ROOT / path).exists(), path
