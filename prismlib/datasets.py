@@ -44,7 +44,7 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
     Raises:
         ValueError: unknown name, a bad file, or interactions that are not the published ones.
         FileNotFoundError: no file and no download; says what to put where, and where it comes from.
-        ModuleNotFoundError: nothing in ``PRISM_DATA``, and the extra ``prismlib[data]`` is not installed.
+        ModuleNotFoundError: nothing in ``PRISM_DATA``, and pooch or tqdm, of the extra ``data``, is not installed.
 
     >>> len(load("synthetic"))
     80000
@@ -174,7 +174,8 @@ def _load_own(card: Card) -> Dataset:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("PRISM_DATA") or "$PRISM_DATA")  # unset: nothing is found, and errors print its name
+    # unset: nothing is found, and errors print the variable's name
+    return Path(os.path.expanduser(os.environ.get("PRISM_DATA") or "$PRISM_DATA"))
 
 
 def _layouts(name: str) -> list[list[Path]]:
@@ -196,7 +197,9 @@ def _cached_files(name: str, download: bool, progress: bool) -> list[Path]:
         import pooch  # type: ignore[import-untyped]
         import tqdm  # noqa: F401 - draws pooch's progress bar
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_not_found(name, "Downloading needs: pip install 'prismlib[data]'")) from error
+        raise ModuleNotFoundError(
+            _not_found(name, "Downloading needs pooch and tqdm: run pip install -e '.[data]' in a checkout")
+        ) from error
 
     def fetch(url: str, output: str, _: object) -> None:
         pooch.HTTPDownloader(progressbar=progress)(url, output, None)

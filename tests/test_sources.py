@@ -415,7 +415,7 @@ def test_no_server_and_no_folder(folder, web, monkeypatch):
 @pytest.mark.parametrize("package", ["pooch", "tqdm"])
 def test_download_needs_the_extra(folder, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModuleNotFoundError, match=r"gowalla.npz[\s\S]*pip install 'prismlib\[data\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"gowalla.npz[\s\S]*pip install -e '.\[data\]'"):
         load("gowalla")
     put_lists(folder)
     assert len(load("gowalla")) == len(USER)

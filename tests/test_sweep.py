@@ -298,7 +298,7 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ConnectionError, match=r"no scheduler answers at tcp://127.0.0.1:1 "):
         list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1", timeout=0.5))
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ImportError, match=r"pip install 'prismlib\[cluster\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '.\[cluster\]' in a checkout"):
         list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1"))
     with pytest.raises(ValueError, match="all workers must share the results folder"):
         cluster.work(grid()[0], tmp_path / "elsewhere", "x", False)

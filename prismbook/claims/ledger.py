@@ -162,7 +162,12 @@ def _stored(results: Path | str | None) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="prismbook ledger", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=["show", "check", "accept"], help="see the top of this module")
+    parser.add_argument(
+        "command",
+        choices=["show", "check", "accept"],
+        help="show every claim and its verdicts; check them against results/ledger.json, with exit status 1 where they "
+        "differ; accept them into that file, after a look at what has changed",
+    )
     parser.add_argument("--results", type=folder, default=default_results(), help="folder; default: %(default)s")
     given = parser.parse_args(arguments)
     try:

@@ -2,4 +2,4 @@
 
 from prismbook.extras import need
 
-need("analysis", "matplotlib")
+need("analysis", "matplotlib", "IPython", "yaml", "pandas", "filelock")

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from prismbook.extras import need
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import attempt
 from prismbook.runs.records import failure_of, record_path, save_failure
@@ -42,15 +43,14 @@ def attempt_all(
     A run whose worker is killed goes to another; one that has killed several is recorded as failed.
 
     Raises:
-        ImportError: dask.distributed is not installed.
+        ModuleNotFoundError: dask.distributed is not installed.
         ConnectionError: the scheduler cannot be reached, or is lost.
         OSError, ValueError: what a worker raised, e.g. a full disk or a device that is not there.
     """
-    try:
-        from distributed import Client, KilledWorker, as_completed
-        from distributed.comm.core import CommClosedError
-    except ImportError:
-        raise ImportError("a scheduler needs dask.distributed: pip install 'prismlib[cluster]'") from None
+    need("cluster", "distributed")
+    from distributed import Client, KilledWorker, as_completed
+    from distributed.comm.core import CommClosedError
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised, in one line
     if Path(scheduler).is_file():  # as dask writes it with --scheduler-file
         try:

@@ -30,7 +30,7 @@ def state_of(history: History) -> str:
 
 
 class _NoBar:
-    """Stands in for the bar where tqdm, of the extra prismlib[data], is not installed."""
+    """Stands in for the bar where tqdm, of the extra ``data``, is not installed."""
 
     def __enter__(self) -> _NoBar:
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,12 +37,12 @@ def default_results() -> Path:
 
 
 def folder(name: str) -> Path:
-    """A folder that was named on a command line; ``~`` is the user's own.
+    """A folder that is named on a command line; a leading ``~`` stands for the user's home.
 
     >>> folder("~/results") == Path.home() / "results"
     True
     """
-    return Path(name).expanduser()
+    return Path(os.path.expanduser(name))  # not Path.expanduser, which raises where there is no such user
 
 
 def record_path(results: Path | str, config: RunConfig, content_hash: str) -> Path:

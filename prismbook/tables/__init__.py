@@ -2,4 +2,4 @@
 
 from prismbook.extras import need
 
-need("analysis", "pandas")
+need("analysis", "pandas", "filelock")
