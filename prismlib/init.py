@@ -61,9 +61,9 @@ def prism(weight: Tensor, popularity: Column, alpha: float = 1.0) -> Tensor:
     rows = weight.to(target.dtype)
     peak = peaks(rows)
     bad = ~torch.isfinite(peak) | (peak == 0)
+    bad = bad.full_tensor() if hasattr(bad, "full_tensor") else bad  # of the rows of every rank
     if bad.any():
-        everywhere = bad.full_tensor() if hasattr(bad, "full_tensor") else bad
-        row = int(everywhere.flatten().nonzero()[0])
+        row = int(bad.flatten().nonzero()[0])
         raise ValueError(f"row {row} of weight is zero or not finite: it has no direction; initialise it first")
     rows = rows / torch.where(is_moderate(peak), 1, peak)  # the square of 1e-25 would be zero
     norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)

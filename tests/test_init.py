@@ -133,11 +133,14 @@ def test_views_write_to_the_table(views: Callable[[Tensor], Sequence[Tensor]]) -
 def test_rows_at_the_ends_of_the_floats_range_keep_their_directions(dtype: torch.dtype, extreme: str) -> None:
     info = torch.finfo(dtype)
     length = info.smallest_normal * 4 if extreme == "short" else info.max / 4
-    weight = torch.tensor([[0.6, -0.8], [1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
-    weight[1:] *= length
+    directions = torch.tensor([[0.6, -0.8], [1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
+    weight = directions * torch.tensor([[1.0], [length], [length]], dtype=torch.float64)
     scaled = prism(weight.to(dtype), [3, 4, 5]).double()
-    torch.testing.assert_close(scaled.norm(dim=1), prism_norm([3, 4, 5]).double(), rtol=4 * info.eps, atol=0)
-    torch.testing.assert_close(torch.cosine_similarity(scaled, weight), torch.ones(3, dtype=torch.float64))
+    torch.testing.assert_close(
+        scaled.norm(dim=1), prism_norm(torch.tensor([3.0, 4.0, 5.0]).double()), rtol=4 * info.eps, atol=0
+    )
+    cosine = torch.cosine_similarity(scaled, directions)
+    torch.testing.assert_close(cosine, torch.ones_like(cosine), rtol=info.eps, atol=0)
 
 
 def test_a_row_of_1e_30_is_neither_zero_nor_infinite() -> None:
@@ -148,7 +151,7 @@ def test_a_row_of_1e_30_is_neither_zero_nor_infinite() -> None:
 
 
 def on_two_ranks(rank: int, port: int) -> None:
-    """What a rank checks; an assertion that fails fails the test, and a rank that waits for ever runs into a timeout."""
+    """What each rank checks; a rank that would wait for ever for the other runs into a timeout."""
     torch.set_num_threads(1)
     store = dist.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
