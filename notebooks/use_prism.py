@@ -25,7 +25,7 @@
 #
 # It keeps each row's direction and sets its length to $\alpha \log(d + 2) + (1 - \alpha)$, where $d$ is how often the row's
 # user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. `pip
-# install .` needs torch and numpy; or copy the one file {py:mod}`prismlib.init`, which needs torch alone.
+# install .` needs torch and numpy.
 #
 # Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
 # or against the paper.
@@ -167,9 +167,9 @@ print("norms as PRISM sets them:", torch.allclose(weight.norm(dim=1), expected))
 print("a leaf, and trained:", weight.is_leaf and weight.requires_grad)
 
 # %% [markdown]
-# Only slices do this. Indexing with a list or a tensor of ids, `weight[ids]`, makes a copy: `prism_` would scale the copy
-# and leave the table alone. Where ids are mixed, count the popularity of all rows, in the order of the table, and make one
-# call on the whole of it.
+# Only slices do this. Indexing with a list or a tensor of ids, `weight[ids]`, makes a copy, and `prism_` refuses it: it would
+# scale the copy and leave the table as it is. Where ids are mixed, count the popularity of all rows, in the order of the
+# table, and make one call on the whole of it.
 #
 # Training, by the model's own `recommendation_loss`, which is BPR, and by cosines as above. `lambda_reg=0`: its default
 # is a penalty on the rows' lengths, that is, weight decay.
@@ -261,6 +261,10 @@ page.origin(measured(default_results(), behind), "\n".join(commands))
 # use would leak. In a live system: the same window of the log that training reads. Users and items each get their own
 # counts.
 #
+# Counts come as a tensor, a NumPy array, a list, or a column of pandas, polars or pyarrow. The labels of a pandas Series must
+# be the numbers of the table's rows, in order. Those of `items.value_counts()` are not: they are in the order of the counts,
+# and without the items that never occur. `items.value_counts().reindex(range(num_items), fill_value=0)` is right.
+#
 # ### Rows without any interaction?
 #
 # Their count is 0 and their norm $\alpha \log 2 + (1 - \alpha)$, small but not zero. A row that *is* zero is refused: it
@@ -322,8 +326,16 @@ print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().t
 # ### Saving, loading, several machines?
 #
 # Nothing special. PRISM leaves no state: the norms are in the table, and so in `state_dict()`. Call it before training and
-# never on a loaded checkpoint, where it would overwrite lengths. A table that is cut into shards is initialised shard by
-# shard, each with the counts of its rows.
+# never on a loaded checkpoint, where it would overwrite lengths. A table that is sharded as a `DTensor`, as FSDP2 does, is
+# initialised by one call on every rank, with the counts of all rows. Shards that are plain tensors can be initialised one by
+# one only where each holds whole rows, with the counts of its rows. Where $k$ shards each hold some columns of every row,
+# each would get the norm that the whole row should have, and the row $\sqrt{k}$ times that norm.
+#
+# ### `weight_norm`, pruning, `max_norm`?
+#
+# `weight_norm`, `spectral_norm` and pruning compute the table anew at each use, so `prism_` on it would change nothing, and
+# is refused: call `prism_` before them. `nn.Embedding(..., max_norm=...)` shortens rows to that norm whenever they are looked
+# up, and so would undo PRISM: leave `max_norm` out.
 #
 # ### Half precision?
 #

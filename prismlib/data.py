@@ -7,32 +7,52 @@ Everything here is NumPy, integer where it can be, and the same bits on every ma
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from prismlib.columns import Column, check_aligned, ids, keys
+
 IntArray = npt.NDArray[np.int32]
-Ids = npt.ArrayLike  # a column of ids, e.g. of a pandas DataFrame
-_ACCEPTED = (
-    "but ids must be all whole numbers or all text, none missing (where one is missing, pandas makes a column of whole "
-    "numbers float): drop the rows without an id, then .astype(int) or .astype(str)"
-)
 
 
-class Interactions(NamedTuple):
+class _Pairs(NamedTuple):
+    user: IntArray
+    item: IntArray
+
+
+class Interactions(_Pairs):
     """Observed (user, item) pairs: two int32 arrays of shape ``(n,)``.
 
-    >>> pairs = Interactions(np.array([0, 0, 1], np.int32), np.array([2, 5, 2], np.int32))
+    Args:
+        user: the user of each pair, integers of any dtype, shape ``(n,)``: an array, a tensor, a list, or a column of
+            pandas, polars or pyarrow.
+        item: the item of each pair, likewise.
+
+    Raises:
+        ValueError: columns of two lengths or with two sets of labels, not 1-D, or with ids that are not integers.
+
+    >>> pairs = Interactions([0, 0, 1], [2, 5, 2])
     >>> len(pairs.user)
     3
     """
 
-    user: IntArray
-    item: IntArray
+    __slots__ = ()
+
+    def __new__(cls, user: Column, item: Column) -> Self:
+        check_aligned(user, item)
+        columns = [_int32(name, column) for name, column in (("user", user), ("item", item))]
+        if len(columns[0]) != len(columns[1]):
+            raise ValueError(f"user and item must be of one length, got {len(columns[0])} and {len(columns[1])}")
+        return super().__new__(cls, *columns)
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]  # _replace makes new pairs by it
+        return cls(*iterable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +60,16 @@ class Dataset:
     """Implicit-feedback interactions of one dataset, sorted by user, then item, without repeats.
 
     Attributes:
-        name: the name it is asked for by, e.g. ``"gowalla"``.
-        user, item: int32, shape ``(n,)``, ids from 0.
-        num_users, num_items: table sizes; every id is below them.
+        name: the name under which it is loaded, e.g. ``"gowalla"``.
+        user: the user of each interaction, int32, shape ``(n,)``, ids from 0.
+        item: the item of each interaction, int32, shape ``(n,)``, ids from 0.
+        num_users: number of rows of the user table; every user's id is below it.
+        num_items: number of rows of the item table; every item's id is below it.
         synthetic: True for generated data, so that no page can present it as the paper's.
 
     Raises:
-        ValueError: empty, ids out of range, not sorted, or a pair twice.
+        ValueError: no interactions, columns that are no :class:`Interactions`, ids out of range, not sorted, or a pair
+            twice.
 
     >>> toy = Dataset("toy", np.array([0, 0, 1], np.int32), np.array([0, 2, 1], np.int32), 2, 3)
     >>> len(toy), f"{toy.density:.2f}"
@@ -61,11 +84,11 @@ class Dataset:
     synthetic: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.user) == 0 or len(self.user) != len(self.item):
-            raise ValueError(f"{self.name}: user and item must be non-empty and of one length")
-        for what, ids, size in (("user", self.user, self.num_users), ("item", self.item, self.num_items)):
-            if ids.min() < 0 or ids.max() >= size:
-                raise ValueError(f"{self.name}: {what} ids must lie in [0, {size}), found {ids.min()} to {ids.max()}")
+        pairs = _checked(self.name, (self.user, self.item), self.num_users, self.num_items)
+        if len(pairs.user) == 0:
+            raise ValueError(f"{self.name}: user and item must be non-empty")
+        for field, column in pairs._asdict().items():
+            object.__setattr__(self, field, column)  # the way to set a field of a frozen dataclass
         if np.any(np.diff(self.user.astype(np.int64) * self.num_items + self.item) <= 0):
             raise ValueError(f"{self.name}: interactions must be sorted by user, then item, each pair once")
 
@@ -85,7 +108,17 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Train, validation and test interactions of a dataset, split at random by ``seed``.
+    """Train, validation and test interactions of a dataset, e.g. split at random by ``seed``.
+
+    Attributes:
+        dataset: the dataset whose interactions these are.
+        seed: the seed of the random split.
+        train: the interactions to train on.
+        validation: the interactions that choose the epoch and the hyperparameters.
+        test: the interactions that are reported on.
+
+    Raises:
+        ValueError: a part that is no :class:`Interactions`, or whose ids are not rows of the dataset's tables.
 
     >>> split = random_split(synthetic(200, 100, 2500), seed=123)
     >>> len(split.train.user), int(split.item_popularity.sum())
@@ -97,6 +130,11 @@ class Split:
     train: Interactions
     validation: Interactions
     test: Interactions
+
+    def __post_init__(self) -> None:
+        for field in ("train", "validation", "test"):
+            part = _checked(field, getattr(self, field), self.dataset.num_users, self.dataset.num_items)
+            object.__setattr__(self, field, part)  # the way to set a field of a frozen dataclass
 
     @cached_property
     def split_hash(self) -> str:
@@ -121,6 +159,13 @@ def random_split(dataset: Dataset, seed: int) -> Split:
     The order is that of raw PCG64 words, whose stream NumPy guarantees never to change, so
     the same seed gives the same split on every machine and with every NumPy version.
 
+    Args:
+        dataset: the interactions to split, at least 10.
+        seed: an integer >= 0; the only source of randomness.
+
+    Raises:
+        ValueError: fewer than 10 interactions, or a negative seed.
+
     >>> split = random_split(synthetic(), seed=123)
     >>> len(split.train.user), len(split.validation.user), len(split.test.user)
     (64000, 8000, 8000)
@@ -136,15 +181,17 @@ def random_split(dataset: Dataset, seed: int) -> Split:
 
 
 def dataset_from_pairs(
-    name: str, user: Ids, item: Ids, synthetic: bool = False
+    name: str, user: Column, item: Column, synthetic: bool = False
 ) -> tuple[Dataset, npt.NDArray[Any], npt.NDArray[Any]]:
     """A dataset from two columns of ids as they come: of any order, with gaps, with repeats, numbers or text.
 
     Ids are numbered from 0 in sorted order; a pair that is there several times counts once.
 
     Args:
-        name: what the dataset is called.
-        user, item: who and what, one entry an interaction, whole numbers or text: arrays, lists, pandas columns.
+        name: the dataset's name.
+        user: the user of each interaction, all whole numbers or all text, shape ``(n,)``: an array, a tensor, a list,
+            or a column of pandas, polars or pyarrow.
+        item: the item of each interaction, likewise.
         synthetic: True for generated data, see :class:`Dataset`.
 
     Returns:
@@ -152,7 +199,8 @@ def dataset_from_pairs(
         ``np.searchsorted(user_ids, ids)`` is the way back, for ids that are there.
 
     Raises:
-        ValueError: nothing there, columns of two lengths, a missing id, or ids that are neither whole numbers nor text.
+        ValueError: no interactions, columns of two lengths or with two sets of labels, a missing id, or ids that are
+            neither whole numbers nor text.
 
     >>> data, user_ids, item_ids = dataset_from_pairs("shop", ["eve", "bob", "eve", "eve"], [70, 70, 12, 70])
     >>> list(zip(data.user.tolist(), data.item.tolist(), strict=True))
@@ -160,14 +208,15 @@ def dataset_from_pairs(
     >>> user_ids.tolist(), item_ids.tolist()
     (['bob', 'eve'], [12, 70])
     """
-    columns = [_checked_ids(f"{name}: {what}", ids) for what, ids in (("user", user), ("item", item))]
+    check_aligned(user, item)
+    columns = [keys(f"{name}: {field}", column) for field, column in (("user", user), ("item", item))]
     if len(columns[0]) == 0 or len(columns[0]) != len(columns[1]):
         raise ValueError(
             f"{name}: user and item must be non-empty and of one length, got {len(columns[0])} and {len(columns[1])}"
         )
-    (user_ids, row), (item_ids, column) = (np.unique(ids, return_inverse=True) for ids in columns)
-    key = np.unique(row.astype(np.int64) * len(item_ids) + column)
-    users, items = (ids.astype(np.int32) for ids in np.divmod(key, len(item_ids)))
+    (user_ids, row), (item_ids, column) = (np.unique(given, return_inverse=True) for given in columns)
+    pairs = np.unique(row.astype(np.int64) * len(item_ids) + column)
+    users, items = (number.astype(np.int32) for number in np.divmod(pairs, len(item_ids)))
     return Dataset(name, users, items, len(user_ids), len(item_ids), synthetic), user_ids, item_ids
 
 
@@ -186,11 +235,14 @@ def synthetic(
     ``n_u`` follows a log-normal law, at least 10.
 
     Args:
-        popularity: how much popularity drives the interactions; 0 = taste alone.
-        seed: the only source of randomness.
+        num_users: number of users.
+        num_items: number of items.
+        num_interactions: number of interactions, from 10 per user to a quarter of all pairs.
+        popularity: how much popularity drives the interactions, finite, >= 0; at 0 taste alone does.
+        seed: an integer >= 0; the only source of randomness.
 
     Raises:
-        ValueError: sizes that do not fit together, or a negative ``popularity``.
+        ValueError: sizes that do not fit together, or a ``popularity`` that is negative or not finite.
 
     >>> data = synthetic()
     >>> len(data), data.num_users, data.num_items
@@ -198,8 +250,8 @@ def synthetic(
     """
     if not 10 * num_users <= num_interactions <= num_users * num_items // 4:
         raise ValueError("num_interactions must lie between 10 * num_users and a quarter of num_users * num_items")
-    if popularity < 0:
-        raise ValueError(f"popularity must be >= 0, got {popularity}")
+    if not 0 <= popularity < np.inf:
+        raise ValueError(f"popularity must be finite and >= 0, got {popularity}")
     rank = 8
     uniform = _Uniform(seed)
     log_popularity = -np.log(np.arange(num_items) + 10.0)[np.argsort(uniform(num_items), kind="stable")]
@@ -223,22 +275,25 @@ def synthetic(
     return Dataset("synthetic", *pairs, num_users, num_items, synthetic=True)
 
 
-def _checked_ids(what: str, given: Ids) -> npt.NDArray[Any]:
-    """The ids as a 1-D array that can be sorted: all whole numbers, or all text, none missing."""
-    # a list goes in as it is: NumPy would make text of [1, "a", nan]
-    ids = np.asarray(given) if hasattr(given, "dtype") else np.array(given, dtype=object)
-    if ids.ndim != 1:
-        raise ValueError(f"{what} must be 1-D, one id an interaction, got shape {ids.shape}")
-    if ids.dtype.kind == "O" and len(ids):
-        kind = str if isinstance(ids[0], str) else int
-        for at, value in enumerate(ids):
-            if isinstance(value, bool) or not isinstance(value, (str,) if kind is str else (int, np.integer)):
-                raise ValueError(f"{what} {at} is {value!r}, {_ACCEPTED}")
-        with suppress(OverflowError):  # whole numbers beyond 64 bits, as some hashes are, stay Python's
-            return ids if kind is str else ids.astype(np.int64)
-    elif len(ids) and ids.dtype.kind not in "iuU":
-        raise ValueError(f"{what} is {ids.dtype}, {_ACCEPTED}")
-    return ids
+def _int32(name: str, column: Column) -> IntArray:
+    """A column of ids as int32."""
+    found = ids(name, column).cpu().numpy()
+    if len(found) and not -(2**31) <= found.min() <= found.max() < 2**31:
+        raise ValueError(f"{name} must hold row numbers below 2**31, got {found.min()} to {found.max()}")
+    return found.astype(np.int32)
+
+
+def _checked(name: str, pairs: tuple[Column, Column], num_users: int, num_items: int) -> Interactions:
+    """The pairs as interactions whose ids are rows of the tables; errors begin with the name."""
+    try:
+        checked = Interactions(*pairs)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None
+    for field, column, size in (("user", checked.user, num_users), ("item", checked.item, num_items)):
+        if len(column) and not 0 <= column.min() <= column.max() < size:
+            low, high = column.min(), column.max()
+            raise ValueError(f"{name}: {field} ids must lie in [0, {size}), found {low} to {high}")
+    return checked
 
 
 class _Uniform:

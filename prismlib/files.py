@@ -1,34 +1,38 @@
-"""Files that are there whole or not at all, whatever is killed or full meanwhile."""
+"""Files that are complete or absent, even if the process is killed or the disk fills up while they are written."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
-    """Write a file under another name in its folder, and then give it its own.
+    """Write a file under another name in its folder, and then rename it.
+
+    The file's permissions are those of any new file of the user, as the umask says.
 
     Args:
+        path: the file to write; its folder exists.
+        content: what the file shall hold.
         replace: False keeps a file that is already there.
 
     Raises:
-        OSError: no such folder, or no space; what was there before is still there.
+        OSError: no such folder, or no space; the file that was there before is still there.
 
+    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "note.txt"
     >>> write_atomically(path, b"first")
     >>> write_atomically(path, b"second", replace=False)
     >>> path.read_text(), len(list(path.parent.iterdir()))
     ('first', 1)
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         if not replace:
             try:
                 os.link(temporary, path)  # unlike rename, link never overwrites
@@ -40,4 +44,4 @@ def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
                     return
         os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Ranking metrics of top-K lists, overall and stratified by item popularity (Section 3.1 and Appendix B.2).
 
 The accuracy metrics share one form: ``hit`` says for each rank of each user's list whether the item is one of the
-user's held-out items, and cutting its columns gives smaller K. With ``group`` each returns its parts by popularity
-group instead, which always sum to the whole.
+user's held-out items. The first columns of ``hit`` give the metric at a smaller K. With ``group`` each metric returns
+its parts by popularity group instead; the parts always sum to the whole.
 """
 
 from __future__ import annotations
@@ -13,39 +13,53 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: The popularity groups, in the order of all that is stratified.
+from prismlib.columns import Column, counts, ids, integers
+
+#: The popularity groups, in the order of every stratified result.
 GROUPS = ("popular", "neutral", "unpopular")
 
 
-def popularity_groups(popularity: Tensor) -> Tensor:
+def popularity_groups(popularity: Column) -> Tensor:
     """Group of each item: 0 popular (top 5 % of items), 1 neutral (next 15 %), 2 unpopular (the rest) (Appendix A.1).
 
     Both cuts are rounded up; equal popularity is ordered by item id, lower first.
 
     Args:
-        popularity: interactions of each item, shape ``(num_items,)``; a NumPy array too.
+        popularity: interactions of each item, shape ``(num_items,)``, real numbers >= 0: a tensor, a NumPy array, a
+            list, or a column of pandas, polars or pyarrow; see :func:`prismlib.columns.counts`.
 
     Returns:
         int64, shape ``(num_items,)``; an index into :data:`GROUPS`.
 
+    Raises:
+        ValueError: no items; a count that is negative or not finite; labels in another order than the items.
+
     >>> popularity_groups(torch.tensor([1, 9, 3, 4, 5, 2, 7, 6, 8, 0]))
     tensor([2, 0, 2, 2, 2, 2, 2, 2, 1, 2])
     """
-    popularity = torch.as_tensor(popularity)
-    if popularity.dim() != 1 or len(popularity) == 0:
-        raise ValueError(f"popularity must be 1-D and non-empty, got shape {tuple(popularity.shape)}")
-    if not (popularity >= 0).all():
-        raise ValueError("popularity must be >= 0: the number of interactions of each item")
-    n = len(popularity)
-    order = popularity.sort(descending=True, stable=True).indices
-    groups = torch.full((n,), 2, device=popularity.device)
+    found = counts("popularity", popularity)
+    n = len(found)
+    if n == 0:
+        raise ValueError("popularity is empty: there is no item to group")
+    order = found.sort(descending=True, stable=True).indices
+    groups = torch.full((n,), 2, device=found.device)
     groups[order[: -(-n // 5)]] = 1  # ceil(n / 5), in integers: 0.2 * n need not be exact
     groups[order[: -(-n // 20)]] = 0
     return groups
 
 
 def dcg_discount(k: int, device: torch.device | str | None = None) -> Tensor:
-    r"""The gain of a hit at ranks 1 to k: :math:`1/\log_2(\mathrm{rank} + 1)`, float32, shape ``(k,)`` (Equation 5).
+    r"""The gain of a hit at ranks 1 to k: :math:`1/\log_2(\mathrm{rank} + 1)` (Equation 5).
+
+    Args:
+        k: length of the list, >= 1.
+        device: where the result is made.
+
+    Returns:
+        float32, shape ``(k,)``.
+
+    Raises:
+        ValueError: ``k`` < 1.
 
     >>> dcg_discount(3)
     tensor([1.0000, 0.6309, 0.5000])
@@ -62,15 +76,15 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
     the hits on that group's items alone, over the same ideal (Appendix B.2).
 
     Args:
-        hit: is the item at each rank a held-out item of the user? bool, shape ``(users, K)``, best rank first.
-        num_relevant: held-out items of each user, int64 >= 1, shape ``(users,)``.
-        group: popularity group of the item at each rank, int64, shape ``(users, K)``.
+        hit: whether the item at each rank is a held-out item of the user, bool, shape ``(users, K)``, best rank first.
+        num_relevant: number of held-out items of each user, integers >= 1, shape ``(users,)``.
+        group: popularity group of the item at each rank, integers, shape ``(users, K)``; None: the metric as a whole.
 
     Returns:
         float32, shape ``(users,)`` without ``group``; ``(users, 3)``, in the order of :data:`GROUPS`, with it.
 
     Raises:
-        ValueError: a user without held-out items has no NDCG.
+        ValueError: a user without held-out items, who has no NDCG; other dtypes or shapes than these.
 
     >>> hit = torch.tensor([[True, False, True]])
     >>> ndcg(hit, torch.tensor([2]))
@@ -78,53 +92,90 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
     >>> ndcg(hit, torch.tensor([2]), group=torch.tensor([[0, 0, 2]]))
     tensor([[0.6131, 0.0000, 0.3066]])
     """
-    _check_relevant(num_relevant)
+    num_relevant, group = _checked(hit, num_relevant, group)
     discount = dcg_discount(hit.shape[1], hit.device)
     ideal = discount.cumsum(0)[num_relevant.clamp(max=hit.shape[1]) - 1]
     return _by_group(hit * discount / ideal[:, None], group)
 
 
 def recall(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
-    """Recall@K of each user: hits / number of held-out items. Arguments as :func:`ndcg`. Not in the paper.
+    """Recall@K of each user: hits / number of held-out items. Not in the paper.
+
+    Args:
+        hit: as for :func:`ndcg`.
+        num_relevant: as for :func:`ndcg`.
+        group: as for :func:`ndcg`.
+
+    Returns:
+        As :func:`ndcg`.
+
+    Raises:
+        ValueError: as :func:`ndcg`.
 
     >>> recall(torch.tensor([[True, False, True]]), torch.tensor([4]))
     tensor([0.5000])
     """
-    _check_relevant(num_relevant)
+    num_relevant, group = _checked(hit, num_relevant, group)
     return _by_group(hit / num_relevant[:, None], group)
 
 
 def hit_rate(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
-    """Hit rate@K of each user: 1 if the list has a hit; its part by group is that of the first hit.
+    """Hit rate@K of each user: 1 if the list has a hit, else 0. The part of the first hit's group is the whole.
 
     Not in the paper; Deshpande and Karypis 2004.
+
+    Args:
+        hit: as for :func:`ndcg`.
+        num_relevant: as for :func:`ndcg`.
+        group: as for :func:`ndcg`.
+
+    Returns:
+        As :func:`ndcg`.
+
+    Raises:
+        ValueError: as :func:`ndcg`.
 
     >>> hit_rate(torch.tensor([[False, True, True], [False, False, False]]), torch.tensor([2, 2]))
     tensor([1., 0.])
     """
-    _check_relevant(num_relevant)
+    num_relevant, group = _checked(hit, num_relevant, group)
     return _by_group(_first(hit).float(), group)
 
 
 def mrr(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
-    """Reciprocal rank@K of each user: 1 / rank of the first hit, 0 without; its part by group is that of the first hit.
+    """Reciprocal rank@K of each user: 1 / rank of the first hit, 0 without a hit.
 
-    Not in the paper; its mean over users is the mean reciprocal rank of Voorhees 1999.
+    The part of the first hit's group is the whole. Not in the paper; the mean over users is the mean reciprocal rank of
+    Voorhees 1999.
+
+    Args:
+        hit: as for :func:`ndcg`.
+        num_relevant: as for :func:`ndcg`.
+        group: as for :func:`ndcg`.
+
+    Returns:
+        As :func:`ndcg`.
+
+    Raises:
+        ValueError: as :func:`ndcg`.
 
     >>> mrr(torch.tensor([[False, True, True], [False, False, False]]), torch.tensor([2, 2]))
     tensor([0.5000, 0.0000])
     """
-    _check_relevant(num_relevant)
+    num_relevant, group = _checked(hit, num_relevant, group)
     return _by_group(_first(hit) / torch.arange(1, hit.shape[1] + 1, device=hit.device), group)
 
 
 def tail_ratio(parts: Tensor) -> float | None:
-    """Unpopular over popular: the mean of the last group's part divided by the first's; None where that is 0.
+    """Unpopular over popular: the mean of the unpopular items' part divided by the mean of the popular items' part.
 
-    With :func:`ndcg` at K = 20 it is the first axis of Figure 9 (Section 5.2.2, Appendix D.2).
+    With :func:`ndcg` at K = 20 this is the first axis of Figure 9 (Section 5.2.2, Appendix D.2).
 
     Args:
-        parts: a metric's parts by popularity group, ``(users, 3)``, e.g. of :func:`ndcg`.
+        parts: a metric's parts by popularity group, shape ``(users, 3)``, e.g. of :func:`ndcg`.
+
+    Returns:
+        The ratio, rounded to six digits after the point; None where the popular items' part is 0.
 
     >>> tail_ratio(torch.tensor([[0.4, 0.1, 0.1], [0.4, 0.0, 0.0]]))
     0.125
@@ -137,7 +188,14 @@ def coverage(items: Tensor, num_items: int) -> Tensor:
     """Share of all items that are in at least one list. Not in the paper; Ge et al. 2010.
 
     Args:
-        items: recommended item ids, int64, any shape; -1 stands for no item.
+        items: recommended item ids, integers, any shape; -1 stands for no item.
+        num_items: number of all items; every id is below it.
+
+    Returns:
+        Scalar in [0, 1], float32.
+
+    Raises:
+        ValueError: ids that are not integers, or outside [-1, num_items).
 
     >>> coverage(torch.tensor([[0, 1], [1, -1]]), num_items=4)
     tensor(0.5000)
@@ -146,9 +204,20 @@ def coverage(items: Tensor, num_items: int) -> Tensor:
 
 
 def gini(items: Tensor, num_items: int) -> Tensor:
-    """Gini coefficient of how often items are recommended: 0 all equally often, towards 1 a few always.
+    """Gini coefficient of how often items are recommended.
 
-    Not in the paper; of recommendations, Fleder and Hosanagar 2009.
+    It is 0 where all items are recommended equally often, and near 1 where few items have nearly all places.
+    Not in the paper; for recommendations, Fleder and Hosanagar 2009.
+
+    Args:
+        items: as for :func:`coverage`.
+        num_items: as for :func:`coverage`.
+
+    Returns:
+        Scalar in [0, 1), float32.
+
+    Raises:
+        ValueError: as :func:`coverage`; no item in any list.
 
     >>> gini(torch.tensor([[0, 1], [2, 3]]), num_items=4), gini(torch.tensor([[0], [0]]), num_items=4)
     (tensor(0.), tensor(0.7500))
@@ -160,42 +229,56 @@ def gini(items: Tensor, num_items: int) -> Tensor:
     return (((2 * rank - num_items - 1) * count).sum() / (num_items * count.sum())).float()
 
 
-def average_popularity(items: Tensor, popularity: Tensor) -> Tensor:
+def average_popularity(items: Tensor, popularity: Column) -> Tensor:
     """Average recommendation popularity: the mean over users of the mean training popularity of their list.
 
-    A user whose list is empty does not count; 0 where all are.
-
-    Not in the paper; Yin et al. 2012.
+    A user whose list is empty does not count. Not in the paper; Yin et al. 2012.
 
     Args:
-        items: recommended item ids, int64, ``(users, K)``; -1 stands for no item.
-        popularity: training interactions of each item, ``(num_items,)``.
+        items: recommended item ids, integers, shape ``(users, K)``; -1 stands for no item.
+        popularity: training interactions of each item, shape ``(num_items,)``, see :func:`popularity_groups`.
+
+    Returns:
+        Scalar, float32; 0 where all lists are empty.
+
+    Raises:
+        ValueError: ids that are not integers, not in two dimensions, or without a count; counts as
+            :func:`popularity_groups`.
 
     >>> average_popularity(torch.tensor([[0, 1], [1, -1]]), torch.tensor([10, 4]))
     tensor(5.5000)
     """
-    _check_ids(items, len(popularity), "popularity has")
+    count = counts("popularity", popularity).to(items.device)
+    items = _checked_lists(items, len(count), "popularity has")
+    if items.dim() != 2:
+        raise ValueError(f"items must have shape (users, K), got {tuple(items.shape)}")
     real = items >= 0
     length = real.sum(1)
-    listed = (popularity[items.clamp_min(0)] * real).sum(1) / length.clamp_min(1)
+    listed = (count[items.clamp_min(0)] * real).sum(1) / length.clamp_min(1)
     return listed.float().sum() / (length > 0).sum().clamp_min(1)
 
 
 def report(
-    items: Tensor, hit: Tensor, num_relevant: Tensor, group: Tensor, popularity: Tensor, ks: Iterable[int]
+    items: Tensor, hit: Tensor, num_relevant: Tensor, group: Tensor, popularity: Column, ks: Iterable[int]
 ) -> dict[str, dict[str, Any]]:
     """Every metric at every K, from one set of ranked lists.
 
     Args:
-        items: ranked lists, int64, ``(users, K)``, best first; -1 stands for no item.
-        hit, num_relevant, group: of these lists, as for :func:`ndcg`.
-        popularity: training interactions of each item, ``(num_items,)``.
+        items: ranked lists, integers, shape ``(users, K)``, best first; -1 stands for no item.
+        hit: whether each listed item is a held-out item of its user, as for :func:`ndcg`.
+        num_relevant: number of held-out items of each user, as for :func:`ndcg`.
+        group: popularity group of each listed item, as for :func:`ndcg`.
+        popularity: training interactions of each item, shape ``(num_items,)``, see :func:`popularity_groups`.
         ks: lengths at which the lists are cut, each in [1, K].
 
     Returns:
-        ``{"20": {...}}``, one entry a K. It has ``ndcg``, ``recall``, ``hit_rate`` and ``mrr`` as lists of four means
-        over users, all items first and then the parts in the order of :data:`GROUPS`; ``unpopular_over_popular`` of the
-        NDCG, see :func:`tail_ratio`; ``coverage``, ``gini`` and ``average_popularity`` of the lists.
+        ``{"20": {...}}``, one entry per length. An entry has ``ndcg``, ``recall``, ``hit_rate`` and ``mrr`` as lists of
+        four means over users, all items first and then the parts in the order of :data:`GROUPS`;
+        ``unpopular_over_popular`` of the NDCG, see :func:`tail_ratio`; ``coverage``, ``gini`` and
+        ``average_popularity`` of the lists.
+
+    Raises:
+        ValueError: a length outside [1, K]; arguments that one of the metrics refuses.
 
     >>> hit = torch.tensor([[True, False]])
     >>> lists = torch.tensor([[1, 0]])
@@ -203,6 +286,7 @@ def report(
     >>> result["2"]["mrr"], result["1"]["average_popularity"]
     ([1.0, 1.0, 0.0, 0.0], 9.0)
     """
+    popularity = counts("popularity", popularity)
     result = {}
     for k in ks:
         if not 1 <= k <= items.shape[1]:
@@ -221,13 +305,24 @@ def report(
     return result
 
 
-def _check_relevant(num_relevant: Tensor) -> None:
+def _checked(hit: Tensor, num_relevant: Tensor, group: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The number of held-out items, and the groups, as int64; a ValueError where the three do not fit together."""
+    if hit.dtype != torch.bool or hit.dim() != 2 or hit.shape[1] == 0:
+        raise ValueError(f"hit must be bool, of shape (users, K), K >= 1, got {hit.dtype}, {tuple(hit.shape)}")
+    num_relevant = ids("num_relevant", num_relevant)
+    if len(num_relevant) != len(hit):
+        raise ValueError(f"num_relevant must have shape ({len(hit)},), one per user, got {tuple(num_relevant.shape)}")
     if (num_relevant < 1).any():
         raise ValueError("num_relevant must be >= 1: leave out users without held-out items, they have no score")
+    if group is not None:
+        group = integers("group", group)
+        if group.shape != hit.shape:
+            raise ValueError(f"group must have the shape of hit, {tuple(hit.shape)}, got {tuple(group.shape)}")
+    return num_relevant, group
 
 
 def _by_group(gain: Tensor, group: Tensor | None) -> Tensor:
-    """Sum gains over the ranks: to one number a user, or one a user and group."""
+    """Sums of gains over the ranks: one number per user, or one per user and group."""
     if group is None:
         return gain.sum(1)
     return torch.stack([(gain * (group == index)).sum(1) for index in range(len(GROUPS))], dim=1)
@@ -238,11 +333,17 @@ def _first(hit: Tensor) -> Tensor:
     return hit & (hit.cumsum(1) == 1)
 
 
-def _check_ids(items: Tensor, num_items: int, who: str) -> None:
-    if items.numel() and int(items.max()) >= num_items:
-        raise ValueError(f"items must be ids in [0, {num_items}), which {who}, or -1; got {int(items.max())}")
+def _checked_lists(items: Tensor, num_items: int, source: str) -> Tensor:
+    """Lists of item ids as int64; a ValueError names an id that is no item."""
+    items = integers("items", items)
+    if items.numel():
+        low, high = int(items.min()), int(items.max())
+        if low < -1 or high >= num_items:
+            wrong = low if low < -1 else high
+            raise ValueError(f"items must be ids in [0, {num_items}), which {source}, or -1; got {wrong}")
+    return items
 
 
 def _counts(items: Tensor, num_items: int) -> Tensor:
-    _check_ids(items, num_items, "num_items says")
+    items = _checked_lists(items, num_items, "num_items says")
     return torch.bincount(items[items >= 0], minlength=num_items)

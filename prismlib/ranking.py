@@ -1,4 +1,4 @@
-"""Full ranking: every item scored for every user with held-out items, in blocks, on the device (Appendix B.2)."""
+"""Full ranking: every item is scored for every user with held-out items, in blocks, on the device (Appendix B.2)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from prismlib.columns import Column, counts, ids, integers
 from prismlib.data import Interactions
 from prismlib.metrics import GROUPS, ndcg, report
 from prismlib.models import check_ids
+from prismlib.rows import check_table, is_moderate, peaks, power_of_two
 
 TILE = 64  # scores compared at once when looking for the top k
 
 
 def block_size(num_items: int, device: torch.device) -> int:
-    """Users scored at once: so few that their scores stay in a CPU's cache, so many that a GPU is busy.
+    """Number of users scored at once: few enough for their scores to stay in a CPU's cache, many enough for a GPU.
+
+    Args:
+        num_items: number of items, each of which is scored for each user.
+        device: where the scores are computed.
 
     >>> [block_size(items, torch.device("cpu")) for items in (3_706, 40_981)]  # MovieLens1M, Gowalla: 4 MB, 21 MB
     [256, 128]
@@ -33,21 +40,26 @@ class FullRanking:
     from one matrix product.
 
     Args:
-        held_out: the interactions to find, int ids; a pair counts once, and users without any are not ranked.
-        masked: interactions that cannot be recommended: training, and for the test also validation.
-        groups: popularity group of each item (:func:`prismlib.metrics.popularity_groups`), ``(num_items,)``.
-        num_users: number of rows in the user table.
-        k: length of the ranked lists.
+        held_out: the interactions to find; a pair counts once, and users without any are not ranked.
+        masked: interactions that cannot be recommended: those of the training, and for the test also those of the
+            validation; one :class:`~prismlib.data.Interactions` or several.
+        groups: popularity group of each item, integers in [0, 3), shape ``(num_items,)``, see
+            :func:`prismlib.metrics.popularity_groups`.
+        num_users: number of rows of the user table.
+        k: length of the ranked lists, in [1, num_items].
         drop_last_user: leave out the last user with held-out items, as the released code does.
         device: where the embeddings will be.
 
-    Raises:
-        ValueError: nothing held out, no user left, an id that is no row of its table, ``k`` not in [1, num_items], or
-            an interaction both held out and masked.
+    Attributes:
+        users: the users that are ranked, int64, ascending.
+        count: number of held-out items of each of them, int64.
 
-    >>> import numpy as np
-    >>> pair = lambda u, i: Interactions(np.array(u), np.array(i))
-    >>> evaluate = FullRanking(pair([0], [2]), [pair([0], [0])], torch.tensor([0, 1, 2]), num_users=1, k=2)
+    Raises:
+        ValueError: nothing held out, no user left, an id that is no row of its table, a group that is none, ``k`` not
+            in [1, num_items], or an interaction both held out and masked.
+
+    >>> held_out, masked = Interactions([0], [2]), Interactions([0], [0])
+    >>> evaluate = FullRanking(held_out, masked, torch.tensor([0, 1, 2]), num_users=1, k=2)
     >>> score = evaluate(torch.tensor([[1.0]]), torch.tensor([[9.0], [3.0], [2.0]]))
     >>> {name: round(value, 4) for name, value in score["dot"].items()}
     {'ndcg': 0.6309, 'popular': 0.0, 'neutral': 0.0, 'unpopular': 0.6309}
@@ -57,18 +69,23 @@ class FullRanking:
         self,
         held_out: Interactions,
         masked: Iterable[Interactions] | Interactions,
-        groups: Tensor,
+        groups: Column,
         num_users: int,
         k: int = 20,
         drop_last_user: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.num_users, self.num_items, self.k = num_users, len(groups), k
-        if len(held_out.user) == 0:
+        group = ids("groups", groups)
+        if len(group) and not 0 <= int(group.min()) <= int(group.max()) < len(GROUPS):
+            raise ValueError(
+                f"groups must lie in [0, {len(GROUPS)}), the popularity groups, got {group.unique().tolist()}"
+            )
+        self.num_users, self.num_items, self.k = num_users, len(group), k
+        relevant = self._keys("held_out", [held_out])
+        if len(relevant) == 0:
             raise ValueError("held_out is empty: there is nothing to evaluate; check the split")
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in [1, {self.num_items}], the number of items, got {k}")
-        relevant = self._keys("held_out", [held_out])
         hidden = self._keys("masked", [masked] if isinstance(masked, Interactions) else masked)
         if torch.isin(relevant, hidden).any():
             raise ValueError("held_out and masked share interactions: a masked item could never be found")
@@ -85,14 +102,25 @@ class FullRanking:
         self.count = count[users].to(device)
         self.relevant = relevant.to(device)
         self.hidden = hidden.to(device)
-        self.groups = groups.to(device)
+        self.groups = group.to(device)
         self.edges = edges.tolist()
         self._size = block_size(self.num_items, self.users.device)
         self._blocks = [(int(block[0]), int(block[-1]) + 1) for block in users.split(self._size)]
 
     @torch.no_grad()
     def __call__(self, user: Tensor, item: Tensor) -> dict[str, dict[str, float]]:
-        """Mean NDCG@K and its three parts, as ``{"dot": {"ndcg": ..., "popular": ...}, "cosine": {...}}``."""
+        """Mean NDCG@K over users and its three parts, by dot product and by cosine.
+
+        Args:
+            user: user embeddings, as for :meth:`lists`.
+            item: item embeddings, as for :meth:`lists`.
+
+        Returns:
+            ``{"dot": {"ndcg": ..., "popular": ..., "neutral": ..., "unpopular": ...}, "cosine": {...}}``.
+
+        Raises:
+            ValueError: as :meth:`lists`.
+        """
         return {by: mean_score(parts) for by, parts in self.per_user(user, item).items()}
 
     @torch.no_grad()
@@ -100,10 +128,14 @@ class FullRanking:
         """The three parts of each ranked user's NDCG@K, by dot product and by cosine.
 
         Args:
-            user, item: embedding tables, ``(num_users, d)`` and ``(num_items, d)``.
+            user: user embeddings, as for :meth:`lists`.
+            item: item embeddings, as for :meth:`lists`.
 
         Returns:
             ``{"dot": parts, "cosine": parts}``, each float32 of shape ``(len(self.users), 3)``.
+
+        Raises:
+            ValueError: as :meth:`lists`.
         """
         return {by: self.parts(items) for by, items in self.lists(user, item).items()}
 
@@ -111,26 +143,30 @@ class FullRanking:
     def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
         """The K best items of each ranked user, best first, by dot product and by cosine.
 
-        Equal scores are ordered by item id, lower first, always.
+        Equal scores are always ordered by item id, lower first. A factor common to all rows of a table changes no list.
 
         Args:
-            user, item: embedding tables, ``(num_users, d)`` and ``(num_items, d)``.
+            user: user embeddings, floating point, shape ``(num_users, d)``.
+            item: item embeddings, floating point, shape ``(num_items, d)``.
 
         Returns:
             ``{"dot": items, "cosine": items}``, each int64 of shape ``(len(self.users), k)``; -1 where a user has
             fewer than k items left to recommend.
 
         Raises:
-            ValueError: a table with other rows than there are users or items, or with rows that are not finite.
+            ValueError: a table that is not floating point, has another number of rows than there are users or items, or
+                has rows that are not finite; tables of two dimensions d.
         """
         for name, table, rows in (("user", user, self.num_users), ("item", item, self.num_items)):
-            if table.dim() != 2 or len(table) != rows:
-                raise ValueError(f"{name} must have shape ({rows}, d), got {tuple(table.shape)}")
+            check_table(name, table, rows)
             if not torch.isfinite(table).all():
                 raise ValueError(f"{name} has rows that are not finite: they cannot be ranked")
+        if user.shape[1] != item.shape[1]:
+            raise ValueError(f"user and item must have one dimension d, got {user.shape[1]} and {item.shape[1]}")
+        user, item = _moderate(user, item)
         lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
-        # in float64: decay shrinks an item that no batch holds below 1e-20, whose square float32 rounds to zero
+        # in float64: decay shrinks an item that is in no batch below 1e-20, whose square float32 rounds to zero
         norm = torch.linalg.vector_norm(item, dim=1, dtype=torch.float64).clamp_min(torch.finfo(item.dtype).tiny)
         inverse_norm = (1 / norm).to(item.dtype)
         # columns are padded to whole runs of TILE; what stands beyond the last item never ranks
@@ -150,30 +186,82 @@ class FullRanking:
         return {by: torch.cat(blocks) for by, blocks in lists.items()}
 
     def parts(self, items: Tensor) -> Tensor:
-        """The three parts of each user's NDCG for given lists ``(len(self.users), K)``, in the same order."""
+        """The three parts of each ranked user's NDCG for given lists.
+
+        Args:
+            items: item ids, integers, shape ``(len(self.users), K)``, best first, in the order of ``users``; -1 stands
+                for no item.
+
+        Returns:
+            float32, shape ``(len(self.users), 3)``.
+
+        Raises:
+            ValueError: lists of other users, or ids that are no items.
+        """
         return ndcg(self.hits(items), self.count, self.group(items))
 
-    def report(self, items: Tensor, popularity: Tensor, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
-        """Every metric at every K of given lists, see :func:`prismlib.metrics.report`."""
-        if len(popularity) != self.num_items:
-            raise ValueError(f"popularity must have {self.num_items} entries, one an item, got {len(popularity)}")
-        return report(items, self.hits(items), self.count, self.group(items), popularity.to(items.device), ks)
+    def report(self, items: Tensor, popularity: Column, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
+        """Every metric at every K of given lists, see :func:`prismlib.metrics.report`.
+
+        Args:
+            items: as for :meth:`parts`.
+            popularity: training interactions of each item, shape ``(num_items,)``.
+            ks: lengths at which the lists are cut, each in [1, K].
+
+        Returns:
+            As :func:`prismlib.metrics.report`.
+
+        Raises:
+            ValueError: as :meth:`parts` and :func:`prismlib.metrics.report`.
+        """
+        count = counts("popularity", popularity, self.num_items).to(items.device)
+        return report(items, self.hits(items), self.count, self.group(items), count, ks)
 
     def hits(self, items: Tensor) -> Tensor:
-        """Whether each listed item is one of its user's held-out items: bool, ``(len(self.users), k)``."""
+        """Whether each listed item is a held-out item of its user: bool, shape ``(len(self.users), K)``.
+
+        Args:
+            items: as for :meth:`parts`.
+
+        Raises:
+            ValueError: as :meth:`parts`.
+        """
+        items = self._checked(items)
         key = self.users[:, None] * self.num_items + items
         position = torch.searchsorted(self.relevant, key).clamp_(max=len(self.relevant) - 1)
         return (items >= 0) & (self.relevant[position] == key)
 
     def group(self, items: Tensor) -> Tensor:
-        """Popularity group of each listed item: int64, ``(len(self.users), k)``; that of no item means nothing."""
-        return self.groups[items.clamp_min(0)]
+        """Popularity group of each listed item: int64, shape ``(len(self.users), K)``; that of no item means nothing.
+
+        Args:
+            items: as for :meth:`parts`.
+
+        Raises:
+            ValueError: as :meth:`parts`.
+        """
+        return self.groups[self._checked(items).clamp_min(0)]
+
+    def _checked(self, items: Tensor) -> Tensor:
+        """Lists of the ranked users as int64."""
+        items = integers("items", items)
+        if items.dim() != 2 or len(items) != len(self.users) or items.shape[1] == 0:
+            raise ValueError(
+                f"items must have shape ({len(self.users)}, K), one list per ranked user, got {tuple(items.shape)}"
+            )
+        low, high = int(items.min()), int(items.max())
+        if low < -1 or high >= self.num_items:
+            wrong = low if low < -1 else high
+            raise ValueError(f"items must be ids in [0, {self.num_items}), the items, or -1; got {wrong}")
+        return items
 
     def _keys(self, name: str, parts: Iterable[Interactions]) -> Tensor:
         """Each distinct pair as one int64, user * num_items + item, sorted."""
         keys = [torch.empty(0, dtype=torch.long)]
         for part in parts:
-            user, item = (torch.as_tensor(ids).long() for ids in part)
+            if not isinstance(part, Interactions):
+                raise ValueError(f"{name} must be Interactions, got {type(part).__name__}: Interactions(user, item)")
+            user, item = (torch.from_numpy(column).long() for column in part)
             check_ids(f"{name}.user", user, self.num_users)
             check_ids(f"{name}.item", item, self.num_items)
             keys.append(user * self.num_items + item)
@@ -181,7 +269,13 @@ class FullRanking:
 
 
 def mean_score(parts: Tensor) -> dict[str, float]:
-    """Mean over users of a metric's parts, ``(users, 3)``: ``{"ndcg": ..., "popular": ..., ...}``.
+    """Mean over users of the NDCG's parts, and their sum.
+
+    Args:
+        parts: the parts by popularity group, shape ``(users, 3)``, e.g. of :meth:`FullRanking.per_user`.
+
+    Returns:
+        ``{"ndcg": ..., "popular": ..., "neutral": ..., "unpopular": ...}``.
 
     >>> mean_score(torch.tensor([[0.5, 0.0, 0.25], [0.0, 0.0, 0.25]]))
     {'ndcg': 0.5, 'popular': 0.25, 'neutral': 0.0, 'unpopular': 0.25}
@@ -191,18 +285,29 @@ def mean_score(parts: Tensor) -> dict[str, float]:
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:
-    """Columns of the k largest scores of each row, best first; equal scores by column, lower first; -1 for -inf.
+    """Columns of the k largest scores of each row, best first; equal scores by column, lower first.
 
     The k best lie in the k runs of TILE columns with the largest maxima, so only those are searched:
     2 to 3 times faster than topk over the whole row, and exact.
 
     Args:
-        scores: shape ``(rows, m * TILE)``, contiguous.
+        scores: floating point, shape ``(rows, columns)``. Other numbers of columns than multiples of TILE cost a copy.
+        k: number of columns to return, in [1, columns].
 
-    >>> scores = torch.zeros(1, 128).index_fill_(1, torch.tensor([70, 90]), 1.0)
-    >>> top_k(scores, 3)
-    tensor([[70, 90,  0]])
+    Returns:
+        int64, shape ``(rows, k)``; -1 in place of a column whose score is -inf.
+
+    Raises:
+        ValueError: scores that are not floating point or not 2-D; ``k`` outside [1, columns].
+
+    >>> top_k(torch.tensor([[0.5, 0.9, 0.5, -torch.inf]]), 4)
+    tensor([[ 1,  0,  2, -1]])
     """
+    check_table("scores", scores)
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k must lie in [1, {scores.shape[1]}], the number of columns, got {k}")
+    if scores.shape[1] % TILE:
+        scores = F.pad(scores, (0, -scores.shape[1] % TILE), value=-torch.inf)
     runs = scores.unflatten(1, (-1, TILE))
     if runs.shape[1] <= k + 1:
         best, column = scores.topk(min(k + 1, scores.shape[1]))
@@ -215,3 +320,18 @@ def top_k(scores: Tensor, k: int) -> Tensor:
     if len(tied):
         column[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, : column.shape[1]]
     return column[:, :k].masked_fill_(best[:, :k] == -torch.inf, -1)
+
+
+def _moderate(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+    """Both tables in one precision, float32 at least, and in a range in which their products exist.
+
+    Where a row of either is outside of it, each user's row is multiplied by a power of two, and all items by one. That
+    changes no order of scores, and no bit of a float's significand.
+    """
+    precise = torch.promote_types(torch.promote_types(user.dtype, item.dtype), torch.float32)
+    user, item = user.to(precise), item.to(precise)
+    tops = peaks(user), peaks(item)
+    if all((is_moderate(peak) | (peak == 0)).all() for peak in tops):
+        return user, item
+    # the largest products are d * 2 ** 112, and those of float32's smallest normal number are above 2 ** -78
+    return user / power_of_two(tops[0]) * 2.0**50, item / power_of_two(tops[1].max()) * 2.0**60

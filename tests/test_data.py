@@ -1,9 +1,18 @@
 """Datasets in memory: validation, the split, the synthetic data and their hashes."""
 
+import copy
+import math
+import os
+import pickle
+import stat
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from prismlib import Dataset, random_split, synthetic
+from prismlib import Dataset, Interactions, Split, random_split, synthetic
+from prismlib.files import write_atomically
 
 
 def dataset(user: list[int], item: list[int], users: int = 3, items: int = 3) -> Dataset:
@@ -57,7 +66,71 @@ def test_popularity_drives_the_synthetic_interactions() -> None:
     assert top_share(0) < top_share(0.5) < top_share(1.0) < top_share(2.0)
 
 
-@pytest.mark.parametrize("bad", [{"popularity": -1}, {"num_interactions": 100}, {"num_items": 10}])
-def test_bad_synthetic_parameters(bad: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"popularity": -1},
+        {"popularity": math.nan},
+        {"popularity": math.inf},
+        {"num_interactions": 100},
+        {"num_items": 10},
+    ],
+)
+def test_bad_synthetic_parameters(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         synthetic(**bad)
+
+
+# Columns that do not fit
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "message"),
+    [
+        ([0, 1, 2], [0, 1], "user and item must be of one length, got 3 and 2"),
+        ([0, 1, 2], [0], "user and item must be of one length, got 3 and 1"),
+        (np.zeros((2, 1), int), [0, 1], r"user must be 1-D, got shape \(2, 1\)"),
+        ([0, 2**31], [0, 1], r"user must hold row numbers below 2\*\*31, got 0 to 2147483648"),
+        (np.array([0.0, 1.0]), [0, 1], "user is float64, but must be integers"),
+        (np.array([False, True]), [0, 1], "user is bool"),
+    ],
+)
+def test_pairs_that_are_none(user: Any, item: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Interactions(user, item)
+    with pytest.raises(ValueError, match=f"toy: {message}"):
+        Dataset("toy", user, item, 3, 3)
+
+
+def test_pairs_are_checked_however_they_are_made() -> None:
+    pairs = Interactions([0, 1], [2, 3])
+    assert pickle.loads(pickle.dumps(pairs)).item.tolist() == copy.deepcopy(pairs).item.tolist() == [2, 3]
+    assert pairs._replace(item=[4, 5]).item.tolist() == [4, 5]
+    with pytest.raises(ValueError, match="of one length"):
+        pairs._replace(item=[4])
+
+
+def test_a_splits_parts_are_interactions_of_its_dataset() -> None:
+    data, part = dataset([0, 1], [0, 1]), Interactions([0], [0])
+    assert Split(data, 0, ([0], [0]), part, part).train.user.dtype == np.int32
+    for train, message in (
+        (([0, 1], [0]), "train: user and item must be of one length"),
+        (Interactions([3], [0]), r"train: user ids must lie in \[0, 3\), found 3 to 3"),
+        (Interactions([0], [-1]), r"train: item ids must lie in \[0, 3\), found -1 to -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Split(data, 0, train, part, part)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_written_file_has_the_permissions_that_the_umask_leaves(
+    tmp_path: Path, mask: int, mode: int, replace: bool
+) -> None:
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "note", b"text", replace)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "note").stat().st_mode) == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]

@@ -183,10 +183,10 @@ def test_bad_input() -> None:
         FullRanking(pairs([1], [1]), [], groups, 2, k=2, drop_last_user=True)
     with pytest.raises(ValueError, match="no score"):
         ndcg(torch.ones(1, 2, dtype=torch.bool), torch.tensor([0]))
-    with pytest.raises(ValueError, match="popularity must be 1-D"):
+    with pytest.raises(ValueError, match="popularity is empty"):
         popularity_groups(torch.ones(0))
     for bad in (-1.0, math.nan):
-        with pytest.raises(ValueError, match="popularity must be >= 0"):
+        with pytest.raises(ValueError, match="popularity must be finite and >= 0"):
             popularity_groups(torch.tensor([1.0, bad]))
     ranking = FullRanking(pairs([0], [0]), [], groups, 2, k=2)
     for user, item, message in (
@@ -202,7 +202,7 @@ def test_bad_input() -> None:
         with pytest.raises(ValueError, match=message):
             ranking(user, item)
     lists = ranking.lists(torch.ones(2, 2), torch.ones(3, 2))["dot"]
-    with pytest.raises(ValueError, match="popularity must have 3 entries, one an item, got 2"):
+    with pytest.raises(ValueError, match="popularity must have 3 entries, one per row of the table, got 2"):
         ranking.report(lists, torch.ones(2), [1])
     with pytest.raises(ValueError, match=r"ks must lie in \[1, 2\], the length of the lists, got 3"):
         ranking.report(lists, torch.ones(3), [3])
@@ -210,7 +210,7 @@ def test_bad_input() -> None:
         average_popularity(torch.tensor([[0, 2]]), torch.ones(2))
     with pytest.raises(ValueError, match=r"items must be ids in \[0, 2\), which num_items says"):
         coverage(torch.tensor([[0, 2]]), 2)
-    with pytest.raises(ValueError, match="popularity must have 3 entries, one a row"):
+    with pytest.raises(ValueError, match="popularity must have 3 entries, one per row"):
         norm_summary(torch.ones(3, 2), torch.ones(2))
 
 
@@ -264,3 +264,124 @@ def test_lists_do_not_depend_on_how_many_users_are_scored_at_once(monkeypatch: p
         assert len(ranking._blocks) == -(-len(ranking.users) // size)
         found.append(ranking.lists(user, item))
     assert all(torch.equal(found[0][by], found[1][by]) for by in ("dot", "cosine"))
+
+
+# A factor common to all rows, columns that do not fit, dtypes of ids
+
+
+@pytest.mark.parametrize("factor", [2.0**-110, 2.0**-70, 2.0**40, 2.0**100])
+def test_a_common_factor_changes_no_list(problem: tuple[torch.Tensor, ...], factor: float) -> None:
+    user, item, *_ = problem
+    ranking = evaluator(problem, 20)
+    expected = ranking.lists(user, item)
+    for scaled in ((factor * user, item), (user, factor * item), (factor * user, factor * item)):
+        found = ranking.lists(*scaled)
+        assert all(torch.equal(found[by], expected[by]) for by in ("dot", "cosine"))
+
+
+@pytest.mark.parametrize("factor", [1e-38, 1e-30, 1e-10, 1.0, 1e30])
+def test_a_common_factor_changes_no_correlation(factor: float) -> None:
+    g = torch.Generator().manual_seed(0)
+    popularity = torch.randint(1, 1000, (200,), generator=g)
+    # rows whose only entry is their norm: 20 to 30, so that float32 holds each of them at every factor
+    table = (20 + popularity.double().log() + torch.rand(200, dtype=torch.float64, generator=g))[:, None]
+    expected, found = norm_summary(table, popularity), norm_summary((table * factor).float(), popularity)
+    assert expected["pearson_log"] > 0.9
+    for name in ("pearson_log", "spearman"):
+        assert found[name] == pytest.approx(expected[name], abs=1e-4)
+    for one, other in zip(found["bins"], expected["bins"], strict=True):
+        assert one["mean"] == pytest.approx(factor * other["mean"], rel=1e-6)
+        assert one["std"] == pytest.approx(factor * other["std"], rel=1e-4)
+    tiny = norm_summary(table * 1e-300, popularity)
+    assert tiny["pearson_log"] == pytest.approx(expected["pearson_log"], abs=1e-9)
+    assert tiny["bins"][3]["std"] == pytest.approx(1e-300 * expected["bins"][3]["std"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_tables_are_ranked_in_float32(problem: tuple[torch.Tensor, ...], dtype: torch.dtype) -> None:
+    user, item = (table.to(dtype) for table in problem[:2])
+    ranking = evaluator(problem, 20)
+    assert torch.equal(ranking.lists(user, item)["cosine"], ranking.lists(user.float(), item.float())["cosine"])
+
+
+@pytest.mark.parametrize("columns", [1, 5, 63, 65, 1000])
+def test_top_k_takes_any_number_of_columns(columns: int) -> None:
+    scores = torch.rand(9, columns, generator=torch.Generator().manual_seed(0))
+    for k in {1, min(3, columns), columns}:
+        assert torch.equal(top_k(scores, k), scores.topk(k).indices)
+    scores[:, 0] = -torch.inf
+    assert (top_k(scores, columns)[:, -1] == -1).all()
+    for k in (0, columns + 1):
+        with pytest.raises(ValueError, match=rf"k must lie in \[1, {columns}\], the number of columns"):
+            top_k(scores, k)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_ids_may_have_any_integer_dtype(dtype: torch.dtype) -> None:
+    held_out = Interactions(torch.tensor([0, 1], dtype=dtype), torch.tensor([2, 1], dtype=dtype))
+    ranking = FullRanking(held_out, [], torch.tensor([0, 1, 2], dtype=dtype), 2, k=3)
+    lists = torch.tensor([[2, 0, 1], [0, 1, 2]])
+    counts = torch.tensor([5, 3, 1], dtype=dtype)
+    assert torch.equal(ranking.parts(lists.to(dtype)), ranking.parts(lists))
+    assert ranking.report(lists.to(dtype), counts, [2]) == ranking.report(lists, counts.long(), [2])
+    hit, relevant, group = ranking.hits(lists), ranking.count, ranking.group(lists)
+    for metric in (ndcg, recall, hit_rate, mrr):
+        assert torch.equal(metric(hit, relevant.to(dtype), group.to(dtype)), metric(hit, relevant, group))
+
+
+HIT, RELEVANT = torch.tensor([[True, False], [False, True]]), torch.tensor([1, 2])
+
+
+@pytest.mark.parametrize("metric", [ndcg, recall, hit_rate, mrr])
+@pytest.mark.parametrize(
+    ("hit", "relevant", "group", "message"),
+    [
+        (HIT.float(), RELEVANT, None, "hit must be bool"),
+        (HIT.long(), RELEVANT, None, "hit must be bool"),
+        (HIT[0], RELEVANT, None, r"hit must be bool, of shape \(users, K\)"),
+        (HIT, RELEVANT[:1], None, r"num_relevant must have shape \(2,\)"),
+        (HIT, RELEVANT[:, None], None, "num_relevant must be 1-D"),
+        (HIT, RELEVANT.float(), None, "num_relevant is float32"),
+        (HIT, RELEVANT > 0, None, "num_relevant is bool"),
+        (HIT, RELEVANT, HIT.long()[:1], r"group must have the shape of hit, \(2, 2\), got \(1, 2\)"),
+        (HIT, RELEVANT, HIT.float(), "group is float32"),
+    ],
+)
+def test_hits_that_do_not_fit_are_refused(metric, hit, relevant, group, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        metric(hit, relevant, group)
+
+
+def test_lists_that_do_not_fit_are_refused() -> None:
+    ranking = FullRanking(pairs([0, 1], [2, 1]), [], [0, 1, 2], 2, k=2)
+    for items, message in (
+        (torch.tensor([[0, 1]]), r"items must have shape \(2, K\), one list per ranked user, got \(1, 2\)"),
+        (torch.tensor([0, 1]), r"items must have shape \(2, K\)"),
+        (torch.tensor([[0.0], [1.0]]), "items is float32, but must be integers"),
+        (torch.tensor([[0], [3]]), r"items must be ids in \[0, 3\), the items, or -1; got 3"),
+        (torch.tensor([[0], [-2]]), r"items must be ids in \[0, 3\), the items, or -1; got -2"),
+    ):
+        for call in (ranking.hits, ranking.group, ranking.parts):
+            with pytest.raises(ValueError, match=message):
+                call(items)
+    for groups, message in (
+        ([0.0, 1.0, 2.0], "groups is float64"),
+        ([0, 1, 3], r"groups must lie in \[0, 3\), the popularity groups"),
+        (torch.zeros(3, 1, dtype=torch.long), "groups must be 1-D"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            FullRanking(pairs([0], [2]), [], groups, 2, k=2)
+    with pytest.raises(ValueError, match="masked must be Interactions, got ndarray"):
+        FullRanking(pairs([0], [2]), (np.array([0]), np.array([1])), [0, 1, 2], 2, k=2)
+    for call in (lambda items: coverage(items, 3), lambda items: average_popularity(items, [1, 2, 3])):
+        with pytest.raises(ValueError, match="items is float32"):
+            call(torch.tensor([[0.0]]))
+    with pytest.raises(ValueError, match=r"items must have shape \(users, K\)"):
+        average_popularity(torch.tensor([0]), [1])
+    for user, message in (
+        (torch.ones(2, 2, dtype=torch.long), "user must be a floating-point tensor, got torch.int64"),
+        (np.ones((2, 2)), "user must be a floating-point tensor, got ndarray"),
+        (torch.ones(2, 3), "user and item must have one dimension d, got 3 and 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ranking(user, torch.ones(3, 2))
