@@ -184,9 +184,7 @@ def fault(path: Path) -> str | None:
             means = scores[ranking].mean(0, dtype=np.float64)
             reported = [record["test"][ranking][name] for name in GROUPS]
             if not np.allclose(means, reported, rtol=0, atol=1e-6):  # nor where a score is not finite
-                return (
-                    f"{path.with_suffix('.npz')}: the parts by {ranking} are {means}, its record says {reported}"
-                )
+                return f"{path.with_suffix('.npz')}: the parts by {ranking} are {means}, its record says {reported}"
     except (KeyError, IndexError, TypeError) as error:
         return f"{path} is not a run record of this project ({error!r})"
     except (ValueError, OSError) as error:  # RecordError, or a dataset that is unknown or not at hand: they say so
