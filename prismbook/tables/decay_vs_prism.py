@@ -142,7 +142,7 @@ def pair(
     Args:
         without: a candidate that the search for decay is to do without, at any seed: what would be chosen instead?
 
-    >>> pair("yelp2018", "mf", "ssm").comparison is None
+    >>> pair("gowalla", "mf", "ssm", "no folder").comparison is None
     True
     """
     results = default_results() if results is None else Path(results)

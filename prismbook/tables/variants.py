@@ -26,7 +26,7 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> from prismbook.plan.experiments import twin_pairs
-    >>> [row] = beside(twin_pairs("patience", "yelp2018")[:1])
+    >>> [row] = beside(twin_pairs("patience", "gowalla")[:1], "no folder")
     >>> row["trained"], row["with"], row["with it"]
     ('BPR, PRISM', 'patience 100', 'not run')
     """
@@ -50,7 +50,7 @@ def prism_minus_decay(
     """Two pairs of :func:`beside` read the other way: PRISM minus decay, as in the paper and with the change.
 
     >>> from prismbook.plan.experiments import twin_pairs
-    >>> prism_minus_decay(*twin_pairs("patience", "yelp2018")[1:3])["PRISM - decay, with it"]
+    >>> prism_minus_decay(*twin_pairs("patience", "gowalla")[1:3], "no folder")["PRISM - decay, with it"]
     'not run'
     """
     apart = [difference(*same, results) or "not run" for same in zip(decay, prism, strict=True)]
@@ -64,7 +64,7 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
     It says where one of them was trained on a CPU and the other on a GPU.
 
     >>> from prismbook.plan.experiments import twin_pairs
-    >>> difference(*twin_pairs("patience", "yelp2018")[0])
+    >>> difference(*twin_pairs("patience", "gowalla")[0], "no folder")
     ''
     """
     folder = default_results() if results is None else Path(results)
