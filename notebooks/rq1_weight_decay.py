@@ -76,12 +76,14 @@ page.say(analysis.notes(runs))
 # ## Figure 1, measured
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
-figures.weight_decay_curves(table, dataset)
-plt.show()
+own = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
+redo = command("rq1_weight_decay", dataset=dataset, device=device, **own, train=True, force=True)
+if page.has_runs(runs, redo):
+    figures.weight_decay_curves(table, dataset)
+    plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-page.origin(runs, command("rq1_weight_decay", dataset=dataset, device=device, **own, train=True, force=True))
+page.origin(runs, redo)
 
 # %% [markdown]
 # *Test NDCG@20 against weight decay. Left: all items, one curve a loss. Right: its three parts by item popularity, one

@@ -69,5 +69,5 @@ def has_runs(runs: pd.DataFrame, redo: str) -> bool:
     """
     if runs["run"].notna().any():
         return True
-    say(f"*No run of this figure is stored, so there is none. This makes its runs:* `{redo}`")
+    say(f"*No run is stored for this figure. This command makes its runs:* `{redo}`")
     return False
