@@ -155,7 +155,8 @@ for backbone in backbones:
 # for this dataset, whatever page shows them:
 
 # %% tags=["nbval-ignore-output"]
-pd.DataFrame(rq3_tables.ended_early(dataset, results))
+ended = pd.DataFrame(rq3_tables.ended_early(dataset, results))
+display(ended) if len(ended) else page.say("None of them.")
 
 # %% [markdown]
 # *Training loss of the last epoch, validation NDCG@20 of the best.*
