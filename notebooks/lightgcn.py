@@ -67,7 +67,7 @@ page.origin(runs, redo)
 # *Test NDCG@20 of DirectAU on LightGCN against weight decay. If the paper is right, all curves are nearly flat. The table has
 # MF with the same loss beside it.*
 
-# %% tags=["remove-input"]
+# %% tags=["remove-input", "nbval-ignore-output"]
 for backbone, own in runs[runs["run"].notna()].groupby("backbone"):
     without, best = own[own["weight_decay"] == 0], analysis.best(own)
     if len(without) and best.weight_decay > 0:
