@@ -66,11 +66,12 @@ page.say(analysis.notes(runs))
 # first 20 epochs, while its loss still falls: ReSN has not been given a fair strength there.
 
 # %% mystnb={"image": {"alt": "Scatter plot of overall test NDCG@20 against the ratio of unpopular to popular NDCG@20, one point a method; the one with PRISM has a ring"}} tags=["remove-input", "nbval-ignore-output"]
-figures.fairness(chosen)
-plt.show()
+redo = command("debiasing", dataset=dataset, epochs=epochs, lr=lr, device=device, train=True, force=True)
+if page.has_runs(chosen, redo):
+    figures.fairness(chosen)
+    plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("debiasing", dataset=dataset, epochs=epochs, lr=lr, device=device, train=True, force=True)
 page.origin(runs, redo)
 
 # %% [markdown]
@@ -91,4 +92,5 @@ page.origin(stored[stored["run"].notna()], redo + others)
 # %% [markdown]
 # **What would change our mind.** A baseline that is as fair at the same NDCG@20 after a search of its own parameters. DirectAU
 # is one, by its decay: at 1e-6, which validation does not choose, its ratio is larger than PRISM's, at an NDCG@20 as high within
-# half a percent on MovieLens1M and one percent lower on Gowalla.
+# half a percent on MovieLens1M and one percent lower on Gowalla. On Yelp2018 validation chooses that very decay: it is fairer than
+# PRISM there, at an NDCG@20 as high within one percent.
