@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.plan.config import PROTOCOLS, RunConfig, run_id
-from prismbook.plan.experiments import grid_configs
+from prismbook.plan.config import BOOLEANS, CHOICES, LOSS_PARAMETERS, PROTOCOLS, RunConfig, run_id
+from prismbook.plan.experiments import configs, grid_configs
 from prismbook.runs import records
 from prismbook.runs.attempts import attempt, get_records
 from prismbook.runs.records import Record, RecordError, load_record, load_scores, record_path, save_record, scan, why
@@ -71,6 +72,16 @@ def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
         ({"loss": "directau"}, "gamma must be > 0 for directau"),
         ({"loss": "ssm", "tau": 0.2}, "num_negatives must be > 0 for ssm"),
         ({"loss": "ssm", "tau": 0.2, "num_negatives": 1.5}, "num_negatives must be an integer"),
+        ({"dataset": 2024}, "dataset must be the name of a dataset, as text, got 2024"),
+        ({"lr": None}, "lr must be a number, got None"),
+        ({"lr": float("inf")}, "lr must be > 0 and finite, got inf"),
+        ({"lr": 10**400}, "lr must be a number"),
+        ({"loss": "directau", "gamma": float("inf")}, "gamma must be > 0 for directau, and finite, got inf"),
+        ({"loss": "directau", "gamma": float("nan")}, "gamma must be > 0 for directau, and finite, got nan"),
+        ({"init": "prism", "alpha": float("nan")}, r"alpha must be in \[0, 1\], got nan"),
+        ({"device": ["cpu"]}, "device must be one of cpu, cuda, got"),
+        ({"dim": 64.0}, "dim must be an integer >= 1, got 64.0"),
+        ({"seed": 2**63}, r"seed must be an integer in \[0, 2\*\*63\), got"),
         ({"loss": "mawu", "gamma_user": 1.0}, "gamma_item must be >= 0 for mawu"),
         ({"init": "prism"}, r"alpha must be in \[0, 1\]"),
         ({"init": "prism", "alpha": 2}, r"alpha must be in \[0, 1\]"),
@@ -80,6 +91,94 @@ def test_a_new_field_with_its_default_does_not_rename_old_runs() -> None:
 def test_bad_configurations_are_refused_before_any_work(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RunConfig(**{"dataset": "synthetic", "loss": "bpr", **change})  # type: ignore[arg-type]
+
+
+#: A value that each kind of field accepts, and the loss with which it does.
+PLAIN = RunConfig(dataset="synthetic", loss="bpr", init="prism", alpha=0.5)
+WITH_LOSS = {
+    **dict.fromkeys(vars(PLAIN), PLAIN),
+    **{
+        name: RunConfig("synthetic", loss, **dict.fromkeys(names, 2))  # type: ignore[arg-type]
+        for loss, names in LOSS_PARAMETERS.items()
+        for name in names
+    },
+}
+TEXTS = ("dataset", *CHOICES)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(PLAIN) if name not in TEXTS])
+def test_text_is_no_number_and_no_boolean_and_a_boolean_is_no_number(name: str) -> None:
+    config = WITH_LOSS[name]
+    wrong = ["1", "true", "false", "", [1], b"1", 1j, *([1, 0, 0.0, None] if name in BOOLEANS else [True, False])]
+    for value in wrong:
+        with pytest.raises(ValueError, match=rf"^{name} must be .*, got {re.escape(repr(value))}$"):
+            replace(config, **{name: value})
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_is_text_takes_text_alone(name: str) -> None:
+    for value in (1, True, None, b"cpu", ["cpu"], np.array(["cpu", "cuda"])):
+        with pytest.raises(ValueError, match=rf"^{name} must be "):
+            replace(WITH_LOSS[name], **{name: value})
+
+
+@pytest.mark.parametrize("name", list(vars(PLAIN)))
+def test_numpys_values_are_pythons_and_the_identity_is_the_same(name: str) -> None:
+    config = WITH_LOSS[name]
+    value = getattr(config, name)
+    kinds = {bool: [np.bool_], int: [np.int64, np.int32, np.uint16], float: [np.float64, np.float32], str: [np.str_]}
+    for kind in kinds[type(value)]:
+        same = replace(config, **{name: kind(value)})
+        assert type(getattr(same, name)) is type(value)
+        assert same == config and run_id(same, "x") == run_id(config, "x") and json.dumps(vars(same))
+
+
+def test_equal_configurations_have_one_identity() -> None:
+    pairs = [({"lr": np.float32(1e-3)}, {"lr": 1e-3}), ({"weight_decay": -0.0}, {"weight_decay": 0})]
+    prism = {"init": "prism"}
+    pairs += [({**prism, "alpha": -0.0}, {**prism, "alpha": 0}), ({**prism, "alpha": 1}, {**prism, "alpha": 1.0})]
+    for first, second in pairs:
+        one, other = (RunConfig("gowalla", "bpr", **fields) for fields in (first, second))  # type: ignore[arg-type]
+        assert one == other and run_id(one, "x") == run_id(other, "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": "3"}, "epochs must be an integer >= 1, got '3'"),
+        ({"epochs": True}, "epochs must be an integer >= 1, got True"),
+        ({"lr": "0.1"}, "lr must be a number, got '0.1'"),
+        ({"weight_decays": ["0", 1e-6]}, "weight_decays must be a number, got '0'"),
+        ({"weight_decays": False}, "weight_decays must be a number, got False"),
+        ({"seeds": "123"}, r"seeds must be an integer in \[0, 2\*\*63\), got '123'"),
+        ({"losses": "hinge"}, "losses must be one of bpr, ssm"),
+        ({"losses": [1]}, "losses must be one of bpr, ssm, .*, got 1"),
+        ({"backbone": ["mf"]}, "backbone must be one of mf, nonlinear-mf, lightgcn, got"),
+        ({"relu": "false"}, "relu must be True or False, got 'false'"),
+        ({"dataset": 2024}, "dataset must be the name of a dataset, as text, got 2024"),
+        ({"dataset": ["gowalla"]}, "dataset must be the name of a dataset, as text"),
+    ],
+)
+def test_a_grid_names_the_argument_that_was_typed(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        grid_configs(**{"dataset": "gowalla", **arguments})  # type: ignore[arg-type]
+    if arguments.keys() <= {"epochs", "dataset"}:
+        for experiment in ("rq1", "table1"):
+            with pytest.raises(ValueError, match=f"^{message}"):
+                configs(experiment, **{"dataset": "gowalla", **arguments})  # type: ignore[arg-type]
+
+
+def test_names_of_experiments_and_budgets_are_text() -> None:
+    for experiment, budget in ((["rq1"], "lean"), (1, "lean"), ("rq1", ["lean"]), ("rq1", None)):
+        with pytest.raises(ValueError, match=r"^(experiment|budget) must be one of "):
+            configs(experiment, "gowalla", budget)  # type: ignore[arg-type]
+
+
+def test_a_grid_of_numpys_values_is_that_of_pythons() -> None:
+    plain = grid_configs("gowalla", ["bpr"], [0.0, 1e-6], seeds=[1, 2], epochs=3)
+    assert grid_configs("gowalla", np.array(["bpr"]), np.array([0, 1e-6]), np.arange(1, 3), np.int64(3)) == plain
+    assert grid_configs("gowalla", "bpr", np.float64(1e-6), np.int64(2), 3) == plain[3:]
+    assert [c.split_seed for c in grid_configs("gowalla", "bpr", 0, [1, 2], split_seed=7)] == [7, 7]
 
 
 def test_save_and_load(record: Record, tmp_path: Path) -> None:
@@ -264,7 +363,9 @@ def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path
 def test_one_value_stands_for_a_list_of_one_and_an_unknown_dataset_is_named(tmp_path: Path) -> None:
     [config] = grid_configs("synthetic", losses="bpr", weight_decays=1e-6, seeds=7, epochs=3)
     assert (config.loss, config.weight_decay, config.seed, config.max_epochs) == ("bpr", 1e-6, 7, 3)
-    with pytest.raises(ValueError, match="loss must be one of bpr, ssm, directau, mawu, ipl, resn, macr, got 'hinge'"):
+    with pytest.raises(
+        ValueError, match="losses must be one of bpr, ssm, directau, mawu, ipl, resn, macr, got 'hinge'"
+    ):
         grid_configs("synthetic", "hinge")
     four = grid_configs("gowalla", ("bpr", "ssm", "directau", "mawu"), 0)
     assert [(c.gamma, c.tau, c.gamma_user) for c in four] == [
