@@ -235,7 +235,7 @@ def checked(field: str, value: Any, argument: str | None = None) -> Any:
     elif field in INTEGERS:
         least = INTEGERS[field]
         accepted = f"an integer >= {least}" if least else "an integer in [0, 2**63)"
-        if isinstance(value, Integral) and not isinstance(value, bool) and least <= value < 2**63:
+        if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) < 2**63:
             return int(value)
     elif field in CHOICES:
         accepted = f"one of {', '.join(CHOICES[field])}"
