@@ -108,14 +108,15 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Train, validation and test interactions of a dataset, e.g. split at random by ``seed``.
+    """Train, validation and test interactions of a dataset.
 
     Attributes:
-        dataset: the dataset whose interactions these are.
-        seed: the seed of the random split.
-        train: the interactions to train on.
-        validation: the interactions that choose the epoch and the hyperparameters.
-        test: the interactions that are reported on.
+        dataset: what was split.
+        seed: the seed of the random split; of a split of your own, any number that its runs name as ``split_seed``.
+        train: training interactions.
+        validation: interactions that stop training and choose configurations.
+        test: interactions that nothing is chosen by.
+        name: ``"random"`` for :func:`random_split`; for a split of your own what it is, e.g. ``"temporal"``.
 
     Raises:
         ValueError: a part that is no :class:`Interactions`, or whose ids are not rows of the dataset's tables.
@@ -130,6 +131,7 @@ class Split:
     train: Interactions
     validation: Interactions
     test: Interactions
+    name: str = "custom"
 
     def __post_init__(self) -> None:
         for field in ("train", "validation", "test"):
@@ -177,7 +179,7 @@ def random_split(dataset: Dataset, seed: int) -> Split:
     held_out = n // 10
     parts = [Interactions(dataset.user[rows], dataset.item[rows]) for rows in np.split(order, [held_out, 2 * held_out])]
     test, validation, train = parts
-    return Split(dataset, seed, train, validation, test)
+    return Split(dataset, seed, train, validation, test, name="random")
 
 
 def dataset_from_pairs(
