@@ -220,7 +220,7 @@ def test_ids_and_tables_that_do_not_fit_are_refused() -> None:
         (lambda: ReSN(1)(u, u, j, **ids | {"user_id": torch.arange(2)}), r"user_id must have shape"),
         (lambda: resn_penalty(u, torch.ones(4, 3)), "the rows must have one length d"),
         (lambda: resn_penalty_batch(u[0], u), r"user must have shape \(n, d\)"),
-        (lambda: MACR(3)(u, u, j), "must have d = 3 as MACR has, got 2"),
+        (lambda: MACR(3)(u, u, j), "must have 3 dimensions as MACR has, got 2"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
