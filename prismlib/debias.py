@@ -12,25 +12,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prismlib.checks import as_ids, check_count, check_number, check_rows, precise
-from prismlib.hypersphere import check_pairs, is_first
+from prismlib.hypersphere import check_pairs, distinct, is_first
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
 
 
-def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor | None, b: float, released: bool = False) -> Tensor:
+def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, released: bool = False) -> Tensor:
     r"""IPL's spread over items of what each item receives: :math:`\sqrt{\mathrm{Var}_i\, r_i}` (Liu et al. 2023).
 
     The ratio :math:`r_i = \sum_u \sigma(s(u, i)) / d_i^{2 - b}` sums over the positive interactions of i that are
     given. In the authors' procedure these are all of them, once per epoch; in the PRISM code, those of the batch.
 
     Args:
-        score: dot products of the positive pairs, floating point, ``(B,)``.
+        score: dot products of the positive pairs, floating point, ``(B,)``. The PRISM code appends those of the
+            negative pairs.
         item_id: the items of these pairs, any integer dtype, ``(B,)``.
-        popularity: training interactions of each item, ``(num_items,)``. Where it is None, each item's pairs among
-            those given are counted instead.
+        popularity: training interactions of each item, ``(num_items,)``.
         b: exponent, finite. Published: 1.826 ML-1M, 1.285 Gowalla, 1.552 Yelp2018, 1.446 AmazonBook.
         released: True sums as the PRISM code does. It cuts the scores into runs of each item's count without first
-            sorting them by item, so that most scores land on a wrong item.
+            sorting them by item, so that most scores land on a wrong item. An item of popularity 0, which can only be
+            a negative, then counts as one of popularity 1.
 
     Raises:
         TypeError: ``score`` is not a tensor.
@@ -45,14 +46,14 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor | None, b: fl
     check_rows("score", score)
     score = precise(score)
     item_id = as_ids("item_id", item_id, (score.numel(),))
-    items, inverse, counts = item_id.unique(return_inverse=True, return_counts=True)
-    if popularity is not None and len(items) and int(items[-1]) >= len(popularity):
+    items, inverse = item_id.unique(return_inverse=True)
+    if len(items) and int(items[-1]) >= len(popularity):
         raise ValueError(f"popularity has {len(popularity)} entries, item_id names item {int(items[-1])}")
-    degree = counts if popularity is None else popularity[items]
+    degree = popularity[items]
+    if released:
+        degree, inverse = degree.clamp_min(1), inverse.sort().values
     if (degree == 0).any():
         raise ValueError("popularity is 0 for an item in item_id: count it on the interactions that are trained on")
-    if released:
-        inverse = inverse.sort().values
     total = score.new_zeros(len(items)).index_add_(0, inverse, score.sigmoid())
     ratio = total / degree.to(score.dtype) ** (2 - b)
     return ratio.std() if len(items) > 1 else score.sum() * 0
@@ -64,7 +65,7 @@ def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
     :math:`Y = \sigma(U_B V^\top)` over all items, :math:`q = r / \|r\|`, :math:`r = Y^\top \mathbf{1}`, held constant.
 
     Args:
-        user: embeddings of the batch's users, ``(B, d)``.
+        user: embeddings of the batch's distinct users, ``(m, d)``.
         items: the whole item table, ``(num_items, d)``.
 
     Raises:
@@ -122,8 +123,6 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
 
 #: What IPL's penalty runs over, see :class:`IPL`.
 IPL_FORMS = ("batch", "epoch", "released")
-#: What IPL divides an item's sum by, see :class:`IPL`.
-IPL_COUNTS = ("train", "batch")
 #: How MACR's branches start, see :class:`MACR`.
 MACR_STARTS = ("uniform", "normal")
 
@@ -137,10 +136,8 @@ class IPL(RankingLoss):
         b: exponent, finite; in [1, 2] as published.
         form: what the penalty runs over. ``"batch"``: the pairs of the batch, added to its loss. ``"epoch"``: the
             procedure of IPL's authors, which takes one step per epoch on all training pairs and trains with BPR alone
-            in between; they start from a model trained with BPR. ``"released"``: the scores of the batch on wrong
-            items, with the negatives' scores added, as the PRISM code.
-        counts: what an item's sum is divided by. ``"train"``: its training interactions, as in the paper and in IPL's
-            own code. ``"batch"``: its pairs in the batch.
+            in between; they start from a model trained with BPR. ``"released"``: the positive and the negative pairs
+            of the batch, with most scores on wrong items, as the PRISM code.
 
     Raises:
         ValueError: an argument is out of range.
@@ -153,20 +150,18 @@ class IPL(RankingLoss):
     num_negatives = 1
     popularity: Tensor
 
-    def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch", counts: str = "train") -> None:
+    def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch") -> None:
         super().__init__()
         check_number("c", c, inclusive=True)
         check_number("b", b, -float("inf"))
         if form not in IPL_FORMS:
             raise ValueError(f"form must be one of {', '.join(IPL_FORMS)}, got {form!r}")
-        if counts not in IPL_COUNTS:
-            raise ValueError(f"counts must be one of {', '.join(IPL_COUNTS)}, got {counts!r}")
         popularity = torch.as_tensor(popularity)
         if popularity.dim() != 1:
             raise ValueError(f"popularity must be 1-D, one count per item, got shape {tuple(popularity.shape)}")
         if not (popularity >= 0).all():
             raise ValueError("popularity must be >= 0: the number of training interactions of each item")
-        self.c, self.b, self.form, self.counts = c, b, form, counts
+        self.c, self.b, self.form = c, b, form
         self.register_buffer("popularity", popularity, persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
@@ -177,11 +172,13 @@ class IPL(RankingLoss):
         if "item_id" not in ids:
             raise ValueError("IPL needs item_id, shape (B,): the sums run over each item's pairs")
         user, item, negative = precise(user), precise(item), precise(negative)
-        score, released = (user * item).sum(-1), self.form == "released"
+        score, item_id, released = (user * item).sum(-1), ids["item_id"], self.form == "released"
         if released:
-            score = score + (user * negative[:, 0]).sum(-1)
-        popularity = self.popularity if self.counts == "train" else None
-        return loss + self.c * ipl_penalty(score, ids["item_id"], popularity, self.b, released)
+            if "negative_id" not in ids:
+                raise ValueError("IPL as released needs negative_id, shape (B, 1): its sums take the negatives too")
+            score = torch.cat([score, (user * negative[:, 0]).sum(-1)])
+            item_id = torch.cat([item_id, ids["negative_id"][:, 0]])
+        return loss + self.c * ipl_penalty(score, item_id, self.popularity, self.b, released)
 
     def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
         if self.form != "epoch":
@@ -190,7 +187,7 @@ class IPL(RankingLoss):
         return self.c * ipl_penalty((user * item).sum(-1), item_id, self.popularity, self.b)
 
     def extra_repr(self) -> str:
-        return f"c={self.c}, b={self.b}, form={self.form!r}, counts={self.counts!r}"
+        return f"c={self.c}, b={self.b}, form={self.form!r}"
 
 
 class ReSN(RankingLoss):
@@ -199,9 +196,9 @@ class ReSN(RankingLoss):
     Args:
         beta: weight of the penalty, >= 0 and finite; 0.01 is published for ML-1M.
         items: a function that returns the whole item table, e.g. ``lambda: model.embeddings()[1]``, for the penalty of
-            ReSN's authors, :func:`resn_penalty`. Where it is None, the penalty is the PRISM code's,
-            :func:`resn_penalty_batch`, over the distinct users of the batch and its distinct items, positives and
-            negatives together.
+            ReSN's authors, :func:`resn_penalty`, over the distinct users of the batch. Where it is None, the penalty
+            is the PRISM code's, :func:`resn_penalty_batch`, over the distinct users of the batch and its distinct
+            items, positives and negatives together.
 
     Raises:
         ValueError: ``beta`` is out of range.
@@ -221,11 +218,11 @@ class ReSN(RankingLoss):
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)
         loss = bpr_loss(user, item, negative)
-        if self.items is not None:
-            return loss + self.beta * resn_penalty(user, self.items())
         if not ids.keys() >= {"user_id", "item_id", "negative_id"}:
             raise ValueError("ReSN needs user_id and item_id, shape (B,), and negative_id, shape (B, 1)")
         user_id, item_id = (as_ids(name, ids[name], user.shape[:1]) for name in ("user_id", "item_id"))
+        if self.items is not None:
+            return loss + self.beta * resn_penalty(distinct(user, user_id), self.items())
         negative_id = as_ids("negative_id", ids["negative_id"], negative.shape[:2])
         items, item_ids = torch.cat([item, negative[:, 0]]), torch.cat([item_id, negative_id[:, 0]])
         # rows of zeros add nothing to the penalty, so repeats are set to zero: the shape stays that of the batch

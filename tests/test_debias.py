@@ -39,13 +39,22 @@ def test_ipl_as_released_puts_scores_on_wrong_items() -> None:
     torch.testing.assert_close(sorted_first, ipl_penalty(SCORE, ITEM, POPULARITY, B))
 
 
-@pytest.mark.parametrize("released", [False, True])
-def test_ipl_adds_its_penalty_to_bpr(released: bool) -> None:
+def test_ipl_adds_its_penalty_to_bpr() -> None:
     u, i, j = rows(5, 3, seed=0), rows(5, 3, seed=1), rows(5, 1, 3, seed=2)
-    score = (u * i).sum(1) + released * (u * j[:, 0]).sum(1)
-    expected = bpr_loss(u, i, j) + 0.7 * ipl_penalty(score, ITEM, POPULARITY, B, released)
-    loss = IPL(POPULARITY, 0.7, B, "released" if released else "batch")
-    torch.testing.assert_close(loss(u, i, j, item_id=ITEM), expected)
+    score, other = (u * i).sum(1), (u * j[:, 0]).sum(1)
+    expected = bpr_loss(u, i, j) + 0.7 * ipl_penalty(score, ITEM, POPULARITY, B)
+    torch.testing.assert_close(IPL(POPULARITY, 0.7, B)(u, i, j, item_id=ITEM), expected)
+    # as released: positives and negatives are ten values, cut by the counts of their items together
+    negative_id = torch.tensor([1, 1, 3, 0, 2])
+    listed, popularity = torch.cat([ITEM, negative_id]), torch.cat([POPULARITY, torch.tensor([0])])
+    penalty = ipl_penalty(torch.cat([score, other]), listed, popularity, B, released=True)
+    loss = IPL(popularity, 0.7, B, "released")(u, i, j, item_id=ITEM, negative_id=negative_id[:, None])
+    torch.testing.assert_close(loss, bpr_loss(u, i, j) + 0.7 * penalty)
+    # items 0, 1, 2, 3 are listed 3, 3, 3, 1 times; a negative that nobody trains on counts as one of popularity 1
+    values, degrees = torch.cat([score, other]).sigmoid(), [5, 2, 9, 1]
+    sums = [part.sum().item() for part in values.split([3, 3, 3, 1])]
+    ratios = [total / degree ** (2 - B) for total, degree in zip(sums, degrees, strict=True)]
+    assert penalty.item() == pytest.approx(statistics.stdev(ratios))
 
 
 def test_ipl_in_its_authors_form_steps_once_an_epoch_on_all_pairs() -> None:
@@ -97,7 +106,8 @@ def test_resn_adds_its_penalty_to_bpr() -> None:
     ids = {"user_id": torch.arange(5), "item_id": torch.arange(5), "negative_id": torch.arange(5, 10)[:, None]}
     expected = bpr_loss(u, i, j) + 0.3 * resn_penalty_batch(u, torch.cat([i, j[:, 0]]))
     torch.testing.assert_close(ReSN(0.3)(u, i, j, **ids), expected)
-    torch.testing.assert_close(ReSN(0.3, lambda: table)(u, i, j), bpr_loss(u, i, j) + 0.3 * resn_penalty(u, table))
+    expected = bpr_loss(u, i, j) + 0.3 * resn_penalty(u, table)
+    torch.testing.assert_close(ReSN(0.3, lambda: table)(u, i, j, **ids), expected)
 
 
 def test_resn_takes_each_row_of_the_batch_once() -> None:
@@ -115,15 +125,9 @@ def test_resn_takes_each_row_of_the_batch_once() -> None:
     twice = {name: torch.cat([column, column]) for name, column in ids.items()}
     again = ReSN(1.0)(*(torch.cat([part, part]) for part in (u, i, j)), **twice)
     torch.testing.assert_close(again, bpr_loss(u, i, j) + once)
-
-
-def test_ipl_can_count_its_pairs_in_the_batch() -> None:
-    u, i, j, item_id = rows(6, 3, seed=0), rows(6, 3, seed=1), rows(6, 1, 3, seed=2), torch.tensor([0, 1, 1, 2, 2, 2])
-    found = IPL(POPULARITY, 0.5, B, counts="batch")(u, i, j, item_id=item_id)
-    score = (u * i).sum(1)
-    expected = bpr_loss(u, i, j) + 0.5 * ipl_penalty(score, item_id, torch.tensor([1, 2, 3]), B)
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(found, bpr_loss(u, i, j) + 0.5 * ipl_penalty(score, item_id, None, B))
+    # so do the users in the form of ReSN's authors
+    once = resn_penalty(users[user_id.unique()], items)
+    torch.testing.assert_close(ReSN(1.0, lambda: items)(u, i, j, **ids), bpr_loss(u, i, j) + once)
 
 
 def test_macr_can_start_xavier_normal() -> None:
@@ -174,7 +178,6 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
         (lambda: IPL(POPULARITY, -1, 1), "c must be >= 0"),
         (lambda: IPL(POPULARITY, 1, 1, "all"), "form must be one of batch, epoch, released"),
         (lambda: IPL(POPULARITY, math.nan, 1), "c must be >= 0"),
-        (lambda: IPL(POPULARITY, 1, 1, counts="all"), "counts must be one of train, batch"),
         (lambda: MACR(2, start="zero"), "start must be one of uniform, normal"),
         (lambda: ReSN(1)(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 1, 2)), "ReSN needs user_id and item_id"),
         (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),

@@ -45,7 +45,7 @@ def test_every_departure_of_the_released_code_has_a_switch() -> None:
     shown = [switch for _, switch in SWITCHES.values()]
     switches = {name: value for switch in shown for name, value in switch.items()}
     # the two that are numbers of one loss are no switches of the protocol
-    set_with_their_loss = {"num_negatives": 20, "ipl_counts": "batch", "macr_c": 1.0}
+    set_with_their_loss = {"num_negatives": 20, "macr_c": 1.0}
     set_with_their_loss |= {"macr_alpha": 1e-3, "macr_start": "normal"}
     assert switches == PROTOCOLS["released"] | set_with_their_loss
     assert len(shown) == len(switches)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from prismlib.debias import IPL_COUNTS, IPL_FORMS, MACR_STARTS
+from prismlib.debias import IPL_FORMS, MACR_STARTS
 from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
 from prismlib.train import PRECISIONS
 
@@ -42,7 +42,6 @@ CHOICES = {
     "mawu_uniformity": ("pairs", "released"),
     "groups_from": ("train", "all"),
     "ipl_form": IPL_FORMS,
-    "ipl_counts": IPL_COUNTS,
     "macr_start": MACR_STARTS,
     "resn_form": ("batch", "items"),
     "precision": PRECISIONS,
@@ -112,8 +111,6 @@ class RunConfig:
         macr_c: what MACR lowers scores by when it ranks, at least 0.
         precision: the number format of the training steps, ``"float32"`` or ``"bfloat16"``, see
             :func:`prismlib.train.fit`.
-        ipl_counts: the interactions on which IPL counts popularity: ``"train"``, or ``"batch"`` as in the released
-            code.
         macr_start: the starting values of MACR's two branches: ``"uniform"``, or ``"normal"`` as in the released code.
 
     Raises:
@@ -162,7 +159,6 @@ class RunConfig:
     macr_beta: float | None = None
     macr_c: float | None = None
     precision: str = "float32"
-    ipl_counts: str = "train"
     macr_start: str = "uniform"
 
     def __post_init__(self) -> None:
@@ -278,8 +274,8 @@ def _range(field: str, number: float) -> tuple[bool, str]:
 
 
 #: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Other
-#: departures are set with their loss: ``num_negatives=20`` of SSM, ``ipl_counts="batch"`` of IPL, and of MACR
-#: ``macr_c=1``, ``macr_alpha=1e-3`` and ``macr_start="normal"``.
+#: departures are set with their loss: ``num_negatives=20`` of SSM, and ``macr_c=1``, ``macr_alpha=1e-3`` and
+#: ``macr_start="normal"`` of MACR.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "paper": {},
     "released": {
@@ -315,12 +311,14 @@ def run_id(config: RunConfig, content_hash: str, split_hash: str | None = None) 
 def semantics(config: RunConfig) -> int:
     """The version of what training computes for a configuration: :data:`SEMANTICS`, or later where that has changed.
 
-    ReSN took the rows of every pair of the batch at first. It takes each row once now.
+    ReSN took the rows of every pair of the batch at first. It takes each row once now. IPL's released form summed a
+    positive's and its negative's score before the sigmoid at first. It takes them as two values now.
 
     >>> semantics(RunConfig("gowalla", "bpr")), semantics(RunConfig("gowalla", "resn", resn_beta=0.01))
     (1, 2)
     """
-    return SEMANTICS + 1 if config.loss == "resn" and config.resn_form == "batch" else SEMANTICS
+    mended = config.loss == "resn" or (config.loss == "ipl" and config.ipl_form == "released")
+    return SEMANTICS + 1 if mended else SEMANTICS
 
 
 def changed(config: RunConfig) -> dict[str, Any]:

@@ -155,7 +155,6 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "popularity groups are counted on all data": ({"losses": "bpr"}, _released("groups_from")),
     "SSM has 20 negatives": ({"losses": "ssm"}, _NEGATIVES),
     "IPL's scores land on the wrong items": ({"losses": "ipl"}, _released("ipl_form")),
-    "IPL divides by counts in the batch": ({"losses": "ipl"}, {"ipl_counts": "batch"}),
     "MACR ranks with c = 1": ({"losses": "macr"}, _MACR),
     "MACR's item branch weighs 0.001": ({"losses": "macr", **_MACR}, {"macr_alpha": 1e-3}),
     "MACR's branches start Xavier-normal": ({"losses": "macr", **_MACR}, {"macr_start": "normal"}),

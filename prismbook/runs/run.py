@@ -256,9 +256,7 @@ def make_loss(config: RunConfig, split: Split, model: Backbone, generator: torch
             sizes = (split.dataset.num_users, split.dataset.num_items)
             return MAWU(*sizes, **parameters, spread=spread, generator=generator)
         case "ipl":
-            return IPL(
-                torch.from_numpy(split.item_popularity), **parameters, form=config.ipl_form, counts=config.ipl_counts
-            )
+            return IPL(torch.from_numpy(split.item_popularity), **parameters, form=config.ipl_form)
         case "resn":
             return ReSN(**parameters, items=(lambda: model.embeddings()[1]) if config.resn_form == "items" else None)
         case _:
