@@ -37,12 +37,13 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismbook.claims import prism_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(globals(), "dataset", "epochs", "seeds", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %% [markdown]

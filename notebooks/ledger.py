@@ -32,10 +32,11 @@ import yaml
 
 from prismbook.claims import ledger
 from prismbook.claims.statements import listed
-from prismbook.pages import page
+from prismbook.pages import page, parameters
 from prismbook.tables.labels import DATASET_NAMES
 from prismbook.tables.paper import audit
 
+parameters.check(globals(), "results")
 page.begin()
 root = next(folder for folder in (Path(), Path("..")) if (folder / "book/pages.yml").exists())
 pages = {Path(entry["output"]).stem for entry in yaml.safe_load((root / "book/pages.yml").read_text())["pages"]}

@@ -42,9 +42,12 @@ from dataclasses import replace
 import pandas as pd
 from IPython.display import Markdown, display
 
+from prismbook.pages import parameters
 from prismbook.plan.config import RunConfig
 from prismbook.runs.records import default_results, scan
 from prismbook.tables.labels import dataset_name, trained
+
+parameters.check(globals(), "results")
 
 records, problems = scan(default_results() if results is None else results)
 # synthetic runs are made by the build that shows them, so their hours are its own; and old records count "1 threads"

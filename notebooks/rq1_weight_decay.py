@@ -42,12 +42,15 @@ force = False  # True: train again also what is stored
 import matplotlib.pyplot as plt
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(
+    globals(), "dataset", "losses", "weight_decays", "seeds", "epochs", "lr", "device", "results", "train", "force"
+)
 page.begin(dataset)
 
 # %% [markdown]

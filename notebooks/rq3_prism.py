@@ -43,7 +43,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.claims import prism_claims
-from prismbook.pages import figures, page, rq3_tables
+from prismbook.pages import figures, page, parameters, rq3_tables
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.runs.records import default_results
@@ -51,6 +51,15 @@ from prismbook.tables import decay_vs_prism, labels, variants
 from prismbook.tables.analysis import measured
 from prismbook.tables.paper import audit, table1
 
+parameters.check(
+    globals(),
+    "dataset",
+    "budget",
+    "results",
+    "train",
+    backbones=parameters.several(parameters.choice(experiments.TABLE1["backbone"])),
+    losses=parameters.several(parameters.choice(experiments.TABLE1["loss"])),
+)
 page.begin(dataset)
 results = results or default_results()
 backbones, losses = experiments.as_list(backbones), experiments.as_list(losses)

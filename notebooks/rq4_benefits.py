@@ -45,13 +45,28 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.claims import prism_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.pages.widgets import tradeoff_widget
 from prismbook.plan.experiments import as_list, grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, labels
 
+parameters.check(
+    globals(),
+    "dataset",
+    "alphas",
+    "weight_decays",
+    "seeds",
+    "learning_rates",
+    "epochs",
+    "patience",
+    "lr",
+    "device",
+    "results",
+    "train",
+    "force",
+)
 page.begin(dataset)
 alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learning_rates)
 

@@ -34,15 +34,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import display
 
-from prismbook.pages import figures, page
+from prismbook.pages import page, parameters
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, variants
 
-# %config InlineBackend.figure_formats = ["svg"]
-# %config InlineBackend.print_figure_kwargs = {"metadata": {"Date": None}, "bbox_inches": "tight"}
-plt.style.use(figures.STYLE)
-
+parameters.check(globals(), "folder", "dataset", "results")
+page.begin()
 place = Path(folder) if Path(folder).exists() else Path("..") / folder
 bench, growth, worn = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth", "denormals"))
 

@@ -37,6 +37,11 @@ lr = 0.06
 batch_size = 512
 dim = 32
 
+# %% tags=["remove-input"]
+from prismbook.pages import parameters
+
+parameters.check(globals(), "seed", "batch_size", "dim", epochs=parameters.integer(1), lr=parameters.rate())
+
 # %% [markdown]
 # ## A model of plain PyTorch
 #
