@@ -74,8 +74,8 @@ if all(panels.values()):
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("batched_decay", dataset=dataset, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
-page.origin(runs, f"{redo} -p train True -p force True")
+given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+page.origin(runs, command("batched_decay", dataset=dataset, **given, train=True, force=True))
 
 # %% [markdown]
 # *Mean length of item embeddings by popularity; r is the correlation with log popularity. If the paper is right, lengths rise

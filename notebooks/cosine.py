@@ -72,8 +72,8 @@ if made:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("cosine", dataset=dataset, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
-page.origin(runs, f"{redo} -p train True -p force True")
+given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+page.origin(runs, command("cosine", dataset=dataset, **given, train=True, force=True))
 
 # %% [markdown]
 # *Validation NDCG@20 after each epoch. Dots mark the epoch that early stopping keeps, the best by dot product.*

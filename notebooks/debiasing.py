@@ -71,7 +71,8 @@ figures.fairness(chosen)
 plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("debiasing", dataset=dataset, epochs=epochs, lr=lr, device=device, train=True, force=True)
+given = {"epochs": epochs, "seeds": seeds, "lr": lr, "device": device}
+redo = command("debiasing", dataset=dataset, **given, train=True, force=True)
 page.origin(runs, redo)
 
 # %% [markdown]

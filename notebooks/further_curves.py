@@ -79,8 +79,8 @@ figures.weight_decay_curves(table, dataset)
 plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "backbone": backbone, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-redo = command("further_curves", dataset=dataset, claim=claim, device=device, **own, train=True, force=True)
+given = {"backbone": backbone, "losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
+redo = command("further_curves", dataset=dataset, claim=claim, device=device, **given, train=True, force=True)
 page.origin(runs, redo)
 
 # %% [markdown]

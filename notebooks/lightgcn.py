@@ -58,8 +58,8 @@ figures.weight_decay_curves(analysis.over_seeds(runs[runs["backbone"] == "LightG
 plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("lightgcn", dataset=dataset, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
-page.origin(runs, f"{redo} -p train True -p force True")
+given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+page.origin(runs, command("lightgcn", dataset=dataset, **given, train=True, force=True))
 
 # %% [markdown]
 # *DirectAU on LightGCN. If the paper is right, all curves are nearly flat. The table has MF with the same loss beside it.*

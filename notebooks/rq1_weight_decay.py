@@ -83,8 +83,8 @@ figures.weight_decay_curves(table, dataset)
 plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-page.origin(runs, command("rq1_weight_decay", dataset=dataset, device=device, **own, train=True, force=True))
+given = {"losses": losses, "weight_decays": weight_decays, "seeds": seeds, "epochs": epochs, "lr": lr, "device": device}
+page.origin(runs, command("rq1_weight_decay", dataset=dataset, **given, train=True, force=True))
 
 # %% [markdown]
 # *Test NDCG@20 against weight decay. Left: all items, one curve a loss. Right: its three parts by item popularity, one

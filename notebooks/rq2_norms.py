@@ -78,8 +78,8 @@ if made:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-redo = command("rq2_norms", dataset=dataset, device=device, **own, train=True, force=True)
+given = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+redo = command("rq2_norms", dataset=dataset, **given, train=True, force=True)
 page.origin(runs, redo)
 
 # %% [markdown]

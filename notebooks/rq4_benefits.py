@@ -119,11 +119,15 @@ redo = command(
     alphas=alphas,
     weight_decays=weight_decays,
     seeds=seeds,
+    learning_rates=learning_rates,
     epochs=epochs,
+    patience=patience,
     lr=lr,
     device=device,
+    train=True,
+    force=True,
 )
-page.origin(runs, f"{redo} -p train True -p force True")
+page.origin(runs, redo)
 
 # %% [markdown]
 # *Validation NDCG@20 by dot product, of tuned decay too; dots mark the best epoch. Long rows turn slowly under Adam's fixed
@@ -185,7 +189,7 @@ if shown:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.origin(runs, f"{redo} -p train True -p force True")
+page.origin(runs, redo)
 
 # %% [markdown]
 # *Test NDCG@20 at the best epoch; dashed, tuned decay. If the paper is right, the left curve is nearly flat, and in the
@@ -222,7 +226,7 @@ page.verdict("C11", dataset, prism_claims.claim_c11(all_seeds))
 page.verdict("C12", dataset, prism_claims.claim_c12(all_seeds))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.origin(rows, f"{redo} -p train True -p force True")
+page.origin(rows, redo)
 
 # %% [markdown]
 # **What would change our mind.** C11: a best epoch, in the mean over seeds, that lies on the other side of tuned decay's by

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import math
 import shlex
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml  # type: ignore[import-untyped]
 
@@ -13,20 +15,58 @@ from prismbook.tables.labels import setting
 
 
 def command(notebook: str, **parameters: Any) -> str:
-    """The shell command that runs a notebook with parameters, None too: the notebook's own value may be another.
+    """The shell command that runs a notebook with parameters, which the notebook then gets as they are here.
+
+    papermill reads the value of ``-p`` as a number, a truth value or None wherever it looks like one. Text that looks
+    so is given by ``-r``, which leaves it as it is; None and lists are given in YAML, by ``-y``.
+
+    Args:
+        notebook: its name, without folder and ending.
+        parameters: its parameters by name: text, numbers, truth values, None, or a list, tuple or array of these. None
+            is given too, since the notebook's own value may be another.
 
     >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
     "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y '{epochs: null, losses: [ssm, mawu]}'"
+    >>> command("rq2_norms", dataset="2024")
+    'papermill notebooks/rq2_norms.ipynb out.ipynb -r dataset 2024'
     """
-    # not JSON: YAML takes its 1e-06 for text
-    of_yaml = {name: value for name, value in parameters.items() if value is None or isinstance(value, list)}
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
+    in_yaml = {}
     for name, value in parameters.items():
-        if name not in of_yaml:
-            words += ["-p", name, str(value)]
-    if of_yaml:
-        words += ["-y", yaml.safe_dump(of_yaml, default_flow_style=True, width=1000).strip()]
+        plain = _plain(value)
+        if plain is None or isinstance(plain, list):
+            in_yaml[name] = plain
+        else:
+            option = "-r" if isinstance(plain, str) and _looks_like_a_value(plain) else "-p"
+            words += [option, name, str(plain)]
+    if in_yaml:
+        # not JSON: YAML takes its 1e-06 for text
+        words += ["-y", yaml.safe_dump(in_yaml, default_flow_style=True, width=math.inf).strip()]
     return shlex.join(words)
+
+
+def _plain(value: Any) -> Any:
+    """A value of Python's own types: what NumPy and tuples hold, as numbers and lists.
+
+    >>> _plain((np.int64(1), np.array([1e-6]))), _plain(np.bool_(True)), _plain("ssm")
+    ([1, [1e-06]], True, 'ssm')
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _looks_like_a_value(text: str) -> bool:
+    """Whether ``papermill -p`` reads a text as a number, a truth value or None.
+
+    >>> [text for text in ("2024", "1e5", "nan", "None", "true", "gowalla") if _looks_like_a_value(text)]
+    ['2024', '1e5', 'nan', 'None']
+    """
+    try:
+        float(text)
+    except ValueError:
+        return text in ("True", "False", "None")
+    return True
 
 
 def provenance(runs: pd.DataFrame, redo: str) -> str:
