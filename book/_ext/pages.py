@@ -24,6 +24,7 @@ from typing import Any
 import nbformat
 import yaml
 from filelock import FileLock, Timeout
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -39,6 +40,18 @@ Digests = dict[str, str]
 
 class PageError(SphinxError):
     category = "Page"
+
+
+class KernelManager(AsyncKernelManager):
+    """A kernel that is asked to shut down and not interrupted first.
+
+    Jupyter interrupts a kernel before it asks it to shut down. A kernel that has just answered its last message may not
+    have finished with it, and then prints "KeyboardInterrupt caught in kernel" though nothing is wrong.
+    """
+
+    async def _async_interrupt_kernel(self) -> None:
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,7 @@ class Page:
                 kernel_name="python3",
                 cwd=self.root,
                 progress_bar=False,
+                kernel_manager_class=KernelManager,
             )
         except papermill.PapermillExecutionError as error:
             raise PageError(f"{self.output}: a cell of {self.template} failed{error}") from None
