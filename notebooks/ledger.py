@@ -25,10 +25,8 @@ results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from prismbook.claims import ledger
 from prismbook.claims.statements import listed
@@ -38,8 +36,7 @@ from prismbook.tables.paper import audit
 
 parameters.check(globals(), "results")
 page.begin()
-root = next(folder for folder in (Path(), Path("..")) if (folder / "book/pages.yml").exists())
-pages = {Path(entry["output"]).stem for entry in yaml.safe_load((root / "book/pages.yml").read_text())["pages"]}
+pages = page.pages()
 
 
 def link(row, text):

@@ -22,7 +22,7 @@
 # one dense score matrix). Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
 
 # %% tags=["parameters"]
-folder = "benchmarks"  # where bench.json, growth.json and denormals.json lie
+folder = None  # with bench.json, growth.json and denormals.json; None is the project's own
 dataset = "movielens1m"  # of the trainings
 results = None
 
@@ -41,7 +41,7 @@ from prismbook.tables import analysis, variants
 
 parameters.check(globals(), "folder", "dataset", "results")
 page.begin()
-place = Path(folder) if Path(folder).exists() else Path("..") / folder
+place = page.source_tree() / "benchmarks" if folder is None else Path(folder)
 bench, growth, worn = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth", "denormals"))
 
 # %% [markdown]

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import yaml  # type: ignore[import-untyped]
 from IPython.display import HTML, Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from prismbook.claims.statements import Statement, verdict_text
 from prismbook.pages import figures, provenance
+from prismbook.runs.records import default_results
 from prismbook.tables.labels import dataset_name
 from prismlib import datasets
+
+
+def source_tree() -> Path:
+    """The folder of the project: that which holds its results, wherever a notebook is run."""
+    return default_results().parent
+
+
+def pages() -> set[str]:
+    """The names of the book's pages, as the source tree lists them; none where there is no such list.
+
+    >>> "ledger" in pages()
+    True
+    """
+    listed = source_tree() / "book/pages.yml"
+    if not listed.exists():
+        return set()
+    return {Path(entry["output"]).stem for entry in yaml.safe_load(listed.read_text(encoding="utf-8"))["pages"]}
 
 
 def begin(dataset: str | None = None) -> None:
