@@ -41,6 +41,11 @@ def listed(statements: Iterable[Statement]) -> str:
     return "\n".join(f"- {own.text}: *{mark.get(own.holds, verdict([own]))}*" for own in statements)
 
 
-def verdict_text(claim: str, dataset: str, statements: Sequence[Statement]) -> str:
-    """A verdict with its statements, in Markdown."""
-    return f"**{claim} on {dataset}: {verdict(statements)}**\n\n{listed(statements)}"
+def verdict_text(claim: str, dataset: str, statements: Sequence[Statement], synthetic: bool = False) -> str:
+    """A verdict with its statements, in Markdown. A verdict from generated data says so.
+
+    >>> print(verdict_text("C1", "shop", [Statement("a", True)], synthetic=True).splitlines()[0])
+    **C1 on shop (generated data, no evidence about the paper): reproduced**
+    """
+    place = f"{dataset} (generated data, no evidence about the paper)" if synthetic else dataset
+    return f"**{claim} on {place}: {verdict(statements)}**\n\n{listed(statements)}"

@@ -45,15 +45,16 @@ def begin(dataset: str | None = None) -> None:
 
 
 def about(dataset: str) -> str:
-    """One line on a dataset, in Markdown.
+    """One line on a dataset, in Markdown. Whether its interactions are real or generated is what its card says.
+
+    Args:
+        dataset: its name, published or your own.
 
     >>> about("synthetic").partition(";")[0]
     'Dataset **synthetic**: **synthetic data**, generated, not a dataset of the paper'
     """
     card = datasets.identity_card(dataset)
-    kind = "real interactions"
-    if dataset == "synthetic":
-        kind = "**synthetic data**, generated, not a dataset of the paper"
+    kind = "**synthetic data**, generated, not a dataset of the paper" if card.synthetic else "real interactions"
     return (
         f"Dataset **{dataset_name(dataset)}**: {kind}; {card.users:,} users, {card.items:,} items,"
         f" {card.interactions:,} interactions, split 80/10/10."
@@ -71,8 +72,14 @@ def html(text: str) -> None:
 
 
 def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
-    """Show the verdict on a claim, computed from its statements."""
-    say(verdict_text(claim, dataset_name(dataset), statements))
+    """Show the verdict on a claim, computed from its statements; it says so where the data are generated.
+
+    Args:
+        claim: its name, e.g. ``"C1"``.
+        dataset: the dataset's name, whose card is asked.
+        statements: those of the claim on the dataset.
+    """
+    say(verdict_text(claim, dataset_name(dataset), statements, datasets.identity_card(dataset).synthetic))
 
 
 def origin(runs: pd.DataFrame, redo: str) -> None:
