@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
-@pytest.mark.parametrize("name", ["ledger", "speed"])  # both read files of the project besides its records
-def test_papermill_from_another_folder(tmp_path: Path, name: str) -> None:
-    words = ["-m", "papermill", str(ROOT / f"notebooks/{name}.ipynb"), "out.ipynb", "--no-progress-bar"]
+def test_papermill_from_another_folder(tmp_path: Path) -> None:
+    # a quick one that reads files of the project besides its records; the ledger's, the list of pages, is tested below
+    words = ["-m", "papermill", str(ROOT / "notebooks/speed.ipynb"), "out.ipynb", "--no-progress-bar"]
     ended = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
     shown = "".join(str(output) for cell in cells if cell.cell_type == "code" for output in cell.outputs)
-    assert {"ledger": "rq1_weight_decay_gowalla.ipynb", "speed": "Measured on"}[name] in shown
+    assert "Measured on" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]  # nothing is written beside it
 
 

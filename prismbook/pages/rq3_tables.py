@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from prismbook.claims import prism_claims
+from prismbook.claims.statements import Statement
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import searches
 from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
 from prismbook.runs.tuning import validation_score
 from prismbook.tables import decay_vs_prism
+from prismbook.tables.analysis import measured
 from prismbook.tables.decay_vs_prism import Pair, at, loss_values
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
 
+#: Each claim on Table 1: who judges it, and the backbone and losses that it is about.
+TABLE1_CLAIMS: dict[str, tuple[Callable[[Sequence[Pair]], Sequence[Statement]], str, tuple[str, ...]]] = {
+    "C8": (prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
+    "C9": (prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),
+    "C10": (prism_claims.falls_short, "nonlinear-mf", ("ssm",)),
+}
 #: The two methods of a pair, as the tables head them.
 TITLES = {"decay": "tuned decay", "prism": "PRISM"}
 #: Fields of a configuration that :func:`~prismbook.tables.labels.trained` tells, or that change no result.
@@ -47,6 +56,60 @@ def nearness(pair: Pair) -> dict[str, str]:
         own = getattr(pair, name)
         cells[title] = "" if own is None else _share(float(np.mean(own.ndcg())), names, name)
     return cells
+
+
+def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
+    """PRISM minus tuned decay, the paper's and ours with its 95 % interval.
+
+    It is what :func:`prismbook.pages.figures.differences` draws.
+
+    Args:
+        pairs: each becomes one row, by the names of its backbone and loss.
+    """
+    printed = table1()
+    rows: dict[str, dict[str, float | None]] = {}
+    for pair in pairs:
+        names = _names(pair.dataset, pair.backbone, pair.loss)
+        paper = None
+        if names in printed.index:
+            prism, decay = (float(printed[column].loc[[names]].iloc[0]) for column in ("prism", "decay"))
+            paper = prism - decay
+        ours = pair.comparison
+        rows[", ".join(names[:2])] = {
+            "paper": paper,
+            "ours": None if ours is None else ours.difference,
+            "low": None if ours is None else ours.low,
+            "high": None if ours is None else ours.high,
+        }
+    return rows
+
+
+def configs(pairs: Sequence[Pair]) -> list[RunConfig]:
+    """The runs behind the table, each once: the best of each method and what was compared, at every seed that was run.
+
+    Args:
+        pairs: those of the table.
+    """
+    methods = [method for pair in pairs for method in pair.methods()]
+    return list(dict.fromkeys(config for method in methods for config in method.configs()))
+
+
+def judged(pairs: Sequence[Pair], results: Path | str) -> dict[str, Sequence[Statement]]:
+    """The statements of C8 to C10, each where one of its pairs is there, and of C17.
+
+    Args:
+        pairs: those of one dataset.
+        results: folder of the run records.
+    """
+    by_name = {(pair.backbone, pair.loss): pair for pair in pairs}
+    statements = {}
+    for claim, (judge, backbone, losses) in TABLE1_CLAIMS.items():
+        concerned = [by_name[backbone, loss] for loss in losses if (backbone, loss) in by_name]
+        if concerned:
+            statements[claim] = judge(concerned)
+    nonlinear = [by_name[key] for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in by_name]
+    at_seeds = [config for pair in nonlinear if pair.prism is not None for config in pair.prism.configs()]
+    return statements | {"C17": prism_claims.claim_c17(measured(Path(results), at_seeds))}
 
 
 def _names(dataset: str, backbone: str, loss: str) -> tuple[str, str, str]:
