@@ -72,8 +72,8 @@ class Page:
             [cell["cell_type"], cell["source"], {k: v for k, v in cell["metadata"].items() if k not in VOLATILE}]
             for cell in nbformat.read(self.root / self.template, as_version=4).cells
         ]
-        own = {self.template: _digest(cells), "parameters": _digest([self.parameters, self.title])}
-        return own | self._files(self.inputs)
+        template = {self.template: _digest(cells), "parameters": _digest([self.parameters, self.title])}
+        return template | self._files(self.inputs)
 
     def record_digests(self) -> Digests:
         """SHA-256 of every run record that the page may read, of the users' scores beside it, and of failures."""
@@ -82,7 +82,7 @@ class Page:
         return self._files(f"results/{dataset}/{kind}" for dataset in datasets for kind in kinds)
 
     def reasons(self) -> list[str]:
-        """Why the page must be rendered: one phrase a changed input; empty when it is fresh."""
+        """Why the page must be rendered: one phrase per changed input; empty when it is fresh."""
         try:
             then = json.loads((self.root / self.output).read_text(encoding="utf-8"))["metadata"][METADATA]
         except FileNotFoundError:

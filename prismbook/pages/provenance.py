@@ -12,6 +12,7 @@ import pandas as pd
 import yaml  # type: ignore[import-untyped]
 
 from prismbook.tables.labels import setting
+from prismbook.text import plural
 
 
 def command(notebook: str, **parameters: Any) -> str:
@@ -80,36 +81,36 @@ def provenance(runs: pd.DataFrame, redo: str) -> str:
     >>> "no run is made" in provenance(table, "make book")
     True
     """
-    made = runs[runs["run"].notna()]
-    missing = len(runs) - len(made)
-    summary = f"{len(made)} run{'s' * (len(made) != 1)}" if len(made) else "no run is made"
-    if missing and len(made):
+    stored = runs[runs["run"].notna()]
+    missing = len(runs) - len(stored)
+    summary = plural(len(stored), "run") if len(stored) else "no run is made"
+    if missing and len(stored):
         summary += f", {missing} more not made"
     parts = [f"<details class='provenance'><summary>Provenance: {summary}</summary>"]
-    if len(made):
-        seconds = f"{made['seconds'].sum():,.0f} s of training and evaluation in all."
+    if len(stored):
+        seconds = f"{stored['seconds'].sum():,.0f} s of training and evaluation in all."
         parts.append(f"<p>Records: <code>results/</code>, by id. {seconds}</p>")
-        parts.append(f"<div style='overflow-x: auto'>{_table(made)}</div>")
+        parts.append(f"<div style='overflow-x: auto'>{_table(stored)}</div>")
     parts.append(f"<p>Again, from the start:</p><pre>{html.escape(redo)}</pre></details>")
     return "".join(parts)
 
 
-def _table(made: pd.DataFrame) -> str:
+def _table(stored: pd.DataFrame) -> str:
     shown = pd.DataFrame(
         {
-            "record": made["run"],
-            "model": made["backbone"]
+            "record": stored["run"],
+            "model": stored["backbone"]
             + ", "
-            + made["loss"]
-            + made["loss_parameters"].map(lambda text: f" ({text})" if text else ""),
-            "trained with": [setting(run) for run in made.itertuples()],
-            "seed": made["seed"],
-            "data": made["content"],
-            "commit": made["commit"],
-            "hardware": made["hardware"],
-            "seconds": made["seconds"].map("{:,.0f}".format),
-            "epochs": made["epochs"].map("{:.0f}".format),
-            "best": made["best_epoch"].map("{:.0f}".format),
+            + stored["loss"]
+            + stored["loss_parameters"].map(lambda text: f" ({text})" if text else ""),
+            "trained with": [setting(run) for run in stored.itertuples()],
+            "seed": stored["seed"],
+            "data": stored["content"],
+            "commit": stored["commit"],
+            "hardware": stored["hardware"],
+            "seconds": stored["seconds"].map("{:,.0f}".format),
+            "epochs": stored["epochs"].map("{:.0f}".format),
+            "best": stored["best_epoch"].map("{:.0f}".format),
         }
     )
     return shown.to_html(index=False, border=0, classes="dataframe")

@@ -38,12 +38,12 @@ def row(pair: Pair) -> dict[str, str]:
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
-        own = getattr(pair, name)
+        method = getattr(pair, name)
         if names in printed.index:
             cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
         else:
             cells[f"{title}, paper"] = ""
-        cells[f"{title}, ours"] = "not run" if own is None else _over_seeds(own.ndcg())
+        cells[f"{title}, ours"] = "not run" if method is None else _over_seeds(method.ndcg())
     cells["PRISM - decay"] = pair.difference()
     return cells
 
@@ -53,8 +53,8 @@ def nearness(pair: Pair) -> dict[str, str]:
     names = _names(pair.dataset, pair.backbone, pair.loss)
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
-        own = getattr(pair, name)
-        cells[title] = "" if own is None else _share(float(np.mean(own.ndcg())), names, name)
+        method = getattr(pair, name)
+        cells[title] = "" if method is None else _share(float(np.mean(method.ndcg())), names, name)
     return cells
 
 
@@ -157,21 +157,21 @@ def loss_parameter_rows(
 
 
 def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
-    """What the search of each method has cost: one row a pair and method that was run."""
+    """What the search of each method cost: one row per pair and method that was run."""
     rows = []
     for pair in pairs:
         for name, title in TITLES.items():
-            found = getattr(pair, name)
-            if found is not None:
+            method = getattr(pair, name)
+            if method is not None:
                 rows.append(
                     {
                         "backbone": BACKBONE_NAMES[pair.backbone],
                         "loss": LOSS_NAMES[pair.loss],
                         "method": title,
-                        "runs": f"{found.ran} of {found.grid}",
-                        "epochs": f"{found.epochs:,}",
-                        "hours": _hours(found.seconds),
-                        "chosen": f"lr {found.chosen.lr:g}, {_tuned(found.chosen)}",
+                        "runs": f"{method.ran} of {method.grid}",
+                        "epochs": f"{method.epochs:,}",
+                        "hours": _hours(method.seconds),
+                        "chosen": f"lr {method.chosen.lr:g}, {_tuned(method.chosen)}",
                     }
                 )
     return rows
@@ -188,7 +188,7 @@ def _hours(seconds: Mapping[str, float]) -> str:
 
 
 def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:
-    """What would follow had validation chosen each search's second best decay: one row a pair that has one.
+    """What would follow had validation chosen each search's second best decay: one row per pair that has one.
 
     The lean budget searches on one seed, whose validation may put first what is not the best over more.
 
@@ -219,7 +219,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
 
 
 def ended_early(dataset: str, results: Path | str | None = None, within: int = 20) -> list[dict[str, str]]:
-    """One row a run that the stopping rule ended within its first epochs, whatever experiment it was made for.
+    """One row per run that the stopping rule ended within its first epochs, whatever experiment it was made for.
 
     Validation NDCG@20 is by dot product, and that of the best epoch; the loss is the training loss of the last one.
 
