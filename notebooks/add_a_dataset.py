@@ -23,6 +23,11 @@
 seed = 123
 epochs = 5
 
+# %% tags=["remove-input"]
+from prismbook.pages import parameters
+
+parameters.check(globals(), "seed", epochs=parameters.integer(1))
+
 # %% tags=["hide-input"]
 import pandas as pd
 import torch

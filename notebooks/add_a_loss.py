@@ -38,6 +38,11 @@ lr = 0.02
 batch_size = 512
 seed = 123
 
+# %% tags=["remove-input"]
+from prismbook.pages import parameters
+
+parameters.check(globals(), "batch_size", "seed", epochs=parameters.integer(1), lr=parameters.rate())
+
 # %%
 import torch
 from torch import Tensor

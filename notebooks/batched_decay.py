@@ -38,12 +38,13 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import as_list, grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %%
@@ -73,8 +74,8 @@ if all(panels.values()):
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("batched_decay", dataset=dataset, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
-page.origin(runs, f"{redo} -p train True -p force True")
+given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+page.origin(runs, command("batched_decay", dataset=dataset, **given, train=True, force=True))
 
 # %% [markdown]
 # *Mean length of item embeddings by popularity; r is the correlation with log popularity. If the paper is right, lengths rise

@@ -39,12 +39,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %% [markdown]
@@ -71,8 +72,8 @@ if made:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command("cosine", dataset=dataset, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
-page.origin(runs, f"{redo} -p train True -p force True")
+given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+page.origin(runs, command("cosine", dataset=dataset, **given, train=True, force=True))
 
 # %% [markdown]
 # *Validation NDCG@20 after each epoch. Dots mark the epoch that early stopping keeps, the best by dot product.*

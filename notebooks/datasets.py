@@ -26,10 +26,14 @@ datasets = ["synthetic", "movielens1m", "gowalla", "yelp2018", "amazonbook", "am
 import pandas as pd
 from IPython.display import Markdown, display
 
+from prismbook.pages import parameters
+from prismbook.plan.experiments import as_list
 from prismlib import random_split, synthetic
 from prismlib.datasets import CARDS
 
-cards = [CARDS[name] for name in datasets]
+parameters.check(globals(), datasets=parameters.several(parameters.choice(CARDS)))
+
+cards = [CARDS[name] for name in as_list(datasets)]
 
 # %% [markdown]
 # ## Against the paper's Table 2

@@ -37,12 +37,13 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismbook.claims import prism_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(globals(), "dataset", "epochs", "seeds", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %% [markdown]
@@ -66,7 +67,8 @@ page.say(analysis.notes(runs))
 # first 20 epochs, while its loss still falls: ReSN has not been given a fair strength there.
 
 # %% mystnb={"image": {"alt": "Scatter plot of overall test NDCG@20 against the ratio of unpopular to popular NDCG@20, one point a method; the one with PRISM has a ring"}} tags=["remove-input", "nbval-ignore-output"]
-redo = command("debiasing", dataset=dataset, epochs=epochs, lr=lr, device=device, train=True, force=True)
+given = {"epochs": epochs, "seeds": seeds, "lr": lr, "device": device}
+redo = command("debiasing", dataset=dataset, **given, train=True, force=True)
 if page.has_runs(chosen, redo):
     figures.fairness(chosen)
     plt.show()

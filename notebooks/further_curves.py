@@ -42,12 +42,26 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import as_list, grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, labels
 
+parameters.check(
+    globals(),
+    "dataset",
+    "claim",
+    "losses",
+    "backbone",
+    "weight_decays",
+    "epochs",
+    "lr",
+    "device",
+    "results",
+    "train",
+    "force",
+)
 page.begin(dataset)
 
 # %%
@@ -61,8 +75,8 @@ analysis.shown(table)
 page.say(analysis.notes(runs))
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "backbone": backbone, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-redo = command("further_curves", dataset=dataset, claim=claim, device=device, **own, train=True, force=True)
+given = {"losses": losses, "backbone": backbone, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
+redo = command("further_curves", dataset=dataset, claim=claim, device=device, **given, train=True, force=True)
 if page.has_runs(runs, redo):
     figures.weight_decay_curves(table, dataset)
     plt.show()

@@ -61,12 +61,13 @@ results = None  # folder of run records; None is the project's own
 # %% tags=["remove-input", "nbval-ignore-output"]
 import matplotlib.pyplot as plt
 
-from prismbook.pages import page, widgets
+from prismbook.pages import page, parameters, widgets
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, labels
 
+parameters.check(globals(), "dataset", "losses", "seed", "results")
 page.begin(dataset)
 configs = grid_configs(dataset, losses, seeds=seed)
 runs = analysis.tidy(configs, get_records(configs, results, train=False))

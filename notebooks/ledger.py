@@ -25,27 +25,15 @@ results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from prismbook.claims import ledger
-from prismbook.claims.statements import listed
-from prismbook.pages import page
-from prismbook.tables.labels import DATASET_NAMES
+from prismbook.pages import ledger_tables, page, parameters
 from prismbook.tables.paper import audit
 
+parameters.check(globals(), "results")
 page.begin()
-root = next(folder for folder in (Path(), Path("..")) if (folder / "book/pages.yml").exists())
-pages = {Path(entry["output"]).stem for entry in yaml.safe_load((root / "book/pages.yml").read_text())["pages"]}
-
-
-def link(row, text):
-    """A link to the page of a row, where the book has it."""
-    name = row.claim.page.format(dataset=row.dataset)
-    return f"[{text}]({name}.ipynb)" if name in pages else text
-
 
 # %%
 rows = ledger.ledger(results)
@@ -57,20 +45,7 @@ pd.DataFrame({"claims x datasets": counts}).rename_axis("verdict")
 # ## At a glance
 
 # %% tags=["remove-input"]
-MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "undecided": "?", "not measured": "·"}
-columns = {"": "theory", **DATASET_NAMES}
-del columns["synthetic"]
-lines = ["| claim | " + " | ".join(columns.values()) + " |", "|---" * (1 + len(columns)) + "|"]
-by_claim = {}
-for row in rows:
-    by_claim.setdefault(row.claim, {})[row.dataset] = row
-for claim, found in by_claim.items():
-    cells = [
-        link(found[name], f"{MARKS[found[name].verdict]} {found[name].verdict}") if name in found else ""
-        for name in columns
-    ]
-    lines.append(f"| **{claim.id}** {claim.text} | " + " | ".join(cells) + " |")
-page.say("\n".join(lines))
+page.say(ledger_tables.at_a_glance(rows, page.pages()))
 
 # %% [markdown]
 # *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are open.
@@ -82,24 +57,8 @@ page.say("\n".join(lines))
 # ## Statement by statement
 
 # %% tags=["remove-input"]
-for claim, found in by_claim.items():
-    text = [f"### {claim.id}: {claim.text}", f"{claim.place}. The paper's figure: {claim.paper}."]
-    for row in found.values():
-        if row.verdict == "not measured" and row.dataset and not row.run_ids:
-            continue
-        where = DATASET_NAMES.get(row.dataset, "computed on the spot")
-        text.append(f"**{where}: {link(row, row.verdict)}**" + f", {ledger.spread(row, results)}" * bool(row.run_ids))
-        text.append(listed(row.statements))
-        if row.run_ids:
-            text.append(f"Records: {', '.join(f'`{run}`' for run in row.run_ids)}.")
-    missing = [
-        DATASET_NAMES[row.dataset]
-        for row in found.values()
-        if row.verdict == "not measured" and not row.run_ids and row.dataset
-    ]
-    if missing:
-        text.append(f"Not measured: {', '.join(missing)}.")
-    page.say("\n\n".join(text))
+for section in ledger_tables.statement_by_statement(rows, page.pages(), results):
+    page.say(section)
 
 # %% [markdown]
 # ## The paper's own arithmetic

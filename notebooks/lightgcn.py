@@ -37,12 +37,13 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %%
@@ -54,8 +55,8 @@ analysis.shown(analysis.over_seeds(runs, ("backbone", "weight_decay")))
 
 # %% mystnb={"image": {"alt": "Test NDCG@20 of DirectAU on LightGCN against weight decay, all items in the left panel, popular, neutral and unpopular items in the right one"}} tags=["remove-input", "nbval-ignore-output"]
 on_lightgcn = runs[runs["backbone"] == "LightGCN"]
-redo = command("lightgcn", dataset=dataset, weight_decays=weight_decays, epochs=epochs, lr=lr, device=device)
-redo += " -p train True -p force True"
+given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+redo = command("lightgcn", dataset=dataset, **given, train=True, force=True)
 if page.has_runs(on_lightgcn, redo):
     figures.weight_decay_curves(analysis.over_seeds(on_lightgcn), dataset)
     plt.show()

@@ -37,35 +37,16 @@
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
-from dataclasses import replace
-
 import pandas as pd
 from IPython.display import Markdown, display
 
-from prismbook.plan.config import RunConfig
+from prismbook.pages import parameters, reproduce_tables
 from prismbook.runs.records import default_results, scan
-from prismbook.tables.labels import dataset_name, trained
+
+parameters.check(globals(), "results")
 
 records, problems = scan(default_results() if results is None else results)
-# synthetic runs are made by the build that shows them, so their hours are its own; and old records count "1 threads"
-rows = [
-    {
-        "dataset": record["config"]["dataset"],
-        "kind": record["config"]["device"],
-        "device": record["environment"]["device"].replace(", 1 threads", ", 1 thread"),
-        "runs": 1,
-        "epochs": len(record["history"]["loss"]),
-        "training, h": record["seconds"]["train"] / 3600,
-        "evaluation, h": record["seconds"]["evaluate"] / 3600,
-        "CPU time, h": record["seconds"].get("cpu", float("nan")) / 3600,
-        "kJ": float("nan") if record.get("joules") is None else record["joules"] / 1e3,
-        "PyTorch": record["environment"]["torch"],
-        "Python": record["environment"]["python"],
-    }
-    for record in records
-    if not record["data"]["synthetic"]
-]
-runs = pd.DataFrame(rows)
+runs = reproduce_tables.costs(records)
 
 # %% [markdown]
 # ## What the stored runs took
@@ -76,16 +57,10 @@ runs = pd.DataFrame(rows)
 # trains it. On every page a GPU's run stands in where a CPU's is not stored; the provenance below each figure names the device.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-HOURS = ["training, h", "evaluation, h", "CPU time, h"]
-
 if runs.empty:
     display(Markdown("**No run is stored.**"))
 else:
-    columns = ["runs", "epochs", *HOURS]
-    sums = runs.groupby(["dataset", "kind", "device"])[columns].sum()
-    total = runs.groupby("kind")[columns].sum()
-    total.index = pd.MultiIndex.from_tuples([("all", kind, "") for kind in total.index], names=sums.index.names)
-    display(pd.concat([sums, total]).round(2).reset_index().set_index("dataset"))
+    display(reproduce_tables.sums(runs))
 for problem in problems:
     display(Markdown(f"Not counted: {problem}"))
 
@@ -93,14 +68,8 @@ for problem in problems:
 # ## Energy
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-for device, part in runs.groupby("device") if len(runs) else ():
-    known = part["kJ"].dropna()
-    said = (
-        f"{known.sum():,.1f} kJ over the {len(known)} of {len(part)} runs that report it"
-        if len(known)
-        else f"not reported by any of its {len(part)} runs"
-    )
-    display(Markdown(f"- {device}: {said}"))
+for line in reproduce_tables.energy(runs):
+    display(Markdown(line))
 
 # %% [markdown]
 # A run reads the energy counter of its device before and after training, where there is one and it may be read
@@ -112,7 +81,7 @@ for device, part in runs.groupby("device") if len(runs) else ():
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 if len(runs):
-    display(runs.groupby(["device", "PyTorch", "Python"])[["runs"]].sum().reset_index().set_index("device"))
+    display(reproduce_tables.versions(runs))
 
 # %% [markdown]
 # The paper's authors trained each model on one NVIDIA V100 GPU (Appendix B.3 of {cite}`loveland2025weightdecay`). Their hours are not
@@ -124,27 +93,7 @@ if len(runs):
 # epochs, which changes nothing before it is reached:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-same = {}
-for record in records:
-    if not record["data"]["synthetic"]:
-        config = replace(RunConfig(**record["config"]), max_epochs=1000, device="cpu")
-        same.setdefault(config, {}).setdefault(record["environment"]["device"].split(",")[0], record)
-rows = []
-for config, made in same.items():
-    if len(made) > 1:
-        curves = [record["history"]["validation_dot"] for record in made.values()]
-        both = min(map(len, curves))
-        apart = [max(epoch) - min(epoch) for epoch in zip(*curves, strict=False)]
-        rows.append(
-            {
-                "dataset": dataset_name(config.dataset),
-                "run": trained(config),
-                "processors": " and ".join(made),
-                "epochs that all ran": both,
-                "validation NDCG@20 then": f"{curves[0][both - 1]:.5f}",
-                "largest difference": f"{max(apart):.5f}",
-            }
-        )
+rows = reproduce_tables.on_two_processors(records)
 display(pd.DataFrame(rows).set_index("dataset") if rows else Markdown("No run was made on two processors."))
 
 # %% [markdown]

@@ -42,12 +42,15 @@ force = False  # True: train again also what is stored
 import matplotlib.pyplot as plt
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis
 
+parameters.check(
+    globals(), "dataset", "losses", "weight_decays", "seeds", "epochs", "lr", "device", "results", "train", "force"
+)
 page.begin(dataset)
 
 # %% [markdown]
@@ -76,8 +79,8 @@ page.say(analysis.notes(runs))
 # ## Figure 1, measured
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-redo = command("rq1_weight_decay", dataset=dataset, device=device, **own, train=True, force=True)
+given = {"losses": losses, "weight_decays": weight_decays, "seeds": seeds, "epochs": epochs, "lr": lr, "device": device}
+redo = command("rq1_weight_decay", dataset=dataset, **given, train=True, force=True)
 if page.has_runs(runs, redo):
     figures.weight_decay_curves(table, dataset)
     plt.show()

@@ -39,13 +39,14 @@ force = False
 import matplotlib.pyplot as plt
 
 from prismbook.claims import decay_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.pages.widgets import norms_widget
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, labels
 
+parameters.check(globals(), "dataset", "losses", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %% [markdown]
@@ -77,8 +78,8 @@ if made:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-own = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr}
-redo = command("rq2_norms", dataset=dataset, device=device, **own, train=True, force=True)
+given = {"losses": losses, "weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+redo = command("rq2_norms", dataset=dataset, **given, train=True, force=True)
 page.origin(runs, redo)
 
 # %% [markdown]

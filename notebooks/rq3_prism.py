@@ -42,16 +42,24 @@ train = True  # False: show what is stored
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.claims import prism_claims
-from prismbook.pages import figures, page, rq3_tables
+from prismbook.pages import figures, page, parameters, rq3_tables
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import run_searches
 from prismbook.tables import decay_vs_prism, labels, variants
 from prismbook.tables.analysis import measured
-from prismbook.tables.paper import audit, table1
+from prismbook.tables.paper import audit
 
+parameters.check(
+    globals(),
+    "dataset",
+    "budget",
+    "results",
+    "train",
+    backbones=parameters.several(parameters.choice(experiments.TABLE1["backbone"])),
+    losses=parameters.several(parameters.choice(experiments.TABLE1["loss"])),
+)
 page.begin(dataset)
 results = results or default_results()
 backbones, losses = experiments.as_list(backbones), experiments.as_list(losses)
@@ -73,25 +81,12 @@ pd.DataFrame([rq3_tables.row(pair) for pair in pairs]).set_index(["backbone", "l
 # much to tell; with one seed no spread is known, and it is about users alone.*
 
 # %% mystnb={"image": {"alt": "For each backbone and loss a point for the difference of test NDCG@20 between PRISM and tuned decay, measured here with its 95 % interval, and the paper's as a grey diamond; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
-printed, shown = table1(), {}
-for pair in pairs:
-    if pair.loss == "bpr":  # far to the left, and not in Table 1: it would press all others together
-        continue
-    names = (labels.BACKBONE_NAMES[pair.backbone], labels.LOSS_NAMES[pair.loss], labels.dataset_name(dataset))
-    paper = float(printed.loc[names, "prism"] - printed.loc[names, "decay"]) if names in printed.index else None
-    found = pair.comparison
-    shown[", ".join(names[:2])] = {
-        "paper": paper,
-        "ours": found and found.difference,
-        "low": found and found.low,
-        "high": found and found.high,
-    }
-figures.differences(shown)
+# BPR is far to the left, and not in Table 1: it would press all others together
+figures.differences(rq3_tables.differences([pair for pair in pairs if pair.loss != "bpr"]))
 plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]
-runs = measured(results, list(dict.fromkeys(behind)))
+runs = measured(results, rq3_tables.configs(pairs))
 page.origin(runs, f"python -m prismbook sweep run table1 --dataset {dataset} --budget {budget}")
 
 # %% [markdown]
@@ -242,18 +237,8 @@ page.origin(runs, f"python -m prismbook sweep run released --dataset {dataset} -
 # ## Verdict
 
 # %%
-of = {(pair.backbone, pair.loss): pair for pair in pairs}
-for claim, judge, backbone, names in (
-    ("C8", prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
-    ("C9", prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),
-    ("C10", prism_claims.falls_short, "nonlinear-mf", ("ssm",)),
-):
-    chosen = [of[backbone, loss] for loss in names if (backbone, loss) in of]
-    if chosen:
-        page.verdict(claim, dataset, judge(chosen))
-kept = [of[key].prism for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in of]
-at_seeds = [config for own in kept if own is not None for config in own.configs()]
-page.verdict("C17", dataset, prism_claims.claim_c17_norms(measured(results, at_seeds)))
+for claim, statements in rq3_tables.judged(pairs, results).items():
+    page.verdict(claim, dataset, statements)
 
 # %% [markdown]
 # **What would change our mind.**

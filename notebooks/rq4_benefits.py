@@ -45,13 +45,28 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.claims import prism_claims
-from prismbook.pages import figures, page
+from prismbook.pages import figures, page, parameters, rq4_tables
 from prismbook.pages.provenance import command
 from prismbook.pages.widgets import tradeoff_widget
 from prismbook.plan.experiments import as_list, grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, labels
 
+parameters.check(
+    globals(),
+    "dataset",
+    "alphas",
+    "weight_decays",
+    "seeds",
+    "learning_rates",
+    "epochs",
+    "patience",
+    "lr",
+    "device",
+    "results",
+    "train",
+    "force",
+)
 page.begin(dataset)
 alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learning_rates)
 
@@ -87,47 +102,33 @@ page.say(analysis.notes(runs))
 # ## Figure 4, measured: quality by epoch
 
 # %% mystnb={"image": {"alt": "Validation NDCG@20 against epochs, one curve for each strength of PRISM and one for tuned weight decay, the best epoch of each marked with a dot"}} tags=["remove-input", "nbval-ignore-output"]
-made = {name: record for name, record in zip(by_setting.index, records, strict=True) if record is not None}
-with_decay = runs[(runs["init"] == "xavier") & (runs["weight_decay"] > 0)]
-tuned = None if with_decay["validation"].isna().all() else analysis.best(with_decay)
-shown = {name: record for name, record in made.items() if name.startswith("PRISM")}
-if tuned is not None:
-    shown[labels.setting(tuned)] = made[labels.setting(tuned)]
+tuned, shown = rq4_tables.tuned_decay(runs), rq4_tables.prism_and_tuned(runs, records)
 if shown:
     figures.validation_curves(shown)
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-redo = command(
-    "rq4_benefits",
-    dataset=dataset,
-    alphas=alphas,
-    weight_decays=weight_decays,
-    seeds=seeds,
-    epochs=epochs,
-    lr=lr,
-    device=device,
-)
-page.origin(runs, f"{redo} -p train True -p force True")
+given = {
+    "alphas": alphas,
+    "weight_decays": weight_decays,
+    "seeds": seeds,
+    "learning_rates": learning_rates,
+    "epochs": epochs,
+    "patience": patience,
+    "lr": lr,
+    "device": device,
+}
+redo = command("rq4_benefits", dataset=dataset, **given, train=True, force=True)
+page.origin(runs, redo)
 
 # %% [markdown]
 # *Validation NDCG@20 by dot product, of tuned decay too; dots mark the best epoch. Long rows turn slowly under Adam's fixed
 # step: with a large $\alpha$ the curve starts flat, and a patience of 10 can end such a run before it begins.*
 
 # %% tags=["remove-input"]
-early = {name: record for name, record in made.items() if len(record["history"]["loss"]) <= 20}
+early = rq4_tables.ended_early(rq4_tables.by_setting(runs, records))
 if early:
-    page.say(
-        "Ended within their first 20 epochs, so look twice: "
-        + ", ".join(
-            f"{name} (validation {record['history']['validation_dot'][0]:.4f} at epoch 0, best"
-            f" {max(record['history']['validation_dot']):.4f} at epoch {record['best_epoch']})"
-            for name, record in early.items()
-        )
-        + "."
-    )
-elif made:
-    page.say("No run on this page ended within its first 20 epochs.")
+    page.say(early)
 
 # %% [markdown]
 # Is that the reason? Adam changes each coordinate by about the learning rate, so a row of length $\log(d + 2)$ turns
@@ -170,7 +171,7 @@ if shown:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.origin(runs, f"{redo} -p train True -p force True")
+page.origin(runs, redo)
 
 # %% [markdown]
 # *Test NDCG@20 at the best epoch; dashed, tuned decay. If the paper is right, the left curve is nearly flat, and in the
@@ -187,8 +188,8 @@ if shown:
 # The strength and the decay that validation chose at the first seed, at all of them:
 
 # %%
-tried = [own for own in (runs[runs["init"] == "prism"], with_decay) if own["run"].notna().any()]
-picked = [configs[int(analysis.best(own).name)] for own in tried]
+candidates = (runs[runs["init"] == "prism"], rq4_tables.with_decay(runs))
+picked = [configs[int(analysis.best(part).name)] for part in candidates if part["run"].notna().any()]
 further = [replace(config, seed=seed, split_seed=seed) for seed in seeds[1:] for config in picked]
 all_seeds = analysis.tidy(configs + further, records + get_records(further, results, train=train, force=force))
 rows = all_seeds[[config in picked + further for config in configs + further]]
@@ -207,7 +208,7 @@ page.verdict("C11", dataset, prism_claims.claim_c11(all_seeds))
 page.verdict("C12", dataset, prism_claims.claim_c12(all_seeds))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.origin(rows, f"{redo} -p train True -p force True")
+page.origin(rows, redo)
 
 # %% [markdown]
 # **What would change our mind.** C11: a best epoch, in the mean over seeds, that lies on the other side of tuned decay's by

@@ -32,12 +32,13 @@ force = False
 # %% tags=["remove-input"]
 import pandas as pd
 
-from prismbook.pages import page
+from prismbook.pages import page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, variants
 
+parameters.check(globals(), "dataset", "epochs", "lr", "device", "results", "train", "force")
 page.begin(dataset)
 
 # %%

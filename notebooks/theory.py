@@ -33,6 +33,11 @@
 # %% tags=["parameters"]
 seed = 0  # of everything that is drawn on this page
 
+# %% tags=["remove-input"]
+from prismbook.pages import parameters
+
+parameters.check(globals(), "seed")
+
 # %%
 import math
 

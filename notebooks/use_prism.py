@@ -37,6 +37,11 @@ lr = 0.06
 batch_size = 512
 dim = 32
 
+# %% tags=["remove-input"]
+from prismbook.pages import parameters
+
+parameters.check(globals(), "seed", "batch_size", "dim", epochs=parameters.integer(1), lr=parameters.rate())
+
 # %% [markdown]
 # ## A model of plain PyTorch
 #
@@ -238,9 +243,8 @@ pairs = [decay_vs_prism.pair(dataset, "mf", loss) for dataset in datasets for lo
 rows = [{"dataset": labels.dataset_name(pair.dataset), **rq3_tables.row(pair)} for pair in pairs]
 columns = ["tuned decay, ours", "PRISM, ours", "PRISM - decay"]
 display(pd.DataFrame(rows).set_index(["dataset", "loss"])[columns])
-behind = [config for pair in pairs for own in pair.methods() for config in own.configs()]
 commands = [f"python -m prismbook sweep run table1 --dataset {dataset}" for dataset in datasets]
-page.origin(measured(default_results(), behind), "\n".join(commands))
+page.origin(measured(default_results(), rq3_tables.configs(pairs)), "\n".join(commands))
 
 # %% [markdown]
 # *Test NDCG@20 of what validation chose, mean and standard deviation over seeds. The last column is the difference over the seeds

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import warnings
 import zipfile
 import zlib
 from dataclasses import asdict
@@ -194,8 +195,11 @@ def _cached_files(name: str, download: bool, progress: bool) -> list[Path]:
     if name not in SOURCES:
         raise FileNotFoundError(_not_found(name, "There is no download for it: it is read from that folder only"))
     try:
-        import pooch  # type: ignore[import-untyped]
-        import tqdm  # noqa: F401 - draws pooch's progress bar
+        with warnings.catch_warnings():
+            # in a notebook without ipywidgets tqdm draws its bar as text, and warns that it does
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            import pooch  # type: ignore[import-untyped]
+            import tqdm  # noqa: F401 - draws pooch's progress bar
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             _not_found(name, "Downloading needs pooch and tqdm: run pip install -e '.[data]' in a checkout")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
@@ -204,6 +205,38 @@ def test_failing_cell_is_an_error_and_leaves_the_page_as_it_was(page: pages.Page
         pages.render_stale(page.root, lambda text: None)
     assert (page.root / page.output).read_text() == before
     assert [path.name for path in (page.root / "book/pages").iterdir()] == ["page.ipynb"]
+
+
+def test_a_kernel_that_is_busy_with_its_last_message_ends_without_a_word(
+    page: pages.Page, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as on a loaded machine: the kernel has answered the last request and is not done with it when it is shut down
+    slow = """
+import time
+kernel = get_ipython().kernel
+answer = kernel.shell_handlers["kernel_info_request"]
+async def answer_and_linger(*message):
+    await answer(*message)
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        time.sleep(0.01)
+kernel.shell_handlers["kernel_info_request"] = answer_and_linger
+"""
+    write_template(page.root, slow)
+    page.render()
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
+    # and this is what is kept from happening
+    monkeypatch.setattr(pages, "KernelManager", pages.AsyncKernelManager)
+    page.render()
+    assert "KeyboardInterrupt caught in kernel" in capfd.readouterr().err
+
+
+def test_a_kernel_is_still_interrupted_before_it_is_shut_down() -> None:
+    manager = pages.KernelManager()
+    with pytest.raises(RuntimeError, match="No kernel is running"):
+        asyncio.run(manager._async_interrupt_kernel())
+    manager.shutting_down = True
+    asyncio.run(manager._async_interrupt_kernel())
 
 
 @pytest.fixture

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import shlex
 from pathlib import Path
 from typing import Any
 
 import jupytext
+import numpy as np
 import pandas as pd
+import papermill.cli
 import pytest
-import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import made_up
-from papermill.cli import _resolve_type
+from papermill.translators import translate_parameters
 
 from prismbook.pages import provenance
 from prismbook.pages.provenance import command
@@ -21,21 +23,21 @@ from prismbook.plan.experiments import grid_configs
 from prismbook.tables.analysis import tidy
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=5)  # what a shell's command can hold
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT)
 
 
 def read_back(shown: str) -> dict[str, Any]:
-    """The parameters as papermill takes them from the words of a shell."""
-    parser = argparse.ArgumentParser()
-    for name in ("program", "notebook", "output"):
-        parser.add_argument(name)
-    parser.add_argument("-p", nargs=2, action="append", default=[])
-    parser.add_argument("-y", action="append", default=[])
-    given = parser.parse_args(shlex.split(shown))
-    assert (given.program, given.notebook) == ("papermill", "notebooks/template.ipynb")
-    found = dict(given.p)
-    for text in given.y:
-        found |= yaml.safe_load(text)
-    return found
+    """The parameters as a notebook gets them: a shell's words, papermill's command line and its cell of parameters."""
+    program, notebook, *words = shlex.split(shown)
+    assert (program, notebook) == ("papermill", "notebooks/template.ipynb")
+    given: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(papermill.cli, "execute_notebook", lambda **options: given.update(options["parameters"]))
+        papermill.cli.papermill([notebook, *words], standalone_mode=False)
+    names: dict[str, Any] = {}
+    exec(translate_parameters("python3", "python", given, "Parameters"), {}, names)
+    return names
 
 
 def test_lists_and_small_numbers_come_back_as_they_were() -> None:
@@ -46,13 +48,54 @@ def test_lists_and_small_numbers_come_back_as_they_were() -> None:
         "none": [],
     }
     assert read_back(command("template", **given)) == given
-    assert read_back(command("template", losses=["a" * 90] * 30)) == {"losses": ["a" * 90] * 30}  # one line
+    long = ["a b" * 90] * 30
+    shown = command("template", losses=long)
+    assert "\n" not in shown and read_back(shown) == {"losses": long}
 
 
 def test_plain_values_come_back_as_papermill_reads_them() -> None:
     given = {"dataset": "gowalla", "lr": 1e-06, "epochs": 3, "train": True, "results": "a folder/it's"}
-    read = read_back(command("template", **given))
-    assert {name: _resolve_type(value) for name, value in read.items()} == given
+    assert " -r " not in command("template", **given)
+    assert read_back(command("template", **given)) == given
+
+
+NUMBERS = ["2024", "1e5", "-1", "0", "1_000", " 7", "nan", "inf", "Infinity", "0x10", "1.", "٣"]
+WORDS = ["true", "True", "False", "None", "null", "~", "yes", "2024-01-01", "[1]", "{a: 1}", "", "-p", "#", "a\nb"]
+
+
+@pytest.mark.parametrize("text", NUMBERS + WORDS)
+def test_text_that_looks_like_something_else_comes_back_as_text(text: str) -> None:
+    given = {"dataset": text, "names": [text, "gowalla"]}
+    assert read_back(command("template", **given)) == given
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.one_of(VALUES, st.lists(VALUES, max_size=4)), max_size=3))
+def test_whatever_is_given_comes_back(given: dict[str, Any]) -> None:
+    back = read_back(command("template", **given))
+    assert repr(sorted(back.items())) == repr(sorted(given.items()))  # types too, and nan
+
+
+def test_tuples_and_numpys_values_come_back_as_lists_and_numbers() -> None:
+    given = {
+        "seeds": (123, 246),
+        "decays": np.array([0.0, 1e-6]),
+        "alphas": [np.float64(0.25), np.float32(0.5)],
+        "lr": np.float64(1e-3),
+        "epochs": np.int64(3),
+        "force": np.bool_(False),
+        "losses": np.array(["ssm", "2024"]),
+    }
+    back = read_back(command("template", **given))
+    assert back == {
+        "seeds": [123, 246],
+        "decays": [0.0, 1e-6],
+        "alphas": [0.25, 0.5],
+        "lr": 1e-3,
+        "epochs": 3,
+        "force": False,
+        "losses": ["ssm", "2024"],
+    }
+    assert back["force"] is False
 
 
 def test_a_parameter_that_is_none_is_given_as_none_since_the_notebooks_own_may_be_another() -> None:
@@ -101,14 +144,34 @@ def parameters(notebook: str) -> set[str]:
     return {target.id for node in ast.parse(source).body for target in getattr(node, "targets", [])}
 
 
-def test_pages_name_notebooks_that_exist_and_parameters_that_these_have() -> None:
+def commands(path: Path) -> list[tuple[str, set[str]]]:
+    """The notebook and the parameters of each command that a notebook prints."""
+    source = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("%"))
+    tree = ast.parse(source)
+    shared: set[str] = set()  # those of a dictionary that stands for several
+    found = []
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Assign)
+            and ast.unparse(node.targets[0]) == "given"
+            and isinstance(node.value, ast.Dict)
+        ):
+            shared = {ast.literal_eval(key) for key in node.value.keys if key is not None}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("command", "provenance.command"):
+            names = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
+            spread = {ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg is None}
+            assert spread <= {"given"}
+            found.append((ast.literal_eval(node.args[0]), names | (shared if spread else set())))
+    return found
+
+
+def test_commands_of_pages_give_every_parameter_of_a_notebook_that_exists() -> None:
     called = 0
     for path in NOTEBOOKS.glob("*.py"):
-        source = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("%"))
-        for call in ast.walk(ast.parse(source)):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("command", "provenance.command"):
-                called += 1
-                name = ast.literal_eval(call.args[0])
-                given = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
-                assert given <= parameters(name), f"{path.name} gives {name} what it does not know"
+        for name, names in commands(path):
+            called += 1
+            known = parameters(name)
+            assert names <= known, f"{path.name} gives {name} what it does not know"
+            if name == path.stem:  # the folder of records is the reader's
+                assert names == known - {"results"}, f"{path.name} leaves out {known - names}"
     assert called > 5

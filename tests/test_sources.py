@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import subprocess
 import sys
 import threading
 import zipfile
@@ -419,6 +420,22 @@ def test_download_needs_the_extra(folder, monkeypatch, package):
         load("gowalla")
     put_lists(folder)
     assert len(load("gowalla")) == len(USER)
+
+
+def test_no_word_of_a_missing_progress_bar_in_a_notebook(tmp_path):
+    script = """
+import sys
+sys.modules["ipywidgets"] = None  # not installed
+import ipykernel.zmqshell  # what tqdm knows a notebook by
+from prismlib import datasets
+datasets.load("gowalla", download=False)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PRISM_DATA"}
+    environment["XDG_CACHE_HOME"] = str(tmp_path)  # no download of before
+    words = [sys.executable, "-c", script]
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert "FileNotFoundError: gowalla: no data found" in ended.stderr  # it came as far as looking for a download
+    assert "IProgress" not in ended.stderr
 
 
 # The published data

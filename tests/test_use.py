@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prismbook.claims.statements import Statement
+from prismbook.pages import page as pages_page
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import get_records
 from prismbook.runs.splits import load_split
@@ -246,6 +249,25 @@ def test_runs_and_sweeps_take_the_name(folder: Path) -> None:
     [record] = get_records([config], folder / "results", progress=False)
     assert record is not None and record["data"]["content_hash"] == data.content_hash
     assert get_records([config], folder / "results", train=False) == [record]
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_pages_ask_the_card_whether_data_are_generated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, generated: bool
+) -> None:
+    save(replace(toy("own-shown"), synthetic=generated), "a test")
+    shown: list[str] = []
+    monkeypatch.setattr(pages_page, "say", shown.append)
+    pages_page.verdict("C2", "own-shown", [Statement("a", True)])
+    line = pages_page.about("own-shown")
+    if generated:
+        assert "synthetic data" in line and "real" not in line
+        assert shown[0].startswith("**C2 on own-shown (generated data, no evidence about the paper): reproduced**")
+    else:
+        assert "real interactions" in line and "synthetic" not in line
+        assert shown[0].startswith("**C2 on own-shown: reproduced**")
+    pages_page.verdict("C2", "synthetic", [Statement("a", True)])
+    assert "generated data" in shown[1]
 
 
 def test_a_name_given_anew_in_one_process(folder: Path) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 import nbformat
 import yaml
 from filelock import FileLock, Timeout
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -39,6 +40,18 @@ Digests = dict[str, str]
 
 class PageError(SphinxError):
     category = "Page"
+
+
+class KernelManager(AsyncKernelManager):
+    """A kernel that is asked to shut down and not interrupted first.
+
+    Jupyter interrupts a kernel before it asks it to shut down. A kernel that has just answered its last message may not
+    have finished with it, and then prints "KeyboardInterrupt caught in kernel" though nothing is wrong.
+    """
+
+    async def _async_interrupt_kernel(self) -> None:
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
 
 
 @dataclass(frozen=True)
@@ -59,8 +72,8 @@ class Page:
             [cell["cell_type"], cell["source"], {k: v for k, v in cell["metadata"].items() if k not in VOLATILE}]
             for cell in nbformat.read(self.root / self.template, as_version=4).cells
         ]
-        own = {self.template: _digest(cells), "parameters": _digest([self.parameters, self.title])}
-        return own | self._files(self.inputs)
+        template = {self.template: _digest(cells), "parameters": _digest([self.parameters, self.title])}
+        return template | self._files(self.inputs)
 
     def record_digests(self) -> Digests:
         """SHA-256 of every run record that the page may read, of the users' scores beside it, and of failures."""
@@ -69,7 +82,7 @@ class Page:
         return self._files(f"results/{dataset}/{kind}" for dataset in datasets for kind in kinds)
 
     def reasons(self) -> list[str]:
-        """Why the page must be rendered: one phrase a changed input; empty when it is fresh."""
+        """Why the page must be rendered: one phrase per changed input; empty when it is fresh."""
         try:
             then = json.loads((self.root / self.output).read_text(encoding="utf-8"))["metadata"][METADATA]
         except FileNotFoundError:
@@ -101,6 +114,7 @@ class Page:
                 kernel_name="python3",
                 cwd=self.root,
                 progress_bar=False,
+                kernel_manager_class=KernelManager,
             )
         except papermill.PapermillExecutionError as error:
             raise PageError(f"{self.output}: a cell of {self.template} failed{error}") from None

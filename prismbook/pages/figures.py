@@ -38,7 +38,7 @@ STEPS = plt.get_cmap("viridis_r")
 
 
 def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
-    """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, a curve a loss, and by popularity.
+    """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, one curve per loss, and by popularity.
 
     A loss of which nothing was run has neither a curve nor a panel.
 
@@ -127,15 +127,15 @@ def _decay(decay: float) -> str:
 
 
 def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table: str = "item") -> Figure:
-    """The paper's Figures 2 and 3: mean length of the rows in each popularity bin, panels by title, a curve a setting.
+    """The paper's Figures 2 and 3: mean length of the rows per popularity bin, one curve per setting.
 
     Args:
         records: of each panel, e.g. a loss, by the name of their setting, e.g. ``"1e-06"``.
         table: ``"item"`` or ``"user"``.
     """
     figure, axes = plt.subplots(1, len(records), figsize=(3.6 * len(records), 3.4), squeeze=False)
-    for axis, (title, own) in zip(axes[0], records.items(), strict=True):
-        for (name, record), share in zip(own.items(), np.linspace(0.1, 1, len(own)), strict=True):
+    for axis, (title, settings) in zip(axes[0], records.items(), strict=True):
+        for (name, record), share in zip(settings.items(), np.linspace(0.1, 1, len(settings)), strict=True):
             bins = pd.DataFrame(record["norms"][table]["bins"])
             x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
             correlation = record["norms"][table]["pearson_log"]
@@ -150,7 +150,7 @@ def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table:
 
 
 def validation_curves(records: Mapping[str, Record], by: Sequence[str] = ("dot",)) -> Figure:
-    """The paper's Figures 4 and 6: validation NDCG@20 against epochs, a panel a ranking, a curve a setting.
+    """The paper's Figures 4 and 6: validation NDCG@20 against epochs, one panel per ranking and one curve per setting.
 
     Args:
         records: by the name of their setting.
@@ -171,16 +171,16 @@ def validation_curves(records: Mapping[str, Record], by: Sequence[str] = ("dot",
 
 
 def fairness(runs: pd.DataFrame) -> Figure:
-    """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, a point a run.
+    """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, one point per run.
 
     Args:
         runs: :func:`prismbook.tables.analysis.tidy`; a run with PRISM is marked with a ring.
     """
     figure, axis = plt.subplots(figsize=(5.4, 3.6))
-    made: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
-    for run in made:
+    finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
+    for run in finished:
         colour, marker = LOOKS[run.loss]
-        label = f"{run.loss}{' with PRISM' * (run.init == 'prism')}"
+        label = f"{run.loss} with PRISM" if run.init == "prism" else run.loss
         axis.plot(run.ratio, run.ndcg, marker=marker, color=colour, linestyle="", markersize=8, label=label)
         if run.init == "prism":
             axis.plot(run.ratio, run.ndcg, "o", markersize=15, markerfacecolor="none", markeredgecolor=colour)
@@ -199,13 +199,13 @@ def differences(rows: Mapping[str, Any]) -> Figure:
     """
     figure, axis = plt.subplots(figsize=(6.4, 0.8 + 0.45 * len(rows)))
     axis.axvline(0, color="#777777", linewidth=1)
-    for place, own in enumerate(rows.values()):
-        if own["paper"] is not None:
-            axis.plot(own["paper"], place + 0.12, "D", color="#777777", label="the paper")
-        if own["ours"] is not None:
-            axis.plot(own["ours"], place - 0.12, "o", color="#0072B2", label="measured here")
-            if own["low"] is not None:
-                axis.plot([own["low"], own["high"]], [place - 0.12] * 2, color="#0072B2")
+    for place, row in enumerate(rows.values()):
+        if row["paper"] is not None:
+            axis.plot(row["paper"], place + 0.12, "D", color="#777777", label="the paper")
+        if row["ours"] is not None:
+            axis.plot(row["ours"], place - 0.12, "o", color="#0072B2", label="measured here")
+            if row["low"] is not None:
+                axis.plot([row["low"], row["high"]], [place - 0.12] * 2, color="#0072B2")
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set(xlabel="test NDCG@20 of PRISM minus that of tuned decay", ylim=(len(rows) - 0.5, -0.5))
     handles, labels = axis.get_legend_handles_labels()

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import yaml  # type: ignore[import-untyped]
 from IPython.display import HTML, Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from prismbook.claims.statements import Statement, verdict_text
 from prismbook.pages import figures, provenance
+from prismbook.runs.records import default_results
 from prismbook.tables.labels import dataset_name
 from prismlib import datasets
+
+
+def source_tree() -> Path:
+    """The folder of the project: that which holds its results, wherever a notebook is run."""
+    return default_results().parent
+
+
+def pages() -> set[str]:
+    """The names of the book's pages, as the source tree lists them; none where there is no such list.
+
+    >>> "ledger" in pages()
+    True
+    """
+    listed = source_tree() / "book/pages.yml"
+    if not listed.exists():
+        return set()
+    return {Path(entry["output"]).stem for entry in yaml.safe_load(listed.read_text(encoding="utf-8"))["pages"]}
 
 
 def begin(dataset: str | None = None) -> None:
@@ -25,15 +45,16 @@ def begin(dataset: str | None = None) -> None:
 
 
 def about(dataset: str) -> str:
-    """One line on a dataset, in Markdown.
+    """One line on a dataset, in Markdown. Whether its interactions are real or generated is what its card says.
+
+    Args:
+        dataset: its name, published or your own.
 
     >>> about("synthetic").partition(";")[0]
     'Dataset **synthetic**: **synthetic data**, generated, not a dataset of the paper'
     """
     card = datasets.identity_card(dataset)
-    kind = "real interactions"
-    if dataset == "synthetic":
-        kind = "**synthetic data**, generated, not a dataset of the paper"
+    kind = "**synthetic data**, generated, not a dataset of the paper" if card.synthetic else "real interactions"
     return (
         f"Dataset **{dataset_name(dataset)}**: {kind}; {card.users:,} users, {card.items:,} items,"
         f" {card.interactions:,} interactions, split 80/10/10."
@@ -51,7 +72,13 @@ def html(text: str) -> None:
 
 
 def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
-    """Show the verdict on a claim, computed from its statements."""
+    """Show the verdict on a claim, computed from its statements; it says so where the data are generated.
+
+    Args:
+        claim: its name, e.g. ``"C1"``.
+        dataset: the dataset's name, whose card is asked.
+        statements: those of the claim on the dataset.
+    """
     say(verdict_text(claim, dataset_name(dataset), statements, datasets.identity_card(dataset).synthetic))
 
 

@@ -3,30 +3,71 @@
 from __future__ import annotations
 
 import html
+import math
 import shlex
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml  # type: ignore[import-untyped]
 
 from prismbook.tables.labels import setting
+from prismbook.text import plural
 
 
 def command(notebook: str, **parameters: Any) -> str:
-    """The shell command that runs a notebook with parameters, None too: the notebook's own value may be another.
+    """The shell command that runs a notebook with parameters, which the notebook then gets as they are here.
+
+    papermill reads the value of ``-p`` as a number, a truth value or None wherever it looks like one. Text that looks
+    so is given by ``-r``, which leaves it as it is; None and lists are given in YAML, by ``-y``.
+
+    Args:
+        notebook: its name, without folder and ending.
+        parameters: its parameters by name: text, numbers, truth values, None, or a list, tuple or array of these. None
+            is given too, since the notebook's own value may be another.
 
     >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
     "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y '{epochs: null, losses: [ssm, mawu]}'"
+    >>> command("rq2_norms", dataset="2024")
+    'papermill notebooks/rq2_norms.ipynb out.ipynb -r dataset 2024'
     """
-    # not JSON: YAML takes its 1e-06 for text
-    of_yaml = {name: value for name, value in parameters.items() if value is None or isinstance(value, list)}
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
+    in_yaml = {}
     for name, value in parameters.items():
-        if name not in of_yaml:
-            words += ["-p", name, str(value)]
-    if of_yaml:
-        words += ["-y", yaml.safe_dump(of_yaml, default_flow_style=True, width=1000).strip()]
+        plain = _plain(value)
+        if plain is None or isinstance(plain, list):
+            in_yaml[name] = plain
+        else:
+            option = "-r" if isinstance(plain, str) and _looks_like_a_value(plain) else "-p"
+            words += [option, name, str(plain)]
+    if in_yaml:
+        # not JSON: YAML takes its 1e-06 for text
+        words += ["-y", yaml.safe_dump(in_yaml, default_flow_style=True, width=math.inf).strip()]
     return shlex.join(words)
+
+
+def _plain(value: Any) -> Any:
+    """A value of Python's own types: what NumPy and tuples hold, as numbers and lists.
+
+    >>> _plain((np.int64(1), np.array([1e-6]))), _plain(np.bool_(True)), _plain("ssm")
+    ([1, [1e-06]], True, 'ssm')
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _looks_like_a_value(text: str) -> bool:
+    """Whether ``papermill -p`` reads a text as a number, a truth value or None.
+
+    >>> [text for text in ("2024", "1e5", "nan", "None", "true", "gowalla") if _looks_like_a_value(text)]
+    ['2024', '1e5', 'nan', 'None']
+    """
+    try:
+        float(text)
+    except ValueError:
+        return text in ("True", "False", "None")
+    return True
 
 
 def provenance(runs: pd.DataFrame, redo: str) -> str:
@@ -40,36 +81,36 @@ def provenance(runs: pd.DataFrame, redo: str) -> str:
     >>> "no run is made" in provenance(table, "make book")
     True
     """
-    made = runs[runs["run"].notna()]
-    missing = len(runs) - len(made)
-    summary = f"{len(made)} run{'s' * (len(made) != 1)}" if len(made) else "no run is made"
-    if missing and len(made):
+    stored = runs[runs["run"].notna()]
+    missing = len(runs) - len(stored)
+    summary = plural(len(stored), "run") if len(stored) else "no run is made"
+    if missing and len(stored):
         summary += f", {missing} more not made"
     parts = [f"<details class='provenance'><summary>Provenance: {summary}</summary>"]
-    if len(made):
-        seconds = f"{made['seconds'].sum():,.0f} s of training and evaluation in all."
+    if len(stored):
+        seconds = f"{stored['seconds'].sum():,.0f} s of training and evaluation in all."
         parts.append(f"<p>Records: <code>results/</code>, by id. {seconds}</p>")
-        parts.append(f"<div style='overflow-x: auto'>{_table(made)}</div>")
+        parts.append(f"<div style='overflow-x: auto'>{_table(stored)}</div>")
     parts.append(f"<p>Again, from the start:</p><pre>{html.escape(redo)}</pre></details>")
     return "".join(parts)
 
 
-def _table(made: pd.DataFrame) -> str:
+def _table(stored: pd.DataFrame) -> str:
     shown = pd.DataFrame(
         {
-            "record": made["run"],
-            "model": made["backbone"]
+            "record": stored["run"],
+            "model": stored["backbone"]
             + ", "
-            + made["loss"]
-            + made["loss_parameters"].map(lambda text: f" ({text})" if text else ""),
-            "trained with": [setting(run) for run in made.itertuples()],
-            "seed": made["seed"],
-            "data": made["content"],
-            "commit": made["commit"],
-            "hardware": made["hardware"],
-            "seconds": made["seconds"].map("{:,.0f}".format),
-            "epochs": made["epochs"].map("{:.0f}".format),
-            "best": made["best_epoch"].map("{:.0f}".format),
+            + stored["loss"]
+            + stored["loss_parameters"].map(lambda text: f" ({text})" if text else ""),
+            "trained with": [setting(run) for run in stored.itertuples()],
+            "seed": stored["seed"],
+            "data": stored["content"],
+            "commit": stored["commit"],
+            "hardware": stored["hardware"],
+            "seconds": stored["seconds"].map("{:,.0f}".format),
+            "epochs": stored["epochs"].map("{:.0f}".format),
+            "best": stored["best_epoch"].map("{:.0f}".format),
         }
     )
     return shown.to_html(index=False, border=0, classes="dataframe")

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from prismbook.claims import prism_claims
+from prismbook.claims.statements import Statement
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import searches
 from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
 from prismbook.runs.tuning import validation_score
 from prismbook.tables import decay_vs_prism
+from prismbook.tables.analysis import measured
 from prismbook.tables.decay_vs_prism import Pair, loss_values, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
 
+#: Each claim on Table 1: who judges it, and the backbone and losses that it is about.
+TABLE1_CLAIMS: dict[str, tuple[Callable[[Sequence[Pair]], Sequence[Statement]], str, tuple[str, ...]]] = {
+    "C8": (prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
+    "C9": (prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),
+    "C10": (prism_claims.falls_short, "nonlinear-mf", ("ssm",)),
+}
 #: The two methods of a pair, as the tables head them.
 TITLES = {"decay": "tuned decay", "prism": "PRISM"}
 #: Fields of a configuration that :func:`~prismbook.tables.labels.trained` tells, or that change no result.
@@ -29,12 +38,12 @@ def row(pair: Pair) -> dict[str, str]:
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
-        own = getattr(pair, name)
+        method = getattr(pair, name)
         if names in printed.index:
             cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
         else:
             cells[f"{title}, paper"] = ""
-        cells[f"{title}, ours"] = "not run" if own is None else _over_seeds(own.ndcg())
+        cells[f"{title}, ours"] = "not run" if method is None else _over_seeds(method.ndcg())
     cells["PRISM - decay"] = pair.difference()
     return cells
 
@@ -44,9 +53,63 @@ def nearness(pair: Pair) -> dict[str, str]:
     names = _names(pair.dataset, pair.backbone, pair.loss)
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
-        own = getattr(pair, name)
-        cells[title] = "" if own is None else _share(float(np.mean(own.ndcg())), names, name)
+        method = getattr(pair, name)
+        cells[title] = "" if method is None else _share(float(np.mean(method.ndcg())), names, name)
     return cells
+
+
+def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
+    """PRISM minus tuned decay, the paper's and ours with its 95 % interval.
+
+    It is what :func:`prismbook.pages.figures.differences` draws.
+
+    Args:
+        pairs: each becomes one row, by the names of its backbone and loss.
+    """
+    printed = table1()
+    rows: dict[str, dict[str, float | None]] = {}
+    for pair in pairs:
+        names = _names(pair.dataset, pair.backbone, pair.loss)
+        paper = None
+        if names in printed.index:
+            prism, decay = (float(printed[column].loc[[names]].iloc[0]) for column in ("prism", "decay"))
+            paper = prism - decay
+        ours = pair.comparison
+        rows[", ".join(names[:2])] = {
+            "paper": paper,
+            "ours": None if ours is None else ours.difference,
+            "low": None if ours is None else ours.low,
+            "high": None if ours is None else ours.high,
+        }
+    return rows
+
+
+def configs(pairs: Sequence[Pair]) -> list[RunConfig]:
+    """The runs behind the table, each once: the best of each method and what was compared, at every seed that was run.
+
+    Args:
+        pairs: those of the table.
+    """
+    methods = [method for pair in pairs for method in pair.methods()]
+    return list(dict.fromkeys(config for method in methods for config in method.configs()))
+
+
+def judged(pairs: Sequence[Pair], results: Path | str) -> dict[str, Sequence[Statement]]:
+    """The statements of C8 to C10, each where one of its pairs is there, and of C17.
+
+    Args:
+        pairs: those of one dataset.
+        results: folder of the run records.
+    """
+    by_name = {(pair.backbone, pair.loss): pair for pair in pairs}
+    statements = {}
+    for claim, (judge, backbone, losses) in TABLE1_CLAIMS.items():
+        concerned = [by_name[backbone, loss] for loss in losses if (backbone, loss) in by_name]
+        if concerned:
+            statements[claim] = judge(concerned)
+    nonlinear = [by_name[key] for key in (("nonlinear-mf", "ssm"), ("nonlinear-mf", "directau")) if key in by_name]
+    at_seeds = [config for pair in nonlinear if pair.prism is not None for config in pair.prism.configs()]
+    return statements | {"C17": prism_claims.claim_c17_norms(measured(Path(results), at_seeds))}
 
 
 def _names(dataset: str, backbone: str, loss: str) -> tuple[str, str, str]:
@@ -94,21 +157,21 @@ def loss_parameter_rows(
 
 
 def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
-    """What the search of each method has cost: one row a pair and method that was run."""
+    """What the search of each method cost: one row per pair and method that was run."""
     rows = []
     for pair in pairs:
         for name, title in TITLES.items():
-            found = getattr(pair, name)
-            if found is not None:
+            method = getattr(pair, name)
+            if method is not None:
                 rows.append(
                     {
                         "backbone": BACKBONE_NAMES[pair.backbone],
                         "loss": LOSS_NAMES[pair.loss],
                         "method": title,
-                        "runs": f"{found.ran} of {found.grid}",
-                        "epochs": f"{found.epochs:,}",
-                        "hours": _hours(found.seconds),
-                        "chosen": f"lr {found.chosen.lr:g}, {_tuned(found.chosen)}",
+                        "runs": f"{method.ran} of {method.grid}",
+                        "epochs": f"{method.epochs:,}",
+                        "hours": _hours(method.seconds),
+                        "chosen": f"lr {method.chosen.lr:g}, {_tuned(method.chosen)}",
                     }
                 )
     return rows
@@ -125,7 +188,7 @@ def _hours(seconds: Mapping[str, float]) -> str:
 
 
 def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:
-    """What would follow had validation chosen each search's second best decay: one row a pair that has one.
+    """What would follow had validation chosen each search's second best decay: one row per pair that has one.
 
     The lean budget searches on one seed, whose validation may put first what is not the best over more.
 
@@ -156,7 +219,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
 
 
 def ended_early(dataset: str, results: Path | str | None = None, within: int = 20) -> list[dict[str, str]]:
-    """One row a run that the stopping rule ended within its first epochs, whatever experiment it was made for.
+    """One row per run that the stopping rule ended within its first epochs, whatever experiment it was made for.
 
     Validation NDCG@20 is by dot product, and that of the best epoch; the loss is the training loss of the last one.
 

@@ -45,7 +45,7 @@ def membership_gap(num_interactions: int = 64_000, shares: tuple[float, ...] = (
 
 
 def lengths_by_share(table: pd.DataFrame) -> Figure:
-    """How much of its length a row keeps, by how often it is in the batch: a panel an optimiser, a curve a decay.
+    """How much of its length a row keeps, by how often it is in the batch: a panel per optimiser, a curve per decay.
 
     Args:
         table: length after / before; index: share of the batches a row is in, ascending; columns: optimiser, decay.

@@ -32,9 +32,9 @@ def tradeoff_widget(tables: Tables, knob: str, title: str, choose: str = "loss")
     """NDCG@20 and its three parts by popularity, at the setting of a knob that the reader chooses.
 
     Args:
-        tables: a table a curve, by the curve's name (a loss); or one table. A row a setting, in the order of the
-            slider; its index is shown, numbers as ``1e-06``. Columns popular, neutral and unpopular, which add up to
-            the test NDCG@20; others are left out. A row of NaN is a setting that was not run, and shown as that.
+        tables: one table per curve, by the curve's name (a loss); or one table. One row per setting, in the order of
+            the slider; its index is shown, numbers as ``1e-06``. Columns popular, neutral and unpopular, which add up
+            to the test NDCG@20; others are left out. A row of NaN is a setting that was not run, and shown as that.
         knob: what the slider sets, e.g. ``"weight decay λ"``.
         title: of the figure.
         choose: what the curves are, where there are several.
@@ -53,7 +53,7 @@ def tradeoff_widget(tables: Tables, knob: str, title: str, choose: str = "loss")
 
 
 def tradeoff_bars(tables: Tables, knob: str) -> Figure:
-    """The same at all settings, without a title: a panel a curve, a bar a setting, made of its three parts.
+    """The same at all settings, without a title: one panel per curve and one bar per setting, made of its three parts.
 
     Args:
         tables, knob: as for :func:`tradeoff_widget`, which says what is refused.
@@ -140,7 +140,7 @@ def _tradeoff(tables: Tables) -> Frames:
             raise ValueError(f"the table of {name!r} needs the columns {', '.join(GROUPS)}; not there: {missing}")
         labels = [_label(setting) for setting in table.index]
         if len(set(labels)) < len(labels):
-            raise ValueError(f"the table of {name!r} has a setting twice; give it one row a setting, got {labels}")
+            raise ValueError(f"the table of {name!r} has a setting twice; give it one row per setting, got {labels}")
         rows = table[list(GROUPS)].to_numpy(float)
         frames[name] = {label: _parts(row, f"{name!r} at {label}") for label, row in zip(labels, rows, strict=True)}
     return frames

@@ -1,0 +1,116 @@
+"""The tables of the page on reproduction: hours, energy, versions, and the same run on two processors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from prismbook.plan.config import RunConfig
+from prismbook.runs.records import Record
+from prismbook.tables.labels import dataset_name, trained
+
+HOURS = ["training, h", "evaluation, h", "CPU time, h"]
+
+
+def costs(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per run on real data: its dataset, device, epochs, hours, kilojoules and versions.
+
+    Synthetic runs are made by the build that shows them, so their hours are that build's own.
+
+    Args:
+        records: run records.
+    """
+    rows = [
+        {
+            "dataset": record["config"]["dataset"],
+            "kind": record["config"]["device"],
+            # old records count "1 threads"
+            "device": record["environment"]["device"].replace(", 1 threads", ", 1 thread"),
+            "runs": 1,
+            "epochs": len(record["history"]["loss"]),
+            "training, h": record["seconds"]["train"] / 3600,
+            "evaluation, h": record["seconds"]["evaluate"] / 3600,
+            "CPU time, h": record["seconds"].get("cpu", float("nan")) / 3600,
+            "kJ": float("nan") if record.get("joules") is None else record["joules"] / 1e3,
+            "PyTorch": record["environment"]["torch"],
+            "Python": record["environment"]["python"],
+        }
+        for record in records
+        if not record["data"]["synthetic"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def sums(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs, epochs and hours by dataset and device, then of all datasets.
+
+    Args:
+        runs: :func:`costs`, of one run or more.
+    """
+    columns = ["runs", "epochs", *HOURS]
+    parts = runs.groupby(["dataset", "kind", "device"])[columns].sum()
+    total = runs.groupby("kind")[columns].sum()
+    total.index = pd.MultiIndex.from_tuples([("all", kind, "") for kind in total.index], names=parts.index.names)
+    return pd.concat([parts, total]).round(2).reset_index().set_index("dataset")
+
+
+def energy(runs: pd.DataFrame) -> list[str]:
+    """One line of Markdown per device: its energy, and how many runs report theirs.
+
+    Args:
+        runs: :func:`costs`.
+    """
+    lines = []
+    for device, part in runs.groupby("device") if len(runs) else ():
+        known = part["kJ"].dropna()
+        if len(known):
+            reported = f"{known.sum():,.1f} kJ over the {len(known)} of {len(part)} runs that report it"
+        else:
+            reported = f"not reported by any of its {len(part)} runs"
+        lines.append(f"- {device}: {reported}")
+    return lines
+
+
+def versions(runs: pd.DataFrame) -> pd.DataFrame:
+    """The number of runs by device and versions.
+
+    Args:
+        runs: :func:`costs`, of one run or more.
+    """
+    return runs.groupby(["device", "PyTorch", "Python"])[["runs"]].sum().reset_index().set_index("device")
+
+
+def on_two_processors(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """One row per configuration that was run on two processors or more: how far validation differs, epoch by epoch.
+
+    The class of device and the limit of epochs may differ: the limit changes nothing before it is reached.
+
+    Args:
+        records: run records; those of generated data are left out.
+    """
+    by_config: dict[RunConfig, dict[str, Record]] = {}
+    for record in records:
+        if not record["data"]["synthetic"]:
+            config = replace(RunConfig(**record["config"]), max_epochs=1000, device="cpu")
+            processor = record["environment"]["device"].split(",")[0]
+            by_config.setdefault(config, {}).setdefault(processor, record)
+    rows = []
+    for config, by_processor in by_config.items():
+        if len(by_processor) > 1:
+            curves = [record["history"]["validation_dot"] for record in by_processor.values()]
+            shared = min(map(len, curves))
+            gaps = [max(scores) - min(scores) for scores in zip(*curves, strict=False)]
+            rows.append(
+                {
+                    "dataset": dataset_name(config.dataset),
+                    "run": trained(config),
+                    "processors": " and ".join(by_processor),
+                    "epochs that all ran": shared,
+                    "validation NDCG@20 then": f"{curves[0][shared - 1]:.5f}",
+                    "largest difference": f"{max(gaps):.5f}",
+                }
+            )
+    return rows

@@ -1,0 +1,81 @@
+"""The runs that RQ4's figures show, chosen from all of the page, and what its text says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from prismbook.runs.records import Record
+from prismbook.tables.analysis import best
+from prismbook.tables.labels import setting
+
+EARLY = 20  # a run that ends within so many epochs may have ended before it learned
+
+
+def tuned_decay(runs: pd.DataFrame) -> Any:
+    """The run with weight decay that validation chooses; None where none was run.
+
+    Args:
+        runs: :func:`prismbook.tables.analysis.tidy`.
+    """
+    decayed = with_decay(runs)
+    return None if decayed["validation"].isna().all() else best(decayed)
+
+
+def with_decay(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs from Xavier's start with weight decay above zero.
+
+    Args:
+        runs: :func:`prismbook.tables.analysis.tidy`.
+    """
+    return runs[(runs["init"] == "xavier") & (runs["weight_decay"] > 0)]
+
+
+def by_setting(runs: pd.DataFrame, records: Iterable[Record | None]) -> dict[str, Record]:
+    """The records that there are, by what each run was trained with.
+
+    Args:
+        runs: :func:`prismbook.tables.analysis.tidy`.
+        records: one per run, in the same order; None where it was not run.
+    """
+    names = [setting(run) for run in runs.itertuples()]
+    return {name: record for name, record in zip(names, records, strict=True) if record is not None}
+
+
+def prism_and_tuned(runs: pd.DataFrame, records: Iterable[Record | None]) -> dict[str, Record]:
+    """The records of Figure 4: PRISM at each strength, then tuned weight decay.
+
+    Args:
+        runs: :func:`prismbook.tables.analysis.tidy`.
+        records: one per run, in the same order; None where it was not run.
+    """
+    found = by_setting(runs, records)
+    names = [setting(run) for run in runs[runs["init"] == "prism"].itertuples()]
+    tuned = tuned_decay(runs)
+    if tuned is not None:
+        names.append(setting(tuned))
+    return {name: found[name] for name in names if name in found}
+
+
+def ended_early(records: Mapping[str, Record]) -> str:
+    """Which runs ended within their first 20 epochs, with validation at the first and at the best epoch.
+
+    Args:
+        records: by what each run was trained with.
+
+    >>> ended_early({})
+    ''
+    """
+    if not records:
+        return ""
+    notes = []
+    for name, record in records.items():
+        curve = record["history"]["validation_dot"]
+        if len(record["history"]["loss"]) <= EARLY:
+            best_epoch = f"best {max(curve):.4f} at epoch {record['best_epoch']}"
+            notes.append(f"{name} (validation {curve[0]:.4f} at epoch 0, {best_epoch})")
+    if not notes:
+        return "No run on this page ended within its first 20 epochs."
+    return f"Ended within their first 20 epochs, so look twice: {', '.join(notes)}."

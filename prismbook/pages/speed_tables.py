@@ -1,0 +1,174 @@
+"""The tables and sentences of the page on speed, from what ``benchmarks/`` measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+Measured = Mapping[str, Any]  # the JSON of benchmarks/bench.py, of the CPU or of the GPU in it
+
+#: What grows in a panel of :func:`growth`, by its name in the measurements, and the label of its axis.
+GROWS = {"scale": "users and items, times", "dim": "dimensions", "batch": "pairs a step"}
+WORK = ("DirectAU step", "BPR step", "ranking of 2,048 users")
+
+
+def machine(measured: Measured) -> str:
+    """One paragraph on the machine, its device and its rates.
+
+    Args:
+        measured: what was measured on one device.
+    """
+    made, rates = measured["environment"], measured["machine"]
+    return (
+        f"Measured on {measured['date']}, {measured['data']}, 64 dimensions, float32: {made['device']},"
+        f" PyTorch {made['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
+        f" {rates['gemm_gflops']:,.0f} GFLOP/s and copies at {rates['copy_gb_per_s']:,.0f} GB/s."
+    )
+
+
+def against_plain(rows: Sequence[Measured]) -> pd.DataFrame:
+    """Each piece of work beside its plain implementation, in milliseconds.
+
+    Args:
+        rows: with the work, seconds of the reference and ours, the ratio that is wanted, and the floor in seconds or
+            None where it is not known.
+    """
+    shown = [
+        {
+            "work": row["work"],
+            "plain, ms": f"{row['reference'] * 1e3:,.0f}",
+            "prismlib, ms": f"{row['ours'] * 1e3:,.1f}",
+            "ratio": f"{row['reference'] / row['ours']:.1f}",
+            "wanted": f"{row['target']}",
+            "times the floor": "" if row["floor"] is None else f"{row['ours'] / row['floor']:.1f}",
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(shown).set_index("work")
+
+
+def whole_runs(gpu: Measured | str) -> list[str]:
+    """What whole epochs and whole runs took on a GPU: one paragraph each.
+
+    Args:
+        gpu: what was measured on the GPU, or why nothing was.
+    """
+    if isinstance(gpu, str):
+        return [f"**GPU: {gpu}.** `make bench` measures one where it finds one."]
+    seconds = ", ".join(f"{name} {spent:.2f} s" for name, spent in gpu["epochs"].items())
+    paragraphs = [f"Whole epochs on this GPU, and a validation: {seconds}."]
+    whole = gpu.get("whole")
+    if whole:
+        paragraphs.append(
+            f"A whole DirectAU + PRISM run to its early stop: {whole['seconds']:.0f} s, {whole['epochs']} epochs;"
+            f" {whole['side_by_side']} processes side by side make {whole['an_hour']:.0f} runs an hour."
+        )
+    return paragraphs
+
+
+def epochs(bench: Measured) -> pd.DataFrame:
+    """Training and validation of one epoch, the authors' code beside ours, in seconds.
+
+    Args:
+        bench: what was measured on the CPU.
+    """
+    validation = bench["epochs"]["validation"]
+    rows = [
+        {
+            "loss": name,
+            "authors' code, s": f"{train:.1f} + {evaluate:.0f}",
+            "prismlib, s": f"{bench['epochs'][name]:.2f} + {validation:.2f}",
+            "ratio": f"{(train + evaluate) / (bench['epochs'][name] + validation):.1f}",
+        }
+        for name, (train, evaluate) in bench["authors"].items()
+    ]
+    return pd.DataFrame(rows).set_index("loss")
+
+
+def validation(bench: Measured) -> str:
+    """How much of an epoch early stopping costs.
+
+    Args:
+        bench: what was measured on the CPU.
+    """
+    times = {name: bench["epochs"]["validation"] / bench["epochs"][name] for name in ("BPR", "DirectAU")}
+    scored = next(row for row in bench["rows"] if row["work"].startswith("validation"))
+    return (
+        "Early stopping ranks every item for every user once an epoch."
+        f" That is {times['BPR']:.1f} times an epoch of BPR and {times['DirectAU']:.1f} times one of DirectAU,"
+        f" at {scored['ours'] / scored['floor']:.1f} times its floor:"
+        " on this CPU the ranking is the larger part of a run with a loss that trains this fast."
+    )
+
+
+def largest_evaluation(bench: Measured) -> str:
+    """The memory of an evaluation of AmazonBook's size, and of other libraries where they were measured.
+
+    Args:
+        bench: what was measured on the CPU.
+    """
+    others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
+    peak = f"An evaluation of AmazonBook's size (52,643 users x 91,599 items) peaks at {bench['amazonbook_gb']:.2f} GB."
+    return f"{peak} Other libraries, same run: {others}." if others else peak
+
+
+def offered(by_device: Mapping[str, Any]) -> pd.DataFrame:
+    """What is faster and changes results, beside what it stands in for, in milliseconds.
+
+    Args:
+        by_device: what was measured, by the class of device; a text says why nothing was.
+    """
+    rows = [
+        {
+            "on": device,
+            "work": row["work"],
+            "instead of": row["plain"],
+            "ms": f"{row['plain_seconds'] * 1e3:.1f}",
+            "with": row["fast"],
+            "ms ": f"{row['fast_seconds'] * 1e3:.1f}",
+            "ratio": f"{row['plain_seconds'] / row['fast_seconds']:.1f}",
+        }
+        for device, measured in by_device.items()
+        if not isinstance(measured, str)
+        for row in measured["offered"]
+    ]
+    return pd.DataFrame(rows).set_index(["on", "work"])
+
+
+def denormals(worn: Measured) -> pd.DataFrame:
+    """A step with fresh weights, with worn ones, and with worn ones as ``fit`` does it, in milliseconds.
+
+    Args:
+        worn: the JSON of benchmarks/denormals.py.
+    """
+    fresh = worn["seconds"]["fresh"]
+    names = ("fresh", "worn", "worn, as fit does it")
+    rows = [
+        {"perceptron": name, "ms": f"{seconds * 1e3:.0f}", "ratio": f"{seconds / fresh:.1f}"}
+        for name, seconds in zip(names, worn["seconds"].values(), strict=True)
+    ]
+    return pd.DataFrame(rows).set_index("perceptron")
+
+
+def growth(table: pd.DataFrame) -> Figure:
+    """Times relative to the smallest, as one thing grows: one panel for each thing, beside growth in proportion.
+
+    Args:
+        table: one row per measurement: what ``grows``, to what value (``to``), and seconds of each work.
+    """
+    figure, panels = plt.subplots(1, len(GROWS), figsize=(9, 3), sharey=True)
+    for panel, (kind, title) in zip(panels, GROWS.items(), strict=True):
+        part = table[table["grows"] == kind]
+        for color, name in zip(("C0", "C1", "C2"), WORK, strict=True):
+            panel.plot(part["to"], part[name] / part[name].iloc[0], "o-", color=color, label=name)
+        panel.plot(part["to"], part["to"] / part["to"].iloc[0], "--", color="gray", label="in proportion")
+        panel.set(xscale="log", yscale="log", xlabel=title)
+        panel.set_xticks(part["to"], [f"{value:,}" for value in part["to"]])
+        panel.minorticks_off()
+    panels[0].set_ylabel("time, relative")
+    panels[0].legend()
+    return figure
