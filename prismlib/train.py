@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from prismlib.capture import Steps, graph_for
 from prismlib.data import Interactions
 from prismlib.device import check_memory, flushed_denormals, training_bytes
 from prismlib.losses import RankingLoss, ScoreLoss
@@ -155,6 +156,7 @@ def fit(
     precision: str = "float32",
     seed: int = 0,
     on_epoch: Callable[[History], bool | None] | None = None,
+    capture: bool = True,
 ) -> History:
     """Train in place until validation NDCG by dot product has not risen for ``patience`` epochs.
 
@@ -181,6 +183,9 @@ def fit(
         precision: ``"float32"``; or ``"bfloat16"``, which takes the training steps under :func:`torch.autocast`, faster
             where the processor multiplies bfloat16: parameters, sums and the ranking stay float32.
         on_epoch: called after each epoch with the history so far; training stops where it returns True.
+        capture: on a GPU, capture the training step in a CUDA graph and replay it, which computes the same without
+            waiting for Python. What cannot be captured is run step by step, and the log of :mod:`prismlib.capture`
+            says why. False runs every step by itself, for debugging.
 
     Raises:
         ValueError: an argument out of range or on another device, an empty ``train`` or one whose ids the tables do not
@@ -208,23 +213,22 @@ def fit(
     stepper = make_optimizer(optimizer, trained_modules, lr, weight_decay, decay_scope)
     batch_decay, num_items = weight_decay if decay_scope == "batch" else 0.0, validation.num_items
     generator = torch.Generator(device).manual_seed(seed)
-    pairs = tuple(torch.as_tensor(ids).long().to(device) for ids in train)
+    user, item = (torch.as_tensor(ids).long().to(device) for ids in train)
+    pairs = user, item
     history, best, best_state = History(), -1.0, {}
     cpu_start = time.process_time()
 
+    def step(user_id: Tensor, item_id: Tensor, generator: torch.Generator) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return train_step(model, criterion, stepper, user_id, item_id, num_items, generator, batch_decay, negatives)
+
+    graph = graph_for(model, criterion, stepper, negatives, device) if capture else None
+    steps = Steps(step, pairs, batch_size, generator, graph)
     with _modes_kept(trained_modules):
         for epoch in range(max_epochs):
             start = time.perf_counter()
             trained_modules.train()
-            total = torch.zeros((), device=device)
-            if reshuffle or epoch == 0:
-                order = torch.randperm(len(pairs[0]), generator=generator, device=device)
-            for user_id, item_id in batches(pairs, order, batch_size):
-                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                    loss = train_step(
-                        model, criterion, stepper, user_id, item_id, num_items, generator, batch_decay, negatives
-                    )
-                total += loss * len(user_id)
+            total = steps.epoch(reshuffle)
             whole = criterion.epoch_loss(model, *pairs)
             if whole is not None:
                 update(criterion, stepper, whole)
