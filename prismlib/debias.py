@@ -32,21 +32,44 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor | None, b: fl
             them by item, so that most scores land on a wrong item.
 
     Raises:
-        ValueError: an item in ``item_id`` of popularity 0.
+        ValueError: an item in ``item_id`` of popularity 0. On a GPU, where looking would stall every step, the result
+            is not finite instead.
 
     >>> popularity = torch.tensor([4, 1])
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
     tensor(0.2652)
     """
-    items, inverse, counts = item_id.unique(return_inverse=True, return_counts=True)
-    degree = counts if popularity is None else popularity[items]
-    if (degree == 0).any():
+    if score.device.type != "cpu":  # counting the distinct items would stall every step of a GPU
+        return _deviation(*_ratios(score, item_id, popularity, b, released, len(item_id)))
+    items = item_id.unique()
+    if popularity is not None and (popularity[items] == 0).any():
         raise ValueError("popularity is 0 for an item in item_id: count it on the interactions that are trained on")
-    if released:
-        inverse = inverse.sort().values
-    total = score.new_zeros(len(items)).index_add_(0, inverse, score.sigmoid())
-    ratio = total / degree.to(score.dtype) ** (2 - b)
+    ratio, _ = _ratios(score, item_id, popularity, b, released, len(items))
     return ratio.std() if len(items) > 1 else score.sum() * 0
+
+
+def _ratios(
+    score: Tensor, item_id: Tensor, popularity: Tensor | None, b: float, released: bool, size: int
+) -> tuple[Tensor, Tensor]:
+    """Each distinct item's ratio, in the order of ids, in ``size`` places; and which of these are used."""
+    ordered, order = item_id.sort(stable=True)
+    by_place = F.pad((ordered[1:] != ordered[:-1]).cumsum(0), (1, 0))
+    place = by_place if released else torch.empty_like(by_place).scatter_(0, order, by_place)
+    counts = ordered.new_zeros(size).index_add_(0, by_place, torch.ones_like(ordered))
+    used, degree = counts > 0, counts
+    if popularity is not None:
+        degree = popularity[ordered.new_zeros(size).scatter_(0, by_place, ordered)]
+    total = score.new_zeros(size).index_add_(0, place, score.sigmoid())
+    return total / torch.where(used, degree, 1).to(score.dtype) ** (2 - b), used
+
+
+def _deviation(values: Tensor, used: Tensor) -> Tensor:
+    """Standard deviation of the values that are used, in a fixed shape; 0, without a slope, where only one is."""
+    number = used.sum()
+    away = (values - (values * used).sum() / number) * used
+    variance = away.square().sum() / (number - 1).clamp_min(1)
+    one = number < 2
+    return torch.where(one, 0.0, torch.where(one, 1.0, variance).sqrt())
 
 
 def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
@@ -233,7 +256,7 @@ class MACR(RankingLoss):
         negative = self.need(negative)
         check_pairs(user, item, negative)
         listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
-        wanted = torch.tensor([1.0, 0.0], dtype=user.dtype, device=user.device).expand(len(user), 2)
+        wanted = 1 - torch.arange(2, dtype=user.dtype, device=user.device).expand(len(user), 2)  # no copy from the host
         score = (listed @ user[:, :, None]).squeeze(-1)
         by_item = (listed @ self.item_branch).squeeze(-1)
         by_user = (user @ self.user_branch).expand(-1, 2)
