@@ -36,7 +36,8 @@ from torch import Tensor
 
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.machine import environment
-from prismbook.runs.run import load_split, run
+from prismbook.runs.run import run
+from prismbook.runs.splits import load_split
 from prismlib import (
     BPR,
     MAWU,

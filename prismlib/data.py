@@ -85,7 +85,15 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Train, validation and test interactions of a dataset, split at random by ``seed``.
+    """Train, validation and test interactions of a dataset.
+
+    Attributes:
+        dataset: what was split.
+        seed: the seed of the random split; of a split of your own, any number that its runs name as ``split_seed``.
+        train: training interactions.
+        validation: interactions that stop training and choose configurations.
+        test: interactions that nothing is chosen by.
+        name: ``"random"`` for :func:`random_split`; for a split of your own what it is, e.g. ``"temporal"``.
 
     >>> split = random_split(synthetic(200, 100, 2500), seed=123)
     >>> len(split.train.user), int(split.item_popularity.sum())
@@ -97,6 +105,7 @@ class Split:
     train: Interactions
     validation: Interactions
     test: Interactions
+    name: str = "custom"
 
     @cached_property
     def split_hash(self) -> str:
@@ -132,7 +141,7 @@ def random_split(dataset: Dataset, seed: int) -> Split:
     held_out = n // 10
     parts = [Interactions(dataset.user[rows], dataset.item[rows]) for rows in np.split(order, [held_out, 2 * held_out])]
     test, validation, train = parts
-    return Split(dataset, seed, train, validation, test)
+    return Split(dataset, seed, train, validation, test, name="random")
 
 
 def dataset_from_pairs(

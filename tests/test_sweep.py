@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,17 +16,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.plan.experiments import EXPERIMENTS, Search, configs, grid_configs, searches
 from prismbook.plan.hyperparameters import LOSS_GRIDS
-from prismbook.runs import locks, sweep
+from prismbook.runs import locks, records, sweep
 from prismbook.runs.attempts import attempt, get_records
 from prismbook.runs.cost import Costs, duration
 from prismbook.runs.locks import in_flight, lock_path
-from prismbook.runs.records import failure_path, load_failure, load_record, load_scores, scan, stored_path
+from prismbook.runs.machine import is_shortage
+from prismbook.runs.records import (
+    failure_of,
+    failure_path,
+    load_failure,
+    load_record,
+    load_scores,
+    save_failure,
+    scan,
+    stored_path,
+)
+from prismbook.runs.run import run
 from prismbook.runs.sweep import Sweep, plan
+from prismlib import Split, dataset_from_pairs, datasets
 
 DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
 EPOCHS = 3
@@ -69,7 +84,7 @@ def wait_until(holds: Callable[[], bool], *processes: subprocess.Popen[str], sec
 
 
 def held(results: Path) -> int:
-    """Claims held at this moment."""
+    """Locks that are held at this moment."""
     return sum(in_flight(path) is not None for path in (results / ".locks").glob("*.lock"))
 
 
@@ -173,7 +188,7 @@ def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys
     all_there(tmp_path, DECAYS[:3])
 
 
-def test_claims(tmp_path: Path) -> None:
+def test_locks(tmp_path: Path) -> None:
     [config] = grid((0.0,))
     lock = lock_path(stored_path(tmp_path, config))
     assert lock.parent == tmp_path / ".locks" and "synthetic" in lock.name
@@ -210,7 +225,7 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
         assert error.startswith("Interrupted. ") or how == signal.SIGKILL
         assert before.items() <= stored(tmp_path).items()
         before = stored(tmp_path)
-        assert held(tmp_path) == 0 and sweep.state(running, tmp_path)[0] == "missing"  # its claim is free again
+        assert held(tmp_path) == 0 and sweep.state(running, tmp_path)[0] == "missing"  # its lock is free again
     assert sweep.run(Sweep(grid(DECAYS, EPOCHS), [], tmp_path), ("rq1", "test")) == 0
     assert before.items() <= stored(tmp_path).items()
     all_there(tmp_path)
@@ -306,16 +321,86 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
         cluster.work(grid()[0], tmp_path, "x", False)
 
 
-def test_a_run_whose_workers_were_killed_is_recorded_by_a_client_without_a_gpu(tmp_path: Path) -> None:
+def test_a_run_whose_workers_were_killed_has_not_failed(tmp_path: Path) -> None:
     from prismbook.runs import cluster
 
     [config] = grid((0.0,), device="cuda")  # a device that the client need not have
-    cluster._killed(config, tmp_path, "run-1")
-    failure = load_failure(stored_path(tmp_path, config))
-    assert failure is not None and failure["when"].startswith("20") and failure["config"] == vars(config)
-    assert "every worker that tried it was killed, out of memory perhaps (run-1)" in failure["reason"]
-    assert "environment" not in failure  # the client's is not where it ran
-    assert sweep.state(config, tmp_path)[0] == "failed"
+    error = cluster._killed(config, tmp_path, "run-1")
+    assert "every worker that tried it was killed, out of memory perhaps (run-1)" in str(error)
+    assert sweep.state(config, tmp_path)[0] == "missing" and list(tmp_path.iterdir()) == []
+
+
+# what is the machine's is never the run's
+
+CPU_ALLOCATOR = (
+    "[enforce fail at alloc_cpu.cpp:119] err == 0. DefaultCPUAllocator: can't allocate memory: you tried ..."
+)
+SHORTAGES = [
+    MemoryError("training needs about 10.0 GB on cpu, where 1.0 GB are free: lower batch_size"),
+    np._core._exceptions._ArrayMemoryError((10**9,), np.dtype(float)),
+    RuntimeError(CPU_ALLOCATOR),
+    RuntimeError("not enough memory: you tried to allocate 400 GB"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    RuntimeError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("CUDA driver initialization failed"),
+    RuntimeError("cuBLAS error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+    RuntimeError("can't start new thread"),
+    RuntimeError("unable to mmap 1024 bytes from file </torch_1>: Cannot allocate memory (12)"),
+    RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+    OSError(errno.EMFILE, "Too many open files"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+    ImportError("libcudart.so.12: cannot open shared object file"),
+    ModuleNotFoundError("No module named 'pooch'"),
+]
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}")
+def test_what_is_the_machines_is_never_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    [config] = grid((0.0,))
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("prismbook.runs.attempts.run", fails)
+        with pytest.raises(type(error)) as caught:
+            get_records([config], tmp_path, progress=False)
+        assert caught.value is error
+        assert sweep.state(config, tmp_path)[0] == "missing" and not (tmp_path / "synthetic").exists()
+        assert sweep.guarded(lambda: sweep.run(Sweep([config], [], tmp_path), ("rq1", "test"))) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("Stopped: ") and printed.count("\n") == 1
+    # one that an earlier version stored is tried again
+    path = stored_path(tmp_path, config)
+    save_failure(failure_of(config, "x", f"{type(error).__name__}: {error}"), path)
+    assert sweep.state(config, tmp_path)[0] == "missing"
+
+
+def test_a_run_too_large_for_the_memory_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, *others = grid()
+
+    def run_what_fits(config: RunConfig, split: Split, on_epoch: object = None) -> object:
+        if config == large:
+            raise MemoryError("too large")
+        return run(config, split)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("prismbook.runs.attempts.run", run_what_fits)
+        with pytest.raises(MemoryError, match="too large"):
+            get_records([large, *others], tmp_path, progress=False)
+    assert [sweep.state(config, tmp_path)[0] for config in (large, *others)] == ["missing", "done", "done"]
+    assert attempt(large, tmp_path) == "done"
+
+
+def test_what_is_the_runs_stays_its_failure() -> None:
+    for error in (FloatingPointError("the loss became nan in epoch 3"), RuntimeError("shape mismatch"), KeyError("x")):
+        assert not is_shortage(error) and not is_shortage(f"{type(error).__name__}: {error}")
 
 
 # plans, costs and the command line
@@ -338,14 +423,14 @@ def test_experiments_are_lists_of_configurations() -> None:
     assert all(c.weight_decay == 0 and c.alpha == 1 for s in paper if s.name.endswith("prism") for c in s.grid)
     lean = searches("table1", "movielens1m")
     assert all(len({c.seed for c in s.grid}) == 1 and len(s.seeds) == 3 for s in lean)
-    # one parameter at a time: through the loss's own one of this dataset, and through one decay
+    # one parameter at a time: at the loss parameters of this dataset, and at one decay
     decay, prism = ({(c.weight_decay, c.gamma) for c in s.grid} for s in lean if s.name.startswith("mf-directau"))
-    gammas = [own["gamma"] for own in LOSS_GRIDS["directau"]]
+    gammas = [parameters["gamma"] for parameters in LOSS_GRIDS["directau"]]
     assert decay == {(1e-4, gamma) for gamma in gammas} | {(one, 0.5) for one in (0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)}
     assert prism == {(0.0, gamma) for gamma in gammas}
-    for own in (s for name in ("yelp2018", "gowalla") for s in searches("table1", name) if s.name.endswith("decay")):
-        # both arms of every cross are whole: its centre is among the own parameters that are searched
-        assert {c.weight_decay for c in own.grid} == {0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4}
+    for search in (s for name in ("yelp2018", "gowalla") for s in searches("table1", name) if s.name.endswith("decay")):
+        # both arms of every cross are whole: its centre is among the loss parameters that are searched
+        assert {c.weight_decay for c in search.grid} == {0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4}
     whole = next(s for s in paper if s.name == "mf-directau-decay")
     assert len({(c.weight_decay, c.gamma) for c in whole.grid}) == 36
     for bad, message in (
@@ -385,13 +470,13 @@ def test_costs_come_from_like_runs(tmp_path: Path) -> None:
     assert record is not None
     config, device = grid((1e-6,), 10)[0], record["environment"]["device"]
     seconds = record["seconds"]["train"] + record["seconds"]["evaluate"]
-    known = Costs([record], device).of({config: 3})
+    known = Costs([record], device).expected({config: 3})
     assert (known.epochs, known.most_epochs, known.unmeasured) == (12, 30, [])
     assert known.hours == pytest.approx(3 * seconds / 3600) and known.most_hours == pytest.approx(7.5 * seconds / 3600)
     elsewhere = Costs([record], "another device")
-    assert elsewhere.of({config: 1}).unmeasured == ["mf with bpr"]
+    assert elsewhere.expected({config: 1}).unmeasured == ["mf with bpr"]
     elsewhere.measure([config])
-    assert elsewhere.of({config: 1}).unmeasured == [] and elsewhere.of({config: 1}).hours > 0
+    assert elsewhere.expected({config: 1}).unmeasured == [] and elsewhere.expected({config: 1}).hours > 0
 
 
 @pytest.mark.parametrize("error", [MemoryError, ValueError, FloatingPointError])
@@ -407,7 +492,7 @@ def test_a_kind_whose_epoch_fails_is_tried_once_and_stays_unmeasured(
     monkeypatch.setattr("prismbook.runs.cost.run", fails)
     costs = Costs([], None)
     costs.measure(grid((0.0, 1e-6, 1e-4), 4))
-    assert len(tried) == 1 and costs.of({grid((0.0,), 4)[0]: 1}).unmeasured == ["mf with bpr"]
+    assert len(tried) == 1 and costs.expected({grid((0.0,), 4)[0]: 1}).unmeasured == ["mf with bpr"]
 
 
 def test_how_long_a_reader_wants_it() -> None:
@@ -429,20 +514,51 @@ def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = ["rq1", "--budget", "smoke", "--results", str(tmp_path)]
-    assert sweep.main(["estimate", *own]) == 0
+    options = ["rq1", "--budget", "smoke", "--results", str(tmp_path)]
+    assert sweep.main(["estimate", *options]) == 0
     printed = capsys.readouterr().out
     assert "4 runs, 4 left to train\nepochs: about 12, at most 12\ntime: about " in printed
     assert not (tmp_path / "synthetic").exists()
-    assert sweep.main(["status", *own]) == 0
+    assert sweep.main(["status", *options]) == 0
     assert "4 runs: 0 done, 0 failed, 0 damaged, 0 running, 4 missing" in capsys.readouterr().out
-    assert sweep.main(["run", *own]) == 0
+    assert sweep.main(["run", *options]) == 0
     printed = capsys.readouterr().out
     assert "[4/4] mf-directau-" in printed and "0 s left" in printed
-    assert sweep.main(["status", *own]) == 0
+    assert sweep.main(["status", *options]) == 0
     assert "4 runs: 4 done" in capsys.readouterr().out
     assert sweep.main(["run", "rq1", "--dataset", "gowalla", "--budget", "smoke"]) == 1
     assert "Stopped: the budget smoke is for" in capsys.readouterr().err
+    assert sweep.main(["estimate", *options, "--device", "cuda"]) == (0 if torch.cuda.is_available() else 1)
+    capsys.readouterr()
     with pytest.raises(SystemExit):
         sweep.main(["run", "rq9"])
     assert "invalid choice: 'rq9'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["2024", "1e5", "nan", "inf", "007", "true", "none"])
+def test_datasets_whose_names_look_like_values(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PRISM_DATA", str(tmp_path))
+    rows = np.arange(400)
+    datasets.save(dataset_from_pairs(name, rows % 40, rows % 39)[0], "a test")
+    results = tmp_path / "results"
+    options = ["--dataset", name, "--results", str(results)]
+    assert sweep.main(["status", "rq1", *options]) == 0
+    assert "12 runs: 0 done, 0 failed, 0 damaged, 0 running, 12 missing" in capsys.readouterr().out
+    runs = grid_configs(name, "bpr", [0, 1e-5], dim=4, epochs=1)
+    assert sweep.run(Sweep(runs, [], results), ("rq1", "test")) == 0
+    assert [record["config"]["dataset"] for record in scan(results)[0]] == [name] * 2
+    assert sweep.main(["status", "rq1", *options]) == 0 and records.main(["list", str(results)]) == 0
+    assert f"{name:12} bpr" in capsys.readouterr().out
+
+
+def test_every_option_is_explained_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for make in (sweep.parser, records.parser):
+        [commands] = [action for action in make()._actions if action.dest == "command"]
+        assert commands.choices is not None
+        for command in commands.choices.values():  # type: ignore[attr-defined]
+            actions = [action for action in command._actions if action.dest != "help"]
+            for text in (command.description, *(action.help for action in actions)):
+                assert re.fullmatch(r"[A-Z].*\.", text, re.DOTALL), text
+            assert command.format_help()

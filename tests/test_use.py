@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import get_records
-from prismbook.runs.run import load_split
+from prismbook.runs.splits import load_split
 from prismbook.runs.sweep import parser
 from prismlib import datasets, prism_, prism_norm, random_split, synthetic
 from prismlib.data import Dataset, dataset_from_pairs

@@ -7,7 +7,10 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from prismlib.debias import IPL_COUNTS, IPL_FORMS, MACR_STARTS
 from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
@@ -15,40 +18,112 @@ from prismlib.train import PRECISIONS
 
 #: The version of what training computes. It is raised when every configuration would train or evaluate differently.
 SEMANTICS = 1
+#: The parameters of each loss, fields of :class:`RunConfig`.
+LOSS_PARAMETERS = {
+    "bpr": (),
+    "ssm": ("tau", "num_negatives"),
+    "directau": ("gamma",),
+    "mawu": ("gamma_user", "gamma_item"),
+    "ipl": ("ipl_c", "ipl_b"),
+    "resn": ("resn_beta",),
+    "macr": ("macr_alpha", "macr_beta", "macr_c"),
+}
+#: The parameters of losses that may be 0. The others must be above it.
+ZERO_ALLOWED = ("gamma_user", "gamma_item", "ipl_c", "resn_beta", "macr_alpha", "macr_beta", "macr_c")
+#: The values that each field of text accepts.
+CHOICES = {
+    "loss": tuple(LOSS_PARAMETERS),
+    "backbone": ("mf", "nonlinear-mf", "lightgcn"),
+    "optimizer": OPTIMIZERS,
+    "decay_scope": DECAY_SCOPES,
+    "init": ("xavier", "prism"),
+    "device": ("cpu", "cuda"),
+    "negatives": ("all", "batch"),
+    "mawu_uniformity": ("pairs", "released"),
+    "groups_from": ("train", "all"),
+    "ipl_form": IPL_FORMS,
+    "ipl_counts": IPL_COUNTS,
+    "macr_start": MACR_STARTS,
+    "resn_form": ("batch", "items"),
+    "precision": PRECISIONS,
+}
+#: The parameters of all losses, in the order of :data:`LOSS_PARAMETERS`.
+ALL_LOSS_PARAMETERS = tuple(name for names in LOSS_PARAMETERS.values() for name in names)
+BOOLEANS = ("relu", "reshuffle", "drop_last_user")
+#: The fields that are whole numbers, each with its smallest value.
+INTEGERS = {"dim": 1, "batch_size": 1, "max_epochs": 1, "patience": 1, "seed": 0, "split_seed": 0, "num_negatives": 1}
+OPTIONAL = ("alpha", "batch_size", *ALL_LOSS_PARAMETERS)
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Everything that decides the outcome of a run. Values are checked when it is made.
 
+    NumPy's numbers are taken for Python's, so that equal configurations have one identity. Text is never taken for a
+    number or a boolean, nor a boolean for a number.
+
     Attributes:
         dataset: a name that :func:`prismlib.datasets.load` knows.
-        loss: ``"bpr"``, ``"ssm"``, ``"directau"``, ``"mawu"``, or one of ``"ipl"``, ``"resn"``, ``"macr"``.
-            Its own parameters, :data:`LOSS_PARAMETERS`, are set for it and None otherwise: ``gamma`` of DirectAU,
-            ``tau`` and ``num_negatives`` of SSM, ``gamma_user`` and ``gamma_item`` of MAWU, ``ipl_c`` and ``ipl_b``,
-            ``resn_beta``, and ``macr_alpha``, ``macr_beta``, ``macr_c``; see :mod:`prismlib.debias`.
-        seed, split_seed: of initialisation and training; of the 80/10/10 split.
-        weight_decay: lambda of Equation 1; ``decay_scope`` is what it acts on, see :func:`prismlib.train.fit`.
-        init: ``"xavier"``, or ``"prism"`` with its strength ``alpha`` (None otherwise).
-        optimizer: see :func:`prismlib.train.fit`; AdamW is ``"adam"`` with ``decay_scope="decoupled"``.
-        batch_size: None takes the paper's: 4,096 for DirectAU and MAWU, 16,384 for the others.
-        max_epochs, patience: stop after ``patience`` epochs without a better validation NDCG@20.
-        device: the class of device, ``"cpu"`` or ``"cuda"``: they do not give the same bits.
-        precision: of the training steps, ``"float32"`` or ``"bfloat16"``, see :func:`prismlib.train.fit`.
-        relu, negatives, reshuffle, mawu_uniformity, groups_from, drop_last_user, ipl_form: one switch for each place
-            where the released code departs from the paper's text; the defaults are the paper's, :data:`PROTOCOLS` has
-            both.
-        resn_form: ``"batch"``, as the PRISM authors', or ``"items"``, as ReSN's own.
-        ipl_counts, macr_start: two more such switches, each of one loss, see :mod:`prismlib.debias`.
+        loss: ``"bpr"``, ``"ssm"``, ``"directau"`` or ``"mawu"``, or one of the debiasing baselines ``"ipl"``,
+            ``"resn"`` and ``"macr"``. The parameters of this loss (:data:`LOSS_PARAMETERS`) must be given. Those of
+            all other losses are None.
+        gamma: DirectAU's weight of uniformity, above 0.
+        seed: the seed of the starting values and of training, in [0, 2**63).
+        split_seed: the seed of the random 80/10/10 split, in [0, 2**63).
+        backbone: ``"mf"``, ``"nonlinear-mf"`` or ``"lightgcn"``, see :mod:`prismlib.models`.
+        dim: the number of columns of each embedding table.
+        optimizer: ``"adam"``, ``"sgd"`` or ``"sparse_adam"``, see :func:`prismlib.train.fit`. AdamW is ``"adam"`` with
+            ``decay_scope="decoupled"``.
+        lr: the learning rate, above 0.
+        weight_decay: lambda of Equation 1, at least 0.
+        decay_scope: what weight decay acts on: ``"table"``, ``"batch"`` or ``"decoupled"``, see
+            :func:`prismlib.train.fit`.
+        init: the starting values of the tables, ``"xavier"`` or ``"prism"``.
+        alpha: PRISM's strength in [0, 1] for ``init="prism"``, None otherwise.
+        batch_size: training interactions per step. None takes the paper's: 4,096 for DirectAU and MAWU, 16,384 for
+            the other losses.
+        max_epochs: the largest number of epochs.
+        patience: training stops after this many epochs without a better validation NDCG@20.
+        device: the class of device, ``"cpu"`` or ``"cuda"``. The two do not give the same bits.
+        tau: SSM's temperature, above 0.
+        num_negatives: SSM's negatives per training interaction.
+        gamma_user: MAWU's weight of the users' uniformity, at least 0.
+        gamma_item: MAWU's weight of the items' uniformity, at least 0.
+        relu: False removes the ReLU from the perceptrons of non-linear MF. The released code computes this ReLU and
+            discards its result.
+        negatives: ``"all"`` draws negatives from all items. ``"batch"`` draws them from the distinct items of the
+            batch, as the released code does.
+        reshuffle: False keeps the order of the training interactions in every epoch, as the released code does. True
+            shuffles them before each epoch.
+        mawu_uniformity: ``"pairs"`` is MAWU's uniformity over all pairs of the batch. ``"released"`` counts half of
+            the cosine matrix as zeros, as the released code does.
+        groups_from: the interactions on which the test's popularity groups are counted: ``"train"``, or ``"all"``
+            (train, validation and test) as in the released code.
+        drop_last_user: True leaves the last user with held-out items out of the mean, as the released code does.
+        ipl_c: IPL's weight of the penalty, at least 0.
+        ipl_b: IPL's exponent of popularity, above 0.
+        ipl_form: what IPL's penalty runs over: ``"batch"``, ``"epoch"``, or ``"released"``, see
+            :class:`prismlib.debias.IPL`. In the last, scores land on the wrong items, as in the released code.
+        resn_beta: ReSN's weight of the penalty, at least 0.
+        resn_form: ``"batch"`` is ReSN on the rows of the batch, as the authors of PRISM run it. ``"items"`` is ReSN on
+            all items, as its own authors run it.
+        macr_alpha: MACR's weight of the item branch's loss, at least 0.
+        macr_beta: MACR's weight of the user branch's loss, at least 0.
+        macr_c: what MACR lowers scores by when it ranks, at least 0.
+        precision: the number format of the training steps, ``"float32"`` or ``"bfloat16"``, see
+            :func:`prismlib.train.fit`.
+        ipl_counts: the interactions on which IPL counts popularity: ``"train"``, or ``"batch"`` as in the released
+            code.
+        macr_start: the starting values of MACR's two branches: ``"uniform"``, or ``"normal"`` as in the released code.
 
     Raises:
-        ValueError: a value out of range; the message names the argument and what it accepts.
+        ValueError: a value of another type or out of range. The message names the field and what it accepts.
 
     >>> RunConfig(dataset="gowalla", loss="bpr").batch_size
     16384
     >>> RunConfig(dataset="gowalla", loss="bpr", weight_decay=-1)
     Traceback (most recent call last):
-    ValueError: weight_decay must be >= 0, got -1.0
+    ValueError: weight_decay must be >= 0 and finite, got -1
     """
 
     dataset: str
@@ -91,51 +166,41 @@ class RunConfig:
     macr_start: str = "uniform"
 
     def __post_init__(self) -> None:
-        def check(name: str, holds: bool, accepted: str) -> None:
-            if not holds:
-                raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
-
-        own = [name for names in LOSS_PARAMETERS.values() for name in names]
-        for name in ("lr", "weight_decay", "alpha", *(name for name in own if name != "num_negatives")):
-            if getattr(self, name) is not None:  # 1 and 1.0 are one configuration
-                check(name, isinstance(getattr(self, name), int | float), "a number")
-                object.__setattr__(self, name, float(getattr(self, name)))
-        for name, choices in CHOICES.items():
-            check(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.batch_size is None:
             object.__setattr__(self, "batch_size", 4096 if self.loss in ("directau", "mawu") else 16384)
-        for name in ("dim", "batch_size", "max_epochs", "patience"):
+        self._check_loss_parameters()
+        self._check_combinations()
+
+    def _check(self, name: str, holds: bool, accepted: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
+
+    def _check_loss_parameters(self) -> None:
+        for name in ALL_LOSS_PARAMETERS:
             value = getattr(self, name)
-            check(name, isinstance(value, int) and value >= 1, "an integer >= 1")
-        for name in ("relu", "reshuffle", "drop_last_user"):
-            check(name, isinstance(getattr(self, name), bool), "True or False")
-        for name in ("seed", "split_seed"):
-            value = getattr(self, name)
-            check(name, isinstance(value, int) and 0 <= value < 2**63, "an integer in [0, 2**63)")
-        check("lr", 0 < self.lr < math.inf, "> 0")
-        check("weight_decay", 0 <= self.weight_decay < math.inf, ">= 0")
-        for name in own:
-            value = getattr(self, name)
-            if name in ZERO_ALLOWED and name in LOSS_PARAMETERS[self.loss]:
-                check(name, value is not None and 0 <= value < math.inf, f">= 0 for {self.loss}")
-            elif name in LOSS_PARAMETERS[self.loss]:
-                check(name, value is not None and 0 < value < math.inf, f"> 0 for {self.loss}")
+            if name not in LOSS_PARAMETERS[self.loss]:
+                self._check(name, value is None, f"None for {self.loss}")
+            elif name in ZERO_ALLOWED:
+                self._check(name, value is not None and 0 <= value < math.inf, f">= 0 for {self.loss}, and finite")
             else:
-                check(name, value is None, f"None for {self.loss}")
-        check("num_negatives", isinstance(self.num_negatives, int | None), "an integer")
+                self._check(name, value is not None and 0 < value < math.inf, f"> 0 for {self.loss}, and finite")
+
+    def _check_combinations(self) -> None:
         if self.init == "prism":
-            check("alpha", self.alpha is not None and 0 <= self.alpha <= 1, "in [0, 1] for init='prism'")
+            self._check("alpha", self.alpha is not None, "in [0, 1] for init='prism'")
         else:
-            check("alpha", self.alpha is None, f"None for init={self.init!r}")
+            self._check("alpha", self.alpha is None, f"None for init={self.init!r}")
         if self.optimizer == "sparse_adam":
-            check("weight_decay", self.weight_decay == 0, "0 for optimizer='sparse_adam'")
-            check("backbone", self.backbone != "lightgcn", "mf or nonlinear-mf for optimizer='sparse_adam'")
+            self._check("weight_decay", self.weight_decay == 0, "0 for optimizer='sparse_adam'")
+            self._check("backbone", self.backbone != "lightgcn", "mf or nonlinear-mf for optimizer='sparse_adam'")
         if self.optimizer == "sgd":
-            check("decay_scope", self.decay_scope != "decoupled", "table or batch for optimizer='sgd'")
+            self._check("decay_scope", self.decay_scope != "decoupled", "table or batch for optimizer='sgd'")
 
     @property
     def loss_parameters(self) -> dict[str, Any]:
-        """The loss's own parameters, by name.
+        """The parameters of this configuration's loss, by name.
 
         >>> RunConfig(dataset="gowalla", loss="directau", gamma=5).loss_parameters
         {'gamma': 5.0}
@@ -143,33 +208,75 @@ class RunConfig:
         return {name: getattr(self, name) for name in LOSS_PARAMETERS[self.loss]}
 
 
-#: The parameters of each loss, fields of :class:`RunConfig`.
-LOSS_PARAMETERS = {
-    "bpr": (),
-    "ssm": ("tau", "num_negatives"),
-    "directau": ("gamma",),
-    "mawu": ("gamma_user", "gamma_item"),
-    "ipl": ("ipl_c", "ipl_b"),
-    "resn": ("resn_beta",),
-    "macr": ("macr_alpha", "macr_beta", "macr_c"),
-}
-ZERO_ALLOWED = ("gamma_user", "gamma_item", "ipl_c", "resn_beta", "macr_alpha", "macr_beta", "macr_c")
-CHOICES = {
-    "loss": tuple(LOSS_PARAMETERS),
-    "backbone": ("mf", "nonlinear-mf", "lightgcn"),
-    "optimizer": OPTIMIZERS,
-    "decay_scope": DECAY_SCOPES,
-    "init": ("xavier", "prism"),
-    "device": ("cpu", "cuda"),
-    "negatives": ("all", "batch"),
-    "mawu_uniformity": ("pairs", "released"),
-    "groups_from": ("train", "all"),
-    "ipl_form": IPL_FORMS,
-    "ipl_counts": IPL_COUNTS,
-    "macr_start": MACR_STARTS,
-    "resn_form": ("batch", "items"),
-    "precision": PRECISIONS,
-}
+def checked(field: str, value: Any, argument: str | None = None) -> Any:
+    """The value of one field of :class:`RunConfig` as the class keeps it: a Python value in the field's range.
+
+    Args:
+        field: the name of the field.
+        value: what was given for it.
+        argument: the name that the caller typed, for the message, where it is not the field's.
+
+    Raises:
+        ValueError: a value of another type, or out of range.
+
+    >>> checked("dim", np.int64(64)), checked("lr", 1), checked("relu", np.bool_(False))
+    (64, 1.0, False)
+    >>> checked("max_epochs", "3", argument="epochs")
+    Traceback (most recent call last):
+    ValueError: epochs must be an integer >= 1, got '3'
+    """
+    accepted = "text"
+    if value is None and field in OPTIONAL:
+        return None
+    if field in BOOLEANS:
+        accepted = "True or False"
+        if isinstance(value, bool | np.bool_):
+            return bool(value)
+    elif field in INTEGERS:
+        least = INTEGERS[field]
+        accepted = f"an integer >= {least}" if least else "an integer in [0, 2**63)"
+        if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) < 2**63:
+            return int(value)
+    elif field in CHOICES:
+        accepted = f"one of {', '.join(CHOICES[field])}"
+        if isinstance(value, str) and value in CHOICES[field]:
+            return str(value)
+    elif field == "dataset":
+        accepted = "the name of a dataset, as text"
+        if isinstance(value, str) and value:
+            return str(value)
+    else:
+        number = _python_float(value)
+        accepted = "a number"
+        if number is not None:
+            holds, accepted = _range(field, number)
+            if holds:
+                return number
+    raise ValueError(f"{argument or field} must be {accepted}, got {value!r}")
+
+
+def _python_float(value: Any) -> float | None:
+    """A number as Python's float; None for what is no number. 1 and 1.0 are one value, and so are 0.0 and -0.0."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        # the decimal that a short NumPy number shows: float32's 0.001 is not 0.0010000000474974513
+        return float(str(value) if isinstance(value, np.floating) else value) + 0.0
+    except OverflowError:
+        return None
+
+
+def _range(field: str, number: float) -> tuple[bool, str]:
+    """Whether a field that is a number accepts this one, and what it accepts."""
+    if field == "lr":
+        return 0 < number < math.inf, "> 0 and finite"
+    if field == "weight_decay":
+        return 0 <= number < math.inf, ">= 0 and finite"
+    if field == "alpha":
+        return 0 <= number <= 1, "in [0, 1]"
+    return True, ""  # a loss's parameter: what it accepts depends on the loss
+
+
 #: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Other
 #: departures are set with their loss: ``num_negatives=20`` of SSM, ``ipl_counts="batch"`` of IPL, and of MACR
 #: ``macr_c=1``, ``macr_alpha=1e-3`` and ``macr_start="normal"``.
@@ -187,24 +294,33 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_id(config: RunConfig, content_hash: str) -> str:
-    """Identity of a run: 12 hex digits over its configuration, its data and the version of the training semantics.
+def run_id(config: RunConfig, content_hash: str, split_hash: str | None = None) -> str:
+    """The identity of a run: 12 hex digits over its configuration, its data and the version of what training computes.
 
-    Fields at their default are left out, so a field added later does not rename the runs made before it.
+    Fields at their default are left out, so a field that is added later does not rename the runs made before it.
+
+    Args:
+        config: the run's configuration.
+        content_hash: the content hash of its dataset.
+        split_hash: the hash of a split of your own; None for the random split of ``config.split_seed``.
+
+    >>> config = RunConfig("gowalla", "bpr")
+    >>> run_id(config, "x") == run_id(config, "x", split_hash="y")
+    False
     """
-    identity = json.dumps([semantics(config), content_hash, changed(config)], sort_keys=True)
-    return hashlib.sha256(identity.encode()).hexdigest()[:12]
+    parts = [semantics(config), content_hash, changed(config), *([] if split_hash is None else [split_hash])]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def semantics(config: RunConfig) -> int:
     """The version of what training computes for a configuration: :data:`SEMANTICS`, or later where that has changed.
 
-    ReSN took the rows of every pair of the batch at first, and takes each row once since.
+    ReSN took the rows of every pair of the batch at first. It takes each row once now.
 
     >>> semantics(RunConfig("gowalla", "bpr")), semantics(RunConfig("gowalla", "resn", resn_beta=0.01))
     (1, 2)
     """
-    return SEMANTICS + (config.loss == "resn" and config.resn_form == "batch")
+    return SEMANTICS + 1 if config.loss == "resn" and config.resn_form == "batch" else SEMANTICS
 
 
 def changed(config: RunConfig) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from prismbook.plan.config import PROTOCOLS, RunConfig
+from prismbook.plan.config import PROTOCOLS, RunConfig, checked
 from prismbook.plan.hyperparameters import LOSS_DEFAULTS, LOSS_GRIDS, TUNED_FOR_PRISM, loss_grid, tuned_parameters
 
 ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
-# RQ1 as this project runs it; what is not named takes the default below. Synthetic data is small and learns fast
+# What RQ1 takes where nothing is asked for, by dataset. Synthetic data is small and learns fast.
 LRS = {"synthetic": 1e-2}
 WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4)}
 EPOCHS = {"synthetic": 40}
@@ -24,39 +24,50 @@ def grid_configs(
     seeds: int | Iterable[int] = (123,),
     epochs: int | None = None,
     lr: float | None = None,
+    split_seed: int | None = None,
     **common: Any,
 ) -> list[RunConfig]:
-    """RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
+    """The grid of RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
 
     Args:
-        losses, weight_decays, seeds: one, or several; ``weight_decays`` None is this project's grid for the dataset.
-        epochs: at most so many; None is this project's for the dataset.
-        lr: learning rate; None is this project's for the dataset.
+        dataset: the name of a dataset.
+        losses: one loss or several.
+        weight_decays: one weight decay or several; None takes this project's for the dataset.
+        seeds: one seed or several.
+        epochs: the largest number of epochs; None takes this project's for the dataset.
+        lr: the learning rate; None takes this project's for the dataset.
+        split_seed: the seed of the split of all runs; None takes each run's seed.
         common: further fields of :class:`~prismbook.plan.config.RunConfig`, the same for all runs.
+
+    Raises:
+        ValueError: a value of another type or out of range. The message names the argument and what it accepts.
 
     >>> [(c.loss, c.weight_decay, c.max_epochs) for c in grid_configs("gowalla", ["bpr"], [0, 1e-6])]
     [('bpr', 0.0, 1000), ('bpr', 1e-06, 1000)]
     """
+    dataset = checked("dataset", dataset)
+    epochs = checked("max_epochs", EPOCHS.get(dataset, 1000) if epochs is None else epochs, "epochs")
+    lr = checked("lr", LRS.get(dataset, 1e-3) if lr is None else lr)
     if weight_decays is None:
         weight_decays = WEIGHT_DECAYS.get(dataset, ALL_DECAYS)
-    if epochs is None:
-        epochs = EPOCHS.get(dataset, 1000)
-    if lr is None:
-        lr = LRS.get(dataset, 1e-3)
+    loss_names = [checked("loss", loss, "losses") for loss in as_list(losses)]
+    decays = [checked("weight_decay", decay, "weight_decays") for decay in as_list(weight_decays)]
+    run_seeds = [checked("seed", seed, "seeds") for seed in as_list(seeds)]
+    backbone = checked("backbone", common.get("backbone", "mf"))
     return [
         RunConfig(
             dataset=dataset,
             loss=loss,
-            weight_decay=weight_decay,
+            weight_decay=decay,
             seed=seed,
-            split_seed=seed,
+            split_seed=seed if split_seed is None else split_seed,
             lr=lr,
             max_epochs=epochs,
-            **tuned_parameters(dataset, common.get("backbone", "mf"), loss) | common,
+            **tuned_parameters(dataset, backbone, loss) | common,
         )
-        for loss in as_list(losses)
-        for weight_decay in as_list(weight_decays)
-        for seed in as_list(seeds)
+        for loss in loss_names
+        for decay in decays
+        for seed in run_seeds
     ]
 
 
@@ -66,7 +77,7 @@ def as_list(value: Any) -> list[Any]:
     >>> as_list("ssm"), as_list(1e-6), as_list((0.0, 1e-4))
     (['ssm'], [1e-06], [0.0, 0.0001])
     """
-    return [value] if isinstance(value, str | int | float) else list(value)
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
 @dataclass(frozen=True)
@@ -74,14 +85,16 @@ class Budget:
     """How much of an experiment is run.
 
     Attributes:
-        seeds: of the chosen configuration; ``tuning_seeds``: of every configuration of a grid.
-        lrs, weight_decays: the values a grid is made of.
-        curve: the values of ``weight_decay`` along a curve; None is this project's grid for the dataset.
-        curve_seeds: of every point of a curve.
+        seeds: the seeds of the configuration that a search has chosen.
+        tuning_seeds: the seeds of every configuration of a grid.
+        lrs: the learning rates of a grid.
+        weight_decays: the weight decays of a grid.
+        curve: the weight decays along a curve; None takes this project's for the dataset.
+        curve_seeds: the seeds of every point of a curve.
         fields: further fields of every run.
-        at_decay: search one parameter at a time, the loss's own at this decay and decay at the loss's own one of
-            :func:`~prismbook.plan.hyperparameters.tuned_parameters` and at what PRISM chose; None searches every pair
-            of them.
+        at_decay: None searches every pair of a weight decay and the loss's parameters. A weight decay searches one of
+            the two at a time: the loss's parameters at this decay, and every decay at the loss's parameters of
+            :func:`~prismbook.plan.hyperparameters.tuned_parameters` and at those that PRISM chose.
     """
 
     seeds: tuple[int, ...]
@@ -110,7 +123,13 @@ def _released(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Search:
-    """A grid from which validation NDCG@20 chooses one configuration, which is then run at ``seeds``."""
+    """A grid from which validation NDCG@20 chooses one configuration.
+
+    Attributes:
+        name: the backbone, the loss and the method, e.g. ``"mf-bpr-decay"``.
+        grid: the configurations to choose from.
+        seeds: the seeds at which the chosen configuration is run.
+    """
 
     name: str
     grid: tuple[RunConfig, ...]
@@ -118,11 +137,12 @@ class Search:
 
 
 _NEGATIVES, _MACR, _WAIT = {"num_negatives": 20}, {"macr_c": 1.0}, {"patience": 100}
-# what is compared with its own twin runs at the plain parameters on every dataset
+# what is compared with a run that differs in one field takes the plain parameters on every dataset
 _DIRECTAU, _MAWU = ({"losses": loss, **LOSS_DEFAULTS[loss]} for loss in ("directau", "mawu"))
 _PRISM: dict[str, Any] = {"weight_decays": 0.0, "init": "prism", "alpha": 1.0}
-#: Each departure of the released code from the paper's text, by what it does. First the runs that show it, as arguments
-#: to :func:`grid_configs`, then the switch that makes a run do the same. Cheap losses, where any loss would do.
+#: Each departure of the released code from the paper's text, by what it does. The first value is the run that shows it,
+#: as arguments to :func:`grid_configs`. The second is the switch that makes a run do the same. Where any loss would do,
+#: the loss is a cheap one.
 SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the perceptron's ReLU is computed and discarded": (
         {"losses": "ssm", "backbone": "nonlinear-mf"},
@@ -140,8 +160,8 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "MACR's item branch weighs 0.001": ({"losses": "macr", **_MACR}, {"macr_alpha": 1e-3}),
     "MACR's branches start Xavier-normal": ({"losses": "macr", **_MACR}, {"macr_start": "normal"}),
 }
-#: What each experiment trains, as arguments to :func:`grid_configs`; what is not named comes from the budget. Table 1
-#: is a search, see below.
+#: What each experiment trains, as arguments to :func:`grid_configs`. What is not named comes from the budget. Table 1
+#: is a search, see :func:`searches`.
 EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     "rq1": [{"losses": ("bpr", "directau")}],  # Figure 1
     "rq1-losses": [{"losses": ("ssm", "mawu")}],  # Figure 10
@@ -155,12 +175,12 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
     "debias": [  # Figure 9
         {"losses": ("bpr", "ipl"), "weight_decays": 1e-6},
         *({"losses": "resn", "weight_decays": 1e-6, "resn_beta": beta} for beta in (1e-3, 1e-2, 1e-1)),
-        # with the released script's c: its own authors' 40 ranks next to nothing right here
+        # with c as in the released script: the 40 of MACR's authors ranks almost nothing right on these data
         {"losses": "macr", "weight_decays": 1e-6, "macr_c": 1.0},
         {"losses": "directau"},
         {"losses": "directau", **_PRISM},
     ],
-    # not the paper's: what is offered for speed and changes results, see twin_pairs
+    # not in the paper: options for speed that change results, see twin_pairs
     "speed": [
         {**_DIRECTAU, "weight_decays": 1e-4, "precision": "bfloat16"},
         {**_DIRECTAU, **_PRISM, "precision": "bfloat16"},
@@ -173,7 +193,7 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
         for loss, decay in (("ssm", 1e-6), ("directau", 1e-4))
         for method in ({"weight_decays": decay}, _PRISM)
     ],
-    # not the paper's: would runs that its stopping rule ends early have come further?
+    # not in the paper: would runs that its stopping rule ends early have improved later?
     "patience": [
         {"losses": "bpr", **_PRISM, **_WAIT},
         *({"losses": "ssm", **method, **_WAIT} for method in ({"weight_decays": 1e-4}, _PRISM)),
@@ -181,13 +201,15 @@ EXPERIMENTS: dict[str, list[dict[str, Any]]] = {
         {"losses": "ssm", "backbone": "nonlinear-mf", **_PRISM, **_WAIT, "seeds": SEEDS},
         {"losses": "directau", "backbone": "nonlinear-mf", **_PRISM, **_WAIT},
     ],
-    # each switch of the released code alone, after its twin as in the paper's text
+    # each switch of the released code alone, after the same run as in the paper's text
     "switches": [
-        {"weight_decays": 1e-6, **shown, **switch} for shown, switched in SWITCHES.values() for switch in ({}, switched)
+        {"weight_decays": 1e-6, **arguments, **fields}
+        for arguments, switch in SWITCHES.values()
+        for fields in ({}, switch)
     ],
 }
 _DEFAULTS = vars(RunConfig(dataset="synthetic", loss="bpr"))
-#: What the runs of these experiments change, with the values of the paper's protocol.
+#: The fields that the runs of these experiments change, with the values of the paper's protocol.
 TWINS: dict[str, dict[str, Any]] = {
     "speed": {"precision": "float32", "optimizer": "adam"},
     "patience": {"patience": 10},
@@ -197,48 +219,66 @@ TABLE1 = {"backbone": ("mf", "nonlinear-mf"), "loss": tuple(LOSS_GRIDS), "method
 
 
 def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[RunConfig]:
-    """The runs of an experiment that are known beforehand; of a search those of its grid.
+    """The runs of an experiment that are known beforehand. Of a search, these are the runs of its grid.
 
     Args:
         experiment: a name of :data:`EXPERIMENTS`, or ``"table1"``.
+        dataset: the name of a dataset.
         budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
         common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
 
     Raises:
-        ValueError: an unknown name, or the smoke budget for a dataset that is not synthetic.
+        ValueError: an unknown name, the smoke budget for a dataset that is not synthetic, or a value that
+            :class:`~prismbook.plan.config.RunConfig` does not accept.
 
     >>> [config.alpha for config in configs("rq4", "gowalla")]
     [0.0, 0.25, 0.5, 0.75, 1.0]
     >>> len(configs("table1", "gowalla")), len(configs("table1", "gowalla", "paper"))
     (76, 1134)
     """
-    chosen = _budget(experiment, dataset, budget)
+    size = _budget(experiment, dataset, budget)
     if experiment == "table1":
-        found = [config for search in searches(experiment, dataset, budget, **common) for config in search.grid]
+        runs = [config for search in searches(experiment, dataset, budget, **common) for config in search.grid]
     else:
-        plain = {"weight_decays": chosen.curve, "seeds": chosen.curve_seeds}
-        fixed = {**chosen.fields, **common}
-        found = [config for own in EXPERIMENTS[experiment] for config in grid_configs(dataset, **plain | own | fixed)]
-    return list(dict.fromkeys(found))
+        defaults = {"weight_decays": size.curve, "seeds": size.curve_seeds}
+        fixed = {**size.fields, **common}
+        runs = [
+            config
+            for arguments in EXPERIMENTS[experiment]
+            for config in grid_configs(dataset, **defaults | arguments | fixed)
+        ]
+    return list(dict.fromkeys(runs))
 
 
 def switch_pairs(dataset: str, budget: str = "lean", **common: Any) -> dict[str, tuple[RunConfig, RunConfig]]:
     """Each departure of :data:`SWITCHES` as two runs: as in the paper's text, and as in the released code.
+
+    Args:
+        dataset: the name of a dataset.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
+        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
 
     >>> text, released = switch_pairs("gowalla")["SSM has 20 negatives"]
     >>> text.num_negatives, released.num_negatives
     (10, 20)
     """
     fixed = {"weight_decays": 1e-6, "seeds": _budget("switches", dataset, budget).curve_seeds[:1], **common}
-    found = {}
-    for name, (shown, switched) in SWITCHES.items():
-        text, released = (grid_configs(dataset, **shown | switch | fixed)[0] for switch in ({}, switched))
-        found[name] = text, released
-    return found
+    pairs = {}
+    for name, (arguments, switch) in SWITCHES.items():
+        text = grid_configs(dataset, **arguments | fixed)[0]
+        released = grid_configs(dataset, **arguments | switch | fixed)[0]
+        pairs[name] = text, released
+    return pairs
 
 
 def twin_pairs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[tuple[RunConfig, RunConfig]]:
-    """The runs of an experiment of :data:`TWINS`, each after its twin as in the paper's protocol.
+    """The runs of an experiment of :data:`TWINS`, each after the same run by the paper's protocol.
+
+    Args:
+        experiment: a name of :data:`TWINS`.
+        dataset: the name of a dataset.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
+        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
 
     >>> [(plain.optimizer, fast.optimizer) for plain, fast in twin_pairs("speed", "movielens1m")[2:]]
     [('adam', 'sparse_adam'), ('adam', 'sparse_adam')]
@@ -247,45 +287,75 @@ def twin_pairs(experiment: str, dataset: str, budget: str = "lean", **common: An
 
 
 def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[Search]:
-    """The searches of an experiment; none where it tunes nothing.
+    """The searches of an experiment; an empty list where it tunes nothing.
 
-    Table 1 has two for each backbone and loss: tuned decay, over learning rates, weight decays and the loss's own
-    parameters; and PRISM with alpha = 1, the same without weight decay. The budget says whether every pair of a decay
-    and the loss's own parameters is tried, or one of them at a time.
+    Table 1 has two searches per backbone and loss. The first tunes weight decay, over learning rates, weight decays and
+    the loss's parameters. The second is PRISM with alpha = 1, over the same without weight decay. The budget says
+    whether every pair of a weight decay and the loss's parameters is tried, or one of the two at a time.
+
+    Args:
+        experiment: a name of :data:`EXPERIMENTS`, or ``"table1"``.
+        dataset: the name of a dataset.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
+        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
+
+    Raises:
+        ValueError: as of :func:`configs`.
 
     >>> [(search.name, len(search.grid)) for search in searches("table1", "gowalla")[4:6]]
     [('mf-directau-decay', 11), ('mf-directau-prism', 6)]
     """
-    chosen = _budget(experiment, dataset, budget)
+    size = _budget(experiment, dataset, budget)
     if experiment != "table1":
         return []
-    fields: dict[str, Any] = {**chosen.fields, **common}
-    fields["max_epochs"] = fields.pop("epochs", 1000)
-    found = []
-    for backbone, loss, method in product(*TABLE1.values()):
-        plain = tuned_parameters(dataset, backbone, loss)
-        at = (plain, TUNED_FOR_PRISM.get((dataset, backbone, loss)))
-        own = [plain] if budget == "smoke" else loss_grid(dataset, loss)
-        prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
-        grid = tuple(
-            RunConfig(
-                dataset, loss, backbone=backbone, lr=lr, weight_decay=decay, seed=seed, split_seed=seed,
-                **parameters, **prism, **fields,
-            )
-            for lr, decay, parameters, seed in product(
-                chosen.lrs, (0.0,) if prism else chosen.weight_decays, own, chosen.tuning_seeds
-            )
-            if prism or chosen.at_decay in (None, decay) or parameters in at
-        )  # fmt: skip
-        found.append(Search(f"{backbone}-{loss}-{method}", grid, chosen.seeds))
-    return found
+    fields: dict[str, Any] = {**size.fields, **common}
+    fields["max_epochs"] = checked("max_epochs", fields.pop("epochs", 1000), "epochs")
+    return [
+        Search(
+            f"{backbone}-{loss}-{method}",
+            _table1_grid(dataset, backbone, loss, method, budget, fields),
+            size.seeds,
+        )
+        for backbone, loss, method in product(*TABLE1.values())
+    ]
+
+
+def _table1_grid(
+    dataset: str, backbone: str, loss: str, method: str, budget: str, fields: Mapping[str, Any]
+) -> tuple[RunConfig, ...]:
+    """The grid of one search of Table 1: learning rates x weight decays x the loss's parameters x seeds."""
+    size = BUDGETS[budget]
+    plain = tuned_parameters(dataset, backbone, loss)
+    # the parameters at which every decay is tried
+    centres = (plain, TUNED_FOR_PRISM.get((dataset, backbone, loss)))
+    candidates = [plain] if budget == "smoke" else loss_grid(dataset, loss)
+    prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
+    return tuple(
+        RunConfig(
+            dataset=dataset,
+            loss=loss,
+            backbone=backbone,
+            lr=lr,
+            weight_decay=decay,
+            seed=seed,
+            split_seed=seed,
+            **parameters,
+            **prism,
+            **fields,
+        )
+        for lr, decay, parameters, seed in product(
+            size.lrs, (0.0,) if prism else size.weight_decays, candidates, size.tuning_seeds
+        )
+        if prism or size.at_decay in (None, decay) or parameters in centres
+    )
 
 
 def _budget(experiment: str, dataset: str, budget: str) -> Budget:
+    dataset = checked("dataset", dataset)
     names = (*EXPERIMENTS, "table1")
     if experiment not in names:
         raise ValueError(f"experiment must be one of {', '.join(names)}, got {experiment!r}")
-    if budget not in BUDGETS:
+    if budget not in tuple(BUDGETS):
         raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}")
     if budget == "smoke" and dataset != "synthetic":
         raise ValueError(f"the budget smoke is for dataset='synthetic' alone, got {dataset!r}")

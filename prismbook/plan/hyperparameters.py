@@ -1,4 +1,4 @@
-"""The losses' own parameters: the paper's, those published for a dataset, those tuned here, and what is searched."""
+"""The parameters of the losses: defaults, those published for a dataset, those tuned here, and what is searched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 LossParameters = dict[str, Any]
 
-#: Where nothing is known of the dataset, the paper's or the loss's authors' own, else plain ones.
+#: The parameters where none are known for the dataset: those of the paper or of the loss's authors, else plain ones.
 LOSS_DEFAULTS: dict[str, LossParameters] = {
     "ssm": {"tau": 0.2, "num_negatives": 10},
     "directau": {"gamma": 1.0},
@@ -16,7 +16,7 @@ LOSS_DEFAULTS: dict[str, LossParameters] = {
     "macr": {"macr_alpha": 1e-2, "macr_beta": 1e-3, "macr_c": 40.0},
 }
 
-#: By dataset and loss, as the loss's authors publish them.
+#: The parameters that the loss's authors publish, by dataset and loss.
 PUBLISHED: dict[tuple[str, str], LossParameters] = {
     ("gowalla", "directau"): {"gamma": 5.0},
     ("yelp2018", "directau"): {"gamma": 1.0},
@@ -28,23 +28,25 @@ PUBLISHED: dict[tuple[str, str], LossParameters] = {
     ("amazonbook", "ipl"): {"ipl_c": 1.0, "ipl_b": 1.446},
 }
 
-#: By dataset, backbone and loss, what validation NDCG@20 chose where nothing is published, at decay 1e-4 and seed 123,
-#: among the values of :data:`LOSS_GRIDS` that were run. A test compares it with the records.
+#: The parameters that validation NDCG@20 chose where none are published, by dataset, backbone and loss. They were
+#: chosen at decay 1e-4 and seed 123, among the values of :data:`LOSS_GRIDS` that were run. A test compares them with
+#: the records.
 TUNED: dict[tuple[str, str, str], LossParameters] = {
     ("movielens1m", "mf", "directau"): {"gamma": 0.5},
     ("movielens1m", "mf", "mawu"): {"gamma_user": 0.125, "gamma_item": 0.125},
-    # where linear MF is best, a perceptron turns all rows one way
+    # with the parameters that are best on linear MF, the perceptron turns all rows in one direction
     ("movielens1m", "nonlinear-mf", "mawu"): {"gamma_user": 1.0, "gamma_item": 0.1},
 }
 
-#: Where it chose another for PRISM. Decay is searched there too, lest PRISM win where decay was tried at 1e-4 alone.
+#: The parameters that validation chose for PRISM, where they differ. Every decay is searched at these too. Otherwise
+#: PRISM would be compared with decay 1e-4 alone.
 TUNED_FOR_PRISM: dict[tuple[str, str, str], LossParameters] = {
     ("movielens1m", "nonlinear-mf", "directau"): {"gamma": 1.0},
     ("movielens1m", "nonlinear-mf", "mawu"): {"gamma_user": 0.25, "gamma_item": 0.25},
 }
 
-#: What is searched (Appendix B.1). Of MAWU its authors' pairs for their three datasets, the plain one, and DirectAU's
-#: gamma 1 and 0.5 as pairs.
+#: What is searched (Appendix B.1). For MAWU, these are its authors' pairs for their three datasets, the plain pair, and
+#: the pairs that stand for DirectAU's gamma of 1 and 0.5.
 LOSS_GRIDS: dict[str, list[LossParameters]] = {
     "bpr": [{}],
     "ssm": [LOSS_DEFAULTS["ssm"]],
@@ -57,9 +59,14 @@ LOSS_GRIDS: dict[str, list[LossParameters]] = {
 
 
 def tuned_parameters(dataset: str, backbone: str, loss: str) -> LossParameters:
-    """Of a loss where its own parameters are not searched: published or tuned for the dataset, else its default.
+    """The parameters of a loss that is not searched: published or tuned for the dataset, else its default.
 
-    What was tuned on linear MF is taken for a backbone on which nothing was.
+    A backbone on which nothing was tuned takes what was tuned on linear MF.
+
+    Args:
+        dataset: the name of a dataset.
+        backbone: ``"mf"``, ``"nonlinear-mf"`` or ``"lightgcn"``.
+        loss: the name of a loss.
 
     >>> tuned_parameters("gowalla", "mf", "directau"), tuned_parameters("amazonbook", "mf", "directau")
     ({'gamma': 5.0}, {'gamma': 1.0})
@@ -75,7 +82,13 @@ def tuned_parameters(dataset: str, backbone: str, loss: str) -> LossParameters:
 
 
 def loss_grid(dataset: str, loss: str) -> list[LossParameters]:
-    """What is searched of a loss on a dataset; MAWU is not searched where its pair is published for the dataset.
+    """The parameters of a loss that are searched on a dataset.
+
+    MAWU is not searched where its pair is published for the dataset.
+
+    Args:
+        dataset: the name of a dataset.
+        loss: the name of a loss.
 
     >>> loss_grid("gowalla", "mawu"), len(loss_grid("movielens1m", "mawu"))
     ([{'gamma_user': 2.6, 'gamma_item': 1.4}], 6)

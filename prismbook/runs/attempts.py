@@ -13,7 +13,7 @@ import torch
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs.locks import lock, lock_path
-from prismbook.runs.machine import environment
+from prismbook.runs.machine import environment, is_out_of_memory, is_shortage
 from prismbook.runs.progress import progress_bar, show, state_of
 from prismbook.runs.records import (
     Record,
@@ -27,8 +27,9 @@ from prismbook.runs.records import (
     save_record,
     stored_path,
 )
-from prismbook.runs.run import load_split, run
-from prismlib import datasets
+from prismbook.runs.run import run
+from prismbook.runs.splits import check_split, identity_hashes, load_split
+from prismlib.data import Split
 from prismlib.device import check_device
 from prismlib.train import History
 
@@ -39,26 +40,36 @@ def attempt(
     force: bool = False,
     retry_failed: bool = False,
     on_epoch: Callable[[RunConfig, History], None] | None = None,
+    split: Split | None = None,
 ) -> str:
     """Train one configuration and store its record, or its failure; unless that is done, or being done elsewhere.
 
     Args:
-        force, retry_failed: train again what is stored; only what failed.
+        config: what to run.
+        results: the folder of the records.
+        force: train again also what is stored, and replace it.
+        retry_failed: train again what failed before.
+        on_epoch: called with the configuration and the history after every epoch.
+        split: a split of your own; None is the random split of ``config.split_seed``.
 
     Returns:
-        ``"done"``, of a CPU's run also by a GPU (:func:`prismbook.runs.records.stored_path`); ``"failed"``, now or
-        before; or ``"busy"``: another process is training it.
+        ``"done"``: the record is stored, for a CPU's run perhaps that of a GPU
+        (:func:`prismbook.runs.records.stored_path`). ``"failed"``: the run failed, now or before. ``"busy"``: another
+        process is training it.
 
     Raises:
         RecordError: a file stands where the record should and is not one.
-        ValueError: an unknown dataset, or a device that is not there.
-        OSError: the machine's fault and not the run's, e.g. a full disk. Nothing half-written is left.
+        ValueError: an unknown dataset, a device that is not there, or a split that is not the configuration's.
+        OSError, MemoryError, ImportError, RuntimeError: what is the machine's fault and not the run's, e.g. a full
+            disk or too little memory (:func:`prismbook.runs.machine.is_shortage`). No failure is stored, nothing
+            half-written is left, and a later attempt tries again.
     """
-    path = record_path(results, config, datasets.content_hash(config.dataset))
+    content_hash, split_hash = identity_hashes(config, split)
+    path = record_path(results, config, content_hash, split_hash)
     lock_file = lock_path(path)
     start, epochs = time.perf_counter(), 0
 
-    def told(history: History) -> None:
+    def note_epoch(history: History) -> None:
         nonlocal epochs
         epochs = len(history.loss)
         with suppress(OSError):  # this note is for `status` alone
@@ -69,19 +80,20 @@ def attempt(
     with lock(lock_file) as acquired:
         if not acquired:
             return "busy"
-        if not force and load_record(stored_path(results, config)) is not None:
+        if not force and load_record(stored_path(results, config, split)) is not None:
             return "done"
         if not (force or retry_failed) and load_failure(path) is not None:
             return "failed"
         check_device(config.device)
-        split = load_split(config.dataset, config.split_seed)
+        if split is None:
+            split = load_split(config.dataset, config.split_seed)
         try:
-            record, scores = run(config, split, on_epoch=told)
+            record, scores = run(config, split, on_epoch=note_epoch)
         except Exception as error:
-            if isinstance(error, OSError) or "CUDA error" in str(error):  # the machine's: no later run can do better
+            if is_shortage(error):
                 raise
-            own, seconds = split.dataset.content_hash, time.perf_counter() - start
-            failure = failure_of(config, own, f"{type(error).__name__}: {error}", epochs + 1, seconds)
+            reason, seconds = f"{type(error).__name__}: {error}", time.perf_counter() - start
+            failure = failure_of(config, content_hash, reason, epochs + 1, seconds, split_hash)
             save_failure(failure | {"environment": environment(torch.device(config.device))}, path)
             return "failed"
         save_record(record, path, replace=force, scores=scores)
@@ -90,22 +102,41 @@ def attempt(
 
 
 def attempt_all(configs: Iterable[RunConfig], results: Path | str, **options: Any) -> Iterator[tuple[RunConfig, str]]:
-    """Attempt each configuration, and give each with how it ended, ``"done"`` or ``"failed"``.
+    """Attempt each configuration, and yield each with how it ended, ``"done"`` or ``"failed"``.
 
-    What another process is training is left for later, so that processes that fill one folder share the work.
+    What another process is training is left for later, so that processes that fill one folder share the work. A run for
+    which the memory is too small is left out, and its error is raised after the others.
+
+    Args:
+        configs: what to run.
+        results: the folder of the records.
+        options: further arguments of :func:`attempt`.
+
+    Raises:
+        MemoryError, RuntimeError: the first shortage of memory, when all other runs have ended.
+        Exception: at once, what :func:`attempt` raises otherwise.
     """
     pending = list(configs)
+    shortages: list[Exception] = []
     while pending:
         busy = []
         for config in pending:
-            state = attempt(config, results, **options)
+            try:
+                state = attempt(config, results, **options)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                shortages.append(error)
+                continue
             if state == "busy":
                 busy.append(config)
             else:
                 yield config, state
-        if len(busy) == len(pending):
+        if busy and len(busy) == len(pending):
             time.sleep(0.5)
         pending = busy
+    if shortages:
+        raise shortages[0]
 
 
 def get_records(
@@ -114,41 +145,64 @@ def get_records(
     train: bool = True,
     force: bool = False,
     progress: bool = True,
+    split: Split | None = None,
 ) -> list[Record | None]:
     """The record of each configuration: loaded where it is stored, else trained and stored.
 
-    A run that fails, e.g. with a loss that is no longer finite, does not stop the others: its failure is stored and
-    printed, its record is None, and it is not tried again but by ``force``.
+    A run that fails, e.g. with a loss that is no longer finite, does not stop the others. Its failure is stored and
+    printed, its record is None, and only ``force`` tries it again.
 
     Args:
-        results: folder of the records; several processes may fill it together. None is the folder ``results`` of
-            the source tree, or of the current folder where the package is installed without one.
+        configs: the runs that are wanted.
+        results: the folder of the records, which several processes may fill together. None is the folder ``results``
+            of the source tree, or of the current folder where the package is installed without one.
         train: False only loads; a run that is not stored is then None.
         force: train again also what is stored, and replace it; without ``train`` it means nothing.
         progress: show one progress bar over all that must be trained, where tqdm is installed.
+        split: a split of your own, e.g. by time, on which all runs are trained and tested. Its seed must be their
+            ``split_seed``; its hash is part of their identity, and the records have its name. None is the random split
+            of each configuration.
 
     Raises:
         RecordError: a file stands where a record should and is not one; before any training.
-        ValueError: a device that is not there; before any training.
+        ValueError: an unknown dataset, a device that is not there, or a split that is not the configurations'; before
+            any training.
+        OSError, MemoryError, ImportError, RuntimeError: as of :func:`attempt`, the machine's fault.
+
+    >>> from prismlib import random_split, synthetic
+    >>> from prismlib.data import Split
+    >>> random = random_split(synthetic(), seed=123)
+    >>> swapped = Split(random.dataset, 123, random.train, random.test, random.validation, name="swapped")
+    >>> get_records([RunConfig("synthetic", "bpr")], "no-such-folder", train=False, split=swapped)
+    [None]
     """
     configs = list(configs)
     results = default_results() if results is None else results
     force = force and train
+    if split is not None:
+        for config in configs:
+            check_split(config, split)
 
-    def stored() -> list[Record | None]:
-        return [load_record(stored_path(results, config)) for config in configs]
+    def load_stored() -> list[Record | None]:
+        return [load_record(stored_path(results, config, split)) for config in configs]
 
-    records: list[Record | None] = [None] * len(configs) if force else stored()
+    records: list[Record | None] = [None] * len(configs) if force else load_stored()
     missing = [config for config, record in zip(configs, records, strict=True) if record is None]
     if train and missing:
         for config in set(missing):
             check_device(config.device)
         with progress_bar(progress, total=len(missing)) as bar:
-            for _ in attempt_all(missing, results, force=force, on_epoch=partial(show, bar)):
+            for _ in attempt_all(missing, results, force=force, on_epoch=partial(show, bar), split=split):
                 bar.update()
-        records = stored()
+        records = load_stored()
+    _print_failures(configs, records, results, split)
+    return records
+
+
+def _print_failures(
+    configs: list[RunConfig], records: list[Record | None], results: Path | str, split: Split | None
+) -> None:
     for config, record in zip(configs, records, strict=True):
-        path = record_path(results, config, datasets.content_hash(config.dataset))
+        path = record_path(results, config, *identity_hashes(config, split))
         if record is None and (failure := load_failure(path)):
             print(f"{path.stem} failed: {failure['reason']}")
-    return records

@@ -1,4 +1,4 @@
-"""Runs on other machines and GPUs, through dask.distributed: one task a run, one run at a time on a worker.
+"""Runs on other machines and GPUs, through dask.distributed: one task per run, one run at a time per worker.
 
 The workers write the records themselves, into a folder that all machines share: what is finished is safe whatever
 happens to the scheduler, to other workers or to the process that asked.
@@ -17,12 +17,19 @@ from uuid import uuid4
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import attempt
-from prismbook.runs.records import failure_of, record_path, save_failure
+from prismbook.runs.machine import is_out_of_memory
+from prismbook.runs.records import record_path
 from prismlib import datasets
 
 
 def work(config: RunConfig, results: Path, name: str, retry_failed: bool) -> str:
     """What a worker does for one run: :func:`prismbook.runs.attempts.attempt`.
+
+    Args:
+        config: what to run.
+        results: the folder of the records, which all workers share.
+        name: the file name of the run's record by the client's prismlib.
+        retry_failed: train again what failed before.
 
     Raises:
         ValueError: the worker does not see the results folder, or its prismlib names the run otherwise.
@@ -39,11 +46,20 @@ def attempt_all(
 ) -> Iterator[tuple[RunConfig, str]]:
     """As :func:`prismbook.runs.attempts.attempt_all`, by the workers of a scheduler.
 
-    A run whose worker is killed goes to another; one that has killed several is recorded as failed.
+    A run whose worker is killed goes to another worker. A run that several workers did not survive, or for which the
+    memory of a worker is too small, is left out, and its error is raised after the others.
+
+    Args:
+        configs: what to run.
+        results: the folder of the records, which all workers share.
+        scheduler: the scheduler's address, or its scheduler file.
+        retry_failed: train again what failed before.
+        timeout: how many seconds to wait for the scheduler's answer.
 
     Raises:
         ImportError: dask.distributed is not installed.
         ConnectionError: the scheduler cannot be reached, or is lost.
+        ChildProcessError: every worker that tried a run was killed; when all other runs have ended.
         OSError, ValueError: what a worker raised, e.g. a full disk or a device that is not there.
     """
     try:
@@ -63,13 +79,14 @@ def attempt_all(
         raise ConnectionError(f"no scheduler answers at {scheduler} ({error})") from None
 
     sweep = uuid4().hex[:8]
-    asked: dict[object, RunConfig] = {}
+    submitted: dict[object, RunConfig] = {}
+    shortages: list[Exception] = []
 
     def submit(config: RunConfig) -> object:
         name = record_path(results, config, datasets.content_hash(config.dataset)).name
         key = f"{name}-{sweep}-{uuid4().hex[:4]}"
         future = client.submit(work, config, results, name, retry_failed, key=key, pure=False)
-        asked[future] = config
+        submitted[future] = config
         return future
 
     try:
@@ -80,12 +97,17 @@ def attempt_all(
             print("a worker with several threads trains several runs at once: start it with --nthreads 1", flush=True)
         ended = as_completed([submit(config) for config in configs], loop=client.loop)
         for future in ended:
-            config = asked.pop(future)
+            config = submitted.pop(future)
             try:
                 state = future.result()
             except KilledWorker as error:
-                _killed(config, results, str(error))
-                state = "failed"
+                shortages.append(_killed(config, results, str(error)))
+                continue
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                shortages.append(error)
+                continue
             except (CancelledError, CommClosedError):
                 raise ConnectionError(f"the scheduler at {scheduler} is lost") from None
             if state == "busy":  # another sweep on the same folder is training it
@@ -93,14 +115,14 @@ def attempt_all(
                 ended.add(submit(config))
             else:
                 yield config, state
+        if shortages:
+            raise shortages[0]
     finally:
         with suppress(OSError, TimeoutError):  # where the scheduler is gone
-            client.cancel(list(asked))
+            client.cancel(list(submitted))
             client.close(timeout=2)
 
 
-def _killed(config: RunConfig, results: Path, reason: str) -> None:
-    content_hash = datasets.content_hash(config.dataset)
-    reason = f"every worker that tried it was killed, out of memory perhaps ({reason})"
-    # without an environment: this process is not where it ran
-    save_failure(failure_of(config, content_hash, reason), record_path(results, config, content_hash))
+def _killed(config: RunConfig, results: Path, reason: str) -> ChildProcessError:
+    name = record_path(results, config, datasets.content_hash(config.dataset)).stem
+    return ChildProcessError(f"{name}: every worker that tried it was killed, out of memory perhaps ({reason})")

@@ -1,4 +1,4 @@
-"""What runs will cost, from what like runs took: epochs and hours."""
+"""What runs will cost in epochs and hours, from what runs of the same kind took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs.records import Record
-from prismbook.runs.run import load_split, run
+from prismbook.runs.run import run
+from prismbook.runs.splits import load_split
 
 
 class Kind(NamedTuple):
@@ -29,13 +30,25 @@ class Kind(NamedTuple):
 
 
 def kind(config: RunConfig) -> Kind:
-    """The kind of run that a configuration is."""
+    """The kind of run that a configuration is.
+
+    Args:
+        config: the run's configuration.
+    """
     return Kind(*(getattr(config, field) for field in Kind._fields))
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Epochs and hours of one worker: about so many, going by like runs, and at most, by ``max_epochs``."""
+    """What one worker needs for some runs.
+
+    Attributes:
+        epochs: how many epochs to expect, from runs of the same kind.
+        most_epochs: how many there are at most, from ``max_epochs``.
+        hours: how many hours to expect.
+        most_hours: how many there are at most.
+        unmeasured: the kinds of which no epoch was timed; hours are without them.
+    """
 
     epochs: int
     most_epochs: int
@@ -45,11 +58,11 @@ class Expected:
 
 
 class Costs:
-    """Seconds an epoch, from records of the same kind and device; epochs a run, from records of the same kind.
+    """Seconds per epoch, from records of the same kind and device; epochs per run, from records of the same kind.
 
     Args:
         records: what was run so far.
-        device: as :func:`prismbook.runs.machine.environment` names it; None takes records of any device.
+        device: the device as :func:`prismbook.runs.machine.environment` names it; None takes records of any device.
     """
 
     def __init__(self, records: Iterable[Record], device: str | None) -> None:
@@ -60,7 +73,11 @@ class Costs:
             self.add(record)
 
     def add(self, record: Record | None) -> None:
-        """Learn from one more record."""
+        """Learn from one more record.
+
+        Args:
+            record: the record; None changes nothing.
+        """
         if record is None:
             return
         config = RunConfig(**record["config"])
@@ -69,14 +86,17 @@ class Costs:
         if self.device in (None, record["environment"]["device"]):
             self._spend(kind(config), record["seconds"]["train"] + record["seconds"]["evaluate"], epochs)
 
-    def _spend(self, its: Kind, seconds: float, epochs: int) -> None:
-        before = self.spent.get(its, (0.0, 0))
-        self.spent[its] = before[0] + seconds, before[1] + epochs
+    def _spend(self, epoch_kind: Kind, seconds: float, epochs: int) -> None:
+        seconds_before, epochs_before = self.spent.get(epoch_kind, (0.0, 0))
+        self.spent[epoch_kind] = seconds_before + seconds, epochs_before + epochs
 
     def measure(self, configs: Iterable[RunConfig]) -> None:
         """Train one epoch of each kind that has not run on this device; nothing is stored.
 
         A kind whose epoch fails stays unmeasured: the run itself will say why.
+
+        Args:
+            configs: the runs whose kinds are wanted.
         """
         tried = set(self.spent)
         # the smallest learning rate: least likely to fail
@@ -88,30 +108,39 @@ class Costs:
                     seconds = run(replace(config, max_epochs=1), split)[0]["seconds"]
                     self._spend(kind(config), seconds["train"] + seconds["evaluate"], 1)
 
-    def of(self, configs: Mapping[RunConfig, int]) -> Expected:
-        """What these runs will take, each as often as it is counted, one after the other."""
+    def expected(self, counts: Mapping[RunConfig, int]) -> Expected:
+        """What some runs will take, one after the other.
+
+        Args:
+            counts: how often each run is counted.
+        """
         epochs, most_epochs, hours, most_hours = 0.0, 0, 0.0, 0.0
         unmeasured: dict[str, None] = {}
-        for config, count in configs.items():
-            its = kind(config)
-            stored = self.epochs.get(its, [config.max_epochs])
+        for config, count in counts.items():
+            epoch_kind = kind(config)
+            stored = self.epochs.get(epoch_kind, [config.max_epochs])
             usual = min(sum(stored) / len(stored), config.max_epochs)
-            seconds, measured = self.spent.get(its, (0.0, 0))
+            seconds, measured = self.spent.get(epoch_kind, (0.0, 0))
             if not measured:
-                unmeasured[str(its)] = None
-            hour = seconds / max(measured, 1) / 3600
+                unmeasured[str(epoch_kind)] = None
+            hours_per_epoch = seconds / max(measured, 1) / 3600
             epochs += count * usual
             most_epochs += count * config.max_epochs
-            hours += count * usual * hour
-            most_hours += count * config.max_epochs * hour
+            hours += count * usual * hours_per_epoch
+            most_hours += count * config.max_epochs * hours_per_epoch
         return Expected(round(epochs), most_epochs, hours, most_hours, list(unmeasured))
 
 
 def duration(hours: float) -> str:
-    """Hours as a reader wants them.
+    """Hours in words, in a unit that suits them.
+
+    Args:
+        hours: how many.
 
     >>> duration(0.001), duration(0.5), duration(30)
     ('4 s', '30 min', '30.0 h')
     """
     seconds = hours * 3600
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{hours:.1f} h"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{hours:.1f} h"

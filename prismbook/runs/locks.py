@@ -10,15 +10,22 @@ from filelock import FileLock, Timeout
 
 
 def lock_path(record: Path) -> Path:
-    """Of the run whose record is at ``results/<dataset>/<name>.json``: ``results/.locks/<dataset>-<name>.lock``."""
+    """The lock of a run: ``results/.locks/<dataset>-<name>.lock`` for the record ``results/<dataset>/<name>.json``.
+
+    Args:
+        record: where the run's record is or would be.
+    """
     return record.parents[1] / ".locks" / f"{record.parent.name}-{record.stem}.lock"
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[bool]:
-    """Hold a run for this process: True, or False where another holds it.
+    """Hold the lock of a run for this process: True, or False where another process holds it.
 
-    The lock is the operating system's, so that of a killed process is free again at once.
+    The lock is the operating system's. When a process is killed, its locks are free at once.
+
+    Args:
+        path: the lock, from :func:`lock_path`.
 
     >>> import tempfile
     >>> with lock(Path(tempfile.mkdtemp()) / "run.lock") as acquired:
@@ -41,7 +48,11 @@ def lock(path: Path) -> Iterator[bool]:
 
 
 def in_flight(path: Path) -> str | None:
-    """What the process that holds this lock last wrote into it; None where nobody holds it."""
+    """What the process that holds a lock last wrote into it; None where no process holds it.
+
+    Args:
+        path: the lock, from :func:`lock_path`.
+    """
     if not path.exists():
         return None
     with lock(path) as free:

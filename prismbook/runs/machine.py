@@ -1,9 +1,10 @@
-"""What a run ran on: its device, versions and commit, and the energy that the device counted."""
+"""What a run ran on: its device, versions and commit, the energy that it counted, and what it can be short of."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -11,20 +12,26 @@ from typing import Any
 
 import torch
 
+from prismbook.text import plural
+
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: versions, commit, device; nothing that names the host."""
+    """What a run ran on: versions, commit and device. Nothing names the host.
+
+    Args:
+        device: the device that the run used.
+    """
     packages = {name: version(name) for name in ("torch", "numpy")}
     if device.type == "cuda":
         hardware = {"device": torch.cuda.get_device_name(device)}
     else:
         threads = torch.get_num_threads()
-        hardware = {"device": f"{_cpu_name()}, {threads} thread{'s' * (threads > 1)}"}
+        hardware = {"device": f"{_cpu_name()}, {plural(threads, 'thread')}"}
     return {**hardware, "python": platform.python_version(), **packages, "commit": _commit()}
 
 
 def _commit() -> str | None:
-    """Commit of the source tree, with "+" where one of the two packages was changed since; None outside git."""
+    """The commit of the source tree, with "+" where one of the two packages was changed since; None outside git."""
     tree = Path(__file__).parents[2]
     try:
         git = ["git", "-C", str(tree)]
@@ -34,7 +41,7 @@ def _commit() -> str | None:
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head + "+" * bool(changed)
+    return f"{head}+" if changed else head
 
 
 def _cpu_name() -> str:
@@ -45,14 +52,67 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
+#: How an error of the machine reads, by its type or its text. PyTorch raises most of them as RuntimeError.
+_SHORTAGE = re.compile(
+    r"""^(_Array)?MemoryError | ^OutOfMemoryError | ^AcceleratorError | ^(ModuleNotFound|Import)Error
+    | ^every\ worker\ that\ tried\ it\ was\ killed
+    | CUDA\ (error|out\ of\ memory|driver) | CU(BLAS|SPARSE|SOLVER|RAND|FFT)_STATUS_ | CUDNN_STATUS_ | NVML
+    | DefaultCPUAllocator | not\ enough\ memory | out\ of\ memory | (can't|cannot)\ allocate
+    | too\ many\ open\ files | no\ space\ left | unable\ to\ (mmap|open\ shared|write\ to\ file)
+    | can't\ start\ new\ thread | resource\ temporarily\ unavailable | worker.*(killed|exited\ unexpectedly)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def is_shortage(error: BaseException | str) -> bool:
+    """Whether an error says something of the machine and nothing of the run, which may go well elsewhere or later.
+
+    These are: out of memory, on a CPU or a GPU; a GPU that fails; a full disk, too many open files, and whatever else
+    the operating system refuses; a package that is not installed; a worker that was killed.
+
+    Args:
+        error: what was raised, or how it reads, ``"<type>: <message>"``.
+
+    >>> is_shortage(MemoryError()), is_shortage("RuntimeError: CUDA error: unspecified launch failure")
+    (True, True)
+    >>> is_shortage(FloatingPointError("the loss became nan in epoch 3"))
+    False
+    """
+    if isinstance(error, str):
+        return _SHORTAGE.search(error) is not None
+    if isinstance(error, OSError | MemoryError | ImportError) or is_shortage(f"{type(error).__name__}: {error}"):
+        return True
+    return error.__cause__ is not None and is_shortage(error.__cause__)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a shortage of memory, which other runs need not meet.
+
+    Args:
+        error: what was raised.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(OSError("no space left"))
+    (True, False)
+    """
+    texts = ("out of memory", "not enough memory", "DefaultCPUAllocator", "allocate memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
+
+
 POWERCAP = Path("/sys/class/powercap")
 
 
 def joules_so_far(device: torch.device) -> float | None:
     """The device's energy counter in joules, from an arbitrary start; None where it has none that we may read.
 
-    Of a CPU: all its packages, other processes' work included; the counter is often readable by root alone, and
-    starts again from 0 after some hours of load. Of a GPU: the whole card, Volta or newer.
+    The counter of a CPU covers all its packages, so it includes the work of other processes. It is often readable by
+    root alone, and it starts again from 0 after some hours of load. The counter of a GPU covers the whole card, which
+    must be Volta or newer.
+
+    Args:
+        device: the device whose counter is read.
 
     >>> counted = joules_so_far(torch.device("cpu"))
     >>> counted is None or counted >= 0
@@ -64,6 +124,10 @@ def joules_so_far(device: torch.device) -> float | None:
 def joules_between(before: float | None, after: float | None) -> float | None:
     """Joules between two readings of :func:`joules_so_far`; None where one is missing or the counter started again.
 
+    Args:
+        before: the first reading.
+        after: the second reading.
+
     >>> joules_between(100.0, 250.5), joules_between(250.5, 100.0), joules_between(None, None)
     (150.5, None, None)
     """
@@ -74,7 +138,7 @@ def joules_between(before: float | None, after: float | None) -> float | None:
 
 def _packages(folder: Path) -> float | None:
     try:
-        # one file a package; its parts (cores, memory) have a second number in their name
+        # one file per package; its parts (cores, memory) have a second number in their name
         files = sorted(folder.glob("intel-rapl:[0-9]*/energy_uj"))
         packages = [file for file in files if file.parent.name.count(":") == 1]
         return sum(int(file.read_text()) for file in packages) / 1e6 if packages else None

@@ -1,21 +1,19 @@
-"""One configuration trained and tested: its record and its users' scores. Nothing is written here."""
+"""One configuration trained and tested: its record and the scores of its test users. Nothing is written here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from prismbook.plan.config import RunConfig, run_id, semantics
 from prismbook.runs.machine import environment, joules_between, joules_so_far
-from prismbook.runs.records import (
-    Record,
-)
-from prismlib import datasets
-from prismlib.data import Split, random_split
+from prismbook.runs.records import Record
+from prismbook.runs.splits import RANDOM, check_split, ordered
+from prismlib.data import Interactions, Split
 from prismlib.debias import IPL, MACR, ReSN
 from prismlib.device import check_device, flushed_denormals
 from prismlib.hypersphere import uniformity, uniformity_released
@@ -28,40 +26,124 @@ from prismlib.ranking import FullRanking, mean_score
 from prismlib.train import History, fit
 
 REPORTED_KS = (5, 10, 20, 50)
+Popularity = dict[str, Tensor]  # training interactions per row of the tables "user" and "item"
 
 
 @flushed_denormals()  # from the start, so that torch's worker threads have it too
 def run(
     config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None
 ) -> tuple[Record, dict[str, np.ndarray]]:
-    """Train and test one configuration; nothing is written.
+    """Train and test one configuration. Nothing is written.
+
+    Args:
+        config: what to run.
+        split: the split of ``config.dataset`` to train and test on, whose seed is ``config.split_seed``. A split other
+            than the random one of that seed is part of the run's identity, and the record has its name and hash.
+        on_epoch: called after every epoch, see :func:`prismlib.train.fit`.
 
     Returns:
-        Its record, and each test user's own scores, as :func:`prismbook.runs.records.load_scores` gives them.
+        The run's record, and the scores of each test user as :func:`prismbook.runs.records.load_scores` gives them.
 
     Raises:
         ValueError: the split is not the configuration's; the device is not there.
         FloatingPointError: the loss, or the length of a row, is no longer finite.
+        MemoryError: the device has less memory free than training needs.
     """
-    data = split.dataset
-    if (data.name, split.seed) != (config.dataset, config.split_seed):
-        raise ValueError(f"the configuration asks for {config.dataset}, split {config.split_seed}, not for this split")
+    check_split(config, split)
+    split = ordered(split)
     check_device(config.device)
     device = torch.device(config.device)
+    popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
+    model, loss = starting_point(config, split, popularity, device)
+    history, joules = train(config, split, model, loss, popularity, on_epoch)
+    with torch.no_grad():
+        user, item = model.embeddings()
+    scores, report = evaluate(config, split, loss, user, item, popularity)
+    norms = {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
+    record = {
+        **identity(config, split),
+        "best_epoch": history.best_epoch,
+        "stopped_by": history.stopped_by,
+        "test": {ranking: _rounded(mean_score(scores[ranking])) for ranking in ("dot", "cosine")},
+        "report": _rounded(report),
+        "history": {
+            "loss": _rounded(history.loss),
+            "validation_dot": _rounded(history.validation_dot),
+            "validation_cosine": _rounded(history.validation_cosine),
+        },
+        "norms": _rounded(norms),
+        "seconds": {clock: round(getattr(history, f"{clock}_seconds"), 3) for clock in ("train", "evaluate", "cpu")},
+        "joules": joules,
+        "environment": environment(device),
+    }
+    return record, {name: values.cpu().numpy() for name, values in scores.items()}
+
+
+def identity(config: RunConfig, split: Split) -> dict[str, Any]:
+    """The first entries of a record: which run it is, and on which data.
+
+    Args:
+        config: the run's configuration.
+        split: its split, as :func:`prismbook.runs.splits.ordered` gives it.
+    """
+    content_hash, split_hash = split.dataset.content_hash, split.split_hash
+    data = {"synthetic": split.dataset.synthetic, "content_hash": content_hash, "split_hash": split_hash}
+    if split.name != RANDOM:
+        data["split"] = split.name
+    return {
+        "id": run_id(config, content_hash, None if split.name == RANDOM else split_hash),
+        "semantics": semantics(config),
+        "config": vars(config).copy(),
+        "data": data,
+    }
+
+
+def starting_point(
+    config: RunConfig, split: Split, popularity: Popularity, device: torch.device
+) -> tuple[MF, RankingLoss]:
+    """The model and the loss of a configuration on its device, with their starting values.
+
+    Args:
+        config: the run's configuration.
+        split: its split.
+        popularity: what PRISM scales the tables by.
+        device: where both shall be.
+    """
     # drawn on the CPU, so that every device starts from the same tables
     generator = torch.Generator().manual_seed(config.seed)
     model = make_model(config, split, generator)
     loss = make_loss(config, split, model, generator).to(device)
-    popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
     if config.init == "prism":
         assert config.alpha is not None
         prism_(model.user.weight, popularity["user"], config.alpha)
         prism_(model.item.weight, popularity["item"], config.alpha)
-    model.to(device)
+    return model.to(device), loss
 
+
+def train(
+    config: RunConfig,
+    split: Split,
+    model: MF,
+    loss: RankingLoss,
+    popularity: Popularity,
+    on_epoch: Callable[[History], bool | None] | None = None,
+) -> tuple[History, float | None]:
+    """Train a model as its configuration says; its best epoch stays in it.
+
+    Args:
+        config: the run's configuration.
+        split: its split.
+        model: the model at its starting values.
+        loss: the loss, on the model's device.
+        popularity: training interactions per user and per item.
+        on_epoch: see :func:`run`.
+
+    Returns:
+        The history of training, and the joules that the device counted meanwhile (None where it counts none).
+    """
+    device = torch.device(config.device)
     groups = popularity_groups(popularity["item"])
-    ranking = partial(FullRanking, num_users=data.num_users, drop_last_user=config.drop_last_user, device=device)
-    validation = ranking(split.validation, [split.train], groups)
+    validation = _ranking(config, split, split.validation, [split.train], groups)
     assert config.batch_size is not None
     joules_before = joules_so_far(device)
     history = fit(
@@ -82,56 +164,67 @@ def run(
         seed=config.seed,
         on_epoch=on_epoch,
     )
-    joules = joules_between(joules_before, joules_so_far(device))
+    return history, joules_between(joules_before, joules_so_far(device))
+
+
+@torch.no_grad()
+def evaluate(
+    config: RunConfig, split: Split, loss: RankingLoss, user: Tensor, item: Tensor, popularity: Popularity
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Rank all items for the test users, by dot product and by cosine.
+
+    Args:
+        config: the run's configuration.
+        split: its split.
+        loss: the trained loss, which may rank by other tables than the model's.
+        user: the trained model's user table, float, shape ``(num_users, dim)``.
+        item: its item table, float, shape ``(num_items, dim)``.
+        popularity: training interactions per user and per item.
+
+    Returns:
+        The test users with the parts of their NDCG@20, and the report of every metric at every K by ranking.
+
+    Raises:
+        FloatingPointError: the length of a row is no longer finite.
+    """
+    data = split.dataset
+    groups = popularity_groups(popularity["item"])
     if config.groups_from == "all":
         groups = popularity_groups(torch.bincount(torch.from_numpy(data.item), minlength=data.num_items))
     ks = [k for k in REPORTED_KS if k <= data.num_items]
-    test = ranking(split.test, [split.train, split.validation], groups, k=ks[-1])
-    with torch.no_grad():
-        user, item = model.embeddings()
-        ranked = loss.rank_tables(user, item)
-        # a row's length, or a score, can overflow where the row itself and the loss do not
-        if not all(torch.linalg.vector_norm(table, dim=1).isfinite().all() for table in (user, item, *ranked)):
-            raise FloatingPointError("the rows became so long that their norms overflow float32: lower lr")
-        lists = test.lists(*ranked)
-    per_user = {by: test.parts(items[:, :20]) for by, items in lists.items()}
-    record = {
-        "id": run_id(config, data.content_hash),
-        "semantics": semantics(config),
-        "config": vars(config).copy(),
-        "data": {"synthetic": data.synthetic, "content_hash": data.content_hash, "split_hash": split.split_hash},
-        "best_epoch": history.best_epoch,
-        "stopped_by": history.stopped_by,
-        "test": {by: _rounded(mean_score(parts)) for by, parts in per_user.items()},
-        "report": {by: _rounded(test.report(items, popularity["item"], ks)) for by, items in lists.items()},
-        "history": {
-            "loss": _rounded(history.loss),
-            "validation_dot": _rounded(history.validation_dot),
-            "validation_cosine": _rounded(history.validation_cosine),
-        },
-        "norms": _rounded(
-            {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
-        ),
-        "seconds": {kind: round(getattr(history, f"{kind}_seconds"), 3) for kind in ("train", "evaluate", "cpu")},
-        "joules": joules,
-        "environment": environment(device),
-    }
-    scores = {"user": test.users.to(torch.int32), **per_user}
-    return record, {name: values.cpu().numpy() for name, values in scores.items()}
+    ranking = _ranking(config, split, split.test, [split.train, split.validation], groups, k=ks[-1])
+    ranked = loss.rank_tables(user, item)
+    # a row's length, or a score, can overflow where the row itself and the loss do not
+    if not all(torch.linalg.vector_norm(table, dim=1).isfinite().all() for table in (user, item, *ranked)):
+        raise FloatingPointError("the rows became so long that their norms overflow float32: lower lr")
+    lists = ranking.lists(*ranked)
+    parts = {name: ranking.parts(items[:, :20]) for name, items in lists.items()}
+    report = {name: ranking.report(items, popularity["item"], ks) for name, items in lists.items()}
+    return {"user": ranking.users.to(torch.int32), **parts}, report
 
 
-def load_split(dataset: str, seed: int) -> Split:
-    """The split of a dataset by its name; the last few are kept in memory."""
-    return _split(dataset, datasets.content_hash(dataset), seed)
-
-
-@lru_cache(maxsize=4)
-def _split(dataset: str, content_hash: str, seed: int) -> Split:  # by hash: a name may be saved anew
-    return random_split(datasets.load(dataset), seed)
+def _ranking(
+    config: RunConfig, split: Split, held_out: Interactions, masked: list[Interactions], groups: Tensor, **options: int
+) -> FullRanking:
+    return FullRanking(
+        held_out,
+        masked,
+        groups,
+        num_users=split.dataset.num_users,
+        drop_last_user=config.drop_last_user,
+        device=torch.device(config.device),
+        **options,
+    )
 
 
 def make_model(config: RunConfig, split: Split, generator: torch.Generator) -> MF:
-    """The model a configuration names, with its starting values."""
+    """The model that a configuration names, with its starting values.
+
+    Args:
+        config: the run's configuration.
+        split: its split; LightGCN takes its graph from the training interactions.
+        generator: what the starting values are drawn from.
+    """
     sizes = (split.dataset.num_users, split.dataset.num_items, config.dim)
     sparse = config.optimizer == "sparse_adam"
     if config.backbone == "lightgcn":
@@ -142,7 +235,14 @@ def make_model(config: RunConfig, split: Split, generator: torch.Generator) -> M
 
 
 def make_loss(config: RunConfig, split: Split, model: Backbone, generator: torch.Generator) -> RankingLoss:
-    """The loss a configuration names, with its parameters and starting values."""
+    """The loss that a configuration names, with its parameters and starting values.
+
+    Args:
+        config: the run's configuration.
+        split: its split; IPL counts popularity on its training interactions.
+        model: the model; ReSN on all items scores its item table.
+        generator: what the starting values of MAWU and MACR are drawn from.
+    """
     parameters = {name.removeprefix(f"{config.loss}_"): value for name, value in config.loss_parameters.items()}
     match config.loss:
         case "bpr":
@@ -166,7 +266,7 @@ def make_loss(config: RunConfig, split: Split, model: Backbone, generator: torch
 
 
 def _rounded(value: Any) -> Any:
-    """Seven decimals: below float32's resolution of a mean NDCG, and a third of the file."""
+    """The numbers with seven decimals: finer than float32 resolves a mean NDCG, and a third of the file's size."""
     if isinstance(value, dict):
         return {key: _rounded(inside) for key, inside in value.items()}
     if isinstance(value, list):

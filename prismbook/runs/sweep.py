@@ -1,4 +1,4 @@
-"""Sweeps: all runs of an experiment, on this machine or on a cluster; safe to interrupt, and to start again.
+"""Sweeps: all runs of an experiment, on this machine or on a cluster, safe to interrupt and to start again.
 
 python -m prismbook sweep estimate table1 --dataset synthetic --budget smoke     what it will cost
 python -m prismbook sweep run table1 --dataset synthetic --budget smoke          train what is missing
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, Search, configs, se
 from prismbook.runs import attempts, tuning
 from prismbook.runs.cost import Costs, Expected, duration
 from prismbook.runs.locks import in_flight, lock_path
-from prismbook.runs.machine import environment
+from prismbook.runs.machine import environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
 from prismbook.runs.records import (
     RecordError,
@@ -35,16 +35,35 @@ from prismbook.runs.records import (
     scan,
     stored_path,
 )
+from prismbook.text import plural
 from prismlib import datasets
 from prismlib.device import check_device
 
-Ended = Iterator[tuple[RunConfig, str]]
 #: What a run of a sweep can be.
 STATES = ("done", "failed", "damaged", "running", "missing")
 
 
+class Sweep(NamedTuple):
+    """The runs of an experiment.
+
+    Attributes:
+        configs: the runs that are known beforehand.
+        searches: the searches, whose choices are run when their grids are complete.
+        results: the folder of the records.
+    """
+
+    configs: list[RunConfig]
+    searches: list[Search]
+    results: Path
+
+
 def state(config: RunConfig, results: Path) -> tuple[str, str]:
-    """One of :data:`STATES`, and what there is to say about it."""
+    """One of :data:`STATES`, and what there is to say about it.
+
+    Args:
+        config: the run's configuration.
+        results: the folder of the records.
+    """
     path = stored_path(results, config)
     try:
         record = load_record(path)
@@ -52,25 +71,21 @@ def state(config: RunConfig, results: Path) -> tuple[str, str]:
         return "damaged", str(error)
     if record is not None:
         return "done", f"NDCG@20 {record['test']['dot']['ndcg']:.4f}"
-    told = in_flight(lock_path(path))
-    if told is not None:
-        return "running", told
+    note = in_flight(lock_path(path))
+    if note is not None:
+        return "running", note
     failure = load_failure(path)
     return ("missing", "") if failure is None else ("failed", failure["reason"])
 
 
-class Sweep(NamedTuple):
-    """The runs of an experiment, its searches, and where its records are."""
-
-    found: list[RunConfig]
-    tuned: list[Search]
-    results: Path
-
-
 def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
-    """The runs that are known by now, and stand-ins of equal cost for those that a search has yet to choose."""
-    known, later = list(sweep.found), []
-    for search in sweep.tuned:
+    """The runs that are known by now, and stand-ins of equal cost for those that a search has yet to choose.
+
+    Args:
+        sweep: what is wanted.
+    """
+    known, later = list(sweep.configs), []
+    for search in sweep.searches:
         choice = choose(search, sweep.results)
         if choice is None:
             first, tried = search.grid[0], {config.seed for config in search.grid}
@@ -81,44 +96,102 @@ def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
 
 
 def choose(search: Search, results: Path) -> tuning.Choice | None:
-    """:func:`prismbook.runs.tuning.choose` from what is stored; None also where a record of the grid is damaged."""
+    """What a search chooses from what is stored; None where its grid is incomplete or one of its records is damaged.
+
+    Args:
+        search: the search.
+        results: the folder of the records.
+    """
     with suppress(RecordError):
         return tuning.choose(search, {config: tuning.outcome_of(results, config) for config in search.grid})
     return None
 
 
-def train(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str | None, retry: bool) -> None:
-    """Train runs, with a line for each that ends and the time left.
+def run(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry: bool = False) -> int:
+    """Train what is missing of a sweep; what a search has chosen follows its grid.
+
+    Args:
+        sweep: what is wanted.
+        names: the names of the experiment and of the budget, for the reports of the searches.
+        scheduler: the address of a dask scheduler; None trains here.
+        retry: train also what failed before.
+
+    Returns:
+        The exit status: 0 where all runs are done, else 1.
 
     Raises:
-        OSError, ConnectionError: what stops the whole sweep, a full disk for one.
+        ValueError: a device that is not there.
+        OSError, MemoryError, ImportError, RuntimeError: what is the machine's fault, e.g. a full disk or a scheduler
+            that is lost.
+    """
+    device = sweep.configs[0].device
+    if scheduler is None:
+        check_device(device)
+    costs = Costs(scan(sweep.results)[0], None if scheduler else environment(torch.device(device))["device"])
+    sweep.results.mkdir(parents=True, exist_ok=True)
+    wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
+    print("\n".join(estimate(sweep, costs, wanted, measure=scheduler is None)), flush=True)
+    _train_all(sweep, costs, wanted, scheduler, retry)
+    known, _ = plan(sweep)
+    for search in sweep.searches:
+        print(choice_line(search, sweep.results, names))
+    print("\n".join(state_lines(known, sweep.results, only=("failed", "damaged"))))
+    return 0 if all(state(config, sweep.results)[0] == "done" for config in known) else 1
+
+
+def _train_all(sweep: Sweep, costs: Costs, wanted: Container[str], scheduler: str | None, retry: bool) -> None:
+    """Train the known runs until none is left: twice where something is searched, the grid and then its choice."""
+    tried: set[RunConfig] = set()
+    while True:
+        known, _ = plan(sweep)
+        todo = [config for config in known if config not in tried and state(config, sweep.results)[0] in wanted]
+        if not todo:
+            return
+        tried |= set(todo)
+        train(todo, sweep.results, costs, scheduler, retry)
+
+
+def train(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str | None, retry: bool) -> None:
+    """Train runs, and print a line for each that ends, with the time left.
+
+    Args:
+        todo: the runs.
+        results: the folder of the records.
+        costs: what runs took; the new ones are added.
+        scheduler: the address of a dask scheduler; None trains here.
+        retry: train also what failed before.
+
+    Raises:
+        OSError, MemoryError, ImportError, RuntimeError: as of :func:`prismbook.runs.attempts.attempt_all`.
     """
     left = Counter(todo)
     with progress_bar(True, len(todo)) as bar:
-        on_epoch = partial(show, bar)
-        options = {"retry_failed": retry}
         if scheduler is None:
-            ended: Ended = attempts.attempt_all(todo, results, on_epoch=on_epoch, **options)
+            outcomes = attempts.attempt_all(todo, results, on_epoch=partial(show, bar), retry_failed=retry)
         else:
             from prismbook.runs.cluster import attempt_all
 
-            ended = attempt_all(todo, results, scheduler, **options)
-        for number, (config, _) in enumerate(ended, 1):
+            outcomes = attempt_all(todo, results, scheduler, retry_failed=retry)
+        for number, (config, _) in enumerate(outcomes, 1):
             left -= Counter([config])
-            how, detail = state(config, results)
-            if how == "done":
+            outcome, detail = state(config, results)
+            if outcome == "done":
                 costs.add(load_record(stored_path(results, config)))
+            remaining = time_left(costs.expected(left), scheduler)
             bar.clear()
             print(
-                f"[{number}/{len(todo)}] {name(config, results)} {how}: {detail};"
-                f" {time_left(costs.of(left), scheduler)}",
+                f"[{number}/{len(todo)}] {name(config, results)} {outcome}: {detail}; {remaining}",
                 flush=True,
             )
             bar.update()
 
 
 def time_left(expected: Expected, scheduler: str | None) -> str:
-    """In words. A cluster's workers come and go, so there it is the work of one.
+    """The time left in words. The workers of a cluster come and go, so there it is the time of one worker.
+
+    Args:
+        expected: what the runs that are left will take.
+        scheduler: the address of a dask scheduler; None trains here.
 
     >>> time_left(Expected(12, 30, 0.5, 1.0, []), None)
     '30 min left'
@@ -127,52 +200,29 @@ def time_left(expected: Expected, scheduler: str | None) -> str:
     """
     if expected.unmeasured:
         return f"time left unknown, {', '.join(expected.unmeasured)} never ran here"
-    return f"{duration(expected.hours)}{' of one worker' if scheduler else ''} left"
+    return f"{duration(expected.hours)} left" if scheduler is None else f"{duration(expected.hours)} of one worker left"
 
 
-def run(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry: bool = False) -> int:
-    """Train what is missing of a sweep; what a search has chosen follows its grid. Returns the exit status.
+def choice_line(search: Search, results: Path, names: Sequence[str]) -> str:
+    """What a search chose and what it cost, in one line. Its report is stored.
 
     Args:
-        names: the experiment's and the budget's, for the reports of its searches.
-        scheduler: address of a dask scheduler; None trains here.
-        retry: train also what failed before.
-
-    Raises:
-        ValueError: a device that is not there.
-        OSError: what stops the whole sweep, e.g. a full disk, or a scheduler that is lost.
+        search: the search.
+        results: the folder of the records and reports.
+        names: the names of the experiment and of the budget.
     """
-    device = sweep.found[0].device
-    if scheduler is None:
-        check_device(device)
-    costs = Costs(scan(sweep.results)[0], None if scheduler else environment(torch.device(device))["device"])
-    sweep.results.mkdir(parents=True, exist_ok=True)
-    wanted = {"missing", "running", *(["failed"] if retry else [])}
-    print("\n".join(estimate(sweep, costs, wanted, measure=scheduler is None)), flush=True)
-    tried: set[RunConfig] = set()
-    while True:  # twice where something is tuned: the grid, then what it chose
-        known, _ = plan(sweep)
-        todo = [config for config in known if config not in tried and state(config, sweep.results)[0] in wanted]
-        if not todo:
-            break
-        tried |= set(todo)
-        train(todo, sweep.results, costs, scheduler, retry)
-    for search in sweep.tuned:
-        print(chosen_line(search, sweep.results, names))
-    print("\n".join(table(known, sweep.results, only=("failed", "damaged"))))
-    return 0 if all(state(config, sweep.results)[0] == "done" for config in known) else 1
-
-
-def chosen_line(search: Search, results: Path, names: Sequence[str]) -> str:
-    """What a search chose and what it cost; its report is stored."""
     choice = choose(search, results)
     if choice is None:
         return f"{search.name}: not chosen yet, its grid is incomplete"
     path = tuning.save_report(choice, results, *names)
-    spent = f"{choice.runs} runs, {choice.failed} failed, {choice.epochs} epochs, {sum(choice.seconds.values()):.0f} s"
-    best = tuning.report(choice)["chosen"]
-    chosen = "nothing, all failed" if best is None else ", ".join(f"{k} {v:g}" for k, v in best.items())
-    return f"{search.name}: a search of {spent}; chosen: {chosen or 'the only candidate'} ({path.name})"
+    seconds = sum(choice.seconds.values())
+    cost = f"{plural(choice.runs, 'run')}, {choice.failed} failed, {plural(choice.epochs, 'epoch')}, {seconds:.0f} s"
+    values = tuning.report(choice)["chosen"]
+    if values is None:
+        text = "nothing, all failed"
+    else:
+        text = ", ".join(f"{field} {value:g}" for field, value in values.items()) or "the only candidate"
+    return f"{search.name}: a search of {cost}; chosen: {text} ({path.name})"
 
 
 def estimate(
@@ -181,6 +231,8 @@ def estimate(
     """What is left to train and what it will take, in lines.
 
     Args:
+        sweep: what is wanted.
+        costs: what runs took.
         wanted: the states that are still to be trained.
         measure: train one epoch of each kind of run that this device never ran.
     """
@@ -188,32 +240,46 @@ def estimate(
     left = [config for config in known if state(config, sweep.results)[0] in wanted] + later
     if measure:
         costs.measure(left)
-    expected = costs.of(Counter(left))
-    lines = [
-        f"{len(known) + len(later)} runs, {len(left)} left to train"
-        + f", {len(later)} of them still to be chosen" * bool(later),
-        f"epochs: about {expected.epochs}, at most {expected.most_epochs}",
-    ]
+    expected = costs.expected(Counter(left))
+    counts = f"{plural(len(known) + len(later), 'run')}, {len(left):,} left to train"
+    if later:
+        counts += f", {len(later):,} of them still to be chosen"
+    lines = [counts, f"epochs: about {expected.epochs}, at most {expected.most_epochs}"]
     where = costs.device or "one worker like those of the stored runs"
     if expected.unmeasured:
         return [*lines, f"time: unknown, never ran on {where}: {', '.join(expected.unmeasured)}"]
     return [*lines, f"time: about {duration(expected.hours)}, at most {duration(expected.most_hours)}, on {where}"]
 
 
-def table(known: Sequence[RunConfig], results: Path, only: Sequence[str] = STATES) -> list[str]:
-    """How many runs are in which state, and a line for each run of the states in ``only``."""
+def state_lines(known: Sequence[RunConfig], results: Path, only: Sequence[str] = STATES) -> list[str]:
+    """A line per run of some states, then how many runs are in which state.
+
+    Args:
+        known: the runs.
+        results: the folder of the records.
+        only: the states whose runs have a line.
+    """
     states = {config: state(config, results) for config in known}
-    counts = Counter(how for how, _ in states.values())
-    chosen = [(how, config, detail) for how in only for config, (its, detail) in states.items() if its == how]
-    lines = [f"{how}: {name(config, results)} {detail}".rstrip() for how, config, detail in chosen]
-    return [*lines, f"{len(known)} runs: " + ", ".join(f"{counts[how]} {how}" for how in STATES)]
+    counts = Counter(run_state for run_state, _ in states.values())
+    lines = [
+        f"{wanted}: {name(config, results)} {detail}".rstrip()
+        for wanted in only
+        for config, (run_state, detail) in states.items()
+        if run_state == wanted
+    ]
+    return [*lines, f"{plural(len(known), 'run')}: " + ", ".join(f"{counts[wanted]} {wanted}" for wanted in STATES)]
 
 
 def name(config: RunConfig, results: Path) -> str:
-    """The name of a run's record, and the fields a reader tells runs apart by."""
+    """The name of a run's record, and the fields by which a reader tells runs apart.
+
+    Args:
+        config: the run's configuration.
+        results: the folder of the records.
+    """
     path = stored_path(results, config)
-    own = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
-    shown = [f"{field} {value:g}" for field, value in own.items() if value is not None]
+    fields = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
+    shown = [f"{field} {value:g}" for field, value in fields.items() if value is not None]
     return f"{path.stem} ({', '.join(shown)}, seed {config.seed})"
 
 
@@ -227,37 +293,75 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = argparse.ArgumentParser(prog="prismbook sweep", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    helps = {
-        "run": "train what is missing; start it in several terminals and they share the work",
-        "status": "what is done, failed, damaged, running and missing",
-        "estimate": "runs, epochs and hours on this device; one epoch of each kind that never ran here is timed",
+    texts = {
+        "run": "Train the runs that are missing. Started in several terminals, the command shares the work among them.",
+        "status": "Print which runs are done, failed, damaged, running and missing. Nothing is trained.",
+        "estimate": "Print how many runs are left, with their epochs and hours on this device. One epoch is trained of"
+        " each kind of run that this device never ran.",
     }
-    for command, text in helps.items():
+    for command, text in texts.items():
         sub = commands.add_parser(command, help=text, description=text)
-        sub.add_argument("experiment", choices=[*EXPERIMENTS, "table1"], metavar="EXPERIMENT",
-                         help=", ".join([*EXPERIMENTS, "table1"]))  # fmt: skip
-        sub.add_argument("--dataset", default="synthetic", choices=datasets.known(), help="default: %(default)s")
-        sub.add_argument("--budget", default="lean", choices=list(BUDGETS), help="how much; default: %(default)s")
-        sub.add_argument("--results", type=folder, default=default_results(), help="folder; default: %(default)s")
-        sub.add_argument("--device", default="cpu", choices=CHOICES["device"], help="default: %(default)s")
+        _add_options(sub)
         if command == "run":
             sub.add_argument(
                 "--scheduler",
                 metavar="ADDRESS",
-                help="address or scheduler file of dask.distributed",
+                help="Train on the workers of this scheduler of dask.distributed, given by its address or its scheduler"
+                " file. Without it, the runs are trained here.",
             )
-            sub.add_argument("--retry-failed", action="store_true", help="train also the runs that failed before")
+            sub.add_argument(
+                "--retry-failed",
+                action="store_true",
+                help="Train again the runs that failed before. Without it, they stay failed.",
+            )
     return parser
 
 
+def _add_options(command: argparse.ArgumentParser) -> None:
+    """The options that all commands have."""
+    experiments = [*EXPERIMENTS, "table1"]
+    command.add_argument(
+        "experiment",
+        choices=experiments,
+        metavar="EXPERIMENT",
+        help=f"The experiment whose runs are meant, one of {', '.join(experiments)}.",
+    )
+    command.add_argument(
+        "--dataset",
+        default="synthetic",
+        choices=datasets.known(),
+        help="The dataset that the runs are trained on. The default is %(default)s.",
+    )
+    command.add_argument(
+        "--budget",
+        default="lean",
+        choices=list(BUDGETS),
+        help="How much is searched and run: smoke takes a minute on the synthetic dataset, lean searches one parameter"
+        " at a time, paper searches all that the paper does. The default is %(default)s.",
+    )
+    command.add_argument(
+        "--results",
+        type=folder,
+        default=default_results(),
+        metavar="FOLDER",
+        help="The folder that holds the records. The default is %(default)s.",
+    )
+    command.add_argument(
+        "--device",
+        default="cpu",
+        choices=CHOICES["device"],
+        help="The device that the runs are trained on. The default is %(default)s.",
+    )
+
+
 def _command(given: argparse.Namespace) -> int:
-    names, own = (given.experiment, given.dataset, given.budget), {"device": given.device}
-    sweep = Sweep(configs(*names, **own), searches(*names, **own), given.results.resolve())
+    names = given.experiment, given.dataset, given.budget
+    sweep = Sweep(configs(*names, device=given.device), searches(*names, device=given.device), given.results.resolve())
     if given.command == "run":
         return run(sweep, (given.experiment, given.budget), given.scheduler, given.retry_failed)
     if given.command == "status":
         known, later = plan(sweep)
-        print("\n".join(table(known, sweep.results)))
+        print("\n".join(state_lines(known, sweep.results)))
         if later:
             print(f"{len(later)} more follow when their grids are complete")
     else:
@@ -268,7 +372,11 @@ def _command(given: argparse.Namespace) -> int:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Call ``command``; an interruption, or an error that it foresees, becomes one line and an exit status."""
+    """Call a command. An interruption, or an error that is foreseen, becomes one line and an exit status.
+
+    Args:
+        command: what to call; it returns its exit status.
+    """
     try:
         return command()
     except KeyboardInterrupt:
@@ -276,6 +384,9 @@ def guarded(command: Callable[[], int]) -> int:
         return 130
     except BrokenPipeError:  # for the command line to end quietly
         raise
-    except (ValueError, OSError, ImportError) as error:
-        print(f"Stopped: {error}. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+    except Exception as error:
+        if not (isinstance(error, ValueError) or is_shortage(error)):
+            raise
+        text = str(error).strip().partition("\n")[0] or type(error).__name__
+        print(f"Stopped: {text}. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         return 1
