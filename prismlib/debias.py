@@ -1,6 +1,6 @@
-"""Debiasing baselines the paper compares with (Appendix D.2, Figure 9): IPL, ReSN and MACR.
+"""Debiasing baselines that the paper compares with (Appendix D.2, Figure 9): IPL, ReSN and MACR.
 
-Each stands in its authors' form and, where that differs, in the form of the PRISM authors' code.
+Each is given in its authors' form and, where that differs, in the form of the PRISM authors' code.
 """
 
 from __future__ import annotations
@@ -11,41 +11,51 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prismlib.checks import as_ids, check_count, check_number, check_rows, precise
 from prismlib.hypersphere import check_pairs, is_first
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
 
 
 def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor | None, b: float, released: bool = False) -> Tensor:
-    r"""IPL's spread over items of what they get: :math:`\sqrt{\mathrm{Var}_i\, r_i}` (Liu et al. 2023).
+    r"""IPL's spread over items of what each item receives: :math:`\sqrt{\mathrm{Var}_i\, r_i}` (Liu et al. 2023).
 
-    :math:`r_i = \sum_u \sigma(s(u, i)) / d_i^{2 - b}`, the sum over the positive interactions of i that are given:
-    all of them, once an epoch, in the authors' procedure; those of the batch in the PRISM code.
+    The ratio :math:`r_i = \sum_u \sigma(s(u, i)) / d_i^{2 - b}` sums over the positive interactions of i that are
+    given. In the authors' procedure these are all of them, once per epoch; in the PRISM code, those of the batch.
 
     Args:
-        score: dot products of positive pairs, ``(B,)``.
-        item_id: their items, int64, ``(B,)``.
-        popularity: training interactions of each item, ``(num_items,)``. None counts each item's pairs among those
-            given, as the PRISM code does.
-        b: published 1.826 ML-1M, 1.285 Gowalla, 1.552 Yelp2018, 1.446 AmazonBook.
-        released: sum as the PRISM code does: it cuts the scores into runs of each item's count without first sorting
-            them by item, so that most scores land on a wrong item.
+        score: dot products of the positive pairs, floating point, ``(B,)``.
+        item_id: the items of these pairs, any integer dtype, ``(B,)``.
+        popularity: training interactions of each item, ``(num_items,)``. Where it is None, each item's pairs among
+            those given are counted instead.
+        b: exponent, finite. Published: 1.826 ML-1M, 1.285 Gowalla, 1.552 Yelp2018, 1.446 AmazonBook.
+        released: True sums as the PRISM code does. It cuts the scores into runs of each item's count without first
+            sorting them by item, so that most scores land on a wrong item.
 
     Raises:
-        ValueError: an item in ``item_id`` of popularity 0. On a GPU, where looking would stall every step, the result
-            is not finite instead.
+        TypeError: ``score`` is not a tensor.
+        ValueError: ``score`` is not one number per pair, ``item_id`` has another shape or no whole numbers, ``b`` is
+            not finite, or an item has popularity 0 or no popularity. On a GPU, where looking at values would stall
+            every step, an item of popularity 0 gives a result that is not finite instead.
 
     >>> popularity = torch.tensor([4, 1])
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
     tensor(0.2652)
     """
+    check_number("b", b, -float("inf"))
+    check_rows("score", score)
+    score = precise(score)
+    item_id = as_ids("item_id", item_id, (score.numel(),))
     if score.device.type != "cpu":  # counting the distinct items would stall every step of a GPU
         return _deviation(*_ratios(score, item_id, popularity, b, released, len(item_id)))
     items = item_id.unique()
+    if popularity is not None and len(items) and int(items[-1]) >= len(popularity):
+        raise ValueError(f"popularity has {len(popularity)} entries, item_id names item {int(items[-1])}")
     if popularity is not None and (popularity[items] == 0).any():
         raise ValueError("popularity is 0 for an item in item_id: count it on the interactions that are trained on")
-    ratio, _ = _ratios(score, item_id, popularity, b, released, len(items))
-    return ratio.std() if len(items) > 1 else score.sum() * 0
+    if len(items) < 2:
+        return score.sum() * 0
+    return _ratios(score, item_id, popularity, b, released, len(items))[0].std()
 
 
 def _ratios(
@@ -81,12 +91,30 @@ def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
         user: embeddings of the batch's users, ``(B, d)``.
         items: the whole item table, ``(num_items, d)``.
 
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or not 2-D, or the embeddings have different lengths.
+
     >>> resn_penalty(torch.zeros(2, 3), torch.zeros(4, 3))
     tensor(2.)
     """
-    predicted = (user @ items.T).sigmoid()
-    direction = F.normalize(predicted.detach().sum(0), dim=0)
-    return (predicted @ direction).square().sum()
+    user, items = _tables(user=user, items=items)
+    with torch.autocast(user.device.type, enabled=False):  # which would take products in half precision
+        predicted = (user @ items.T).sigmoid()
+        direction = F.normalize(predicted.detach().sum(0), dim=0, eps=torch.finfo(predicted.dtype).tiny)
+        return (predicted @ direction).square().sum()
+
+
+def _tables(**tables: Tensor) -> list[Tensor]:
+    """Two tables in float32 at least whose rows have one length, or an error that names the wrong one."""
+    for name, rows in tables.items():
+        check_rows(name, rows)
+        if rows.dim() != 2:
+            raise ValueError(f"{name} must have shape (n, d), got {tuple(rows.shape)}")
+    lengths = {name: rows.shape[1] for name, rows in tables.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the rows must have one length d, got {lengths}")
+    return [precise(rows) for rows in tables.values()]
 
 
 def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
@@ -99,11 +127,21 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
         user: embeddings of the batch's distinct users, ``(m, d)``.
         item: embeddings of the batch's distinct items, positives and negatives together, ``(k, d)``.
 
+    Returns:
+        Scalar; zero where every score of the batch is.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or not 2-D, or the embeddings have different lengths.
+
     >>> resn_penalty_batch(torch.eye(2), torch.eye(2))
     tensor(1.)
     """
-    listed = item @ user.sum(0)
-    return (user @ (item.T @ listed)).square().sum() / listed.square().sum()
+    user, item = _tables(user=user, item=item)
+    with torch.autocast(user.device.type, enabled=False):  # which would take products in half precision
+        listed = item @ user.sum(0)
+        length = listed.square().sum().clamp_min(torch.finfo(listed.dtype).tiny)
+        return (user @ (item.T @ listed)).square().sum() / length
 
 
 #: What IPL's penalty runs over, see :class:`IPL`.
@@ -118,15 +156,18 @@ class IPL(RankingLoss):
     """BPR plus ``c`` times :func:`ipl_penalty` (Liu et al. 2023; Appendix D.2).
 
     Args:
-        popularity: training interactions of each item, ``(num_items,)``.
-        c: weight of the penalty, >= 0.
-        b: exponent, in [1, 2] as published.
-        form: what the penalty runs over. ``"batch"``: the batch's pairs, added to its loss. ``"epoch"``: its authors'
-            procedure, one step an epoch on all training pairs, BPR alone in between; they start from a model trained
-            with BPR. ``"released"``: as the PRISM code, the batch's scores on wrong items, with the negatives' scores
-            summed as well.
-        counts: what an item's sum is divided by: its interactions in ``"train"``, as in the paper and in IPL's own
-            code, or its pairs in the ``"batch"``, as in the PRISM code.
+        popularity: training interactions of each item, a tensor of shape ``(num_items,)``, >= 0.
+        c: weight of the penalty, >= 0 and finite.
+        b: exponent, finite; in [1, 2] as published.
+        form: what the penalty runs over. ``"batch"``: the pairs of the batch, added to its loss. ``"epoch"``: the
+            procedure of IPL's authors, which takes one step per epoch on all training pairs and trains with BPR alone
+            in between; they start from a model trained with BPR. ``"released"``: the scores of the batch on wrong
+            items, with the negatives' scores added, as the PRISM code.
+        counts: what an item's sum is divided by. ``"train"``: its training interactions, as in the paper and in IPL's
+            own code. ``"batch"``: its pairs in the batch.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     >>> loss = IPL(torch.tensor([4, 1]), c=1.0, b=1.0)
     >>> loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1, 3), item_id=torch.tensor([0, 1]))
@@ -138,13 +179,16 @@ class IPL(RankingLoss):
 
     def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch", counts: str = "train") -> None:
         super().__init__()
-        if not c >= 0:
-            raise ValueError(f"c must be >= 0, got {c}")
+        check_number("c", c, inclusive=True)
+        check_number("b", b, -float("inf"))
         if form not in IPL_FORMS:
             raise ValueError(f"form must be one of {', '.join(IPL_FORMS)}, got {form!r}")
         if counts not in IPL_COUNTS:
             raise ValueError(f"counts must be one of {', '.join(IPL_COUNTS)}, got {counts!r}")
-        if (popularity < 0).any():
+        popularity = torch.as_tensor(popularity)
+        if popularity.dim() != 1:
+            raise ValueError(f"popularity must be 1-D, one count per item, got shape {tuple(popularity.shape)}")
+        if not (popularity >= 0).all():
             raise ValueError("popularity must be >= 0: the number of training interactions of each item")
         self.c, self.b, self.form, self.counts = c, b, form, counts
         self.register_buffer("popularity", popularity, persistent=False)
@@ -156,6 +200,7 @@ class IPL(RankingLoss):
             return loss
         if "item_id" not in ids:
             raise ValueError("IPL needs item_id, shape (B,): the sums run over each item's pairs")
+        user, item, negative = precise(user), precise(item), precise(negative)
         score, released = (user * item).sum(-1), self.form == "released"
         if released:
             score = score + (user * negative[:, 0]).sum(-1)
@@ -165,7 +210,7 @@ class IPL(RankingLoss):
     def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
         if self.form != "epoch":
             return None
-        user, item = model(user_id, item_id)
+        user, item = (precise(rows) for rows in model(user_id, item_id))
         return self.c * ipl_penalty((user * item).sum(-1), item_id, self.popularity, self.b)
 
     def extra_repr(self) -> str:
@@ -176,10 +221,14 @@ class ReSN(RankingLoss):
     """BPR plus ``beta`` times ReSN's penalty (Lin et al. 2024; Appendix D.2).
 
     Args:
-        beta: weight of the penalty, >= 0; 0.01 is published for ML-1M.
-        items: gives the whole item table, e.g. ``lambda: model.embeddings()[1]``, for the authors'
-            :func:`resn_penalty`; None is :func:`resn_penalty_batch`, the PRISM code's form, over the batch's distinct
-            users and its distinct items, positives and negatives together.
+        beta: weight of the penalty, >= 0 and finite; 0.01 is published for ML-1M.
+        items: a function that returns the whole item table, e.g. ``lambda: model.embeddings()[1]``, for the penalty of
+            ReSN's authors, :func:`resn_penalty`. Where it is None, the penalty is the PRISM code's,
+            :func:`resn_penalty_batch`, over the distinct users of the batch and its distinct items, positives and
+            negatives together.
+
+    Raises:
+        ValueError: ``beta`` is out of range.
 
     >>> one, other = torch.tensor([0, 1]), torch.tensor([[2], [2]])
     >>> ReSN(beta=1.0)(torch.eye(2), torch.eye(2), torch.zeros(2, 1, 2), user_id=one, item_id=one, negative_id=other)
@@ -190,8 +239,7 @@ class ReSN(RankingLoss):
 
     def __init__(self, beta: float, items: Callable[[], Tensor] | None = None) -> None:
         super().__init__()
-        if not beta >= 0:
-            raise ValueError(f"beta must be >= 0, got {beta}")
+        check_number("beta", beta, inclusive=True)
         self.beta, self.items = beta, items
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
@@ -201,9 +249,11 @@ class ReSN(RankingLoss):
             return loss + self.beta * resn_penalty(user, self.items())
         if not ids.keys() >= {"user_id", "item_id", "negative_id"}:
             raise ValueError("ReSN needs user_id and item_id, shape (B,), and negative_id, shape (B, 1)")
-        items, item_ids = torch.cat([item, negative[:, 0]]), torch.cat([ids["item_id"], ids["negative_id"][:, 0]])
+        user_id, item_id = (as_ids(name, ids[name], user.shape[:1]) for name in ("user_id", "item_id"))
+        negative_id = as_ids("negative_id", ids["negative_id"], negative.shape[:2])
+        items, item_ids = torch.cat([item, negative[:, 0]]), torch.cat([item_id, negative_id[:, 0]])
         # rows of zeros add nothing to the penalty, so repeats are set to zero: the shape stays that of the batch
-        once = [rows * is_first(row_ids)[:, None] for rows, row_ids in ((user, ids["user_id"]), (items, item_ids))]
+        once = [rows * is_first(row_ids)[:, None] for rows, row_ids in ((user, user_id), (items, item_ids))]
         return loss + self.beta * resn_penalty_batch(*once)
 
     def extra_repr(self) -> str:
@@ -218,12 +268,16 @@ class MACR(RankingLoss):
     ranked by :math:`(s(u,i) - c)\,\sigma(y_i)\,\sigma(y_u)`, which takes the popularity path out.
 
     Args:
-        dim: of the embeddings.
+        dim: length of an embedding.
         alpha: weight of the item branch, >= 0; 1e-3 to 1e-2 as published, 1e-3 in the PRISM code.
         beta: weight of the user branch, >= 0; 1e-3 as published and in the PRISM code.
-        c: what a score is lowered by in ranking; 40 in the authors' release (30 to 40 serve), 1 in the PRISM code.
-        generator: draws the branches' starting values.
-        start: the distribution of these, Xavier's ``"uniform"``, or ``"normal"`` as in the PRISM code.
+        c: the number that is subtracted from a score in ranking, finite; 40 in the authors' release, which says that
+            30 to 40 serve, and 1 in the PRISM code.
+        generator: source of the branches' starting values; None draws them from PyTorch's global generator.
+        start: the distribution of these values, Xavier's ``"uniform"``, or ``"normal"`` as in the PRISM code.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     >>> loss = MACR(dim=2)
     >>> user, item = loss.rank_tables(torch.ones(1, 2), torch.ones(3, 2))
@@ -245,9 +299,11 @@ class MACR(RankingLoss):
         super().__init__()
         if start not in MACR_STARTS:
             raise ValueError(f"start must be one of {', '.join(MACR_STARTS)}, got {start!r}")
-        if not min(alpha, beta) >= 0:
-            raise ValueError(f"alpha and beta must be >= 0, got {alpha} and {beta}")
-        self.alpha, self.beta, self.c = alpha, beta, c
+        check_count("dim", dim)
+        check_number("alpha", alpha, inclusive=True)
+        check_number("beta", beta, inclusive=True)
+        check_number("c", c, -float("inf"))
+        self.alpha, self.beta, self.c, self.start = alpha, beta, c, start
         draw = nn.init.xavier_uniform_ if start == "uniform" else nn.init.xavier_normal_
         self.user_branch = nn.Parameter(draw(torch.empty(dim, 1), generator=generator))
         self.item_branch = nn.Parameter(draw(torch.empty(dim, 1), generator=generator))
@@ -255,20 +311,30 @@ class MACR(RankingLoss):
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)
         check_pairs(user, item, negative)
+        if user.shape[1] != len(self.user_branch):
+            raise ValueError(
+                f"user and item must have {len(self.user_branch)} dimensions as MACR has, got {user.shape[1]}"
+            )
+        dtype = torch.promote_types(precise(user).dtype, self.user_branch.dtype)
+        user, item, negative = user.to(dtype), item.to(dtype), negative.to(dtype)
+        user_branch, item_branch = self.user_branch.to(dtype), self.item_branch.to(dtype)
         listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
         wanted = 1 - torch.arange(2, dtype=user.dtype, device=user.device).expand(len(user), 2)  # no copy from the host
-        score = (listed @ user[:, :, None]).squeeze(-1)
-        by_item = (listed @ self.item_branch).squeeze(-1)
-        by_user = (user @ self.user_branch).expand(-1, 2)
+        with torch.autocast(user.device.type, enabled=False):  # which would take products in half precision
+            score = (listed @ user[:, :, None]).squeeze(-1)
+            by_item = (listed @ item_branch).squeeze(-1)
+            by_user = (user @ user_branch).expand(-1, 2)
         parts = (score * by_item.sigmoid() * by_user.sigmoid(), by_item, by_user)
         # the positive's and the negative's terms are added, as in the authors' code: twice the mean over both
         main, item_part, user_part = (2 * F.binary_cross_entropy_with_logits(x, wanted) for x in parts)
         return main + self.alpha * item_part + self.beta * user_part
 
     def extra_repr(self) -> str:
-        return f"alpha={self.alpha}, beta={self.beta}, c={self.c}"
+        return f"alpha={self.alpha}, beta={self.beta}, c={self.c}, start={self.start!r}"
 
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """One more dimension makes its rule a dot product; a user's own factor does not change their ranking."""
-        weight = (item @ self.item_branch).sigmoid()
+        """One more dimension makes MACR's rule a dot product. A user's factor does not change the user's ranking."""
+        item = item.to(torch.promote_types(precise(item).dtype, self.item_branch.dtype))
+        user = user.to(item.dtype)
+        weight = (item @ self.item_branch.to(item.dtype)).sigmoid()
         return F.pad(user, (0, 1), value=1.0), torch.cat([weight * item, -self.c * weight], dim=1)

@@ -1,4 +1,4 @@
-"""What a training run will need of a device's memory, said before the first step rather than by a crash in it."""
+"""Memory and arithmetic of a device: what a training run needs is checked before its first step."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from prismlib.ranking import block_size
 
 
 def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batch_size: int) -> int:
-    """Bytes that training and its validation hold at their fullest, about.
+    """About how many bytes training and its validation hold at most.
 
-    Parameters, gradients, Adam's two moments and the best epoch's copy; the interactions and their order; a batch's
-    rows with gradients and intermediate results; a block of scores for every item. What a loss makes besides is not
-    counted: ReSN's scores of every item for each pair of the batch, IPL's rows of all pairs once an epoch.
+    Counted are parameters, gradients, Adam's two moments and the copy of the best epoch; the interactions and their
+    order; the rows of a batch with their gradients and intermediate results; and a block of scores for every item. What
+    single losses make besides is not counted: ReSN's scores of every item for each pair of the batch, and IPL's rows of
+    all pairs once per epoch.
 
     Args:
-        model, criterion: what is trained.
-        num_pairs: training interactions.
-        batch_size: pairs a step.
+        model: the backbone that is trained.
+        criterion: the loss that is trained with.
+        num_pairs: number of training interactions.
+        batch_size: positive pairs per step.
 
     >>> from prismlib import BPR, MF
     >>> round(training_bytes(MF(1000, 500, dim=64), BPR(), num_pairs=20_000, batch_size=1024) / 2**20)  # MB
@@ -42,7 +44,14 @@ def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batc
 
 
 def check_memory(needed: int, device: torch.device) -> None:
-    """Raise a MemoryError where ``device`` has less than ``needed`` bytes free.
+    """Raise a MemoryError where a device has too little memory free.
+
+    Args:
+        needed: bytes, e.g. from :func:`training_bytes`.
+        device: where the training will run.
+
+    Raises:
+        MemoryError: less than ``needed`` is free.
 
     >>> check_memory(10**6, torch.device("cpu"))
     """
@@ -55,7 +64,10 @@ def check_memory(needed: int, device: torch.device) -> None:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Bytes free on a device; None where the system does not say.
+    """Bytes free on a device; None where the system does not report them.
+
+    Args:
+        device: the CPU or a GPU.
 
     >>> free_bytes(torch.device("cpu")) != 0
     True
@@ -71,7 +83,16 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def check_device(device: str) -> None:
-    """Raise a ValueError where PyTorch sees no such device."""
+    """Raise a ValueError where PyTorch sees no such device.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: ``"cuda"`` is asked for and PyTorch sees no GPU.
+
+    >>> check_device("cpu")
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device='cuda' was asked for, but PyTorch sees no GPU here: use device='cpu'")
 
@@ -89,13 +110,14 @@ def denormals_are_kept() -> bool:
 def flushed_denormals() -> Iterator[None]:
     """A block, or a function that it decorates, in which numbers below 2 ** -126 count as zero on the CPU.
 
-    Decay takes what gets no gradient, as the weights of a perceptron's dead units, down to such numbers within some
-    epochs, and a product with one takes many times as long (``benchmarks/denormals.py``). Nothing is lost beside
-    ordinary numbers, but a unit whose input is that small is off instead of on, so a training with dead units goes
-    another way.
+    Weights that get no gradient, such as those of a perceptron's dead units, shrink to such numbers within some epochs
+    of weight decay. A product with one takes many times as long (``benchmarks/denormals.py``). Beside ordinary numbers
+    nothing is lost by the zero. But a unit whose input is that small is then off instead of on, so that a training with
+    dead units takes another course.
 
-    PyTorch sets this for the calling thread; its worker threads have the state in which the first parallel operation
-    found the caller, so a program that trains on several of them starts with ``torch.set_flush_denormal(True)``.
+    PyTorch sets this for the calling thread. Its worker threads keep the state that the caller had at the first
+    parallel operation. A program that trains on several threads therefore starts with
+    ``torch.set_flush_denormal(True)``.
 
     >>> with flushed_denormals():
     ...     denormals_are_kept()

@@ -9,17 +9,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prismlib import kernels
+from prismlib.checks import as_ids, check_rows, precise
+
+#: From this norm on, the squares of a row's entries keep their digits in float32.
+SHORT = 1e-12
+
 
 def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> None:
-    """Raise a ValueError unless ``user`` and ``item`` are ``(B, d)``, ``negative`` ``(B, n, d)``, B and n >= 1.
+    """Raise an error unless the rows of a batch fit each other.
+
+    Args:
+        user: embeddings of the users of the positive pairs, floating point, ``(B, d)``, B >= 1.
+        item: embeddings of their items, ``(B, d)``.
+        negative: embeddings of sampled items, ``(B, n, d)``, n >= 1; None where the loss has none.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or has another shape. Nothing is broadcast.
 
     >>> check_pairs(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 1, 3))
     """
+    check_rows("user", user)
+    check_rows("item", item)
     if user.dim() != 2 or user.shape != item.shape:
         raise ValueError(f"user and item must both have shape (B, d), got {tuple(user.shape)} and {tuple(item.shape)}")
     if len(user) == 0:
         raise ValueError("user and item are empty: a loss needs at least one pair, B >= 1")
     if negative is not None:
+        check_rows("negative", negative)
         wanted = (len(user), max(1, negative.shape[1] if negative.dim() == 3 else 1), user.shape[1])
         if negative.shape != wanted:
             raise ValueError(
@@ -30,49 +48,101 @@ def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> N
 def unit(rows: Tensor, name: str = "rows") -> Tensor:
     """Rows divided by their norms, in float32 at least.
 
+    The result does not depend on the rows' lengths, from the largest number of the dtype down to its smallest normal
+    number, 1.2e-38 in float32. On a GPU this holds for float32; float64 rows must have norms of 1e-154 to 1e154 there.
+
     Args:
-        rows: embeddings, ``(..., d)``.
+        rows: embeddings, floating point, ``(..., d)``.
         name: what an error calls them.
 
     Raises:
-        ValueError: a row is zero. On a GPU, where looking would stall every step, a zero row stays zero instead.
+        TypeError: ``rows`` is not a tensor.
+        ValueError: ``rows`` is not floating point, or a row is zero or below the smallest normal number; the error
+            names the row. On a GPU, where looking would stall every step, a zero row stays zero instead.
 
-    >>> unit(torch.tensor([[3.0, 4.0]]))
-    tensor([[0.6000, 0.8000]])
+    >>> unit(torch.tensor([[3.0, 4.0], [3e-30, 4e-30]]))
+    tensor([[0.6000, 0.8000],
+            [0.6000, 0.8000]])
     """
-    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # half precision is too coarse for angles
-    result: Tensor = _Unit.apply(rows, name)  # type: ignore[no-untyped-call]
+    check_rows(name, rows)
+    result: Tensor = _Unit.apply(precise(rows), name)[0]  # type: ignore[no-untyped-call]
     return result
 
 
 class _Unit(torch.autograd.Function):
-    """rows / norms, with the gradient (g - (g . y) y) / norm: a third of the passes that autograd makes of it."""
+    """rows / norms, with the gradient (g - (g . y) y) / norm: a third of the passes that autograd makes of it.
+
+    The inverse norms are a second output, so that the gradient is a function of outputs alone. Autograd can then
+    differentiate the gradient too.
+    """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, name: str) -> Tensor:
-        norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-        if rows.device.type == "cpu" and not torch.compiler.is_compiling() and bool((norm == 0).any()):
-            raise ValueError(f"{name} has a zero row: a zero vector has no direction; rows must be nonzero")
-        inverse = norm.clamp_min_(1e-12).reciprocal_()
-        unit_rows = rows * inverse
+    def forward(ctx: Any, rows: Tensor, name: str) -> tuple[Tensor, Tensor]:
+        unit_rows, inverse = _normalised(rows, name)
         ctx.save_for_backward(unit_rows, inverse)
-        return unit_rows
+        ctx.set_materialize_grads(False)
+        return unit_rows, inverse
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, upstream: Tensor | None, upstream_inverse: Tensor | None) -> tuple[Tensor | None, None]:
         unit_rows, inverse = ctx.saved_tensors
-        # autocast, under which backward may run, would take vecdot in half precision and leave a part along the row
-        with torch.autocast(upstream.device.type, enabled=False):
-            along = torch.linalg.vecdot(upstream, unit_rows).unsqueeze(-1)
-            return torch.addcmul(upstream, unit_rows, along, value=-1).mul_(inverse), None
+        gradient = None
+        if upstream is not None:
+            # autocast, under which backward may run, would take vecdot in half precision and leave a part along the row
+            with torch.autocast(upstream.device.type, enabled=False):
+                along = torch.linalg.vecdot(upstream, unit_rows).unsqueeze(-1)
+                gradient = torch.addcmul(upstream, unit_rows, along, value=-1).mul_(inverse)
+        if upstream_inverse is not None:  # in a second derivative alone
+            shrunk = -upstream_inverse * inverse.square() * unit_rows
+            gradient = shrunk if gradient is None else gradient + shrunk
+        return gradient, None
+
+
+def _normalised(rows: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """Unit rows and inverse norms, also where the squares of a row's entries are no numbers of the dtype."""
+    looking = rows.device.type == "cpu" and not torch.compiler.is_compiling()
+    if not looking and rows.dtype == torch.float32:  # float64 holds the squares of all float32 numbers
+        norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float64)
+        inverse = norm.clamp_min_(torch.finfo(rows.dtype).tiny).reciprocal_().to(rows.dtype)
+        return rows * inverse, inverse
+    norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    if looking and norm.numel():
+        shortest, longest = norm.aminmax()
+        if not (shortest >= SHORT and longest < torch.inf):
+            return _rescaled(rows, norm, name)
+    inverse = norm.clamp_min_(torch.finfo(rows.dtype).tiny).reciprocal_()
+    return rows * inverse, inverse
+
+
+def _rescaled(rows: Tensor, norm: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """The same for rows of any length: the rows that are out of the ordinary are divided by their largest entry."""
+    peak = rows.abs().amax(-1, keepdim=True)
+    lost = (peak < torch.finfo(rows.dtype).tiny).nonzero()
+    if len(lost):
+        row = tuple(lost[0].tolist())[:-1]
+        index = row[0] if len(row) == 1 else row
+        if peak[row] == 0:
+            raise ValueError(f"{name} has a zero row at index {index}: a zero vector has no direction")
+        raise ValueError(
+            f"{name} has a row at index {index} that is not zero but below {torch.finfo(rows.dtype).tiny:.1e}:"
+            f" {rows.dtype} holds too few of its digits for a direction"
+        )
+    scale = torch.where((norm >= SHORT) & norm.isfinite(), 1.0, peak)
+    scaled = rows / scale
+    inverse = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).reciprocal_()
+    return scaled * inverse, inverse / scale
 
 
 def alignment(user: Tensor, item: Tensor) -> Tensor:
     r"""DirectAU's alignment: the mean of :math:`\|\hat u - \hat i\|^2` over positive pairs (Equation 8).
 
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``; they are normalised here.
+        user: embeddings of the users of the positive pairs, ``(B, d)``; they are normalised here.
+        item: embeddings of their items, ``(B, d)``; they are normalised here.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: as :func:`check_pairs` and :func:`unit`.
 
     >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
     tensor(2.)
@@ -85,15 +155,21 @@ def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
     r"""MAWU's alignment: the mean of :math:`-\cos(\theta_{ui} + m_{ui})`, the sum clamped to [0, pi] (Equation 10).
 
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``.
-        margin: :math:`m_{ui}` in radians, ``(B,)``.
+        user: embeddings of the users of the positive pairs, ``(B, d)``; they are normalised here.
+        item: embeddings of their items, ``(B, d)``; they are normalised here.
+        margin: :math:`m_{ui}`, the angle that is added for each pair, in radians, ``(B,)``.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: as :func:`check_pairs` and :func:`unit`; or ``margin`` has another shape.
 
     >>> margin_alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor([torch.pi / 2]))
     tensor(1.)
     """
     check_pairs(user, item)
+    check_rows("margin", margin)
     if margin.shape != user.shape[:1]:  # (B, 1) would broadcast to every pair of users and items
-        raise ValueError(f"margin must have shape ({len(user)},), one a pair, got {tuple(margin.shape)}")
+        raise ValueError(f"margin must have shape ({len(user)},), one per pair, got {tuple(margin.shape)}")
     # arccos has no finite slope at -1 and 1
     cosine = (unit(user, "user") * unit(item, "item")).sum(-1).clamp(-1 + 1e-7, 1 - 1e-7)
     return -(cosine.arccos() + margin).clamp(0, torch.pi).cos().mean()
@@ -104,15 +180,21 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
 
     Value and gradient come out of one tiled pass over :math:`\hat X \hat X^\top`, in O(n) memory. Under
     :func:`torch.autocast` the pass is a fused self-attention in half precision with float32 sums; by default it is in
-    the precision of the rows.
+    the precision of the rows. On a GPU with Triton the pass is one kernel, :func:`prismlib.kernels.uniformity_sums`,
+    whose products follow :func:`torch.set_float32_matmul_precision`: as exact as float32 unless that is lowered.
 
     Args:
-        rows: embeddings, ``(n, d)``; they are normalised here.
-        ids: which rows are the same, ``(n,)``: each id counts once, as in the released code. None: every row counts, as
-            in the original DirectAU (Wang et al. 2022).
+        rows: embeddings, floating point, ``(n, d)``; they are normalised here.
+        ids: which rows are the same, any integer dtype, ``(n,)``. Each id counts once, as in the released code. Where
+            it is None, every row counts, as in the original DirectAU (Wang et al. 2022).
 
     Returns:
-        Scalar, <= 0, float32 or float64. Zero where fewer than two rows count, as a single row has none to push apart.
+        Scalar, <= 0, float32 or float64. It is zero where fewer than two rows count, since a single row has no other
+        row to be pushed from.
+
+    Raises:
+        TypeError: ``rows`` is not a tensor.
+        ValueError: as :func:`unit`; or ``rows`` or ``ids`` has another shape, or ``ids`` are no whole numbers.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)
@@ -122,30 +204,38 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
     return _uniformity_of(*_counted(rows, ids))
 
 
-def _uniformity_of(x: Tensor, count: int | Tensor) -> Tensor:
+def _uniformity_of(x: Tensor, counts: Tensor | None) -> Tensor:
     if len(x) < 2:
         return x.sum() * 0
     device = x.device.type
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
     with torch.autocast(device, enabled=False):  # its in-place products take one dtype
-        value: Tensor = _Uniformity.apply(x, count, half)  # type: ignore[no-untyped-call]
+        if counts is not None and not kernels.can_run(x):
+            x = x * counts[:, None]  # rows that do not count become zero rows
+        value: Tensor = _Uniformity.apply(x, counts, half)  # type: ignore[no-untyped-call]
     return value
 
 
-def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, int | Tensor]:
-    """The unit rows that uniformity is over, and their number."""
-    if ids is not None and ids.shape != rows.shape[:1]:
-        raise ValueError(f"ids must have shape ({len(rows)},), one a row, got {tuple(ids.shape)}")
+def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Unit rows, and which of them uniformity is over; None for all."""
+    check_rows("rows", rows)
+    if rows.dim() != 2:
+        raise ValueError(f"rows must have shape (n, d), got {tuple(rows.shape)}")
+    if ids is not None:
+        ids = as_ids("ids", ids, (len(rows),))
     if ids is not None and rows.device.type != "cpu":
         return _first_of_each(rows, ids)
-    x = unit(distinct(rows, ids))
-    return x, len(x)
+    return unit(distinct(rows, ids)), None
 
 
 def _first_of_each(rows: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in a fixed shape: repeats become zero rows, and the number stays on the device."""
-    first = is_first(ids)
-    return unit(rows) * first[:, None], first.sum()
+    """The same in a fixed shape: repeats are there and do not count, and their number stays on the device."""
+    return unit(rows), is_first(ids)
+
+
+def _number(x: Tensor, counts: Tensor | None) -> Tensor:
+    """How many rows count, float64."""
+    return x.new_full((), len(x), dtype=torch.float64) if counts is None else counts.sum(dtype=torch.float64)
 
 
 def is_first(ids: Tensor) -> Tensor:
@@ -154,38 +244,62 @@ def is_first(ids: Tensor) -> Tensor:
     The shape is fixed: a GPU that must tell how many distinct ids there are keeps the host waiting at every step.
 
     Args:
-        ids: which rows are the same, ``(n,)``.
+        ids: which rows are the same, any integer dtype, ``(n,)``.
 
     >>> is_first(torch.tensor([4, 4, 2]))
     tensor([ True, False,  True])
     """
-    ordered, order = ids.sort(stable=True)
+    ordered, order = as_ids("ids", ids).sort(stable=True)
     new = torch.ones_like(ordered, dtype=torch.bool)
     new[1:] = ordered[1:] != ordered[:-1]
     return torch.empty_like(new).scatter_(0, order, new)
 
 
 class _Uniformity(torch.autograd.Function):
-    """log mean_{x != y} exp(4 x.y - 4) over the unit rows of x: ||x - y||^2 = 2 - 2 x.y. Zero rows do not count.
+    """log mean_{x != y} exp(4 x.y - 4) over the unit rows of x that count: ||x - y||^2 = 2 - 2 x.y.
 
     With E = exp(4 X X^T) less its diagonal and Z = sum(E), the gradient is 8/Z E X: it needs the same E as the value,
-    so both are made in the forward pass. Each zero row adds 1 to Z with every other row, and nothing to E X.
+    so both are made in the forward pass. Without the kernel, rows that do not count are zero rows: each adds 1 to Z
+    with every other row, and nothing to E X.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, count: int | Tensor, half: torch.dtype) -> Tensor:
-        total, gradient = _tiled(x) if half == x.dtype or x.dtype == torch.float64 else _attention(x, half)
-        n, c = len(x), torch.as_tensor(count, dtype=torch.float64, device=x.device)
-        total, pairs = total - (n * (n - 1) - c * (c - 1)), c * (c - 1)
+    def forward(ctx: Any, x: Tensor, counts: Tensor | None, half: torch.dtype) -> Tensor:
+        ctx.counts = counts
+        n, c = len(x), _number(x, counts)
+        pairs = c * (c - 1)
+        if kernels.can_run(x):
+            total, gradient = kernels.uniformity_sums(x, counts, _kernel_precision(x, half))
+        else:
+            total, gradient = _tiled(x) if half == x.dtype or x.dtype == torch.float64 else _attention(x, half)
+            total = total - (n * (n - 1) - pairs)
         alone = pairs == 0
-        ctx.save_for_backward(gradient.mul_(torch.where(alone, 0.0, 8 / total)))
+        ctx.save_for_backward(x, gradient.mul_(torch.where(alone, 0.0, 8 / total)))
         return torch.where(alone, 0.0, (total / pairs).log() - 4).to(x.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
+        x, gradient = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated again
+            gradient = _uniformity_gradient(x, ctx.counts)
         return gradient * upstream, None, None
+
+
+def _kernel_precision(x: Tensor, half: torch.dtype) -> str:
+    """What PyTorch's setting for float32 products means for the kernel; autocast's half precision is float16's here."""
+    setting = torch.get_float32_matmul_precision() if half == x.dtype else "medium"
+    return {"highest": "tf32x3", "high": "tf32", "medium": "float16"}[setting]
+
+
+def _uniformity_gradient(x: Tensor, counts: Tensor | None) -> Tensor:
+    """The gradient by operations that autograd differentiates, in O(n^2) memory."""
+    n, c = len(x), _number(x, counts).to(x.dtype)
+    mask = 1 if counts is None else counts[:, None]
+    x = x * mask
+    e = (4 * x @ x.T).exp()
+    e = e - e.diagonal().diag_embed()
+    total = e.sum() - (n * (n - 1) - c * (c - 1))
+    return torch.where(c * (c - 1) == 0, 0.0, 8 / total) * (e @ x) * mask
 
 
 def _tiled(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -232,25 +346,40 @@ def _attention(x: Tensor, half: torch.dtype) -> tuple[Tensor, Tensor]:
 def uniformity_released(rows: Tensor, ids: Tensor | None = None) -> Tensor:
     r"""MAWU's uniformity as its authors released it (Appendix B.4.4 has :func:`uniformity`).
 
-    Half of the cosine matrix and its diagonal count as zero cosines.
-
-    The mean then runs over all :math:`n^2` entries, n(n + 1)/2 of which are the constant :math:`e^{-4}`.
+    Half of the cosine matrix and its diagonal count as zero cosines. The mean then runs over all :math:`n^2` entries,
+    n(n + 1)/2 of which are the constant :math:`e^{-4}`.
 
     Args:
-        rows, ids: as in :func:`uniformity`.
+        rows: embeddings, floating point, ``(n, d)``; they are normalised here.
+        ids: which rows are the same, ``(n,)``, as in :func:`uniformity`.
+
+    Raises:
+        TypeError: ``rows`` is not a tensor.
+        ValueError: as :func:`uniformity`.
 
     >>> round(uniformity_released(torch.tensor([[1.0, 0.0], [1.0, 0.0]])).item(), 3)
     -1.333
     """
-    x, n = _counted(rows, ids)
-    pairs = _uniformity_of(x, n).exp() * (n * (n - 1) / 2)
+    x, counts = _counted(rows, ids)
+    n = len(x) if counts is None else counts.sum()
+    pairs = _uniformity_of(x, counts).exp() * (n * (n - 1) / 2)
     return ((pairs + n * (n + 1) / 2 * math.exp(-4)) / n**2).log()
 
 
 def distinct(rows: Tensor, ids: Tensor | None) -> Tensor:
-    """One row for each id in a batch, ``(m, d)``; all rows where ``ids`` is None.
+    """The first row of each id in a batch, in the order of the ids.
 
-    The released code takes uniformity over these; the original DirectAU over all rows (Wang et al. 2022).
+    The released code takes uniformity over these rows; the original DirectAU takes it over all rows (Wang et al. 2022).
+
+    Args:
+        rows: embeddings, ``(n, d)``.
+        ids: which rows are the same, any integer dtype, ``(n,)``. Where it is None, all rows are returned.
+
+    Returns:
+        ``(m, d)`` for m distinct ids.
+
+    Raises:
+        ValueError: ``ids`` has another shape, or holds no whole numbers.
 
     >>> distinct(torch.tensor([[1.0], [2.0], [1.0]]), torch.tensor([7, 3, 7]))
     tensor([[2.],
@@ -258,7 +387,7 @@ def distinct(rows: Tensor, ids: Tensor | None) -> Tensor:
     """
     if ids is None:
         return rows
-    values, inverse = ids.unique(return_inverse=True)
-    position = torch.arange(len(ids), device=ids.device)
-    first = torch.full_like(values, len(ids)).scatter_reduce_(0, inverse, position, "amin")
+    values, inverse = as_ids("ids", ids, (len(rows),)).unique(return_inverse=True)
+    position = torch.arange(len(inverse), device=inverse.device)
+    first = torch.full_like(values, len(inverse)).scatter_reduce_(0, inverse, position, "amin")
     return rows.index_select(0, first)

@@ -146,7 +146,7 @@ def uniformity_sums(
     height, width, warps = (128, 64, 8) if padded <= 64 else (64, 32, 8) if padded == 128 else (32, 32, 4)
     blocks = -(-n // height)
     if processors is None:
-        processors = torch.cuda.get_device_properties(x.device).multi_processor_count
+        processors = torch.cuda.get_device_properties(x.device).multi_processor_count if x.is_cuda else 1
     parts = max(1, min(8, processors // blocks))
     product, total = x.new_empty(parts, n, d), x.new_empty(parts, n)
     half = precision == "float16"

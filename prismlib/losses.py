@@ -1,6 +1,7 @@
 """Ranking losses on the embeddings of a batch (Appendix B.4): pure functions, and thin modules on top.
 
-Every module is called the same way, as :class:`RankingLoss` says.
+Every module is called in the same way, which :class:`RankingLoss` describes. Losses are computed in float32 at least:
+embeddings in half precision, which a perceptron gives under :func:`torch.autocast`, are converted first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prismlib.checks import as_ids, check_count, check_number, precise
 from prismlib.hypersphere import alignment, check_pairs, margin_alignment, uniformity, unit
 from prismlib.models import Backbone
 
@@ -19,14 +21,20 @@ def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
     r"""Bayesian personalised ranking: the mean of :math:`-\log\sigma(s(u,i) - s(u,j))`, dot product (Equation 6).
 
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``.
+        user: embeddings of the users of the positive pairs, floating point, ``(B, d)``.
+        item: embeddings of their items, ``(B, d)``.
         negative: embeddings of sampled items, ``(B, n, d)``.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or has another shape.
 
     >>> u, i, j = torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2)
     >>> bpr_loss(u, i, j)
     tensor(0.1269)
     """
     check_pairs(user, item, negative)
+    user, item, negative = precise(user), precise(item), precise(negative)
     margin = (user * item).sum(-1, keepdim=True) - (negative * user[:, None]).sum(-1)
     return -F.logsigmoid(margin).mean()
 
@@ -37,18 +45,26 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
     The mean of :math:`-\log\bigl(e^{s(u,i)/\tau} / (e^{s(u,i)/\tau} + \sum_j e^{s(u,j)/\tau})\bigr)`.
 
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``; s is their cosine.
+        user: embeddings of the users of the positive pairs, floating point, ``(B, d)``. The score s is the cosine.
+        item: embeddings of their items, ``(B, d)``.
         negative: embeddings of sampled items, ``(B, n, d)``.
-        tau: temperature, > 0.
+        tau: temperature, > 0 and finite.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or has another shape, a row is zero, or ``tau`` is out of range.
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> ssm_loss(x, x, -x[:, None], tau=1.0)
     tensor(0.1269)
     """
+    check_number("tau", tau)
     check_pairs(user, item, negative)
     user, item, negative = unit(user, "user"), unit(item, "item"), unit(negative, "negative")
     positive = (user * item).sum(-1, keepdim=True)
-    return _softmax(torch.cat([positive, (negative @ user[:, :, None]).squeeze(-1)], dim=1), tau)
+    with torch.autocast(user.device.type, enabled=False):  # which would take the product in half precision
+        sampled = (negative @ user[:, :, None]).squeeze(-1)
+    return _softmax(torch.cat([positive, sampled], dim=1), tau)
 
 
 def _softmax(scores: Tensor, tau: float) -> Tensor:
@@ -62,15 +78,23 @@ def directau_loss(
     r"""DirectAU: alignment + :math:`\gamma` (uniformity of users + uniformity of items) / 2 (Equations 8 and 9).
 
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``.
-        gamma: weight of the uniformity.
-        user_id, item_id: ids of the rows, ``(B,)``. With them uniformity runs over the batch's distinct rows, as
-            the paper's code does; without, over all rows with repeats, as in the original DirectAU.
+        user: embeddings of the users of the positive pairs, floating point, ``(B, d)``.
+        item: embeddings of their items, ``(B, d)``.
+        gamma: weight of the uniformity, > 0 and finite.
+        user_id: ids of the users, any integer dtype, ``(B,)``. With them, uniformity runs over the distinct users of
+            the batch, as in the paper's code. Without them, it runs over all rows, as in the original DirectAU.
+        item_id: ids of the items, any integer dtype, ``(B,)``, used in the same way.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or has another shape, a row is zero,
+            ``gamma`` is out of range, or ids are no whole numbers.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> directau_loss(x, x, gamma=0.5)
     tensor(-4.)
     """
+    check_number("gamma", gamma)
     spread = uniformity(user, user_id) + uniformity(item, item_id)
     return alignment(user, item) + gamma * spread / 2
 
@@ -88,16 +112,26 @@ def mawu_loss(
     r"""MAWU: margin-aware alignment + :math:`\gamma_u`, :math:`\gamma_i` times the uniformities (Appendix B.4.4).
 
     Args:
-        user, item: embeddings of the positive pairs, ``(B, d)``.
-        margin: angle added to each pair's, in radians, ``(B,)``; learned in :class:`MAWU`.
-        gamma_user, gamma_item: weights of the two uniformities.
-        user_id, item_id: ids of the rows, ``(B,)``, for uniformity over distinct rows, as in :func:`directau_loss`.
+        user: embeddings of the users of the positive pairs, floating point, ``(B, d)``.
+        item: embeddings of their items, ``(B, d)``.
+        margin: the angle that is added for each pair, in radians, ``(B,)``. :class:`MAWU` learns it.
+        gamma_user: weight of the users' uniformity, >= 0 and finite.
+        gamma_item: weight of the items' uniformity, >= 0 and finite.
+        user_id: ids of the users, any integer dtype, ``(B,)``, for uniformity over distinct users; None takes all rows.
+        item_id: ids of the items, any integer dtype, ``(B,)``, for uniformity over distinct items.
         spread: :func:`~prismlib.hypersphere.uniformity` or :func:`~prismlib.hypersphere.uniformity_released`.
+
+    Raises:
+        TypeError: an argument is not a tensor.
+        ValueError: an argument is not floating point or has another shape, a row is zero,
+            a weight is out of range, or ids are no whole numbers.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> mawu_loss(x, x, torch.tensor([0.0, 0.0]), gamma_user=0.5, gamma_item=0.25)
     tensor(-7.)
     """
+    check_number("gamma_user", gamma_user, inclusive=True)
+    check_number("gamma_item", gamma_item, inclusive=True)
     align = margin_alignment(user, item, margin)
     return align + gamma_user * spread(user, user_id) + gamma_item * spread(item, item_id)
 
@@ -109,7 +143,7 @@ class RankingLoss(nn.Module):
     change it (Definition 2.1).
 
     Attributes:
-        num_negatives: negatives a positive that training is to draw.
+        num_negatives: the number of negatives per positive pair that training draws.
 
     >>> class Hinge(RankingLoss):
     ...     num_negatives = 1
@@ -126,40 +160,59 @@ class RankingLoss(nn.Module):
         """Scalar loss of positive pairs.
 
         Args:
-            user, item: embeddings of the pairs, ``(B, d)``.
-            negative: embeddings of sampled items, ``(B, num_negatives, d)``.
+            user: embeddings of the users of the positive pairs, ``(B, d)``.
+            item: embeddings of their items, ``(B, d)``.
+            negative: embeddings of sampled items, ``(B, num_negatives, d)``; None for a loss without negatives.
             ids: ``user_id`` and ``item_id``, ``(B,)``, and where negatives are drawn ``negative_id``,
-                ``(B, num_negatives)``, for losses that must know which rows are the same.
+                ``(B, num_negatives)``, for losses that must know which rows are the same. Training gives int64.
         """
         raise NotImplementedError
 
     def need(self, negative: Tensor | None) -> Tensor:
-        """The negatives, or a ValueError that says what is missing."""
+        """The negatives of a loss that cannot do without them.
+
+        Args:
+            negative: what :meth:`forward` was given.
+
+        Raises:
+            ValueError: ``negative`` is None.
+        """
         if negative is None:
             shape = f"(B, {self.num_negatives}, d)"
             raise ValueError(f"{type(self).__name__} needs negative: embeddings of sampled items, shape {shape}")
         return negative
 
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """The tables to rank by dot product; a loss with a ranking rule of its own rewrites them."""
+        """The tables that are ranked by dot product. A loss with its own ranking rule rewrites them.
+
+        Args:
+            user: embeddings of all users, ``(num_users, d)``.
+            item: embeddings of all items, ``(num_items, d)``.
+        """
         return user, item
 
     def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
-        """A loss on all training pairs at once, for one more update after each epoch; None for none."""
+        """A loss on all training pairs at once, for one more update after each epoch; None for no update.
+
+        Args:
+            model: the model in training.
+            user_id: users of all training pairs, int64, ``(n,)``.
+            item_id: their items, int64, ``(n,)``.
+        """
         return None
 
     @torch.no_grad()
     def project_(self) -> None:
-        """Called after each update: a loss with constrained parameters puts them back into their range."""
+        """Put constrained parameters back into their range. Training calls it after each update."""
 
 
 class ScoreLoss(RankingLoss):
-    """A loss of many scores a user: training computes them without gathering a row for each.
+    """A loss of many scores per user. Training computes the scores without gathering a row for each item.
 
-    See :mod:`prismlib.scores`.
+    The module :mod:`prismlib.scores` says how.
 
     Attributes:
-        cosine: whether scores are cosines, or dot products.
+        cosine: True where the scores are cosines, False where they are dot products.
 
     >>> class Hardest(ScoreLoss):
     ...     num_negatives = 5
@@ -173,12 +226,16 @@ class ScoreLoss(RankingLoss):
     cosine: bool = False
 
     def of_scores(self, scores: Tensor) -> Tensor:
-        """Scalar loss of ``(B, 1 + num_negatives)`` scores, the positive item's first."""
+        """Scalar loss of scores.
+
+        Args:
+            scores: ``(B, 1 + num_negatives)``; the first column is the positive item's.
+        """
         raise NotImplementedError
 
 
 class BPR(RankingLoss):
-    """:func:`bpr_loss` as a module (Equation 6). One negative a positive.
+    """:func:`bpr_loss` as a module (Equation 6). It takes one negative per positive pair.
 
     >>> BPR()(torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2))
     tensor(0.1269)
@@ -191,10 +248,13 @@ class BPR(RankingLoss):
 
 
 class DirectAU(RankingLoss):
-    """:func:`directau_loss` as a module (Equations 8 and 9). No negatives.
+    """:func:`directau_loss` as a module (Equations 8 and 9). It takes no negatives.
 
     Args:
-        gamma: weight of the uniformity, > 0; the paper searches {0.2, 0.5, 1, 2, 5, 10}.
+        gamma: weight of the uniformity, > 0 and finite; the paper searches {0.2, 0.5, 1, 2, 5, 10}.
+
+    Raises:
+        ValueError: ``gamma`` is out of range.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> DirectAU(gamma=0.5)(x, x)
@@ -203,8 +263,7 @@ class DirectAU(RankingLoss):
 
     def __init__(self, gamma: float = 1.0) -> None:
         super().__init__()
-        if not gamma > 0:
-            raise ValueError(f"gamma must be > 0, got {gamma}")
+        check_number("gamma", gamma)
         self.gamma = gamma
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
@@ -218,8 +277,11 @@ class SSM(ScoreLoss):
     """:func:`ssm_loss` as a module (Equation 7).
 
     Args:
-        tau: temperature, > 0.
-        num_negatives: sampled items a positive: 10 in the paper, 20 in its released script.
+        tau: temperature, > 0 and finite.
+        num_negatives: the number of sampled items per positive pair: 10 in the paper, 20 in its released script.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> SSM(tau=1.0)(x, x, -x[:, None])
@@ -230,10 +292,8 @@ class SSM(ScoreLoss):
 
     def __init__(self, tau: float = 0.2, num_negatives: int = 10) -> None:
         super().__init__()
-        if not tau > 0:
-            raise ValueError(f"tau must be > 0, got {tau}")
-        if num_negatives < 1:
-            raise ValueError(f"num_negatives must be >= 1, got {num_negatives}")
+        check_number("tau", tau)
+        check_count("num_negatives", num_negatives)
         self.tau, self.num_negatives = tau, num_negatives
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
@@ -249,17 +309,21 @@ class SSM(ScoreLoss):
 class MAWU(RankingLoss):
     r"""Margin-aware alignment and weighted uniformity, with learned margins (Equation 10, Appendix B.4.4).
 
-    A user and an item have one scalar each, M; their pair's margin is
-    :math:`m_{ui} = 1 - \sigma(M_u + M_i)`. M starts Xavier-uniform, is trained with the tables (and decays with them)
-    and is clamped to [0, 1] after each step, so margins lie in [0.119, 0.5] radians.
+    Each user and each item has one scalar M. The margin of a pair is :math:`m_{ui} = 1 - \sigma(M_u + M_i)`. The
+    scalars start Xavier-uniform, are trained with the tables (and decay with them) and are clamped to [0, 1] after each
+    step, so that margins lie in [0.119, 0.5] radians.
 
     Args:
-        num_users, num_items: table sizes.
-        gamma_user, gamma_item: weights of the two uniformities, >= 0; published for MF: Gowalla 2.6 and 1.4,
-            Yelp2018 0.8 and 0.6.
-        spread: :func:`~prismlib.hypersphere.uniformity`, or
-            :func:`~prismlib.hypersphere.uniformity_released` for what the authors' code computes.
-        generator: of the starting values.
+        num_users: number of users, >= 1.
+        num_items: number of items, >= 1.
+        gamma_user: weight of the users' uniformity, >= 0; published for MF: Gowalla 2.6, Yelp2018 0.8.
+        gamma_item: weight of the items' uniformity, >= 0; published for MF: Gowalla 1.4, Yelp2018 0.6.
+        spread: :func:`~prismlib.hypersphere.uniformity`, or :func:`~prismlib.hypersphere.uniformity_released` for what
+            the authors' code computes.
+        generator: source of the starting values; None draws them from PyTorch's global generator.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     >>> loss = MAWU(num_users=3, num_items=4)
     >>> x = torch.nn.functional.normalize(torch.eye(3))
@@ -277,8 +341,10 @@ class MAWU(RankingLoss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not min(gamma_user, gamma_item) >= 0:
-            raise ValueError(f"gamma_user and gamma_item must be >= 0, got {gamma_user} and {gamma_item}")
+        check_count("num_users", num_users)
+        check_count("num_items", num_items)
+        check_number("gamma_user", gamma_user, inclusive=True)
+        check_number("gamma_item", gamma_item, inclusive=True)
         self.gamma_user, self.gamma_item, self.spread = gamma_user, gamma_item, spread
         self.user_margin = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_users, 1), generator=generator))
         self.item_margin = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_items, 1), generator=generator))
@@ -286,7 +352,7 @@ class MAWU(RankingLoss):
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         if not {"user_id", "item_id"} <= ids.keys():
             raise ValueError("MAWU needs user_id and item_id, shape (B,): each has a margin of its own")
-        user_id, item_id = ids["user_id"], ids["item_id"]
+        user_id, item_id = (as_ids(name, ids[name], user.shape[:1]) for name in ("user_id", "item_id"))
         sum_of_both = self.user_margin.index_select(0, user_id) + self.item_margin.index_select(0, item_id)
         margin = 1 - torch.sigmoid(sum_of_both.squeeze(1))
         return mawu_loss(user, item, margin, self.gamma_user, self.gamma_item, user_id, item_id, self.spread)

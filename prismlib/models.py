@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prismlib.checks import as_ids, check_count, precise
 from prismlib.data import Interactions
 from prismlib.hypersphere import unit
 from prismlib.scores import list_items, pair_scores
@@ -17,7 +18,8 @@ class Backbone(nn.Module):
     """What training and ranking call: ids to embeddings, and the two whole tables (Section 2.1).
 
     Attributes:
-        user, item: the trained tables, one row an id; PRISM initialises these.
+        user: the trained user table, one row per user. PRISM initialises it.
+        item: the trained item table, one row per item. PRISM initialises it.
 
     >>> class TwoTowers(Backbone):
     ...     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
@@ -39,14 +41,43 @@ class Backbone(nn.Module):
     item: nn.Embedding
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings of a batch: ids of any shapes ``(*)`` give rows of shapes ``(*, dim)``."""
+        """Embeddings of a batch.
+
+        Args:
+            user_id: users, any integer dtype, any shape ``(*)``.
+            item_id: items, any integer dtype, any shape ``(*)``; it need not be the users' shape.
+
+        Returns:
+            Rows of the users and of the items, each of shape ``(*, dim)``.
+
+        Raises:
+            ValueError: the ids are no whole numbers.
+        """
         raise NotImplementedError
 
     def score(self, user_id: Tensor, item_id: Tensor, cosine: bool = False) -> Tensor:
-        """Dot products, or cosines, of users ``(B,)`` with the items listed for each, ``(B, L)``: ``(B, L)``."""
+        """Scores of users with the items that are listed for each.
+
+        Args:
+            user_id: users, any integer dtype, ``(B,)``.
+            item_id: the items listed for each user, any integer dtype, ``(B, L)``.
+            cosine: True for cosines, False for dot products.
+
+        Returns:
+            ``(B, L)``, float32 or float64.
+
+        Raises:
+            ValueError: the ids are no whole numbers, or have other shapes. Nothing is broadcast.
+        """
+        user_id, item_id = as_ids("user_id", user_id), as_ids("item_id", item_id)
+        if user_id.dim() != 1 or item_id.dim() != 2 or len(user_id) != len(item_id):
+            raise ValueError(
+                f"user_id and item_id must have shapes (B,) and (B, L),"
+                f" got {tuple(user_id.shape)} and {tuple(item_id.shape)}"
+            )
         if user_id.device.type != "cpu":  # gathering is cheap there; looking for distinct items would stall the stream
             user, item = self(user_id, item_id)
-            user, item = (unit(user), unit(item)) if cosine else (user, item)
+            user, item = (unit(user), unit(item)) if cosine else (precise(user), precise(item))
             return (user[:, None] * item).sum(-1)
         listed = list_items(item_id)
         user, item = self(user_id, listed.items)
@@ -59,13 +90,19 @@ class Backbone(nn.Module):
 
 
 class MF(Backbone):
-    """Matrix factorisation: one embedding row a user, one an item, score = dot product (Section 2.1).
+    """Matrix factorisation: one embedding row per user and per item, score = dot product (Section 2.1).
 
-    Rows are Xavier-uniform (Appendix B.1), drawn from ``generator``.
+    Rows start Xavier-uniform (Appendix B.1).
 
     Args:
-        num_users, num_items, dim: table sizes.
-        sparse: gradients hold only the rows of the batch, as :class:`prismlib.optim.RowSparseAdam` needs them.
+        num_users: rows of the user table, >= 1.
+        num_items: rows of the item table, >= 1.
+        dim: length of an embedding, >= 1.
+        generator: source of the starting values; None draws them from PyTorch's global generator.
+        sparse: True makes gradients hold the rows of the batch alone, as :class:`prismlib.optim.RowSparseAdam` needs.
+
+    Raises:
+        ValueError: a size is no whole number or < 1.
 
     >>> model = MF(num_users=4, num_items=5, dim=8, generator=torch.Generator().manual_seed(0))
     >>> user, item = model(torch.tensor([0, 3]), torch.tensor([[1], [2]]))
@@ -82,8 +119,8 @@ class MF(Backbone):
         sparse: bool = False,
     ) -> None:
         super().__init__()
-        if min(num_users, num_items, dim) < 1:
-            raise ValueError(f"num_users, num_items and dim must be >= 1, got {num_users}, {num_items}, {dim}")
+        for name, size in (("num_users", num_users), ("num_items", num_items), ("dim", dim)):
+            check_count(name, size)
         self.user = nn.Embedding(num_users, dim, sparse=sparse)
         self.item = nn.Embedding(num_items, dim, sparse=sparse)
         for table in (self.user, self.item):
@@ -97,13 +134,22 @@ class MF(Backbone):
 
 
 class NonLinearMF(MF):
-    """MF with a two-layer perceptron a side on the embedding rows, score = dot product (Appendix B.1).
+    """MF with one two-layer perceptron for users and one for items, score = dot product (Appendix B.1).
 
-    ``Linear(dim, dim)``, ReLU, ``Linear(dim, dim)``, with biases, in PyTorch's usual initialisation.
+    A perceptron is ``Linear(dim, dim)``, ReLU, ``Linear(dim, dim)`` on the embedding rows, with biases, in PyTorch's
+    usual initialisation.
 
     Args:
-        relu: False leaves the ReLU out, as the released code in effect does: it discards the ReLU's result, so the
+        num_users: rows of the user table, >= 1.
+        num_items: rows of the item table, >= 1.
+        dim: length of an embedding, >= 1.
+        relu: False leaves the ReLU out. The released code in effect does so: it discards the ReLU's result, and the
             published "non-linear MF" is two stacked linear layers.
+        generator: source of the starting values; None draws them from PyTorch's global generator.
+        sparse: as for :class:`MF`.
+
+    Raises:
+        ValueError: a size is no whole number or < 1.
 
     >>> model = NonLinearMF(num_users=4, num_items=5, dim=8)
     >>> [tuple(table.shape) for table in model.embeddings()]
@@ -134,15 +180,20 @@ class NonLinearMF(MF):
 class LightGCN(MF):
     """LightGCN: the mean of the tables after 0 to ``depth`` rounds of neighbour averaging (He et al. 2020).
 
-    The graph is the training interactions with symmetric normalisation and no self loops; the whole tables are
+    The graph is the training interactions with symmetric normalisation and no self loops. The whole tables are
     propagated at every step.
 
     Args:
+        num_users: rows of the user table, >= 1.
+        num_items: rows of the item table, >= 1.
         train: training interactions, the edges of the graph.
-        depth: rounds of propagation; the paper uses 3.
+        dim: length of an embedding, >= 1.
+        depth: rounds of propagation, >= 1; the paper uses 3.
+        generator: source of the starting values; None draws them from PyTorch's global generator.
 
     Raises:
-        ValueError: a size or ``depth`` < 1, or an id in ``train`` that is no row of its table.
+        ValueError: a size or ``depth`` is no whole number or < 1; or the columns of ``train`` have different lengths,
+            or an id that is no row of its table.
 
     >>> import numpy as np
     >>> train = Interactions(np.array([0, 1]), np.array([2, 2]))
@@ -161,14 +212,13 @@ class LightGCN(MF):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(num_users, num_items, dim, generator)
-        if depth < 1:
-            raise ValueError(f"depth must be >= 1, got {depth}")
+        check_count("depth", depth)
         self.depth = depth
-        user, item = torch.as_tensor(train.user).long(), torch.as_tensor(train.item).long()
+        user, item = as_pairs("train", train)
         check_ids("train.user", user, num_users)
         check_ids("train.item", item, num_items)
         degree_user, degree_item = user.bincount(minlength=num_users), item.bincount(minlength=num_items)
-        value = (degree_user[user] * degree_item[item]).float().rsqrt()
+        value = (degree_user[user] * degree_item[item]).to(precise(self.user.weight).dtype).rsqrt()
         # each direction is a product of its own, and the other direction is its gradient: both are made once
         self.to_user = _SparseMatrix(user, item, value, (num_users, num_items))
         self.to_item = _SparseMatrix(item, user, value, (num_items, num_users))
@@ -178,9 +228,9 @@ class LightGCN(MF):
         return _select(user, user_id), _select(item, item_id)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        user, item = self.user.weight, self.item.weight
+        user, item = precise(self.user.weight), precise(self.item.weight)  # there are no sparse products in half
         user_sum, item_sum = user, item
-        to_user, to_item = self.to_user(), self.to_item()
+        to_user, to_item = self.to_user(user.dtype), self.to_item(user.dtype)
         for _ in range(self.depth):
             user, item = _propagate(to_user, to_item, item), _propagate(to_item, to_user, user)
             user_sum, item_sum = user_sum + user, item_sum + item
@@ -192,15 +242,14 @@ class _Propagate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-        ctx.transposed = transposed
+        ctx.matrix, ctx.transposed = matrix, transposed
         with torch.autocast(x.device.type, enabled=False):  # there is no sparse product of two dtypes, nor of bfloat16
             return matrix @ x
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[None, None, Tensor]:
-        with torch.autocast(upstream.device.type, enabled=False):
-            return None, None, ctx.transposed @ upstream
+        # the gradient is itself such a product, so that it can be differentiated again
+        return None, None, _propagate(ctx.transposed, ctx.matrix, upstream)
 
 
 def _propagate(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
@@ -224,13 +273,12 @@ class _SparseMatrix(nn.Module):
         self.register_buffer("columns", column[order], persistent=False)
         self.register_buffer("values", value[order], persistent=False)
 
-    def forward(self) -> Tensor:
+    def forward(self, dtype: torch.dtype) -> Tensor:
+        values = self.values.to(dtype)
         with warnings.catch_warnings():
             # that it is in beta state; PyTorch 2.11, that no invariants are checked, though they are said not to be
             warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
-            return torch.sparse_csr_tensor(
-                self.pointers, self.columns, self.values, size=self.shape, check_invariants=False
-            )
+            return torch.sparse_csr_tensor(self.pointers, self.columns, values, size=self.shape, check_invariants=False)
 
 
 def _mlp(dim: int, relu: bool, generator: torch.Generator | None) -> nn.Sequential:
@@ -244,20 +292,52 @@ def _mlp(dim: int, relu: bool, generator: torch.Generator | None) -> nn.Sequenti
 
 def _rows(table: nn.Embedding, ids: Tensor) -> Tensor:
     if table.sparse:
-        return table(ids)
+        return table(as_ids("ids", ids))
     return _select(table.weight, ids)
 
 
 def check_ids(name: str, ids: Tensor, size: int) -> None:
-    """Raise a ValueError unless all ids are rows of a table: in [0, size) (Section 2.1).
+    """Raise a ValueError unless all ids are rows of a table (Section 2.1).
+
+    Args:
+        name: what the error calls the ids.
+        ids: any integer dtype, any shape. Their values are read, which a GPU has to wait for.
+        size: number of rows of the table.
+
+    Raises:
+        ValueError: the ids are no whole numbers, or one is outside [0, size).
 
     >>> check_ids("train.user", torch.tensor([0, 2]), size=3)
     """
+    ids = as_ids(name, ids)
     low, high = (int(ids.min()), int(ids.max())) if len(ids) else (0, -1)
     if low < 0 or high >= size:
         raise ValueError(f"{name} must lie in [0, {size}), the table's rows, got {low} to {high}")
 
 
+def as_pairs(name: str, pairs: Interactions) -> tuple[Tensor, Tensor]:
+    """The two columns of interactions as int64.
+
+    Args:
+        name: what an error calls the interactions.
+        pairs: users and items, one column each.
+
+    Raises:
+        ValueError: a column is not 1-D or holds no whole numbers, or the columns have different lengths, so that rows
+            would not belong together.
+
+    >>> import numpy as np
+    >>> as_pairs("train", Interactions(np.array([0, 1], np.int32), np.array([2, 2], np.int32)))
+    (tensor([0, 1]), tensor([2, 2]))
+    """
+    user, item = as_ids(f"{name}.user", pairs.user), as_ids(f"{name}.item", pairs.item)
+    if user.dim() != 1 or user.shape != item.shape:
+        shapes = f"{tuple(user.shape)} and {tuple(item.shape)}"
+        raise ValueError(f"{name}.user and {name}.item must have one shape (n,), got {shapes}")
+    return user, item
+
+
 def _select(table: Tensor, ids: Tensor) -> Tensor:
+    ids = as_ids("ids", ids)
     # index_select's backward is one index_add_: on CPU 4x faster than nn.Embedding's, 9x than table[ids]'s
     return table.index_select(0, ids.flatten()).unflatten(0, ids.shape)

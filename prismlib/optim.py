@@ -1,4 +1,4 @@
-"""Optimisers by name. Weight decay is the experiment here, so each says what it does to the rows out of the batch."""
+"""Optimisers by name. Weight decay is the experiment here: each says what it does to rows that are not in the batch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Protocol
 
 import torch
 from torch import nn
+
+from prismlib.checks import check_number
 
 #: The names that :func:`make_optimizer` knows.
 OPTIMIZERS = ("adam", "sgd", "sparse_adam")
@@ -22,7 +24,7 @@ class Optimizer(Protocol):
     """
 
     def zero_grad(self) -> None:
-        """Forget the gradients of the step before."""
+        """Discard the gradients of the previous step."""
 
     def step(self) -> object:
         """Change the parameters by their gradients."""
@@ -31,13 +33,16 @@ class Optimizer(Protocol):
 class RowSparseAdam:
     """:class:`torch.optim.SparseAdam` on embedding tables, :class:`torch.optim.Adam` on every other parameter.
 
-    A step costs what the batch's rows cost, however large the tables are. It is *not* Adam: a row that is not in the
-    batch stays where it is, where Adam would move it on by its momentum, and each row's moments fade only when it is
-    used. It has no weight decay, which would touch every row; PRISM needs none (Section 4.2).
+    A step costs what the rows of the batch cost, however large the tables are. It is *not* Adam. A row that is not in
+    the batch stays where it is, whereas Adam moves it on by its momentum; and the moments of a row fade only when the
+    row is used. It has no weight decay, which would touch every row; PRISM needs none (Section 4.2).
 
     Args:
-        modules: all that is trained. Their embedding tables were made with ``sparse=True``.
-        lr: learning rate.
+        modules: the modules that are trained. Their embedding tables were made with ``sparse=True``.
+        lr: learning rate, > 0.
+
+    Raises:
+        ValueError: no table has sparse gradients.
 
     >>> table = torch.nn.Embedding(3, 2, sparse=True)
     >>> before = table.weight.detach().clone()
@@ -60,7 +65,7 @@ class RowSparseAdam:
             self.optimizers.append(torch.optim.Adam(others, lr=lr, fused=True))
 
     def zero_grad(self) -> None:
-        """Forget the gradients of the step before."""
+        """Discard the gradients of the previous step."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
 
@@ -73,18 +78,19 @@ class RowSparseAdam:
 def make_optimizer(
     name: str, modules: Iterable[nn.Module], lr: float, weight_decay: float = 0.0, decay_scope: str = "table"
 ) -> Optimizer:
-    """The optimiser of a run; see :func:`prismlib.train.fit` for its names and the scopes of decay.
+    """The optimiser of a run; :func:`prismlib.train.fit` describes its names and the scopes of decay.
 
     Args:
         name: ``"adam"`` (with ``decay_scope="decoupled"`` it is AdamW), ``"sgd"`` (no momentum, the optimiser of the
             paper's theory) or ``"sparse_adam"`` (:class:`RowSparseAdam`).
-        modules: all that is trained.
-        lr: learning rate, > 0.
-        weight_decay: >= 0; with the scope ``"batch"`` it is the training step's and the optimiser has none.
-        decay_scope: one of :data:`DECAY_SCOPES`.
+        modules: the modules that are trained.
+        lr: learning rate, > 0 and finite.
+        weight_decay: >= 0 and finite. With the scope ``"batch"`` the training step applies it, and the optimiser has
+            none.
+        decay_scope: what the decay acts on, one of :data:`DECAY_SCOPES`.
 
     Raises:
-        ValueError: a name, scope or value that is not accepted, or a combination that makes no sense.
+        ValueError: a name, a scope or a value is not accepted, or they contradict each other.
 
     >>> make_optimizer("adam", [torch.nn.Embedding(3, 2)], lr=1e-3, decay_scope="decoupled").__class__.__name__
     'AdamW'
@@ -93,10 +99,8 @@ def make_optimizer(
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
     if decay_scope not in DECAY_SCOPES:
         raise ValueError(f"decay_scope must be one of {', '.join(DECAY_SCOPES)}, got {decay_scope!r}")
-    if not lr > 0:
-        raise ValueError(f"lr must be > 0, got {lr}")
-    if not weight_decay >= 0:
-        raise ValueError(f"weight_decay must be >= 0, got {weight_decay}")
+    check_number("lr", lr)
+    check_number("weight_decay", weight_decay, inclusive=True)
     modules = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
     sparse = any(isinstance(part, nn.Embedding) and part.sparse for part in modules.modules())
     if name == "sparse_adam":

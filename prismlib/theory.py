@@ -1,8 +1,9 @@
 r"""The paper's theory as functions: what one SGD step does to an item's norm in expectation (Section 3.2, Appendix C).
 
-Throughout, ``eta`` is the learning rate, ``decay`` the weight decay :math:`\lambda`, and a change is that of the
-*squared* norm, :math:`\mathbb{E}[\|\mathbf{i}'\|^2 - \|\mathbf{i}\|^2]`. An item meets at most one interaction a batch
-and the optimiser is plain SGD, as the proofs assume. All arguments are numbers or tensors that broadcast together.
+Throughout, ``eta`` is the learning rate, ``decay`` is the weight decay :math:`\lambda`, and a change is the change of
+the *squared* norm, :math:`\mathbb{E}[\|\mathbf{i}'\|^2 - \|\mathbf{i}\|^2]`. An item meets at most one interaction per
+batch and the optimiser is plain SGD, as the proofs assume. All arguments are numbers or tensors that broadcast
+together.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ def batch_membership(
 ) -> Tensor:
     r"""Probability that an item is in the batch: :math:`1 - (1 - |B|/|E|)^{d_i}` (Observation 1, Equation 2).
 
-    With ``n`` uniform negatives a positive, all distinct, it is
+    With ``n`` uniform negatives per positive, all distinct, it is
     :math:`1 - (1 - |B|/|E|)^{d_i} (1 - n|B|/|I|)` (Corollary 2).
 
     Args:
-        degree: :math:`d_i`, interactions of each item, any shape.
+        degree: :math:`d_i`, interactions of each item, >= 0, any shape.
         batch_size: :math:`|B|`, in [1, num_interactions].
-        num_interactions: :math:`|E|`.
-        num_negatives: n; above 0 it needs ``num_items`` >= n * batch_size.
+        num_interactions: :math:`|E|`, the number of training interactions.
+        num_negatives: n, negatives per positive, >= 0; above 0 it needs ``num_items`` >= n * batch_size.
+        num_items: :math:`|I|`, the number of items; needed with negatives alone.
+
+    Returns:
+        The shape of ``degree``, floating point.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     >>> batch_membership(torch.tensor([0, 1, 100]), batch_size=10, num_interactions=1000)
     tensor([0.0000, 0.0100, 0.6340])
@@ -52,7 +60,12 @@ def batch_membership(
 def decay_change(norm: Tensor, eta: float, decay: float) -> Tensor:
     r"""Change by decay: :math:`((1 - \eta\lambda)^2 - 1)\|\mathbf{i}\|^2`, <= 0 for :math:`0 \le \eta\lambda \le 2`.
 
-    The first term of Theorem 3.1. ``norm`` is :math:`\|\mathbf{i}\|` before the step.
+    The first term of Theorem 3.1.
+
+    Args:
+        norm: :math:`\|\mathbf{i}\|` before the step.
+        eta: learning rate.
+        decay: weight decay.
 
     >>> decay_change(torch.tensor([1.0, 2.0]), eta=0.1, decay=1.0)
     tensor([-0.1900, -0.7600])
@@ -63,8 +76,13 @@ def decay_change(norm: Tensor, eta: float, decay: float) -> Tensor:
 def cosine_change(norm: Tensor, cosine: Tensor, eta: float) -> Tensor:
     r"""Change by the cosine loss alone: :math:`\eta^2 (1 - \cos^2) / \|\mathbf{i}\|^2`, >= 0 by Cauchy-Schwarz.
 
-    The second term of Theorem 3.1, for an item in the batch. The same for positives and negatives: the gradient's sign
-    cancels in the norm (Corollary 2).
+    The second term of Theorem 3.1, for an item in the batch. It is the same for positives and negatives, because the
+    gradient's sign cancels in the norm (Corollary 2).
+
+    Args:
+        norm: :math:`\|\mathbf{i}\|` before the step, > 0.
+        cosine: of the item with the user it meets, in [-1, 1].
+        eta: learning rate.
 
     >>> cosine_change(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]), eta=0.1)
     tensor([0.0100, 0.0025])
@@ -82,7 +100,9 @@ def expected_change(probability: Tensor, norm: Tensor, cosine: Tensor, eta: floa
     Args:
         probability: :math:`P(i \in B)`, :func:`batch_membership` (with negatives for Corollary 2).
         norm: :math:`\|\mathbf{i}\|` before the step, > 0.
-        cosine: of the item with the user it meets.
+        cosine: of the item with the user it meets, in [-1, 1].
+        eta: learning rate.
+        decay: weight decay.
 
     >>> rare, popular = expected_change(torch.tensor([0.01, 0.9]), torch.tensor(1.0), torch.tensor(0.0), 0.1, 0.01)
     >>> bool(rare < 0 < popular)
@@ -94,7 +114,14 @@ def expected_change(probability: Tensor, norm: Tensor, cosine: Tensor, eta: floa
 def expected_change_batched(probability: Tensor, norm: Tensor, cosine: Tensor, eta: float, decay: float) -> Tensor:
     """Corollary 1: decay on the batch's rows only. Popularity scales both terms and no longer sets their mix.
 
-    Arguments as :func:`expected_change`; here a rare and a popular item differ in size and not in sign.
+    A rare and a popular item then differ in the size of the change and not in its sign.
+
+    Args:
+        probability: that the item is in the batch, :func:`batch_membership`.
+        norm: length of the item before the step, > 0.
+        cosine: of the item with the user it meets, in [-1, 1].
+        eta: learning rate.
+        decay: weight decay.
 
     >>> expected_change_batched(torch.tensor([0.01, 0.9]), torch.tensor(1.0), torch.tensor(0.0), eta=0.1, decay=0.01)
     tensor([8.0010e-05, 7.2009e-03])
@@ -107,7 +134,10 @@ def expected_change_dot(probability: Tensor, item: Tensor, user: Tensor, eta: fl
 
     Args:
         probability: :math:`P(i \in B)`, shape ``(...)``.
-        item, user: embeddings, ``(..., d)``.
+        item: embeddings of items, ``(..., d)``.
+        user: embeddings of the users they meet, ``(..., d)``.
+        eta: learning rate.
+        decay: weight decay.
 
     >>> user = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])  # with the item, against it
     >>> expected_change_dot(torch.tensor(1.0), torch.tensor([1.0, 0.0]), user, eta=0.1, decay=0.0)
@@ -124,7 +154,10 @@ def expected_change_euclidean(probability: Tensor, item: Tensor, user: Tensor, e
 
     Args:
         probability: :math:`P(i \in B)`, shape ``(...)``.
-        item, user: embeddings, ``(..., d)``.
+        item: embeddings of items, ``(..., d)``.
+        user: embeddings of the users they meet, ``(..., d)``.
+        eta: learning rate.
+        decay: weight decay.
 
     >>> user = torch.tensor([[3.0, 0.0], [-1.0, 0.0]])  # further out, on the other side
     >>> expected_change_euclidean(torch.tensor(1.0), torch.tensor([1.0, 0.0]), user, eta=0.1, decay=0.0)
@@ -144,10 +177,14 @@ def batch_membership_exact(degree: Tensor, batch_size: int, num_interactions: in
 
     Args:
         degree: :math:`d_i`, in [0, num_interactions], any shape.
-        batch_size, num_interactions: as for :func:`batch_membership`.
+        batch_size: :math:`|B|`, in [1, num_interactions].
+        num_interactions: :math:`|E|`, the number of training interactions.
 
     Returns:
         float64, the shape of ``degree``.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     >>> batch_membership_exact(torch.tensor([0, 1, 100, 1000]), batch_size=10, num_interactions=1000)
     tensor([0.0000, 0.0100, 0.6531, 1.0000], dtype=torch.float64)
@@ -156,6 +193,7 @@ def batch_membership_exact(degree: Tensor, batch_size: int, num_interactions: in
         raise ValueError(
             f"batch_size must lie in [1, {num_interactions}], the number of interactions, got {batch_size}"
         )
+    degree = torch.as_tensor(degree)
     if (degree < 0).any() or (degree > num_interactions).any():
         raise ValueError(f"degree must lie in [0, {num_interactions}], the number of interactions")
     d, left = degree.double(), num_interactions - batch_size
@@ -178,12 +216,22 @@ def expected_change_exact(
     Args:
         gradients: of the loss of each interaction of the item, ``(d_i, d)``, each orthogonal to the item.
         norm: :math:`\|\mathbf{i}\|` before the step, > 0.
-        batch_size, num_interactions: as for :func:`batch_membership`; drawn without replacement.
+        batch_size: :math:`|B|`, in [1, num_interactions]; batches are drawn without replacement.
+        num_interactions: :math:`|E|`, the number of training interactions.
+        eta: learning rate.
+        decay: weight decay.
+
+    Raises:
+        ValueError: ``batch_size`` is out of range.
 
     >>> one = torch.tensor([[0.0, 1.0]])
     >>> expected_change_exact(one, torch.tensor(1.0), batch_size=10, num_interactions=1000, eta=0.1, decay=0.0)
     tensor(1.0000e-04)
     """
+    if not 1 <= batch_size <= num_interactions:
+        raise ValueError(
+            f"batch_size must lie in [1, {num_interactions}], the number of interactions, got {batch_size}"
+        )
     single = batch_size / num_interactions
     pair = single * (batch_size - 1) / max(num_interactions - 1, 1)
     squares = gradients.square().sum()

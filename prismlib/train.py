@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,29 +12,33 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.capture import Steps, graph_for
+from prismlib.checks import as_ids, check_count, precise
 from prismlib.data import Interactions
 from prismlib.device import check_memory, flushed_denormals, training_bytes
 from prismlib.losses import RankingLoss, ScoreLoss
-from prismlib.models import Backbone, check_ids
+from prismlib.models import Backbone, as_pairs, check_ids
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
 
 #: Of the training steps, see :func:`fit`.
 PRECISIONS = ("float32", "bfloat16")
+#: Where negatives are drawn from, see :func:`train_step`.
+NEGATIVES = ("all", "batch")
 
 
 @dataclass
 class History:
-    """What a training run leaves: one entry an epoch, counted from 0.
-
-    ``train_seconds`` and ``evaluate_seconds`` are wall-clock time; ``cpu_seconds`` is the process's CPU time over
-    both, which other work on the machine does not inflate. ``stopped_by`` is ``"patience"``, ``"max_epochs"`` or
-    ``"on_epoch"``.
+    """What a training run leaves. The lists have one entry per epoch, and epochs are counted from 0.
 
     Attributes:
-        loss: mean training loss of the epoch's pairs.
-        validation_dot, validation_cosine: NDCG@K of the validation interactions, ranked by dot product and by cosine.
-        best_epoch: the epoch of the largest ``validation_dot``, whose parameters the model has.
+        loss: mean training loss over the pairs of each epoch.
+        validation_dot: NDCG@K of the validation interactions after each epoch, ranked by dot product.
+        validation_cosine: the same, ranked by cosine.
+        best_epoch: the epoch of the largest ``validation_dot``, whose parameters the model has; -1 before the first.
+        stopped_by: why training ended, ``"patience"``, ``"max_epochs"`` or ``"on_epoch"``.
+        train_seconds: wall-clock time of the training steps.
+        evaluate_seconds: wall-clock time of the validation.
+        cpu_seconds: CPU time of the process over both, which other work on the machine does not inflate.
 
     >>> history = History(loss=[0.69, 0.52], validation_dot=[0.11, 0.14], best_epoch=1)
     >>> history.validation_dot[history.best_epoch]
@@ -64,12 +69,21 @@ def train_step(
     """One update on one batch of positive pairs; returns the detached loss.
 
     Args:
-        negatives: drawn uniformly from ``"all"`` items, so a few are false negatives (Appendix B.3), or from the
-            distinct items of the ``"batch"``, as in the released code.
-        batch_decay: weight decay of the rows in the batch, negatives included, and of no other row (Corollary 1);
-            the whole tables' decay is the optimiser's.
-        user_id, item_id: int64, shape ``(B,)``, on the model's device.
-        generator: source of the negatives, on the same device.
+        model: the backbone whose tables are trained.
+        criterion: the loss; its parameters are trained too if ``optimizer`` has them.
+        optimizer: what changes the parameters, e.g. from :func:`prismlib.optim.make_optimizer`.
+        user_id: users of the pairs, any integer dtype, ``(B,)``, on the model's device.
+        item_id: items of the pairs, any integer dtype, ``(B,)``, on the model's device.
+        num_items: number of items that negatives are drawn from.
+        generator: source of the negatives, on the model's device.
+        batch_decay: weight decay, >= 0, of the rows in the batch, negatives included, and of no other row
+            (Corollary 1). The decay of whole tables belongs to the optimiser. A frozen table does not decay.
+        negatives: ``"all"`` draws uniformly from all items, so that a few are false negatives (Appendix B.3).
+            ``"batch"`` draws from the distinct items of the batch, as in the released code.
+
+    Raises:
+        ValueError: ``user_id`` and ``item_id`` are no whole numbers or do not have one shape ``(B,)``, or
+            ``negatives`` is unknown.
 
     >>> from prismlib import BPR, MF
     >>> model = MF(num_users=2, num_items=3, dim=4)
@@ -78,20 +92,24 @@ def train_step(
     >>> train_step(model, BPR(), sgd, *pairs, num_items=3, generator=torch.Generator()).shape
     torch.Size([])
     """
+    if negatives not in NEGATIVES:
+        raise ValueError(f"negatives must be one of {', '.join(NEGATIVES)}, got {negatives!r}")
+    if user_id.dim() != 1:
+        raise ValueError(f"user_id must have shape (B,), got {tuple(user_id.shape)}")
+    user_id = as_ids("user_id", user_id)
+    item_id = as_ids("item_id", item_id, tuple(user_id.shape))
     shape = (len(item_id), criterion.num_negatives)
     if negatives == "batch":
         candidates = item_id.unique()
         negative = candidates[torch.randint(len(candidates), shape, generator=generator, device=item_id.device)]
-    elif negatives == "all":
-        negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
     else:
-        raise ValueError(f"negatives must be one of all, batch, got {negatives!r}")
+        negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
     # positives and negatives in one look-up: the item table's gradient is then written once
     listed = torch.cat([item_id[:, None], negative], dim=1)
     if isinstance(criterion, ScoreLoss):
         loss = criterion.of_scores(model.score(user_id, listed, criterion.cosine))
     else:
-        user, items = model(user_id, listed)
+        user, items = (precise(rows) for rows in model(user_id, listed))
         ids = {"user_id": user_id, "item_id": item_id}
         if criterion.num_negatives:
             ids["negative_id"] = negative
@@ -108,7 +126,18 @@ def update(
     decayed: Iterable[tuple[Tensor, Tensor]] = (),
     decay: float = 0.0,
 ) -> None:
-    """Gradients, coupled ``decay`` of some rows given as (table, ids), the optimiser's step, the loss's constraints.
+    """One change of the parameters: gradients, decay of some rows, the optimiser's step, the loss's constraints.
+
+    Args:
+        criterion: the loss, whose :meth:`~prismlib.losses.RankingLoss.project_` is called at the end.
+        optimizer: what changes the parameters.
+        loss: scalar.
+        decayed: the rows that decay, as pairs of a table and the ids of its rows. A table without a gradient, such as
+            a frozen one, does not decay, as under the optimisers of :mod:`torch.optim`.
+        decay: coupled weight decay of these rows, >= 0. A row that is named several times decays once.
+
+    Raises:
+        ValueError: a table that decays has sparse gradients.
 
     >>> from prismlib import BPR
     >>> table = nn.Parameter(torch.tensor([[1.0], [1.0]]))
@@ -120,15 +149,23 @@ def update(
     optimizer.zero_grad()
     loss.backward()
     for table, ids in decayed:
+        if table.grad is None:
+            continue
+        if table.grad.is_sparse:
+            raise ValueError("decay of the batch's rows needs dense gradients: make the model with sparse=False")
         each = torch.zeros(len(table), 1, dtype=table.dtype, device=table.device).index_fill_(0, ids.flatten(), decay)
-        assert table.grad is not None
         table.grad.addcmul_(table.detach(), each)
     optimizer.step()
     criterion.project_()
 
 
 def batches(pairs: tuple[Tensor, ...], order: Tensor, size: int) -> Iterator[tuple[Tensor, ...]]:
-    """The pairs in a given order, ``size`` at a time; the last batch may be smaller.
+    """The pairs in a given order, batch by batch; the last batch may be smaller.
+
+    Args:
+        pairs: columns of ids, each of shape ``(n,)``.
+        order: which pairs are taken and in which order, int64.
+        size: pairs per batch, >= 1.
 
     >>> pairs = torch.tensor([0, 1, 2]), torch.tensor([5, 6, 7])
     >>> [user.tolist() for user, item in batches(pairs, torch.tensor([2, 0, 1]), size=2)]
@@ -164,32 +201,41 @@ def fit(
     model's device. Steps are taken in training mode, the ranking in evaluation mode, and the caller's mode comes back.
 
     Args:
-        model: e.g. :class:`prismlib.models.MF`.
-        criterion: a loss of :mod:`prismlib.losses`; its own parameters, if any, are trained and restored along.
-        train: training interactions.
-        validation: ranks the validation interactions; called once an epoch.
+        model: the backbone, e.g. :class:`prismlib.models.MF`.
+        criterion: a loss of :mod:`prismlib.losses`. Its parameters, if it has any, are trained and restored too.
+        train: training interactions, two columns of whole numbers of one length.
+        validation: the ranking of the validation interactions, which is called once per epoch.
         lr: learning rate, > 0.
-        decay_scope: what ``weight_decay`` acts on. ``"table"``: Adam's own, coupled L2 (``weight_decay * w`` joins the
-            gradient before the moments) on every row of every parameter at every step, in the batch or not
-            (Equation 1). ``"batch"``: the same on the rows of the batch only (Section 4.1.1). ``"decoupled"``: AdamW's
-            on every row, ``lr * weight_decay * w`` straight off the weight.
+        weight_decay: lambda of Equation 1, >= 0; ``decay_scope`` says what it acts on.
+        decay_scope: what ``weight_decay`` acts on. ``"table"``: every row of every parameter at every step, in the
+            batch or not, by Adam's coupled L2, where ``weight_decay * w`` joins the gradient before the moments
+            (Equation 1). ``"batch"``: the same on the rows of the batch alone (Section 4.1.1). ``"decoupled"``: every
+            row by AdamW's decay, where ``lr * weight_decay * w`` is subtracted from the weight.
         optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; or ``"sparse_adam"``, whose steps
-            cost what the batch's rows cost, without decay, for a model made with ``sparse=True``. See
+            cost what the rows of the batch cost, without decay, for a model made with ``sparse=True``. See
             :mod:`prismlib.optim`.
-        batch_size: positive pairs a step; the last batch of an epoch may be smaller.
-        max_epochs, patience: at most so many epochs, and fewer where ``patience`` of them brought no better validation.
-        negatives: where negatives are drawn from, see :func:`train_step`.
-        reshuffle: False keeps the first epoch's order in every epoch, as the released code does.
-        precision: ``"float32"``; or ``"bfloat16"``, which takes the training steps under :func:`torch.autocast`, faster
-            where the processor multiplies bfloat16: parameters, sums and the ranking stay float32.
-        on_epoch: called after each epoch with the history so far; training stops where it returns True.
-        capture: on a GPU, capture the training step in a CUDA graph and replay it, which computes the same without
-            waiting for Python. What cannot be captured is run step by step, and the log of :mod:`prismlib.capture`
-            says why. False runs every step by itself, for debugging.
+        batch_size: positive pairs per step, >= 1; the last batch of an epoch may be smaller.
+        max_epochs: the largest number of epochs, >= 1.
+        patience: training ends when this many epochs, >= 1, have brought no better validation.
+        negatives: where negatives are drawn from, ``"all"`` or ``"batch"``, see :func:`train_step`.
+        reshuffle: False keeps the order of the first epoch in every epoch, as the released code does.
+        precision: ``"float32"``; or ``"bfloat16"``, which takes the training steps under :func:`torch.autocast`. This
+            is faster where the processor multiplies bfloat16. Parameters, losses, sums and the ranking stay float32.
+        seed: of the order of the pairs and of the negatives; the model's starting values are the caller's.
+        on_epoch: a function that is called after each epoch with the history so far. Training stops where it returns
+            True.
+        capture: True captures the training step of a GPU in a CUDA graph and replays it, which computes the same
+            without waiting for Python. Steps that cannot be captured are run one by one, and the log of
+            :mod:`prismlib.capture` says why. False runs every step by itself, for debugging. A CPU's steps are always
+            run one by one.
+
+    Returns:
+        Losses, validation scores and times.
 
     Raises:
-        ValueError: an argument out of range or on another device, an empty ``train`` or one whose ids the tables do not
-            have, more negatives than items, or starting values that are not finite; before any training.
+        ValueError: an argument is out of range or on another device; ``train`` is empty, its columns do not have one
+            length, or an id is no row of its table; there are more negatives than items; nothing is trainable; or
+            starting values are not finite. All of this is found before any training.
         MemoryError: the device has less free than training needs; before any training.
         FloatingPointError: the loss or the embeddings are no longer finite; the message names the epoch.
 
@@ -202,63 +248,89 @@ def fit(
     >>> len(history.loss)
     3
     """
-    _check(model, criterion, train, validation, precision)
+    _check(model, criterion, train, validation, negatives, precision, seed)
     for name, value in (("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)):
-        if value < 1:
-            raise ValueError(f"{name} must be >= 1, got {value}")
+        check_count(name, value)
     device = next(model.parameters()).device
     check_memory(training_bytes(model, criterion, len(train.user), batch_size), device)
     # the loss's parameters count as the model's: MACR ranks with them
-    trained_modules = nn.ModuleList([model, criterion])
-    stepper = make_optimizer(optimizer, trained_modules, lr, weight_decay, decay_scope)
-    batch_decay, num_items = weight_decay if decay_scope == "batch" else 0.0, validation.num_items
+    modules = nn.ModuleList([model, criterion])
+    stepper = make_optimizer(optimizer, modules, lr, weight_decay, decay_scope)
     generator = torch.Generator(device).manual_seed(seed)
-    user, item = (torch.as_tensor(ids).long().to(device) for ids in train)
-    pairs = user, item
-    history, best, best_state = History(), -1.0, {}
-    cpu_start = time.process_time()
 
     def step(user_id: Tensor, item_id: Tensor, generator: torch.Generator) -> Tensor:
+        batch_decay = weight_decay if decay_scope == "batch" else 0.0
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return train_step(model, criterion, stepper, user_id, item_id, num_items, generator, batch_decay, negatives)
+            return train_step(
+                model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
+            )
 
+    user, item = (ids.to(device) for ids in as_pairs("train", train))
     graph = graph_for(model, criterion, stepper, negatives, device) if capture else None
-    steps = Steps(step, pairs, batch_size, generator, graph)
-    with _modes_kept(trained_modules):
+    steps = Steps(step, (user, item), batch_size, generator, graph)
+    history, best_state = History(), {}
+    cpu_start = time.process_time()
+    with _modes_kept(modules):
         for epoch in range(max_epochs):
             start = time.perf_counter()
-            trained_modules.train()
+            modules.train()
             total = steps.epoch(reshuffle)
-            whole = criterion.epoch_loss(model, *pairs)
-            if whole is not None:
-                update(criterion, stepper, whole)
-            history.loss.append(float(total) / len(pairs[0]))
+            _step_on_all_pairs(model, criterion, stepper, steps.pairs)
+            history.loss.append(_finite(float(total) / len(train.user), epoch))
             trained = time.perf_counter()
-            if not torch.isfinite(total):
-                raise FloatingPointError(f"the loss became {float(total)} in epoch {epoch}: lower lr or weight_decay")
 
-            trained_modules.eval()
-            with torch.no_grad():
-                tables = criterion.rank_tables(*model.embeddings())
-            if not all(torch.isfinite(table).all() for table in tables):
-                raise FloatingPointError(f"embeddings became inf or nan in epoch {epoch}: lower lr or weight_decay")
-            score = validation(*tables)
-            history.validation_dot.append(score["dot"]["ndcg"])
-            history.validation_cosine.append(score["cosine"]["ndcg"])
-            if history.validation_dot[-1] > best:
-                best, history.best_epoch = history.validation_dot[-1], epoch
-                best_state = {name: value.clone() for name, value in trained_modules.state_dict().items()}
+            modules.eval()
+            _validate(model, criterion, validation, history)
+            if history.best_epoch == epoch:
+                best_state = {name: value.clone() for name, value in modules.state_dict().items()}
             history.train_seconds += trained - start
             history.evaluate_seconds += time.perf_counter() - trained
             history.cpu_seconds = time.process_time() - cpu_start
-            if on_epoch is not None and on_epoch(history):
-                history.stopped_by = "on_epoch"
+            if _ends(history, patience, on_epoch):
                 break
-            if epoch - history.best_epoch >= patience:
-                history.stopped_by = "patience"
-                break
-    trained_modules.load_state_dict(best_state)
+    modules.load_state_dict(best_state)
     return history
+
+
+def _step_on_all_pairs(
+    model: Backbone, criterion: RankingLoss, optimizer: Optimizer, pairs: tuple[Tensor, ...]
+) -> None:
+    """The one update after an epoch that a loss on all pairs asks for, if it has any."""
+    loss = criterion.epoch_loss(model, *pairs)
+    if loss is not None:
+        update(criterion, optimizer, loss)
+
+
+def _finite(loss: float, epoch: int) -> float:
+    """The mean loss of an epoch, or a FloatingPointError."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss became {loss} in epoch {epoch}: lower lr or weight_decay")
+    return loss
+
+
+def _validate(model: Backbone, criterion: RankingLoss, validation: FullRanking, history: History) -> None:
+    """Rank the validation interactions, and add the scores to the history, with the best epoch so far."""
+    epoch = len(history.validation_dot)
+    with torch.no_grad():
+        tables = criterion.rank_tables(*model.embeddings())
+    if not all(torch.isfinite(table).all() for table in tables):
+        raise FloatingPointError(f"embeddings became inf or nan in epoch {epoch}: lower lr or weight_decay")
+    score = validation(*tables)
+    history.validation_dot.append(score["dot"]["ndcg"])
+    history.validation_cosine.append(score["cosine"]["ndcg"])
+    if epoch == 0 or history.validation_dot[epoch] > history.validation_dot[history.best_epoch]:
+        history.best_epoch = epoch
+
+
+def _ends(history: History, patience: int, on_epoch: Callable[[History], bool | None] | None) -> bool:
+    """Whether training ends after this epoch; the history says why."""
+    if on_epoch is not None and on_epoch(history):
+        history.stopped_by = "on_epoch"
+    elif len(history.loss) - 1 - history.best_epoch >= patience:
+        history.stopped_by = "patience"
+    else:
+        return False
+    return True
 
 
 @contextmanager
@@ -273,25 +345,36 @@ def _modes_kept(modules: nn.Module) -> Iterator[None]:
 
 
 def _check(
-    model: Backbone, criterion: RankingLoss, train: Interactions, validation: FullRanking, precision: str
+    model: Backbone,
+    criterion: RankingLoss,
+    train: Interactions,
+    validation: FullRanking,
+    negatives: str,
+    precision: str,
+    seed: int,
 ) -> None:
     """Raise a ValueError for what would fail, or mislead, in the middle of a training."""
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if len(train.user) == 0:
+    for what, value, accepted in (("precision", precision, PRECISIONS), ("negatives", negatives, NEGATIVES)):
+        if value not in accepted:
+            raise ValueError(f"{what} must be one of {', '.join(accepted)}, got {value!r}")
+    check_count("seed", seed, minimum=-(2**63))
+    user, item = as_pairs("train", train)
+    if len(user) == 0:
         raise ValueError("train is empty: there is nothing to learn from; check the split")
     for name, rows, table in (("user", validation.num_users, model.user), ("item", validation.num_items, model.item)):
         if rows != table.num_embeddings:
             raise ValueError(f"validation ranks {rows} {name}s, the model has {table.num_embeddings}")
     device = next(model.parameters()).device
-    own = (*criterion.named_parameters(prefix="criterion"), *criterion.named_buffers(prefix="criterion"))
-    for name, tensor in (("validation", validation.users), *own):
+    of_criterion = (*criterion.named_parameters(prefix="criterion"), *criterion.named_buffers(prefix="criterion"))
+    for name, tensor in (("validation", validation.users), *of_criterion):
         if tensor.device != device:
             raise ValueError(f"{name} is on {tensor.device}, the model on {device}: all must be on one device")
-    for name, ids, table in (("user", train.user, model.user), ("item", train.item, model.item)):
-        check_ids(f"train.{name}", torch.as_tensor(ids).long(), table.num_embeddings)
+    for name, ids, table in (("user", user, model.user), ("item", item, model.item)):
+        check_ids(f"train.{name}", ids, table.num_embeddings)
         if not torch.isfinite(table.weight).all():
             raise ValueError(f"model.{name} has rows that are not finite: initialise it before training")
+    if not any(parameter.requires_grad for parameter in (*model.parameters(), *criterion.parameters())):
+        raise ValueError("model and criterion have nothing to train: requires_grad is False everywhere")
     if criterion.num_negatives > validation.num_items:
         raise ValueError(
             f"num_negatives must be <= {validation.num_items}, the number of items, got {criterion.num_negatives}"

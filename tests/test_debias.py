@@ -206,7 +206,7 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
             "popularity is 0 for an item in item_id",
         ),
         (lambda: ReSN(-1), "beta must be >= 0"),
-        (lambda: MACR(2, alpha=-1), "alpha and beta must be >= 0"),
+        (lambda: MACR(2, alpha=-1), "alpha must be >= 0, got -1"),
         (lambda: IPL(POPULARITY, 1, 1)(torch.ones(1, 2), torch.ones(1, 2)), "IPL needs negative"),
         (lambda: ReSN(1)(torch.ones(1, 2), torch.ones(1, 2)), "ReSN needs negative"),
         (lambda: MACR(2)(torch.ones(1, 2), torch.ones(1, 2)), "MACR needs negative"),
@@ -215,3 +215,52 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
 def test_bad_input(make, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, "1"])
+def test_numbers_that_are_none_are_refused(number: object) -> None:
+    for call in (
+        lambda: IPL(POPULARITY, number, 1),
+        lambda: IPL(POPULARITY, 1, number),
+        lambda: ReSN(number),
+        lambda: MACR(2, alpha=number),
+        lambda: MACR(2, beta=number),
+        lambda: MACR(2, c=number),
+        lambda: ipl_penalty(SCORE, ITEM, POPULARITY, number),
+    ):
+        with pytest.raises(ValueError, match=r"^(c|b|alpha|beta) must be"):
+            call()
+
+
+def test_ids_and_tables_that_do_not_fit_are_refused() -> None:
+    u, j = torch.ones(3, 2), torch.ones(3, 1, 2)
+    ids = {"user_id": torch.arange(3), "item_id": torch.arange(3), "negative_id": torch.arange(3)[:, None]}
+    for call, message in (
+        (lambda: ipl_penalty(SCORE, ITEM[:3], POPULARITY, B), r"item_id must have shape \(5,\), got \(3,\)"),
+        (lambda: ipl_penalty(SCORE, ITEM / 1, POPULARITY, B), "item_id must be whole numbers"),
+        (lambda: ipl_penalty(SCORE, ITEM, POPULARITY[:2], B), "popularity has 2 entries, item_id names item 2"),
+        (lambda: ReSN(1)(u, u, j, **ids | {"negative_id": j}), "negative_id must be whole numbers"),
+        (lambda: ReSN(1)(u, u, j, **ids | {"user_id": torch.arange(2)}), r"user_id must have shape"),
+        (lambda: resn_penalty(u, torch.ones(4, 3)), "the rows must have one length d"),
+        (lambda: resn_penalty_batch(u[0], u), r"user must have shape \(n, d\)"),
+        (lambda: MACR(3)(u, u, j), "must have d = 3 as MACR has, got 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_resn_of_scores_that_vanish_is_zero() -> None:
+    for scale in (0.0, 1e-12):
+        u = (torch.eye(3) * scale).requires_grad_()
+        penalty = resn_penalty_batch(u, torch.eye(3) * scale)
+        penalty.backward()
+        assert penalty == 0 and not u.grad.any()
+
+
+def test_ipl_and_resn_take_ids_of_every_integer_dtype() -> None:
+    u, i, j = rows(5, 3, seed=0), rows(5, 3, seed=1), rows(5, 1, 3, seed=2)
+    ids = {"user_id": torch.tensor([0, 0, 1, 2, 1]), "item_id": ITEM, "negative_id": ITEM[:, None]}
+    for dtype in (torch.int32, torch.int16, torch.uint8):
+        small = {name: column.to(dtype) for name, column in ids.items()}
+        for loss in (IPL(POPULARITY, 1.0, B), ReSN(0.1)):
+            assert torch.equal(loss(u, i, j, **small), loss(u, i, j, **ids))

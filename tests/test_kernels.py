@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from prismlib import kernels
+from prismlib import hypersphere, kernels, uniformity, uniformity_released
+from prismlib.hypersphere import _first_of_each
 
 GPU = torch.cuda.is_available()
 if not GPU:  # before Triton is first imported; its interpreter takes tensors of the CPU
@@ -96,6 +98,38 @@ def test_the_same_bits_again() -> None:
     x = unit_rows(130, 64)
     (one, first), (other, second) = (kernels.uniformity_sums(x, processors=4) for _ in range(2))
     assert torch.equal(one, other) and torch.equal(first, second)
+
+
+@pytest.mark.parametrize("kind", [uniformity, uniformity_released])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_uniformity_by_the_kernel(kind: Callable[..., Tensor], repeats: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value, gradient and second derivative, in the fixed shape of a GPU, against the tiled form in float64."""
+    rows = torch.randn(70, 12, generator=torch.Generator().manual_seed(0))
+    ids = torch.arange(70) % 23 if repeats else torch.arange(70)
+    rows = rows[ids]  # of one id, one row
+    results = []
+    for precise in (True, False):
+        own = (rows.double() if precise else rows.to(DEVICE)).requires_grad_()
+        if not precise:
+            monkeypatch.setattr(hypersphere, "_counted", lambda rows, ids: _first_of_each(rows, ids))
+            monkeypatch.setattr(kernels, "can_run", lambda x: True)
+        value = kind(own, ids.to(own.device))
+        (gradient,) = torch.autograd.grad(value, own, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), own)
+        results.append([x.detach().cpu().double() for x in (value, gradient, second)])
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).norm() <= 1e-4 * expected.norm()
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("highest", "tf32x3"), ("high", "tf32"), ("medium", "float16")])
+def test_precision_follows_pytorchs_setting(setting: str, expected: str) -> None:
+    x, before = torch.ones(2, 2), torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(setting)
+        assert hypersphere._kernel_precision(x, torch.float32) == expected
+        assert hypersphere._kernel_precision(x, torch.bfloat16) == "float16"  # under autocast
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @pytest.mark.parametrize(

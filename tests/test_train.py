@@ -16,6 +16,7 @@ from prismlib import (
     FullRanking,
     History,
     Interactions,
+    LightGCN,
     NonLinearMF,
     RankingLoss,
     Split,
@@ -25,7 +26,7 @@ from prismlib import (
     synthetic,
     train_step,
 )
-from prismlib.debias import IPL, MACR
+from prismlib.debias import IPL, MACR, ReSN
 from prismlib.device import training_bytes
 from prismlib.optim import make_optimizer
 
@@ -269,6 +270,23 @@ NO_ROWS = Interactions(np.array([], np.int32), np.array([], np.int32))
             {"train": Interactions(np.array([0]), np.array([-1]))},
             r"train.item must lie in \[0, 100\), the table.s rows",
         ),
+        (
+            {"train": Interactions(np.arange(195), np.zeros(200, int))},
+            r"train.user and train.item must have one shape \(n,\), got \(195,\) and \(200,\)",
+        ),
+        (
+            {"train": Interactions(np.arange(9), np.zeros((9, 1), int))},
+            r"train.user and train.item must have one shape \(n,\), got \(9,\) and \(9, 1\)",
+        ),
+        ({"train": Interactions(np.arange(9) / 1, np.arange(9))}, "train.user must be whole numbers"),
+        ({"train": Interactions(np.arange(9), np.ones(9, bool))}, "train.item must be whole numbers"),
+        ({"lr": math.inf}, "lr must be finite, got inf"),
+        ({"weight_decay": math.inf}, "weight_decay must be finite, got inf"),
+        ({"lr": "0.1"}, "lr must be > 0, got '0.1'"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+        ({"max_epochs": True}, "max_epochs must be a whole number, got True"),
+        ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
+        ({"model": MF(200, 100, 8).requires_grad_(False)}, "have nothing to train: requires_grad is False everywhere"),
         ({"criterion": SSM(num_negatives=101)}, "num_negatives must be <= 100, the number of items, got 101"),
         ({"model": MF(200, 99, 8)}, "validation ranks 100 items, the model has 99"),
         ({"model": MF(201, 100, 8)}, "validation ranks 200 users, the model has 201"),
@@ -398,3 +416,77 @@ def test_the_memory_estimate_bounds_what_the_tables_take_and_grows_with_the_batc
     small, large = (training_bytes(model, loss, 3200, size) for size in (100, 1000))
     assert small > 5 * tables  # weights, gradients, two moments, the best epoch's copy
     assert large - small == 4 * 900 * 12 * 8 * 4
+
+
+@pytest.mark.parametrize("scope", ["batch", "table"])
+@pytest.mark.parametrize("frozen", ["user", "item"])
+def test_a_frozen_table_stays_and_the_other_one_trains(split: Split, scope: str, frozen: str) -> None:
+    model = mf(split)
+    getattr(model, frozen).weight.requires_grad_(False)
+    before = {name: table.clone() for name, table in model.state_dict().items()}
+    fit(model, BPR(), split.train, ranking(split), weight_decay=0.1, decay_scope=scope, max_epochs=1)
+    for name, table in model.state_dict().items():
+        assert torch.equal(table, before[name]) == name.startswith(frozen)
+
+
+def test_decay_of_the_batchs_rows_refuses_sparse_gradients() -> None:
+    model = MF(3, 2, 1, sparse=True)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    pairs = torch.tensor([0]), torch.tensor([0])
+    with pytest.raises(ValueError, match="needs dense gradients: make the model with sparse=False"):
+        train_step(model, BPR(), sgd, *pairs, 2, torch.Generator(), batch_decay=0.1)
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "message"),
+    [
+        (torch.arange(3), torch.arange(2), r"item_id must have shape \(3,\), got \(2,\)"),
+        (torch.arange(3), torch.arange(3)[:, None], r"item_id must have shape \(3,\), got \(3, 1\)"),
+        (torch.arange(3)[:, None], torch.arange(3), r"user_id must have shape \(B,\), got \(3, 1\)"),
+        (torch.arange(3) / 1, torch.arange(3), "user_id must be whole numbers"),
+        (torch.arange(3), torch.arange(3) > 1, "item_id must be whole numbers"),
+    ],
+)
+def test_a_step_refuses_columns_that_do_not_fit(user: torch.Tensor, item: torch.Tensor, message: str) -> None:
+    model = MF(3, 3, 2)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match=message):
+        train_step(model, BPR(), sgd, user, item, 3, torch.Generator())
+
+
+@pytest.mark.parametrize("criterion", [BPR(), SSM(num_negatives=2), DirectAU()])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_ids_of_every_integer_dtype_train_alike(criterion: RankingLoss, dtype: torch.dtype) -> None:
+    tables = []
+    for cast in (torch.int64, dtype):
+        model = MF(5, 6, 4, torch.Generator().manual_seed(0))
+        sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+        pairs = torch.tensor([0, 3, 3]).to(cast), torch.tensor([5, 1, 2]).to(cast)
+        train_step(model, criterion, sgd, *pairs, 6, torch.Generator().manual_seed(1), batch_decay=0.1)
+        tables.append(model.item.weight)
+    assert torch.equal(*tables)
+
+
+def test_small_changes_of_a_loss_are_seen_in_bfloat16(split: Split) -> None:
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        model = NonLinearMF(200, 100, 8, generator=torch.Generator().manual_seed(0))
+        history = fit(
+            model, BPR(), split.train, ranking(split), lr=1e-5, batch_size=500, max_epochs=3, precision=precision
+        )
+        losses[precision] = history.loss
+    assert len(set(losses["bfloat16"])) == 3
+    # half a unit of bfloat16 at 0.69 is 0.002
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=2e-4)
+
+
+def test_training_under_another_default_dtype(split: Split) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        for model in (mf(split), NonLinearMF(200, 100, 8), LightGCN(200, 100, split.train, 8)):
+            for criterion in (BPR(), SSM(), DirectAU(), MAWU(200, 100), MACR(8), ReSN(0.01)):
+                history = fit(model, criterion, split.train, ranking(split), batch_size=1000, max_epochs=1)
+                assert math.isfinite(history.loss[0])
+                assert all(table.dtype == torch.float64 for table in model.embeddings())
+    finally:
+        torch.set_default_dtype(torch.float32)
