@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from made_up import made_up, store
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
-from prismbook.runs import sweep, workers
+from prismbook.runs import mps, sweep, workers
 from prismbook.runs.cost import Costs
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment
@@ -118,3 +119,30 @@ def test_the_command_trains_all_within_its_time(tmp_path: Path, capfd: pytest.Ca
         assert sweep.main(["run", "batched", *options, *arguments]) == 1
         assert capfd.readouterr().err.startswith("Stopped: ")
     assert json.loads(stored_path(tmp_path, configs("rq1", "synthetic", "smoke")[0]).read_text())["stopped_by"]
+
+
+def test_the_multi_process_service_is_started_and_ended_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's program stands in as a script that writes down how it is called."""
+    calls = tmp_path / "calls"
+    script = tmp_path / mps.PROGRAM
+    script.write_text(f'#!/bin/sh\necho "$@" "$(cat)" >> {calls}\nexit ${{MPS_STATUS:-0}}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv(mps.FOLDERS[0], raising=False)
+    with mps.mps("cuda") as note:
+        assert note == "on" and set(mps.FOLDERS) <= os.environ.keys()
+    assert calls.read_text().split() == ["-d", "quit"] and not set(mps.FOLDERS) & os.environ.keys()
+    calls.unlink()
+    monkeypatch.setenv("MPS_STATUS", "1")
+    with mps.mps("cuda") as note:
+        assert note.startswith("did not start")
+    assert calls.read_text().split() == ["-d"]
+    monkeypatch.setenv(mps.FOLDERS[0], "somewhere")
+    with mps.mps("cuda") as note:
+        assert note.startswith("left as it is") and os.environ[mps.FOLDERS[0]] == "somewhere"
+    monkeypatch.delenv(mps.FOLDERS[0])
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    with mps.mps("cuda") as note:
+        assert note.startswith("not there")

@@ -36,7 +36,7 @@ def mps(device: str) -> Iterator[str]:
     else:
         with tempfile.TemporaryDirectory() as folder:
             os.environ |= dict.fromkeys(FOLDERS, folder)
-            started = subprocess.run([PROGRAM, "-d"], capture_output=True, text=True)
+            started = subprocess.run([PROGRAM, "-d"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
             try:
                 yield "on" if started.returncode == 0 else f"did not start, {started.stderr.strip()[:200]}"
             finally:
