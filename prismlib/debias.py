@@ -36,7 +36,8 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
     Raises:
         TypeError: ``score`` is not a tensor.
         ValueError: ``score`` is not one number per pair, ``item_id`` has another shape or no whole numbers, ``b`` is
-            not finite, or an item has popularity 0 or no popularity.
+            not finite, or an item has popularity 0 or no popularity. On a GPU, where looking at values would stall
+            every step, an item of popularity 0 gives a result that is not finite instead.
 
     >>> popularity = torch.tensor([4, 1])
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
@@ -46,17 +47,40 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
     check_rows("score", score)
     score = precise(score)
     item_id = as_ids("item_id", item_id, (score.numel(),))
-    items, inverse = item_id.unique(return_inverse=True)
+    if score.device.type != "cpu":  # counting the distinct items would stall every step of a GPU
+        return _deviation(*_ratios(score, item_id, popularity, b, released, len(item_id)))
+    items = item_id.unique()
     if len(items) and int(items[-1]) >= len(popularity):
         raise ValueError(f"popularity has {len(popularity)} entries, item_id names item {int(items[-1])}")
-    degree = popularity[items]
-    if released:
-        degree, inverse = degree.clamp_min(1), inverse.sort().values
-    if (degree == 0).any():
+    if not released and (popularity[items] == 0).any():
         raise ValueError("popularity is 0 for an item in item_id: count it on the interactions that are trained on")
-    total = score.new_zeros(len(items)).index_add_(0, inverse, score.sigmoid())
-    ratio = total / degree.to(score.dtype) ** (2 - b)
-    return ratio.std() if len(items) > 1 else score.sum() * 0
+    if len(items) < 2:
+        return score.sum() * 0
+    return _ratios(score, item_id, popularity, b, released, len(items))[0].std()
+
+
+def _ratios(
+    score: Tensor, item_id: Tensor, popularity: Tensor, b: float, released: bool, size: int
+) -> tuple[Tensor, Tensor]:
+    """Each distinct item's ratio, in the order of ids, in ``size`` places; and which of these are used."""
+    ordered, order = item_id.sort(stable=True)
+    by_place = F.pad((ordered[1:] != ordered[:-1]).cumsum(0), (1, 0))
+    place = by_place if released else torch.empty_like(by_place).scatter_(0, order, by_place)
+    used = ordered.new_zeros(size).index_add_(0, by_place, torch.ones_like(ordered)) > 0
+    degree = popularity[ordered.new_zeros(size).scatter_(0, by_place, ordered)]
+    if released:
+        degree = degree.clamp_min(1)
+    total = score.new_zeros(size).index_add_(0, place, score.sigmoid())
+    return total / torch.where(used, degree, 1).to(score.dtype) ** (2 - b), used
+
+
+def _deviation(values: Tensor, used: Tensor) -> Tensor:
+    """Standard deviation of the values that are used, in a fixed shape; 0, without a slope, where only one is."""
+    number = used.sum()
+    away = (values - (values * used).sum() / number) * used
+    variance = away.square().sum() / (number - 1).clamp_min(1)
+    one = number < 2
+    return torch.where(one, 0.0, torch.where(one, 1.0, variance).sqrt())
 
 
 def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
@@ -292,7 +316,7 @@ class MACR(RankingLoss):
         user, item, negative = user.to(dtype), item.to(dtype), negative.to(dtype)
         user_branch, item_branch = self.user_branch.to(dtype), self.item_branch.to(dtype)
         listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
-        wanted = torch.tensor([1.0, 0.0], dtype=user.dtype, device=user.device).expand(len(user), 2)
+        wanted = 1 - torch.arange(2, dtype=user.dtype, device=user.device).expand(len(user), 2)  # no copy from the host
         with torch.autocast(user.device.type, enabled=False):  # which would take products in half precision
             score = (listed @ user[:, :, None]).squeeze(-1)
             by_item = (listed @ item_branch).squeeze(-1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prismlib import kernels
 from prismlib.checks import as_ids, check_rows, precise
 
 #: From this norm on, the squares of a row's entries keep their digits in float32.
@@ -179,7 +180,8 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
 
     Value and gradient come out of one tiled pass over :math:`\hat X \hat X^\top`, in O(n) memory. Under
     :func:`torch.autocast` the pass is a fused self-attention in half precision with float32 sums; by default it is in
-    the precision of the rows.
+    the precision of the rows. On a GPU with Triton the pass is one kernel, :func:`prismlib.kernels.uniformity_sums`,
+    whose products follow :func:`torch.set_float32_matmul_precision`: as exact as float32 unless that is lowered.
 
     Args:
         rows: embeddings, floating point, ``(n, d)``; they are normalised here.
@@ -202,18 +204,20 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
     return _uniformity_of(*_counted(rows, ids))
 
 
-def _uniformity_of(x: Tensor, count: int | Tensor) -> Tensor:
+def _uniformity_of(x: Tensor, counts: Tensor | None) -> Tensor:
     if len(x) < 2:
         return x.sum() * 0
     device = x.device.type
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
     with torch.autocast(device, enabled=False):  # its in-place products take one dtype
-        value: Tensor = _Uniformity.apply(x, count, half)  # type: ignore[no-untyped-call]
+        if counts is not None and not kernels.can_run(x):
+            x = x * counts[:, None]  # rows that do not count become zero rows
+        value: Tensor = _Uniformity.apply(x, counts, half)  # type: ignore[no-untyped-call]
     return value
 
 
-def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, int | Tensor]:
-    """The unit rows that uniformity is over, and their number."""
+def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Unit rows, and which of them uniformity is over; None for all."""
     check_rows("rows", rows)
     if rows.dim() != 2:
         raise ValueError(f"rows must have shape (n, d), got {tuple(rows.shape)}")
@@ -221,14 +225,17 @@ def _counted(rows: Tensor, ids: Tensor | None) -> tuple[Tensor, int | Tensor]:
         ids = as_ids("ids", ids, (len(rows),))
     if ids is not None and rows.device.type != "cpu":
         return _first_of_each(rows, ids)
-    x = unit(distinct(rows, ids))
-    return x, len(x)
+    return unit(distinct(rows, ids)), None
 
 
 def _first_of_each(rows: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in a fixed shape: repeats become zero rows, and the number stays on the device."""
-    first = is_first(ids)
-    return unit(rows) * first[:, None], first.sum()
+    """The same in a fixed shape: repeats are there and do not count, and their number stays on the device."""
+    return unit(rows), is_first(ids)
+
+
+def _number(x: Tensor, counts: Tensor | None) -> Tensor:
+    """How many rows count, float64."""
+    return x.new_full((), len(x), dtype=torch.float64) if counts is None else counts.sum(dtype=torch.float64)
 
 
 def is_first(ids: Tensor) -> Tensor:
@@ -249,18 +256,23 @@ def is_first(ids: Tensor) -> Tensor:
 
 
 class _Uniformity(torch.autograd.Function):
-    """log mean_{x != y} exp(4 x.y - 4) over the unit rows of x: ||x - y||^2 = 2 - 2 x.y. Zero rows do not count.
+    """log mean_{x != y} exp(4 x.y - 4) over the unit rows of x that count: ||x - y||^2 = 2 - 2 x.y.
 
     With E = exp(4 X X^T) less its diagonal and Z = sum(E), the gradient is 8/Z E X: it needs the same E as the value,
-    so both are made in the forward pass. Each zero row adds 1 to Z with every other row, and nothing to E X.
+    so both are made in the forward pass. Without the kernel, rows that do not count are zero rows: each adds 1 to Z
+    with every other row, and nothing to E X.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, count: int | Tensor, half: torch.dtype) -> Tensor:
-        ctx.count = count
-        total, gradient = _tiled(x) if half == x.dtype or x.dtype == torch.float64 else _attention(x, half)
-        n, c = len(x), torch.as_tensor(count, dtype=torch.float64, device=x.device)
-        total, pairs = total - (n * (n - 1) - c * (c - 1)), c * (c - 1)
+    def forward(ctx: Any, x: Tensor, counts: Tensor | None, half: torch.dtype) -> Tensor:
+        ctx.counts = counts
+        n, c = len(x), _number(x, counts)
+        pairs = c * (c - 1)
+        if kernels.can_run(x):
+            total, gradient = kernels.uniformity_sums(x, counts, _kernel_precision(x, half))
+        else:
+            total, gradient = _tiled(x) if half == x.dtype or x.dtype == torch.float64 else _attention(x, half)
+            total = total - (n * (n - 1) - pairs)
         alone = pairs == 0
         ctx.save_for_backward(x, gradient.mul_(torch.where(alone, 0.0, 8 / total)))
         return torch.where(alone, 0.0, (total / pairs).log() - 4).to(x.dtype)
@@ -269,17 +281,25 @@ class _Uniformity(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         x, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient is to be differentiated again
-            gradient = _uniformity_gradient(x, ctx.count)
+            gradient = _uniformity_gradient(x, ctx.counts)
         return gradient * upstream, None, None
 
 
-def _uniformity_gradient(x: Tensor, count: int | Tensor) -> Tensor:
+def _kernel_precision(x: Tensor, half: torch.dtype) -> str:
+    """What PyTorch's setting for float32 products means for the kernel; autocast's half precision is float16's here."""
+    setting = torch.get_float32_matmul_precision() if half == x.dtype else "medium"
+    return {"highest": "tf32x3", "high": "tf32", "medium": "float16"}[setting]
+
+
+def _uniformity_gradient(x: Tensor, counts: Tensor | None) -> Tensor:
     """The gradient by operations that autograd differentiates, in O(n^2) memory."""
-    n, c = len(x), torch.as_tensor(count, dtype=x.dtype, device=x.device)
+    n, c = len(x), _number(x, counts).to(x.dtype)
+    mask = 1 if counts is None else counts[:, None]
+    x = x * mask
     e = (4 * x @ x.T).exp()
     e = e - e.diagonal().diag_embed()
     total = e.sum() - (n * (n - 1) - c * (c - 1))
-    return torch.where(c * (c - 1) == 0, 0.0, 8 / total) * (e @ x)
+    return torch.where(c * (c - 1) == 0, 0.0, 8 / total) * (e @ x) * mask
 
 
 def _tiled(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -340,8 +360,9 @@ def uniformity_released(rows: Tensor, ids: Tensor | None = None) -> Tensor:
     >>> round(uniformity_released(torch.tensor([[1.0, 0.0], [1.0, 0.0]])).item(), 3)
     -1.333
     """
-    x, n = _counted(rows, ids)
-    pairs = _uniformity_of(x, n).exp() * (n * (n - 1) / 2)
+    x, counts = _counted(rows, ids)
+    n = len(x) if counts is None else counts.sum()
+    pairs = _uniformity_of(x, counts).exp() * (n * (n - 1) / 2)
     return ((pairs + n * (n + 1) / 2 * math.exp(-4)) / n**2).log()
 
 

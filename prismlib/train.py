@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from prismlib.capture import Steps, graph_for
 from prismlib.checks import as_ids, check_count, precise
 from prismlib.data import Interactions
 from prismlib.device import check_memory, flushed_denormals, training_bytes
@@ -192,6 +193,7 @@ def fit(
     precision: str = "float32",
     seed: int = 0,
     on_epoch: Callable[[History], bool | None] | None = None,
+    capture: bool = True,
 ) -> History:
     """Train in place until validation NDCG by dot product has not risen for ``patience`` epochs.
 
@@ -222,6 +224,10 @@ def fit(
         seed: of the order of the pairs and of the negatives; the model's starting values are the caller's.
         on_epoch: a function that is called after each epoch with the history so far. Training stops where it returns
             True.
+        capture: True captures the training step of a GPU in a CUDA graph and replays it, which computes the same
+            without waiting for Python. Steps that cannot be captured are run one by one, and the log of
+            :mod:`prismlib.capture` says why. False runs every step by itself, for debugging. A CPU's steps are always
+            run one by one.
 
     Returns:
         Losses, validation scores and times.
@@ -252,22 +258,24 @@ def fit(
     stepper = make_optimizer(optimizer, modules, lr, weight_decay, decay_scope)
     generator = torch.Generator(device).manual_seed(seed)
 
-    def step(user_id: Tensor, item_id: Tensor) -> Tensor:
+    def step(user_id: Tensor, item_id: Tensor, generator: torch.Generator) -> Tensor:
         batch_decay = weight_decay if decay_scope == "batch" else 0.0
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             return train_step(
                 model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
             )
 
-    epochs = _Epochs(step, as_pairs("train", train), batch_size, reshuffle, generator)
+    user, item = (ids.to(device) for ids in as_pairs("train", train))
+    graph = graph_for(model, criterion, stepper, negatives, device) if capture else None
+    steps = Steps(step, (user, item), batch_size, generator, graph)
     history, best_state = History(), {}
     cpu_start = time.process_time()
     with _modes_kept(modules):
         for epoch in range(max_epochs):
             start = time.perf_counter()
             modules.train()
-            total = epochs.train_one()
-            _step_on_all_pairs(model, criterion, stepper, epochs.pairs)
+            total = steps.epoch(reshuffle)
+            _step_on_all_pairs(model, criterion, stepper, steps.pairs)
             history.loss.append(_finite(float(total) / len(train.user), epoch))
             trained = time.perf_counter()
 
@@ -282,42 +290,6 @@ def fit(
                 break
     modules.load_state_dict(best_state)
     return history
-
-
-class _Epochs:
-    """The training steps of one epoch after the other.
-
-    Pairs, their order and the sum of the losses stay on the device, and the host waits once per epoch.
-
-    Args:
-        step: one training step on users and items of a batch, which returns the loss.
-        pairs: users and items of all training interactions.
-        batch_size: pairs per step.
-        reshuffle: whether each epoch has an order of its own.
-        generator: source of the orders, on the device of the model.
-    """
-
-    def __init__(
-        self,
-        step: Callable[[Tensor, Tensor], Tensor],
-        pairs: tuple[Tensor, Tensor],
-        batch_size: int,
-        reshuffle: bool,
-        generator: torch.Generator,
-    ) -> None:
-        self.pairs = tuple(ids.to(generator.device) for ids in pairs)
-        self.step, self.batch_size, self.reshuffle, self.generator = step, batch_size, reshuffle, generator
-        self.order: Tensor | None = None
-
-    def train_one(self) -> Tensor:
-        """Train on every pair once; returns the sum of the losses over the pairs, on the device."""
-        if self.reshuffle or self.order is None:
-            device = self.generator.device
-            self.order = torch.randperm(len(self.pairs[0]), generator=self.generator, device=device)
-        total = torch.zeros((), device=self.order.device)
-        for user_id, item_id in batches(self.pairs, self.order, self.batch_size):
-            total += precise(self.step(user_id, item_id)) * len(user_id)
-        return total
 
 
 def _step_on_all_pairs(

@@ -7,7 +7,17 @@ import pytest
 import torch
 
 from prismlib import MF, FullRanking, Interactions, fit, popularity_groups, random_split, synthetic
-from prismlib.debias import IPL, MACR, MACR_STARTS, ReSN, ipl_penalty, resn_penalty, resn_penalty_batch
+from prismlib.debias import (
+    IPL,
+    MACR,
+    MACR_STARTS,
+    ReSN,
+    _deviation,
+    _ratios,
+    ipl_penalty,
+    resn_penalty,
+    resn_penalty_batch,
+)
 from prismlib.losses import bpr_loss
 
 
@@ -37,6 +47,16 @@ def test_ipl_as_released_puts_scores_on_wrong_items() -> None:
     order = ITEM.argsort(stable=True)
     sorted_first = ipl_penalty(SCORE[order], ITEM[order], POPULARITY, B, released=True)
     torch.testing.assert_close(sorted_first, ipl_penalty(SCORE, ITEM, POPULARITY, B))
+
+
+@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("item", [ITEM, torch.tensor([1, 1, 1, 1, 1]), torch.tensor([2, 1, 2, 1, 2])])
+def test_ipl_in_the_shape_of_the_batch_as_on_a_gpu(item: torch.Tensor, released: bool) -> None:
+    here, there = (SCORE.clone().requires_grad_() for _ in range(2))
+    expected = ipl_penalty(here, item, POPULARITY, B, released)
+    found = _deviation(*_ratios(there, item, POPULARITY, B, released, len(item)))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(x, s)[0] for x, s in ((found, there), (expected, here))))
 
 
 def test_ipl_adds_its_penalty_to_bpr() -> None:

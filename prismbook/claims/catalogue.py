@@ -12,13 +12,11 @@ import pandas as pd
 from prismbook.claims import decay_claims, prism_claims, theory_claims
 from prismbook.claims.decay_claims import nonlinear
 from prismbook.claims.statements import Statement
-from prismbook.plan.experiments import SEEDS, configs
+from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
 from prismbook.runs.records import load_record, stored_path
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import best, measured
 from prismlib import datasets
-
-PAPER_DATASETS = ("movielens1m", "gowalla", "yelp2018", "amazonbook")
 
 
 @dataclass(frozen=True)

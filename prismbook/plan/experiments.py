@@ -10,6 +10,8 @@ from typing import Any
 from prismbook.plan.config import PROTOCOLS, RunConfig, checked
 from prismbook.plan.hyperparameters import LOSS_DEFAULTS, LOSS_GRIDS, TUNED_FOR_PRISM, loss_grid, tuned_parameters
 
+#: The datasets of the paper, in the order of its tables.
+PAPER_DATASETS = ("movielens1m", "gowalla", "yelp2018", "amazonbook")
 ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 # What RQ1 takes where nothing is asked for, by dataset. Synthetic data is small and learns fast.
 LRS = {"synthetic": 1e-2}

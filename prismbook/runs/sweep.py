@@ -3,14 +3,16 @@
 python -m prismbook sweep estimate table1 --dataset synthetic --budget smoke     what it will cost
 python -m prismbook sweep run table1 --dataset synthetic --budget smoke          train what is missing
 python -m prismbook sweep status table1 --dataset synthetic --budget smoke       what is done, running, missing
+python -m prismbook sweep run all --workers 4 --for 9m                           what is worth most, within a time
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,8 +22,8 @@ from typing import NamedTuple
 import torch
 
 from prismbook.plan.config import CHOICES, RunConfig
-from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, Search, configs, searches
-from prismbook.runs import attempts, tuning
+from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, PAPER_DATASETS, Search, searches
+from prismbook.runs import attempts, tuning, workers
 from prismbook.runs.cost import Costs, Expected, duration
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment, is_shortage
@@ -105,6 +107,56 @@ def choose(search: Search, results: Path) -> tuning.Choice | None:
     with suppress(RecordError):
         return tuning.choose(search, {config: tuning.outcome_of(results, config) for config in search.grid})
     return None
+
+
+def run_by_value(
+    sweep: Sweep,
+    experiments: Mapping[str, Sequence[RunConfig]],
+    names: Sequence[str],
+    number: int,
+    limit: float | None = None,
+    retry: bool = False,
+) -> int:
+    """Train what is missing of a sweep in several processes, what is worth most first, and end in time.
+
+    Args:
+        sweep: what is wanted.
+        experiments: the runs of each experiment, see :func:`prismbook.runs.workers.by_value`.
+        names: the names of the experiment and of the budget, for the reports of the searches.
+        number: how many processes.
+        limit: seconds after which to have ended; None for no limit. No run is started that would take longer.
+        retry: train also what failed before.
+
+    Returns:
+        The exit status: 0 where all runs are done, else 1.
+
+    Raises:
+        ValueError: a device that is not there, or no process.
+        RuntimeError: a process ended with an error.
+    """
+    end = None if limit is None else time.time() + limit
+    check_device(sweep.configs[0].device)
+    device = environment(torch.device(sweep.configs[0].device))["device"]
+    sweep.results.mkdir(parents=True, exist_ok=True)
+    wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
+    tried: set[RunConfig] = set()
+    while True:  # twice where something is searched: the grid, and then its choice
+        costs = Costs(scan(sweep.results)[0], device)
+        todo = [
+            config for config in plan(sweep)[0] if config not in tried and state(config, sweep.results)[0] in wanted
+        ]
+        if not todo or (end is not None and time.time() > end):
+            break
+        tried |= set(todo)
+        ordered = workers.by_value(todo, experiments, costs)
+        print("\n".join(workers.value_lines(ordered, costs)), flush=True)
+        workers.work_together([config for *_, config in ordered], sweep.results, number, end, retry)
+    for search in sweep.searches:
+        if choose(search, sweep.results) is not None:
+            print(choice_line(search, sweep.results, names))
+    known, _ = plan(sweep)
+    print("\n".join(state_lines(known, sweep.results, only=("failed", "damaged"))))
+    return 0 if all(state(config, sweep.results)[0] == "done" for config in known) else 1
 
 
 def run(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry: bool = False) -> int:
@@ -314,12 +366,24 @@ def parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="Train again the runs that failed before. Without it, they stay failed.",
             )
+            sub.add_argument(
+                "--workers",
+                type=int,
+                metavar="N",
+                help="Train in N processes of this machine, what is worth most first. On a GPU they share the card.",
+            )
+            sub.add_argument(
+                "--for",
+                dest="limit",
+                metavar="TIME",
+                help="End within this time, e.g. 9m: no run is started that would take longer, going by the records.",
+            )
     return parser
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:
     """The options that all commands have."""
-    experiments = [*EXPERIMENTS, "table1"]
+    experiments = [*EXPERIMENTS, "table1", "all"]
     command.add_argument(
         "experiment",
         choices=experiments,
@@ -328,9 +392,8 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--dataset",
-        default="synthetic",
         choices=datasets.known(),
-        help="The dataset that the runs are trained on. The default is %(default)s.",
+        help="The dataset that the runs are trained on. The default is synthetic; of all, every dataset of the paper.",
     )
     command.add_argument(
         "--budget",
@@ -355,19 +418,36 @@ def _add_options(command: argparse.ArgumentParser) -> None:
 
 
 def _command(given: argparse.Namespace) -> int:
-    names = given.experiment, given.dataset, given.budget
-    sweep = Sweep(configs(*names, device=given.device), searches(*names, device=given.device), given.results.resolve())
+    everything = given.experiment == "all"
+    chosen = [given.dataset or "synthetic"] if given.dataset or not everything else list(PAPER_DATASETS)
+    experiments = workers.experiments_of(chosen, given.budget, given.device)
+    if not everything:
+        experiments = {f"{given.experiment} on {chosen[0]}": experiments[f"{given.experiment} on {chosen[0]}"]}
+    names = "table1" if everything else given.experiment, given.budget
+    runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
+    tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
+    sweep = Sweep(runs, tuned, given.results.resolve())
     if given.command == "run":
-        return run(sweep, (given.experiment, given.budget), given.scheduler, given.retry_failed)
+        limit = None if given.limit is None else workers.seconds(given.limit)
+        if given.workers is None and limit is None and not everything:
+            return run(sweep, names, given.scheduler, given.retry_failed)
+        if given.scheduler is not None:
+            raise ValueError("--scheduler has workers of its own: leave out --workers, --for and all")
+        number = 1 if given.workers is None else given.workers
+        return run_by_value(sweep, experiments, names, number, limit, given.retry_failed)
     if given.command == "status":
         known, later = plan(sweep)
         print("\n".join(state_lines(known, sweep.results)))
         if later:
             print(f"{len(later)} more follow when their grids are complete")
-    else:
-        check_device(given.device)
-        costs = Costs(scan(sweep.results)[0], environment(torch.device(given.device))["device"])
-        print("\n".join(estimate(sweep, costs)))
+        return 0
+    check_device(given.device)
+    costs = Costs(scan(sweep.results)[0], environment(torch.device(given.device))["device"])
+    if everything:
+        known, later = plan(sweep)
+        left = [config for config in known if state(config, sweep.results)[0] in ("missing", "running")] + later
+        print("\n".join(workers.value_lines(workers.by_value(left, experiments, costs), costs)))
+    print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0
 
 

@@ -1,0 +1,219 @@
+"""The steps of an epoch, one by one or captured in a CUDA graph: then the GPU does not wait for Python.
+
+There is one training step, :func:`prismlib.train.train_step`. On a GPU it is captured once, as it stands, and replayed
+for each batch. A replay launches the kernels of the step that was captured: what Python decides in a step is decided
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from prismlib.checks import precise
+from prismlib.debias import ReSN
+from prismlib.losses import RankingLoss
+from prismlib.models import Backbone
+from prismlib.optim import Optimizer, RowSparseAdam
+
+#: A training step: user ids, item ids and the source of negatives to the detached loss.
+Step = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+#: Steps that run before the capture, so that all that PyTorch sets up at a first call is there.
+WARM_UP = 3
+
+log = logging.getLogger(__name__)
+
+
+class Graph(Protocol):
+    """What was captured: ``replay()`` does it again on the values that its tensors hold by then."""
+
+    def replay(self) -> None:
+        """Launch the captured work."""
+
+
+def cuda_graph(body: Callable[[], None], generator: torch.Generator) -> Graph:
+    """Capture what ``body`` launches; nothing of it runs.
+
+    Args:
+        body: works on tensors that stay where they are, and keeps the host waiting for nothing.
+        generator: its draws go on from replay to replay.
+
+    Raises:
+        RuntimeError: ``body`` cannot be captured.
+    """
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        body()
+    return graph
+
+
+#: Captures what a function launches, which draws from a generator.
+Capture = Callable[[Callable[[], None], torch.Generator], Graph]
+
+
+class Steps:
+    """The steps of each epoch, from a new order of the pairs to the sum of their losses.
+
+    Args:
+        step: takes one batch; called with its users, its items, and the generator.
+        pairs: the training interactions' users and items, int64, ``(n,)`` each, on the model's device.
+        batch_size: pairs per step; the last batch of an epoch may be smaller.
+        generator: source of the orders and of the steps' draws.
+        graph: captures steps, see :func:`cuda_graph`; None takes every step one by one.
+
+    Attributes:
+        generator: the source from here on. It is another object, in the same state, after a capture that failed.
+
+    >>> users = torch.arange(5)
+    >>> steps = Steps(lambda user, item, generator: item.float().mean(), (users, users), 2, torch.Generator())
+    >>> steps.epoch()  # the sum over pairs
+    tensor(10.)
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        pairs: tuple[Tensor, Tensor],
+        batch_size: int,
+        generator: torch.Generator,
+        graph: Capture | None = None,
+    ) -> None:
+        self.step, self.pairs, self.batch_size, self.generator, self.graph = step, pairs, batch_size, generator, graph
+        device = pairs[0].device
+        # a graph reads and writes these where they are; they are filled, never replaced
+        self.order = torch.empty(len(pairs[0]), dtype=torch.long, device=device)
+        self.start = torch.zeros((), dtype=torch.long, device=device)
+        self.total = torch.zeros((), device=device)
+        self.within = torch.arange(min(batch_size, len(pairs[0])), device=device)
+        self.captured: Graph | None = None
+        self.warm = 0
+        self.drawn = False
+
+    def epoch(self, reshuffle: bool = True) -> Tensor:
+        """Take the steps of one epoch.
+
+        Args:
+            reshuffle: draw a new order; False keeps that of the epoch before, if there was one.
+
+        Returns:
+            The sum of the pairs' losses, a scalar on the device. It is a copy.
+        """
+        if reshuffle or not self.drawn:
+            n, device = len(self.order), self.order.device
+            self.order.copy_(torch.randperm(n, generator=self.generator, device=device))
+            self.drawn = True
+        self.total.zero_()
+        self.start.zero_()
+        whole = len(self.order) // self.batch_size
+        for _ in range(whole):
+            self._next()
+        rest = self.order[whole * self.batch_size :]
+        if len(rest):
+            self._take(rest)
+        return self.total.clone()
+
+    def _take(self, chosen: Tensor) -> None:
+        user, item = (ids.index_select(0, chosen) for ids in self.pairs)
+        self.total += precise(self.step(user, item, self.generator)) * len(chosen)
+
+    def _body(self) -> None:
+        """One whole batch. The device knows which: the host need not say, and a graph can repeat it."""
+        self._take(self.order.index_select(0, self.within + self.start))
+        self.start += self.batch_size
+
+    def _next(self) -> None:
+        if self.graph is None:
+            self._body()
+        elif self.captured is not None:
+            self.captured.replay()
+        elif self.warm < WARM_UP:
+            self.warm += 1
+            self._on_a_side_stream()
+        else:
+            self._capture(self.graph)
+            self._next()
+
+    def _on_a_side_stream(self) -> None:
+        """A capture asks that what it captures has run before, on another stream than the default one."""
+        if self.order.device.type != "cuda":
+            self._body()
+            return
+        here, side = torch.cuda.current_stream(self.order.device), torch.cuda.Stream(self.order.device)
+        side.wait_stream(here)
+        with torch.cuda.stream(side):
+            self._body()
+        here.wait_stream(side)
+
+    def _capture(self, graph: Capture) -> None:
+        state = self.generator.get_state()
+        try:
+            self.captured = graph(self._body, self.generator)
+        except RuntimeError as error:
+            log.warning("training steps run one by one: their capture failed, %s", str(error).partition("\n")[0])
+            self.graph = None
+            # a generator that a capture was broken off with stays bound to it
+            self.generator = torch.Generator(self.generator.device)
+            self.generator.set_state(state)
+
+
+#: What captures steps, by type of device; on others they are taken one by one.
+GRAPHS: dict[str, Capture] = {"cuda": cuda_graph}
+
+
+def graph_for(
+    model: Backbone, criterion: RankingLoss, optimizer: Optimizer, negatives: str, device: torch.device
+) -> Capture | None:
+    """What captures the steps of a training, or None where they are taken one by one; the log says why on a GPU.
+
+    Args:
+        model, criterion, optimizer: what a step works with. The optimiser is set up for a capture.
+        negatives: where a step draws negatives from, see :func:`prismlib.train.train_step`.
+        device: the model's.
+
+    >>> from prismlib import BPR, MF
+    >>> model = MF(2, 3, dim=4)
+    >>> graph_for(model, BPR(), torch.optim.SGD(model.parameters()), "all", torch.device("cpu")) is None
+    True
+    """
+    graph = GRAPHS.get(device.type)
+    if graph is None:
+        return None
+    reason = why_not(model, criterion, optimizer, negatives)
+    if reason is not None:
+        log.info("training steps run one by one: %s", reason)
+        return None
+    for group in getattr(optimizer, "param_groups", []):
+        if "capturable" in group and device.type == "cuda":  # counts steps where a graph can: on the GPU
+            group["capturable"] = True
+    return graph
+
+
+def why_not(model: Backbone, criterion: RankingLoss, optimizer: Optimizer, negatives: str) -> str | None:
+    """Why the steps of a training cannot be captured; None where they can.
+
+    Args:
+        model, criterion, optimizer: what the step works with.
+        negatives: where it draws negatives from, see :func:`prismlib.train.train_step`.
+
+    >>> from prismlib import BPR, MF
+    >>> model = MF(2, 3, dim=4)
+    >>> why_not(model, BPR(), torch.optim.SGD(model.parameters()), "batch")
+    "negatives='batch' counts the distinct items of each batch on the host"
+    """
+    if isinstance(optimizer, RowSparseAdam):
+        return "optimizer='sparse_adam' has gradients of as many rows as the batch has distinct ids"
+    if negatives == "batch":
+        return "negatives='batch' counts the distinct items of each batch on the host"
+    if isinstance(criterion, ReSN) and criterion.items is not None:
+        return "ReSN over the whole item table takes as many rows as the batch has distinct users"
+    for part in nn.ModuleList([model, criterion]).modules():
+        kind = type(part)
+        if kind.__module__.partition(".")[0] not in ("prismlib", "torch"):
+            # its Python may decide something anew at each step
+            return f"{kind.__name__} is not of prismlib, and a captured step repeats what its Python once did"
+    return None

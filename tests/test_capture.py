@@ -1,0 +1,265 @@
+"""Captured steps: on a CPU a graph is a plain call, and everything around it must give the bits of the plain loop."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prismlib import (
+    BPR,
+    MAWU,
+    MF,
+    SSM,
+    Backbone,
+    DirectAU,
+    FullRanking,
+    LightGCN,
+    NonLinearMF,
+    RankingLoss,
+    fit,
+    popularity_groups,
+    random_split,
+    synthetic,
+    train_step,
+)
+from prismlib.capture import GRAPHS, WARM_UP, Graph, Steps, why_not
+from prismlib.debias import IPL, MACR, ReSN
+from prismlib.device import flushed_denormals
+from prismlib.optim import RowSparseAdam, make_optimizer
+from prismlib.train import batches, update
+
+USERS, ITEMS, DIM, SIZE, EPOCHS = 60, 50, 8, 100, 3
+SPLIT = random_split(synthetic(USERS, ITEMS, 700), seed=3)
+PAIRS = tuple(torch.as_tensor(ids).long() for ids in SPLIT.train)
+POPULARITY = torch.from_numpy(SPLIT.item_popularity)
+RANKING = FullRanking(SPLIT.validation, [SPLIT.train], popularity_groups(POPULARITY), USERS)
+
+BACKBONES: dict[str, Callable[[torch.Generator, bool], Backbone]] = {
+    "MF": lambda g, sparse: MF(USERS, ITEMS, DIM, g, sparse),
+    "NonLinearMF": lambda g, sparse: NonLinearMF(USERS, ITEMS, DIM, generator=g, sparse=sparse),
+    "LightGCN": lambda g, sparse: LightGCN(USERS, ITEMS, SPLIT.train, DIM, generator=g),
+}
+LOSSES: dict[str, Callable[[torch.Generator], RankingLoss]] = {
+    "BPR": lambda g: BPR(),
+    "SSM": lambda g: SSM(num_negatives=4),
+    "DirectAU": lambda g: DirectAU(gamma=2.0),
+    "MAWU": lambda g: MAWU(USERS, ITEMS, 0.8, 0.6, generator=g),
+    "IPL": lambda g: IPL(POPULARITY, c=1.0, b=1.5),
+    "IPL epoch": lambda g: IPL(POPULARITY, c=1.0, b=1.5, form="epoch"),
+    "ReSN": lambda g: ReSN(beta=0.01),
+    "MACR": lambda g: MACR(DIM, generator=g),
+}
+#: Optimiser, scope of decay, decay.
+OPTIMIZERS = [
+    ("adam", "table", 0.1),
+    ("adam", "batch", 0.1),
+    ("adam", "decoupled", 0.1),
+    ("sgd", "table", 0.1),
+    ("sgd", "batch", 0.1),
+    ("sparse_adam", "table", 0.0),
+]
+
+
+class PlainCalls:
+    """In place of a CUDA graph: nothing runs at the capture, and each replay is a call."""
+
+    def __init__(self, body: Callable[[], None], generator: torch.Generator) -> None:
+        self.body, self.replays = body, 0
+
+    def replay(self) -> None:
+        self.replays += 1
+        self.body()
+
+
+def build(backbone: str, loss: str, sparse: bool = False) -> nn.ModuleList:
+    g = torch.Generator().manual_seed(0)
+    return nn.ModuleList([BACKBONES[backbone](g, sparse), LOSSES[loss](g)])
+
+
+def plain(backbone: str, loss: str, optimizer: str, scope: str, decay: float, **options: Any) -> list[float]:
+    """The losses of training written out: an order per epoch, a step per batch."""
+    modules = build(backbone, loss, optimizer == "sparse_adam")
+    model, criterion = modules
+    stepper = make_optimizer(optimizer, modules, 0.01, decay, scope)
+    generator, losses = torch.Generator().manual_seed(0), []
+    order = torch.randperm(len(PAIRS[0]), generator=generator)
+    with flushed_denormals():
+        for epoch in range(EPOCHS):
+            if epoch and options.get("reshuffle", True):
+                order = torch.randperm(len(PAIRS[0]), generator=generator)
+            total = torch.zeros(())
+            for user, item in batches(PAIRS, order, SIZE):
+                batch_decay = decay if scope == "batch" else 0.0
+                rest = batch_decay, options.get("negatives", "all")
+                total += train_step(model, criterion, stepper, user, item, ITEMS, generator, *rest) * len(user)
+            whole = criterion.epoch_loss(model, *PAIRS)
+            if whole is not None:
+                update(criterion, stepper, whole)
+            losses.append(float(total) / len(PAIRS[0]))
+    return losses
+
+
+def fitted(
+    backbone: str, loss: str, optimizer: str, scope: str, decay: float, **options: Any
+) -> tuple[list[float], dict[str, Tensor]]:
+    modules = build(backbone, loss, optimizer == "sparse_adam")
+    fixed: dict[str, Any] = {"lr": 0.01, "batch_size": SIZE, "max_epochs": EPOCHS}
+    own = {"optimizer": optimizer, "decay_scope": scope, "weight_decay": decay}
+    history = fit(modules[0], modules[1], SPLIT.train, RANKING, **fixed, **own, **options)
+    return history.loss, modules.state_dict()
+
+
+CASES = [
+    (*names, *how)
+    for *names, how in itertools.product(BACKBONES, LOSSES, OPTIMIZERS)
+    if (names[0], how[0]) != ("LightGCN", "sparse_adam")  # which is refused
+]
+
+
+@pytest.mark.parametrize(("backbone", "loss", "optimizer", "scope", "decay"), CASES)
+def test_captured_steps_are_the_plain_loops_bit_for_bit(
+    backbone: str, loss: str, optimizer: str, scope: str, decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = backbone, loss, optimizer, scope, decay
+    expected = plain(*case)
+    eager = fitted(*case)
+    captured: list[PlainCalls] = []
+    monkeypatch.setitem(GRAPHS, "cpu", lambda *given: captured.append(PlainCalls(*given)) or captured[-1])  # type: ignore[func-returns-value]
+    found = fitted(*case)
+    assert expected == eager[0] == found[0]
+    assert all(torch.equal(eager[1][name], found[1][name]) for name in eager[1])
+    if optimizer == "sparse_adam":
+        assert not captured
+    else:  # all whole batches but the first few, which warm up, and of none of the last, shorter ones
+        whole = EPOCHS * (len(PAIRS[0]) // SIZE)
+        assert [graph.replays for graph in captured] == [whole - WARM_UP] and len(PAIRS[0]) % SIZE
+
+
+@pytest.mark.parametrize("options", [{"reshuffle": False}, {"negatives": "batch"}, {"reshuffle": True}])
+@pytest.mark.parametrize("loss", ["BPR", "SSM"])
+def test_other_options_too(loss: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    case = "MF", loss, "adam", "table", 0.0
+    expected = plain(*case, **options)
+    monkeypatch.setitem(GRAPHS, "cpu", PlainCalls)
+    assert fitted(*case, **options)[0] == expected
+
+
+def test_bfloat16_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = "MF", "DirectAU", "adam", "table", 0.0
+    eager = fitted(*case, precision="bfloat16")
+    monkeypatch.setitem(GRAPHS, "cpu", PlainCalls)
+    captured = fitted(*case, precision="bfloat16")
+    assert eager[0] == captured[0] != fitted(*case)[0]
+
+
+@pytest.mark.parametrize("size", [40, 100, 280, 559, 560, 561, 10**9])
+def test_batches_of_every_size(size: int) -> None:
+    """560 pairs: a last batch that is whole, shorter or the only one; capture in the first epoch or in a later one."""
+    n = len(PAIRS[0])
+    assert n == 560
+    seen: dict[bool, list[list[Tensor]]] = {}
+    for captured in (False, True):
+        lengths: list[list[Tensor]] = []
+
+        def step(user: Tensor, item: Tensor, generator: torch.Generator, lengths: Any = lengths) -> Tensor:
+            lengths.append([user.clone(), item.clone(), torch.randint(9, (3,), generator=generator)])
+            return item.float().mean()
+
+        steps = Steps(
+            step, (PAIRS[0], PAIRS[1]), size, torch.Generator().manual_seed(4), PlainCalls if captured else None
+        )
+        totals = [steps.epoch() for _ in range(5)]
+        assert all(float(total) == pytest.approx(float(PAIRS[1].sum())) for total in totals)
+        for epoch in range(5):
+            of_epoch = lengths[epoch * -(-n // size) : (epoch + 1) * -(-n // size)]
+            pairs = sorted(zip(*(torch.cat([given[k] for given in of_epoch]).tolist() for k in (0, 1)), strict=True))
+            assert pairs == sorted(zip(*(ids.tolist() for ids in PAIRS), strict=True))  # each pair once
+        seen[captured] = lengths
+    assert all(torch.equal(a, b) for x, y in zip(*seen.values(), strict=True) for a, b in zip(x, y, strict=True))
+
+
+def test_a_capture_that_fails_goes_on_step_by_step_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(body: Callable[[], None], generator: torch.Generator) -> Graph:
+        torch.randint(9, (3,), generator=generator)  # what a capture draws must not count
+        raise RuntimeError("operation not permitted when stream is capturing\nand much more")
+
+    case = "MF", "BPR", "adam", "table", 0.1
+    expected = plain(*case)
+    monkeypatch.setitem(GRAPHS, "cpu", broken)
+    with caplog.at_level(logging.WARNING, "prismlib"):
+        found = fitted(*case)
+    assert found[0] == expected
+    assert caplog.messages == [
+        "training steps run one by one: their capture failed, operation not permitted when stream is capturing"
+    ]
+
+
+class OwnLoss(BPR):
+    """A loss whose Python may do anything."""
+
+
+def test_what_is_not_captured_and_why(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    model, sparse = MF(USERS, ITEMS, DIM), MF(USERS, ITEMS, DIM, sparse=True)
+    sgd = torch.optim.SGD(model.parameters())
+    assert why_not(model, BPR(), sgd, "all") is None
+    assert "sparse_adam" in str(why_not(sparse, BPR(), RowSparseAdam([sparse], 0.1), "all"))
+    assert "negatives='batch'" in str(why_not(model, BPR(), sgd, "batch"))
+    assert "OwnLoss is not of prismlib" in str(why_not(model, OwnLoss(), sgd, "all"))
+    monkeypatch.setitem(GRAPHS, "cpu", PlainCalls)
+    with caplog.at_level(logging.INFO, "prismlib"):
+        fitted("MF", "BPR", "adam", "table", 0.0, negatives="batch")
+    assert caplog.messages == [
+        "training steps run one by one: negatives='batch' counts the distinct items of each batch on the host"
+    ]
+
+
+def test_capture_can_be_switched_off_and_is_not_for_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden(body: Callable[[], None], generator: torch.Generator) -> Graph:
+        raise AssertionError("captured")
+
+    case = "MF", "BPR", "adam", "table", 0.0
+    with caplog.at_level(logging.INFO, "prismlib"):
+        assert set(GRAPHS) == {"cuda"} and fitted(*case)  # a CPU's steps are plain, and nothing is to be said of it
+        monkeypatch.setitem(GRAPHS, "cpu", forbidden)
+        assert fitted(*case, capture=False)[0] == plain(*case)
+    assert not caplog.messages
+
+
+def test_a_loss_that_becomes_nan_is_found_in_its_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GRAPHS, "cpu", PlainCalls)
+    modules = build("MF", "BPR")
+    with pytest.raises(FloatingPointError, match="in epoch 0: lower lr"):
+        fit(modules[0], modules[1], SPLIT.train, RANKING, lr=1e30, optimizer="sgd", batch_size=10, max_epochs=2)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("backbone", ["MF", "NonLinearMF"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_what_is_captured_keeps_no_host_waiting(
+    backbone: str, loss: str, decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The body of a graph on the device "meta", whose tensors have no values to look at or to take a shape from."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)  # meta has none
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    modules = build(backbone, loss).to("meta")
+    sgd = torch.optim.SGD(modules.parameters(), lr=1.0)
+
+    def step(user: Tensor, item: Tensor, generator: torch.Generator) -> Tensor:
+        missing: Any = None  # meta has no generator
+        return train_step(modules[0], modules[1], sgd, user, item, ITEMS, missing, batch_decay=decay)
+
+    pairs = PAIRS[0].to("meta"), PAIRS[1].to("meta")
+    steps = Steps(step, pairs, SIZE, torch.Generator())
+    steps._body()
+    assert steps.total.is_meta and steps.start.is_meta

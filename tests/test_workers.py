@@ -1,0 +1,148 @@
+"""Several processes share the runs of one folder, what is worth most first, and end in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up import made_up, store
+
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import SEEDS, configs, grid_configs
+from prismbook.runs import mps, sweep, workers
+from prismbook.runs.cost import Costs
+from prismbook.runs.locks import in_flight, lock_path
+from prismbook.runs.machine import environment
+from prismbook.runs.records import load_record, stored_path
+
+RUNS = grid_configs("synthetic", ["bpr"], (0.0, 1e-6, 1e-5), dim=4, epochs=2, patience=2, lr=1e-3)
+
+
+def done(results: Path, runs: list[RunConfig] = RUNS) -> int:
+    return sum(load_record(stored_path(results, config)) is not None for config in runs)
+
+
+def here() -> str:
+    import torch
+
+    return environment(torch.device("cpu"))["device"]
+
+
+def took(config: RunConfig, seconds: float, epochs: int = 10) -> dict[str, object]:
+    """A record of a run of the same kind on this machine."""
+    spent = {"train": seconds, "evaluate": 0.0, "cpu": seconds}
+    other = replace(config, seed=999, split_seed=999)
+    device = {"device": here(), "commit": "0123456789"}
+    return made_up(other, validation=[0.1] * (epochs + 1), seconds=spent, environment=device)
+
+
+@pytest.mark.parametrize("text", ["", "9", "m", "-1m", "0s", "9 m", "1d"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="a time must be a number > 0 with s, m or h"):
+        workers.seconds(text)
+
+
+def test_processes_share_the_runs_and_each_is_trained_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    workers.work_together(RUNS, tmp_path, 2, None)
+    assert done(tmp_path) == len(RUNS)
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.endswith(" done")]
+    assert sorted(lines) == sorted(set(lines)) and {line.split()[0] for line in lines} == {
+        stored_path(tmp_path, config).stem for config in RUNS
+    }
+
+
+def test_no_run_is_started_that_cannot_end_in_time(tmp_path: Path) -> None:
+    long = replace(RUNS[0], dim=5)
+    store(tmp_path, took(long, seconds=10_000.0, epochs=2))
+    store(tmp_path, took(RUNS[1], seconds=0.02, epochs=2))
+    workers.work([long, RUNS[1]], tmp_path, time.time() + 100)
+    assert done(tmp_path, [long]) == 0 and done(tmp_path, [RUNS[1]]) == 1
+    workers.work([RUNS[2]], tmp_path, time.time() - 1)  # the time is over
+    assert done(tmp_path, [RUNS[2]]) == 0
+
+
+def test_a_run_that_takes_longer_is_stopped_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = replace(RUNS[0], max_epochs=10**6, patience=10**6)
+    start = time.time()
+    workers.work([endless, RUNS[1]], tmp_path, start + 2)
+    assert time.time() - start < 60
+    assert not list(tmp_path.glob("synthetic/**/*.json"))
+    assert in_flight(lock_path(stored_path(tmp_path, endless))) is None
+
+
+def test_the_longest_run_of_a_kind_counts() -> None:
+    records = [took(RUNS[0], 4.0, epochs=1), took(RUNS[0], 8.0, epochs=2)]
+    assert workers.longest(RUNS[0], Costs(records, here())) == pytest.approx(2 * 4.0)  # 12 s for 3 epochs, at most 2
+    assert workers.longest(RUNS[0], Costs([], here())) is None
+
+
+def test_first_seeds_then_seeds_then_searches_and_the_cheapest_experiment_first() -> None:
+    budget = "synthetic", "lean"
+    experiments = {name: configs(name, *budget) for name in ("rq1", "lightgcn", "table1")}
+    experiments = {f"{name} on synthetic": found for name, found in experiments.items()}
+    other = [replace(config, seed=SEEDS[1], split_seed=SEEDS[1]) for config in experiments["rq1 on synthetic"]]
+    records = [
+        took(config, 500.0 if config.backbone == "lightgcn" else 1.0)
+        for found in experiments.values()
+        for config in found
+    ]
+    rq1, lightgcn, table1 = experiments.values()
+    todo = [*table1, *other, *lightgcn, *rq1]
+    ordered = workers.by_value(todo, experiments, Costs(records, here()))
+    assert len(ordered) == len({config for *_, config in ordered}) == len(set(todo))
+    groups = list(dict.fromkeys((stage, name) for stage, name, _ in ordered))
+    assert groups == [
+        ("first seed", "rq1 on synthetic"),
+        ("first seed", "lightgcn on synthetic"),
+        ("seeds", "chosen by a search"),
+        ("search", "table1 on synthetic"),
+    ]
+    lines = workers.value_lines(ordered, Costs(records, here()))
+    assert [line.partition(":")[0] for line in lines] == [", ".join(group) for group in groups]
+
+
+def test_the_command_trains_all_within_its_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--dataset", "synthetic", "--budget", "smoke", "--results", str(tmp_path)]
+    assert sweep.main(["run", "rq1", *options, "--workers", "2"]) == 0
+    assert done(tmp_path, configs("rq1", "synthetic", "smoke")) == 4
+    capfd.readouterr()
+    assert sweep.main(["estimate", "all", *options]) == 0
+    printed = capfd.readouterr().out
+    assert "first seed, debias on synthetic: " in printed and "search, table1 on synthetic: " in printed
+    assert "first seed, rq1 on synthetic" not in printed  # nothing is left of it
+    assert sweep.main(["run", "all", *options, "--for", "1s"]) == 1
+    for arguments in (["--for", "soon"], ["--workers", "0"], ["--workers", "2", "--scheduler", "somewhere"]):
+        assert sweep.main(["run", "batched", *options, *arguments]) == 1
+        assert capfd.readouterr().err.startswith("Stopped: ")
+    assert json.loads(stored_path(tmp_path, configs("rq1", "synthetic", "smoke")[0]).read_text())["stopped_by"]
+
+
+def test_the_multi_process_service_is_started_and_ended_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's program stands in as a script that writes down how it is called."""
+    calls = tmp_path / "calls"
+    script = tmp_path / mps.PROGRAM
+    script.write_text(f'#!/bin/sh\necho "$@" "$(cat)" >> {calls}\nexit ${{MPS_STATUS:-0}}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv(mps.FOLDERS[0], raising=False)
+    with mps.mps("cuda") as note:
+        assert note == "on" and set(mps.FOLDERS) <= os.environ.keys()
+    assert calls.read_text().split() == ["-d", "quit"] and not set(mps.FOLDERS) & os.environ.keys()
+    calls.unlink()
+    monkeypatch.setenv("MPS_STATUS", "1")
+    with mps.mps("cuda") as note:
+        assert note.startswith("did not start")
+    assert calls.read_text().split() == ["-d"]
+    monkeypatch.setenv(mps.FOLDERS[0], "somewhere")
+    with mps.mps("cuda") as note:
+        assert note.startswith("left as it is") and os.environ[mps.FOLDERS[0]] == "somewhere"
+    monkeypatch.delenv(mps.FOLDERS[0])
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    with mps.mps("cuda") as note:
+        assert note.startswith("not there")
