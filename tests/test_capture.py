@@ -214,6 +214,7 @@ def test_what_is_not_captured_and_why(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert "sparse_adam" in str(why_not(sparse, BPR(), RowSparseAdam([sparse], 0.1), "all"))
     assert "negatives='batch'" in str(why_not(model, BPR(), sgd, "batch"))
     assert "OwnLoss is not of prismlib" in str(why_not(model, OwnLoss(), sgd, "all"))
+    assert "whole item table" in str(why_not(model, ReSN(0.1, lambda: model.item.weight), sgd, "all"))
     monkeypatch.setitem(GRAPHS, "cpu", PlainCalls)
     with caplog.at_level(logging.INFO, "prismlib"):
         fitted("MF", "BPR", "adam", "table", 0.0, negatives="batch")
