@@ -16,12 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from prismlib.checks import MISSING_ID, as_ids
+
 #: What a public function takes as a column: a tensor, or anything that NumPy makes a 1-D array of.
 Column: TypeAlias = Tensor | npt.ArrayLike
 
-_MISSING = "where an id is missing, pandas makes a column of whole numbers float"
 _KEYS = (
-    f"but ids must be all whole numbers or all text, none missing ({_MISSING}): drop the rows without an id, "
+    f"but ids must be all whole numbers or all text, none missing ({MISSING_ID}): drop the rows without an id, "
     "then .astype(int) or .astype(str)"
 )
 
@@ -80,32 +81,7 @@ def ids(name: str, column: Column) -> Tensor:
     >>> ids("item", np.array([3, 0], np.uint8))
     tensor([3, 0])
     """
-    return integers(name, _numbers(name, column))
-
-
-def integers(name: str, tensor: Tensor) -> Tensor:
-    """A tensor of ids or of numbers of things, as int64.
-
-    Args:
-        name: what an error calls the tensor.
-        tensor: integers of any dtype, any shape.
-
-    Returns:
-        int64, of the same shape.
-
-    Raises:
-        ValueError: not integers. Floating-point and boolean tensors are refused.
-
-    >>> integers("item", torch.tensor([[3], [0]], dtype=torch.uint8))
-    tensor([[3],
-            [0]])
-    """
-    if not isinstance(tensor, Tensor):
-        raise ValueError(f"{name} must be a tensor of integers, got {type(tensor).__name__}: torch.as_tensor makes one")
-    # an empty list has no integers in it, but no other numbers either
-    if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
-        raise ValueError(f"{name} is {_dtype(tensor)}, but must be integers ({_MISSING})")
-    return tensor.long()
+    return as_ids(name, _numbers(name, column))
 
 
 def keys(name: str, column: Column) -> npt.NDArray[Any]:

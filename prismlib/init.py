@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prismlib.checks import check_table
 from prismlib.columns import Column, counts
-from prismlib.rows import check_table, is_moderate, peaks
+from prismlib.rows import is_moderate, peaks
 
 
 def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:

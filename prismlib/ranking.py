@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prismlib.columns import Column, counts, ids, integers
-from prismlib.data import Interactions
+from prismlib.checks import as_ids, check_ids, check_table
+from prismlib.columns import Column, counts, ids
+from prismlib.data import Interactions, as_pairs
 from prismlib.metrics import GROUPS, ndcg, report
-from prismlib.models import check_ids
-from prismlib.rows import check_table, is_moderate, peaks, power_of_two
+from prismlib.rows import is_moderate, peaks, power_of_two
 
 TILE = 64  # scores compared at once when looking for the top k
 
@@ -244,7 +244,7 @@ class FullRanking:
 
     def _checked(self, items: Tensor) -> Tensor:
         """Lists of the ranked users as int64."""
-        items = integers("items", items)
+        items = as_ids("items", items)
         if items.dim() != 2 or len(items) != len(self.users) or items.shape[1] == 0:
             raise ValueError(
                 f"items must have shape ({len(self.users)}, K), one list per ranked user, got {tuple(items.shape)}"
@@ -259,9 +259,7 @@ class FullRanking:
         """Each distinct pair as one int64, user * num_items + item, sorted."""
         keys = [torch.empty(0, dtype=torch.long)]
         for part in parts:
-            if not isinstance(part, Interactions):
-                raise ValueError(f"{name} must be Interactions, got {type(part).__name__}: Interactions(user, item)")
-            user, item = (torch.from_numpy(column).long() for column in part)
+            user, item = as_pairs(name, part)
             check_ids(f"{name}.user", user, self.num_users)
             check_ids(f"{name}.item", item, self.num_items)
             keys.append(user * self.num_items + item)
