@@ -302,10 +302,10 @@ def synthetic(
 
 def _int32(name: str, column: Column) -> IntArray:
     """A column of ids as int32."""
-    found = ids(name, column).cpu().numpy()
-    if len(found) and not -(2**31) <= found.min() <= found.max() < 2**31:
-        raise ValueError(f"{name} must hold row numbers below 2**31, got {found.min()} to {found.max()}")
-    return found.astype(np.int32)
+    values = ids(name, column).cpu().numpy()
+    if len(values) and not -(2**31) <= values.min() <= values.max() < 2**31:
+        raise ValueError(f"{name} must hold row numbers below 2**31, got {values.min()} to {values.max()}")
+    return values.astype(np.int32)
 
 
 def _checked(name: str, pairs: tuple[Column, Column], num_users: int, num_items: int) -> Interactions:

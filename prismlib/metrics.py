@@ -38,12 +38,12 @@ def popularity_groups(popularity: Column) -> Tensor:
     >>> popularity_groups(torch.tensor([1, 9, 3, 4, 5, 2, 7, 6, 8, 0]))
     tensor([2, 0, 2, 2, 2, 2, 2, 2, 1, 2])
     """
-    found = counts("popularity", popularity)
-    n = len(found)
+    values = counts("popularity", popularity)
+    n = len(values)
     if n == 0:
         raise ValueError("popularity is empty: there is no item to group")
-    order = found.sort(descending=True, stable=True).indices
-    groups = torch.full((n,), 2, device=found.device)
+    order = values.sort(descending=True, stable=True).indices
+    groups = torch.full((n,), 2, device=values.device)
     groups[order[: -(-n // 5)]] = 1  # ceil(n / 5), in integers: 0.2 * n need not be exact
     groups[order[: -(-n // 20)]] = 0
     return groups

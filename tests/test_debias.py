@@ -180,7 +180,7 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
         (lambda: IPL(POPULARITY, math.nan, 1), "c must be >= 0"),
         (lambda: MACR(2, start="zero"), "start must be one of uniform, normal"),
         (lambda: ReSN(1)(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 1, 2)), "ReSN needs user_id and item_id"),
-        (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),
+        (lambda: IPL(-POPULARITY, 1, 1), "popularity must be finite and >= 0"),
         (
             lambda: ipl_penalty(torch.ones(2), torch.tensor([0, 1]), torch.tensor([1, 0]), B),
             "popularity is 0 for an item in item_id",
