@@ -11,7 +11,10 @@ from importlib import import_module
 #: For each command, the module that has its ``main``, and the line that ``--help`` shows for it.
 COMMANDS = {
     "sweep": ("prismbook.runs.sweep", "train the runs of an experiment, see how far they are, estimate what is left"),
-    "records": ("prismbook.runs.records", "list the stored runs, or say why two of them differ"),
+    "records": (
+        "prismbook.runs.records",
+        "list the stored runs, say why two of them differ, or take in those of another folder",
+    ),
     "ledger": ("prismbook.claims.ledger", "show the verdict on every claim, check it against the accepted one, accept"),
 }
 #: What a shell reports of a program that a closed pipe has ended: 128 and the number of the signal SIGPIPE.

@@ -121,7 +121,7 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {by: mean_score(parts) for by, parts in self.per_user(user, item).items()}
+        return {score: mean_score(parts) for score, parts in self.per_user(user, item).items()}
 
     @torch.no_grad()
     def per_user(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -137,7 +137,7 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {by: self.parts(items) for by, items in self.lists(user, item).items()}
+        return {score: self.parts(items) for score, items in self.lists(user, item).items()}
 
     @torch.no_grad()
     def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -183,7 +183,7 @@ class FullRanking:
             lists["dot"].append(top_k(block, self.k))
             scores.mul_(inverse_norm)
             lists["cosine"].append(top_k(block, self.k))
-        return {by: torch.cat(blocks) for by, blocks in lists.items()}
+        return {score: torch.cat(blocks) for score, blocks in lists.items()}
 
     def parts(self, items: Tensor) -> Tensor:
         """The three parts of each ranked user's NDCG for given lists.

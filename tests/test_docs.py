@@ -76,14 +76,14 @@ API = in_modules(LIBRARY) | {
 }
 
 
-def own_methods(cls: type) -> list[tuple[str, Any]]:
+def added_methods(cls: type) -> list[tuple[str, Any]]:
     """Public methods and properties that a class adds; one that overrides does what the base class's docstring says."""
     return [
         (name, value)
         for name, value in vars(cls).items()
         if not name.startswith("_")
         and name not in getattr(cls, "__dataclass_fields__", ())  # whose default may be a function
-        and isinstance(value, property | staticmethod | classmethod | functools.cached_property | type(own_methods))
+        and isinstance(value, property | staticmethod | classmethod | functools.cached_property | type(added_methods))
         and not any(name in vars(base) for base in cls.__mro__[1:])
     ]
 
@@ -96,8 +96,8 @@ def test_every_public_name_of_a_module_has_a_docstring(name: str) -> None:
         assert value.__doc__ or what == "main", what
         # a dataclass without a docstring gets its signature for one
         assert not (value.__doc__ or "").startswith(f"{what}("), what
-        for method, own in own_methods(value) if inspect.isclass(value) else ():
-            assert own.__doc__, f"{what}.{method}"
+        for method, member in added_methods(value) if inspect.isclass(value) else ():
+            assert member.__doc__, f"{what}.{method}"
 
 
 #: Functions whose arguments need no explanation, by module.
@@ -141,7 +141,7 @@ def argument_faults(value: Any) -> str | None:
 def test_every_argument_is_explained_on_its_line_in_the_order_of_the_signature(name: str) -> None:
     faults = {}
     for what, value in public(importlib.import_module(name)).items():
-        methods = own_methods(value) if inspect.isclass(value) else []
+        methods = added_methods(value) if inspect.isclass(value) else []
         for path, member in [(what, value), *((f"{what}.{method}", member) for method, member in methods)]:
             fault = None if path in UNEXPLAINED.get(name, ()) else argument_faults(member)
             if fault:
