@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from prismlib import (
-    IPL,
     FullRanking,
     Interactions,
     dataset_from_pairs,
@@ -25,6 +24,7 @@ from prismlib import (
     prism_norm,
 )
 from prismlib.columns import counts, ids, keys
+from prismlib.debias import IPL
 
 COUNTS = [0, 6, 3, 200]
 
