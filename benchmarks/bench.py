@@ -271,7 +271,7 @@ def epochs(split: Split, device: torch.device, repeats: int) -> dict[str, float]
 
 
 def whole_runs(dataset: str, device: torch.device, side_by_side: int) -> dict[str, float]:
-    """Seconds and epochs of one DirectAU + PRISM run to its early stop, and such runs an hour, several at once."""
+    """Seconds and epochs of one DirectAU + PRISM run to its early stop, and such runs per hour, several at once."""
     alone = json.loads(own_process("--one-run", "123", "--dataset", dataset, "--device", device.type))
     start = time.perf_counter()
     with ThreadPoolExecutor() as pool:  # each waits for a process
@@ -365,7 +365,7 @@ def table(result: dict[str, Any]) -> str:
         whole = result["whole"]
         lines.append(
             f"DirectAU + PRISM to its early stop: {whole['seconds']:.0f} s, {whole['epochs']} epochs;"
-            f" {whole['side_by_side']} at once: {whole['an_hour']:.0f} runs an hour"
+            f" {whole['side_by_side']} at once: {whole['an_hour']:.0f} runs per hour"
         )
     lines += [f"other libraries, same machine: {name}: {text}" for name, text in result.get("others", {}).items()]
     return "\n".join(lines)

@@ -68,7 +68,7 @@ pd.DataFrame(rows).T.rename_axis("weight decay")
 # %% mystnb={"image": {"alt": "Two panels of validation NDCG@20 against epochs, ranked by dot product and by cosine, one curve a weight decay, the best epoch marked"}} tags=["remove-input", "nbval-ignore-output"]
 made = {f"λ = {config.weight_decay:g}": record for config, record in zip(configs, records, strict=True) if record}
 if made:
-    figures.validation_curves(made, by=("dot", "cosine"))
+    figures.validation_curves(made, rankings=("dot", "cosine"))
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]

@@ -188,7 +188,7 @@ pd.DataFrame([variants.prism_minus_decay(*waited[1:3], results)]).set_index("los
 # %% mystnb={"image": {"alt": "Validation NDCG@20 against epochs by dot product and by cosine, a curve for each run that was waited for, the best epoch of each marked with a dot"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {row["trained"]: record for row, record in zip(rows, records[1::2], strict=True) if record is not None}
 if shown:
-    figures.validation_curves(shown, by=("dot", "cosine"))
+    figures.validation_curves(shown, rankings=("dot", "cosine"))
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]

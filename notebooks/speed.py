@@ -113,7 +113,7 @@ page.origin(analysis.tidy(configs, records), f"python -m prismbook sweep run spe
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 display(speed_tables.denormals(worn))
-page.say(f"*{worn['environment']['device']}, {worn['pairs']:,} pairs a step, `benchmarks/denormals.py`.*")
+page.say(f"*{worn['environment']['device']}, {worn['pairs']:,} pairs per step, `benchmarks/denormals.py`.*")
 
 # %% [markdown]
 # ## Growth

@@ -8,10 +8,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-#: The module that has a command's ``main``, and the line that ``--help`` shows for the command.
+#: For each command, the module that has its ``main``, and the line that ``--help`` shows for it.
 COMMANDS = {
     "sweep": ("prismbook.runs.sweep", "train the runs of an experiment, see how far they are, estimate what is left"),
-    "records": ("prismbook.runs.records", "list the stored runs, or say why two of them differ"),
+    "records": (
+        "prismbook.runs.records",
+        "list the stored runs, say why two of them differ, or take in those of another folder",
+    ),
     "ledger": ("prismbook.claims.ledger", "show the verdict on every claim, check it against the accepted one, accept"),
 }
 #: What a shell reports of a program that a closed pipe has ended: 128 and the number of the signal SIGPIPE.
@@ -19,7 +22,7 @@ CLOSED_PIPE = 141
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands by name; the rest of a command line belongs to the command, which has its own ``--help``."""
+    """The commands by name. Each command reads the rest of the command line and has a ``--help`` for its options."""
     parser = argparse.ArgumentParser(
         prog="prismbook",
         description="The runs, records and verdicts of the PRISM companion.",
@@ -35,36 +38,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     Args:
-        arguments: the command and what belongs to it, e.g. ``["records", "list", "results"]``; None takes them from
-            the command line.
+        arguments: the command and its arguments, e.g. ``["records", "list", "results"]``; None takes them from the
+            command line.
+
+    Returns:
+        The exit status of :func:`run`, or :data:`CLOSED_PIPE`.
     """
     try:
         try:
             return run(sys.argv[1:] if arguments is None else arguments)
         finally:
-            sys.stdout.flush()  # here, where a closed pipe is foreseen, and not when Python exits
-    except BrokenPipeError:  # the reader, e.g. `head -1`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has to go somewhere
+            sys.stdout.flush()  # a closed pipe is noticed here and handled below, not when Python exits
+    except BrokenPipeError:  # the reader, e.g. `head -1`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes
         return CLOSED_PIPE
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Hand the command line to the command that its first word names.
+    """Run the command that the first word of the command line names.
 
     Args:
-        arguments: the command and what belongs to it.
+        arguments: the command and its arguments.
 
     Returns:
-        The exit status: the command's own, or 1 where a package is missing, which one line on stderr then names.
+        The exit status of the command, or 1 where a package is missing. One line on stderr names that package.
     """
     command = parser().parse_args(arguments[:1]).command
     module, _ = COMMANDS[command]
     try:
-        # imported here: `prismbook records` needs none of what draws tables
+        # the import is here, since `prismbook records` needs no package that tables need
         status: int = import_module(module).main(arguments[1:])
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("prismbook", "prismlib"):
-            raise  # a fault of ours, which needs its traceback
+            raise  # a fault of this project needs its traceback
         print(error, file=sys.stderr)
         return 1
     return status

@@ -1,4 +1,4 @@
-"""The optional packages: a part of the book that lacks one says in one line how to install it."""
+"""The optional packages. Where one is missing, one line says how to install it."""
 
 from __future__ import annotations
 

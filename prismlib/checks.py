@@ -1,6 +1,8 @@
-"""Checks of arguments. Each raises one clear line, and none reads a value from a GPU, which would stall a step.
+"""Checks of arguments: numbers, tables of embeddings, and ids. Each raises one clear line.
 
-They are shared by the losses, the models and the training of Sections 2 and 4 and Appendix B.
+They are shared by the losses, the models and the training of Sections 2 and 4 and Appendix B. Only :func:`check_ids`
+reads values, for which a GPU keeps the host waiting: it is for the time before training. The others look at dtypes and
+shapes.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+#: A frequent reason why ids are floating point.
+MISSING_ID = "where an id is missing, pandas makes a column of whole numbers float"
 
 
 def check_number(name: str, value: object, minimum: float = 0.0, inclusive: bool = False) -> None:
@@ -60,25 +65,42 @@ def check_count(name: str, value: object, minimum: int = 1) -> None:
 
 
 def check_rows(name: str, rows: object) -> None:
-    """Raise an error unless ``rows`` is a tensor of real floating-point numbers.
+    """Raise a ValueError unless ``rows`` is a tensor of real floating-point numbers.
 
     Args:
         name: what the error calls the rows.
-        rows: embeddings.
+        rows: embeddings, any shape.
 
     Raises:
-        TypeError: ``rows`` is not a tensor.
-        ValueError: ``rows`` holds integers, booleans or complex numbers.
+        ValueError: ``rows`` is not a tensor, or holds integers, booleans or complex numbers.
 
     >>> check_rows("user", torch.ones(2, 3))
     >>> check_rows("user", torch.ones(2, 3, dtype=torch.int64))
     Traceback (most recent call last):
-    ValueError: user must be floating point, got torch.int64: use .float()
+    ValueError: user must be a floating-point tensor, got torch.int64: torch.as_tensor(...).float() makes one
     """
-    if not isinstance(rows, Tensor):
-        raise TypeError(f"{name} must be a tensor of embeddings, got {type(rows).__name__}: use torch.tensor")
-    if not rows.is_floating_point():
-        raise ValueError(f"{name} must be floating point, got {rows.dtype}: use .float()")
+    if not isinstance(rows, Tensor) or not rows.is_floating_point():
+        given = rows.dtype if isinstance(rows, Tensor) else type(rows).__name__
+        raise ValueError(f"{name} must be a floating-point tensor, got {given}: torch.as_tensor(...).float() makes one")
+
+
+def check_table(name: str, table: Tensor, rows: int | None = None) -> None:
+    """Raise a ValueError unless ``table`` is a table of embeddings.
+
+    Args:
+        name: what the error calls the table.
+        table: floating point, shape ``(n, d)``, d >= 1.
+        rows: the number n of rows that it must have; None accepts every number.
+
+    Raises:
+        ValueError: ``table`` is no floating-point tensor, is not 2-D, has no columns or another number of rows.
+
+    >>> check_table("item", torch.ones(5, 2), rows=5)
+    """
+    check_rows(name, table)
+    if table.dim() != 2 or table.shape[1] == 0 or rows not in (None, len(table)):
+        wanted = "be 2-D (rows, dimensions >= 1)" if rows is None else f"have shape ({rows}, d)"
+        raise ValueError(f"{name} must {wanted}, got {tuple(table.shape)}")
 
 
 def precise(rows: Tensor) -> Tensor:
@@ -96,23 +118,52 @@ def precise(rows: Tensor) -> Tensor:
 def as_ids(name: str, ids: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     """Ids as int64, whatever integer type they come in.
 
+    Their dtype and shape are looked at, their values are not. :func:`check_ids` looks at the values too.
+
     Args:
         name: what an error calls the ids.
-        ids: a tensor, a NumPy array or a list of whole numbers.
+        ids: a tensor, a NumPy array or a list of integers. An empty one may have any dtype.
         shape: the shape that is expected; None accepts every shape.
 
+    Returns:
+        int64, of the shape of ``ids``.
+
     Raises:
-        ValueError: the ids are booleans or no whole numbers, or have another shape. Nothing is broadcast.
+        ValueError: the ids are no integers (floating-point and boolean ids are refused), or have another shape.
+            Nothing is broadcast.
 
     >>> as_ids("user_id", torch.tensor([3, 1], dtype=torch.int32))
     tensor([3, 1])
-    >>> as_ids("user_id", torch.tensor([3.0, 1.0]))
+    >>> as_ids("user_id", torch.tensor([True, False]))
     Traceback (most recent call last):
-    ValueError: user_id must be whole numbers (an integer dtype), got torch.float32
+    ValueError: user_id is bool, but must be integers
     """
-    ids = torch.as_tensor(ids)
-    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-        raise ValueError(f"{name} must be whole numbers (an integer dtype), got {ids.dtype}")
+    try:
+        ids = torch.as_tensor(ids)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} must be a tensor of integers, got {type(ids).__name__}") from None
+    if ids.numel() and (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool):
+        hint = f" ({MISSING_ID})" if ids.is_floating_point() else ""
+        raise ValueError(f"{name} is {str(ids.dtype).removeprefix('torch.')}, but must be integers{hint}")
     if shape is not None and ids.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {tuple(ids.shape)}")
     return ids.long()
+
+
+def check_ids(name: str, ids: Any, size: int) -> None:
+    """Raise a ValueError unless all ids are rows of a table (Section 2.1).
+
+    Args:
+        name: what the error calls the ids.
+        ids: any integer dtype, any shape. Their values are read, which a GPU has to wait for.
+        size: number of rows of the table.
+
+    Raises:
+        ValueError: the ids are no integers, or one is outside [0, size).
+
+    >>> check_ids("train.user", torch.tensor([0, 2]), size=3)
+    """
+    ids = as_ids(name, ids)
+    low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, -1)
+    if low < 0 or high >= size:
+        raise ValueError(f"{name} must lie in [0, {size}), the table's rows, got {low} to {high}")

@@ -16,12 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from prismlib.checks import MISSING_ID, as_ids
+
 #: What a public function takes as a column: a tensor, or anything that NumPy makes a 1-D array of.
 Column: TypeAlias = Tensor | npt.ArrayLike
 
-_MISSING = "where an id is missing, pandas makes a column of whole numbers float"
 _KEYS = (
-    f"but ids must be all whole numbers or all text, none missing ({_MISSING}): drop the rows without an id, "
+    f"but ids must be all whole numbers or all text, none missing ({MISSING_ID}): drop the rows without an id, "
     "then .astype(int) or .astype(str)"
 )
 
@@ -54,12 +55,12 @@ def counts(name: str, column: Column, rows: int | None = None) -> Tensor:
                 f".reindex(range({size}), fill_value=0) puts its entries in this order; "
                 ".to_numpy() takes them in the order in which they are"
             )
-    found = _numbers(name, column)
-    if rows is not None and len(found) != rows:
-        raise ValueError(f"{name} must have {rows} entries, one per row of the table, got {len(found)}")
-    if not torch.isfinite(found).all() or (found < 0).any():
+    values = _numbers(name, column)
+    if rows is not None and len(values) != rows:
+        raise ValueError(f"{name} must have {rows} entries, one per row of the table, got {len(values)}")
+    if not torch.isfinite(values).all() or (values < 0).any():
         raise ValueError(f"{name} must be finite and >= 0: the number of interactions of each row")
-    return found
+    return values
 
 
 def ids(name: str, column: Column) -> Tensor:
@@ -80,32 +81,7 @@ def ids(name: str, column: Column) -> Tensor:
     >>> ids("item", np.array([3, 0], np.uint8))
     tensor([3, 0])
     """
-    return integers(name, _numbers(name, column))
-
-
-def integers(name: str, tensor: Tensor) -> Tensor:
-    """A tensor of ids or of numbers of things, as int64.
-
-    Args:
-        name: what an error calls the tensor.
-        tensor: integers of any dtype, any shape.
-
-    Returns:
-        int64, of the same shape.
-
-    Raises:
-        ValueError: not integers. Floating-point and boolean tensors are refused.
-
-    >>> integers("item", torch.tensor([[3], [0]], dtype=torch.uint8))
-    tensor([[3],
-            [0]])
-    """
-    if not isinstance(tensor, Tensor):
-        raise ValueError(f"{name} must be a tensor of integers, got {type(tensor).__name__}: torch.as_tensor makes one")
-    # an empty list has no integers in it, but no other numbers either
-    if tensor.numel() and (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool):
-        raise ValueError(f"{name} is {_dtype(tensor)}, but must be integers ({_MISSING})")
-    return tensor.long()
+    return as_ids(name, _numbers(name, column))
 
 
 def keys(name: str, column: Column) -> npt.NDArray[Any]:
@@ -125,19 +101,19 @@ def keys(name: str, column: Column) -> npt.NDArray[Any]:
     ['eve', 'bob']
     """
     # NumPy would make text of the list [1, "a", nan]
-    found = _array(name, column, None if hasattr(column, "__array__") else object)
-    if found.dtype.kind == "T":  # NumPy's text of variable length
-        found = found.astype(object)
-    if found.dtype.kind == "O" and len(found):
-        kind = str if isinstance(found[0], str) else int
-        for place, value in enumerate(found):
+    array = _array(name, column, None if hasattr(column, "__array__") else object)
+    if array.dtype.kind == "T":  # NumPy's text of variable length
+        array = array.astype(object)
+    if array.dtype.kind == "O" and len(array):
+        kind = str if isinstance(array[0], str) else int
+        for place, value in enumerate(array):
             if isinstance(value, bool) or not isinstance(value, (str,) if kind is str else (int, np.integer)):
                 raise ValueError(f"{name} {place} is {value!r}, {_KEYS}")
         with suppress(OverflowError):  # whole numbers beyond 64 bits, as some hashes are, stay Python's
-            return found if kind is str else found.astype(np.int64)
-    elif len(found) and found.dtype.kind not in "iuU":
-        raise ValueError(f"{name} is {found.dtype}, {_KEYS}")
-    return found
+            return array if kind is str else array.astype(np.int64)
+    elif len(array) and array.dtype.kind not in "iuU":
+        raise ValueError(f"{name} is {array.dtype}, {_KEYS}")
+    return array
 
 
 def check_aligned(user: Column, item: Column) -> None:
@@ -166,11 +142,11 @@ def _labels(column: Column) -> npt.NDArray[Any] | None:
 def _numbers(name: str, column: Column) -> Tensor:
     """The column as a 1-D tensor of int64 or floating point."""
     if isinstance(column, Tensor):
-        found = column.detach()
-        if hasattr(found, "full_tensor"):  # a DTensor
-            found = found.full_tensor()
-        if found.dim() != 1:
-            raise ValueError(f"{name} must be 1-D, got shape {tuple(found.shape)}")
+        tensor = column.detach()
+        if hasattr(tensor, "full_tensor"):  # a DTensor
+            tensor = tensor.full_tensor()
+        if tensor.dim() != 1:
+            raise ValueError(f"{name} must be 1-D, got shape {tuple(tensor.shape)}")
     else:
         array = _array(name, column)
         if array.dtype.kind == "O":  # Python's numbers, unless one is missing
@@ -179,10 +155,10 @@ def _numbers(name: str, column: Column) -> Tensor:
             raise ValueError(f"{name} must hold numbers, none missing, got {_described(array)}")
         # a copy in the machine's byte order, which may be written to: PyTorch takes no other array without a warning
         array = array.astype(np.float64 if array.dtype.kind == "f" and array.itemsize > 8 else array.dtype.str[1:])
-        found = torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" else array)
-    if found.dtype == torch.bool or found.is_complex():
-        raise ValueError(f"{name} is {_dtype(found)}, but must hold integers or real numbers")
-    return found if found.is_floating_point() else found.long()
+        tensor = torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" else array)
+    if tensor.dtype == torch.bool or tensor.is_complex():
+        raise ValueError(f"{name} is {_dtype(tensor)}, but must hold integers or real numbers")
+    return tensor if tensor.is_floating_point() else tensor.long()
 
 
 def _array(name: str, column: Column, dtype: Any = None) -> npt.NDArray[Any]:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from prismlib.columns import Column, check_aligned, ids, keys
 
@@ -53,6 +55,27 @@ class Interactions(_Pairs):
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]  # _replace makes new pairs by it
         return cls(*iterable)
+
+
+def as_pairs(name: str, pairs: object) -> tuple[Tensor, Tensor]:
+    """The users and the items of interactions as tensors of int64.
+
+    Args:
+        name: what an error calls the interactions.
+        pairs: the :class:`Interactions`, which have columns of one length.
+
+    Returns:
+        Users and items, each of shape ``(n,)``, on the CPU.
+
+    Raises:
+        ValueError: ``pairs`` are no :class:`Interactions`.
+
+    >>> as_pairs("train", Interactions([0, 1], [2, 2]))
+    (tensor([0, 1]), tensor([2, 2]))
+    """
+    if not isinstance(pairs, Interactions):
+        raise ValueError(f"{name} must be Interactions, got {type(pairs).__name__}: Interactions(user, item)")
+    return torch.from_numpy(pairs.user).long(), torch.from_numpy(pairs.item).long()
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,10 +302,10 @@ def synthetic(
 
 def _int32(name: str, column: Column) -> IntArray:
     """A column of ids as int32."""
-    found = ids(name, column).cpu().numpy()
-    if len(found) and not -(2**31) <= found.min() <= found.max() < 2**31:
-        raise ValueError(f"{name} must hold row numbers below 2**31, got {found.min()} to {found.max()}")
-    return found.astype(np.int32)
+    values = ids(name, column).cpu().numpy()
+    if len(values) and not -(2**31) <= values.min() <= values.max() < 2**31:
+        raise ValueError(f"{name} must hold row numbers below 2**31, got {values.min()} to {values.max()}")
+    return values.astype(np.int32)
 
 
 def _checked(name: str, pairs: tuple[Column, Column], num_users: int, num_items: int) -> Interactions:

@@ -1,6 +1,6 @@
-"""Datasets by name: ``load`` reads the published ones, and those of your own that ``save`` has kept.
+"""Datasets by name: ``load`` reads the published ones, and your own datasets, which ``save`` keeps.
 
-Wherever they come from, the interactions must be exactly those of the dataset's card (:mod:`prismlib.cards`).
+Wherever the files come from, their interactions must be exactly those of the dataset's card (:mod:`prismlib.cards`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from prismlib.files import write_atomically
 
 _Int = npt.NDArray[np.int64]
 _ID_LIMIT = 10_000_000  # published ids stay below 100,000: a larger one is a damaged file, not a large dataset
-_NAME = re.compile("[a-z0-9][a-z0-9_-]*")  # of a dataset of one's own: safe as a file, a folder and an argument
+_NAME = re.compile("[a-z0-9][a-z0-9_-]*")  # of a user's dataset: a safe name for a file, a folder and an argument
 _CARD = ".card.json"
 _DAMAGED = (KeyError, OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)  # when unzipping
 
@@ -38,14 +38,18 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
     """Read a dataset from the folder that ``PRISM_DATA`` names, else the download cache, else the network.
 
     Args:
-        name: one of :func:`known`.
-        download: False to stay offline.
-        progress: show a progress bar while downloading.
+        name: the dataset's name, one of :func:`known`.
+        download: whether files that are missing may be downloaded. False stays offline.
+        progress: whether a download shows a progress bar.
+
+    Returns:
+        The dataset, whose sizes and hash are those of its card.
 
     Raises:
-        ValueError: unknown name, a bad file, or interactions that are not the published ones.
-        FileNotFoundError: no file and no download; says what to put where, and where it comes from.
-        ModuleNotFoundError: nothing in ``PRISM_DATA``, and pooch or tqdm, of the extra ``data``, is not installed.
+        ValueError: the name is unknown, a file is damaged, or the interactions are not those of the card.
+        FileNotFoundError: there is no file, and none can be downloaded. The message says which file belongs where, and
+            where it comes from.
+        ModuleNotFoundError: ``PRISM_DATA`` has no file, and pooch or tqdm, of the extra ``data``, is not installed.
 
     >>> len(load("synthetic"))
     80000
@@ -54,7 +58,7 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
     if name == "synthetic":
         return synthetic()
     if name not in CARDS:
-        return _load_own(card)
+        return _load_saved(card)
     if os.environ.get("PRISM_DATA") and not _folder().is_dir():
         raise FileNotFoundError(f"PRISM_DATA is {_folder()}, which is no folder: correct it, or unset it to download")
     local = [paths for paths in _layouts(name) if any(path.is_file() for path in paths)]
@@ -69,7 +73,7 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
                 raise _bad(path, f"{name}: not the published file: MD5 expected {source.md5}, got {md5}")
     table = np.concatenate([_read(name, path) for path in paths])
     key = np.sort(table[:, 0] * _ID_LIMIT + table[:, 1])
-    for repeated in key[1:][np.diff(key) == 0]:  # the first of them, if any
+    for repeated in key[1:][np.diff(key) == 0]:  # an error names the first of them
         raise _bad(where, f"user {repeated // _ID_LIMIT} has item {repeated % _ID_LIMIT} twice")
     user, item = np.divmod(key, _ID_LIMIT)
     if name == "movielens1m":  # close the gaps between its ids
@@ -85,7 +89,16 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
 
 
 def content_hash(name: str) -> str:
-    """The content hash of a dataset, without its data wherever the hash is pinned.
+    """The content hash of a dataset, see :attr:`prismlib.data.Dataset.content_hash`.
+
+    The data are read only where the dataset's card has no hash.
+
+    Args:
+        name: the dataset's name, one of :func:`known`.
+
+    Raises:
+        ValueError: the name is unknown; or as :func:`load`, where the data are read.
+        FileNotFoundError: the data have to be read and are not found.
 
     >>> content_hash("gowalla")[:8]
     '40a23f2f'
@@ -98,36 +111,60 @@ def content_hash(name: str) -> str:
 
 @lru_cache
 def _computed_hash(name: str, files: tuple[tuple[Path, int], ...]) -> str:
-    return load(name).content_hash  # a second or so: a sweep asks hundreds of times
+    return load(name).content_hash  # it takes about a second, and a sweep asks hundreds of times
 
 
 def identity_card(name: str) -> Card:
-    """The card of a dataset, published or your own; a ValueError that lists the known names where there is none."""
-    card = CARDS.get(name) or _own_card(name)
+    """The card of a dataset.
+
+    Args:
+        name: the dataset's name, one of :func:`known`.
+
+    Raises:
+        ValueError: the name is unknown, and the message lists those that are known; or the card in ``PRISM_DATA`` is
+            damaged.
+
+    >>> identity_card("synthetic").users
+    2000
+    """
+    card = CARDS.get(name) or _saved_card(name)
     if card is None:
         raise ValueError(f"unknown dataset {name!r}; known: {', '.join(known())}; `save` keeps one of your own")
     return card
 
 
 def known() -> list[str]:
-    """The names that :func:`load` knows: the published datasets', then those kept in ``PRISM_DATA`` by :func:`save`."""
-    own = (path.name.removesuffix(_CARD) for path in _folder().glob(f"*{_CARD}"))
-    return [*CARDS, *sorted(name for name in own if name not in CARDS and _NAME.fullmatch(name))]
+    """The names that :func:`load` knows.
+
+    The published datasets come first. The datasets that :func:`save` has kept in ``PRISM_DATA`` follow.
+
+    >>> known()[:3]
+    ['synthetic', 'movielens1m', 'gowalla']
+    """
+    saved = (path.name.removesuffix(_CARD) for path in _folder().glob(f"*{_CARD}"))
+    return [*CARDS, *sorted(name for name in saved if name not in CARDS and _NAME.fullmatch(name))]
 
 
 def save(data: Dataset, source: str, terms: str = "Private.", citation: str = "none") -> Card:
-    """Keep a dataset of your own in the folder ``PRISM_DATA``, where all that takes a dataset's name then finds it.
+    """Keep your own dataset in the folder ``PRISM_DATA``. Whatever takes a dataset's name finds it there.
 
-    It leaves ``NAME.npz``, the pairs, and ``NAME.card.json``, its identity, in plain JSON. A name stands for one set of
-    interactions: other ones need another name.
+    Two files are written: ``NAME.npz`` has the pairs, and ``NAME.card.json`` has the identity card, in plain JSON. A
+    name stands for one set of interactions. Other interactions need another name.
 
     Args:
-        data: e.g. from :func:`prismlib.data.dataset_from_pairs`; its name becomes a file's and a folder's.
-        source, terms, citation: in words, for the card.
+        data: the dataset, e.g. from :func:`prismlib.data.dataset_from_pairs`. Its name becomes the name of files and of
+            a folder.
+        source: where the data come from, in words, for the card.
+        terms: what one may do with the data, in words, for the card.
+        citation: whom to cite, in words, for the card.
+
+    Returns:
+        The dataset's card.
 
     Raises:
-        ValueError: no folder in ``PRISM_DATA``; a published dataset's name, one that is not lower-case letters,
-            digits, ``-`` and ``_``, or one that is kept with other interactions; fewer than 10 interactions.
+        ValueError: ``PRISM_DATA`` is no folder; the name belongs to a published dataset, has other characters than
+            lower-case letters, digits, ``-`` and ``_``, or is kept with other interactions; or the dataset has fewer
+            than 10 interactions.
     """
     if data.name in CARDS or not _NAME.fullmatch(data.name):
         raise ValueError(
@@ -136,7 +173,7 @@ def save(data: Dataset, source: str, terms: str = "Private.", citation: str = "n
         )
     if not _folder().is_dir():
         raise ValueError("set the environment variable PRISM_DATA to the folder that shall keep the dataset")
-    old = _own_card(data.name)
+    old = _saved_card(data.name)
     if old is not None and old.content_hash != data.content_hash:
         raise ValueError(f"{_folder()} keeps {data.name} with other interactions: choose another name, or remove it")
     sizes = data.num_users, data.num_items, len(data)
@@ -145,12 +182,12 @@ def save(data: Dataset, source: str, terms: str = "Private.", citation: str = "n
     buffer = io.BytesIO()
     np.savez_compressed(buffer, user=data.user, item=data.item)
     write_atomically(_folder() / f"{data.name}.npz", buffer.getvalue())
-    # last: a dataset is known by its card, and so never without its pairs
+    # the card comes last: a dataset is known once it has a card, and so never without its pairs
     write_atomically(_folder() / f"{data.name}{_CARD}", (json.dumps(asdict(card), indent=1) + "\n").encode())
     return card
 
 
-def _own_card(name: str) -> Card | None:
+def _saved_card(name: str) -> Card | None:
     path = _folder() / f"{name}{_CARD}"
     if not _NAME.fullmatch(name) or not path.is_file():
         return None
@@ -163,7 +200,7 @@ def _own_card(name: str) -> Card | None:
     return card
 
 
-def _load_own(card: Card) -> Dataset:
+def _load_saved(card: Card) -> Dataset:
     path = _folder() / f"{card.name}.npz"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is gone, though its card is there: save the dataset again")
@@ -175,12 +212,12 @@ def _load_own(card: Card) -> Dataset:
 
 
 def _folder() -> Path:
-    # unset: nothing is found, and errors print the variable's name
+    # where it is unset, nothing is found, and errors print the variable's name
     return Path(os.path.expanduser(os.environ.get("PRISM_DATA") or "$PRISM_DATA"))
 
 
 def _layouts(name: str) -> list[list[Path]]:
-    """The files in the folder ``PRISM_DATA`` that a dataset is read from: alternatives, the first one found wins."""
+    """The files in the folder ``PRISM_DATA`` that a dataset may be read from. The first alternative found is read."""
     folder = _folder()
     if name == "movielens1m":
         return [[folder / f] for f in ("movielens1m.npz", "movielens1m/ratings.dat", "ml-1m/ratings.dat", "ml-1m.zip")]
@@ -191,7 +228,7 @@ def _layouts(name: str) -> list[list[Path]]:
 
 
 def _cached_files(name: str, download: bool, progress: bool) -> list[Path]:
-    """The dataset's files in the download cache; what is missing or damaged there is downloaded first."""
+    """The dataset's files in the download cache. Files that are missing or damaged there are downloaded first."""
     if name not in SOURCES:
         raise FileNotFoundError(_not_found(name, "There is no download for it: it is read from that folder only"))
     try:
@@ -241,7 +278,7 @@ def _bad(where: Path | str, what: str) -> ValueError:
 
 
 def _read(name: str, path: Path) -> _Int:
-    """The positive rows of a file, ``(user, item)`` and for MovieLens ``(user, item, rating)``, ids as published."""
+    """The positive rows of a file, with the published ids: (user, item), and for MovieLens (user, item, rating)."""
     names = ("user", "item", "rating") if name == "movielens1m" else ("user", "item")
     table, line = (_read_npz if path.suffix == ".npz" else _read_text)(path, names)
     for what, column in zip(names, table.T, strict=True):
@@ -250,14 +287,14 @@ def _read(name: str, path: Path) -> _Int:
             where = path if line is None else f"{path}, line {line[row]}"
             raise _bad(where, f"{what} {column[row]} is outside {low}..{high}")
     if "rating" in names:
-        table = table[table[:, 2] >= 3]  # the paper's positives: 3 stars and more
+        table = table[table[:, 2] >= 3]  # the paper's positives have 3 stars or more
     if not len(table):
         raise _bad(path, "no interactions in it")
     return table
 
 
 def _read_npz(path: Path, names: tuple[str, ...]) -> tuple[_Int, None]:
-    """The named arrays of an ``.npz``, as columns; there are no lines to name."""
+    """The named arrays of an ``.npz`` as columns, and None, since an ``.npz`` has no lines that an error could name."""
     if not zipfile.is_zipfile(path):
         raise _bad(path, "not an .npz, or truncated")
     try:
@@ -272,7 +309,7 @@ def _read_npz(path: Path, names: tuple[str, ...]) -> tuple[_Int, None]:
 
 
 def _read_text(path: Path, names: tuple[str, ...]) -> tuple[_Int, _Int]:
-    """Rows and their lines: LightGCN's ``user item item ...``, or MovieLens's ``user::item::rating::timestamp``."""
+    """Rows and their lines of a text: LightGCN has "user item item ...", MovieLens "user::item::rating::timestamp"."""
     number, line = _numbers(path, _text(path).replace(b"::", b" "))
     if "rating" in names:
         fields = np.bincount(line)
@@ -291,7 +328,7 @@ def _text(path: Path) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
             member = archive.getinfo("ml-1m/ratings.dat")
-            if member.file_size > 64 * 2**20:  # the published one has 24 MB
+            if member.file_size > 64 * 2**20:  # the published file has 24 MB
                 raise zipfile.BadZipFile(f"{member.filename} has {member.file_size} bytes, far too many")
             return archive.read(member).replace(b"\r\n", b"\n")
     except _DAMAGED as error:
@@ -299,7 +336,7 @@ def _text(path: Path) -> bytes:
 
 
 def _numbers(path: Path, text: bytes) -> tuple[_Int, _Int]:
-    """All numbers of a text, and the line, from 1, that each is on."""
+    """All numbers of a text, and the line of each number, counted from 1."""
     if stray := re.search(rb"[^0-9 \n]", text):
         line = text.count(b"\n", 0, stray.start()) + 1
         raise _bad(f"{path}, line {line}", f"found {chr(stray[0][0])!r} where only whole numbers >= 0 may stand")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prismlib.checks import as_ids, check_count, check_number, check_rows, precise
+from prismlib.columns import Column, counts
 from prismlib.hypersphere import check_pairs, distinct, is_first
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
@@ -34,10 +35,9 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
             a negative, then counts as one of popularity 1.
 
     Raises:
-        TypeError: ``score`` is not a tensor.
-        ValueError: ``score`` is not one number per pair, ``item_id`` has another shape or no whole numbers, ``b`` is
-            not finite, or an item has popularity 0 or no popularity. On a GPU, where looking at values would stall
-            every step, an item of popularity 0 gives a result that is not finite instead.
+        ValueError: ``score`` is no floating-point tensor with one number per pair, ``item_id`` has another shape or no
+            integers, ``b`` is not finite, or an item has popularity 0 or no popularity. On a GPU, where looking at
+            values would stall every step, an item of popularity 0 gives a result that is not finite instead.
 
     >>> popularity = torch.tensor([4, 1])
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
@@ -93,8 +93,7 @@ def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
         items: the whole item table, ``(num_items, d)``.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or not 2-D, or the embeddings have different lengths.
+        ValueError: an argument is no floating-point tensor or not 2-D, or the embeddings have different lengths.
 
     >>> resn_penalty(torch.zeros(2, 3), torch.zeros(4, 3))
     tensor(2.)
@@ -132,8 +131,7 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
         Scalar; zero where every score of the batch is.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or not 2-D, or the embeddings have different lengths.
+        ValueError: an argument is no floating-point tensor or not 2-D, or the embeddings have different lengths.
 
     >>> resn_penalty_batch(torch.eye(2), torch.eye(2))
     tensor(1.)
@@ -155,7 +153,8 @@ class IPL(RankingLoss):
     """BPR plus ``c`` times :func:`ipl_penalty` (Liu et al. 2023; Appendix D.2).
 
     Args:
-        popularity: training interactions of each item, a tensor of shape ``(num_items,)``, >= 0.
+        popularity: training interactions of each item, shape ``(num_items,)``, real numbers >= 0; see
+            :func:`prismlib.columns.counts`.
         c: weight of the penalty, >= 0 and finite.
         b: exponent, finite; in [1, 2] as published.
         form: what the penalty runs over. ``"batch"``: the pairs of the batch, added to its loss. ``"epoch"``: the
@@ -164,7 +163,7 @@ class IPL(RankingLoss):
             of the batch, with most scores on wrong items, as the PRISM code.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or ``popularity`` is not one count per item.
 
     >>> loss = IPL(torch.tensor([4, 1]), c=1.0, b=1.0)
     >>> loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 1, 3), item_id=torch.tensor([0, 1]))
@@ -174,19 +173,14 @@ class IPL(RankingLoss):
     num_negatives = 1
     popularity: Tensor
 
-    def __init__(self, popularity: Tensor, c: float, b: float, form: str = "batch") -> None:
+    def __init__(self, popularity: Column, c: float, b: float, form: str = "batch") -> None:
         super().__init__()
         check_number("c", c, inclusive=True)
         check_number("b", b, -float("inf"))
         if form not in IPL_FORMS:
             raise ValueError(f"form must be one of {', '.join(IPL_FORMS)}, got {form!r}")
-        popularity = torch.as_tensor(popularity)
-        if popularity.dim() != 1:
-            raise ValueError(f"popularity must be 1-D, one count per item, got shape {tuple(popularity.shape)}")
-        if not (popularity >= 0).all():
-            raise ValueError("popularity must be >= 0: the number of training interactions of each item")
         self.c, self.b, self.form = c, b, form
-        self.register_buffer("popularity", popularity, persistent=False)
+        self.register_buffer("popularity", counts("popularity", popularity), persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.need(negative)

@@ -25,8 +25,7 @@ def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> N
         negative: embeddings of sampled items, ``(B, n, d)``, n >= 1; None where the loss has none.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or has another shape. Nothing is broadcast.
+        ValueError: an argument is no floating-point tensor or has another shape. Nothing is broadcast.
 
     >>> check_pairs(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 1, 3))
     """
@@ -56,9 +55,8 @@ def unit(rows: Tensor, name: str = "rows") -> Tensor:
         name: what an error calls them.
 
     Raises:
-        TypeError: ``rows`` is not a tensor.
-        ValueError: ``rows`` is not floating point, or a row is zero or below the smallest normal number; the error
-            names the row. On a GPU, where looking would stall every step, a zero row stays zero instead.
+        ValueError: ``rows`` is no floating-point tensor, or a row is zero or below the smallest normal number; the
+            error names the row. On a GPU, where looking would stall every step, a zero row stays zero instead.
 
     >>> unit(torch.tensor([[3.0, 4.0], [3e-30, 4e-30]]))
     tensor([[0.6000, 0.8000],
@@ -141,7 +139,6 @@ def alignment(user: Tensor, item: Tensor) -> Tensor:
         item: embeddings of their items, ``(B, d)``; they are normalised here.
 
     Raises:
-        TypeError: an argument is not a tensor.
         ValueError: as :func:`check_pairs` and :func:`unit`.
 
     >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
@@ -160,7 +157,6 @@ def margin_alignment(user: Tensor, item: Tensor, margin: Tensor) -> Tensor:
         margin: :math:`m_{ui}`, the angle that is added for each pair, in radians, ``(B,)``.
 
     Raises:
-        TypeError: an argument is not a tensor.
         ValueError: as :func:`check_pairs` and :func:`unit`; or ``margin`` has another shape.
 
     >>> margin_alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor([torch.pi / 2]))
@@ -193,8 +189,7 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
         row to be pushed from.
 
     Raises:
-        TypeError: ``rows`` is not a tensor.
-        ValueError: as :func:`unit`; or ``rows`` or ``ids`` has another shape, or ``ids`` are no whole numbers.
+        ValueError: as :func:`unit`; or ``rows`` or ``ids`` has another shape, or ``ids`` are no integers.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)
@@ -354,7 +349,6 @@ def uniformity_released(rows: Tensor, ids: Tensor | None = None) -> Tensor:
         ids: which rows are the same, ``(n,)``, as in :func:`uniformity`.
 
     Raises:
-        TypeError: ``rows`` is not a tensor.
         ValueError: as :func:`uniformity`.
 
     >>> round(uniformity_released(torch.tensor([[1.0, 0.0], [1.0, 0.0]])).item(), 3)
@@ -379,7 +373,7 @@ def distinct(rows: Tensor, ids: Tensor | None) -> Tensor:
         ``(m, d)`` for m distinct ids.
 
     Raises:
-        ValueError: ``ids`` has another shape, or holds no whole numbers.
+        ValueError: ``ids`` has another shape, or holds no integers.
 
     >>> distinct(torch.tensor([[1.0], [2.0], [1.0]]), torch.tensor([7, 3, 7]))
     tensor([[2.],

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prismlib.checks import check_table
 from prismlib.columns import Column, counts
-from prismlib.rows import check_table, is_moderate, peaks
+from prismlib.rows import is_moderate, peaks
 
 
 def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
@@ -32,9 +33,9 @@ def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
-    found = counts("popularity", popularity)
-    found = found if found.is_floating_point() else found.to(torch.get_default_dtype())
-    return alpha * torch.log(found + 2) + (1 - alpha)
+    values = counts("popularity", popularity)
+    values = values if values.is_floating_point() else values.to(torch.get_default_dtype())
+    return alpha * torch.log(values + 2) + (1 - alpha)
 
 
 def prism(weight: Tensor, popularity: Column, alpha: float = 1.0) -> Tensor:
@@ -115,9 +116,9 @@ def _targets(weight: Tensor, popularity: Column, alpha: float) -> Tensor:
     error, target = None, torch.zeros(0)
     try:
         check_table("weight", weight)
-        found = counts("popularity", popularity, len(weight))
+        values = counts("popularity", popularity, len(weight))
         precise = torch.promote_types(weight.dtype, torch.float32)
-        target = prism_norm(found.to(weight.device, precise), alpha)
+        target = prism_norm(values.to(weight.device, precise), alpha)
     except ValueError as problem:
         if not sharded:
             raise
@@ -131,8 +132,8 @@ def _replicated(target: Tensor, weight: Any, error: ValueError | None) -> Tensor
 
     mesh = weight.device_mesh
     checksum = -1 if error else zlib.crc32(target.cpu().numpy().tobytes())
-    found = DTensor.from_local(torch.tensor([checksum], device=weight.device), mesh, [Shard(0)] * mesh.ndim)
-    checksums = found.full_tensor()
+    local = torch.tensor([checksum], device=weight.device)
+    checksums = DTensor.from_local(local, mesh, [Shard(0)] * mesh.ndim).full_tensor()
     if error is not None:
         raise error
     if (checksums == -1).any():

@@ -26,8 +26,7 @@ def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
         negative: embeddings of sampled items, ``(B, n, d)``.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or has another shape.
+        ValueError: an argument is no floating-point tensor or has another shape.
 
     >>> u, i, j = torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2)
     >>> bpr_loss(u, i, j)
@@ -51,8 +50,8 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
         tau: temperature, > 0 and finite.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or has another shape, a row is zero, or ``tau`` is out of range.
+        ValueError: an argument is no floating-point tensor or has another shape, a row is zero, or ``tau`` is out of
+            range.
 
     >>> x = torch.tensor([[1.0, 0.0]])
     >>> ssm_loss(x, x, -x[:, None], tau=1.0)
@@ -86,9 +85,8 @@ def directau_loss(
         item_id: ids of the items, any integer dtype, ``(B,)``, used in the same way.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or has another shape, a row is zero,
-            ``gamma`` is out of range, or ids are no whole numbers.
+        ValueError: an argument is no floating-point tensor or has another shape, a row is zero,
+            ``gamma`` is out of range, or ids are no integers.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> directau_loss(x, x, gamma=0.5)
@@ -122,9 +120,8 @@ def mawu_loss(
         spread: :func:`~prismlib.hypersphere.uniformity` or :func:`~prismlib.hypersphere.uniformity_released`.
 
     Raises:
-        TypeError: an argument is not a tensor.
-        ValueError: an argument is not floating point or has another shape, a row is zero,
-            a weight is out of range, or ids are no whole numbers.
+        ValueError: an argument is no floating-point tensor or has another shape, a row is zero,
+            a weight is out of range, or ids are no integers.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> mawu_loss(x, x, torch.tensor([0.0, 0.0]), gamma_user=0.5, gamma_item=0.25)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismlib.columns import Column, counts, ids, integers
+from prismlib.checks import as_ids
+from prismlib.columns import Column, counts, ids
 
 #: The popularity groups, in the order of every stratified result.
 GROUPS = ("popular", "neutral", "unpopular")
@@ -37,12 +38,12 @@ def popularity_groups(popularity: Column) -> Tensor:
     >>> popularity_groups(torch.tensor([1, 9, 3, 4, 5, 2, 7, 6, 8, 0]))
     tensor([2, 0, 2, 2, 2, 2, 2, 2, 1, 2])
     """
-    found = counts("popularity", popularity)
-    n = len(found)
+    values = counts("popularity", popularity)
+    n = len(values)
     if n == 0:
         raise ValueError("popularity is empty: there is no item to group")
-    order = found.sort(descending=True, stable=True).indices
-    groups = torch.full((n,), 2, device=found.device)
+    order = values.sort(descending=True, stable=True).indices
+    groups = torch.full((n,), 2, device=values.device)
     groups[order[: -(-n // 5)]] = 1  # ceil(n / 5), in integers: 0.2 * n need not be exact
     groups[order[: -(-n // 20)]] = 0
     return groups
@@ -315,7 +316,7 @@ def _checked(hit: Tensor, num_relevant: Tensor, group: Tensor | None) -> tuple[T
     if (num_relevant < 1).any():
         raise ValueError("num_relevant must be >= 1: leave out users without held-out items, they have no score")
     if group is not None:
-        group = integers("group", group)
+        group = as_ids("group", group)
         if group.shape != hit.shape:
             raise ValueError(f"group must have the shape of hit, {tuple(hit.shape)}, got {tuple(group.shape)}")
     return num_relevant, group
@@ -335,7 +336,7 @@ def _first(hit: Tensor) -> Tensor:
 
 def _checked_lists(items: Tensor, num_items: int, source: str) -> Tensor:
     """Lists of item ids as int64; a ValueError names an id that is no item."""
-    items = integers("items", items)
+    items = as_ids("items", items)
     if items.numel():
         low, high = int(items.min()), int(items.max())
         if low < -1 or high >= num_items:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prismlib.checks import as_ids, check_count, precise
-from prismlib.data import Interactions
+from prismlib.checks import as_ids, check_count, check_ids, precise
+from prismlib.data import Interactions, as_pairs
 from prismlib.hypersphere import unit
 from prismlib.scores import list_items, pair_scores
 
@@ -51,7 +51,7 @@ class Backbone(nn.Module):
             Rows of the users and of the items, each of shape ``(*, dim)``.
 
         Raises:
-            ValueError: the ids are no whole numbers.
+            ValueError: the ids are no integers.
         """
         raise NotImplementedError
 
@@ -67,7 +67,7 @@ class Backbone(nn.Module):
             ``(B, L)``, float32 or float64.
 
         Raises:
-            ValueError: the ids are no whole numbers, or have other shapes. Nothing is broadcast.
+            ValueError: the ids are no integers, or have other shapes. Nothing is broadcast.
         """
         user_id, item_id = as_ids("user_id", user_id), as_ids("item_id", item_id)
         if user_id.dim() != 1 or item_id.dim() != 2 or len(user_id) != len(item_id):
@@ -192,8 +192,8 @@ class LightGCN(MF):
         generator: source of the starting values; None draws them from PyTorch's global generator.
 
     Raises:
-        ValueError: a size or ``depth`` is no whole number or < 1; or the columns of ``train`` have different lengths,
-            or an id that is no row of its table.
+        ValueError: a size or ``depth`` is no whole number or < 1; or ``train`` are no interactions, or have an id that
+            is no row of its table.
 
     >>> import numpy as np
     >>> train = Interactions(np.array([0, 1]), np.array([2, 2]))
@@ -294,47 +294,6 @@ def _rows(table: nn.Embedding, ids: Tensor) -> Tensor:
     if table.sparse:
         return table(as_ids("ids", ids))
     return _select(table.weight, ids)
-
-
-def check_ids(name: str, ids: Tensor, size: int) -> None:
-    """Raise a ValueError unless all ids are rows of a table (Section 2.1).
-
-    Args:
-        name: what the error calls the ids.
-        ids: any integer dtype, any shape. Their values are read, which a GPU has to wait for.
-        size: number of rows of the table.
-
-    Raises:
-        ValueError: the ids are no whole numbers, or one is outside [0, size).
-
-    >>> check_ids("train.user", torch.tensor([0, 2]), size=3)
-    """
-    ids = as_ids(name, ids)
-    low, high = (int(ids.min()), int(ids.max())) if len(ids) else (0, -1)
-    if low < 0 or high >= size:
-        raise ValueError(f"{name} must lie in [0, {size}), the table's rows, got {low} to {high}")
-
-
-def as_pairs(name: str, pairs: Interactions) -> tuple[Tensor, Tensor]:
-    """The two columns of interactions as int64.
-
-    Args:
-        name: what an error calls the interactions.
-        pairs: users and items, one column each.
-
-    Raises:
-        ValueError: a column is not 1-D or holds no whole numbers, or the columns have different lengths, so that rows
-            would not belong together.
-
-    >>> import numpy as np
-    >>> as_pairs("train", Interactions(np.array([0, 1], np.int32), np.array([2, 2], np.int32)))
-    (tensor([0, 1]), tensor([2, 2]))
-    """
-    user, item = as_ids(f"{name}.user", pairs.user), as_ids(f"{name}.item", pairs.item)
-    if user.dim() != 1 or user.shape != item.shape:
-        shapes = f"{tuple(user.shape)} and {tuple(item.shape)}"
-        raise ValueError(f"{name}.user and {name}.item must have one shape (n,), got {shapes}")
-    return user, item
 
 
 def _select(table: Tensor, ids: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prismlib.checks import check_table
 from prismlib.columns import Column, counts
-from prismlib.rows import check_table, norms, power_of_two
+from prismlib.rows import norms, power_of_two
 
 
 def norm_summary(table: Tensor, popularity: Column) -> dict[str, Any]:

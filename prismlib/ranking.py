@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prismlib.columns import Column, counts, ids, integers
-from prismlib.data import Interactions
+from prismlib.checks import as_ids, check_ids, check_table
+from prismlib.columns import Column, counts, ids
+from prismlib.data import Interactions, as_pairs
 from prismlib.metrics import GROUPS, ndcg, report
-from prismlib.models import check_ids
-from prismlib.rows import check_table, is_moderate, peaks, power_of_two
+from prismlib.rows import is_moderate, peaks, power_of_two
 
 TILE = 64  # scores compared at once when looking for the top k
 
@@ -121,7 +121,7 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {by: mean_score(parts) for by, parts in self.per_user(user, item).items()}
+        return {score: mean_score(parts) for score, parts in self.per_user(user, item).items()}
 
     @torch.no_grad()
     def per_user(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -137,7 +137,7 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {by: self.parts(items) for by, items in self.lists(user, item).items()}
+        return {score: self.parts(items) for score, items in self.lists(user, item).items()}
 
     @torch.no_grad()
     def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -183,7 +183,7 @@ class FullRanking:
             lists["dot"].append(top_k(block, self.k))
             scores.mul_(inverse_norm)
             lists["cosine"].append(top_k(block, self.k))
-        return {by: torch.cat(blocks) for by, blocks in lists.items()}
+        return {score: torch.cat(blocks) for score, blocks in lists.items()}
 
     def parts(self, items: Tensor) -> Tensor:
         """The three parts of each ranked user's NDCG for given lists.
@@ -244,7 +244,7 @@ class FullRanking:
 
     def _checked(self, items: Tensor) -> Tensor:
         """Lists of the ranked users as int64."""
-        items = integers("items", items)
+        items = as_ids("items", items)
         if items.dim() != 2 or len(items) != len(self.users) or items.shape[1] == 0:
             raise ValueError(
                 f"items must have shape ({len(self.users)}, K), one list per ranked user, got {tuple(items.shape)}"
@@ -259,9 +259,7 @@ class FullRanking:
         """Each distinct pair as one int64, user * num_items + item, sorted."""
         keys = [torch.empty(0, dtype=torch.long)]
         for part in parts:
-            if not isinstance(part, Interactions):
-                raise ValueError(f"{name} must be Interactions, got {type(part).__name__}: Interactions(user, item)")
-            user, item = (torch.from_numpy(column).long() for column in part)
+            user, item = as_pairs(name, part)
             check_ids(f"{name}.user", user, self.num_users)
             check_ids(f"{name}.item", item, self.num_items)
             keys.append(user * self.num_items + item)

@@ -1,4 +1,4 @@
-"""Rows of embedding tables: what a table must be, and rows that are too short or too long for float's range.
+"""Rows of embedding tables that are too short or too long for float32's range: their lengths and powers of two.
 
 In float32 the square of 1e-25 is zero and that of 1e25 is infinite, but such rows have a norm and a direction.
 """
@@ -10,24 +10,6 @@ from torch import Tensor
 
 #: Rows whose largest entry lies between these have norms and products that float32 holds to its precision.
 MODERATE = (2.0**-60, 2.0**60)
-
-
-def check_table(name: str, table: Tensor, rows: int | None = None) -> None:
-    """Raise a ValueError unless ``table`` is a table of embeddings.
-
-    Args:
-        name: what an error calls the table.
-        table: floating point, shape ``(n, d)``, d >= 1.
-        rows: the number n of rows that it must have; None: any.
-
-    >>> check_table("item", torch.ones(5, 2), rows=5)
-    """
-    if not isinstance(table, Tensor) or not table.is_floating_point():
-        given = table.dtype if isinstance(table, Tensor) else type(table).__name__
-        raise ValueError(f"{name} must be a floating-point tensor, got {given}: torch.as_tensor(...).float() makes one")
-    if table.dim() != 2 or table.shape[1] == 0 or rows not in (None, len(table)):
-        wanted = "be 2-D (rows, dimensions >= 1)" if rows is None else f"have shape ({rows}, d)"
-        raise ValueError(f"{name} must {wanted}, got {tuple(table.shape)}")
 
 
 def peaks(table: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def list_items(item_id: Tensor) -> Listed:
         item_id: the items listed for each user, any integer dtype, ``(B, L)``.
 
     Raises:
-        ValueError: ``item_id`` holds no whole numbers.
+        ValueError: ``item_id`` holds no integers.
 
     >>> listed = list_items(torch.tensor([[7, 3], [7, 9]]))
     >>> listed.items, listed.columns.tolist(), listed.pointers.tolist()
@@ -67,8 +67,8 @@ def pair_scores(user: Tensor, item: Tensor, listed: Listed) -> Tensor:
         Scores, ``(B, L)``, float32 or float64.
 
     Raises:
-        TypeError: ``user`` or ``item`` is not a tensor.
-        ValueError: ``user`` or ``item`` is not floating point, or does not have one row per list or distinct item.
+        ValueError: ``user`` or ``item`` is no floating-point tensor, or does not have one row per list or distinct
+            item.
 
     >>> listed = list_items(torch.tensor([[5, 2], [5, 5]]))
     >>> pair_scores(torch.tensor([[1.0], [2.0]]), torch.tensor([[10.0], [1.0]]), listed)

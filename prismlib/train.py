@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from prismlib.capture import Steps, graph_for
-from prismlib.checks import as_ids, check_count, precise
-from prismlib.data import Interactions
+from prismlib.checks import as_ids, check_count, check_ids, precise
+from prismlib.data import Interactions, as_pairs
 from prismlib.device import check_memory, flushed_denormals, training_bytes
 from prismlib.losses import RankingLoss, ScoreLoss
-from prismlib.models import Backbone, as_pairs, check_ids
+from prismlib.models import Backbone
 from prismlib.optim import Optimizer, make_optimizer
 from prismlib.ranking import FullRanking
 
@@ -82,7 +82,7 @@ def train_step(
             ``"batch"`` draws from the distinct items of the batch, as in the released code.
 
     Raises:
-        ValueError: ``user_id`` and ``item_id`` are no whole numbers or do not have one shape ``(B,)``, or
+        ValueError: ``user_id`` and ``item_id`` are no integers or do not have one shape ``(B,)``, or
             ``negatives`` is unknown.
 
     >>> from prismlib import BPR, MF

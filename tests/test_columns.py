@@ -24,6 +24,7 @@ from prismlib import (
     prism_norm,
 )
 from prismlib.columns import counts, ids, keys
+from prismlib.debias import IPL
 
 COUNTS = [0, 6, 3, 200]
 
@@ -113,7 +114,7 @@ def test_labels_in_another_order_are_refused_with_both_ways_out(labelled: pd.Ser
 
 
 def test_labels_are_looked_at_where_no_table_is_there() -> None:
-    for call in (prism_norm, popularity_groups):
+    for call in (prism_norm, popularity_groups, lambda popularity: IPL(popularity, 1.0, 1.0)):
         with pytest.raises(ValueError, match=r"\.reindex\(range\(n\), fill_value=0\) .*\.to_numpy\(\)"):
             call(ITEMS.value_counts())
 

@@ -39,7 +39,7 @@ def test_one_help_lists_the_commands() -> None:
     [
         (["sweep", "--help"], "prismbook sweep [-h] {run,status,estimate} ..."),
         (["sweep", "run", "--help"], "prismbook sweep run [-h] "),
-        (["records", "--help"], "prismbook records [-h] {list,why} ..."),
+        (["records", "--help"], "prismbook records [-h] {list,why,take} ..."),
         (["records", "why", "--help"], "prismbook records why [-h] results ids ids"),
         (["ledger", "--help"], "prismbook ledger [-h] [--results RESULTS] {show,check,accept}"),
     ],

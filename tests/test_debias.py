@@ -200,7 +200,7 @@ def test_macr_ranks_by_its_own_rule(c: float) -> None:
         (lambda: IPL(POPULARITY, math.nan, 1), "c must be >= 0"),
         (lambda: MACR(2, start="zero"), "start must be one of uniform, normal"),
         (lambda: ReSN(1)(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 1, 2)), "ReSN needs user_id and item_id"),
-        (lambda: IPL(-POPULARITY, 1, 1), "popularity must be >= 0"),
+        (lambda: IPL(-POPULARITY, 1, 1), "popularity must be finite and >= 0"),
         (
             lambda: ipl_penalty(torch.ones(2), torch.tensor([0, 1]), torch.tensor([1, 0]), B),
             "popularity is 0 for an item in item_id",
@@ -237,9 +237,9 @@ def test_ids_and_tables_that_do_not_fit_are_refused() -> None:
     ids = {"user_id": torch.arange(3), "item_id": torch.arange(3), "negative_id": torch.arange(3)[:, None]}
     for call, message in (
         (lambda: ipl_penalty(SCORE, ITEM[:3], POPULARITY, B), r"item_id must have shape \(5,\), got \(3,\)"),
-        (lambda: ipl_penalty(SCORE, ITEM / 1, POPULARITY, B), "item_id must be whole numbers"),
+        (lambda: ipl_penalty(SCORE, ITEM / 1, POPULARITY, B), "item_id is float32, but must be integers"),
         (lambda: ipl_penalty(SCORE, ITEM, POPULARITY[:2], B), "popularity has 2 entries, item_id names item 2"),
-        (lambda: ReSN(1)(u, u, j, **ids | {"negative_id": j}), "negative_id must be whole numbers"),
+        (lambda: ReSN(1)(u, u, j, **ids | {"negative_id": j}), "negative_id is float32, but must be integers"),
         (lambda: ReSN(1)(u, u, j, **ids | {"user_id": torch.arange(2)}), r"user_id must have shape"),
         (lambda: resn_penalty(u, torch.ones(4, 3)), "the rows must have one length d"),
         (lambda: resn_penalty_batch(u[0], u), r"user must have shape \(n, d\)"),

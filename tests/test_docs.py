@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -17,6 +18,7 @@ from typing import Any
 
 import jupytext
 import pytest
+import torch
 from test_book import toc_files
 
 import prismbook
@@ -74,13 +76,14 @@ API = in_modules(LIBRARY) | {
 }
 
 
-def own_methods(cls: type) -> list[tuple[str, Any]]:
+def added_methods(cls: type) -> list[tuple[str, Any]]:
     """Public methods and properties that a class adds; one that overrides does what the base class's docstring says."""
     return [
         (name, value)
         for name, value in vars(cls).items()
         if not name.startswith("_")
-        and isinstance(value, property | staticmethod | classmethod | functools.cached_property | type(own_methods))
+        and name not in getattr(cls, "__dataclass_fields__", ())  # whose default may be a function
+        and isinstance(value, property | staticmethod | classmethod | functools.cached_property | type(added_methods))
         and not any(name in vars(base) for base in cls.__mro__[1:])
     ]
 
@@ -93,8 +96,88 @@ def test_every_public_name_of_a_module_has_a_docstring(name: str) -> None:
         assert value.__doc__ or what == "main", what
         # a dataclass without a docstring gets its signature for one
         assert not (value.__doc__ or "").startswith(f"{what}("), what
-        for method, own in own_methods(value) if inspect.isclass(value) else ():
-            assert own.__doc__, f"{what}.{method}"
+        for method, member in added_methods(value) if inspect.isclass(value) else ():
+            assert member.__doc__, f"{what}.{method}"
+
+
+#: Functions whose arguments need no explanation, by module.
+UNEXPLAINED = {"prismbook.claims.ledger": ["main"]}  # its command line explains itself: --help
+
+
+def documented(docstring: str, sections: str = "Args|Attributes") -> list[str]:
+    """The names that a docstring's section explains, in its order; names that share a line are one entry, "a, b"."""
+    entries: list[str] = []
+    for section in re.findall(rf"^(?:{sections}):\n((?: .*\n|\n)+)", f"{inspect.cleandoc(docstring)}\n", re.MULTILINE):
+        entries += re.findall(r"^    ([^\s:][^:\n]*): ", section, re.MULTILINE)
+    return entries
+
+
+def takes_nothing(cls: type) -> bool:
+    """Whether a class is a protocol, or adds no argument to those of an exception or of ``torch.nn.Module``."""
+    inherited = issubclass(cls, BaseException) or cls.__init__ is torch.nn.Module.__init__  # type: ignore[misc]
+    return inherited or getattr(cls, "_is_protocol", False)
+
+
+def arguments(value: Any) -> list[str]:
+    """What a caller gives to a function, a method or a class, in the order of the signature."""
+    if isinstance(value, property | functools.cached_property):
+        return []
+    if inspect.isclass(value) and takes_nothing(value):
+        return []
+    function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+    parameters = inspect.signature(function).parameters
+    return [name for name in parameters if name not in ("self", "cls") and not name.startswith("_")]
+
+
+def argument_faults(value: Any) -> str | None:
+    """What is wrong with the explanation of a function's arguments; None where each has its line, in order."""
+    expected, found = arguments(value), documented(value.__doc__ or "")
+    if inspect.isclass(value) and not dataclasses.is_dataclass(value) and not hasattr(value, "_fields"):
+        found = documented(value.__doc__ or "", "Args")  # its attributes may be others than its arguments
+    return None if found == expected else f"explains {found}, but takes {expected}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_argument_is_explained_on_its_line_in_the_order_of_the_signature(name: str) -> None:
+    faults = {}
+    for what, value in public(importlib.import_module(name)).items():
+        methods = added_methods(value) if inspect.isclass(value) else []
+        for path, member in [(what, value), *((f"{what}.{method}", member) for method, member in methods)]:
+            fault = None if path in UNEXPLAINED.get(name, ()) else argument_faults(member)
+            if fault:
+                faults[path] = fault
+    assert not faults
+
+
+def test_faults_of_explanations_are_found() -> None:
+    def explained(a: int, b: int = 0, **others: int) -> None:
+        """Do nothing.
+
+        Args:
+            a: the first, on
+                two: lines.
+            b: the second.
+            others: the rest.
+
+        Raises:
+            ValueError: never.
+        """
+
+    assert argument_faults(explained) is None
+    good = explained.__doc__ or ""
+    for text in (
+        "Do nothing.",
+        good.replace("            b: the second.\n", ""),
+        good.replace("b: the second", "c: the second"),
+        good.replace("a: the first, on\n                two: lines.\n            b: the second.", "a, b: both."),
+        good.replace("others: the rest.", "others: the rest.\n            d: not taken."),
+        good.replace("a: the first, on\n                two: lines.", "b: the second.").replace(
+            "b: the second.\n            others", "a: the first.\n            others"
+        ),
+    ):
+        assert text != good
+        explained.__doc__ = text
+        assert argument_faults(explained), text
 
 
 @pytest.mark.parametrize("name", API)

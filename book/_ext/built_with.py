@@ -1,4 +1,4 @@
-"""Two tables of what this build ran on and how long it took, made anew by every build.
+"""Two tables on the build of the book, its packages and its times. Every build makes them anew.
 
 ``{built-with}``: the packages that pyproject.toml pins for the book, with the versions that are installed.
 ``{page-times}``: the seconds that each rendered page took, from the page itself.
@@ -23,7 +23,7 @@ Rows = list[tuple[str, ...]]
 
 
 def packages() -> Rows:
-    """Python, and each package that the book asks for by name.
+    """The version of Python, and of each package that pyproject.toml names for the book.
 
     >>> packages()[0][0], "papermill" in dict(packages())
     ('Python', True)
@@ -35,19 +35,22 @@ def packages() -> Rows:
 
 
 def page_times(metadata: list[tuple[str, dict[str, Any]]]) -> Rows:
-    """Seconds of each page by its notebook's metadata, the longest first, and their sum.
+    """The seconds of each page, the longest first, and their sum.
+
+    Args:
+        metadata: for each page, its name and the metadata of its notebook, in which papermill leaves the seconds.
 
     >>> page_times([("a", {"papermill": {"duration": 2.0}}), ("b", {"papermill": {"duration": 3.04}}), ("c", {})])
     [('b', '3.0'), ('a', '2.0'), ('c', 'not known'), ('together', '5.0')]
     """
-    seconds = {name: found.get("papermill", {}).get("duration") for name, found in metadata}
+    seconds = {name: fields.get("papermill", {}).get("duration") for name, fields in metadata}
     order = sorted(seconds, key=lambda name: -(seconds[name] or 0))
     shown = [(name, "not known" if seconds[name] is None else f"{seconds[name]:.1f}") for name in order]
     return [*shown, ("together", f"{sum(value or 0 for value in seconds.values()):.1f}")]
 
 
 class Table(SphinxDirective):
-    """A table of text, parsed as the page's own, so that names of pages become links to them."""
+    """A table that is parsed as text of the page is, so that names of pages become links."""
 
     header: tuple[str, ...]
 
@@ -74,10 +77,10 @@ class PageTimes(Table):
 
     def rows(self) -> Rows:
         outputs = [page.output for page in load_pages()]
-        for output in outputs:  # a page that is run again makes this table be written again
+        for output in outputs:  # this table is written again when a page is run again
             self.env.note_dependency(str(ROOT / output))
-        found = [(o, json.loads((ROOT / o).read_text(encoding="utf-8"))["metadata"]) for o in outputs]
-        table = page_times(found)
+        metadata = [(output, json.loads((ROOT / output).read_text(encoding="utf-8"))["metadata"]) for output in outputs]
+        table = page_times(metadata)
         return [(f"[]({name.removeprefix('book/')})" if name in outputs else name, time) for name, time in table]
 
 

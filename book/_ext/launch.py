@@ -1,4 +1,4 @@
-"""Launch buttons that lead to notebooks which the repository has: book/pages/ is rendered and not committed."""
+"""Launch buttons that open a page's template in ``notebooks/``, since ``book/pages/`` is rendered and not committed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ TEMPLATES = {page.output: page.template for page in load_pages()}
 
 
 def on_template(url: str) -> str:
-    """The same service with the template of a rendered page in the page's place.
+    """The address of a rendered page's template at the same launch service.
+
+    Args:
+        url: the address of the rendered page at a launch service, e.g. Colab.
+
+    Raises:
+        ExtensionError: the address ends in no page of book/pages.yml.
 
     >>> on_template("https://colab.research.google.com/github/me/it/blob/main/book/pages/speed.ipynb")
     'https://colab.research.google.com/github/me/it/blob/main/notebooks/speed.ipynb'
@@ -25,6 +31,15 @@ def on_template(url: str) -> str:
 
 
 def aim_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Let a page's launch buttons open the page's template.
+
+    Args:
+        app: the Sphinx application.
+        page: the page's name.
+        template: the name of the HTML template.
+        context: what the HTML template shows; its launch buttons are changed.
+        doctree: the page's content.
+    """
     for group in context.get("header_buttons", []):
         if group.get("label") == "launch-buttons":
             for button in group["buttons"]:
@@ -32,12 +47,17 @@ def aim_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
 
 
 def none_without_address(app: Sphinx, config: Config) -> None:
-    """A button needs the repository's public address: ``repository.url`` in _config.yml, or there are none."""
+    """Leave out the launch buttons where _config.yml has no ``repository.url``: they need a public address.
+
+    Args:
+        app: the Sphinx application.
+        config: the configuration of the book, which is changed.
+    """
     if not config.html_theme_options.get("repository_url"):
         config.html_theme_options.pop("launch_buttons", None)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", none_without_address)
-    app.connect("html-page-context", aim_buttons, priority=900)  # after the theme's, which makes the buttons
+    app.connect("html-page-context", aim_buttons, priority=900)  # after the theme has made the buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

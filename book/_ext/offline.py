@@ -1,4 +1,4 @@
-"""Pages that need no network: drop the scripts that Jupyter Book adds to every page and this book does not use."""
+"""Pages that need no network: scripts that Jupyter Book adds and this book does not use are dropped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from sphinx.config import Config
 
 
 def wanted(script: Any) -> bool:
-    """False for scripts of another host, and for Thebe (live code), which declares the same constant twice.
+    """Whether a page needs a script.
+
+    Scripts of other hosts are not needed. Nor is Thebe, for live code, which also declares one constant twice.
+
+    Args:
+        script: its path or address, or Sphinx's object for it.
 
     >>> wanted("_static/scripts/bootstrap.js"), wanted("https://example.org/x.js")
     (True, False)
@@ -20,11 +25,25 @@ def wanted(script: Any) -> bool:
 
 
 def drop_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Drop the scripts that a page does not need.
+
+    Args:
+        app: the Sphinx application.
+        page: the page's name.
+        template: the name of the HTML template.
+        context: what the HTML template shows; its scripts are changed.
+        doctree: the page's content.
+    """
     context["script_files"] = [script for script in context["script_files"] if wanted(script)]
 
 
 def load_nothing_unasked(app: Sphinx, config: Config) -> None:
-    """Jupyter Book loads every script found below _static on every page: MathJax, 1.2 MB, a second time."""
+    """Keep Jupyter Book from loading every script below _static on every page: MathJax, 1.2 MB, would load twice.
+
+    Args:
+        app: the Sphinx application.
+        config: the configuration of the book, which is changed.
+    """
     config.html_js_files = []
 
 

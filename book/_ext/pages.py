@@ -1,9 +1,9 @@
-"""Pages made from parameterised notebooks: run by papermill, before Sphinx looks for files, when missing or stale.
+"""Pages made from parameterised notebooks. papermill runs those that are missing or stale before Sphinx starts.
 
     python book/_ext/pages.py --why     which pages are stale, and why (`make why`)
-    python book/_ext/pages.py           run those that are, without building the book
+    python book/_ext/pages.py           run the stale pages without building the book
 
-Every rendered page carries the SHA-256 of each of its inputs in its metadata; book/pages.yml says what they are.
+The metadata of a rendered page have the SHA-256 of each input of the page. book/pages.yml lists the inputs.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ Digests = dict[str, str]
 
 
 class PageError(SphinxError):
+    """A page cannot be rendered."""
+
     category = "Page"
 
 
 class KernelManager(AsyncKernelManager):
-    """A kernel that is asked to shut down and not interrupted first.
+    """A kernel that is asked to shut down without being interrupted first.
 
-    Jupyter interrupts a kernel before it asks it to shut down. A kernel that has just answered its last message may not
-    have finished with it, and then prints "KeyboardInterrupt caught in kernel" though nothing is wrong.
+    Jupyter interrupts a kernel before it asks the kernel to shut down. A kernel that has just answered its last message
+    may still be busy with it. It then prints "KeyboardInterrupt caught in kernel", though nothing is wrong.
     """
 
     async def _async_interrupt_kernel(self) -> None:
@@ -56,18 +58,28 @@ class KernelManager(AsyncKernelManager):
 
 @dataclass(frozen=True)
 class Page:
-    """One notebook to be run with parameters. Paths are relative to the root of the repository."""
+    """One notebook to be run with parameters. Paths are relative to the root of the repository.
+
+    Attributes:
+        root: the root of the repository.
+        template: the notebook.
+        output: the rendered page.
+        parameters: the notebook's parameters by name.
+        inputs: patterns of the files that make the page stale when they change.
+        title: the page's heading in place of the notebook's; None keeps the notebook's.
+        records: the datasets whose records the page reads; None is the dataset among the parameters, or else all.
+    """
 
     root: Path
     template: str
     output: str
     parameters: dict[str, Any]
     inputs: tuple[str, ...]
-    title: str | None = None  # in place of the template's own heading
-    records: Sequence[str] | None = None  # the datasets whose records it reads; None: the one it names, else all
+    title: str | None = None
+    records: Sequence[str] | None = None
 
     def digests(self) -> Digests:
-        """SHA-256 of the template's cells, of the parameters and title and of every input file but the records."""
+        """SHA-256 of the template's cells, of the parameters and title, and of every input file except records."""
         cells = [
             [cell["cell_type"], cell["source"], {k: v for k, v in cell["metadata"].items() if k not in VOLATILE}]
             for cell in nbformat.read(self.root / self.template, as_version=4).cells
@@ -82,7 +94,7 @@ class Page:
         return self._files(f"results/{dataset}/{kind}" for dataset in datasets for kind in kinds)
 
     def reasons(self) -> list[str]:
-        """Why the page must be rendered: one phrase per changed input; empty when it is fresh."""
+        """Why the page must be rendered: one phrase per changed input, and none for a fresh page."""
         try:
             then = json.loads((self.root / self.output).read_text(encoding="utf-8"))["metadata"][METADATA]
         except FileNotFoundError:
@@ -97,14 +109,14 @@ class Page:
         )
 
     def render(self) -> None:
-        """Run the notebook and put the page in place in one step: readers see the old page or the new one.
+        """Run the notebook, then replace the page in one step, so that readers see the old page or the new one.
 
         Raises:
-            PageError: a cell failed; the page stays as it was.
+            PageError: a cell failed. The page stays as it was.
         """
-        import papermill  # here: `--why` does without its import time
+        import papermill  # imported here: `--why` does not need it, and its import is slow
 
-        # first: what is edited, or stored by a sweep, during the run makes the page stale again
+        # taken before the run: a file that changes during the run makes the page stale again
         before = self.digests() | self.record_digests()
         try:
             notebook = papermill.execute_notebook(
@@ -142,7 +154,11 @@ def _digest(value: Any) -> str:
 
 
 def load_pages(root: Path = ROOT) -> list[Page]:
-    """The pages of book/pages.yml."""
+    """The pages of book/pages.yml.
+
+    Args:
+        root: the root of the repository.
+    """
     listed = yaml.safe_load((root / "book/pages.yml").read_text(encoding="utf-8"))
     shared = tuple(listed["inputs"])
     return [Page(root, **{**page, "inputs": shared + tuple(page.get("inputs", ()))}) for page in listed["pages"]]
@@ -151,8 +167,12 @@ def load_pages(root: Path = ROOT) -> list[Page]:
 def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
     """Render the pages that are missing or stale, as many at once as there are cores.
 
+    Args:
+        root: the root of the repository.
+        say: called with each line on the progress.
+
     Raises:
-        PageError: of the first page, in the order of the list, a cell of which failed; the other pages are rendered.
+        PageError: a cell of a page failed. The other pages are rendered, and the error is that of the first such page.
     """
     stale = [(page, reasons) for page in load_pages(root) if (reasons := page.reasons())]
     if not stale:
@@ -167,11 +187,11 @@ def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
         try:
             page.render()
         finally:
-            ensure_event_loop().close()  # the one that running a notebook leaves to its thread
+            ensure_event_loop().close()  # running a notebook leaves an event loop to its thread
         say(f"rendered {page.output} in {time.perf_counter() - start:.0f} s")
 
-    # threads: the work is done in the kernels, which are processes of their own. papermill changes the folder, of all
-    # threads, for a run, and goes back to the one it found: so all of them find the same
+    # Threads are enough, since the work is done in the kernels, which are processes. papermill changes the working
+    # folder of all threads for a run and then restores it, so all threads are given the same folder beforehand.
     with chdir(root), ThreadPoolExecutor(os.cpu_count()) as pool:
         ends = [pool.submit(render, page, reasons) for page, reasons in stale]
     for end in ends:
@@ -179,7 +199,11 @@ def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
 
 
 def why(pages: dict[str, list[str]]) -> str:
-    """Which pages are fresh and which are stale, and why: pages that share a reason are named once."""
+    """Which pages are fresh, and which are stale for which reason. Pages that share reasons are listed together.
+
+    Args:
+        pages: the reasons of each page, by the page's name, see :meth:`Page.reasons`.
+    """
     sharing: dict[str, list[str]] = {}
     for output, reasons in pages.items():
         for reason in reasons or ["fresh"]:
@@ -197,7 +221,12 @@ def _shortened(reasons: list[str]) -> str:
 
 
 def build_lock(root: Path, say: Callable[[str], Any]) -> FileLock:
-    """Held by one build of this tree at a time; a second one waits for it, and then finds the pages fresh."""
+    """A lock that one build of this tree holds at a time. A second build waits for it, and then finds fresh pages.
+
+    Args:
+        root: the root of the repository.
+        say: called with one line where there is another build to wait for.
+    """
     lock = FileLock(root / "book/pages/.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -209,6 +238,12 @@ def build_lock(root: Path, say: Callable[[str], Any]) -> FileLock:
 
 
 def before_build(app: Sphinx, config: Config) -> None:
+    """Render stale pages, under the lock, before Sphinx looks for source files.
+
+    Args:
+        app: the Sphinx application.
+        config: the configuration of the book.
+    """
     say = logging.getLogger(__name__).info
     lock = build_lock(ROOT, say)
     app.connect("build-finished", lambda app, exception: lock.release())
@@ -216,12 +251,13 @@ def before_build(app: Sphinx, config: Config) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    # Sphinx looks for source files only after this event: in a clean clone `jupyter-book build book` is enough.
+    # Sphinx looks for source files after this event, so that `jupyter-book build book` is enough in a clean clone
     app.connect("config-inited", before_build)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Render the pages of the book that are missing or stale.")
     parser.add_argument("--why", action="store_true", help="only say which pages are, and why")
     if not parser.parse_args().why:

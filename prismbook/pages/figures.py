@@ -1,6 +1,7 @@
-"""The book's figures. Each takes tables of :mod:`prismbook.tables.analysis` and returns a Matplotlib figure.
+"""The book's figures. Each takes tables of :mod:`prismbook.tables.analysis`, or records, and returns a figure.
 
-The look is in the style sheet: ``plt.style.use(figures.STYLE)`` first, since parts of it act when a figure is saved.
+The style sheet has the look of the figures. Call ``plt.style.use(figures.STYLE)`` first, since parts of the style sheet
+act when a figure is saved.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from prismbook.tables.labels import dataset_name
 from prismlib.metrics import GROUPS
 
 STYLE = str(Path(__file__).with_name("prism.mplstyle"))
-# a popularity group and a loss have the same colour and marker on every page
+# Each popularity group and each loss has the same colour and marker on every page.
 LOOKS = {
     "popular": ("#D55E00", "s"),
     "neutral": ("#777777", "D"),
@@ -33,25 +34,25 @@ LOOKS = {
     "ReSN": ("#4D4D4D", ">"),
     "MACR": ("#000000", "d"),
 }
-# one hue, light to dark, for the steps of a decay or of alpha
+# The steps of a weight decay or of alpha go from light to dark.
 STEPS = plt.get_cmap("viridis_r")
 
 
 def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
     """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, one curve per loss, and by popularity.
 
-    A loss of which nothing was run has neither a curve nor a panel.
+    A loss without a run has neither a curve nor a panel.
 
     Args:
-        table: :func:`prismbook.tables.analysis.over_seeds`.
-        dataset: named in the title.
+        table: means over seeds by loss and weight decay, from :func:`prismbook.tables.analysis.over_seeds`.
+        dataset: the dataset's name, for the title.
     """
     decays = sorted(table.index.unique("weight_decay"))
     figure = _overall_and_by_group(table, decays)
     for axis in figure.axes:
         axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
         axis.set(xlabel="weight decay λ")
-        if len(decays) > 4:  # side by side they would run into one another
+        if len(decays) > 4:  # upright labels would overlap
             axis.tick_params(axis="x", rotation=60, labelsize="small")
     figure.suptitle(dataset_name(dataset), fontsize="medium")
     return figure
@@ -61,8 +62,10 @@ def alpha_curves(table: pd.DataFrame, tuned: Any, dataset: str) -> Figure:
     """The paper's Figure 5: NDCG@20 against PRISM's alpha, overall and by popularity group, beside tuned decay.
 
     Args:
-        table: means over seeds by loss and ``alpha``.
-        tuned: the run with tuned decay, or None: dashed lines.
+        table: means over seeds by loss and ``alpha``, from :func:`prismbook.tables.analysis.over_seeds`.
+        tuned: the run with tuned weight decay, which dashed lines show, as a row of
+            :func:`prismbook.tables.analysis.tidy`; None draws no such lines.
+        dataset: the dataset's name, for the title.
     """
     alphas = sorted(table.index.unique("alpha"))
     figure = _overall_and_by_group(table, alphas)
@@ -83,7 +86,7 @@ def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
     ran = table[table["ndcg", "mean"].notna()]
     losses = list(ran.index.unique("loss"))
     panels = 1 + len(losses)
-    columns = 2 if panels == 4 else min(panels, 3)  # more in a row could not be read on a page
+    columns = 2 if panels == 4 else min(panels, 3)  # a page is too narrow for more than three
     rows = -(-panels // columns)
     figure, grid = plt.subplots(rows, columns, figsize=(2.7 * columns, 3.3 * rows), squeeze=False)
     axes = grid.flatten()
@@ -98,14 +101,14 @@ def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
             _curve(axis, values, table.loc[loss][group], group)
         axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
     _from_zero(axes)
-    # one for all, since a group looks the same in each panel; below them: inside, it would hide points
+    # all panels share one legend, since a group looks the same in each; inside a panel it would hide points
     drawn = {str(line.get_label()): line for axis in axes for line in axis.lines}
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=7, fontsize="small", handlelength=1.2)
     return figure
 
 
 def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str) -> None:
-    """Mean with a band of one standard deviation over seeds; runs that are missing leave a gap."""
+    """The mean over seeds, with a band of one standard deviation. A missing run leaves a gap."""
     colour, marker = LOOKS[name]
     measured = measured.reindex(values)
     x = range(len(values))
@@ -116,7 +119,7 @@ def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str) -
 
 
 def _from_zero(axes: Iterable[Axes]) -> None:
-    """From 0 to the top of what is drawn: called last, since a limit that is set does not grow with later curves."""
+    """Let the vertical axes begin at 0. Call it last: a limit that is set does not grow with later curves."""
     for axis in axes:
         axis.autoscale(axis="y")
         axis.set_ylim(bottom=0)
@@ -127,11 +130,12 @@ def _decay(decay: float) -> str:
 
 
 def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table: str = "item") -> Figure:
-    """The paper's Figures 2 and 3: mean length of the rows per popularity bin, one curve per setting.
+    """The paper's Figures 2 and 3: mean norm of the rows per popularity bin, one panel per loss, one curve per setting.
 
     Args:
-        records: of each panel, e.g. a loss, by the name of their setting, e.g. ``"1e-06"``.
-        table: ``"item"`` or ``"user"``.
+        records: for each panel, by its title (a loss), the record of each setting, by the setting's name, e.g.
+            ``"1e-06"``.
+        table: the table whose rows are shown, ``"item"`` or ``"user"``.
     """
     figure, axes = plt.subplots(1, len(records), figsize=(3.6 * len(records), 3.4), squeeze=False)
     for axis, (title, settings) in zip(axes[0], records.items(), strict=True):
@@ -149,15 +153,15 @@ def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table:
     return figure
 
 
-def validation_curves(records: Mapping[str, Record], by: Sequence[str] = ("dot",)) -> Figure:
+def validation_curves(records: Mapping[str, Record], rankings: Sequence[str] = ("dot",)) -> Figure:
     """The paper's Figures 4 and 6: validation NDCG@20 against epochs, one panel per ranking and one curve per setting.
 
     Args:
-        records: by the name of their setting.
-        by: ``"dot"``, ``"cosine"``, or both.
+        records: the record of each setting, by the setting's name.
+        rankings: ``"dot"``, ``"cosine"``, or both, one panel per ranking.
     """
-    figure, axes = plt.subplots(1, len(by), figsize=(3.2 + 2.6 * len(by), 3.3), sharey=True, squeeze=False)
-    for axis, ranking in zip(axes[0], by, strict=True):
+    figure, axes = plt.subplots(1, len(rankings), figsize=(3.2 + 2.6 * len(rankings), 3.3), sharey=True, squeeze=False)
+    for axis, ranking in zip(axes[0], rankings, strict=True):
         for (name, record), share in zip(records.items(), np.linspace(0.1, 1, len(records)), strict=True):
             curve, best = record["history"][f"validation_{ranking}"], record["best_epoch"]
             axis.plot(curve, color=STEPS(share), label=name)
@@ -174,7 +178,7 @@ def fairness(runs: pd.DataFrame) -> Figure:
     """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, one point per run.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`; a run with PRISM is marked with a ring.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`. A ring marks a run with PRISM.
     """
     figure, axis = plt.subplots(figsize=(5.4, 3.6))
     finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
@@ -192,10 +196,11 @@ def fairness(runs: pd.DataFrame) -> Figure:
 
 
 def differences(rows: Mapping[str, Any]) -> Figure:
-    """PRISM minus tuned decay with 95 % intervals, ours beside the paper's.
+    """PRISM minus tuned weight decay with 95 % intervals, ours beside the paper's.
 
     Args:
-        rows: by name; each ``{"paper": number or None, "ours": number or None, "low", "high"}``.
+        rows: for each row of the figure, by its name, ``{"paper", "ours", "low", "high"}``: the paper's difference,
+            ours, and the ends of our interval. Each is a number, or None where it is not known.
     """
     figure, axis = plt.subplots(figsize=(6.4, 0.8 + 0.45 * len(rows)))
     axis.axvline(0, color="#777777", linewidth=1)

@@ -1,4 +1,4 @@
-"""The ledger's page: every claim at a glance, then statement by statement, in Markdown."""
+"""The tables of the ledger's page in Markdown: all claims at a glance, then each claim statement by statement."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "undeci
 
 
 def link(row: Row, text: str, pages: Collection[str]) -> str:
-    """A text that leads to the page of a ledger's row, where the book has that page.
+    """A text that links to the page of a ledger's row, where the book has that page.
 
     Args:
-        row: the row.
-        text: what is shown.
+        row: the row of the ledger.
+        text: the text that is shown.
         pages: names of the book's pages.
     """
     name = row.claim.page.format(dataset=row.dataset)
@@ -47,12 +47,12 @@ def at_a_glance(rows: Iterable[Row], pages: Collection[str]) -> str:
 
 
 def statement_by_statement(rows: Iterable[Row], pages: Collection[str], results: Path | str | None = None) -> list[str]:
-    """One text per claim: its statements on each dataset that was measured, and the datasets that were not.
+    """One text per claim: the statements on each dataset that was measured, and the datasets that were not.
 
     Args:
         rows: the ledger, claim by claim.
         pages: names of the book's pages, for links.
-        results: folder of run records; None is the project's own.
+        results: folder of the run records; None is the project's ``results/``.
     """
     return ["\n\n".join(_section(claim_rows, pages, results)) for claim_rows in by_claim(rows)]
 

@@ -1,4 +1,4 @@
-"""What every page of results does alike: the look of its figures, a line on the data, verdicts, folded provenance."""
+"""What all pages of results share: the look of figures, a line on the dataset, verdicts, and folded provenance."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from prismlib import datasets
 
 
 def source_tree() -> Path:
-    """The folder of the project: that which holds its results, wherever a notebook is run."""
+    """The folder of the project, in which its results are, from whatever folder a notebook is run."""
     return default_results().parent
 
 
 def pages() -> set[str]:
-    """The names of the book's pages, as the source tree lists them; none where there is no such list.
+    """The names of the book's pages, from ``book/pages.yml``; none where the source tree has no such file.
 
     >>> "ledger" in pages()
     True
@@ -36,8 +36,12 @@ def pages() -> set[str]:
 
 
 def begin(dataset: str | None = None) -> None:
-    """Figures as SVG in the book's style; then one line on the dataset, if there is one."""
-    # without the date, so that the same figure is the same file
+    """Set figures to SVG in the book's style, then show one line on the dataset.
+
+    Args:
+        dataset: the dataset's name; None shows no line.
+    """
+    # without the date, the same figure is the same file
     set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")  # type: ignore[no-untyped-call]
     plt.style.use(figures.STYLE)
     if dataset is not None:
@@ -45,10 +49,10 @@ def begin(dataset: str | None = None) -> None:
 
 
 def about(dataset: str) -> str:
-    """One line on a dataset, in Markdown. Whether its interactions are real or generated is what its card says.
+    """One line on a dataset, in Markdown. The dataset's card says whether its interactions are real or generated.
 
     Args:
-        dataset: its name, published or your own.
+        dataset: the name of a published dataset or of your own.
 
     >>> about("synthetic").partition(";")[0]
     'Dataset **synthetic**: **synthetic data**, generated, not a dataset of the paper'
@@ -62,36 +66,49 @@ def about(dataset: str) -> str:
 
 
 def say(text: str) -> None:
-    """Show Markdown."""
+    """Show Markdown.
+
+    Args:
+        text: the Markdown.
+    """
     display(Markdown(text))  # type: ignore[no-untyped-call]
 
 
 def html(text: str) -> None:
-    """Show HTML."""
+    """Show HTML.
+
+    Args:
+        text: the HTML.
+    """
     display(HTML(text))  # type: ignore[no-untyped-call]
 
 
 def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
-    """Show the verdict on a claim, computed from its statements; it says so where the data are generated.
+    """Show the verdict on a claim, computed from its statements. The verdict says where the data are generated.
 
     Args:
-        claim: its name, e.g. ``"C1"``.
-        dataset: the dataset's name, whose card is asked.
-        statements: those of the claim on the dataset.
+        claim: the claim's name, e.g. ``"C1"``.
+        dataset: the dataset's name. The dataset's card says whether the data are generated.
+        statements: the statements of the claim on the dataset.
     """
     say(verdict_text(claim, dataset_name(dataset), statements, datasets.identity_card(dataset).synthetic))
 
 
 def origin(runs: pd.DataFrame, redo: str) -> None:
-    """Show, folded, the runs behind a figure and the command that makes it again."""
+    """Show, folded, the runs behind a figure and the command that makes it again.
+
+    Args:
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
+        redo: the command that makes the figure again, see :func:`prismbook.pages.provenance.command`.
+    """
     html(provenance.provenance(runs, redo))
 
 
 def has_runs(runs: pd.DataFrame, redo: str) -> bool:
-    """Whether a figure of some runs has anything to show; where it has not, one line says what to run instead.
+    """Whether a figure has any run to show. Where it has none, one line is shown that says what to run.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
         redo: the command that makes the runs, see :func:`prismbook.pages.provenance.command`.
     """
     if runs["run"].notna().any():

@@ -1,8 +1,8 @@
-"""The parameters of a notebook: what each of them may be, checked before the notebook computes anything.
+"""The parameters of a notebook and the values that each accepts, checked before the notebook computes anything.
 
-papermill sets parameters in a cell of its own, after the notebook's cell of defaults. It reads ``-p force false`` as
-the text ``"false"``, which is true, and a name that the notebook does not use changes nothing. So every notebook calls
-:func:`check` right after its parameters.
+papermill sets parameters in a new cell after the notebook's cell of defaults. papermill reads ``-p force false`` as the
+text ``"false"``, which Python takes for true, and a name that the notebook does not use would change nothing. So every
+notebook calls :func:`check` right after its parameters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from prismbook.plan.config import CHOICES
 from prismbook.plan.experiments import BUDGETS
 from prismlib import datasets
 
-INJECTED = "# Parameters"  # the first line of the cell in which papermill sets parameters
+#: The first line of the cell in which papermill sets parameters.
+INJECTED = "# Parameters"
 #: Names that papermill itself may set (``--inject-paths``).
 PAPERMILL_NAMES = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}
 
@@ -27,7 +28,7 @@ class ParameterError(ValueError):
     """A parameter of a notebook is unknown, missing, or not a value that the notebook accepts."""
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows in place of a traceback: the message, since the fault is the caller's."""
+        """The message alone, which a notebook shows in place of a traceback, since the fault is the caller's."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -36,9 +37,10 @@ class Field:
     """The values that a parameter accepts.
 
     Attributes:
-        accepts: True for a value that is accepted.
-        accepted: those values in words, to follow "must be".
-        hint: what to write in place of a value that is not accepted, given the parameter's name and that value; or "".
+        accepts: a function of a value that is True where the value is accepted.
+        accepted: the accepted values in words, to follow "must be".
+        hint: a function of the parameter's name and of a value that is not accepted. It returns what to write instead,
+            or an empty text.
     """
 
     accepts: Callable[[Any], bool]
@@ -57,7 +59,7 @@ def integer(low: int, high: int | None = None) -> Field:
 
     Args:
         low: the smallest value that is accepted.
-        high: the smallest value above ``low`` that is not accepted; None for no such limit.
+        high: the first value above ``low`` that is no longer accepted; None for no upper limit.
     """
     accepted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high})"
     return Field(lambda value: type(value) is int and low <= value and (high is None or value < high), accepted)
@@ -67,8 +69,8 @@ def number(holds: Callable[[float], bool], accepted: str) -> Field:
     """A finite number, integers among them.
 
     Args:
-        holds: True for a number that is accepted.
-        accepted: those numbers in words, e.g. ``"> 0"``.
+        holds: a function of a number that is True where the number is accepted.
+        accepted: the accepted numbers in words, e.g. ``"> 0"``.
     """
     return Field(
         lambda value: type(value) in (int, float) and math.isfinite(value) and holds(value), f"a number {accepted}"
@@ -84,7 +86,7 @@ def choice(names: Iterable[str]) -> Field:
     """One of some texts.
 
     Args:
-        names: the texts.
+        names: the texts that are accepted.
     """
     known = tuple(names)
     return Field(lambda value: isinstance(value, str) and value in known, f"one of {', '.join(known)}", _as_text)
@@ -96,16 +98,16 @@ def text() -> Field:
 
 
 def _as_text(name: str, value: Any) -> str:
-    """papermill reads what looks like a number, a truth value or None as that; its option -r does not."""
+    """A hint where papermill's -p has read text as a number, a truth value or None: -r leaves text as it is."""
     plain = value is None or isinstance(value, bool | int | float)
     return f"papermill leaves a value as text with -r {name} {value}" if plain else ""
 
 
 def optional(field: Field) -> Field:
-    """What a field accepts, or None.
+    """What another field accepts, or None.
 
     Args:
-        field: the field.
+        field: the other field.
     """
     return Field(lambda value: value is None or field.accepts(value), f"{field.accepted}, or None", field.hint)
 
@@ -125,7 +127,7 @@ def several(field: Field) -> Field:
 
 
 def fields() -> dict[str, Field]:
-    """What the parameters of the notebooks accept, by their names: a name means the same in every notebook.
+    """The fields of the notebooks' parameters by name. A name means the same in every notebook.
 
     >>> fields()["device"].accepted
     'one of cpu, cuda'

@@ -1,4 +1,4 @@
-"""Where the numbers of a figure come from: the runs behind it, and the command that makes it again, folded."""
+"""Where the numbers of a figure come from: the runs behind the figure, and the command that makes it again, folded."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from prismbook.text import plural
 
 
 def command(notebook: str, **parameters: Any) -> str:
-    """The shell command that runs a notebook with parameters, which the notebook then gets as they are here.
+    """The shell command that runs a notebook with parameters. The notebook gets exactly the values that are given here.
 
     papermill reads the value of ``-p`` as a number, a truth value or None wherever it looks like one. Text that looks
-    so is given by ``-r``, which leaves it as it is; None and lists are given in YAML, by ``-y``.
+    like one is given by ``-r``, which leaves text as it is. None and lists are given in YAML, by ``-y``.
 
     Args:
-        notebook: its name, without folder and ending.
-        parameters: its parameters by name: text, numbers, truth values, None, or a list, tuple or array of these. None
-            is given too, since the notebook's own value may be another.
+        notebook: the notebook's name, without folder and ending.
+        parameters: the notebook's parameters by name: text, numbers, truth values, None, or a list, tuple or array of
+            these. None is given too, since the notebook's default may be another value.
 
     >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
     "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y '{epochs: null, losses: [ssm, mawu]}'"
@@ -47,7 +47,7 @@ def command(notebook: str, **parameters: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value of Python's own types: what NumPy and tuples hold, as numbers and lists.
+    """A value in types that YAML has: NumPy's numbers become Python's, and arrays and tuples become lists.
 
     >>> _plain((np.int64(1), np.array([1e-6]))), _plain(np.bool_(True)), _plain("ssm")
     ([1, [1e-06]], True, 'ssm')
@@ -74,7 +74,8 @@ def provenance(runs: pd.DataFrame, redo: str) -> str:
     """HTML that unfolds to the runs of a figure: record, setting, seed, data, code, hardware and seconds.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`; runs that were not made are counted, not listed.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`. Runs that were not made are counted and
+            not listed.
         redo: the command that makes the figure from the start, see :func:`command`.
 
     >>> table = pd.DataFrame({"run": [None]})

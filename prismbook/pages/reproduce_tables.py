@@ -18,7 +18,7 @@ HOURS = ["training, h", "evaluation, h", "CPU time, h"]
 def costs(records: Iterable[Record]) -> pd.DataFrame:
     """One row per run on real data: its dataset, device, epochs, hours, kilojoules and versions.
 
-    Synthetic runs are made by the build that shows them, so their hours are that build's own.
+    Runs on synthetic data are left out: the build of the book makes them, and their hours depend on that build.
 
     Args:
         records: run records.
@@ -27,7 +27,7 @@ def costs(records: Iterable[Record]) -> pd.DataFrame:
         {
             "dataset": record["config"]["dataset"],
             "kind": record["config"]["device"],
-            # old records count "1 threads"
+            # old records say "1 threads"
             "device": record["environment"]["device"].replace(", 1 threads", ", 1 thread"),
             "runs": 1,
             "epochs": len(record["history"]["loss"]),
@@ -45,10 +45,10 @@ def costs(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def sums(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs, epochs and hours by dataset and device, then of all datasets.
+    """Sums of runs, epochs and hours per dataset and device, then over all datasets.
 
     Args:
-        runs: :func:`costs`, of one run or more.
+        runs: one row per run, from :func:`costs`, with at least one row.
     """
     columns = ["runs", "epochs", *HOURS]
     parts = runs.groupby(["dataset", "kind", "device"])[columns].sum()
@@ -58,10 +58,10 @@ def sums(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def energy(runs: pd.DataFrame) -> list[str]:
-    """One line of Markdown per device: its energy, and how many runs report theirs.
+    """One line of Markdown per device: the energy of its runs, and how many of them report their energy.
 
     Args:
-        runs: :func:`costs`.
+        runs: one row per run, from :func:`costs`.
     """
     lines = []
     for device, part in runs.groupby("device") if len(runs) else ():
@@ -75,21 +75,22 @@ def energy(runs: pd.DataFrame) -> list[str]:
 
 
 def versions(runs: pd.DataFrame) -> pd.DataFrame:
-    """The number of runs by device and versions.
+    """The number of runs per device and versions.
 
     Args:
-        runs: :func:`costs`, of one run or more.
+        runs: one row per run, from :func:`costs`, with at least one row.
     """
     return runs.groupby(["device", "PyTorch", "Python"])[["runs"]].sum().reset_index().set_index("device")
 
 
 def on_two_processors(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """One row per configuration that was run on two processors or more: how far validation differs, epoch by epoch.
+    """One row per configuration that was run on several processors: how far their validation scores differ.
 
-    The class of device and the limit of epochs may differ: the limit changes nothing before it is reached.
+    Scores are compared epoch by epoch. Configurations may differ in the class of device and in the limit of epochs,
+    since the limit changes nothing before it is reached.
 
     Args:
-        records: run records; those of generated data are left out.
+        records: run records. Records of generated data are left out.
     """
     by_config: dict[RunConfig, dict[str, Record]] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""The tables of the RQ3 page: what :mod:`prismbook.tables.decay_vs_prism` finds, with every cell as text."""
+"""The tables of the RQ3 page, with every cell as text, from :mod:`prismbook.tables.decay_vs_prism`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ from prismbook.tables.analysis import measured
 from prismbook.tables.decay_vs_prism import Pair, loss_values, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
+from prismbook.text import plural
 
-#: Each claim on Table 1: who judges it, and the backbone and losses that it is about.
+#: Each claim on Table 1: the function that judges it, and the backbone and losses of the claim.
 TABLE1_CLAIMS: dict[str, tuple[Callable[[Sequence[Pair]], Sequence[Statement]], str, tuple[str, ...]]] = {
     "C8": (prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
     "C9": (prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),
     "C10": (prism_claims.falls_short, "nonlinear-mf", ("ssm",)),
 }
-#: The two methods of a pair, as the tables head them.
+#: The two methods of a pair, and their column headings in the tables.
 TITLES = {"decay": "tuned decay", "prism": "PRISM"}
-#: Fields of a configuration that :func:`~prismbook.tables.labels.trained` tells, or that change no result.
-_TOLD = ("backbone", "weight_decay", "init", "alpha", "seed", "split_seed", "max_epochs", "device")
+#: Fields of a configuration that :func:`~prismbook.tables.labels.trained` names, or that change no result.
+_NAMED = ("backbone", "weight_decay", "init", "alpha", "seed", "split_seed", "max_epochs", "device")
 
 
 def row(pair: Pair) -> dict[str, str]:
-    """A pair as a row of the book's Table 1, the paper's values beside ours; empty: not printed, or not run."""
+    """One row of the book's Table 1, the paper's values beside ours. What the paper does not print is an empty cell.
+
+    Args:
+        pair: both methods of one dataset, backbone and loss.
+    """
     names = _names(pair.dataset, pair.backbone, pair.loss)
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
@@ -49,7 +54,11 @@ def row(pair: Pair) -> dict[str, str]:
 
 
 def nearness(pair: Pair) -> dict[str, str]:
-    """Ours over the paper's, in percent, for tuned decay and for PRISM; empty where there is nothing to compare."""
+    """Our NDCG@20 over the paper's, in percent, for tuned decay and PRISM. A cell without such a comparison is empty.
+
+    Args:
+        pair: both methods of one dataset, backbone and loss.
+    """
     names = _names(pair.dataset, pair.backbone, pair.loss)
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
@@ -59,12 +68,12 @@ def nearness(pair: Pair) -> dict[str, str]:
 
 
 def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
-    """PRISM minus tuned decay, the paper's and ours with its 95 % interval.
+    """PRISM minus tuned decay: the paper's difference, and ours with its 95 % interval.
 
-    It is what :func:`prismbook.pages.figures.differences` draws.
+    :func:`prismbook.pages.figures.differences` draws the result.
 
     Args:
-        pairs: each becomes one row, by the names of its backbone and loss.
+        pairs: the pairs of the table. Each gives one row, named by its backbone and loss.
     """
     printed = table1()
     rows: dict[str, dict[str, float | None]] = {}
@@ -85,20 +94,20 @@ def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
 
 
 def configs(pairs: Sequence[Pair]) -> list[RunConfig]:
-    """The runs behind the table, each once: the best of each method and what was compared, at every seed that was run.
+    """The runs behind the table, each once: the chosen runs of each method, at every seed that was run.
 
     Args:
-        pairs: those of the table.
+        pairs: the pairs of the table.
     """
     methods = [method for pair in pairs for method in pair.methods()]
     return list(dict.fromkeys(config for method in methods for config in method.configs()))
 
 
 def judged(pairs: Sequence[Pair], results: Path | str) -> dict[str, Sequence[Statement]]:
-    """The statements of C8 to C10, each where one of its pairs is there, and of C17.
+    """The statements of C17, and of those claims from C8 to C10 of which a pair is given.
 
     Args:
-        pairs: those of one dataset.
+        pairs: the pairs of one dataset.
         results: folder of the run records.
     """
     by_name = {(pair.backbone, pair.loss): pair for pair in pairs}
@@ -113,12 +122,12 @@ def judged(pairs: Sequence[Pair], results: Path | str) -> dict[str, Sequence[Sta
 
 
 def _names(dataset: str, backbone: str, loss: str) -> tuple[str, str, str]:
-    """As the paper's Table 1 has them."""
+    """The names of a backbone, a loss and a dataset in the paper's Table 1."""
     return BACKBONE_NAMES[backbone], LOSS_NAMES[loss], dataset_name(dataset)
 
 
 def _share(value: float, names: tuple[str, str, str], column: str) -> str:
-    """Of the paper's number for a backbone, loss and dataset; empty where it prints none."""
+    """A value over the paper's number for a backbone, loss and dataset; empty where the paper prints none."""
     printed = table1()
     return f"{100 * value / float(printed[column].loc[[names]].iloc[0]):.0f} %" if names in printed.index else ""
 
@@ -126,38 +135,52 @@ def _share(value: float, names: tuple[str, str, str], column: str) -> str:
 def loss_parameter_rows(
     dataset: str, backbone: str, loss: str, results: Path | str | None = None, budget: str = "lean"
 ) -> list[dict[str, str]]:
-    """What a loss's own parameters do: for each value that was run, the best decay by validation, and PRISM.
+    """What a loss's parameters do: one row per value that was run, with the decay that validation chooses, and PRISM.
 
-    Test NDCG@20 at the search's first seed, and its share of the paper's number, whose own parameters it does not name.
+    Scores are test NDCG@20 at the search's first seed, also in percent of the paper's number. The paper does not name
+    the parameters of its number.
+
+    Args:
+        dataset: the dataset's name.
+        backbone: the backbone of the runs, e.g. ``"mf"``.
+        loss: the loss whose parameters vary, e.g. ``"directau"``.
+        results: folder of the run records; None is the project's ``results/``.
+        budget: the budget of the search, a name of :data:`prismbook.plan.experiments.BUDGETS`.
 
     >>> loss_parameter_rows("gowalla", "mf", "directau", "no folder")
     []
     """
     results, rows = default_results() if results is None else Path(results), []
     by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    of = {name: by_name[f"{backbone}-{loss}-{name}"] for name in TITLES}
+    by_method = {name: by_name[f"{backbone}-{loss}-{name}"] for name in TITLES}
     names = _names(dataset, backbone, loss)
-    grid = sorted(of["decay"].grid, key=lambda config: tuple(config.loss_parameters.values()))
-    for own in dict.fromkeys(map(loss_values, grid)):
-        parts = {name: decay_vs_prism.method(search_part(search, {own}), results) for name, search in of.items()}
-        decay = parts["decay"]
+    grid = sorted(by_method["decay"].grid, key=lambda config: tuple(config.loss_parameters.values()))
+    for values in dict.fromkeys(map(loss_values, grid)):
+        methods = {
+            name: decay_vs_prism.method(search_part(search, {values}), results) for name, search in by_method.items()
+        }
+        decay = methods["decay"]
         cells = {
-            f"{LOSS_NAMES[loss]} at": own,
+            f"{LOSS_NAMES[loss]} at": values,
             "decay": "" if decay is None else f"{decay.chosen.weight_decay:g} ({decay.ran} of {decay.grid} run)",
         }
         for name, title in TITLES.items():
-            found = parts[name]
-            score = None if found is None else found.records[grid[0].seed]["test"]["dot"]["ndcg"]
+            method = methods[name]
+            score = None if method is None else method.records[grid[0].seed]["test"]["dot"]["ndcg"]
             cells[title] = "" if score is None else f"{score:.4f}"
             if names in table1().index:
                 cells[f"{title} / paper"] = "" if score is None else _share(score, names, name)
-        if any(parts.values()):
+        if any(methods.values()):
             rows.append(cells)
     return rows
 
 
 def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
-    """What the search of each method cost: one row per pair and method that was run."""
+    """What the search of each method cost: one row per pair and method that was run.
+
+    Args:
+        pairs: the pairs of the table.
+    """
     rows = []
     for pair in pairs:
         for name, title in TITLES.items():
@@ -178,7 +201,7 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
 
 
 def _hours(seconds: Mapping[str, float]) -> str:
-    """Seconds by class of device, as hours: those of a CPU, then those of a GPU.
+    """Seconds per class of device as hours: those of a CPU, then those of a GPU.
 
     >>> _hours({"cpu": 3600.0, "cuda": 720.0}), _hours({"cuda": 720.0})
     ('1.00 + 0.20 on a GPU', '0.20 on a GPU')
@@ -188,9 +211,14 @@ def _hours(seconds: Mapping[str, float]) -> str:
 
 
 def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> list[dict[str, str]]:
-    """What would follow had validation chosen each search's second best decay: one row per pair that has one.
+    """What would follow if validation had chosen each search's second best decay: one row per pair that has one.
 
-    The lean budget searches on one seed, whose validation may put first what is not the best over more.
+    The lean budget searches on one seed. The decay that its validation puts first may not be the best over more seeds.
+
+    Args:
+        pairs: the pairs of the table.
+        results: folder of the run records; None is the project's ``results/``.
+        budget: the budget of the searches, a name of :data:`prismbook.plan.experiments.BUDGETS`.
 
     >>> runners_up([decay_vs_prism.pair("gowalla", "mf", "ssm", "no folder")])
     []
@@ -219,36 +247,41 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
 
 
 def ended_early(dataset: str, results: Path | str | None = None, within: int = 20) -> list[dict[str, str]]:
-    """One row per run that the stopping rule ended within its first epochs, whatever experiment it was made for.
+    """One row per run that the stopping rule ended within its first epochs. Runs of all experiments are looked at.
 
-    Validation NDCG@20 is by dot product, and that of the best epoch; the loss is the training loss of the last one.
+    Validation NDCG@20 is by dot product, at the best epoch. The training loss is that of the last epoch.
+
+    Args:
+        dataset: the dataset's name.
+        results: folder of the run records; None is the project's ``results/``.
+        within: the largest number of epochs of a run that is listed.
 
     >>> ended_early("gowalla", "no folder")
     []
     """
-    found = []
+    rows = []
     for record in scan(default_results() if results is None else results)[0]:
         config, history = RunConfig(**record["config"]), record["history"]
         if config.dataset == dataset and record["stopped_by"] == "patience" and len(history["loss"]) <= within:
             plain = RunConfig(config.dataset, config.loss, **config.loss_parameters)
             rest = {name: value for name, value in vars(config).items() if value != getattr(plain, name)}
-            own = config.loss_parameters | {name: value for name, value in rest.items() if name not in _TOLD}
+            parameters = config.loss_parameters | {name: value for name, value in rest.items() if name not in _NAMED}
             row = {
                 "trained": trained(config),
-                "with": ", ".join(f"{name} {value}" for name, value in own.items()),
+                "with": ", ".join(f"{name} {value}" for name, value in parameters.items()),
                 "epochs": str(len(history["loss"])),
                 "best epoch": str(record["best_epoch"]),
                 "validation NDCG@20": f"{validation_score(record):.4f}",
                 "training loss": f"{history['loss'][-1]:.3f}",
             }
-            found.append(((config.backbone, config.loss, config.init, config.weight_decay, config.seed), row))
-    return [row for _, row in sorted(found, key=lambda each: each[0])]
+            rows.append(((config.backbone, config.loss, config.init, config.weight_decay, config.seed), row))
+    return [row for _, row in sorted(rows, key=lambda keyed_row: keyed_row[0])]
 
 
 def _tuned(config: RunConfig) -> str:
-    """Its decay, and the loss's own parameters where they are searched."""
-    own = f", gamma {loss_values(config)}" if len(LOSS_GRIDS[config.loss]) > 1 else ""
-    return f"decay {config.weight_decay:g}{own}"
+    """The decay of a configuration, and the loss's parameters where they are searched."""
+    parameters = f", gamma {loss_values(config)}" if len(LOSS_GRIDS[config.loss]) > 1 else ""
+    return f"decay {config.weight_decay:g}{parameters}"
 
 
 def _spread(mean: float, std: float) -> str:
@@ -256,6 +289,6 @@ def _spread(mean: float, std: float) -> str:
 
 
 def _over_seeds(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.4f} (1 seed)"
-    return f"{_spread(float(np.mean(values)), float(np.std(values, ddof=1)))} ({len(values)} seeds)"
+    one_seed = len(values) == 1
+    score = f"{values[0]:.4f}" if one_seed else _spread(float(np.mean(values)), float(np.std(values, ddof=1)))
+    return f"{score} ({plural(len(values), 'seed')})"

@@ -1,4 +1,4 @@
-"""The runs that RQ4's figures show, chosen from all of the page, and what its text says of them."""
+"""The runs that the figures of the RQ4 page show, chosen from all its runs, and a sentence on early ends."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from prismbook.runs.records import Record
 from prismbook.tables.analysis import best
 from prismbook.tables.labels import setting
 
-EARLY = 20  # a run that ends within so many epochs may have ended before it learned
+#: A run that ends within so many epochs may have ended before it learned.
+EARLY = 20
 
 
 def tuned_decay(runs: pd.DataFrame) -> Any:
-    """The run with weight decay that validation chooses; None where none was run.
+    """The run with weight decay that validation chooses; None where no such run was made.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
     """
     decayed = with_decay(runs)
     return None if decayed["validation"].isna().all() else best(decayed)
@@ -28,17 +29,17 @@ def with_decay(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs from Xavier's start with weight decay above zero.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
     """
     return runs[(runs["init"] == "xavier") & (runs["weight_decay"] > 0)]
 
 
 def by_setting(runs: pd.DataFrame, records: Iterable[Record | None]) -> dict[str, Record]:
-    """The records that there are, by what each run was trained with.
+    """The records of the runs that were made, by the setting that each run was trained with.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`.
-        records: one per run, in the same order; None where it was not run.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
+        records: one record per run, in the same order; None for a run that was not made.
     """
     names = [setting(run) for run in runs.itertuples()]
     return {name: record for name, record in zip(names, records, strict=True) if record is not None}
@@ -48,22 +49,22 @@ def prism_and_tuned(runs: pd.DataFrame, records: Iterable[Record | None]) -> dic
     """The records of Figure 4: PRISM at each strength, then tuned weight decay.
 
     Args:
-        runs: :func:`prismbook.tables.analysis.tidy`.
-        records: one per run, in the same order; None where it was not run.
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
+        records: one record per run, in the same order; None for a run that was not made.
     """
-    found = by_setting(runs, records)
+    by_name = by_setting(runs, records)
     names = [setting(run) for run in runs[runs["init"] == "prism"].itertuples()]
     tuned = tuned_decay(runs)
     if tuned is not None:
         names.append(setting(tuned))
-    return {name: found[name] for name in names if name in found}
+    return {name: by_name[name] for name in names if name in by_name}
 
 
 def ended_early(records: Mapping[str, Record]) -> str:
-    """Which runs ended within their first 20 epochs, with validation at the first and at the best epoch.
+    """Which runs ended within their first 20 epochs, with validation NDCG@20 at the first and at the best epoch.
 
     Args:
-        records: by what each run was trained with.
+        records: the records by the setting that each run was trained with.
 
     >>> ended_early({})
     ''

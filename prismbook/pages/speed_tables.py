@@ -1,4 +1,4 @@
-"""The tables and sentences of the page on speed, from what ``benchmarks/`` measured."""
+"""The tables and sentences of the page on speed, from the measurements of ``benchmarks/``."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-Measured = Mapping[str, Any]  # the JSON of benchmarks/bench.py, of the CPU or of the GPU in it
+#: The JSON of ``benchmarks/bench.py``, or its part on one device.
+Measured = Mapping[str, Any]
 
-#: What grows in a panel of :func:`growth`, by its name in the measurements, and the label of its axis.
-GROWS = {"scale": "users and items, times", "dim": "dimensions", "batch": "pairs a step"}
+#: What grows in each panel of :func:`growth`: its name in the measurements, and the label of the panel's axis.
+GROWS = {"scale": "users and items, times", "dim": "dimensions", "batch": "pairs per step"}
 WORK = ("DirectAU step", "BPR step", "ranking of 2,048 users")
 
 
 def machine(measured: Measured) -> str:
-    """One paragraph on the machine, its device and its rates.
+    """One paragraph on the machine: its device and its rates.
 
     Args:
-        measured: what was measured on one device.
+        measured: the measurements on one device.
     """
-    made, rates = measured["environment"], measured["machine"]
+    environment, rates = measured["environment"], measured["machine"]
     return (
-        f"Measured on {measured['date']}, {measured['data']}, 64 dimensions, float32: {made['device']},"
-        f" PyTorch {made['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
+        f"Measured on {measured['date']}, {measured['data']}, 64 dimensions, float32: {environment['device']},"
+        f" PyTorch {environment['torch']}. It multiplies matrices (4096 x 64 x 4096) at"
         f" {rates['gemm_gflops']:,.0f} GFLOP/s and copies at {rates['copy_gb_per_s']:,.0f} GB/s."
     )
 
@@ -34,8 +35,8 @@ def against_plain(rows: Sequence[Measured]) -> pd.DataFrame:
     """Each piece of work beside its plain implementation, in milliseconds.
 
     Args:
-        rows: with the work, seconds of the reference and ours, the ratio that is wanted, and the floor in seconds or
-            None where it is not known.
+        rows: one mapping per piece of work, with the seconds of the ``reference`` and of ``ours``, the ratio that is
+            the ``target``, and the ``floor`` in seconds, or None where the floor is not known.
     """
     shown = [
         {
@@ -52,10 +53,10 @@ def against_plain(rows: Sequence[Measured]) -> pd.DataFrame:
 
 
 def whole_runs(gpu: Measured | str) -> list[str]:
-    """What whole epochs and whole runs took on a GPU: one paragraph each.
+    """The times of whole epochs and of whole runs on a GPU: one paragraph each.
 
     Args:
-        gpu: what was measured on the GPU, or why nothing was.
+        gpu: the measurements on the GPU, or a text that says why there are none.
     """
     if isinstance(gpu, str):
         return [f"**GPU: {gpu}.** `make bench` measures one where it finds one."]
@@ -65,16 +66,16 @@ def whole_runs(gpu: Measured | str) -> list[str]:
     if whole:
         paragraphs.append(
             f"A whole DirectAU + PRISM run to its early stop: {whole['seconds']:.0f} s, {whole['epochs']} epochs;"
-            f" {whole['side_by_side']} processes side by side make {whole['an_hour']:.0f} runs an hour."
+            f" {whole['side_by_side']} processes side by side make {whole['an_hour']:.0f} runs per hour."
         )
     return paragraphs
 
 
 def epochs(bench: Measured) -> pd.DataFrame:
-    """Training and validation of one epoch, the authors' code beside ours, in seconds.
+    """Seconds of training and of validation per epoch, the authors' code beside ours.
 
     Args:
-        bench: what was measured on the CPU.
+        bench: the measurements on the CPU.
     """
     validation = bench["epochs"]["validation"]
     rows = [
@@ -90,26 +91,26 @@ def epochs(bench: Measured) -> pd.DataFrame:
 
 
 def validation(bench: Measured) -> str:
-    """How much of an epoch early stopping costs.
+    """The time that early stopping takes, in epochs.
 
     Args:
-        bench: what was measured on the CPU.
+        bench: the measurements on the CPU.
     """
     times = {name: bench["epochs"]["validation"] / bench["epochs"][name] for name in ("BPR", "DirectAU")}
     scored = next(row for row in bench["rows"] if row["work"].startswith("validation"))
     return (
-        "Early stopping ranks every item for every user once an epoch."
-        f" That is {times['BPR']:.1f} times an epoch of BPR and {times['DirectAU']:.1f} times one of DirectAU,"
+        "Early stopping ranks every item for every user once per epoch."
+        f" That is {times['BPR']:.1f} times an epoch of BPR and {times['DirectAU']:.1f} times an epoch of DirectAU,"
         f" at {scored['ours'] / scored['floor']:.1f} times its floor:"
         " on this CPU the ranking is the larger part of a run with a loss that trains this fast."
     )
 
 
 def largest_evaluation(bench: Measured) -> str:
-    """The memory of an evaluation of AmazonBook's size, and of other libraries where they were measured.
+    """The memory of an evaluation of AmazonBook's size, and that of other libraries where they were measured.
 
     Args:
-        bench: what was measured on the CPU.
+        bench: the measurements on the CPU.
     """
     others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
     peak = f"An evaluation of AmazonBook's size (52,643 users x 91,599 items) peaks at {bench['amazonbook_gb']:.2f} GB."
@@ -117,10 +118,10 @@ def largest_evaluation(bench: Measured) -> str:
 
 
 def offered(by_device: Mapping[str, Any]) -> pd.DataFrame:
-    """What is faster and changes results, beside what it stands in for, in milliseconds.
+    """Options that are faster and change results, beside what they replace, in milliseconds.
 
     Args:
-        by_device: what was measured, by the class of device; a text says why nothing was.
+        by_device: the measurements by class of device. A text in their place says why there are none.
     """
     rows = [
         {
@@ -140,7 +141,7 @@ def offered(by_device: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def denormals(worn: Measured) -> pd.DataFrame:
-    """A step with fresh weights, with worn ones, and with worn ones as ``fit`` does it, in milliseconds.
+    """Milliseconds of a step with fresh weights, with worn weights, and with worn weights as ``fit`` does it.
 
     Args:
         worn: the JSON of benchmarks/denormals.py.
@@ -155,10 +156,10 @@ def denormals(worn: Measured) -> pd.DataFrame:
 
 
 def growth(table: pd.DataFrame) -> Figure:
-    """Times relative to the smallest, as one thing grows: one panel for each thing, beside growth in proportion.
+    """Times relative to the smallest size, as one quantity grows: one panel per quantity, beside growth in proportion.
 
     Args:
-        table: one row per measurement: what ``grows``, to what value (``to``), and seconds of each work.
+        table: one row per measurement: the quantity that ``grows``, its value ``to``, and the seconds of each work.
     """
     figure, panels = plt.subplots(1, len(GROWS), figsize=(9, 3), sharey=True)
     for panel, (kind, title) in zip(panels, GROWS.items(), strict=True):

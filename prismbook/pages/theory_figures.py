@@ -1,4 +1,4 @@
-"""The figures of the book's theory page; the look is that of :mod:`prismbook.pages.figures`."""
+"""The figures of the book's theory page, in the look of :mod:`prismbook.pages.figures`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from matplotlib.figure import Figure
 from prismbook.pages.figures import LOOKS
 from prismlib import theory
 
-# shrinks, rests, grows: blue and orange differ for every kind of colour vision, and in grey by what lies between
+# Rows that shrink, keep their length, and grow. Blue and orange differ for every kind of colour vision.
 SHRINKS_GROWS = (LOOKS["unpopular"][0], "#f7f7f7", LOOKS["popular"][0])
-DEGREE, SHARE = (0, 4), (-4, 0)  # ranges of the theory map, powers of ten
+#: The ranges of the theory map, as powers of ten.
+DEGREE, SHARE = (0, 4), (-4, 0)
 
 
 def membership_gap(num_interactions: int = 64_000, shares: tuple[float, ...] = (0.01, 0.25)) -> Figure:
     """Equation 2, and the law of draws with replacement, each divided by the exact law of a permutation.
 
     Args:
-        num_interactions: :math:`|E|`.
-        shares: :math:`|B|/|E|`, one panel each.
+        num_interactions: the number of training interactions, :math:`|E|`.
+        shares: the shares of interactions in a batch, :math:`|B|/|E|`, one panel per share.
     """
     degree = torch.logspace(0, np.log10(num_interactions / 2), 60, dtype=torch.float64).round()
     figure, axes = plt.subplots(1, len(shares), sharey=True, squeeze=False)
@@ -45,10 +46,11 @@ def membership_gap(num_interactions: int = 64_000, shares: tuple[float, ...] = (
 
 
 def lengths_by_share(table: pd.DataFrame) -> Figure:
-    """How much of its length a row keeps, by how often it is in the batch: a panel per optimiser, a curve per decay.
+    """The part of its length that a row keeps, by how often it is in a batch, one panel per optimiser.
 
     Args:
-        table: length after / before; index: share of the batches a row is in, ascending; columns: optimiser, decay.
+        table: length after training / length before. The index is the share of batches that a row is in, ascending;
+            the columns are the optimiser and the decay.
     """
     optimisers = list(dict.fromkeys(table.columns.get_level_values(0)))
     figure, axes = plt.subplots(1, len(optimisers), sharey=True, squeeze=False)
@@ -67,7 +69,9 @@ def theory_map(eta: float, decay: float, cosine: float) -> Figure:
     """The paper's Figure 7: expected change of the squared length (Equation 3) of a row of length 1.
 
     Args:
-        eta, decay, cosine: held fixed over the map.
+        eta: learning rate for the whole map.
+        decay: weight decay for the whole map.
+        cosine: cosine of the item with the user it meets, for the whole map.
     """
     degree = torch.logspace(*DEGREE, 200, dtype=torch.float64)
     share = torch.logspace(*SHARE, 121, dtype=torch.float64)
@@ -87,10 +91,12 @@ def theory_map(eta: float, decay: float, cosine: float) -> Figure:
 
 
 def theory_map_widget(eta: float, decay: float, cosine: float) -> str:
-    """The same map with a slider for each of the three, as HTML that needs no network and no library.
+    """:func:`theory_map` with one slider per argument, as HTML that needs no network and no library.
 
     Args:
-        eta, decay, cosine: where the sliders start.
+        eta: learning rate at which its slider starts.
+        decay: weight decay at which its slider starts.
+        cosine: cosine at which its slider starts.
     """
     settings = {
         "eta": eta,

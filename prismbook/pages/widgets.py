@@ -1,6 +1,6 @@
 """Figures that a reader can move, as HTML that needs no network and no library. The page is ``explorer.html``.
 
-Each stands under a static figure of the same numbers: without JavaScript, and in print, only that one is seen.
+Each stands under a static figure of the same numbers, which is all that is seen in print and without JavaScript.
 :func:`tradeoff_bars` is the static figure of :func:`tradeoff_widget`.
 """
 
@@ -24,24 +24,26 @@ from prismbook.runs.records import Record
 from prismlib.metrics import GROUPS
 
 Tables = pd.DataFrame | Mapping[str, pd.DataFrame]
-Frames = Mapping[str, Mapping[str, Any]]  # for each curve and setting what is shown of it; None: not run
-_OTHER = ("#777777", "o")  # the look of a curve that has none of its own in LOOKS
+#: What is shown of each curve at each setting; None where it was not run.
+Frames = Mapping[str, Mapping[str, Any]]
+_OTHER = ("#777777", "o")  # the look of a curve that is not in LOOKS
 
 
 def tradeoff_widget(tables: Tables, knob: str, title: str, choose: str = "loss") -> str:
     """NDCG@20 and its three parts by popularity, at the setting of a knob that the reader chooses.
 
     Args:
-        tables: one table per curve, by the curve's name (a loss); or one table. One row per setting, in the order of
-            the slider; its index is shown, numbers as ``1e-06``. Columns popular, neutral and unpopular, which add up
-            to the test NDCG@20; others are left out. A row of NaN is a setting that was not run, and shown as that.
+        tables: one table per curve, by the curve's name (a loss); or one table. A table has one row per setting, in
+            the order of the slider, and its index names the settings, numbers as ``1e-06``. The columns popular,
+            neutral and unpopular add up to the test NDCG@20, and other columns are left out. A row of NaN is shown as
+            a setting that was not run.
         knob: what the slider sets, e.g. ``"weight decay λ"``.
-        title: of the figure.
-        choose: what the curves are, where there are several.
+        title: the figure's title.
+        choose: what the curves are, e.g. ``"loss"``, for the reader's choice between several.
 
     Raises:
-        ValueError: no table or row; a column is missing; tables with different settings; a setting that is there
-            twice; a row with some values and some NaN, or with values that are no parts of an NDCG.
+        ValueError: there is no table or no row; a column is missing; tables differ in their settings; a setting is
+            there twice; or a row has some values and some NaN, or values that are no parts of an NDCG.
 
     >>> import pandas as pd
     >>> parts = pd.DataFrame([[0.1, 0.05, 0.05]], index=[1e-6], columns=["popular", "neutral", "unpopular"])
@@ -53,10 +55,14 @@ def tradeoff_widget(tables: Tables, knob: str, title: str, choose: str = "loss")
 
 
 def tradeoff_bars(tables: Tables, knob: str) -> Figure:
-    """The same at all settings, without a title: one panel per curve and one bar per setting, made of its three parts.
+    """The numbers of :func:`tradeoff_widget` at all settings: one panel per curve, one bar of three parts per setting.
 
     Args:
-        tables, knob: as for :func:`tradeoff_widget`, which says what is refused.
+        tables: the tables, as for :func:`tradeoff_widget`.
+        knob: the name of the settings, e.g. ``"weight decay λ"``.
+
+    Raises:
+        ValueError: as :func:`tradeoff_widget`.
     """
     frames = _tradeoff(tables)
     settings = _settings(frames)
@@ -89,18 +95,18 @@ def norms_widget(
 ) -> str:
     """Length of embeddings against popularity, at the setting of a knob that the reader chooses.
 
-    Points are means over the rows of a popularity bin, bars one standard deviation over those rows.
+    A point is the mean over the rows of a popularity bin, and its bar is one standard deviation over those rows.
 
     Args:
         records: for each curve, by its name (a loss), the record of the run at each setting, in the order of the
             slider; None where it was not run. Settings that are numbers are shown as ``1e-06``.
         knob: what the slider sets, e.g. ``"weight decay λ"``.
-        title: of the figure.
-        table: ``"item"`` or ``"user"``.
-        choose: what the curves are, where there are several.
+        title: the figure's title.
+        table: the table whose rows are shown, ``"item"`` or ``"user"``.
+        choose: what the curves are, e.g. ``"loss"``, for the reader's choice between several.
 
     Raises:
-        ValueError: another table; no curve or setting; curves with different settings.
+        ValueError: ``table`` is neither; there is no curve or no setting; or curves differ in their settings.
 
     >>> from prismlib.norms import norm_summary
     >>> from torch import ones, tensor
@@ -122,7 +128,7 @@ def norms_widget(
 
 
 def _label(setting: Any) -> str:
-    """As in the static figures: 0, 1e-04, but 0.25.
+    """A setting as the static figures name it: 0, 1e-04, but 0.25.
 
     >>> [_label(setting) for setting in (0, 1e-4, 0.25, 1.0, "tuned")]
     ['0', '1e-04', '0.25', '1', 'tuned']
@@ -147,7 +153,7 @@ def _tradeoff(tables: Tables) -> Frames:
 
 
 def _parts(row: np.ndarray, where: str) -> dict[str, float] | None:
-    """None for a setting that was not run."""
+    """The three parts of one row; None for a setting that was not run."""
     if np.isnan(row).all():
         return None
     if np.isnan(row).any() or (row < 0).any() or row.sum() > 1 + 1e-6:
@@ -179,7 +185,7 @@ def _settings(frames: Frames) -> list[str]:
 
 
 def _explorer(frames: Frames, looks: Sequence[str], **texts: str) -> str:
-    """The page, with the data of its figure."""
+    """The page with the data of one figure."""
     data = {
         **texts,
         "settings": _settings(frames),
@@ -187,15 +193,15 @@ def _explorer(frames: Frames, looks: Sequence[str], **texts: str) -> str:
         "curves": {name: list(curve.values()) for name, curve in frames.items()},
     }
     html = Path(__file__).with_name("explorer.html").read_text(encoding="utf-8")
-    # no "<" in it: whatever a title says, it cannot end the element
+    # without "<" no title can end the element
     return html.replace("DATA", json.dumps(data, allow_nan=False).replace("<", "\\u003c"), 1)
 
 
 def _look(name: str) -> tuple[str, str]:
-    """Colour, and the marker's outline as an SVG path some 10 px wide."""
+    """The colour of a curve, and its marker's outline as an SVG path about 10 px wide."""
     colour, marker = LOOKS.get(name, _OTHER)
     style = MarkerStyle(marker)
-    # scaled up first: curves become polygons of steps of about a pixel
+    # it is scaled up first, so that the polygons of curved outlines have steps of about one pixel
     outline = (style.get_transform() + Affine2D().scale(100, -100)).transform_path(style.get_path())
     polygons = [np.asarray(polygon) / 10 for polygon in outline.to_polygons()]
     path = " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)

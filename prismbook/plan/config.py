@@ -314,6 +314,9 @@ def semantics(config: RunConfig) -> int:
     ReSN took the rows of every pair of the batch at first. It takes each row once now. IPL's released form summed a
     positive's and its negative's score before the sigmoid at first. It takes them as two values now.
 
+    Args:
+        config: the run's configuration.
+
     >>> semantics(RunConfig("gowalla", "bpr")), semantics(RunConfig("gowalla", "resn", resn_beta=0.01))
     (1, 2)
     """
@@ -322,6 +325,10 @@ def semantics(config: RunConfig) -> int:
 
 
 def changed(config: RunConfig) -> dict[str, Any]:
-    """The fields that are not at their default."""
+    """The fields of a configuration that are not at their default.
+
+    Args:
+        config: the run's configuration.
+    """
     fields = ((field.name, getattr(config, field.name), field.default) for field in dataclasses.fields(config))
     return {name: value for name, value, default in fields if value != default}

@@ -76,6 +76,9 @@ def grid_configs(
 def as_list(value: Any) -> list[Any]:
     """One value or several, as a list: a notebook's ``-p losses ssm`` means the same as ``[ssm]``.
 
+    Args:
+        value: one value, or an iterable of values. Text is one value.
+
     >>> as_list("ssm"), as_list(1e-6), as_list((0.0, 1e-4))
     (['ssm'], [1e-06], [0.0, 0.0001])
     """

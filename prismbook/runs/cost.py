@@ -14,7 +14,18 @@ from prismbook.runs.splits import load_split
 
 
 class Kind(NamedTuple):
-    """What the time of an epoch depends on."""
+    """What the time of an epoch depends on.
+
+    Attributes:
+        dataset: the dataset's name.
+        backbone: the backbone, e.g. ``"mf"``.
+        loss: the loss, e.g. ``"bpr"``.
+        dim: length of an embedding.
+        batch_size: pairs per step; None for the loss's default.
+        num_negatives: negatives per pair; None for the loss's default.
+        precision: the precision of a step, e.g. ``"float32"``.
+        device: the class of device, ``"cpu"`` or ``"cuda"``.
+    """
 
     dataset: str
     backbone: str

@@ -44,7 +44,10 @@ def default_results() -> Path:
 
 
 def folder(name: str) -> Path:
-    """A folder that is named on a command line; a leading ``~`` stands for the user's home.
+    """A folder that is named on a command line.
+
+    Args:
+        name: the folder's path. A leading ``~`` stands for the user's home.
 
     >>> folder("~/results") == Path.home() / "results"
     True
@@ -335,7 +338,11 @@ def _split_of_your_own(record: Record) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+    """Run a command of ``prismbook records`` and return its exit status.
+
+    Args:
+        arguments: the command and its arguments; None takes them from the command line.
+    """
     commands = parser()
     given = commands.parse_args(arguments)
     for name in {given.results, getattr(given, "source", given.results)}:

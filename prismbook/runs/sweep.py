@@ -336,7 +336,14 @@ def name(config: RunConfig, results: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 all done, 1 not, 130 interrupted."""
+    """Run a command of ``prismbook sweep`` and return its exit status.
+
+    Args:
+        arguments: the command and its arguments; None takes them from the command line.
+
+    Returns:
+        0 where all runs are done, 1 where they are not, 130 after an interruption.
+    """
     given = parser().parse_args(arguments)
     return guarded(lambda: _command(given))
 
