@@ -171,7 +171,9 @@ def graph_for(
     """What captures the steps of a training, or None where they are taken one by one; the log says why on a GPU.
 
     Args:
-        model, criterion, optimizer: what a step works with. The optimiser is set up for a capture.
+        model: the model that is trained.
+        criterion: its loss.
+        optimizer: the optimiser that takes the steps. It is set up for a capture.
         negatives: where a step draws negatives from, see :func:`prismlib.train.train_step`.
         device: the model's.
 
@@ -197,8 +199,10 @@ def why_not(model: Backbone, criterion: RankingLoss, optimizer: Optimizer, negat
     """Why the steps of a training cannot be captured; None where they can.
 
     Args:
-        model, criterion, optimizer: what the step works with.
-        negatives: where it draws negatives from, see :func:`prismlib.train.train_step`.
+        model: the model that is trained.
+        criterion: its loss.
+        optimizer: the optimiser that takes the steps.
+        negatives: where a step draws negatives from, see :func:`prismlib.train.train_step`.
 
     >>> from prismlib import BPR, MF
     >>> model = MF(2, 3, dim=4)

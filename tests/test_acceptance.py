@@ -180,7 +180,7 @@ def test_a_compiled_loss_is_the_eager_one(loss: str) -> None:
         result = module(*embeddings, user_id=user, item_id=item, negative_id=negative[:, : criterion.num_negatives])
         results.append((result, *torch.autograd.grad(result, leaves)))
     for eager, compiled in zip(*results, strict=True):
-        torch.testing.assert_close(compiled, eager, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(compiled, eager, rtol=1e-6, atol=1e-7)  # compiled code takes norms in float64
 
 
 @each

@@ -186,7 +186,7 @@ NAN = float("nan")
         ([1, None], [1, 1], "shop: user 1 is None, but ids must be all whole numbers or all text, none missing"),
         (["a", NAN], [1, 1], "user 1 is nan, but ids"),
         ([NAN, "a"], [1, 1], "user 0 is nan, but ids"),
-        ([1, 1], pd.Series([1, None]), "shop: item is float64, but ids .*where one is missing, pandas makes"),
+        ([1, 1], pd.Series([1, None]), "shop: item is float64, but ids .*where an id is missing, pandas makes"),
         ([1, 1], pd.Series([1, None], dtype="Int64"), "item is float64, but ids"),
         ([1, 1], pd.Series(["a", None]), "item 1 is nan, but ids"),
         ([1, 1], pd.Series(["a", None], dtype="category"), "item 1 is nan, but ids"),
