@@ -126,7 +126,7 @@ page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on
 # - The four questions, on MovieLens1M: [is weight decay needed?](pages/rq1_weight_decay_movielens1m.ipynb)
 #   [What does it write?](pages/rq2_norms_movielens1m.ipynb)
 #   [Can we write it directly?](pages/rq3_prism_movielens1m.ipynb)
-#   [What does that buy?](pages/rq4_benefits_movielens1m.ipynb) Each also on Gowalla and on synthetic data.
+#   [What does that buy?](pages/rq4_benefits_movielens1m.ipynb) Each also on Gowalla, on Yelp2018 and on synthetic data.
 # - Why: the [theory](pages/theory.ipynb), each statement with its proof and the cell that checks it.
 # - Where a formula of the paper is in the code: [from the paper to the code](paper_to_code.md).
 # - Use it: [PRISM in your own model](pages/use_prism.ipynb), [your own data](pages/add_a_dataset.ipynb),

@@ -213,5 +213,5 @@ page.origin(rows, f"{redo} -p train True -p force True")
 # **What would change our mind.** C11: a best epoch, in the mean over seeds, that lies on the other side of tuned decay's by
 # more than seeds explain. C12: parts that do not move with $\alpha$; for the ratio the same as for C11. "As good" asks for the
 # score alone. The trade itself is not made at similar quality, as the paper has it: without strength, $\alpha = 0$, the ratio
-# is three times as large or more, and NDCG@20 lower by a third on Gowalla, by a fifth on MovieLens1M. What each search cost,
-# in runs, epochs and hours, is counted in RQ3.
+# is three times as large or more, and NDCG@20 lower by a third on Gowalla and Yelp2018, by a fifth on MovieLens1M. What each
+# search cost, in runs, epochs and hours, is counted in RQ3.

@@ -13,7 +13,7 @@ from made_up import Parts, made_up
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from prismbook.pages import figures
+from prismbook.pages import figures, page
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import over_seeds, tidy
@@ -208,3 +208,21 @@ def test_a_group_and_a_loss_look_the_same_on_every_page() -> None:
     configs = grid_configs("gowalla", ["ssm"], [0, 1e-6])
     [overall, _] = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla").axes
     assert (lines(overall)["SSM"].get_color(), lines(overall)["SSM"].get_marker()) == figures.LOOKS["SSM"]
+
+
+def test_a_loss_without_runs_has_no_empty_panel() -> None:
+    configs = grid_configs("gowalla", ["ssm", "mawu"], [0, 1e-6])
+    made = [made_up(config) if config.loss == "ssm" else None for config in configs]
+    figure = figures.weight_decay_curves(over_seeds(tidy(configs, made)), "gowalla")
+    assert [axis.get_title() for axis in figure.axes] == ["all items", "SSM, by popularity"]
+    assert list(lines(figure.axes[0])) == ["SSM"]
+
+
+def test_a_figure_without_runs_is_one_line_that_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(page, "say", said.append)
+    [config] = grid_configs("gowalla", "bpr", 0)
+    assert page.has_runs(tidy([config], [made_up(config)]), "make it") and not said
+    assert not page.has_runs(tidy([config], [None]), "make it")
+    [line] = said
+    assert line.endswith("`make it`") and "\n" not in line

@@ -40,6 +40,8 @@ STEPS = plt.get_cmap("viridis_r")
 def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
     """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, a curve a loss, and by popularity.
 
+    A loss of which nothing was run has neither a curve nor a panel.
+
     Args:
         table: :func:`prismbook.tables.analysis.over_seeds`.
         dataset: named in the title.
@@ -78,7 +80,8 @@ def alpha_curves(table: pd.DataFrame, tuned: Any, dataset: str) -> Figure:
 
 
 def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
-    losses = list(table.index.unique("loss"))
+    ran = table[table["ndcg", "mean"].notna()]
+    losses = list(ran.index.unique("loss"))
     panels = 1 + len(losses)
     columns = 2 if panels == 4 else min(panels, 3)  # more in a row could not be read on a page
     rows = -(-panels // columns)

@@ -58,3 +58,16 @@ def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
 def origin(runs: pd.DataFrame, redo: str) -> None:
     """Show, folded, the runs behind a figure and the command that makes it again."""
     html(provenance.provenance(runs, redo))
+
+
+def has_runs(runs: pd.DataFrame, redo: str) -> bool:
+    """Whether a figure of some runs has anything to show; where it has not, one line says what to run instead.
+
+    Args:
+        runs: :func:`prismbook.tables.analysis.tidy`.
+        redo: the command that makes the runs, see :func:`prismbook.pages.provenance.command`.
+    """
+    if runs["run"].notna().any():
+        return True
+    say(f"*No run of this figure is stored, so there is none. This makes its runs:* `{redo}`")
+    return False

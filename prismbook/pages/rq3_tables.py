@@ -67,7 +67,7 @@ def loss_parameter_rows(
 
     Test NDCG@20 at the search's first seed, and its share of the paper's number, whose own parameters it does not name.
 
-    >>> loss_parameter_rows("yelp2018", "mf", "directau")
+    >>> loss_parameter_rows("gowalla", "mf", "directau", "no folder")
     []
     """
     results, rows = default_results() if results is None else Path(results), []
@@ -129,7 +129,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
 
     The lean budget searches on one seed, whose validation may put first what is not the best over more.
 
-    >>> runners_up([decay_vs_prism.pair("yelp2018", "mf", "ssm")])
+    >>> runners_up([decay_vs_prism.pair("gowalla", "mf", "ssm", "no folder")])
     []
     """
     results, rows = default_results() if results is None else Path(results), []
@@ -160,7 +160,7 @@ def ended_early(dataset: str, results: Path | str | None = None, within: int = 2
 
     Validation NDCG@20 is by dot product, and that of the best epoch; the loss is the training loss of the last one.
 
-    >>> ended_early("yelp2018")
+    >>> ended_early("gowalla", "no folder")
     []
     """
     found = []

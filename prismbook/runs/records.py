@@ -1,7 +1,8 @@
 """Run records: the memory of the project. One small JSON file a run, found again by the run's identity.
 
 ``python -m prismbook records list results`` says what is stored, and what is wrong with it;
-``python -m prismbook records why results A B`` says why two runs differ.
+``python -m prismbook records why results A B`` says why two runs differ;
+``python -m prismbook records take results FOLDER`` takes in the sound records of another folder.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from prismbook.plan.config import RunConfig, changed, run_id, semantics
+from prismbook.text import plural
 from prismlib import datasets
 from prismlib.files import write_atomically
+from prismlib.metrics import GROUPS
 
 Record = dict[str, Any]
 
@@ -155,6 +158,70 @@ def scan(results: Path | str) -> tuple[list[Record], list[str]]:
     return records, problems
 
 
+def fault(path: Path) -> str | None:
+    """Why a record should not be taken in, as one sentence; None where it is sound.
+
+    A sound record is in the folder of its dataset, under its own name, was trained on the dataset's own interactions
+    and split, kept the epoch that its validation curve says, and has its users' scores beside it, whose means are the
+    test NDCG@20 that it reports.
+
+    Args:
+        path: the record's JSON file.
+    """
+    try:
+        record, scores = load_record(path), load_scores(path)
+        if record is None:
+            return f"{path} is not there"
+        config, data = RunConfig(**record["config"]), record["data"]
+        card, content_hash = datasets.identity_card(config.dataset), datasets.content_hash(config.dataset)
+        if data["content_hash"] != content_hash:
+            return f"{path} was trained on other interactions than those of {config.dataset}"
+        if path != (expected := record_path(path.parents[1], config, content_hash)):
+            return f"{path} should be {expected}"
+        if config.split_seed == 123 and card.split_hash is not None and data["split_hash"] != card.split_hash:
+            return f"{path} was trained on another split of {config.dataset}"
+        curve = record["history"]["validation_dot"]
+        if curve[record["best_epoch"]] != max(curve):
+            return f"{path}: epoch {record['best_epoch']} is not the best of its validation curve"
+        if scores is None:
+            return f"{path.with_suffix('.npz')} is missing: bring the scores along with the record"
+        for ranking in ("dot", "cosine"):
+            means = scores[ranking].mean(0, dtype=np.float64)
+            reported = [record["test"][ranking][name] for name in GROUPS]
+            if not np.allclose(means, reported, rtol=0, atol=1e-6):  # nor where a score is not finite
+                return f"{path.with_suffix('.npz')}: the parts by {ranking} are {means}, its record says {reported}"
+    except (KeyError, IndexError, TypeError) as error:
+        return f"{path} is not a run record of this project ({error!r})"
+    except (ValueError, OSError) as error:  # RecordError, or a dataset that is unknown or not at hand: they say so
+        return str(error)
+    return None
+
+
+def take(source: Path, results: Path) -> tuple[list[str], list[str]]:
+    """Copy the sound records of a folder, with their users' scores, as they are; what ``results`` holds stays.
+
+    Args:
+        source: a folder of the same form as ``results``: ``<dataset>/<name>.json`` and ``.npz``.
+        results: the folder of run records that takes them in.
+
+    Returns:
+        The names of the records that were copied, and one sentence for each that was refused.
+    """
+    taken, problems = [], []
+    for path in sorted(source.glob("*/*.json")):
+        target = results / path.relative_to(source)
+        if (problem := fault(path)) is not None:
+            problems.append(problem)
+        elif not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for name in (".npz", ".json"):  # a record that is there has its scores
+                write_atomically(target.with_suffix(name), path.with_suffix(name).read_bytes())
+            taken.append(path.name)
+        elif target.read_bytes() != path.read_bytes():
+            problems.append(f"{target} holds another outcome of the same run and stays; move it away to take {path}")
+    return taken, problems
+
+
 def why(first: Record, second: Record) -> list[str]:
     """Why two runs are not the same run: one line for each difference of configuration, data or semantics."""
     pairs = {
@@ -171,13 +238,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="one line a record: id, configuration, test NDCG@20; then bad files")
     compare = commands.add_parser("why", help="why two runs differ")
-    for command in (listing, compare):
+    taking = commands.add_parser(
+        "take", help="take in the sound records of another folder; exit status 1 if any is not"
+    )
+    for command in (listing, compare, taking):
         command.add_argument("results", type=folder, help="the folder, e.g. results")
     compare.add_argument("ids", nargs=2, help="two run ids, or the beginnings of them")
+    taking.add_argument("source", type=folder, help="the folder they come from, with a folder for each dataset")
     given = parser.parse_args(arguments)
 
-    if not given.results.is_dir():
-        parser.error(f"{given.results} is no folder")
+    for name in {given.results, getattr(given, "source", given.results)}:
+        if not name.is_dir():
+            parser.error(f"{name} is no folder")
+    if given.command == "take":
+        taken, problems = take(given.source, given.results)
+        print("\n".join([*(f"refused: {problem}" for problem in problems), f"{plural(len(taken), 'record')} taken"]))
+        return 1 if problems else 0
     records, problems = scan(given.results)
     if given.command == "list":
         for record in records:

@@ -162,7 +162,7 @@ def pair(
         without: a configuration that is left out of the search for decay, at every seed, to see what would be chosen
             instead of it.
 
-    >>> pair("yelp2018", "mf", "ssm").comparison is None
+    >>> pair("gowalla", "mf", "ssm", "no folder").comparison is None
     True
     """
     folder = default_results() if results is None else Path(results)

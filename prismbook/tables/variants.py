@@ -27,7 +27,7 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> from prismbook.plan.experiments import twin_pairs
-    >>> [row] = beside(twin_pairs("patience", "yelp2018")[:1])
+    >>> [row] = beside(twin_pairs("patience", "gowalla")[:1], "no folder")
     >>> row["trained"], row["with"], row["with it"]
     ('BPR, PRISM', 'patience 100', 'not run')
     """
@@ -56,7 +56,7 @@ def prism_minus_decay(
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> from prismbook.plan.experiments import twin_pairs
-    >>> prism_minus_decay(*twin_pairs("patience", "yelp2018")[1:3])["PRISM - decay, with it"]
+    >>> prism_minus_decay(*twin_pairs("patience", "gowalla")[1:3], "no folder")["PRISM - decay, with it"]
     'not run'
     """
     plain, changed = (difference(*configs, results) or "not run" for configs in zip(decay, prism, strict=True))
@@ -78,7 +78,7 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
         Empty text where a run or its users' scores are not stored.
 
     >>> from prismbook.plan.experiments import twin_pairs
-    >>> difference(*twin_pairs("patience", "yelp2018")[0])
+    >>> difference(*twin_pairs("patience", "gowalla")[0], "no folder")
     ''
     """
     folder = default_results() if results is None else Path(results)
