@@ -13,7 +13,7 @@ from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
 from prismbook.runs.tuning import validation_score
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.decay_vs_prism import Pair, loss_values, search_part
+from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
 
@@ -34,7 +34,7 @@ def row(pair: Pair) -> dict[str, str]:
             cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
         else:
             cells[f"{title}, paper"] = ""
-        cells[f"{title}, ours"] = "not run" if own is None else _over_seeds(own.ndcg())
+        cells[f"{title}, ours"] = "not run" if own is None else _scores(own)
     cells["PRISM - decay"] = pair.difference()
     return cells
 
@@ -45,7 +45,7 @@ def nearness(pair: Pair) -> dict[str, str]:
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
         own = getattr(pair, name)
-        cells[title] = "" if own is None else _share(float(np.mean(own.ndcg())), names, name)
+        cells[title] = "" if own is None or not own.ndcg() else _share(float(np.mean(own.ndcg())), names, name)
     return cells
 
 
@@ -147,8 +147,8 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
                 "chosen": _tuned(first.chosen),
                 "second": _tuned(other.decay.chosen),
                 "ahead on validation by": f"{first.validation - other.decay.validation:.4f}",
-                "test, chosen": _over_seeds(first.ndcg()),
-                "test, second": _over_seeds(other.decay.ndcg()),
+                "test, chosen": _scores(first),
+                "test, second": _scores(other.decay),
                 "PRISM - second": other.difference(),
             }
         )
@@ -190,6 +190,12 @@ def _tuned(config: RunConfig) -> str:
 
 def _spread(mean: float, std: float) -> str:
     return f"{mean:.4f} ± {std:.4f}"
+
+
+def _scores(method: Method) -> str:
+    """A method's scores over the seeds at which it trained, and at how many it collapsed or was cut off."""
+    parts = [_over_seeds(method.ndcg())] if method.ndcg() else []
+    return "; ".join([*parts, method.setbacks()] if method.setbacks() else parts)
 
 
 def _over_seeds(values: Sequence[float]) -> str:
