@@ -114,6 +114,9 @@ page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on
 # undecided
 # : what was run does not tell: a search that did not end, or seeds that differ too much
 #
+# provisional
+# : the verdict rests on a single seed, and would be another without it
+#
 # not measured
 # : runs that the claim needs have not been made. The page shows which
 #

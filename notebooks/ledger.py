@@ -50,7 +50,8 @@ page.say(ledger_tables.at_a_glance(rows, page.pages()))
 # %% [markdown]
 # *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are open.
 # ✗ not reproduced: nothing that was measured holds. ? undecided: what was run does not tell, a search that
-# did not end or seeds that differ too much. · not measured. A verdict leads to the page with the experiment. C8 to
+# did not end or seeds that differ too much. · not measured. (provisional): the verdict rests on a single seed, and would be
+# another without it. A verdict leads to the page with the experiment. C8 to
 # C10 compare two searches of the lean budget, which tries one parameter at a time; [RQ3](rq3_prism_movielens1m.ipynb) says what that
 # can miss.*
 #

@@ -76,9 +76,10 @@ pd.DataFrame([rq3_tables.row(pair) for pair in pairs]).set_index(["backbone", "l
 # %% [markdown]
 # *Test NDCG@20, mean and standard deviation over seeds, each method at the best that was run. The last column is PRISM minus
 # tuned decay at their best among the loss's own parameters that both have tried, over the seeds that both have: in brackets
-# the 95 % interval of a paired bootstrap over users, then its verdict. It says better or worse only where the interval
-# leaves out zero and the difference is more than the spread over seeds explains, so *same* may also mean that seeds differ too
-# much to tell; with one seed no spread is known, and it is about users alone.*
+# the 95 % interval of a paired bootstrap over users, then the difference as a share of tuned decay's score, and its word. Better or
+# worse: all seeds agree in sign, the interval leaves out zero, and the difference exceeds 2.5 %. Equivalent: the whole interval over
+# users and seeds lies within 2.5 %. Else it is undecided; one seed makes it provisional. A run that the epoch limit or its first 20
+# epochs ended decides nothing, and one that collapsed is in no mean.*
 
 # %% mystnb={"image": {"alt": "For each backbone and loss a point for the difference of test NDCG@20 between PRISM and tuned decay, measured here with its 95 % interval, and the paper's as a grey diamond; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
 # BPR is far to the left, and not in Table 1: it would press all others together

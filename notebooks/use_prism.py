@@ -248,8 +248,9 @@ page.origin(measured(default_results(), rq3_tables.configs(pairs)), "\n".join(co
 
 # %% [markdown]
 # *Test NDCG@20 of what validation chose, mean and standard deviation over seeds. The last column is the difference over the seeds
-# that both have, with its 95 % interval over users, then the verdict: better or worse only where the spread over seeds does not
-# explain it. With one seed no spread is known, and the verdict is about users alone.*
+# that both have, with its 95 % interval over users, then its share of decay's score and its word: better or worse where all
+# seeds agree in sign, the interval leaves out zero and the difference exceeds 2.5 %; equivalent where the interval over users and
+# seeds lies within 2.5 %. With one seed the word is provisional.*
 #
 # **Be patient.** Long rows turn slowly at first. Early stopping that gives up after 10 epochs, the paper's rule, can end a
 # run with PRISM before it has begun: [](rq3_prism_movielens1m.ipynb) shows one, with BPR, beside the same run that waited.

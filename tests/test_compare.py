@@ -1,4 +1,4 @@
-"""Paired bootstrap, tolerance, and the verdict made of both."""
+"""Paired bootstrap over users, and Student's interval over seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prismbook.tables.significance import PerUser, paired_bootstrap, per_user, seed_tolerance, student_quantile
+from prismbook.tables.significance import (
+    PerUser,
+    paired_bootstrap,
+    per_user,
+    per_user_ratio,
+    seed_half_width,
+    student_quantile,
+)
 
 
 def scores(values: np.ndarray) -> list[PerUser]:
@@ -22,16 +29,16 @@ def test_a_normal_sample_has_the_interval_of_the_textbook() -> None:
     assert found.difference == pytest.approx(values.mean())
     assert found.low == pytest.approx(values.mean() - half, abs=0.03 * half + 1e-4)
     assert found.high == pytest.approx(values.mean() + half, abs=0.03 * half + 1e-4)
-    assert found.verdict == "better"
+    assert found.low > 0 and found.baseline == 0
 
 
 def test_it_is_paired() -> None:
     rng = np.random.default_rng(0)
     base = rng.random((300, 1))  # users differ much more than the methods
     found = paired_bootstrap(scores(base + 0.01 + rng.normal(0, 0.01, (300, 1))), scores(base), rng)
-    assert found.verdict == "better" and found.high - found.low < 0.005
-    unpaired = scores(rng.permutation(base + 0.01))
-    assert paired_bootstrap(unpaired, scores(base), rng).verdict == "same"
+    assert found.low > 0 and found.high - found.low < 0.005
+    unpaired = paired_bootstrap(scores(rng.permutation(base + 0.01)), scores(base), rng)
+    assert unpaired.low < 0 < unpaired.high
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
@@ -44,15 +51,23 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 0.91 <= covered / 300 <= 0.98
 
 
-def test_verdicts() -> None:
-    base, rng = np.random.default_rng(0).random((500, 2)), np.random.default_rng(1)
-    better, equal = scores(base + 0.01), scores(base)
-    assert paired_bootstrap(better, equal, rng).verdict == "better"
-    assert paired_bootstrap(equal, better, rng).verdict == "worse"
-    assert paired_bootstrap(equal, equal, rng).verdict == "same"
-    # seeds alone explain more than that
-    assert paired_bootstrap(better, equal, rng, tolerance=0.02).verdict == "same"
-    assert paired_bootstrap(equal, better, rng, tolerance=0.005).verdict == "worse"
+def test_a_comparison_keeps_its_seeds_and_its_baseline() -> None:
+    base = np.random.default_rng(0).random((500, 2))
+    found = paired_bootstrap(scores(base + np.array([0.01, 0.03])), scores(base), np.random.default_rng(1))
+    assert found.by_seed == pytest.approx((0.01, 0.03)) and found.difference == pytest.approx(0.02)
+    assert found.baseline == pytest.approx(base.mean())
+
+
+def test_the_mean_of_a_ratio_per_user_is_the_ratio_of_the_means() -> None:
+    rng = np.random.default_rng(0)
+    stored = {"user": np.arange(4000), "dot": rng.exponential([0.2, 0.1, 0.05], (4000, 3))}
+    popular, _, unpopular = stored["dot"].T
+    values = per_user_ratio(stored)[1]
+    assert values.mean() == pytest.approx(unpopular.mean() / popular.mean())
+    # and its spread is that of the ratio over samples of users
+    draws = [rng.integers(4000, size=4000) for _ in range(400)]
+    ratios = [unpopular[draw].mean() / popular[draw].mean() for draw in draws]
+    assert values.std() / 4000**0.5 == pytest.approx(np.std(ratios), rel=0.15)
 
 
 def test_users_are_matched_by_id_and_seeds_may_have_other_users() -> None:
@@ -64,19 +79,16 @@ def test_users_are_matched_by_id_and_seeds_may_have_other_users() -> None:
     assert found == again
 
 
-def test_tolerance_and_students_quantile() -> None:
+def test_students_interval_and_quantile() -> None:
     stats = pytest.importorskip("scipy.stats")
     for freedom in (1, 2, 4, 10, 100):
         assert student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-4)
-    first, second = [0.101, 0.100, 0.102], [0.099, 0.100, 0.098]
-    test = stats.ttest_rel(first, second)
-    low, high = test.confidence_interval(0.95)
-    assert seed_tolerance(first, second) == pytest.approx((high - low) / 2, rel=1e-4)
-    assert seed_tolerance([0.1], [0.2]) is None
-    # what a seed does to both is no uncertainty of their difference
-    assert seed_tolerance([0.1, 0.4, 0.2], [0.2, 0.5, 0.3]) == pytest.approx(0, abs=1e-12)
-    with pytest.raises(ValueError, match="same seeds, got 1 and 2"):
-        seed_tolerance([0.1], [0.1, 0.2])
+    differences = [0.002, 0.000, 0.004]
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert seed_half_width(differences) == pytest.approx((high - low) / 2, rel=1e-4)
+    assert seed_half_width([0.1]) is None
+    with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):
+        seed_half_width([0.1, 0.2], level=1)
 
 
 def test_scores_as_records_keep_them() -> None:
@@ -99,8 +111,6 @@ ONE = [(np.array([0, 1]), np.array([0.1, 0.2]))]
         (ONE, [(np.array([0, 1]), np.array([0.1, np.nan]))], {}, "finite scores"),
         (ONE, ONE, {"level": 1}, r"level must be in \(0, 1\)"),
         (ONE, ONE, {"resamples": 10}, "resamples must be >= 100"),
-        (ONE, ONE, {"tolerance": -1}, "tolerance must be >= 0"),
-        (ONE, ONE, {"tolerance": float("nan")}, "tolerance must be >= 0"),
     ],
 )
 def test_bad_input(first: Any, second: Any, options: dict[str, Any], message: str) -> None:

@@ -16,7 +16,7 @@ from made_up import made_up, store
 from prismbook.claims import catalogue, ledger
 from prismbook.claims.catalogue import CLAIMS, Evidence
 from prismbook.claims.ledger import LedgerError, Row, check, spread, summary
-from prismbook.claims.statements import Statement, verdict
+from prismbook.claims.statements import Statement, is_provisional, verdict
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs import records
 from prismlib import datasets
@@ -43,7 +43,8 @@ EXPLAINED = {
         "? undecided: ",
         "· not measured. ",
     ],
-    "notebooks/rq3_prism.py": ["an explanation, not measured"],  # C17, of the paper
+    "book/cluster.md": ["Otherwise the word is *undecided*."],
+    "notebooks/rq3_prism.py": ["an explanation, not measured", "Else it is undecided; one seed"],  # C17, of the paper
     "notebooks/speed.py": ["they are not\nmeasured again"],  # times
 }
 
@@ -137,6 +138,7 @@ def test_c17_names_the_searches_of_both_losses(monkeypatch: pytest.MonkeyPatch, 
         store(tmp_path, made_up(config, correlation=correlation))
     evidence = BY_ID["C17"].judged("gowalla", tmp_path)
     assert verdict(evidence.statements) == "reproduced" and len(evidence.run_ids) == 2
+    assert is_provisional(evidence.statements)  # one seed
 
 
 def accepted(claim: str, dataset: str, results: Path) -> Evidence:
@@ -203,7 +205,7 @@ def test_a_new_record_and_a_new_claim_are_noticed_too(tmp_path: Path) -> None:
         lambda path: path.write_text(""),
         lambda path: path.write_text("[]"),
         lambda path: path.write_text('{"C14 gowalla": 3}'),
-        lambda path: path.write_text('{"C14 gowalla": {"verdict": "reproduced"}}'),
+        lambda path: path.write_text('{"C14 gowalla": {"verdict": "reproduced", "records": []}}'),
         lambda path: path.write_bytes(b"\xff\xfe"),
     ],
 )
@@ -219,7 +221,7 @@ def test_what_was_not_measured_is_not_kept(tmp_path: Path) -> None:
         Row(BY_ID["C1"], "gowalla", [Statement("a", None)], "not measured", ("a",)),
         Row(BY_ID["C4"], "", [Statement("a", False)], "not reproduced", ()),
     ]
-    assert summary(rows) == {"C4": {"verdict": "not reproduced", "records": []}}
+    assert summary(rows) == {"C4": {"verdict": "not reproduced", "cases": {}, "records": []}}
 
 
 def test_a_dataset_without_runs_is_not_measured_but_its_sizes_are(tmp_path: Path) -> None:

@@ -42,6 +42,10 @@ class Row:
     statements: tuple[Statement, ...] = ()
     run_ids: tuple[str, ...] = ()
 
+    @property
+    def phrase(self) -> str:
+        return self.verdict
+
 
 ROWS: Any = [
     Row(Claim("C1"), "movielens1m", "reproduced", (Statement("it climbs", True),)),

@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from prismbook.claims.statements import Statement
+from prismbook.claims.statements import Statement, from_judgement, provisionally
 from prismbook.runs.records import Record
-from prismbook.tables.analysis import best, collapsed, curves, epochs_to, over_seeds
+from prismbook.tables.analysis import best, collapsed, curves, epochs_to
+from prismbook.tables.rules import judge
+from prismbook.tables.seed_differences import difference, setbacks
 
 
 def claim_c1(runs: pd.DataFrame) -> list[Statement]:
@@ -127,43 +129,50 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
     Args:
         runs: DirectAU without decay, and at one decay or more both on the whole tables and on the batch's rows.
     """
-    table = over_seeds(runs[runs["ndcg"].notna()], ("decay_scope", "weight_decay")).xs("mean", axis=1, level=1)
-    means: dict[Any, Any] = dict(table.iterrows())
-    shared = [decay for scope, decay in means if scope == "batch" and decay > 0 and ("table", decay) in means]
-    without = [means[scope, decay] for scope, decay in means if decay == 0]  # the scopes do not differ there
-    if not without or not shared:
+    finished = runs[runs["ndcg"].notna()]
+    none = finished[finished["weight_decay"] == 0].drop_duplicates("seed")  # the scopes do not differ there
+    settings: dict[Any, pd.DataFrame] = {
+        (scope, decay): group
+        for (scope, decay), group in finished[finished["weight_decay"] > 0].groupby(["decay_scope", "weight_decay"])
+    }
+    shared = [decay for scope, decay in settings if scope == "batch" and ("table", decay) in settings]
+    if none.empty or not shared:
         return [Statement("C6 needs a run without decay and one decay in both scopes", None)]
-    none = without[0]
-    weak = [decay for decay in shared if means["table", decay].norm_correlation <= none.norm_correlation]
+    unwritten = none["norm_correlation"].mean()
+    weak = [decay for decay in shared if settings["table", decay]["norm_correlation"].mean() <= unwritten]
     left_out = f" (left out: {', '.join(f'{decay:g}' for decay in weak)}, too weak to write popularity)" if weak else ""
     statements = [
         statement
         for decay in shared
         if decay not in weak
-        for statement in _batched(decay, means["batch", decay], means["table", decay], none, left_out)
+        for statement in _batched(decay, settings["batch", decay], settings["table", decay], none, left_out)
     ]
     return statements or [Statement("C6 needs a decay that writes popularity into lengths on the whole tables", None)]
 
 
 def _batched(decay: float, batch: Any, whole: Any, none: Any, left_out: str) -> list[Statement]:
-    """The two statements of C6 at one decay, from the means under each scope and without decay."""
-    return [
-        Statement(
-            f"decay {decay:g} on the batch's rows: NDCG@20 {batch.ndcg:.3f}, nearer to no decay's {none.ndcg:.3f}"
-            f" than to the whole tables' {whole.ndcg:.3f}",
-            bool(abs(batch.ndcg - none.ndcg) < abs(batch.ndcg - whole.ndcg)),
-        ),
-        Statement(
-            f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
-            f" {batch.norm_correlation:.2f} against {whole.norm_correlation:.2f}"
-            f" (no decay: {none.norm_correlation:.2f}){left_out}",
-            bool(batch.norm_correlation < whole.norm_correlation),
-        ),
-    ]
+    """The two statements of C6 at one decay, from the runs under each scope and without decay."""
+    found = difference(batch, none, "ndcg")
+    text = (
+        f"decay {decay:g} on the batch's rows performs like no decay: NDCG@20 {batch['ndcg'].mean():.4f} against"
+        f" {none['ndcg'].mean():.4f} (on the whole tables {whole['ndcg'].mean():.4f})"
+    )
+    if found is None:
+        alike = Statement(f"{text}; undecided: {setbacks(batch) or setbacks(none)}", None, undecided=True)
+    else:
+        judgement = judge(found)
+        alike = from_judgement(f"{text}: {found.mean:+.1%}, {judgement}", judgement, ("equivalent",))
+    batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
+    loses = Statement(
+        f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
+        f" {batch_norms:.2f} against {whole_norms:.2f} (no decay: {no_norms:.2f}){left_out}",
+        bool(batch_norms < whole_norms),
+    )
+    return [alike, *provisionally([loses], batch["seed"].nunique())]
 
 
 def claim_c7(runs: pd.DataFrame) -> list[Statement]:
-    """C7: LightGCN barely changes with decay; MF with the same loss at the same decays is the measure.
+    """C7: LightGCN barely changes with decay, less than MF with the same loss, and does not need it.
 
     Args:
         runs: LightGCN and MF at two weight decays or more.
@@ -172,14 +181,27 @@ def claim_c7(runs: pd.DataFrame) -> list[Statement]:
     mean = means.dropna() if {"LightGCN", "MF"} <= set(means) else means.iloc[:0]
     if len(mean) < 2:
         return [Statement("C7 needs LightGCN and MF at two weight decays or more", None)]
-    spread = 1 - mean.min() / mean.max()
-    return [
-        Statement(
-            f"over decays {mean.index[0]:g} to {mean.index[-1]:g} the lowest NDCG@20 misses {spread['LightGCN']:.0%} of"
-            f" the highest on LightGCN, {spread['MF']:.0%} on MF",
-            bool(spread["LightGCN"] < spread["MF"]),
-        )
-    ]
+    missed = 1 - mean.min() / mean.max()
+    lightgcn = runs[(runs["backbone"] == "LightGCN") & runs["weight_decay"].isin(mean.index)]
+    lowest, highest = (
+        lightgcn[lightgcn["weight_decay"] == place] for place in (mean["LightGCN"].idxmin(), mean["LightGCN"].idxmax())
+    )
+    less = Statement(
+        f"over decays {mean.index[0]:g} to {mean.index[-1]:g} the lowest NDCG@20 misses {missed['LightGCN']:.0%} of"
+        f" the highest on LightGCN, {missed['MF']:.0%} on MF",
+        bool(missed["LightGCN"] < missed["MF"]),
+    )
+    found = difference(lowest, highest, "ndcg")
+    text = (
+        f"LightGCN barely changes: from {highest['ndcg'].mean():.4f} at {highest.iloc[0].weight_decay:g} to"
+        f" {lowest['ndcg'].mean():.4f} at {lowest.iloc[0].weight_decay:g}"
+    )
+    if found is None:
+        flat = Statement(f"{text}; undecided: {setbacks(lowest) or setbacks(highest)}", None, undecided=True)
+    else:
+        judgement = judge(found)
+        flat = from_judgement(f"{text}, {found.mean:+.1%}: {judgement}", judgement, ("equivalent",))
+    return [*provisionally([less], lightgcn["seed"].nunique()), flat]
 
 
 def claim_c14(record: Record | None) -> list[Statement]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from prismbook.claims.catalogue import CLAIMS, Claim
-from prismbook.claims.statements import Statement, verdict
+from prismbook.claims.statements import Statement, by_case, is_provisional, verdict, verdict_phrase
 from prismbook.runs.records import RecordError, default_results, folder, load_record, load_scores, write_json
 from prismbook.tables.significance import per_user
 from prismbook.text import plural
@@ -47,6 +47,21 @@ class Row:
     statements: Sequence[Statement]
     verdict: str
     run_ids: tuple[str, ...]
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the verdict rests on a single seed."""
+        return is_provisional(self.statements)
+
+    @property
+    def phrase(self) -> str:
+        """The verdict, with a note where it is provisional."""
+        return verdict_phrase(self.statements)
+
+    @property
+    def cases(self) -> dict[str, str]:
+        """The verdict under each protocol or setting; empty where the row is about one alone."""
+        return by_case(self.statements)
 
 
 def ledger(results: Path | str | None = None) -> list[Row]:
@@ -105,7 +120,11 @@ def summary(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
         rows: lines of a ledger.
     """
     return {
-        f"{row.claim.id} {row.dataset}".strip(): {"verdict": row.verdict, "records": list(row.run_ids)}
+        f"{row.claim.id} {row.dataset}".strip(): {
+            "verdict": row.phrase,
+            "cases": row.cases,
+            "records": list(row.run_ids),
+        }
         for row in rows
         if row.verdict != "not measured"
     }
@@ -125,7 +144,9 @@ def check(rows: Iterable[Row], results: Path | str | None = None) -> None:
     accepted, current = _accepted(_stored(results)), summary(rows)
     lines = []
     for name in dict.fromkeys([*accepted, *current]):
-        old, new = (side.get(name, {"verdict": "not measured", "records": []}) for side in (accepted, current))
+        old, new = (
+            side.get(name, {"verdict": "not measured", "cases": {}, "records": []}) for side in (accepted, current)
+        )
         if old != new:
             lines.append(_change(name, old, new))
     if lines:
@@ -137,7 +158,10 @@ def _accepted(path: Path) -> dict[str, dict[str, Any]]:
     """The ledger that was last accepted, as :func:`summary` gives it."""
     try:
         entries = json.loads(path.read_text())
-        return {name: {"verdict": row["verdict"], "records": list(row["records"])} for name, row in entries.items()}
+        return {
+            name: {"verdict": row["verdict"], "cases": dict(row["cases"]), "records": list(row["records"])}
+            for name, row in entries.items()
+        }
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         fault = f"{path} is not readable as a ledger ({error!r})"
         raise LedgerError(f"{fault}; restore it, or run: python -m prismbook ledger accept") from None
@@ -146,6 +170,9 @@ def _accepted(path: Path) -> dict[str, dict[str, Any]]:
 def _change(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
     """How the entry of a claim and dataset changed, in one line."""
     line = f"{name}: {old['verdict']}, now {new['verdict']}"
+    cases = {case: word for case, word in new["cases"].items() if old["cases"].get(case) != word}
+    if cases:
+        line += "".join(f", {case}: {word}" for case, word in cases.items())
     gone = sorted(set(old["records"]) - set(new["records"]))
     added = sorted(set(new["records"]) - set(old["records"]))
     if gone:
@@ -182,5 +209,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     for row in rows:
-        print(f"{row.claim.id:4} {row.dataset:12} {row.verdict:15} {len(row.run_ids):3} records  {row.claim.text}")
+        print(f"{row.claim.id:4} {row.dataset:12} {row.phrase:28} {len(row.run_ids):3} records  {row.claim.text}")
     return 0

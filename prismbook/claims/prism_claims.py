@@ -1,24 +1,34 @@
 """Judgements of what the paper measures of PRISM: C8 to C13, and the empirical half of C17.
 
 C8 to C10 are judged from two searches, :class:`prismbook.tables.decay_vs_prism.Pair`, the others from a table of
-:func:`prismbook.tables.analysis.tidy`. In the latter the first seed chooses the setting of each method, and the methods
-are compared at every seed at which both were run. A difference that the spread over seeds explains leaves a statement
-undecided.
+:func:`prismbook.tables.analysis.measured`. In the latter the first seed chooses the setting of each method, and the
+methods are compared at every seed at which both decide something. Every comparison goes through the rules of
+:mod:`prismbook.tables.rules`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from prismbook.claims.statements import Statement, weakest
+from prismbook.claims.statements import Statement, from_judgement, provisionally, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, seed_by_seed
-from prismbook.tables.decay_vs_prism import Method, Pair
+from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
-from prismbook.tables.significance import seed_tolerance
+from prismbook.tables.rules import Difference, contains, judge
+from prismbook.tables.seed_differences import difference, setbacks, usable
 from prismbook.text import plural
+
+#: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
+FEWER_EPOCHS, LARGER_RATIO = -0.3848, 0.7598
+#: The protocols under which Table 1 is judged.
+PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}
+#: A comparison can come out as these, from the least favourable to the most.
+_ORDER = ("worse", "equivalent", "better")
 
 
 def claim_c11(runs: pd.DataFrame) -> list[Statement]:
@@ -32,7 +42,7 @@ def claim_c11(runs: pd.DataFrame) -> list[Statement]:
         return [Statement("C11 needs runs with decay and runs with PRISM", None)]
     tuned, chosen = best(decay), best(prism)
     pair = seed_by_seed(runs, chosen, tuned)
-    statements = [_fewer_epochs(_chosen(runs), *pair), _as_good(*pair)]
+    statements = [*_fewer_epochs(_chosen(runs), *pair), _as_good(*pair)]
     full = prism[prism["alpha"] == 1]
     for run in [chosen] if chosen["alpha"] == 1 or full.empty else [chosen, full.iloc[0]]:
         statements.append(_sooner_as_good(*seed_by_seed(runs, run, tuned)))
@@ -56,29 +66,49 @@ def _chosen(runs: pd.DataFrame) -> str:
     return f"{setting(best(prism))}, chosen by validation{part},"
 
 
-def _more(text: str, first: Any, second: Any) -> Statement:
-    """Whether the first exceeds the second in the mean over seeds, by more than the spread over seeds explains."""
-    difference, tolerance = (first - second).mean(), seed_tolerance(list(first), list(second))
-    if tolerance is None:
-        return Statement(text, bool(difference > 0))
-    if abs(difference) <= tolerance:
-        return Statement(f"{text}, {_seeds(first)}, which differ too much to tell", None, undecided=True)
-    return Statement(f"{text}, {_seeds(first)}", bool(difference > 0))
+def _compared(text: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, holds: Sequence[str]) -> Statement:
+    """A statement on the difference of two settings, which are rows at the same seeds, by the rules."""
+    found = difference(first.reset_index(), second.reset_index(), measure)
+    if found is None:
+        return Statement(f"{text}; undecided: {_why(first, second)}", None, undecided=True)
+    judgement = judge(found)
+    return from_judgement(f"{text} ({_shares(found)}: {judgement})", judgement, holds)
 
 
-def _seeds(values: Any) -> str:
-    return f"mean of {len(values)} seeds"
+def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
+    """What kept the runs of two settings from deciding anything."""
+    sides = [f"{setting(runs.iloc[0])} {setbacks(runs)}" for runs in (first, second) if setbacks(runs)]
+    return ", ".join(sides) or "no seed in common"
 
 
-def _fewer_epochs(chosen: str, prism: Any, tuned: Any) -> Statement:
-    ours, theirs = prism["best_epoch"], tuned["best_epoch"]
-    sides = (("PRISM", prism), ("decay", tuned))
-    cut = [name for name, runs in sides if (runs["stopped_by"] == "max_epochs").any()]
-    text = f"{chosen} is best at epoch {ours.mean():.0f}, tuned {setting(tuned.iloc[0])} at {theirs.mean():.0f}"
-    if cut:
-        return Statement(f"{text}; cut off by the epoch limit: {', '.join(cut)}", None, undecided=True)
-    change = ours.mean() / max(theirs.mean(), 1) - 1
-    return _more(f"{text} ({change:+.0%})", theirs, ours)
+def _shares(found: Difference) -> str:
+    """A relative difference with its interval and the number of seeds."""
+    low, high = found.interval
+    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
+    return f"{found.mean:+.1%}{interval}, {plural(len(found.by_seed), 'seed')}"
+
+
+def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, figure: float) -> list[Statement]:
+    """Whether the paper's figure lies in the interval measured here; nothing where there is no interval."""
+    found = difference(first.reset_index(), second.reset_index(), measure)
+    if found is None or found.interval[0] == found.interval[1]:
+        return []
+    text = f"the size: {name} changes by {_shares(found)}; the paper's {figure:+.2%} is in this interval"
+    return [Statement(text, contains(found, figure), provisional=len(found.by_seed) == 1)]
+
+
+def _fewer_epochs(chosen: str, prism: Any, tuned: Any) -> list[Statement]:
+    ours, theirs = (usable(runs)["best_epoch"] for runs in (prism, tuned))
+    text = f"{chosen} is best in fewer epochs than tuned {setting(tuned.iloc[0])}"
+    if len(ours) and len(theirs):
+        text += f": at epoch {ours.mean():.0f} against {theirs.mean():.0f}"
+    size = _size("the number of epochs", prism, tuned, "best_epoch", FEWER_EPOCHS)
+    statement = _compared(text, prism, tuned, "best_epoch", ("worse",))
+    # fewer is better here; the rules' words are those of a score
+    text = (
+        statement.text.replace(": worse", ": fewer").replace(": better", ": more").replace(": equivalent", ": as many")
+    )
+    return [replace(statement, text=text), *size]
 
 
 def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
@@ -94,19 +124,17 @@ def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
         text += f" ({plural(len(lines), 'seed')})"
     if any(sooner) and not all(sooner):
         return Statement(text, None, undecided=True)
-    return Statement(text, all(sooner))
+    return Statement(text, all(sooner), provisional=len(lines) == 1)
 
 
 def _as_good(prism: Any, tuned: Any) -> Statement:
-    """Whether PRISM's NDCG@20 is at least tuned decay's; it may be less by what the spread over seeds explains."""
-    ours, theirs = prism["ndcg"], tuned["ndcg"]
-    tolerance = seed_tolerance(list(ours), list(theirs))
-    spread = "" if tolerance is None else f", {_seeds(ours)}, which explain up to {tolerance:.4f}"
-    return Statement(
-        f"{setting(prism.iloc[0])} reaches tuned decay's NDCG@20 or more: {ours.mean():.4f} against"
-        f" {theirs.mean():.4f} ({ours.mean() / theirs.mean() - 1:+.1%}{spread})",
-        bool((ours - theirs).mean() >= -(tolerance or 0)),
-    )
+    """Whether PRISM's NDCG@20 is equivalent to tuned decay's, or better."""
+    text = f"{setting(prism.iloc[0])} is at least equivalent to tuned decay by NDCG@20: {_means(prism, tuned, 'ndcg')}"
+    return _compared(text, prism, tuned, "ndcg", ("equivalent", "better"))
+
+
+def _means(first: Any, second: Any, measure: str) -> str:
+    return f"{first[measure].mean():.4f} against {second[measure].mean():.4f}"
 
 
 def claim_c12(runs: pd.DataFrame) -> list[Statement]:
@@ -118,27 +146,54 @@ def claim_c12(runs: pd.DataFrame) -> list[Statement]:
     prism, decay = _tried(runs)
     if prism["alpha"].nunique() < 2 or decay.empty:
         return [Statement("C12 needs PRISM at two alphas or more and runs with decay", None)]
-    low, high = (prism.sort_values("alpha").iloc[place] for place in (0, -1))
     ours, theirs = seed_by_seed(runs, best(prism), best(decay))
-    ratio, decay_ratio = ours["ratio"], theirs["ratio"]
     return [
-        Statement(
-            f"popular items gain and unpopular ones lose from alpha {low.alpha:g} to {high.alpha:g}: popular"
-            f" {low.popular:.3f} to {high.popular:.3f}, unpopular {low.unpopular:.4f} to {high.unpopular:.4f}",
-            bool(high.popular > low.popular and high.unpopular < low.unpopular),
-        ),
-        _more(
+        _trade(prism),
+        *_variety(prism),
+        _compared(
             f"{_chosen(runs)} has a larger unpopular / popular ratio than tuned {setting(theirs.iloc[0])}:"
-            f" {ratio.mean():.3f} against {decay_ratio.mean():.3f} ({ratio.mean() / decay_ratio.mean() - 1:+.0%})",
-            ratio,
-            decay_ratio,
+            f" {_means(ours, theirs, 'ratio')}",
+            ours,
+            theirs,
+            "ratio",
+            ("better",),
         ),
+        *_size("the ratio", ours, theirs, "ratio", LARGER_RATIO),
         _as_good(ours, theirs),
     ]
 
 
+def _trade(prism: pd.DataFrame) -> Statement:
+    """Whether popular items gain and unpopular ones lose from the smallest alpha to the largest."""
+    low, high = (prism.sort_values("alpha").iloc[place] for place in (0, -1))
+    return Statement(
+        f"popular items gain and unpopular ones lose from alpha {low.alpha:g} to {high.alpha:g}: popular"
+        f" {low.popular:.3f} to {high.popular:.3f}, unpopular {low.unpopular:.4f} to {high.unpopular:.4f}",
+        bool(high.popular > low.popular and high.unpopular < low.unpopular),
+        provisional=True,
+    )
+
+
+def _variety(prism: pd.DataFrame) -> list[Statement]:
+    """Whether another alpha is as good by NDCG@20 as the best one; nothing where the best is not usable."""
+    chosen = prism.loc[[best(prism).name]]
+    similar = []
+    for place, run in prism.drop(index=chosen.index).iterrows():
+        other = prism.loc[[place]]
+        found = difference(other, chosen, "ndcg")
+        if found is not None and judge(found).word in ("equivalent", "better"):
+            similar.append(f"alpha {run.alpha:g} (ratio {run.ratio:.3f}, {found.mean:+.1%})")
+    text = (
+        f"other strengths keep NDCG@20 within the margin of {setting(chosen.iloc[0])} (ratio"
+        f" {chosen.iloc[0].ratio:.3f}): {', '.join(similar) or 'none'} of {len(prism) - 1}"
+    )
+    return [Statement(text, bool(similar), provisional=True)] if len(usable(chosen)) else []
+
+
 def claim_c13(runs: pd.DataFrame) -> list[Statement]:
     """C13: DirectAU with PRISM is fairer, and better, than BPR and its debiased forms.
+
+    A further statement is about DirectAU with a decay that is as good as PRISM by NDCG@20, the fairest of these.
 
     Args:
         runs: DirectAU with PRISM, and each other method from Xavier initialisation.
@@ -147,111 +202,198 @@ def claim_c13(runs: pd.DataFrame) -> list[Statement]:
     prism = candidates[(candidates["init"] == "prism") & candidates["ndcg"].notna()]
     if prism.empty:
         return [Statement("C13 needs DirectAU with PRISM", None)]
-    others = best_of_each(candidates[candidates["init"] == "xavier"])
-    return [_fairer_and_better(runs, best(prism), other) for _, other in others.iterrows()]
+    plain = candidates[candidates["init"] == "xavier"]
+    others = best_of_each(plain)
+    tried = plain.groupby("loss")["run"].count()
+    statements = [_fairer_and_better(runs, best(prism), other, tried[other["loss"]]) for _, other in others.iterrows()]
+    return statements + _fairest_as_good(runs, best(prism), others)
 
 
-def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any) -> Statement:
+def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, tried: int) -> Statement:
     """Whether PRISM's ratio is larger than another method's, and its NDCG@20 higher."""
     # Of the same loss with decay the paper says that the ratio is PRISM's doing, not that it ranks worse.
     same_loss = other["loss"] == prism["loss"]
-    name = f"{other['loss']} with decay" if same_loss else other["loss"]
+    name = f"{other['loss']} with {setting(other)}" if same_loss else other["loss"]
     if pd.isna(other["ndcg"]):
         return Statement(f"against {name}: not run", None)
     ours, theirs = seed_by_seed(runs, prism, other)
+    searched = "" if tried > 1 else ", one setting, not searched"
     text = (
-        f"against {name}: ratio {ours['ratio'].mean():.3f} and {theirs['ratio'].mean():.3f},"
+        f"against {name}{searched}: ratio {ours['ratio'].mean():.3f} and {theirs['ratio'].mean():.3f},"
         f" NDCG@20 {ours['ndcg'].mean():.3f} and {theirs['ndcg'].mean():.3f}"
     )
-    measures = ("ratio",) if same_loss else ("ratio", "ndcg")
-    return weakest([_more(text, ours[measure], theirs[measure]) for measure in measures])
+    measures = {"ratio": "ratio"} if same_loss else {"ratio": "ratio", "ndcg": "NDCG@20"}
+    return weakest(
+        [_compared(f"{text}; by {title}", ours, theirs, measure, ("better",)) for measure, title in measures.items()]
+    )
 
 
-def claim_c17_norms(runs: pd.DataFrame) -> list[Statement]:
+def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame) -> list[Statement]:
+    """PRISM against the fairest decay of the same loss that is as good by NDCG@20; nothing where there is none."""
+    candidates = first_seed(runs)
+    same = (candidates["loss"] == prism["loss"]) & (candidates["init"] == "xavier") & candidates["run"].notna()
+    rivals = []
+    for _, run in candidates[same].iterrows():
+        ours, theirs = seed_by_seed(runs, prism, run)
+        found = difference(theirs.reset_index(), ours.reset_index(), "ndcg")
+        if found is not None and judge(found).word in ("equivalent", "better"):
+            rivals.append((run["ratio"], run))
+    if not rivals:
+        return []
+    _, fairest = max(rivals, key=lambda rival: rival[0])
+    if fairest["run"] in set(others["run"]):
+        return []  # it is the decay that validation chooses, which has its statement
+    ours, theirs = seed_by_seed(runs, prism, fairest)
+    text = (
+        f"against {fairest['loss']} with {setting(fairest)}, as good as PRISM by NDCG@20"
+        f" ({_means(theirs, ours, 'ndcg')}): ratio {_means(ours, theirs, 'ratio')}"
+    )
+    return [_compared(text, ours, theirs, "ratio", ("better",))]
+
+
+def claim_c17_norms(runs: pd.DataFrame, case: str = "") -> list[Statement]:
     """C17, the measured half: on non-linear MF, SSM washes PRISM's norms out and DirectAU keeps them.
 
-    The losses are compared at the seeds at which both were run. The norms are those of the perceptron's outputs.
+    The losses are compared at the seeds at which both decide something, by the difference of their correlations. The
+    norms are those of the perceptron's outputs.
 
     Args:
         runs: non-linear MF with PRISM, under SSM and under DirectAU.
+        case: the protocol that the runs follow.
     """
-    correlations: Any = runs.pivot(index="seed", columns="loss", values="norm_correlation")
+    finished = runs[runs["run"].notna()]
+    if not {"SSM", "DirectAU"} <= set(finished["loss"]):
+        return [Statement("C17 needs SSM and DirectAU with PRISM on non-linear MF", None, case=case)]
+    correlations: Any = usable(finished).pivot(index="seed", columns="loss", values="norm_correlation")
     correlations = correlations.reindex(columns=["SSM", "DirectAU"]).dropna()
+    text = "after training, item norms correlate with log popularity less under SSM than under DirectAU"
     if correlations.empty:
-        return [Statement("C17 needs SSM and DirectAU with PRISM on non-linear MF", None)]
-    ssm, directau = correlations["SSM"], correlations["DirectAU"]
-    text = f"by {ssm.mean():.2f} under SSM, by {directau.mean():.2f} under DirectAU"
-    return [_more(f"after training, item norms correlate with log popularity {text}", directau, ssm)]
+        ended = ", ".join(f"{loss} {setbacks(finished[finished['loss'] == loss])}" for loss in ("SSM", "DirectAU"))
+        return [Statement(f"{text}; undecided: {ended}", None, undecided=True, case=case)]
+    found = Difference(tuple(correlations["DirectAU"] - correlations["SSM"]))
+    ssm, directau = (float(correlations[loss].mean()) for loss in ("SSM", "DirectAU"))
+    seeds = plural(len(correlations), "seed")
+    statements = [
+        from_judgement(f"{text}: {ssm:.2f} against {directau:.2f} ({seeds})", judge(found), ("better",)),
+        *provisionally(
+            [
+                Statement(
+                    f"under SSM log popularity explains less than half of their variance, {_explained(ssm):.0%}",
+                    _explained(ssm) < 0.5,
+                ),
+                Statement(
+                    f"under DirectAU it explains more than half, {_explained(directau):.0%}", _explained(directau) > 0.5
+                ),
+            ],
+            len(correlations),
+        ),
+    ]
+    return [replace(statement, case=case) for statement in statements]
+
+
+def _explained(correlation: float) -> float:
+    """The share of variance that a rising relation explains; 0 where it falls."""
+    return max(correlation, 0.0) ** 2
 
 
 def matches(pairs: Sequence[Pair]) -> list[Statement]:
-    """C8: PRISM matches tuned decay: by the paired bootstrap it is better or the same.
-
-    A difference that the spread over seeds explains counts as the same, and the statement says how large a difference
-    that may be. Where seeds differ much, even a large difference is a match.
+    """C8: PRISM matches tuned decay: it is equivalent, or better.
 
     Args:
         pairs: linear MF, one for each loss.
     """
-    return [_statement(pair, "matches", ("better", "same")) for pair in pairs]
+    return _table1(pairs, "is at least equivalent to", ("equivalent", "better"))
 
 
 def beats(pairs: Sequence[Pair]) -> list[Statement]:
     """C9: PRISM beats tuned decay.
 
     Args:
-        pairs: non-linear MF, one for each loss.
+        pairs: non-linear MF, one for each loss, under one protocol or several.
     """
-    return [_statement(pair, "beats", ("better",)) for pair in pairs]
+    return _table1(pairs, "beats", ("better",))
 
 
 def falls_short(pairs: Sequence[Pair]) -> list[Statement]:
     """C10: PRISM falls short of tuned decay.
 
     Args:
-        pairs: non-linear MF, one for each loss.
+        pairs: non-linear MF, one for each loss, under one protocol or several.
     """
-    return [_statement(pair, "falls short of", ("worse",)) for pair in pairs]
+    return _table1(pairs, "falls short of", ("worse",))
 
 
-def _statement(pair: Pair, verb: str, verdicts: Sequence[str]) -> Statement:
-    """Whether the comparison of a pair has one of some verdicts, so far as the seeds and the searches decide it."""
-    subject = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}: PRISM {verb} tuned decay"
-    comparison = pair.comparison
-    if comparison is None or pair.compared is None or pair.prism is None or pair.decay is None:
+def _table1(pairs: Sequence[Pair], verb: str, holds: Sequence[str]) -> list[Statement]:
+    """One statement per pair, and for each protocol one on the size of the change."""
+    statements = []
+    for protocol, case in PROTOCOL_CASES.items():
+        concerned = [pair for pair in pairs if pair.protocol == protocol]
+        found = [_statement(pair, verb, holds) for pair in concerned]
+        found += _mean_change(concerned, all(statement.holds for statement in found))
+        statements += [replace(statement, case=case) for statement in found]
+    return statements
+
+
+def _statement(pair: Pair, verb: str, holds: Sequence[str]) -> Statement:
+    """Whether PRISM against decay has one of some words, so far as the searches decide it."""
+    decay_name = "tuned decay" if pair.protocol == "text" else "decay"
+    subject = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}: PRISM {verb} {decay_name}"
+    judgement = pair.judgement()
+    if pair.compared is None or pair.prism is None or pair.decay is None or judgement is None:
         return Statement(f"{subject} (not run in both)", None)
-    prism, decay = pair.compared
-    text = f"{subject}: {pair.difference()}, {plural(len(prism.records.keys() & decay.records.keys()), 'seed')}"
-    if comparison.verdict == "same" and comparison.tolerance:
-        text += f", which explain up to {comparison.tolerance:.4f}"
-    text += _searched_in_part(pair.decay, pair.prism)
-
-    holds, claims_prism_ahead = comparison.verdict in verdicts, "better" in verdicts
-    # The users see the claimed direction, but the seeds differ by more: the claim is neither borne out nor refuted.
-    users_agree = comparison.low > 0 if claims_prism_ahead else comparison.high < 0
-    if comparison.verdict == "same" and users_agree and not holds:
-        return Statement(f"{text}; the seeds differ too much to tell", None, undecided=True)
-    if _could_turn(pair.decay, pair.prism, holds, claims_prism_ahead):
+    text = f"{subject}: {pair.difference()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
+    printed = pair.paper()
+    if printed is not None:
+        text += f"; the paper's Table 1: {printed:+.1%}"
+    statement = from_judgement(text, judgement, holds)
+    if statement.holds is not None and _could_turn(judgement.word, pair.decay.open(), pair.prism.open(), holds):
         return Statement(text, None, undecided=True)
-    return Statement(text, holds)
+    return statement
 
 
-def _searched_in_part(decay: Method, prism: Method) -> str:
-    """How far each search was run, where one of them is not complete; empty where both are."""
-    parts = [
-        f"{title} {method.ran} of {method.grid}"
-        for title, method in (("decay", decay), ("PRISM", prism))
-        if _unfinished(method)
-    ]
-    return f"; searched only in part, {', '.join(parts)} configurations" if parts else ""
+def _searched(pair: Pair) -> str:
+    """What of the searches is not complete, or not tuned because its choice is at an edge; empty where nothing is."""
+    text = ""
+    for title, method in (("decay", pair.decay), ("PRISM", pair.prism)):
+        if method is None:
+            continue
+        if pair.protocol == "released" and title == "decay":
+            text += f"; decay {method.chosen.weight_decay:g} alone, not searched"
+        if method.ran < method.grid:
+            text += f"; {title} searched only in part, {method.ran} of {method.grid} configurations"
+        if method.at_edge:
+            text += f"; {title}'s {', '.join(method.at_edge)} is at the edge of its grid, not tuned"
+    return text
 
 
-def _could_turn(decay: Method, prism: Method, holds: bool, claims_prism_ahead: bool) -> bool:
+def _could_turn(word: str, decay_open: bool, prism_open: bool, holds: Sequence[str]) -> bool:
     """Whether more of a search could turn a statement round: a search that goes further only helps its own method."""
-    if claims_prism_ahead:
-        return _unfinished(decay if holds else prism)
-    return _unfinished(prism if holds else decay)
+    place = _ORDER.index(word)
+    reached = _ORDER[0 if decay_open else place : len(_ORDER) if prism_open else place + 1]
+    return len({each in holds for each in reached}) > 1
 
 
-def _unfinished(method: Method) -> bool:
-    return method.ran < method.grid
+def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
+    """Whether the paper's mean change on this dataset lies in our interval; nothing where none of the pairs was run.
+
+    It is left open where a pair was not compared or not searched to the end. A wide interval holds many figures, so
+    that the paper's counts in favour of a claim only where every pair bears the claim out.
+    """
+    shares = [pair.share() if pair.decides() else None for pair in pairs]
+    printed = [pair.paper() for pair in pairs]
+    figures = [value for value in printed if value is not None]
+    if not pairs or len(figures) < len(pairs) or all(pair.compared is None for pair in pairs):
+        return []
+    figure = float(np.mean(figures))
+    text = f"the size: the paper's mean change on this dataset, {figure:+.1%}, is in our interval"
+    measured = [share for share in shares if share is not None]
+    unfinished = any(method.ran < method.grid for pair in pairs for method in pair.methods())
+    if len(measured) < len(pairs) or unfinished:
+        return [Statement(f"{text}, which is not known before every pair is", None, undecided=True)]
+    low, high = (float(np.mean([share.interval[end] for share in measured])) for end in (0, 1))
+    mean = float(np.mean([share.mean for share in measured]))
+    provisional = any(len(share.by_seed) == 1 for share in measured)
+    text = f"{text}: {mean:+.1%} [{low:+.1%}, {high:+.1%}]"
+    if low <= figure <= high and not all_hold:
+        return [Statement(f"{text}, which is too wide to say more", None, undecided=True)]
+    return [Statement(text, low <= figure <= high, provisional=provisional)]

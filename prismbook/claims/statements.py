@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from prismbook.tables.rules import Judgement
 
 #: What a verdict from generated data says beside its word.
 GENERATED = "generated data, no evidence about the paper"
@@ -17,11 +19,15 @@ class Statement:
         text: the sentence.
         holds: True or False; None where a run is missing, or where the runs do not decide it.
         undecided: True where ``holds`` is None although the sentence was measured.
+        provisional: True where ``holds`` rests on a single seed.
+        case: the protocol or the setting that the sentence is about, where a claim is judged under several.
     """
 
     text: str
     holds: bool | None
     undecided: bool = False
+    provisional: bool = False
+    case: str = ""
 
 
 def verdict(statements: Sequence[Statement]) -> str:
@@ -45,6 +51,80 @@ def verdict(statements: Sequence[Statement]) -> str:
     if all(decisions):
         return "reproduced"
     return "in part" if any(decisions) else "not reproduced"
+
+
+def is_provisional(statements: Sequence[Statement]) -> bool:
+    """Whether a verdict rests on a single seed: without its provisional statements it would be another.
+
+    Args:
+        statements: those of one claim on one dataset.
+
+    >>> is_provisional([Statement("a", True, provisional=True)]), is_provisional([Statement("a", True)])
+    (True, False)
+    """
+    decided = [
+        replace(statement, holds=None, undecided=True, provisional=False) if statement.provisional else statement
+        for statement in statements
+    ]
+    return verdict(decided) != verdict(statements)
+
+
+def verdict_phrase(statements: Sequence[Statement]) -> str:
+    """The verdict, with a note where it is provisional.
+
+    Args:
+        statements: those of one claim on one dataset.
+
+    >>> verdict_phrase([Statement("a", True, provisional=True)])
+    'reproduced (provisional)'
+    """
+    return f"{verdict(statements)} (provisional)" if is_provisional(statements) else verdict(statements)
+
+
+def by_case(statements: Sequence[Statement]) -> dict[str, str]:
+    """The verdict under each protocol or setting; empty where the statements are about one alone.
+
+    Args:
+        statements: those of one claim on one dataset.
+
+    >>> by_case([Statement("a", True, case="the paper's text"), Statement("b", False, case="the released code")])
+    {"the paper's text": 'reproduced', 'the released code': 'not reproduced'}
+    """
+    cases = dict.fromkeys(statement.case for statement in statements)
+    if len(cases) < 2:
+        return {}
+    return {case: verdict_phrase([each for each in statements if each.case == case]) for case in cases}
+
+
+def from_judgement(text: str, judgement: Judgement | None, holds: Sequence[str]) -> Statement:
+    """A statement about a comparison, decided by its word.
+
+    Args:
+        text: the sentence.
+        judgement: of the comparison; None where there is nothing to compare.
+        holds: the words with which the sentence holds. With an undecided or a collapsed comparison it is left open.
+
+    >>> from_judgement("a is better", Judgement("worse"), ["better"]).holds
+    False
+    """
+    if judgement is None:
+        return Statement(text, None)
+    if judgement.word in ("undecided", "collapsed"):
+        return Statement(text, None, undecided=True)
+    return Statement(text, judgement.word in holds, provisional=judgement.provisional)
+
+
+def provisionally(statements: Iterable[Statement], seeds: int) -> list[Statement]:
+    """The statements, marked as provisional where they rest on a single seed.
+
+    Args:
+        statements: those of one claim on one dataset.
+        seeds: number of seeds behind them.
+    """
+    return [
+        replace(statement, provisional=seeds == 1) if statement.holds is not None else statement
+        for statement in statements
+    ]
 
 
 def weakest(statements: Sequence[Statement]) -> Statement:
@@ -75,7 +155,8 @@ def listed(statements: Iterable[Statement]) -> str:
 def _word(statement: Statement) -> str:
     if statement.holds is None:
         return verdict([statement])
-    return "holds" if statement.holds else "does not hold"
+    word = "holds" if statement.holds else "does not hold"
+    return f"{word}, provisional" if statement.provisional else word
 
 
 def verdict_text(claim_id: str, dataset: str, statements: Sequence[Statement], synthetic: bool) -> str:
@@ -91,4 +172,6 @@ def verdict_text(claim_id: str, dataset: str, statements: Sequence[Statement], s
     **C1 on shop (generated data, no evidence about the paper): reproduced**
     """
     place = f"{dataset} ({GENERATED})" if synthetic else dataset
-    return f"**{claim_id} on {place}: {verdict(statements)}**\n\n{listed(statements)}"
+    cases = "; ".join(f"{case}: {word}" for case, word in by_case(statements).items())
+    head = f"{verdict_phrase(statements)} ({cases})" if cases else verdict_phrase(statements)
+    return f"**{claim_id} on {place}: {head}**\n\n{listed(statements)}"

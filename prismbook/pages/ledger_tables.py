@@ -38,7 +38,7 @@ def at_a_glance(rows: Iterable[Row], pages: Collection[str]) -> str:
     for claim_rows in by_claim(rows):
         by_dataset = {row.dataset: row for row in claim_rows}
         cells = [
-            link(row, f"{MARKS[row.verdict]} {row.verdict}", pages) if (row := by_dataset.get(name)) else ""
+            link(row, f"{MARKS[row.verdict]} {row.phrase}", pages) if (row := by_dataset.get(name)) else ""
             for name in columns
         ]
         claim = claim_rows[0].claim
@@ -72,7 +72,7 @@ def _section(rows: Sequence[Row], pages: Collection[str], results: Path | str | 
     missing = [row for row in rows if row.verdict == "not measured" and row.dataset and not row.run_ids]
     for row in rows:
         if row not in missing:
-            heading = f"**{DATASET_NAMES.get(row.dataset, 'computed on the spot')}: {link(row, row.verdict, pages)}**"
+            heading = f"**{DATASET_NAMES.get(row.dataset, 'computed on the spot')}: {link(row, row.phrase, pages)}**"
             paragraphs.append(f"{heading}, {spread(row, results)}" if row.run_ids else heading)
             paragraphs.append(listed(row.statements))
             if row.run_ids:

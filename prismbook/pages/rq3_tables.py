@@ -16,7 +16,7 @@ from prismbook.runs.records import default_results, scan
 from prismbook.runs.tuning import validation_score
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import measured
-from prismbook.tables.decay_vs_prism import Pair, loss_values, search_part
+from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
 from prismbook.text import plural
@@ -48,7 +48,7 @@ def row(pair: Pair) -> dict[str, str]:
             cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
         else:
             cells[f"{title}, paper"] = ""
-        cells[f"{title}, ours"] = "not run" if method is None else _over_seeds(method.ndcg())
+        cells[f"{title}, ours"] = "not run" if method is None else _scores(method)
     cells["PRISM - decay"] = pair.difference()
     return cells
 
@@ -63,7 +63,8 @@ def nearness(pair: Pair) -> dict[str, str]:
     cells = {"backbone": names[0], "loss": names[1]}
     for name, title in TITLES.items():
         method = getattr(pair, name)
-        cells[title] = "" if method is None else _share(float(np.mean(method.ndcg())), names, name)
+        empty = method is None or not method.ndcg()
+        cells[title] = "" if empty else _share(float(np.mean(method.ndcg())), names, name)
     return cells
 
 
@@ -238,8 +239,8 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
                 "chosen": _tuned(first.chosen),
                 "second": _tuned(other.decay.chosen),
                 "ahead on validation by": f"{first.validation - other.decay.validation:.4f}",
-                "test, chosen": _over_seeds(first.ndcg()),
-                "test, second": _over_seeds(other.decay.ndcg()),
+                "test, chosen": _scores(first),
+                "test, second": _scores(other.decay),
                 "PRISM - second": other.difference(),
             }
         )
@@ -286,6 +287,12 @@ def _tuned(config: RunConfig) -> str:
 
 def _spread(mean: float, std: float) -> str:
     return f"{mean:.4f} ± {std:.4f}"
+
+
+def _scores(method: Method) -> str:
+    """A method's scores over the seeds at which it trained, and at how many it collapsed or was cut off."""
+    parts = [_over_seeds(method.ndcg())] if method.ndcg() else []
+    return "; ".join([*parts, method.setbacks()] if method.setbacks() else parts)
 
 
 def _over_seeds(values: Sequence[float]) -> str:

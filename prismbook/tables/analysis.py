@@ -268,11 +268,12 @@ def collapsed(runs: pd.DataFrame) -> pd.Series:
 
 
 def measured(results: Path, configs: Iterable[RunConfig]) -> pd.DataFrame:
-    """The table of :func:`tidy` for some configurations, from what is stored.
+    """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
     Args:
         results: folder of the records.
         configs: configurations of runs; one that is named twice has one row.
     """
     unique = list(dict.fromkeys(configs))
-    return tidy(unique, [load_record(stored_path(results, config)) for config in unique])
+    paths = [stored_path(results, config) for config in unique]
+    return tidy(unique, [load_record(path) for path in paths]).assign(path=np.array(paths, dtype=object))

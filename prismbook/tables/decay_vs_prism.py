@@ -9,18 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import Search, searches
+from prismbook.plan.experiments import Search, configs, searches
 from prismbook.runs import tuning
 from prismbook.runs.records import Record, default_results, load_scores, stored_path
-from prismbook.runs.tuning import outcome_of
-from prismbook.tables.significance import (
-    Comparison,
-    PerUser,
-    bootstrap_generator,
-    paired_bootstrap,
-    per_user,
-    seed_tolerance,
-)
+from prismbook.runs.tuning import outcome_of, varied
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.tables.paper import table1
+from prismbook.tables.rules import MARGIN, Difference, Judgement, as_share, cut_off, edges, judge, never_learned
+from prismbook.tables.significance import Comparison, PerUser, bootstrap_generator, paired_bootstrap, per_user
+from prismbook.text import plural
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class Method:
         searched: ids of the grid's records, on which the choice rests.
         epochs: number of epochs that the search has trained so far.
         seconds: training and evaluation time of the search so far, by class of device (``"cpu"``, ``"cuda"``).
+        at_edge: the chosen values that are at the edge of what was searched, as text.
     """
 
     grid: int
@@ -46,6 +44,7 @@ class Method:
     searched: tuple[str, ...]
     epochs: int
     seconds: dict[str, float]
+    at_edge: tuple[str, ...] = ()
 
     def configs(self) -> list[RunConfig]:
         """The chosen configuration at each seed that was run."""
@@ -56,8 +55,40 @@ class Method:
         return {*self.searched, *(record["id"] for record in self.records.values())}
 
     def ndcg(self) -> list[float]:
-        """Test NDCG@20 at each seed."""
-        return [record["test"]["dot"]["ndcg"] for record in self.records.values()]
+        """Test NDCG@20 at each seed at which the run did not collapse."""
+        return [self.records[seed]["test"]["dot"]["ndcg"] for seed in self.trained()]
+
+    def trained(self) -> list[int]:
+        """The seeds at which the run did not collapse."""
+        return [seed for seed, record in self.records.items() if not _collapsed(record)]
+
+    def usable(self) -> list[int]:
+        """The seeds whose runs decide something: those that neither collapsed nor were cut off."""
+        return [seed for seed in self.trained() if not _cut_off(self.records[seed])]
+
+    def setbacks(self) -> str:
+        """At how many seeds the run collapsed or was cut off, with the score where it trained; empty where at none."""
+        seeds, trained, usable = plural(len(self.records), "seed"), self.trained(), self.usable()
+        parts = []
+        if len(trained) < len(self.records):
+            where = f", {np.mean(self.ndcg()):.4f} where it trained" if trained else ""
+            parts.append(f"collapsed at {len(self.records) - len(trained)} of {seeds}{where}")
+        if len(usable) < len(trained):
+            parts.append(f"cut off at {len(trained) - len(usable)} of {seeds}")
+        return " and ".join(parts)
+
+    def open(self) -> bool:
+        """Whether more of the search could improve the method: it is not complete, or its choice is at an edge."""
+        return self.ran < self.grid or bool(self.at_edge)
+
+
+def _collapsed(record: Record) -> bool:
+    largest_norm = max(norms["mean"] for norms in record["norms"]["item"]["bins"])
+    return never_learned(record["best_epoch"], record["stopped_by"], largest_norm)
+
+
+def _cut_off(record: Record) -> bool:
+    return cut_off(record["stopped_by"], len(record["history"]["loss"]))
 
 
 @dataclass(frozen=True)
@@ -72,8 +103,9 @@ class Pair:
         prism: PRISM at the best configuration that was run; None where nothing was run.
         compared: PRISM and decay, each at its best among the loss parameters that both searches have tried, so that a
             method that was searched further has no advantage. None where they have tried none in common.
-        comparison: PRISM minus decay of ``compared``, over the seeds that both have. None where the scores of each user
-            were not kept.
+        comparison: PRISM minus decay of ``compared``, over :meth:`seeds`. None where a method collapsed at a seed,
+            where they have no seed in common, or where the scores of each user were not kept.
+        protocol: ``"text"`` for the paper's text, or ``"released"`` for the released code.
     """
 
     dataset: str
@@ -83,6 +115,7 @@ class Pair:
     prism: Method | None
     compared: tuple[Method, Method] | None
     comparison: Comparison | None
+    protocol: str = "text"
 
     def methods(self) -> list[Method]:
         """All methods that were run: the best of each search, and what was compared."""
@@ -98,19 +131,63 @@ class Pair:
             return ""
         return " and ".join(dict.fromkeys(loss_values(method.chosen) for method in self.compared))
 
-    def difference(self) -> str:
-        """PRISM minus decay as text, with the interval and the verdict where they are known."""
+    def seeds(self) -> list[int]:
+        """The seeds of ``comparison``: those at which both methods decide something, else where both trained."""
         if self.compared is None:
+            return []
+        prism, decay = self.compared
+        usable = [seed for seed in prism.usable() if seed in decay.usable()]
+        return usable or [seed for seed in prism.trained() if seed in decay.trained()]
+
+    def decides(self) -> bool:
+        """Whether there is a comparison at a seed at which neither method was cut off."""
+        return self.comparison is not None and all(
+            seed in method.usable() for method in self.compared or () for seed in self.seeds()
+        )
+
+    def share(self) -> Difference | None:
+        """PRISM minus decay as a share of decay's score; None where there is no comparison."""
+        return None if self.comparison is None else as_share(self.comparison)
+
+    def judgement(self, margin: float = MARGIN, one_seed: bool = True) -> Judgement | None:
+        """The word for PRISM against decay; None where one of them was not run.
+
+        Args:
+            margin: the largest share of decay's score that counts as equivalent.
+            one_seed: whether a single seed gives a provisional word.
+        """
+        if self.compared is None:
+            return None
+        if any(len(method.trained()) < len(method.records) for method in self.compared):
+            return Judgement("collapsed")
+        share = self.share()
+        return judge(share, margin, one_seed) if share is not None and self.decides() else Judgement("undecided")
+
+    def setbacks(self) -> str:
+        """What kept runs of the compared methods from deciding anything, as text; empty where nothing did."""
+        names = zip(("PRISM", "tuned decay"), self.compared or (), strict=False)
+        return "; ".join(f"{name} {method.setbacks()}" for name, method in names if method.setbacks())
+
+    def paper(self) -> float | None:
+        """The paper's PRISM minus decay as a share of decay's score; None where its Table 1 has no such cell."""
+        names, printed = (BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)), table1()
+        if names not in printed.index:
+            return None
+        prism, decay = (float(printed[column].loc[[names]].iloc[0]) for column in ("prism", "decay"))
+        return prism / decay - 1
+
+    def difference(self) -> str:
+        """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word."""
+        judgement, share = self.judgement(), self.share()
+        if self.compared is None or judgement is None:
             return "not run"
-        comparison = self.comparison
-        if comparison is None:
-            prism, decay = (np.mean(method.ndcg()) for method in self.compared)
-            text = f"{prism - decay:+.4f}, no interval"
+        if self.comparison is None or share is None:
+            text = f"{judgement}" if self.setbacks() else f"{judgement}: the scores of users were not kept"
         else:
-            interval = f"[{comparison.low:+.4f}, {comparison.high:+.4f}]"
-            text = f"{comparison.difference:+.4f} {interval}, {comparison.verdict}"
-            if comparison.tolerance is None:
-                text += " (one seed)"
+            users = f"[{self.comparison.low:+.4f}, {self.comparison.high:+.4f}]"
+            text = f"{self.comparison.difference:+.4f} {users} ({share.mean:+.1%}), {judgement}"
+        if self.setbacks():
+            text += f"; {self.setbacks()}"
         parameters = self.compared_at()
         return f"{text} (at {parameters})" if parameters else text
 
@@ -140,7 +217,14 @@ def method(search: Search, results: Path) -> Method | None:
         searched=tuple(run["id"] for run in outcomes.values() if run is not None and "reason" not in run),
         epochs=choice.epochs,
         seconds=choice.seconds,
+        at_edge=_at_edge(search, choice.config),
     )
+
+
+def _at_edge(search: Search, chosen: RunConfig) -> tuple[str, ...]:
+    """The chosen values at the edge of the search. A pair of parameters, as MAWU's, has no order and no edge."""
+    searched = {name: values for name, values in varied(search.grid).items() if not name.startswith("gamma_")}
+    return tuple(edges({name: getattr(chosen, name) for name in searched}, searched))
 
 
 def pair(
@@ -175,8 +259,37 @@ def pair(
     fair_prism, fair_decay = (method(search_part(part, common), folder) for part in (prism_search, decay_search))
     if fair_prism is None or fair_decay is None:
         return Pair(dataset, backbone, loss, decay, prism, None, None)
-    comparison = _compare(fair_prism, fair_decay, folder)
-    return Pair(dataset, backbone, loss, decay, prism, (fair_prism, fair_decay), comparison)
+    return _compared(Pair(dataset, backbone, loss, decay, prism, (fair_prism, fair_decay), None), folder)
+
+
+def released_pairs(dataset: str, results: Path | str | None = None) -> list[Pair]:
+    """Decay against PRISM as the released code trains them, at one decay: nothing is searched.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> [pair.loss for pair in released_pairs("yelp2018")]
+    ['ssm', 'directau']
+    """
+    folder = default_results() if results is None else Path(results)
+    by_loss: dict[str, dict[str, Method | None]] = {}
+    for config in configs("released", dataset):
+        found = method(Search(f"{config.loss}-{config.init}", (config,), (config.seed,)), folder)
+        by_loss.setdefault(config.loss, {})[config.init] = found
+    pairs = []
+    for loss, methods in by_loss.items():
+        decay, prism = methods["xavier"], methods["prism"]
+        both = None if decay is None or prism is None else (prism, decay)
+        pairs.append(_compared(Pair(dataset, "nonlinear-mf", loss, decay, prism, both, None, "released"), folder))
+    return pairs
+
+
+def _compared(found: Pair, folder: Path) -> Pair:
+    """The pair with its comparison, where no run of the compared methods collapsed."""
+    if found.compared is None or any(len(each.trained()) < len(each.records) for each in found.compared):
+        return found
+    return replace(found, comparison=_compare(*found.compared, found.seeds(), folder))
 
 
 def loss_values(config: RunConfig) -> str:
@@ -215,22 +328,13 @@ def _tried(search: Search, results: Path) -> set[str]:
     return {loss_values(config) for config in search.grid if outcome_of(results, config)}
 
 
-def _compare(prism: Method, decay: Method, results: Path) -> Comparison | None:
-    """PRISM minus decay over the seeds that both have; None where there are none, or users' scores were not kept."""
-    seeds = [seed for seed in prism.records if seed in decay.records]
+def _compare(prism: Method, decay: Method, seeds: Sequence[int], results: Path) -> Comparison | None:
+    """PRISM minus decay over some seeds; None where there are none, or users' scores were not kept."""
     prism_scores, decay_scores = (_per_user(method, seeds, results) for method in (prism, decay))
     if not prism_scores or not decay_scores:
         return None
-    prism_means, decay_means = (
-        [float(values.mean()) for _, values in scores] for scores in (prism_scores, decay_scores)
-    )
     prism_ids, decay_ids = ([method.records[seed]["id"] for seed in seeds] for method in (prism, decay))
-    return paired_bootstrap(
-        prism_scores,
-        decay_scores,
-        bootstrap_generator(prism_ids, decay_ids),
-        seed_tolerance(prism_means, decay_means),
-    )
+    return paired_bootstrap(prism_scores, decay_scores, bootstrap_generator(prism_ids, decay_ids))
 
 
 def _per_user(method: Method, seeds: Sequence[int], results: Path) -> list[PerUser]:

@@ -1,8 +1,8 @@
-"""Is one method better than another? A paired bootstrap over users, and a tolerance from the spread over seeds.
+"""How sure is a difference? A paired bootstrap over users, and Student's interval over seeds.
 
 Two things make a measured difference uncertain: which users happen to be in the test set, and which seed drew the split
-and the starting values. :func:`paired_bootstrap` measures the first and :func:`seed_tolerance` the second. A verdict
-needs both.
+and the starting values. :func:`paired_bootstrap` measures the first and :func:`seed_half_width` the second.
+:mod:`prismbook.tables.rules` makes a word of both.
 """
 
 from __future__ import annotations
@@ -26,63 +26,57 @@ class Comparison:
         difference: the difference of the mean scores.
         low: lower end of its interval over users.
         high: upper end of its interval over users.
-        tolerance: the largest difference that the spread over seeds explains; None where there is one seed.
-        verdict: ``"better"``, ``"same"`` or ``"worse"``, of the first method.
+        by_seed: the difference of the mean scores at each seed.
+        baseline: the mean score of the second method.
     """
 
     difference: float
     low: float
     high: float
-    tolerance: float | None
-    verdict: str
+    by_seed: tuple[float, ...]
+    baseline: float
 
 
 def paired_bootstrap(
     first: Sequence[PerUser],
     second: Sequence[PerUser],
     generator: np.random.Generator,
-    tolerance: float | None = None,
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Comparison:
     """Compare two methods on the same users, by a percentile bootstrap that draws users with all their seeds.
 
-    The difference is the mean over seeds of the mean over that seed's users. The verdict is better or worse only where
-    the interval leaves out 0 and the difference exceeds ``tolerance``; otherwise it is the same.
+    The difference is the mean over seeds of the mean over that seed's users.
 
     Args:
         first: for each seed the users and their scores under the first method, e.g. from :func:`per_user`. Users may
             stand in any order and may differ between seeds.
         second: the same under the second method, with the same users at each seed.
         generator: draws the users; the same state gives the same interval. See :func:`bootstrap_generator`.
-        tolerance: the largest difference that the seeds alone explain, see :func:`seed_tolerance`; None: there is one
-            seed, and it is not known.
         resamples: number of bootstrap samples.
         level: coverage of the interval.
 
     Raises:
         ValueError: the methods have no seed, or not equally many; they have different users at a seed, or a user
-            twice; a score is not finite; ``level`` is not in (0, 1); ``resamples`` is below 100; ``tolerance`` is
-            negative or NaN.
+            twice; a score is not finite; ``level`` is not in (0, 1); or ``resamples`` is below 100.
 
     >>> users = np.arange(100)
     >>> second = np.random.default_rng(0).random(100)
     >>> result = paired_bootstrap([(users, second + 0.1)], [(users, second)], np.random.default_rng(1))
-    >>> f"{result.difference:.2f} [{result.low:.2f}, {result.high:.2f}] {result.verdict}"
-    '0.10 [0.10, 0.10] better'
+    >>> f"{result.difference:.2f} [{result.low:.2f}, {result.high:.2f}]"
+    '0.10 [0.10, 0.10]'
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
     if resamples < 100:
         raise ValueError(f"resamples must be >= 100, got {resamples}")
-    if tolerance is not None and not tolerance >= 0:
-        raise ValueError(f"tolerance must be >= 0, got {tolerance}")
     present, differences = _paired(first, second)
-    difference = float((differences.sum(0) / present.sum(0)).mean())
+    by_seed = differences.sum(0) / present.sum(0)
     means = _resampled_means(present, differences, generator, resamples)
     tail = (1 - level) / 2
     low, high = (float(bound) for bound in np.quantile(means, (tail, 1 - tail)))
-    return Comparison(difference, low, high, tolerance, _verdict(difference, low, high, tolerance))
+    baseline = float(np.mean([values.astype(np.float64).mean() for _, values in second]))
+    return Comparison(float(by_seed.mean()), low, high, tuple(by_seed.tolist()), baseline)
 
 
 def _resampled_means(
@@ -97,15 +91,6 @@ def _resampled_means(
         # at least 1: where there are very few users, a sample may have drawn none of a seed's
         means.append((counts @ differences / np.maximum(counts @ present, 1)).mean(1))
     return np.concatenate(means)
-
-
-def _verdict(difference: float, low: float, high: float, tolerance: float | None) -> str:
-    if abs(difference) > (tolerance or 0.0):
-        if low > 0:
-            return "better"
-        if high < 0:
-            return "worse"
-    return "same"
 
 
 def bootstrap_generator(first: Iterable[str], second: Iterable[str]) -> np.random.Generator:
@@ -125,33 +110,29 @@ def bootstrap_generator(first: Iterable[str], second: Iterable[str]) -> np.rando
     return np.random.default_rng(zlib.crc32(f"{' '.join(first)} - {' '.join(second)}".encode()))
 
 
-def seed_tolerance(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> float | None:
-    """The largest mean difference that the spread over seeds alone explains; None for a single seed.
+def seed_half_width(values: Sequence[float], level: float = 0.95) -> float | None:
+    """Half the width of Student's interval for the mean of one value per seed; None for a single seed.
 
-    It is half the width of Student's interval for the mean of the differences at each seed: ``t * s / sqrt(n)`` with
-    ``n - 1`` degrees of freedom. Two runs of one seed share their split and their starting values. What a seed does to
-    both methods alike therefore adds no uncertainty to their difference.
+    It is ``t * s / sqrt(n)`` with ``n - 1`` degrees of freedom. The values are differences of two methods. Two runs of
+    one seed share their split and their starting values. What a seed does to both methods alike therefore adds no
+    uncertainty to their difference.
 
     Args:
-        first: the first method's score at each seed.
-        second: the second method's score at each seed, in the same order.
+        values: one per seed.
         level: coverage of the interval.
 
     Raises:
-        ValueError: the methods do not have equally many scores, or ``level`` is not in (0, 1).
+        ValueError: ``level`` is not in (0, 1).
 
-    >>> f"{seed_tolerance([0.101, 0.100, 0.102], [0.099, 0.098, 0.099]):.5f}"
+    >>> f"{seed_half_width([0.002, 0.002, 0.003]):.5f}"
     '0.00143'
     """
-    if len(first) != len(second):
-        raise ValueError(f"first and second must have the same seeds, got {len(first)} and {len(second)} scores")
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
-    n = len(first)
+    n = len(values)
     if n < 2:
         return None
-    spread = np.std(np.subtract(first, second), ddof=1)
-    return float(student_quantile((1 + level) / 2, n - 1) * spread / np.sqrt(n))
+    return float(student_quantile((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
 
 
 def student_quantile(probability: float, freedom: int) -> float:
@@ -188,6 +169,25 @@ def per_user(
     """
     parts = np.asarray(scores[similarity], np.float64)
     return np.asarray(scores["user"]), parts.sum(1) if group is None else parts[:, group]
+
+
+def per_user_ratio(scores: Mapping[str, npt.NDArray[np.floating]]) -> PerUser:
+    """Each user's share in the unpopular / popular ratio, linearised: the mean over users is the ratio of the means.
+
+    With the ratio r of the mean unpopular part to the mean popular part P, a user's value is r + (unpopular - r *
+    popular) / P. To first order, drawing other users changes the ratio as it changes the mean of these values.
+
+    Args:
+        scores: as :func:`per_user` takes them.
+
+    >>> scores = {"user": np.arange(2), "dot": np.array([[0.5, 0.0, 0.25], [1.5, 0.0, 0.25]])}
+    >>> float(per_user_ratio(scores)[1].mean())
+    0.25
+    """
+    users, popular = per_user(scores, group=0)
+    unpopular = per_user(scores, group=2)[1]
+    ratio = unpopular.mean() / popular.mean()
+    return users, ratio + (unpopular - ratio * popular) / popular.mean()
 
 
 def _paired(first: Sequence[PerUser], second: Sequence[PerUser]) -> tuple[FloatArray, FloatArray]:
