@@ -21,11 +21,13 @@ def made_up(
     validation: Sequence[float] = (0.0, 0.1),
     cosine: Sequence[float] | None = None,
     correlation: float = 0.5,
+    epochs: int | None = None,
     **changed: Any,
 ) -> Record:
     """A record of a run whose NDCG@20 has these parts and whose validation went through these values.
 
     Args:
+        epochs: how long it ran; None is as long as its validation went, and at least 30: a shorter run counts as cut off.
         changed: top-level entries to put in place of the usual ones.
     """
     popular, neutral, unpopular = parts
@@ -44,7 +46,7 @@ def made_up(
         "stopped_by": "patience",
         "test": {"dot": scores, "cosine": scores},
         "history": {
-            "loss": [0.0] * max(len(validation) - 1, 30),  # a shorter run would count as cut off
+            "loss": [0.0] * (max(len(validation) - 1, 30) if epochs is None else epochs),
             "validation_dot": list(validation),
             "validation_cosine": list(validation if cosine is None else cosine),
         },

@@ -17,7 +17,7 @@ DIRECTAU: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0
 def runs(bpr: list[Parts | None] = BPR, directau: list[Parts | None] = DIRECTAU) -> pd.DataFrame:
     configs = grid_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
     made = [
-        None if parts is None else made_up(config, parts, validation=[0.0, *[0.1] * 14], best_epoch=3)
+        None if parts is None else made_up(config, parts, validation=[0.0, *[0.1] * 14], best_epoch=3, epochs=14)
         for config, parts in zip(configs, bpr + directau, strict=True)
     ]
     return tidy(configs, made)

@@ -80,7 +80,7 @@ def rq4() -> tuple[pd.DataFrame, list[Any]]:
     configs += grid_configs("gowalla", "directau", [0.0, 1e-6, 1e-4])
     curves = [[0.1, 0.2] * 11, [0.3], None, [0.1, 0.25]]
     records = [
-        None if curve is None else made_up(config, validation=curve)
+        None if curve is None else made_up(config, validation=curve, epochs=len(curve))
         for config, curve in zip(configs, curves, strict=True)
     ]
     return tidy(configs, records), records
