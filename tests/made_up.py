@@ -27,7 +27,7 @@ def made_up(
     """A record of a run whose NDCG@20 has these parts and whose validation went through these values.
 
     Args:
-        epochs: how long it ran; None is as long as its validation went, and at least 30: a shorter run counts as cut off.
+        epochs: how many epochs it ran. None is at least 30, since a shorter run counts as cut off.
         changed: top-level entries to put in place of the usual ones.
     """
     popular, neutral, unpopular = parts
