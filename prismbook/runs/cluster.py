@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from prismbook.extras import need
@@ -64,20 +65,11 @@ def attempt_all(
         OSError, ValueError: what a worker raised, e.g. a full disk or a device that is not there.
     """
     need("cluster", "distributed")
-    from distributed import Client, KilledWorker, as_completed
+    from distributed import KilledWorker, as_completed
     from distributed.comm.core import CommClosedError
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised, in one line
-    if Path(scheduler).is_file():  # as dask writes it with --scheduler-file
-        try:
-            scheduler = json.loads(Path(scheduler).read_text())["address"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise ConnectionError(f"{scheduler} is no scheduler file as dask writes it ({error!r})") from None
-    try:
-        client = Client(scheduler, timeout=timeout, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ConnectionError(f"no scheduler answers at {scheduler} ({error})") from None
-
+    client = _connect(scheduler, timeout)
     sweep = uuid4().hex[:8]
     submitted: dict[object, RunConfig] = {}
     shortages: list[Exception] = []
@@ -90,11 +82,7 @@ def attempt_all(
         return future
 
     try:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        if not workers:
-            print(f"{scheduler} has no worker yet; runs start when one joins", flush=True)
-        if any(worker["nthreads"] > 1 for worker in workers):
-            print("a worker with several threads trains several runs at once: start it with --nthreads 1", flush=True)
+        _announce_workers(client, scheduler)
         ended = as_completed([submit(config) for config in configs], loop=client.loop)
         for future in ended:
             config = submitted.pop(future)
@@ -121,6 +109,30 @@ def attempt_all(
         with suppress(OSError, TimeoutError):  # where the scheduler is gone
             client.cancel(list(submitted))
             client.close(timeout=2)
+
+
+def _connect(scheduler: str, timeout: float) -> Any:
+    """A client of the scheduler that has this address, or whose scheduler file this is."""
+    from distributed import Client
+
+    if Path(scheduler).is_file():  # as dask writes it with --scheduler-file
+        try:
+            scheduler = json.loads(Path(scheduler).read_text())["address"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConnectionError(f"{scheduler} is no scheduler file as dask writes it ({error!r})") from None
+    try:
+        return Client(scheduler, timeout=timeout, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"no scheduler answers at {scheduler} ({error})") from None
+
+
+def _announce_workers(client: Any, scheduler: str) -> None:
+    """Say where no worker is there yet, and where one would train several runs at once."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not workers:
+        print(f"{scheduler} has no worker yet; runs start when one joins", flush=True)
+    if any(worker["nthreads"] > 1 for worker in workers):
+        print("a worker with several threads trains several runs at once: start it with --nthreads 1", flush=True)
 
 
 def _killed(config: RunConfig, results: Path, reason: str) -> ChildProcessError:
