@@ -194,6 +194,46 @@ def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
     assert held(decay_claims.claim_c2(rq1(bpr=[FLAT[0], None, None], ssm=FLAT, directau=RISING))) == [None, False, True]
 
 
+def test_c21() -> None:
+    def judged(*curve: float | None) -> Statement:
+        return decay_claims.claim_c21(
+            table(
+                *(
+                    (grid_configs("gowalla", "ssm", decay), ndcg and {"parts": (ndcg, 0, 0), "validation": [0.0, ndcg]})
+                    for decay, ndcg in zip([0, 1e-6, 1e-4], curve, strict=True)
+                )
+            )
+        )[0]
+
+    needed = judged(0.10, 0.12, 0.11)
+    assert needed.holds is True and needed.provisional and "0.1200 at 1e-06" in needed.text
+    assert judged(0.12, 0.10, 0.11).holds is False  # validation chooses none
+    assert judged(0.10, 0.101, 0.09).undecided  # of the users' scores nothing is known
+    assert judged(None, 0.1, 0.1) == judged(0.1, None, None)
+    assert judged(0.1, None, None).holds is None
+
+
+def test_c22() -> None:
+    assert held(decay_claims.claim_c22(rq1(bpr=FLAT, directau=RISING))) == [True, False]
+    assert held(decay_claims.claim_c22(rq1(bpr=RISING, directau=FLAT))) == [False, False]
+    falling: list[Parts | None] = [(0.12, 0.03, 0.01), (0.07, 0.03, 0.03), (0.03, 0.02, 0.02)]
+    assert held(decay_claims.claim_c22(rq1(bpr=FLAT, directau=falling))) == [False, True]
+    assert held(decay_claims.claim_c22(rq1(bpr=FLAT[:1], directau=FLAT[:1]))) == [None]
+
+
+def test_c23() -> None:
+    def judged(decays: Sequence[float], alphas: Sequence[float]) -> list[bool | None]:
+        runs = [(grid_configs("gowalla", "directau", 10.0**-n), scores(u)) for n, u in enumerate(decays, start=4)]
+        runs += [
+            (grid_configs("gowalla", "directau", 0, init="prism", alpha=n / 4), scores(u)) for n, u in enumerate(alphas)
+        ]
+        return held(prism_claims.claim_c23(table(*runs)))
+
+    assert judged([0.01, 0.01, 0.04], [0.04, 0.03, 0.02, 0.01]) == [True]
+    assert judged([0.01, 0.02, 0.03, 0.04], [0.04, 0.04, 0.01]) == [False]
+    assert judged([0.01, 0.04], [0.04, 0.03, 0.01]) == [None]
+
+
 def rq2(without: float | None, *with_decay: tuple[float, float]) -> pd.DataFrame:
     """BPR's correlation of norms with log popularity without decay; with decay besides its validation NDCG@20."""
     zero = without if without is None else {"correlation": without, "validation": [0.9]}

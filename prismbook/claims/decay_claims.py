@@ -1,4 +1,4 @@
-"""Judgements of what the paper measures of weight decay: C1 to C3, C6, C7, C14 and C18.
+"""Judgements of what the paper measures of weight decay: C1 to C3, C6, C7, C14, C18, C21 and C22.
 
 Each function takes runs, a table of :func:`prismbook.tables.analysis.tidy`, and returns statements with their numbers.
 Where the paper speaks of degrees ("strongly", "much smaller"), the statement says which line is drawn: a comparison of
@@ -7,6 +7,8 @@ two measured values, or half of a variance. The claims on PRISM are in :mod:`pri
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pandas as pd
@@ -17,7 +19,24 @@ from prismbook.tables.analysis import best, collapsed, curves, epochs_to
 from prismbook.tables.rules import judge
 from prismbook.tables.seed_differences import difference, setbacks
 
+Judge = Callable[[pd.DataFrame], list[Statement]]
 
+
+def provisional_at_one_seed(judge: Judge) -> Judge:
+    """A judgement whose statements are provisional where its runs have a single seed.
+
+    Args:
+        judge: from a table of runs to statements.
+    """
+
+    @wraps(judge)
+    def judged(runs: pd.DataFrame) -> list[Statement]:
+        return provisionally(judge(runs), runs.loc[runs["run"].notna(), "seed"].nunique())
+
+    return judged
+
+
+@provisional_at_one_seed
 def claim_c1(runs: pd.DataFrame) -> list[Statement]:
     """C1: DirectAU on MF depends strongly on weight decay; with too weak a decay it falls below BPR.
 
@@ -47,6 +66,7 @@ def claim_c1(runs: pd.DataFrame) -> list[Statement]:
     ]
 
 
+@provisional_at_one_seed
 def claim_c2(runs: pd.DataFrame) -> list[Statement]:
     """C2: a stronger decay widens the gap between popular and unpopular items, for BPR least.
 
@@ -80,6 +100,7 @@ def _wider_gap(runs: pd.DataFrame, loss: str) -> Statement:
     return Statement(text, bool(gap.iloc[-1] > gap.iloc[0]))
 
 
+@provisional_at_one_seed
 def claim_c3(runs: pd.DataFrame) -> list[Statement]:
     """C3: item norms follow log popularity under moderate decay, and do so much less without decay.
 
@@ -215,7 +236,7 @@ def claim_c14(record: Record | None) -> list[Statement]:
     dot, cosine = (epochs_to(record["history"][f"validation_{name}"]) for name in ("dot", "cosine"))
     curve = record["history"]["validation_cosine"]
     kept = curve[record["best_epoch"]] / max(curve)
-    return [
+    statements = [
         Statement(
             f"at decay {record['config']['weight_decay']:g} the cosine curve reaches 95 % of its maximum at epoch"
             f" {cosine}, the dot-product curve at epoch {dot}",
@@ -223,6 +244,7 @@ def claim_c14(record: Record | None) -> list[Statement]:
         ),
         Statement(f"and stays there: at the best epoch by dot product it is at {kept:.0%} of it", kept >= 0.95),
     ]
+    return provisionally(statements, 1)
 
 
 def nonlinear(runs: pd.DataFrame) -> list[Statement]:
@@ -232,3 +254,60 @@ def nonlinear(runs: pd.DataFrame) -> list[Statement]:
         runs: non-linear MF, with the runs that :func:`claim_c1` and :func:`claim_c2` need.
     """
     return claim_c1(runs) + claim_c2(runs)
+
+
+def claim_c21(runs: pd.DataFrame) -> list[Statement]:
+    """C21: careful tuning of weight decay is needed, regardless of the loss.
+
+    It is needed where the decay that validation chooses is better than none, by the rules.
+
+    Args:
+        runs: one loss or more, without decay and at one weight decay or more.
+    """
+    statements = []
+    for loss, group in runs.groupby("loss", sort=False):
+        none, tried = group[group["weight_decay"] == 0], group[group["run"].notna()]
+        if none["run"].isna().all() or tried["weight_decay"].nunique() < 2:
+            statements.append(Statement(f"{loss}: needs a run without decay and one with", None))
+            continue
+        chosen = tried[tried["weight_decay"] == best(tried)["weight_decay"]]
+        text = (
+            f"{loss} needs decay: NDCG@20 {chosen['ndcg'].mean():.4f} at {chosen.iloc[0].weight_decay:g}, which"
+            f" validation chooses, against {none['ndcg'].mean():.4f} without"
+        )
+        found = difference(chosen, none, "ndcg")
+        if found is None:
+            ended = setbacks(none) or setbacks(chosen)
+            statements.append(Statement(f"{text}; undecided: {ended}", None, undecided=True))
+        elif chosen.iloc[0].weight_decay == 0:
+            statements.append(Statement(f"{text}: it is none", False, provisional=len(found.by_seed) == 1))
+        else:
+            judgement = judge(found)
+            statements.append(from_judgement(f"{text} ({found.mean:+.1%}: {judgement})", judgement, ("better",)))
+    return statements
+
+
+@provisional_at_one_seed
+def claim_c22(runs: pd.DataFrame) -> list[Statement]:
+    """C22: BPR's performance changes little with weight decay, compared with DirectAU's.
+
+    Args:
+        runs: BPR and DirectAU at two weight decays or more.
+    """
+    mean = curves(runs, ["BPR", "DirectAU"]).get("ndcg", pd.DataFrame())
+    if not {"BPR", "DirectAU"} <= set(mean) or len(mean) < 2:
+        return [Statement("C22 needs BPR and DirectAU at two weight decays or more", None)]
+    statements = []
+    for name, after in (("from no decay to each loss's best", False), ("from each loss's best to the strongest", True)):
+        lost = {loss: _lost(mean[loss], after) for loss in ("BPR", "DirectAU")}
+        text = f"{name}, NDCG@20 changes less for BPR than for DirectAU"
+        text += f": {lost['BPR']:.0%} against {lost['DirectAU']:.0%}"
+        statements.append(Statement(text, lost["BPR"] < lost["DirectAU"]))
+    return statements
+
+
+def _lost(scores: pd.Series, after: bool) -> float:
+    """The share of the best score that is missed at the worst decay before the best one, or after it."""
+    values = scores.to_numpy(float)
+    place = int(values.argmax())
+    return float(1 - (values[place:] if after else values[: place + 1]).min() / values.max())

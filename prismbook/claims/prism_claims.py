@@ -1,4 +1,4 @@
-"""Judgements of what the paper measures of PRISM: C8 to C13, and the empirical half of C17.
+"""Judgements of what the paper measures of PRISM: C8 to C13, C23, and the empirical half of C17.
 
 C8 to C10 are judged from two searches, :class:`prismbook.tables.decay_vs_prism.Pair`, the others from a table of
 :func:`prismbook.tables.analysis.measured`. In the latter the first seed chooses the setting of each method, and the
@@ -397,3 +397,34 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     if low <= figure <= high and not all_hold:
         return [Statement(f"{text}, which is too wide to say more", None, undecided=True)]
     return [Statement(text, low <= figure <= high, provisional=provisional)]
+
+
+def claim_c23(runs: pd.DataFrame) -> list[Statement]:
+    """C23: weight decay is a coarse knob between popular and unpopular items, alpha a fine one.
+
+    A knob is the finer, the less of the whole range of unpopular items' NDCG@20 its largest step covers.
+
+    Args:
+        runs: DirectAU at three weight decays or more, and with PRISM at three alphas or more.
+    """
+    finished = first_seed(runs)
+    finished = finished[finished["ndcg"].notna()]
+    decay = finished[finished["init"] == "xavier"].sort_values("weight_decay")
+    alpha = finished[finished["init"] == "prism"].sort_values("alpha")
+    if decay["weight_decay"].nunique() < 3 or alpha["alpha"].nunique() < 3:
+        return [Statement("C23 needs three decays or more and three alphas or more", None)]
+    steps = [_largest_step(knob["unpopular"]) for knob in (alpha, decay)]
+    return [
+        Statement(
+            f"of the range of unpopular items' NDCG@20, one step of alpha covers {steps[0]:.0%} at most ({len(alpha)}"
+            f" values), one step of decay {steps[1]:.0%} ({len(decay)} values)",
+            steps[0] < steps[1],
+            provisional=True,
+        )
+    ]
+
+
+def _largest_step(values: pd.Series) -> float:
+    """The largest difference of neighbours, as a share of the range."""
+    scores = values.to_numpy(float)
+    return float(np.abs(np.diff(scores)).max() / np.ptp(scores))
