@@ -20,7 +20,7 @@ from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, RowSparseAdam
 
-#: A training step: user ids, item ids and the source of negatives to the detached loss.
+#: A training step takes user ids, item ids and the source of negatives, and returns the detached loss.
 Step = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 #: Steps that run before the capture, so that all that PyTorch sets up at a first call is there.
 WARM_UP = 3

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from prismlib.checks import MISSING_ID, as_ids
 
-#: What a public function takes as a column: a tensor, or anything that NumPy makes a 1-D array of.
+#: A public function takes as a column a tensor, or anything that NumPy makes a 1-D array of.
 Column: TypeAlias = Tensor | npt.ArrayLike
 
 _KEYS = (

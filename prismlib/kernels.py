@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: What the factors of the kernel's products are rounded to: ``"tf32x3"`` is as exact as float32, ``"tf32"`` and
+#: The factors of the kernel's products are rounded to this. ``"tf32x3"`` is as exact as float32, ``"tf32"`` and
 #: ``"float16"`` are faster and coarser. Sums are float32. A unit row and E, which is at most 55, fit float16's range;
 #: bfloat16 takes as long and rounds eight times as coarsely.
 KERNEL_PRECISIONS = ("tf32x3", "tf32", "float16")

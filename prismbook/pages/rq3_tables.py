@@ -21,7 +21,7 @@ from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, tr
 from prismbook.tables.paper import table1
 from prismbook.text import plural
 
-#: Each claim on Table 1: the function that judges it, and the backbone and losses of the claim.
+#: Each claim on Table 1 has the function that judges it, and its backbone and losses.
 TABLE1_CLAIMS: dict[str, tuple[Callable[[Sequence[Pair]], Sequence[Statement]], str, tuple[str, ...]]] = {
     "C8": (prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
     "C9": (prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),

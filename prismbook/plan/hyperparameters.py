@@ -6,7 +6,7 @@ from typing import Any
 
 LossParameters = dict[str, Any]
 
-#: The parameters where none are known for the dataset: those of the paper or of the loss's authors, else plain ones.
+#: The parameters where none are known for the dataset. They are the paper's or the loss's authors', else plain ones.
 LOSS_DEFAULTS: dict[str, LossParameters] = {
     "ssm": {"tau": 0.2, "num_negatives": 10},
     "directau": {"gamma": 1.0},

@@ -128,7 +128,7 @@ def run_by_value(
         retry: train also what failed before.
 
     Returns:
-        The exit status: 0 where all runs are done, else 1.
+        0 where all runs are done, else 1, as an exit status.
 
     Raises:
         ValueError: a device that is not there, or no process.
@@ -169,7 +169,7 @@ def run(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry:
         retry: train also what failed before.
 
     Returns:
-        The exit status: 0 where all runs are done, else 1.
+        0 where all runs are done, else 1, as an exit status.
 
     Raises:
         ValueError: a device that is not there.

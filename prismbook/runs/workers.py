@@ -22,8 +22,8 @@ from prismbook.runs.records import load_record, scan, stored_path
 from prismlib.device import check_device
 from prismlib.train import History
 
-#: What a run is worth, most first: the first seed of an experiment, without which its claims are not measured; the
-#: other seeds, and what a search has chosen; the grid of a search.
+#: The stages of a sweep, the most valuable first. Without the first seed of an experiment its claims are not measured.
+#: The other seeds and what a search has chosen come next, and the grid of a search is last.
 STAGES = ("first seed", "seeds", "search")
 
 
@@ -128,7 +128,7 @@ def work(todo: Sequence[RunConfig], results: Path, end: float | None, retry: boo
     Args:
         todo: the runs, in their order.
         results: the folder of the records.
-        end: the time at which to have ended, of :func:`time.time`; None for no limit.
+        end: the time at which to have ended, of ``time.time()``; None for no limit.
         retry: train also what failed before.
     """
     if not todo:
@@ -171,7 +171,7 @@ def work_together(
         todo: the runs, in their order.
         results: the folder of the records.
         number: how many processes, >= 1.
-        end: the time at which to have ended, of :func:`time.time`; None for no limit.
+        end: the time at which to have ended, of ``time.time()``; None for no limit.
         retry: train also what failed before.
 
     Raises:

@@ -31,7 +31,7 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
         records: the record of each, or None.
 
     Returns:
-        Columns, besides the fields of the configuration that :data:`SETTINGS` names:
+        Columns, besides the fields of the configuration that ``SETTINGS`` names:
 
         - ``ndcg``, ``popular``, ``neutral``, ``unpopular``: test NDCG@20 by dot product, and its parts by group;
         - ``ratio``: unpopular over popular; missing where the popular part is 0;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-#: The summaries that the text gives of Table 1: backbone, losses, mean or largest change, and the printed per cent.
+#: The text's summaries of Table 1, each with backbone, losses, mean or largest change, and the printed per cent.
 PRINTED = {
     "MF, all losses, mean": ("MF", ("SSM", "DirectAU", "MAWU"), "mean", 0.12),
     "MF, largest gain": ("MF", ("SSM", "DirectAU", "MAWU"), "max", 4.77),
