@@ -37,7 +37,7 @@ def took(config: RunConfig, seconds: float, epochs: int = 10) -> dict[str, objec
     spent = {"train": seconds, "evaluate": 0.0, "cpu": seconds}
     other = replace(config, seed=999, split_seed=999)
     device = {"device": here(), "commit": "0123456789"}
-    return made_up(other, validation=[0.1] * (epochs + 1), seconds=spent, environment=device)
+    return made_up(other, validation=[0.1] * (epochs + 1), epochs=epochs, seconds=spent, environment=device)
 
 
 @pytest.mark.parametrize("text", ["", "9", "m", "-1m", "0s", "9 m", "1d"])

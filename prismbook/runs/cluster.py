@@ -69,6 +69,7 @@ def attempt_all(
     from distributed.comm.core import CommClosedError
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised, in one line
+    scheduler = _address(scheduler)
     client = _connect(scheduler, timeout)
     sweep = uuid4().hex[:8]
     submitted: dict[object, RunConfig] = {}
@@ -111,15 +112,20 @@ def attempt_all(
             client.close(timeout=2)
 
 
+def _address(scheduler: str) -> str:
+    """The scheduler's address, read from its scheduler file where that is what was named."""
+    if not Path(scheduler).is_file():
+        return scheduler
+    try:  # as dask writes it with --scheduler-file
+        return str(json.loads(Path(scheduler).read_text())["address"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConnectionError(f"{scheduler} is no scheduler file as dask writes it ({error!r})") from None
+
+
 def _connect(scheduler: str, timeout: float) -> Any:
-    """A client of the scheduler that has this address, or whose scheduler file this is."""
+    """A client of the scheduler that has this address."""
     from distributed import Client
 
-    if Path(scheduler).is_file():  # as dask writes it with --scheduler-file
-        try:
-            scheduler = json.loads(Path(scheduler).read_text())["address"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise ConnectionError(f"{scheduler} is no scheduler file as dask writes it ({error!r})") from None
     try:
         return Client(scheduler, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:
