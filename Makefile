@@ -40,7 +40,7 @@ test: $(READY)
 	@echo "Running tests and doctests"
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib prismbook book/_ext
 	@echo "Running the notebooks and comparing their outputs"
-	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest --nbval notebooks
+	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest -n 2 --dist loadfile --nbval notebooks
 
 test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"

@@ -36,7 +36,7 @@ def pages() -> set[str]:
 
 
 def begin(dataset: str | None = None) -> None:
-    """Set figures to SVG in the book's style, then show one line on the dataset.
+    """Set figures to SVG in the book's style and tables to whole cells, then show one line on the dataset.
 
     Args:
         dataset: the dataset's name; None shows no line.
@@ -44,6 +44,7 @@ def begin(dataset: str | None = None) -> None:
     # without the date, the same figure is the same file
     set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")  # type: ignore[no-untyped-call]
     plt.style.use(figures.STYLE)
+    pd.set_option("display.max_colwidth", None)  # pandas cuts a cell's text at 50 characters otherwise
     if dataset is not None:
         say(about(dataset))
 

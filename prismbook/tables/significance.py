@@ -83,14 +83,15 @@ def _resampled_means(
     present: FloatArray, differences: FloatArray, generator: np.random.Generator, resamples: int
 ) -> FloatArray:
     """The mean difference of each bootstrap sample, ``(resamples,)``."""
-    users, means = len(present), []
-    # a few million counts at a time: how often each sample draws each user, (samples, users)
-    for samples in _chunks(resamples, max(1, 4_000_000 // users)):
-        picks = generator.integers(users, size=(samples, users)) + users * np.arange(samples)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=samples * users).reshape(samples, users).astype(np.float64)
-        # at least 1: where there are very few users, a sample may have drawn none of a seed's
-        means.append((counts @ differences / np.maximum(counts @ present, 1)).mean(1))
-    return np.concatenate(means)
+    users, seeds = differences.shape
+    columns = np.hstack([differences, present])
+    sums = np.empty((resamples, 2 * seeds))
+    for sample in range(resamples):  # one at a time: how often each user is drawn then stays in the processor's cache
+        counts = np.bincount(generator.integers(users, size=users), minlength=users)
+        sums[sample] = counts.astype(np.float64) @ columns
+    # at least 1: where there are very few users, a sample may have drawn none of a seed's
+    by_seed: FloatArray = sums[:, :seeds] / np.maximum(sums[:, seeds:], 1)
+    return by_seed.mean(1)
 
 
 def bootstrap_generator(first: Iterable[str], second: Iterable[str]) -> np.random.Generator:
@@ -208,7 +209,3 @@ def _paired(first: Sequence[PerUser], second: Sequence[PerUser]) -> tuple[FloatA
     if not np.isfinite(difference).all():
         raise ValueError("first and second must have finite scores")
     return present, difference
-
-
-def _chunks(total: int, size: int) -> list[int]:
-    return [min(size, total - start) for start in range(0, total, size)]
