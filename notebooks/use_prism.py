@@ -238,7 +238,8 @@ from prismbook.runs.records import default_results
 from prismbook.tables import decay_vs_prism, labels
 from prismbook.tables.analysis import measured
 
-datasets, losses = ["movielens1m", "gowalla"], ["ssm", "directau", "mawu", "bpr"]
+page.begin()
+datasets, losses = ["movielens1m", "gowalla", "yelp2018"], ["ssm", "directau", "mawu", "bpr"]
 pairs = [decay_vs_prism.pair(dataset, "mf", loss) for dataset in datasets for loss in losses]
 rows = [{"dataset": labels.dataset_name(pair.dataset), **rq3_tables.row(pair)} for pair in pairs]
 columns = ["tuned decay, ours", "PRISM, ours", "PRISM - decay"]
