@@ -12,7 +12,7 @@ from importlib import import_module
 COMMANDS = {
     "sweep": ("prismbook.runs.sweep", "train the runs of an experiment, see how far they are, estimate what is left"),
     "records": (
-        "prismbook.runs.records",
+        "prismbook.runs.record_commands",
         "list the stored runs, say why two of them differ, or take in those of another folder",
     ),
     "ledger": ("prismbook.claims.ledger", "show the verdict on every claim, check it against the accepted one, accept"),

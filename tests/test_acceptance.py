@@ -99,8 +99,8 @@ def test_the_training_steps_scores_give_the_same_loss_and_gradients(backbone: st
     gathered = value(model, criterion, user, item, negative)
     scored = criterion.of_scores(model.score(user, listed, criterion.cosine))
     torch.testing.assert_close(scored, gathered)
-    expected, found = (torch.autograd.grad(x, list(model.parameters())) for x in (gathered, scored))
-    torch.testing.assert_close(found, expected)
+    expected, gradients = (torch.autograd.grad(x, list(model.parameters())) for x in (gathered, scored))
+    torch.testing.assert_close(gradients, expected)
 
 
 @each

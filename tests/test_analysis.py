@@ -16,11 +16,11 @@ DIRECTAU: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0
 
 def runs(bpr: list[Parts | None] = BPR, directau: list[Parts | None] = DIRECTAU) -> pd.DataFrame:
     configs = grid_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
-    made = [
+    records = [
         None if parts is None else made_up(config, parts, validation=[0.0, *[0.1] * 14], best_epoch=3, epochs=14)
         for config, parts in zip(configs, bpr + directau, strict=True)
     ]
-    return tidy(configs, made)
+    return tidy(configs, records)
 
 
 def test_the_row_of_a_run_says_what_it_is_and_where_it_came_from() -> None:
@@ -89,8 +89,8 @@ def test_a_table_for_readers_says_not_run() -> None:
 
 def test_the_best_is_what_validation_chooses_and_not_the_test_set() -> None:
     configs = grid_configs("gowalla", ["bpr"], [0, 1e-6, 1e-4])
-    made = [made_up(configs[0], (0.9, 0, 0), [0, 0.2]), made_up(configs[1], (0.1, 0, 0), [0.3, 0.1]), None]
-    assert best(tidy(configs, made)).weight_decay == 1e-6
+    records = [made_up(configs[0], (0.9, 0, 0), [0, 0.2]), made_up(configs[1], (0.1, 0, 0), [0.3, 0.1]), None]
+    assert best(tidy(configs, records)).weight_decay == 1e-6
     with pytest.raises(ValueError, match="none of these runs is made"):
         best(tidy(configs, [None] * 3))
 

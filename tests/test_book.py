@@ -356,14 +356,14 @@ def test_launch_buttons_lead_to_notebooks_of_the_repository(tmp_path: Path, url:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Page")], metadata=kernel)
         nbformat.write(notebook, tmp_path / path)
     (tmp_path / "contents.rst").write_text("Book\n====\n\n.. toctree::\n   :glob:\n\n   index\n   pages/*\n")
-    own = {
+    settings = {
         "extensions": ["myst_nb", "launch"],
         "html_theme": "sphinx_book_theme",
         "html_theme_options": theme["html_theme_options"],
         "nb_execution_mode": "off",
         "root_doc": "contents",
     }
-    app = Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "html", own, None, None)
+    app = Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "html", settings, None, None)
     app.build()
     for page in pages.load_pages():
         text = (tmp_path / "out" / page.output.removeprefix("book/")).with_suffix(".html").read_text()
@@ -395,5 +395,5 @@ def test_every_work_of_the_bibliography_can_be_found_and_is_cited() -> None:
     }
     assert {key for key, _ in entries} == cited
     for key, fields in entries:
-        found = re.findall(r"^  (?:doi += \{10\.\d{4,}/\S+\}|eprint += \{\d{4}\.\d{4,5}\})", fields, re.MULTILINE)
-        assert found, f"{key} has neither a DOI nor an arXiv number"
+        identifiers = re.findall(r"^  (?:doi += \{10\.\d{4,}/\S+\}|eprint += \{\d{4}\.\d{4,5}\})", fields, re.MULTILINE)
+        assert identifiers, f"{key} has neither a DOI nor an arXiv number"

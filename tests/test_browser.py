@@ -128,10 +128,10 @@ class Anchors(HTMLParser):
         self.feed((HTML / page).read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.ids |= {found["id"]} if found.get("id") else set()
-        if tag == "a" and found.get("href"):
-            self.links.append(str(found["href"]))
+        attributes = dict(attrs)
+        self.ids |= {attributes["id"]} if attributes.get("id") else set()
+        if tag == "a" and attributes.get("href"):
+            self.links.append(str(attributes["href"]))
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +141,8 @@ def anchors() -> dict[str, Anchors]:
 
 def test_links_within_the_book_lead_somewhere(anchors: dict[str, Anchors]) -> None:
     dead = []
-    for page, found in anchors.items():
-        for link in found.links:
+    for page, page_anchors in anchors.items():
+        for link in page_anchors.links:
             target, fragment = urljoin(page, link).partition("#")[::2]
             if urlsplit(link).scheme:
                 continue
@@ -153,7 +153,7 @@ def test_links_within_the_book_lead_somewhere(anchors: dict[str, Anchors]) -> No
 
 
 def test_links_to_other_hosts_are_whole_and_https(anchors: dict[str, Anchors]) -> None:
-    links = {link for found in anchors.values() for link in found.links if urlsplit(link).scheme}
+    links = {link for page_anchors in anchors.values() for link in page_anchors.links if urlsplit(link).scheme}
     wrong = [link for link in links if not re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/[^\s<>\"]*)?", link)]
     assert links and not wrong, "\n".join(wrong)
 
@@ -208,12 +208,12 @@ def test_a_tab_shows_its_own_content_and_hides_the_others(browser: Browser, site
 
 def test_search_finds_a_word(browser: Browser, site: str) -> None:
     browser.open(site + "search.html?q=bibliography")
-    found = """
+    script = """
     const done = arguments[0];
     const look = () => document.querySelector('#search-results li a') ? done(true) : setTimeout(look, 50);
     look();
     """
-    assert browser.call("execute/async", script=found, args=[])
+    assert browser.call("execute/async", script=script, args=[])
     assert not browser.logged(site)
 
 
@@ -267,8 +267,8 @@ def test_tradeoff_on_the_start_page_says_and_draws_what_the_records_say(browser:
     for config, record in runs:
         loss = LOSS_NAMES[config.loss]
         shown = browser.script(MOVE, loss, decays.index(config.weight_decay))
-        made = sum(other is not None for c, other in runs if c.loss == config.loss)
-        assert shown["notRun"] == len(decays) - made and shown["points"] == 3 * made
+        stored = sum(other is not None for c, other in runs if c.loss == config.loss)
+        assert shown["notRun"] == len(decays) - stored and shown["points"] == 3 * stored
         assert float(shown["label"]) == config.weight_decay
         if record is None:
             assert shown["said"] == f"{loss} at weight decay λ = {shown['label']}: not run" and shown["bar"] == []

@@ -24,19 +24,19 @@ def scores(values: np.ndarray) -> list[PerUser]:
 
 def test_a_normal_sample_has_the_interval_of_the_textbook() -> None:
     values = np.random.default_rng(0).normal(0.02, 0.1, (2000, 1))
-    found = paired_bootstrap(scores(values), scores(0 * values), np.random.default_rng(1), resamples=4000)
+    comparison = paired_bootstrap(scores(values), scores(0 * values), np.random.default_rng(1), resamples=4000)
     half = 1.96 * values.std() / np.sqrt(2000)
-    assert found.difference == pytest.approx(values.mean())
-    assert found.low == pytest.approx(values.mean() - half, abs=0.03 * half + 1e-4)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.03 * half + 1e-4)
-    assert found.low > 0 and found.baseline == 0
+    assert comparison.difference == pytest.approx(values.mean())
+    assert comparison.low == pytest.approx(values.mean() - half, abs=0.03 * half + 1e-4)
+    assert comparison.high == pytest.approx(values.mean() + half, abs=0.03 * half + 1e-4)
+    assert comparison.low > 0 and comparison.baseline == 0
 
 
 def test_it_is_paired() -> None:
     rng = np.random.default_rng(0)
     base = rng.random((300, 1))  # users differ much more than the methods
-    found = paired_bootstrap(scores(base + 0.01 + rng.normal(0, 0.01, (300, 1))), scores(base), rng)
-    assert found.low > 0 and found.high - found.low < 0.005
+    comparison = paired_bootstrap(scores(base + 0.01 + rng.normal(0, 0.01, (300, 1))), scores(base), rng)
+    assert comparison.low > 0 and comparison.high - comparison.low < 0.005
     unpaired = paired_bootstrap(scores(rng.permutation(base + 0.01)), scores(base), rng)
     assert unpaired.low < 0 < unpaired.high
 
@@ -46,16 +46,16 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     for _ in range(300):
         # skewed as NDCG is; a user's seeds resemble each other, so drawing (user, seed) pairs would be too narrow
         values = rng.exponential(0.1, (150, 1)) - 0.1 + rng.normal(0, 0.02, (150, 3))
-        found = paired_bootstrap(scores(values + 0.05), scores(np.full((150, 3), 0.05)), rng, resamples=400)
-        covered += found.low <= 0 <= found.high
+        comparison = paired_bootstrap(scores(values + 0.05), scores(np.full((150, 3), 0.05)), rng, resamples=400)
+        covered += comparison.low <= 0 <= comparison.high
     assert 0.91 <= covered / 300 <= 0.98
 
 
 def test_a_comparison_keeps_its_seeds_and_its_baseline() -> None:
     base = np.random.default_rng(0).random((500, 2))
-    found = paired_bootstrap(scores(base + np.array([0.01, 0.03])), scores(base), np.random.default_rng(1))
-    assert found.by_seed == pytest.approx((0.01, 0.03)) and found.difference == pytest.approx(0.02)
-    assert found.baseline == pytest.approx(base.mean())
+    comparison = paired_bootstrap(scores(base + np.array([0.01, 0.03])), scores(base), np.random.default_rng(1))
+    assert comparison.by_seed == pytest.approx((0.01, 0.03)) and comparison.difference == pytest.approx(0.02)
+    assert comparison.baseline == pytest.approx(base.mean())
 
 
 def test_the_mean_of_a_ratio_per_user_is_the_ratio_of_the_means() -> None:
@@ -73,10 +73,10 @@ def test_the_mean_of_a_ratio_per_user_is_the_ratio_of_the_means() -> None:
 def test_users_are_matched_by_id_and_seeds_may_have_other_users() -> None:
     first = [(np.array([7, 1, 3]), np.array([0.7, 0.1, 0.3])), (np.array([1, 9]), np.array([0.5, 0.9]))]
     second = [(np.array([1, 3, 7]), np.array([0.0, 0.0, 0.0])), (np.array([9, 1]), np.array([0.9, 0.5]))]
-    found = paired_bootstrap(first, second, np.random.default_rng(0))
-    assert found.difference == pytest.approx((1.1 / 3 + 0) / 2)
+    comparison = paired_bootstrap(first, second, np.random.default_rng(0))
+    assert comparison.difference == pytest.approx((1.1 / 3 + 0) / 2)
     again = paired_bootstrap(first, second, np.random.default_rng(0))
-    assert found == again
+    assert comparison == again
 
 
 def test_students_interval_and_quantile() -> None:

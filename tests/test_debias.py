@@ -54,9 +54,9 @@ def test_ipl_as_released_puts_scores_on_wrong_items() -> None:
 def test_ipl_in_the_shape_of_the_batch_as_on_a_gpu(item: torch.Tensor, released: bool) -> None:
     here, there = (SCORE.clone().requires_grad_() for _ in range(2))
     expected = ipl_penalty(here, item, POPULARITY, B, released)
-    found = _deviation(*_ratios(there, item, POPULARITY, B, released, len(item)))
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(x, s)[0] for x, s in ((found, there), (expected, here))))
+    deviation = _deviation(*_ratios(there, item, POPULARITY, B, released, len(item)))
+    torch.testing.assert_close(deviation, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(x, s)[0] for x, s in ((deviation, there), (expected, here))))
 
 
 def test_ipl_adds_its_penalty_to_bpr() -> None:

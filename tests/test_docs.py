@@ -131,10 +131,10 @@ def arguments(value: Any) -> list[str]:
 
 def argument_faults(value: Any) -> str | None:
     """What is wrong with the explanation of a function's arguments; None where each has its line, in order."""
-    expected, found = arguments(value), documented(value.__doc__ or "")
+    expected, explained = arguments(value), documented(value.__doc__ or "")
     if inspect.isclass(value) and not dataclasses.is_dataclass(value) and not hasattr(value, "_fields"):
-        found = documented(value.__doc__ or "", "Args")  # its attributes may be others than its arguments
-    return None if found == expected else f"explains {found}, but takes {expected}"
+        explained = documented(value.__doc__ or "", "Args")  # its attributes may be others than its arguments
+    return None if explained == expected else f"explains {explained}, but takes {expected}"
 
 
 @pytest.mark.parametrize("name", MODULES)

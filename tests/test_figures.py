@@ -46,15 +46,15 @@ def inside(axis: Axes) -> bool:
 
 
 def legend(axis: Axes) -> list[str]:
-    found = axis.get_legend()
-    assert found is not None
-    return [text.get_text() for text in found.get_texts()]
+    legend = axis.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
     configs = grid_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
     parts = [(0.1, 0.02, 0.02), None, (0.1, 0.02, 0.02), *DIRECTAU]
-    table = tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
+    table = tidy(configs, [part and made_up(config, part) for config, part in zip(configs, parts, strict=True)])
     figure = figures.weight_decay_curves(over_seeds(table), "gowalla")
     overall, bpr, directau = figure.axes
     assert lines(overall)["DirectAU"].get_ydata().tolist() == pytest.approx([0.09, 0.13, 0.16])
@@ -76,8 +76,8 @@ def test_no_row_has_more_panels_than_a_page_can_show() -> None:
 
 def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
     configs = grid_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
-    made = [made_up(c, (ndcg, 0, 0)) for c, ndcg in zip(configs, [0.1, 0.3, 0.2, 0.2], strict=True)]
-    overall = figures.weight_decay_curves(over_seeds(tidy(configs, made)), "gowalla").axes[0]
+    records = [made_up(c, (ndcg, 0, 0)) for c, ndcg in zip(configs, [0.1, 0.3, 0.2, 0.2], strict=True)]
+    overall = figures.weight_decay_curves(over_seeds(tidy(configs, records)), "gowalla").axes[0]
     [band] = overall.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(0.2 - 0.02**0.5), pytest.approx(0.2 + 0.02**0.5))
@@ -86,7 +86,7 @@ def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
 def alphas(parts: list[Parts | None]) -> pd.DataFrame:
     given: dict[str, Any] = {"weight_decays": 0, "init": "prism"}
     configs = [grid_configs("gowalla", "directau", **given, alpha=alpha)[0] for alpha in (0.0, 0.5, 1.0)]
-    return tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
+    return tidy(configs, [part and made_up(config, part) for config, part in zip(configs, parts, strict=True)])
 
 
 def test_alpha_curves_beside_tuned_decay() -> None:
@@ -99,9 +99,9 @@ def test_alpha_curves_beside_tuned_decay() -> None:
     assert list(dashed.get_ydata()) == pytest.approx([0.18, 0.18])
     # the dashed lines come last, and above all points
     assert inside(overall) and inside(by_group)
-    for group, own, rest in zip(GROUPS, zip(DIRECTAU[0], DIRECTAU[2], strict=True), (0.11, 0.05, 0.02), strict=True):
+    for group, values, rest in zip(GROUPS, zip(DIRECTAU[0], DIRECTAU[2], strict=True), (0.11, 0.05, 0.02), strict=True):
         line = lines(by_group)[group]
-        assert line.get_ydata() == pytest.approx([own[0], np.nan, own[1]], nan_ok=True)
+        assert line.get_ydata() == pytest.approx([values[0], np.nan, values[1]], nan_ok=True)
         [level] = [
             other for other in by_group.lines if other.get_linestyle() == "--" and other.get_color() == line.get_color()
         ]
@@ -119,7 +119,7 @@ def test_alpha_curves_without_tuned_decay_have_no_dashed_line() -> None:
 
 def with_bins(correlation: float | None, *bins: tuple[int, int, float, float]) -> Record:
     names = ("from", "to", "mean", "std")
-    norms = {"pearson_log": correlation, "bins": [dict(zip(names, own, strict=True)) for own in bins]}
+    norms = {"pearson_log": correlation, "bins": [dict(zip(names, values, strict=True)) for values in bins]}
     [config] = grid_configs("gowalla", "bpr", 0)
     empty = {"pearson_log": 0.0, "bins": [{"from": 1, "to": 1, "mean": 9.0, "std": 0.0}]}
     return made_up(config, norms={"item": norms, "user": empty})
@@ -167,16 +167,16 @@ def test_fairness_has_a_point_for_each_run_that_was_made() -> None:
     configs = grid_configs("gowalla", ["bpr", "ipl", "resn"], 1e-6)
     configs += grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
     parts: list[Parts | None] = [(0.10, 0.02, 0.02), None, (0.08, 0.02, 0.04), (0.10, 0.03, 0.03)]
-    runs = tidy(configs, [own and made_up(config, own) for config, own in zip(configs, parts, strict=True)])
+    runs = tidy(configs, [part and made_up(config, part) for config, part in zip(configs, parts, strict=True)])
     [axis] = figures.fairness(runs).axes
-    found = {name: points(line) for name, line in lines(axis).items()}
-    assert found == {
+    shown = {name: points(line) for name, line in lines(axis).items()}
+    assert shown == {
         "BPR": [pytest.approx((0.2, 0.14))],
         "ReSN": [pytest.approx((0.5, 0.14))],
         "DirectAU with PRISM": [pytest.approx((0.3, 0.16))],
     }
     [ring] = [line for line in axis.lines if str(line.get_label()).startswith("_")]
-    assert points(ring) == found["DirectAU with PRISM"] and ring.get_markerfacecolor() == "none"
+    assert points(ring) == shown["DirectAU with PRISM"] and ring.get_markerfacecolor() == "none"
 
 
 def test_differences_beside_the_papers() -> None:
@@ -190,10 +190,10 @@ def test_differences_beside_the_papers() -> None:
     zero, *drawn = axis.lines
     assert list(zero.get_xdata()) == [0, 0]
     assert [label.get_text() for label in axis.get_yticklabels()] == list(rows)
-    found = [(str(line.get_label()), line.get_xdata().tolist(), round(float(line.get_ydata()[0]))) for line in drawn]
-    interval = [([round(x, 3) for x in xs], place) for label, xs, place in found if label.startswith("_")]
+    shown = [(str(line.get_label()), line.get_xdata().tolist(), round(float(line.get_ydata()[0]))) for line in drawn]
+    interval = [([round(x, 3) for x in xs], place) for label, xs, place in shown if label.startswith("_")]
     assert interval == [([0.015, 0.03], 0)]
-    assert [own for own in found if not own[0].startswith("_")] == [
+    assert [entry for entry in shown if not entry[0].startswith("_")] == [
         ("the paper", [0.01], 0),
         ("measured here", [0.02], 0),
         ("the paper", [-0.01], 1),
@@ -212,8 +212,8 @@ def test_a_group_and_a_loss_look_the_same_on_every_page() -> None:
 
 def test_a_loss_without_runs_has_no_empty_panel() -> None:
     configs = grid_configs("gowalla", ["ssm", "mawu"], [0, 1e-6])
-    made = [made_up(config) if config.loss == "ssm" else None for config in configs]
-    figure = figures.weight_decay_curves(over_seeds(tidy(configs, made)), "gowalla")
+    records = [made_up(config) if config.loss == "ssm" else None for config in configs]
+    figure = figures.weight_decay_curves(over_seeds(tidy(configs, records)), "gowalla")
     assert [axis.get_title() for axis in figure.axes] == ["all items", "SSM, by popularity"]
     assert list(lines(figure.axes[0])) == ["SSM"]
 

@@ -327,9 +327,9 @@ def plain_uniformity(x: Tensor) -> Tensor:
 )
 def test_second_derivatives_are_those_of_plain_operations(ours, plain) -> None:  # type: ignore[no-untyped-def]
     x = rows(5, 3)
-    found = torch.autograd.functional.hessian(ours, x)
-    assert found.abs().max() > 0.1
-    torch.testing.assert_close(found, torch.autograd.functional.hessian(plain, x), rtol=1e-9, atol=1e-12)
+    curvature = torch.autograd.functional.hessian(ours, x)
+    assert curvature.abs().max() > 0.1
+    torch.testing.assert_close(curvature, torch.autograd.functional.hessian(plain, x), rtol=1e-9, atol=1e-12)
 
 
 def test_second_derivatives_are_those_of_finite_differences() -> None:
@@ -432,6 +432,6 @@ def test_losses_of_half_precision_rows_are_computed_in_float32(name: str) -> Non
         ids |= {"user_id": torch.zeros(40, dtype=torch.long), "item_id": torch.zeros(40, dtype=torch.long)}
     expected = loss(u.float(), i.float(), j.float(), **ids)
     with torch.autocast("cpu", torch.bfloat16):
-        found = loss(u, i, j, **ids)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+        value = loss(u, i, j, **ids)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, expected, rtol=1e-6, atol=0)

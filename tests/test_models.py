@@ -133,8 +133,8 @@ def test_lightgcn_refuses_edges_whose_columns_do_not_fit() -> None:
 @pytest.mark.parametrize("name", ["mf", "mlp", "lightgcn"])
 def test_tables_of_every_dtype(name: str, dtype: torch.dtype, split: Split) -> None:
     expected = build(name, split.train).embeddings()
-    found = build(name, split.train).to(dtype).embeddings()
-    for ours, reference in zip(found, expected, strict=True):
+    tables = build(name, split.train).to(dtype).embeddings()
+    for ours, reference in zip(tables, expected, strict=True):
         torch.testing.assert_close(ours.double(), reference.double(), rtol=0.03, atol=0.03)
 
 

@@ -364,7 +364,7 @@ def rankings(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def naive_metrics(hit: list[bool], relevant: int) -> dict[Any, float]:
-    ranks = [rank for rank, found in enumerate(hit, start=1) if found]
+    ranks = [rank for rank, is_hit in enumerate(hit, start=1) if is_hit]
     ideal = math.fsum(1 / math.log2(rank + 1) for rank in range(1, min(len(hit), relevant) + 1))
     return {
         ndcg: math.fsum(1 / math.log2(rank + 1) for rank in ranks) / ideal,
@@ -386,12 +386,12 @@ def test_metrics_are_their_definitions_and_their_parts_those_of_each_group(x: tu
             assert whole[user].item() == pytest.approx(expected, rel=1e-5)
             assert -1e-6 <= whole[user].item() <= 1 + 1e-6
             for index in range(3):
-                own = hit[user] & (group[user] == index)
+                of_group = hit[user] & (group[user] == index)
                 if metric in (hit_rate, mrr):  # the first hit's group has all of it
                     first = int(hit[user].int().argmax())
                     part = expected if hit[user].any() and group[user, first] == index else 0.0
                 else:
-                    part = naive_metrics(own.tolist(), int(relevant[user]))[metric]
+                    part = naive_metrics(of_group.tolist(), int(relevant[user]))[metric]
                 assert parts[user, index].item() == pytest.approx(part, rel=1e-5)
 
 
@@ -469,8 +469,8 @@ def test_ranked_lists_are_a_dense_sort_with_ties_by_item(users: int, items: int,
             left = [i for i in range(items) if not masked[u, i]]
             best = sorted(left, key=lambda i: (-scores[u, i], i))[:k]
             assert row == best + [-1] * (k - len(best))
-    found = ranking.hits(lists["dot"])
-    for row, hits, u in zip(lists["dot"].tolist(), found.tolist(), ranking.users.tolist(), strict=True):
+    hits_by_user = ranking.hits(lists["dot"])
+    for row, hits, u in zip(lists["dot"].tolist(), hits_by_user.tolist(), ranking.users.tolist(), strict=True):
         assert hits == [i >= 0 and bool(held_out[u, i]) for i in row]
 
 

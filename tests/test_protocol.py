@@ -27,9 +27,11 @@ def test_tables_start_xavier_uniform() -> None:
 def test_defaults_are_the_papers() -> None:
     config = RunConfig(dataset="gowalla", loss="bpr")
     assert (config.dim, config.max_epochs, config.patience, config.seed, config.split_seed) == (64, 1000, 10, 123, 123)
-    own = {"bpr": {}, "ssm": {"tau": 0.2, "num_negatives": 10}}
-    own |= {"directau": {"gamma": 1}, "mawu": {"gamma_user": 1, "gamma_item": 1}}
-    sizes = [RunConfig(dataset="gowalla", loss=loss, **parameters).batch_size for loss, parameters in own.items()]
+    loss_parameters = {"bpr": {}, "ssm": {"tau": 0.2, "num_negatives": 10}}
+    loss_parameters |= {"directau": {"gamma": 1}, "mawu": {"gamma_user": 1, "gamma_item": 1}}
+    sizes = [
+        RunConfig(dataset="gowalla", loss=loss, **parameters).batch_size for loss, parameters in loss_parameters.items()
+    ]
     assert sizes == [16384, 16384, 4096, 4096]
 
 

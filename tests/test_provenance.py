@@ -106,18 +106,18 @@ def test_a_parameter_that_is_none_is_given_as_none_since_the_notebooks_own_may_b
 @pytest.fixture
 def runs() -> pd.DataFrame:
     configs = grid_configs("gowalla", "bpr", [0, 1e-6, 1e-4])
-    made = [
+    records = [
         made_up(configs[0], environment={"device": "<b>&CPU", "commit": "0123456789"}),
         None,
         made_up(configs[2], seconds={"train": 1000.0, "evaluate": 500.0, "cpu": 0.0}),
     ]
-    return tidy(configs, made)
+    return tidy(configs, records)
 
 
 def test_only_runs_that_were_made_are_listed(runs: pd.DataFrame) -> None:
     html = provenance.provenance(runs, "make book")
-    made = runs["run"].dropna().tolist()
-    assert len(made) == 2 and all(html.count(f"<td>{run}</td>") == 1 for run in made)
+    ids = runs["run"].dropna().tolist()
+    assert len(ids) == 2 and all(html.count(f"<td>{run}</td>") == 1 for run in ids)
     assert html.count("<tr") == 3  # its head and two runs
     assert "Provenance: 2 runs, 1 more not made</summary>" in html
     assert "1,503 s of training and evaluation in all" in html
@@ -149,7 +149,7 @@ def commands(path: Path) -> list[tuple[str, set[str]]]:
     source = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("%"))
     tree = ast.parse(source)
     shared: set[str] = set()  # those of a dictionary that stands for several
-    found = []
+    calls = []
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Assign)
@@ -161,8 +161,8 @@ def commands(path: Path) -> list[tuple[str, set[str]]]:
             names = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
             spread = {ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg is None}
             assert spread <= {"given"}
-            found.append((ast.literal_eval(node.args[0]), names | (shared if spread else set())))
-    return found
+            calls.append((ast.literal_eval(node.args[0]), names | (shared if spread else set())))
+    return calls
 
 
 def test_commands_of_pages_give_every_parameter_of_a_notebook_that_exists() -> None:

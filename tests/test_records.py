@@ -18,20 +18,20 @@ from made_up import made_up, store
 
 from prismbook.plan.config import BOOLEANS, CHOICES, LOSS_PARAMETERS, PROTOCOLS, RunConfig, run_id
 from prismbook.plan.experiments import configs, grid_configs
-from prismbook.runs import records
+from prismbook.runs import record_commands
 from prismbook.runs.attempts import attempt, get_records
+from prismbook.runs.failures import load_failure
+from prismbook.runs.record_commands import why
 from prismbook.runs.records import (
     Record,
     RecordError,
     default_results,
-    load_failure,
     load_record,
     load_scores,
     record_path,
     save_record,
     scan,
     stored_path,
-    why,
 )
 from prismbook.runs.run import run
 from prismbook.runs.sweep import state
@@ -220,9 +220,9 @@ def test_scores_are_those_of_the_record_beside_them(record: Record, tmp_path: Pa
         return {"user": np.array([user]), "dot": np.zeros((1, 3)), "cosine": np.zeros((1, 3))}
 
     def stored() -> int:
-        found = load_scores(path)
-        assert found is not None
-        return int(found["user"][0])
+        scores = load_scores(path)
+        assert scores is not None
+        return int(scores["user"][0])
 
     save_record(record, path, scores=scores(1))
     save_record(record, path, scores=scores(2))
@@ -361,13 +361,13 @@ def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path
     [config] = grid_configs("synthetic", ["bpr"], [0], dim=4, epochs=1)
     gpu = replace(config, device="cuda")
     store(tmp_path, made_up(gpu, best_epoch=7))
-    [found] = get_records([config], tmp_path, progress=False)  # nothing is trained
-    assert found is not None and (found["best_epoch"], found["config"]["device"]) == (7, "cuda")
+    [stored] = get_records([config], tmp_path, progress=False)  # nothing is trained
+    assert stored is not None and (stored["best_epoch"], stored["config"]["device"]) == (7, "cuda")
     assert attempt(config, tmp_path) == "done" and state(config, tmp_path)[0] == "done"
-    assert measured(tmp_path, [config])["best_epoch"].tolist() == [7] and outcome_of(tmp_path, config) == found
+    assert measured(tmp_path, [config])["best_epoch"].tolist() == [7] and outcome_of(tmp_path, config) == stored
     [trained] = get_records([config], tmp_path, progress=False, force=True)
     assert trained is not None and trained["config"]["device"] == "cpu"
-    assert get_records([config, gpu], tmp_path, train=False) == [trained, found]
+    assert get_records([config, gpu], tmp_path, train=False) == [trained, stored]
     other = replace(config, seed=9)
     store(tmp_path, made_up(other))
     assert get_records([replace(other, device="cuda")], tmp_path, train=False) == [None]
@@ -431,8 +431,8 @@ def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
     sweep = SWEEP.replace("epochs=20", "epochs=2")
     processes = [subprocess.Popen([sys.executable, "-c", sweep, str(tmp_path)]) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
-    found, problems = scan(tmp_path)
-    assert (len(found), problems) == (6, [])
+    records, problems = scan(tmp_path)
+    assert (len(records), problems) == (6, [])
     names = sorted(path.suffix for path in (tmp_path / "synthetic").iterdir())
     assert names == [".json"] * 6 + [".npz"] * 6  # and no temporary file is left
 
@@ -464,7 +464,7 @@ def test_why_and_list(record: Record, tmp_path: Path, capsys: pytest.CaptureFixt
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["records", *arguments])
-            records.main()
+            record_commands.main()
         printed = capsys.readouterr().out
         assert all(part in printed for part in expected), printed
 
@@ -513,9 +513,9 @@ def test_a_split_of_your_own_is_another_run_and_the_record_names_it(tmp_path: Pa
     assert first[0] is not None and first[0]["id"] == record["id"]
     assert get_records([SMALL], tmp_path, train=False, split=random) == [None]
     assert attempt(SMALL, tmp_path, split=random) == "done"
-    found, problems = scan(tmp_path)
-    assert problems == [] and {r["id"] for r in found} == {record["id"], plain["id"]}
-    lines = {r["id"]: records.line(r) for r in found}
+    records, problems = scan(tmp_path)
+    assert problems == [] and {r["id"] for r in records} == {record["id"], plain["id"]}
+    lines = {r["id"]: record_commands.line(r) for r in records}
     assert "split leave-one-out" in lines[record["id"]] and "split" not in lines[plain["id"]]
 
 
@@ -595,7 +595,7 @@ def test_flagged_scores_reach_no_reader(record: Record, tmp_path: Path, capsys: 
     assert np.isnan([*loaded["test"]["cosine"].values(), *loaded["history"]["validation_cosine"]]).all()
     assert list(kept) == ["user", "dot"]
     assert tidy([QUICK], [loaded])["cosine"].isna().all() and tidy([QUICK], [loaded])["ndcg"].notna().all()
-    assert records.main(["list", str(tmp_path)]) == 0
+    assert record_commands.main(["list", str(tmp_path)]) == 0
     assert "wrong by cosine: made before it was mended" in capsys.readouterr().out
     for flags in ({"speed": "slow"}, ["cosine"], "cosine"):
         save_record(record | {"flags": flags}, path, replace=True)

@@ -23,21 +23,13 @@ import torch
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.plan.experiments import EXPERIMENTS, Search, configs, grid_configs, searches
 from prismbook.plan.hyperparameters import LOSS_GRIDS
-from prismbook.runs import locks, records, sweep
+from prismbook.runs import locks, record_commands, sweep
 from prismbook.runs.attempts import attempt, get_records
 from prismbook.runs.cost import Costs, duration
+from prismbook.runs.failures import failure_of, failure_path, load_failure, save_failure
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import is_shortage
-from prismbook.runs.records import (
-    failure_of,
-    failure_path,
-    load_failure,
-    load_record,
-    load_scores,
-    save_failure,
-    scan,
-    stored_path,
-)
+from prismbook.runs.records import load_record, load_scores, scan, stored_path
 from prismbook.runs.run import run
 from prismbook.runs.sweep import Sweep, plan
 from prismlib import Split, dataset_from_pairs, datasets
@@ -549,12 +541,12 @@ def test_datasets_whose_names_look_like_values(
     runs = grid_configs(name, "bpr", [0, 1e-5], dim=4, epochs=1)
     assert sweep.run(Sweep(runs, [], results), ("rq1", "test")) == 0
     assert [record["config"]["dataset"] for record in scan(results)[0]] == [name] * 2
-    assert sweep.main(["status", "rq1", *options]) == 0 and records.main(["list", str(results)]) == 0
+    assert sweep.main(["status", "rq1", *options]) == 0 and record_commands.main(["list", str(results)]) == 0
     assert f"{name:12} bpr" in capsys.readouterr().out
 
 
 def test_every_option_is_explained_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    for make in (sweep.parser, records.parser):
+    for make in (sweep.parser, record_commands.parser):
         [commands] = [action for action in make()._actions if action.dest == "command"]
         assert commands.choices is not None
         for command in commands.choices.values():  # type: ignore[attr-defined]

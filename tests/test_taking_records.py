@@ -12,7 +12,8 @@ import pytest
 from made_up import made_up, store
 
 from prismbook.plan.config import RunConfig, run_id
-from prismbook.runs.records import fault, load_scores, main, take
+from prismbook.runs.record_commands import fault, main, take
+from prismbook.runs.records import load_scores
 from prismlib import datasets
 
 CONFIG = RunConfig(dataset="gowalla", loss="bpr")
@@ -136,7 +137,7 @@ def test_an_interrupted_copy_leaves_no_record_without_scores(tmp_path: Path, mon
         path.write_bytes(content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("prismbook.runs.records.write_atomically", full)
+        patch.setattr("prismbook.runs.record_commands.write_atomically", full)
         with pytest.raises(OSError, match="no space left"):
             take(tmp_path / "source", tmp_path / "results")
     assert list(tmp_path.glob("results/*/*.json")) == []

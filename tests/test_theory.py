@@ -59,8 +59,8 @@ def test_batch_membership_is_the_share_of_sampled_batches() -> None:
     owner = torch.repeat_interleave(torch.arange(3), degree)
     sampled = torch.randint(total, (draws, batch), generator=torch.Generator().manual_seed(0))
     for item in range(3):
-        mine = (owner == item).nonzero().flatten()
-        share = torch.isin(sampled, mine).any(1).double().mean()
+        of_item = (owner == item).nonzero().flatten()
+        share = torch.isin(sampled, of_item).any(1).double().mean()
         # the exact probability with replacement; Equation 2 swaps the two exponents, which is close for |B|, d << |E|
         exact = 1 - (1 - int(degree[item]) / total) ** batch
         assert float(share) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / draws))

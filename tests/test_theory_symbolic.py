@@ -214,15 +214,15 @@ def test_trainings_batches_follow_the_law_of_permutations() -> None:
     total, size, permutations, degrees = 26, 8, 10_000, [1, 3, 7]  # three whole batches, and two pairs left over
     item = torch.repeat_interleave(torch.arange(4), torch.tensor([*degrees, total - sum(degrees)]))
     g = torch.Generator().manual_seed(0)
-    found = torch.zeros(4)
+    sampled = torch.zeros(4)
     for _ in range(permutations):
         cut = [ids for (ids,) in batches((item,), torch.randperm(total, generator=g), size)]
         assert [len(ids) for ids in cut] == [8, 8, 8, 2]
         for ids in cut[:3]:
-            found[ids.unique()] += 1
+            sampled[ids.unique()] += 1
     draws = 3 * permutations
     for index, d in enumerate(degrees):
-        share, exact = float(found[index]) / draws, float(permuted(d, size, total))
+        share, exact = float(sampled[index]) / draws, float(permuted(d, size, total))
         # 5 standard deviations of independent draws; batches of one permutation vary less
         width = 5 * (exact * (1 - exact) / draws) ** 0.5
         assert abs(share - exact) < width

@@ -91,7 +91,7 @@ def test_lightgcn_writes_popularity_by_itself_and_its_own_loss_does_not_gain_by_
 
 @pyg
 def test_the_stored_records_say_of_bpr_what_the_page_says(page: list[dict[str, Any]]) -> None:
-    ours = [own for own in page[-1]["pairs"] if own.loss == "bpr"]
+    ours = [shown for shown in page[-1]["pairs"] if shown.loss == "bpr"]
     assert len(ours) == 2
     for pair in ours:  # also of runs that were cut off, which the comparison leaves out
         scores = [[run["test"]["dot"]["ndcg"] for run in way.records.values()] for way in (pair.prism, pair.decay)]
@@ -169,11 +169,11 @@ def test_columns_of_every_make_give_the_same_dataset(column: Any) -> None:
 
 
 def test_ids_that_run_from_0_without_gaps_are_kept() -> None:
-    made = synthetic(600, 500, 20_000)
-    data, user_ids, item_ids = dataset_from_pairs("again", made.user, made.item, synthetic=True)
-    assert data.content_hash == made.content_hash and data.synthetic
+    pairs = synthetic(600, 500, 20_000)
+    data, user_ids, item_ids = dataset_from_pairs("again", pairs.user, pairs.item, synthetic=True)
+    assert data.content_hash == pairs.content_hash and data.synthetic
     assert np.array_equal(user_ids, np.arange(600)) and np.array_equal(item_ids, np.arange(500))
-    assert not dataset_from_pairs("real", made.user, made.item)[0].synthetic
+    assert not dataset_from_pairs("real", pairs.user, pairs.item)[0].synthetic
 
 
 NAN = float("nan")
@@ -244,8 +244,8 @@ def load_card(folder: Path, name: str) -> dict[str, Any]:
 def test_runs_and_sweeps_take_the_name(folder: Path) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["status", "rq1", "--dataset", "own-trained"])
-    made = synthetic(200, 150, 3000)
-    data, *_ = dataset_from_pairs("own-trained", made.user, made.item)
+    pairs = synthetic(200, 150, 3000)
+    data, *_ = dataset_from_pairs("own-trained", pairs.user, pairs.item)
     save(data, "a test")
     assert parser().parse_args(["status", "rq1", "--dataset", "own-trained"]).dataset == "own-trained"
     config = RunConfig("own-trained", "bpr", dim=4, max_epochs=1, device="cpu")

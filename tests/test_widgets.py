@@ -40,23 +40,23 @@ def record(norm: float) -> dict[str, Any]:
 
 
 def test_tradeoff_has_the_numbers_given_and_null_where_nothing_was_run() -> None:
-    found = data(tradeoff_widget({"BPR": PARTS, "SSM": PARTS / 2}, "weight decay λ", "a title"))
-    assert (found["kind"], found["knob"], found["title"]) == ("tradeoff", "weight decay λ", "a title")
-    assert found["settings"] == ["0", "1e-06", "1e-04"]
-    assert found["curves"]["BPR"] == [
+    content = data(tradeoff_widget({"BPR": PARTS, "SSM": PARTS / 2}, "weight decay λ", "a title"))
+    assert (content["kind"], content["knob"], content["title"]) == ("tradeoff", "weight decay λ", "a title")
+    assert content["settings"] == ["0", "1e-06", "1e-04"]
+    assert content["curves"]["BPR"] == [
         {"popular": 0.11, "neutral": 0.05, "unpopular": 0.03},
         None,
         {"popular": 0.17, "neutral": 0.04, "unpopular": 0.01},
     ]
-    assert found["curves"]["SSM"][2]["popular"] == 0.085
-    assert {name: look[0] for name, look in found["looks"].items()} == {
+    assert content["curves"]["SSM"][2]["popular"] == 0.085
+    assert {name: look[0] for name, look in content["looks"].items()} == {
         name: LOOKS[name][0] for name in ("popular", "neutral", "unpopular")
     }
 
 
 def test_one_table_is_one_curve_and_labels_are_shown_as_they_are() -> None:
-    found = data(tradeoff_widget(PARTS.set_axis(["a", "b", "c"]), "alpha", "a title"))
-    assert list(found["curves"]) == ["all"] and found["settings"] == ["a", "b", "c"]
+    content = data(tradeoff_widget(PARTS.set_axis(["a", "b", "c"]), "alpha", "a title"))
+    assert list(content["curves"]) == ["all"] and content["settings"] == ["a", "b", "c"]
 
 
 def test_no_text_can_end_the_element_that_holds_the_data() -> None:
@@ -98,14 +98,14 @@ def test_bars_have_the_numbers_given_and_say_what_was_not_run() -> None:
 
 def test_norms_have_the_numbers_of_the_records() -> None:
     one = record(2.0)
-    found = data(norms_widget({"BPR": {0.0: None, 1e-6: one}, "other": {0.0: one, 1e-6: None}}, "λ", "a title"))
-    frame = found["curves"]["BPR"][1]
-    assert found["curves"]["BPR"][0] is None and found["curves"]["other"] == [frame, None]
+    content = data(norms_widget({"BPR": {0.0: None, 1e-6: one}, "other": {0.0: one, 1e-6: None}}, "λ", "a title"))
+    frame = content["curves"]["BPR"][1]
+    assert content["curves"]["BPR"][0] is None and content["curves"]["other"] == [frame, None]
     given = [{key: b[key] for key in ("from", "to", "mean", "std")} for b in one["norms"]["item"]["bins"]]
     assert frame["bins"] == given and len(given) == 3
     assert (frame["correlation"], frame["ndcg"]) == (one["norms"]["item"]["pearson_log"], 0.25)
     assert frame["mean"] == pytest.approx(2 * 12 / 4)  # over rows, not over bins
-    assert found["looks"]["BPR"][0] == LOOKS["BPR"][0] and len(found["looks"]["other"]) == 2
+    assert content["looks"]["BPR"][0] == LOOKS["BPR"][0] and len(content["looks"]["other"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,11 @@ from typing import Any
 import torch
 
 from prismbook.plan.config import RunConfig
+from prismbook.runs.failures import failure_of, failure_path, load_failure, save_failure
 from prismbook.runs.locks import lock, lock_path
 from prismbook.runs.machine import environment, is_out_of_memory, is_shortage
 from prismbook.runs.progress import progress_bar, show, state_of
-from prismbook.runs.records import (
-    Record,
-    default_results,
-    failure_of,
-    failure_path,
-    load_failure,
-    load_record,
-    record_path,
-    save_failure,
-    save_record,
-    stored_path,
-)
+from prismbook.runs.records import Record, default_results, load_record, record_path, save_record, stored_path
 from prismbook.runs.run import run
 from prismbook.runs.splits import check_split, identity_hashes, load_split
 from prismlib.data import Split

@@ -25,18 +25,11 @@ from prismbook.plan.config import CHOICES, RunConfig
 from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, PAPER_DATASETS, Search, searches
 from prismbook.runs import attempts, tuning, workers
 from prismbook.runs.cost import Costs, Expected, duration
+from prismbook.runs.failures import load_failure
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
-from prismbook.runs.records import (
-    RecordError,
-    default_results,
-    folder,
-    load_failure,
-    load_record,
-    scan,
-    stored_path,
-)
+from prismbook.runs.records import RecordError, default_results, folder, load_record, scan, stored_path
 from prismbook.text import plural
 from prismlib import datasets
 from prismlib.device import check_device

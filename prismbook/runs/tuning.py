@@ -10,7 +10,8 @@ from typing import Any
 from prismbook.plan.config import RunConfig, semantics
 from prismbook.plan.experiments import Search, searches
 from prismbook.runs.attempts import get_records
-from prismbook.runs.records import Failure, Record, load_failure, load_record, stored_path, write_json
+from prismbook.runs.failures import Failure, load_failure
+from prismbook.runs.records import Record, load_record, stored_path, write_json
 
 SEED_FIELDS = ("seed", "split_seed")
 
