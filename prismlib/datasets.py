@@ -29,6 +29,8 @@ from prismlib.files import write_atomically
 
 _Int = npt.NDArray[np.int64]
 _ID_LIMIT = 10_000_000  # published ids stay below 100,000: a larger one is a damaged file, not a large dataset
+#: The fewest stars of a positive, by the name of the dataset. The paper's have 3 or more, its released code keeps all.
+_RATED = {"movielens1m": 3, "movielens1m-all": 1}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]*")  # of a user's dataset: a safe name for a file, a folder and an argument
 _CARD = ".card.json"
 _DAMAGED = (KeyError, OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)  # when unzipping
@@ -76,7 +78,7 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
     for repeated in key[1:][np.diff(key) == 0]:  # an error names the first of them
         raise _bad(where, f"user {repeated // _ID_LIMIT} has item {repeated % _ID_LIMIT} twice")
     user, item = np.divmod(key, _ID_LIMIT)
-    if name == "movielens1m":  # close the gaps between its ids
+    if name in _RATED:  # close the gaps between its ids
         user, item = (np.unique(ids, return_inverse=True)[1] for ids in (user, item))
     data = Dataset(name, user.astype(np.int32), item.astype(np.int32), int(user.max()) + 1, int(item.max()) + 1)
 
@@ -219,7 +221,7 @@ def _folder() -> Path:
 def _layouts(name: str) -> list[list[Path]]:
     """The files in the folder ``PRISM_DATA`` that a dataset may be read from. The first alternative found is read."""
     folder = _folder()
-    if name == "movielens1m":
+    if name in _RATED:
         return [[folder / f] for f in ("movielens1m.npz", "movielens1m/ratings.dat", "ml-1m/ratings.dat", "ml-1m.zip")]
     if name == "amazonbook-partial":
         return [[folder / "amazonbook.npz"]]
@@ -279,7 +281,7 @@ def _bad(where: Path | str, what: str) -> ValueError:
 
 def _read(name: str, path: Path) -> _Int:
     """The positive rows of a file, with the published ids: (user, item), and for MovieLens (user, item, rating)."""
-    names = ("user", "item", "rating") if name == "movielens1m" else ("user", "item")
+    names = ("user", "item", "rating") if name in _RATED else ("user", "item")
     table, line = (_read_npz if path.suffix == ".npz" else _read_text)(path, names)
     for what, column in zip(names, table.T, strict=True):
         low, high = (1, 5) if what == "rating" else (0, _ID_LIMIT - 1)
@@ -287,7 +289,7 @@ def _read(name: str, path: Path) -> _Int:
             where = path if line is None else f"{path}, line {line[row]}"
             raise _bad(where, f"{what} {column[row]} is outside {low}..{high}")
     if "rating" in names:
-        table = table[table[:, 2] >= 3]  # the paper's positives have 3 stars or more
+        table = table[table[:, 2] >= _RATED[name]]
     if not len(table):
         raise _bad(path, "no interactions in it")
     return table

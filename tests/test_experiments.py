@@ -21,7 +21,7 @@ from prismbook.plan.experiments import (
 from prismbook.plan.hyperparameters import LOSS_GRIDS, TUNED, TUNED_FOR_PRISM, tuned_parameters
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import outcome_of, validation_score
-from prismbook.tables.decay_vs_prism import method
+from prismbook.tables.decay_vs_prism import pair
 
 
 def differing(first: RunConfig, second: RunConfig) -> dict[str, object]:
@@ -121,14 +121,25 @@ def test_what_is_called_tuned_is_what_validation_chose_among_the_records(
 @pytest.mark.parametrize("name", [s.name for s in searches("table1", "movielens1m") if s.name.endswith("prism")])
 def test_decay_is_searched_at_what_validation_chose_for_prism_too(name: str) -> None:
     found = {search.name: search for search in searches("table1", "movielens1m")}
-    prism = method(found[name], default_results())
-    assert prism is not None
     backbone, loss = name.removesuffix("-prism").rsplit("-", 1)
+    prism = pair("movielens1m", backbone, loss).prism
+    assert prism is not None
     plain = tuned_parameters("movielens1m", backbone, loss)
     assert prism.chosen.loss_parameters == TUNED_FOR_PRISM.get(("movielens1m", backbone, loss), plain)
     decays = [
         c.weight_decay
         for c in found[f"{backbone}-{loss}-decay"].grid
-        if c.loss_parameters == prism.chosen.loss_parameters
+        if (c.loss_parameters, c.lr) == (prism.chosen.loss_parameters, prism.chosen.lr)
     ]
     assert sorted(decays) == sorted(ALL_DECAYS)
+
+
+def test_decay_is_searched_at_what_validation_prefers_for_prism_on_gowalla() -> None:
+    """Non-linear DirectAU: among what was run PRISM is best at gamma 2, and every decay is planned there."""
+    found = pair("gowalla", "nonlinear-mf", "directau")
+    assert found.prism is not None and found.prism.chosen.gamma == 2
+    assert TUNED_FOR_PRISM["gowalla", "nonlinear-mf", "directau"] == {"gamma": 2.0}
+    [search] = [s for s in searches("table1", "gowalla") if s.name == "nonlinear-mf-directau-decay"]
+    for rate in (1e-3, 1e-2):
+        decays = [c.weight_decay for c in search.grid if (c.gamma, c.lr) == (2, rate)]
+        assert sorted(decays) == sorted(ALL_DECAYS)

@@ -440,13 +440,18 @@ def test_a_search_is_run_its_choice_at_all_seeds_and_its_cost_stored(
     search = Search("toy", tuple(grid((0.0, 1e-4), 2) + grid((0.0,), 2, lr=1e30)), (123, 246))
     tuned = Sweep(list(search.grid), [search], tmp_path)
     known, later = plan(tuned)
-    assert (len(known), len(later)) == (3, 1)
+    assert (len(known), len(later)) == (3, 2)
     assert sweep.run(tuned, ("toys", "test")) == 1
-    assert "4 runs, 4 left to train, 1 of them still to be chosen" in capsys.readouterr().out
+    assert "5 runs, 5 left to train, 2 of them still to be chosen" in capsys.readouterr().out
     known, later = plan(tuned)
-    assert (len(known), len(later)) == (4, 0) and known[-1].seed == 246
+    # the two best at the other seed; runs that the limit of epochs ends are in no dip
+    assert (len(known), len(later)) == (5, 0) and [config.seed for config in known[3:]] == [246, 246]
     records = [load_record(stored_path(tmp_path, config)) for config in search.grid[:2]]
-    best = max((0, 1), key=lambda i: max(records[i]["history"]["validation_dot"]))  # type: ignore[index]
+    over_seeds = [
+        [load_record(stored_path(tmp_path, replace(config, seed=seed, split_seed=seed))) for seed in (123, 246)]
+        for config in search.grid[:2]
+    ]
+    best = max((0, 1), key=lambda i: sum(max(r["history"]["validation_dot"]) for r in over_seeds[i]))  # type: ignore[index]
     report = json.loads((tmp_path / "synthetic/tuning/toys-test-toy-cpu.json").read_text())
     assert report["chosen"] == {"lr": 1e-3, "weight_decay": search.grid[best].weight_decay}
     assert report["grid"] == {"lr": [1e-3, 1e30], "weight_decay": [0.0, 1e-4], "seed": [123]}

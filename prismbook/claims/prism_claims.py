@@ -363,7 +363,7 @@ def _searched(pair: Pair) -> str:
             text += f"; {title} searched only in part, {method.ran} of {method.grid} configurations"
         if method.at_edge:
             text += f"; {title}'s {', '.join(method.at_edge)} is at the edge of its grid, not tuned"
-    return text
+    return "; ".join([text, *pair.not_tuned()])
 
 
 def _could_turn(word: str, decay_open: bool, prism_open: bool, holds: Sequence[str]) -> bool:

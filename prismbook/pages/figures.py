@@ -174,13 +174,34 @@ def validation_curves(records: Mapping[str, Record], rankings: Sequence[str] = (
     return figure
 
 
-def fairness(runs: pd.DataFrame) -> Figure:
+def fairness(runs: pd.DataFrame, decays: pd.DataFrame | None = None) -> Figure:
     """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, one point per run.
 
     Args:
         runs: one row per run, from :func:`prismbook.tables.analysis.tidy`. A ring marks a run with PRISM.
+        decays: further runs of one loss, one row per weight decay. They are drawn small, joined in the order of their
+            decays, each with its decay beside it. None draws none.
     """
     figure, axis = plt.subplots(figsize=(5.4, 3.6))
+    if decays is not None and decays["ndcg"].notna().any():
+        along = decays[decays["ndcg"].notna()].sort_values("weight_decay")
+        colour, marker = LOOKS[along["loss"].iloc[0]]
+        label = f"{along['loss'].iloc[0]} at each decay"
+        axis.plot(
+            along["ratio"],
+            along["ndcg"],
+            marker=marker,
+            color=colour,
+            markersize=4,
+            linewidth=0.6,
+            alpha=0.6,
+            label=label,
+        )
+        for run in along.itertuples():
+            place = (run.ratio, run.ndcg)
+            axis.annotate(
+                f"{run.weight_decay:g}", place, xytext=(3, -9), textcoords="offset points", fontsize="x-small"
+            )
     finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
     for run in finished:
         colour, marker = LOOKS[run.loss]

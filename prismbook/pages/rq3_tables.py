@@ -10,13 +10,12 @@ import numpy as np
 from prismbook.claims import prism_claims
 from prismbook.claims.statements import Statement
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import searches
 from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
-from prismbook.runs.tuning import validation_score
+from prismbook.runs.tuning import stored, validation_score
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import measured
-from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_part
+from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_pair, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
 from prismbook.text import plural
@@ -152,13 +151,14 @@ def loss_parameter_rows(
     []
     """
     results, rows = default_results() if results is None else Path(results), []
-    by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    by_method = {name: by_name[f"{backbone}-{loss}-{name}"] for name in TITLES}
+    prism_search, decay_search, _, _ = search_pair(dataset, backbone, loss, results, budget)
+    by_method = {"decay": decay_search, "prism": prism_search}
+    outcomes = stored(results)
     names = _names(dataset, backbone, loss)
     grid = sorted(by_method["decay"].grid, key=lambda config: tuple(config.loss_parameters.values()))
     for values in dict.fromkeys(map(loss_values, grid)):
         methods = {
-            name: decay_vs_prism.method(search_part(search, {values}), results) for name, search in by_method.items()
+            name: decay_vs_prism.method(search_part(search, {values}), outcomes) for name, search in by_method.items()
         }
         decay = methods["decay"]
         cells = {

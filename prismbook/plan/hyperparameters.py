@@ -43,6 +43,7 @@ TUNED: dict[tuple[str, str, str], LossParameters] = {
 TUNED_FOR_PRISM: dict[tuple[str, str, str], LossParameters] = {
     ("movielens1m", "nonlinear-mf", "directau"): {"gamma": 1.0},
     ("movielens1m", "nonlinear-mf", "mawu"): {"gamma_user": 0.25, "gamma_item": 0.25},
+    ("gowalla", "nonlinear-mf", "directau"): {"gamma": 2.0},
 }
 
 #: What is searched (Appendix B.1). For MAWU, these are its authors' pairs for their three datasets, the plain pair, and

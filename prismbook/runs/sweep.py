@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +25,11 @@ from prismbook.plan.config import CHOICES, RunConfig
 from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, PAPER_DATASETS, Search, searches
 from prismbook.runs import attempts, tuning, workers
 from prismbook.runs.cost import Costs, Expected, duration
-from prismbook.runs.failures import load_failure
+from prismbook.runs.failures import Failure, load_failure
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
-from prismbook.runs.records import RecordError, default_results, folder, load_record, scan, stored_path
+from prismbook.runs.records import Record, RecordError, default_results, folder, load_record, scan, stored_path
 from prismbook.text import plural
 from prismlib import datasets
 from prismlib.device import check_device
@@ -80,26 +80,44 @@ def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
         sweep: what is wanted.
     """
     known, later = list(sweep.configs), []
+    outcomes = readable(sweep.results)
     for search in sweep.searches:
-        choice = choose(search, sweep.results)
-        if choice is None:
-            first, tried = search.grid[0], {config.seed for config in search.grid}
-            later += [replace(first, seed=seed, split_seed=seed) for seed in search.seeds if seed not in tried]
-        elif choice.config is not None:
-            known += tuning.further(search, choice.config)
+        known += tuning.wanted(search, outcomes)
+        if any(outcomes(config) is None for config in search.grid):
+            tried = {config.seed for config in search.grid}
+            two = dict.fromkeys((search.grid[0], search.grid[-1]))
+            later += [
+                replace(one, seed=seed, split_seed=seed) for one in two for seed in search.seeds if seed not in tried
+            ]
     return list(dict.fromkeys(known)), [config for config in dict.fromkeys(later) if config not in known]
 
 
 def choose(search: Search, results: Path) -> tuning.Choice | None:
     """What a search chooses from what is stored; None where its grid is incomplete or one of its records is damaged.
 
+    The grid is taken with what it has grown by, see :func:`prismbook.runs.tuning.grown`.
+
     Args:
         search: the search.
         results: the folder of the records.
     """
-    with suppress(RecordError):
-        return tuning.choose(search, {config: tuning.outcome_of(results, config) for config in search.grid})
-    return None
+    outcomes = readable(results)
+    return tuning.choose(tuning.grown(search, outcomes), outcomes)
+
+
+def readable(results: Path) -> tuning.Outcomes:
+    """What is stored of each configuration. A damaged record counts as none.
+
+    Args:
+        results: the folder of the records.
+    """
+
+    def outcome(config: RunConfig) -> Record | Failure | None:
+        with suppress(RecordError):
+            return tuning.outcome_of(results, config)
+        return None
+
+    return cache(outcome)
 
 
 def run_by_value(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prismbook.plan.config import RunConfig, semantics
 from prismbook.plan.experiments import Search, searches
+from prismbook.runs import patience
 from prismbook.runs.attempts import get_records
-from prismbook.runs.failures import Failure, load_failure
+from prismbook.runs.failures import Failure, failure_path, load_failure
 from prismbook.runs.records import Record, load_record, stored_path, write_json
 
 SEED_FIELDS = ("seed", "split_seed")
+
+
+#: What is stored of a configuration: its record, its failure, or None. :func:`stored` reads a folder.
+Outcomes = Callable[[RunConfig], Record | Failure | None]
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Choice:
     """What a search chose, and what it cost.
 
     Attributes:
-        search: the search.
+        search: the search, with its grid as far as it has grown.
         config: the chosen configuration, at the grid's first seed; None where every candidate failed.
         validation: its best validation NDCG@20 by dot product, the mean over the grid's seeds.
         candidates: the validation score (None: failed) and the run ids of each candidate, by its varied fields.
@@ -29,6 +35,8 @@ class Choice:
         failed: the number of runs that failed.
         epochs: the number of epochs of all runs.
         seconds: the time of training and evaluation of all runs, by class of device, ``"cpu"`` or ``"cuda"``.
+        all_seeds: whether the two best were run at all seeds before the choice. False: it rests on the grid's seeds.
+        finals: the ids of the records of the two best that were read, at every seed at which one is stored.
     """
 
     search: Search
@@ -39,6 +47,8 @@ class Choice:
     failed: int
     epochs: int
     seconds: dict[str, float]
+    all_seeds: bool
+    finals: tuple[str, ...]
 
 
 def validation_score(record: Record) -> float:
@@ -63,42 +73,127 @@ def varied(grid: Sequence[RunConfig]) -> dict[str, list[Any]]:
     return {name: values for name, values in fields.items() if len(values) > 1 and name not in SEED_FIELDS}
 
 
-def choose(search: Search, outcomes: Mapping[RunConfig, Record | Failure | None]) -> Choice | None:
-    """The best candidate by mean validation NDCG@20 over the grid's seeds; the first of equals.
+def grown(search: Search, outcomes: Outcomes) -> Search:
+    """A search with its grid grown until its best is inside, as far as the runs that ended allow.
 
-    A candidate of which a run failed cannot be chosen, but counts in the cost.
+    Where the grid is complete and its best at an edge, the next value is added, and so on. What was added last may not
+    have been run.
 
     Args:
         search: the search.
-        outcomes: the record, the failure, or None of each configuration of the grid.
+        outcomes: what is stored of each configuration.
+    """
+    while all(outcomes(config) is not None for config in search.grid):
+        best = _decide(search, outcomes).config
+        more = () if best is None else search.beyond_edge(best)
+        if not more:
+            break
+        search = replace(search, grid=search.grid + more)
+    return search
+
+
+def wanted(search: Search, outcomes: Outcomes) -> list[RunConfig]:
+    """The runs that a search wants, given those that ended.
+
+    First these are the grid, then the values by which it grows, and then the two best configurations at all seeds. Of
+    these a run that the stopping rule ended in a dip is wanted with more patience too. A search is at its end where all
+    that it wants has ended.
+
+    Args:
+        search: the search.
+        outcomes: what is stored of each configuration.
+    """
+    search = grown(search, outcomes)
+    if any(outcomes(config) is None for config in search.grid):
+        return list(search.grid)
+    finals = [run for config in finalists(search, outcomes) for run in further(search, config)]
+    return list(dict.fromkeys([*search.grid, *finals, *patience.twins(finals, outcomes)]))
+
+
+def finalists(search: Search, outcomes: Outcomes) -> list[RunConfig]:
+    """The two best configurations of a grid by mean validation NDCG@20 over the grid's seeds, the best first.
+
+    Args:
+        search: the search.
+        outcomes: what is stored of each configuration.
+    """
+    return [config for _, config in _ranked(search, outcomes)[:2]]
+
+
+def _ranked(search: Search, outcomes: Outcomes) -> list[tuple[float, RunConfig]]:
+    """The candidates of which no run failed or is missing, with their scores, from the best on; the first of equals."""
+    scored = [
+        (score, config)
+        for config, runs in _by_candidate(search).items()
+        if (score := _mean_score([outcomes(run) for run in runs])) is not None
+    ]
+    return sorted(scored, key=lambda scored_config: -scored_config[0])
+
+
+def _mean_score(ended: Sequence[Record | Failure | None]) -> float | None:
+    """The mean validation score of some runs; None where one of them failed or is missing."""
+    scores = [validation_score(run) for run in ended if run is not None and "reason" not in run]
+    return sum(scores) / len(scores) if len(scores) == len(ended) else None
+
+
+def choose(search: Search, outcomes: Outcomes) -> Choice | None:
+    """The candidate that validation NDCG@20 chooses; the first of equals.
+
+    The two best over the grid's seeds are compared over all seeds of the search, where they were run at all of them;
+    else the better of the two over the grid's seeds is chosen. A run that the stopping rule ended in a dip is compared
+    by its twin with more patience, where that is stored. A candidate of which a run failed cannot be chosen, but counts
+    in the cost.
+
+    Args:
+        search: the search. Its grid is taken as it is, see :func:`grown`.
+        outcomes: what is stored of each configuration.
 
     Returns:
         The choice; None where a run of the grid is missing.
     """
-    ended = [outcome for outcome in (outcomes.get(config) for config in search.grid) if outcome is not None]
+    ended = [outcome for outcome in map(outcomes, search.grid) if outcome is not None]
     if len(ended) < len(search.grid):
         return None
     names = varied(search.grid)
     candidates: dict[str, dict[str, Any]] = {}
-    best: tuple[float, RunConfig] | None = None
-    for config, runs in _by_candidate(search, ended).items():
-        score = None if any("reason" in run for run in runs) else sum(map(validation_score, runs)) / len(runs)
-        if score is not None and (best is None or score > best[0]):
-            best = score, config
+    for config, configs in _by_candidate(search).items():
+        runs = [outcomes(run) or {} for run in configs]
         label = ", ".join(f"{name} {getattr(config, name):g}" for name in names) or "the only candidate"
-        candidates[label] = {"validation": score, "runs": [run.get("id") for run in runs]}
-    validation, best_config = best or (None, None)
+        candidates[label] = {"validation": _mean_score(runs), "runs": [run.get("id") for run in runs]}
+    best = _decide(search, outcomes)
     epochs, seconds = _total_cost(ended)
     failed = sum("reason" in outcome for outcome in ended)
-    return Choice(search, best_config, validation, candidates, len(ended), failed, epochs, seconds)
+    return Choice(search, best.config, best.validation, candidates, len(ended), failed, epochs, seconds, *best[2:])
 
 
-def _by_candidate(search: Search, ended: Sequence[Record | Failure]) -> dict[RunConfig, list[Record | Failure]]:
+class _Decision(NamedTuple):
+    """Which candidate is best, with the fields of :class:`Choice`."""
+
+    config: RunConfig | None
+    validation: float | None
+    all_seeds: bool
+    finals: tuple[str, ...]
+
+
+def _decide(search: Search, outcomes: Outcomes) -> _Decision:
+    """The best candidate of a complete grid, as :func:`choose` says."""
+    two = _ranked(search, outcomes)[:2]
+    runs = [[outcomes(run) for run in further(search, config)] for _, config in two]
+    counted = [[patience.standing(run, outcomes) for run in further(search, config)] for _, config in two]
+    ids = [run["id"] for each in runs + counted for run in each if run is not None and "reason" not in run]
+    all_seeds = all(run is not None for each in counted for run in each)
+    over_seeds = [_mean_score(each) for each in counted]
+    second_is_better = all_seeds and len(two) == 2 and (over_seeds[1] or 0.0) > (over_seeds[0] or 0.0)
+    validation, config = two[second_is_better] if two else (None, None)
+    return _Decision(config, validation, all_seeds, tuple(dict.fromkeys(ids)))
+
+
+def _by_candidate(search: Search) -> dict[RunConfig, list[RunConfig]]:
     """The runs of each candidate, that is, of the configurations that differ in their seeds alone."""
     first = search.grid[0]
-    groups: dict[RunConfig, list[Record | Failure]] = {}
-    for config, outcome in zip(search.grid, ended, strict=True):
-        groups.setdefault(replace(config, seed=first.seed, split_seed=first.split_seed), []).append(outcome)
+    groups: dict[RunConfig, list[RunConfig]] = {}
+    for config in search.grid:
+        groups.setdefault(replace(config, seed=first.seed, split_seed=first.split_seed), []).append(config)
     return groups
 
 
@@ -125,11 +220,11 @@ def cost(outcome: Record | Failure) -> tuple[int, float]:
 
 
 def further(search: Search, config: RunConfig) -> list[RunConfig]:
-    """The chosen configuration at each of the search's seeds, those of the grid included.
+    """A configuration at each of the search's seeds, those of the grid included.
 
     Args:
         search: the search.
-        config: the configuration that it chose.
+        config: one of its two best configurations.
     """
     return [replace(config, seed=seed, split_seed=seed) for seed in search.seeds]
 
@@ -148,10 +243,30 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
     return load_record(path) or load_failure(path)
 
 
+def ended(results: Path | str, config: RunConfig) -> bool:
+    """Whether a run has ended, with a record or a failure. Neither is read.
+
+    Args:
+        results: the folder of the records.
+        config: the run's configuration.
+    """
+    path = stored_path(results, config)
+    return path.exists() or failure_path(path).exists()
+
+
+def stored(results: Path | str) -> Outcomes:
+    """What is stored in a folder, by configuration. Each file is read once.
+
+    Args:
+        results: the folder of the records.
+    """
+    return cache(partial(outcome_of, results))
+
+
 def run_searches(
     dataset: str, backbones: Sequence[str], losses: Sequence[str], results: Path | str, budget: str
 ) -> None:
-    """Run what is missing of Table 1's searches, and then what each of them chooses, at all its seeds.
+    """Run all that Table 1's searches want, see :func:`wanted`: grids, what they grow by, the two best at all seeds.
 
     Args:
         dataset: name of the dataset.
@@ -162,17 +277,14 @@ def run_searches(
     """
     prefixes = {f"{backbone}-{loss}" for backbone in backbones for loss in losses}
     chosen = [search for search in searches("table1", dataset, budget) if search.name.rpartition("-")[0] in prefixes]
-    get_records([config for search in chosen for config in search.grid], results)
-    choices = [choose(search, {config: outcome_of(results, config) for config in search.grid}) for search in chosen]
-    get_records(
-        [
-            config
-            for choice in choices
-            if choice is not None and choice.config is not None
-            for config in further(choice.search, choice.config)
-        ],
-        results,
-    )
+    tried: set[RunConfig] = set()
+    while True:
+        outcomes = stored(results)
+        todo = [config for search in chosen for config in wanted(search, outcomes) if config not in tried]
+        if not todo:
+            return
+        tried |= set(todo)
+        get_records(todo, results)
 
 
 def report(choice: Choice) -> dict[str, Any]:
@@ -186,7 +298,8 @@ def report(choice: Choice) -> dict[str, Any]:
     return {
         "search": choice.search.name,
         "semantics": semantics(grid[0]),
-        "chosen_by": "validation NDCG@20 by dot product, best epoch, mean over the grid's seeds",
+        "chosen_by": "validation NDCG@20 by dot product, best epoch, mean over the grid's seeds; of the two best the"
+        + (" mean over all seeds" if choice.all_seeds else " better, since they were not run at all seeds"),
         "grid": {**varied(grid), "seed": list(dict.fromkeys(config.seed for config in grid))},
         "cost": {
             "runs": choice.runs,

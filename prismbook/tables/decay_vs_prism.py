@@ -10,9 +10,9 @@ import numpy as np
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import Search, configs, searches
-from prismbook.runs import tuning
+from prismbook.runs import patience, tuning
 from prismbook.runs.records import Record, default_results, load_scores, stored_path
-from prismbook.runs.tuning import outcome_of, varied
+from prismbook.runs.tuning import Outcomes, varied
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.paper import table1
 from prismbook.tables.rules import MARGIN, Difference, Judgement, as_share, cut_off, edges, judge, never_learned
@@ -25,15 +25,17 @@ class Method:
     """What the search of one method has chosen so far, and the records behind the choice.
 
     Attributes:
-        grid: number of configurations in the search's grid.
+        grid: number of configurations in the search's grid, with those of its growth that were run.
         ran: number of these that were run. Where it is smaller than ``grid``, the choice is among those that were run.
-        chosen: the configuration with the highest validation NDCG@20, at the first seed of the grid.
+        chosen: the configuration that validation NDCG@20 chose, at the first seed of the grid.
         validation: its validation NDCG@20, the mean over the seeds of the grid.
-        records: the records of the chosen configuration, by seed.
-        searched: ids of the grid's records, on which the choice rests.
+        records: the records of the chosen configuration, by seed. A run that the stopping rule ended in a dip gives its
+            place to its twin with more patience, where that is stored.
+        searched: ids of the records on which the choice rests.
         epochs: number of epochs that the search has trained so far.
         seconds: training and evaluation time of the search so far, by class of device (``"cpu"``, ``"cuda"``).
         at_edge: the chosen values that are at the edge of what was searched, as text.
+        all_seeds: whether the two best of the search were run at all seeds before the choice.
     """
 
     grid: int
@@ -45,10 +47,18 @@ class Method:
     epochs: int
     seconds: dict[str, float]
     at_edge: tuple[str, ...] = ()
+    all_seeds: bool = True
 
     def configs(self) -> list[RunConfig]:
-        """The chosen configuration at each seed that was run."""
-        return [replace(self.chosen, seed=seed, split_seed=seed) for seed in self.records]
+        """The chosen configuration at each seed that was run, with the patience of the run that counts."""
+        return [
+            replace(self.chosen, seed=seed, split_seed=seed, patience=record["config"]["patience"])
+            for seed, record in self.records.items()
+        ]
+
+    def waited(self) -> list[int]:
+        """The seeds at which a run with more patience counts."""
+        return [seed for seed, record in self.records.items() if record["config"]["patience"] > self.chosen.patience]
 
     def run_ids(self) -> set[str]:
         """Ids of all its records: those of the search, and the chosen configuration's at each seed."""
@@ -106,6 +116,8 @@ class Pair:
         comparison: PRISM minus decay of ``compared``, over :meth:`seeds`. None where a method collapsed at a seed,
             where they have no seed in common, or where the scores of each user were not kept.
         protocol: ``"text"`` for the paper's text, or ``"released"`` for the released code.
+        rates: the learning rates that take part, see :func:`search_pair`.
+        untried: the learning rates of the budget that do not take part, since a method was not run at all of its grid.
     """
 
     dataset: str
@@ -116,6 +128,8 @@ class Pair:
     compared: tuple[Method, Method] | None
     comparison: Comparison | None
     protocol: str = "text"
+    rates: tuple[float, ...] = ()
+    untried: tuple[float, ...] = ()
 
     def methods(self) -> list[Method]:
         """All methods that were run: the best of each search, and what was compared."""
@@ -168,6 +182,27 @@ class Pair:
         names = zip(("PRISM", "tuned decay"), self.compared or (), strict=False)
         return "; ".join(f"{name} {method.setbacks()}" for name, method in names if method.setbacks())
 
+    def waited(self) -> str:
+        """At how many seeds runs with more patience took the place of the compared methods' runs, as text."""
+        names = zip(("PRISM", "tuned decay"), self.compared or (), strict=False)
+        return "; ".join(
+            f"{name} waited for with patience {patience.LONG} at {len(method.waited())} of"
+            f" {plural(len(method.records), 'seed')}"
+            for name, method in names
+            if method.waited()
+        )
+
+    def not_tuned(self) -> list[str]:
+        """What of the tuning is still to be run besides the searches' grids, as text; empty where nothing is."""
+        parts = []
+        if self.untried:
+            tried, untried = (" and ".join(f"{rate:g}" for rate in rates) for rates in (self.rates, self.untried))
+            parts.append(f"learning rate {tried}, not tuned: {untried} not yet run for both")
+        for name, method in (("PRISM", self.prism), ("decay", self.decay)):
+            if method is not None and not method.all_seeds:
+                parts.append(f"{name} chosen on one seed, the two best not yet run at all seeds")
+        return parts
+
     def paper(self) -> float | None:
         """The paper's PRISM minus decay as a share of decay's score; None where its Table 1 has no such cell."""
         names, printed = (BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)), table1()
@@ -186,44 +221,50 @@ class Pair:
         else:
             users = f"[{self.comparison.low:+.4f}, {self.comparison.high:+.4f}]"
             text = f"{self.comparison.difference:+.4f} {users} ({share.mean:+.1%}), {judgement}"
-        if self.setbacks():
-            text += f"; {self.setbacks()}"
+        for remark in (self.setbacks(), self.waited()):
+            text += f"; {remark}" if remark else ""
         parameters = self.compared_at()
         return f"{text} (at {parameters})" if parameters else text
 
 
-def method(search: Search, results: Path) -> Method | None:
+def method(search: Search, outcomes: Outcomes) -> Method | None:
     """What a search has chosen so far.
 
     Args:
-        search: a grid, and the seeds at which its choice is run.
-        results: folder of the records.
+        search: a grid, as far as it has grown, and the seeds at which its two best are run.
+        outcomes: what is stored of each configuration.
 
     Returns:
         None where no configuration of the grid was run, or where every run failed.
     """
-    outcomes = {config: outcome_of(results, config) for config in search.grid}
-    finished = tuple(config for config in search.grid if outcomes[config] is not None)
+    finished = tuple(config for config in search.grid if outcomes(config) is not None)
     choice = tuning.choose(replace(search, grid=finished), outcomes) if finished else None
     if choice is None or choice.config is None or choice.validation is None:
         return None
-    outcomes_by_seed = {config.seed: outcome_of(results, config) for config in tuning.further(search, choice.config)}
+    runs = {config.seed: patience.standing(config, outcomes) for config in tuning.further(search, choice.config)}
+    searched = [run["id"] for run in map(outcomes, finished) if run is not None and "reason" not in run]
     return Method(
         grid=len(search.grid),
         ran=len(finished),
         chosen=choice.config,
         validation=choice.validation,
-        records={seed: run for seed, run in outcomes_by_seed.items() if run is not None and "reason" not in run},
-        searched=tuple(run["id"] for run in outcomes.values() if run is not None and "reason" not in run),
+        records={seed: run for seed, run in runs.items() if run is not None and "reason" not in run},
+        searched=tuple(dict.fromkeys([*searched, *choice.finals])),
         epochs=choice.epochs,
         seconds=choice.seconds,
         at_edge=_at_edge(search, choice.config),
+        all_seeds=choice.all_seeds,
     )
 
 
 def _at_edge(search: Search, chosen: RunConfig) -> tuple[str, ...]:
-    """The chosen values at the edge of the search. A pair of parameters, as MAWU's, has no order and no edge."""
-    searched = {name: values for name, values in varied(search.grid).items() if not name.startswith("gamma_")}
+    """The chosen values at the edge of the search.
+
+    A pair of parameters, as MAWU's, has no order and no edge. The learning rates are few, and none of them is inside:
+    whether they were tried is said apart.
+    """
+    unordered = ("lr", "gamma_user", "gamma_item")
+    searched = {name: values for name, values in varied(search.grid).items() if name not in unordered}
     return tuple(edges({name: getattr(chosen, name) for name in searched}, searched))
 
 
@@ -250,16 +291,54 @@ def pair(
     True
     """
     folder = default_results() if results is None else Path(results)
-    by_name = {search.name: search for search in searches("table1", dataset, budget)}
-    prism_search, decay_search = (by_name[f"{backbone}-{loss}-{name}"] for name in ("prism", "decay"))
+    outcomes = tuning.stored(folder)
+    prism_search, decay_search, rates, untried = search_pair(dataset, backbone, loss, folder, budget)
     if without is not None:
         decay_search = _leave_out(decay_search, without)
-    prism, decay = method(prism_search, folder), method(decay_search, folder)
-    common = _tried(prism_search, folder) & _tried(decay_search, folder)
-    fair_prism, fair_decay = (method(search_part(part, common), folder) for part in (prism_search, decay_search))
-    if fair_prism is None or fair_decay is None:
-        return Pair(dataset, backbone, loss, decay, prism, None, None)
-    return _compared(Pair(dataset, backbone, loss, decay, prism, (fair_prism, fair_decay), None), folder)
+    prism, decay = method(prism_search, outcomes), method(decay_search, outcomes)
+    common = _tried(prism_search, outcomes) & _tried(decay_search, outcomes)
+    fair_prism, fair_decay = (method(search_part(part, common), outcomes) for part in (prism_search, decay_search))
+    both = None if fair_prism is None or fair_decay is None else (fair_prism, fair_decay)
+    return _compared(Pair(dataset, backbone, loss, decay, prism, both, None, "text", rates, untried), folder)
+
+
+def search_pair(
+    dataset: str, backbone: str, loss: str, results: Path | str, budget: str = "lean"
+) -> tuple[Search, Search, tuple[float, ...], tuple[float, ...]]:
+    """The searches of PRISM and of decay, at the learning rates that take part, as far as they have grown.
+
+    The first learning rate of the budget takes part. Another does where both methods were run at all of their grids
+    with it, so that neither is tuned further than the other.
+
+    Args:
+        dataset: name of the dataset.
+        backbone: name of the backbone.
+        loss: name of the loss.
+        results: folder of the records.
+        budget: ``"smoke"``, ``"lean"`` or ``"paper"``: how much is searched.
+
+    Returns:
+        PRISM's search, decay's search, the learning rates that take part, and those of the budget that do not.
+
+    >>> search_pair("gowalla", "mf", "ssm", "no folder")[2:]
+    ((0.001,), (0.01,))
+    """
+    by_name = {search.name: search for search in searches("table1", dataset, budget)}
+    planned = [by_name[f"{backbone}-{loss}-{name}"] for name in ("prism", "decay")]
+    configurations = [config for search in planned for config in search.grid]
+    first, *further = dict.fromkeys(config.lr for config in configurations)
+    missing = {config.lr for config in configurations if config.lr != first and not tuning.ended(results, config)}
+    rates = (first, *(rate for rate in further if rate not in missing))
+    outcomes = tuning.stored(results)
+    prism, decay = (_as_far_as_run(search.at_rates(rates), outcomes) for search in planned)
+    return prism, decay, rates, tuple(rate for rate in further if rate in missing)
+
+
+def _as_far_as_run(search: Search, outcomes: Outcomes) -> Search:
+    """The search with the values by which it has grown, without those that were not run."""
+    grid = tuning.grown(search, outcomes).grid
+    added = (config for config in grid[len(search.grid) :] if outcomes(config) is not None)
+    return replace(search, grid=(*search.grid, *added))
 
 
 def released_pairs(dataset: str, results: Path | str | None = None) -> list[Pair]:
@@ -275,7 +354,7 @@ def released_pairs(dataset: str, results: Path | str | None = None) -> list[Pair
     folder = default_results() if results is None else Path(results)
     by_loss: dict[str, dict[str, Method | None]] = {}
     for config in configs("released", dataset):
-        found = method(Search(f"{config.loss}-{config.init}", (config,), (config.seed,)), folder)
+        found = method(Search(f"{config.loss}-{config.init}", (config,), (config.seed,)), tuning.stored(folder))
         by_loss.setdefault(config.loss, {})[config.init] = found
     pairs = []
     for loss, methods in by_loss.items():
@@ -323,9 +402,9 @@ def _leave_out(search: Search, excluded: RunConfig) -> Search:
     return replace(search, grid=tuple(config for config in search.grid if at_its_seed(config) != excluded))
 
 
-def _tried(search: Search, results: Path) -> set[str]:
+def _tried(search: Search, outcomes: Outcomes) -> set[str]:
     """The values of the loss's parameters at which at least one run of the grid ended, with a record or a failure."""
-    return {loss_values(config) for config in search.grid if outcome_of(results, config)}
+    return {loss_values(config) for config in search.grid if outcomes(config) is not None}
 
 
 def _compare(prism: Method, decay: Method, seeds: Sequence[int], results: Path) -> Comparison | None:

@@ -1,0 +1,183 @@
+"""Searches that go on by themselves: beyond an edge, the two best at all seeds, and twins of runs that end in a dip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import made_up, store
+
+from prismbook.claims import prism_claims
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import BUDGETS, Search, searches
+from prismbook.runs import patience, tuning
+from prismbook.runs.records import default_results
+from prismbook.runs.sweep import Sweep, plan
+from prismbook.tables import decay_vs_prism
+from prismbook.tables.rules import edges
+
+DECAYS = (0.0, 1e-5, 1e-4)
+USERS = np.linspace(0.1, 0.3, 50)
+
+
+def ssm(decay: float, seed: int = 123, **fields: object) -> RunConfig:
+    plain = RunConfig("synthetic", "ssm", tau=0.2, num_negatives=10, weight_decay=decay, seed=seed, split_seed=seed)
+    return replace(plain, **fields)  # type: ignore[arg-type]
+
+
+def search(decays: tuple[float, ...] = DECAYS) -> Search:
+    return Search("toy", tuple(map(ssm, decays)), (123, 246), {"weight_decay": (1e-3, 1e-2)})
+
+
+def run(results: Path, config: RunConfig, validation: float, **changed: object) -> None:
+    history = changed.pop("history_of_validation", [0.0] * 25 + [validation])
+    store(results, made_up(config, (validation, 0, 0), history, **changed), USERS)  # type: ignore[arg-type]
+
+
+def wanted(results: Path) -> list[tuple[float, int]]:
+    """What the search wants and has not run: decays and seeds."""
+    outcomes = tuning.stored(results)
+    return [(c.weight_decay, c.seed) for c in tuning.wanted(search(), outcomes) if outcomes(c) is None]
+
+
+def test_a_search_goes_on_beyond_its_edge_until_the_best_is_inside(tmp_path: Path) -> None:
+    for decay, validation in zip(DECAYS, (0.1, 0.2, 0.3), strict=True):
+        assert (decay, 123) in wanted(tmp_path)
+        run(tmp_path, ssm(decay), validation)
+    # nothing is chosen at the edge: the next value comes before the further seeds of the best
+    assert (1e-3, 123) in wanted(tmp_path) and (1e-2, 123) not in wanted(tmp_path)
+    run(tmp_path, ssm(1e-3), 0.4)
+    assert (1e-2, 123) in wanted(tmp_path)
+    run(tmp_path, ssm(1e-2), 0.35)
+    grown = tuning.grown(search(), tuning.stored(tmp_path))
+    assert [config.weight_decay for config in grown.grid] == [*DECAYS, 1e-3, 1e-2]
+    choice = tuning.choose(grown, tuning.stored(tmp_path))
+    assert choice is not None and choice.config is not None and choice.config.weight_decay == 1e-3
+    assert wanted(tmp_path) == [(1e-3, 246), (1e-2, 246)] and not choice.all_seeds
+
+
+def test_a_best_inside_the_grid_makes_it_grow_by_nothing(tmp_path: Path) -> None:
+    for decay, validation in zip(DECAYS, (0.1, 0.3, 0.2), strict=True):
+        run(tmp_path, ssm(decay), validation)
+    assert tuning.grown(search(), tuning.stored(tmp_path)) == search()
+    assert wanted(tmp_path) == [(1e-5, 246), (1e-4, 246)]
+
+
+@pytest.mark.parametrize("best", DECAYS)
+def test_a_grid_grows_exactly_where_the_rules_see_an_edge(best: float) -> None:
+    at_edge = edges({"weight_decay": best}, {"weight_decay": DECAYS})
+    assert bool(search().beyond_edge(ssm(best))) is bool(at_edge)
+
+
+def test_a_grid_that_has_grown_as_far_as_it_can_stays_at_its_edge() -> None:
+    assert search((0.0, 1e-2)).beyond_edge(ssm(1e-2)) == ()
+    assert search((1e-4,)).beyond_edge(ssm(1e-4)) == ()  # of one value nothing is searched
+
+
+def test_gamma_grows_in_both_directions_and_learning_rates_do_not() -> None:
+    [directau] = [found for found in searches("table1", "gowalla") if found.name == "mf-directau-decay"]
+    least, most, inside = (
+        next(c for c in directau.grid if (c.gamma, c.weight_decay, c.lr) == (gamma, decay, 1e-2))
+        for gamma, decay in ((0.2, 1e-4), (10.0, 1e-4), (5.0, 1e-5))
+    )
+    changes = [[(c.gamma, c.weight_decay) for c in directau.beyond_edge(c)] for c in (least, most, inside)]
+    assert changes == [[(0.2, 1e-3), (0.1, 1e-4)], [(10.0, 1e-3), (20.0, 1e-4)], []]
+    [prism] = [found for found in searches("table1", "gowalla") if found.name == "mf-directau-prism"]
+    assert set(prism.beyond) == {"gamma"}
+
+
+def test_of_the_two_best_the_mean_over_all_seeds_chooses(tmp_path: Path) -> None:
+    """A choice on one seed misled MAWU on MovieLens1M: what it chose collapsed at the two others."""
+    for decay, validation in zip(DECAYS, (0.1, 0.31, 0.3), strict=True):
+        run(tmp_path, ssm(decay), validation)
+    first = tuning.choose(search(), tuning.stored(tmp_path))
+    assert first is not None and first.config == ssm(1e-5) and not first.all_seeds
+    run(tmp_path, ssm(1e-5, 246), 0.01)
+    run(tmp_path, ssm(1e-4, 246), 0.3)
+    second = tuning.choose(search(), tuning.stored(tmp_path))
+    assert second is not None and second.config == ssm(1e-4) and second.all_seeds
+    assert second.validation == pytest.approx(0.3) and len(second.finals) == 4
+    assert "of the two best the mean over all seeds" in tuning.report(second)["chosen_by"]
+    # what was chosen is at the edge: the grid grows after all
+    assert (1e-3, 123) in wanted(tmp_path)
+
+
+def test_a_sweep_plans_what_its_searches_want(tmp_path: Path) -> None:
+    for decay, validation in zip(DECAYS, (0.1, 0.3, 0.2), strict=True):
+        known, later = plan(Sweep(list(search().grid), [search()], tmp_path))
+        assert known == list(search().grid) and {c.seed for c in later} == {246} and len(later) == 2
+        run(tmp_path, ssm(decay), validation)
+    known, later = plan(Sweep(list(search().grid), [search()], tmp_path))
+    assert later == [] and set(known) - set(search().grid) == {ssm(1e-5, 246), ssm(1e-4, 246)}
+
+
+def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Path) -> None:
+    for decay, validation in zip(DECAYS, (0.1, 0.3, 0.2), strict=True):
+        run(tmp_path, ssm(decay), validation)
+    run(tmp_path, ssm(1e-4, 246), 0.2)
+    run(tmp_path, ssm(1e-5, 246), 0.1, history_of_validation=[0.0, 0.0, 0.1])
+    outcomes = tuning.stored(tmp_path)
+    [twin] = (
+        set(tuning.wanted(search(), outcomes))
+        - {config for config in search().grid}
+        - {
+            ssm(1e-5, 246),
+            ssm(1e-4, 246),
+        }
+    )
+    assert twin == ssm(1e-5, 246, patience=100)
+    dip = tuning.choose(search(), outcomes)
+    assert dip is not None and dip.config == ssm(1e-5)  # equal means over both seeds: the first
+    run(tmp_path, twin, 0.5)
+    waited = decay_vs_prism.method(search(), tuning.stored(tmp_path))
+    assert waited is not None and waited.chosen == ssm(1e-5) and waited.waited() == [246]
+    assert waited.ndcg() == pytest.approx([0.3, 0.5]) and waited.configs() == [ssm(1e-5), twin]
+    assert outcomes(ssm(1e-5, 246))["id"] in waited.run_ids()  # type: ignore[index]
+
+
+def test_a_dip_is_an_early_end_by_the_stopping_rule_alone(tmp_path: Path) -> None:
+    early = made_up(ssm(0.0), validation=[0.0] * 19 + [0.1])
+    assert patience.in_dip(early)
+    assert not patience.in_dip(early | {"best_epoch": 20}) and not patience.in_dip(early | {"stopped_by": "max_epochs"})
+    assert not patience.in_dip(early | {"config": vars(ssm(0.0, patience=100))}) and not patience.in_dip(None)
+
+
+@pytest.mark.parametrize("budget", ["lean", "paper"])
+def test_both_methods_try_the_same_learning_rates(budget: str) -> None:
+    for found in searches("table1", "gowalla", budget):
+        by_rate = {rate: {replace(c, lr=1.0) for c in found.grid if c.lr == rate} for rate in BUDGETS[budget].lrs}
+        assert len({frozenset(configs) for configs in by_rate.values()}) == 1  # each is searched as far as the others
+        assert sum(map(len, by_rate.values())) == len(found.grid)
+
+
+def test_a_learning_rate_takes_part_once_both_methods_were_run_with_it(tmp_path: Path) -> None:
+    planned = {found.name: found for found in searches("table1", "movielens1m")}
+    decay, prism = (planned[f"mf-ssm-{name}"].grid for name in ("decay", "prism"))
+    for config in (*decay, *prism):
+        if config.lr == 1e-3:
+            run(tmp_path, config, 0.2 + (config.weight_decay == 1e-6) / 100)
+    run(tmp_path, next(c for c in prism if c.lr == 1e-2), 0.5)
+    found = decay_vs_prism.pair("movielens1m", "mf", "ssm", tmp_path)
+    # PRISM's run at 1e-2 has no counterpart: it is not compared, and the row says that the rate was not tuned
+    assert (found.rates, found.untried) == ((1e-3,), (1e-2,)) and found.prism is not None and found.decay is not None
+    assert found.prism.chosen.lr == 1e-3 and (found.decay.ran, found.decay.grid) == (6, 6)
+    [statement, *_] = prism_claims.matches([found])
+    assert "learning rate 0.001, not tuned: 0.01 not yet run for both" in statement.text
+    assert "decay chosen on one seed, the two best not yet run at all seeds" in statement.text
+    for config in decay:
+        if config.lr == 1e-2:
+            run(tmp_path, config, 0.3 + (config.weight_decay == 1e-6) / 100)
+    found = decay_vs_prism.pair("movielens1m", "mf", "ssm", tmp_path)
+    assert (found.rates, found.untried) == ((1e-3, 1e-2), ()) and found.prism is not None and found.decay is not None
+    assert found.prism.chosen.lr == found.decay.chosen.lr == 1e-2 and (found.decay.ran, found.prism.ran) == (12, 2)
+    assert found.decay.at_edge == ()  # two learning rates have no inside
+    assert "learning rate" not in prism_claims.matches([found])[0].text
+
+
+def test_the_dip_of_ssm_on_gowalla_was_waited_for_and_its_row_says_so() -> None:
+    found = decay_vs_prism.pair("gowalla", "mf", "ssm", default_results())
+    assert found.decay is not None and found.decay.waited() == [123]
+    assert "tuned decay waited for with patience 100 at 1 of 3 seeds" in found.difference()
+    assert patience.in_dip(tuning.outcome_of(default_results(), found.decay.chosen))
