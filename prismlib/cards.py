@@ -82,8 +82,8 @@ CARDS = {card.name: card for card in (
     Card("movielens1m-all", 6040, 3706, 1_000_209, None,
          "8e3413abb6620be216d9f052f9830f4d5c1f904a1b4a734bcfd8794fd0cf1a02",
          "93c1a121bdd6dae8fb21d4d9b6df956f079da727f28296a52d7871e885192e9e",
-         "MovieLens 1M of GroupLens, University of Minnesota: all ratings, ids renumbered from 0. Movies without a rating"
-         " are left out.",
+         "MovieLens 1M of GroupLens, University of Minnesota: all ratings, ids renumbered from 0, movies without a"
+         " rating left out.",
          "Research use with acknowledgement; no redistribution and no commercial use without permission.",
          "F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4):19, 2015"),
     Card("gowalla", 29_858, 40_981, 1_027_370, (29_858, 40_981, 1_027_370),

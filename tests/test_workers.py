@@ -95,14 +95,21 @@ def test_first_seeds_then_seeds_then_searches_and_the_cheapest_experiment_first(
     ordered = workers.by_value(todo, experiments, Costs(records, here()))
     assert len(ordered) == len({config for *_, config in ordered}) == len(set(todo))
     groups = list(dict.fromkeys((stage, name) for stage, name, _ in ordered))
+    groups = list(dict.fromkeys((stage, name.removesuffix(" on synthetic")) for stage, name in groups))
     assert groups == [
-        ("first seed", "rq1 on synthetic"),
-        ("first seed", "lightgcn on synthetic"),
+        ("first seed", "rq1"),
+        ("first seed", "lightgcn"),
+        ("first seed", "table1"),
         ("seeds", "chosen by a search"),
-        ("search", "table1 on synthetic"),
+        ("search", "table1"),
+        ("beside the claims", "table1"),
     ]
     lines = workers.value_lines(ordered, Costs(records, here()))
-    assert [line.partition(":")[0] for line in lines] == [", ".join(group) for group in groups]
+    assert [line.partition(":")[0].removesuffix(" on synthetic") for line in lines] == [", ".join(g) for g in groups]
+    # of the table the first learning rate decides a claim, the other tunes; BPR is not in it
+    table = [(stage, config.lr, config.loss) for stage, name, config in ordered if name.startswith("table1")]
+    assert {(stage, rate) for stage, rate, loss in table if loss != "bpr"} == {("first seed", 1e-3), ("search", 1e-2)}
+    assert {stage for stage, _, loss in table if loss == "bpr"} == {"beside the claims"}
 
 
 def test_the_command_trains_all_within_its_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +119,7 @@ def test_the_command_trains_all_within_its_time(tmp_path: Path, capfd: pytest.Ca
     capfd.readouterr()
     assert sweep.main(["estimate", "all", *options]) == 0
     printed = capfd.readouterr().out
-    assert "first seed, debias on synthetic: " in printed and "search, table1 on synthetic: " in printed
+    assert "first seed, debias on synthetic: " in printed and "first seed, table1 mf-ssm on synthetic: " in printed
     assert "first seed, rq1 on synthetic" not in printed  # nothing is left of it
     assert sweep.main(["run", "all", *options, "--for", "1s"]) == 1
     for arguments in (["--for", "soon"], ["--workers", "0"], ["--workers", "2", "--scheduler", "somewhere"]):

@@ -11,6 +11,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs.records import Record
 from prismbook.runs.run import run
 from prismbook.runs.splits import load_split
+from prismlib import datasets
 
 
 class Kind(NamedTuple):
@@ -58,7 +59,8 @@ class Expected:
         most_epochs: how many there are at most, from ``max_epochs``.
         hours: how many hours to expect.
         most_hours: how many there are at most.
-        unmeasured: the kinds of which no epoch was timed; hours are without them.
+        unmeasured: the kinds of which no epoch was timed, nor of a like kind; hours are without them.
+        scaled: the kinds of which no epoch was timed, and whose time is scaled from a like kind's.
     """
 
     epochs: int
@@ -66,6 +68,7 @@ class Expected:
     hours: float
     most_hours: float
     unmeasured: list[str]
+    scaled: tuple[str, ...] = ()
 
 
 class Costs:
@@ -127,19 +130,55 @@ class Costs:
         """
         epochs, most_epochs, hours, most_hours = 0.0, 0, 0.0, 0.0
         unmeasured: dict[str, None] = {}
+        scaled: dict[str, None] = {}
         for config, count in counts.items():
             epoch_kind = kind(config)
-            stored = self.epochs.get(epoch_kind, [config.max_epochs])
-            usual = min(sum(stored) / len(stored), config.max_epochs)
-            seconds, measured = self.spent.get(epoch_kind, (0.0, 0))
-            if not measured:
-                unmeasured[str(epoch_kind)] = None
-            hours_per_epoch = seconds / max(measured, 1) / 3600
+            usual = min(self._usual_epochs(config), config.max_epochs)
+            hours_per_epoch = self._hours_per_epoch(epoch_kind)
+            if epoch_kind not in self.spent:
+                (unmeasured if hours_per_epoch is None else scaled)[str(epoch_kind)] = None
             epochs += count * usual
             most_epochs += count * config.max_epochs
-            hours += count * usual * hours_per_epoch
-            most_hours += count * config.max_epochs * hours_per_epoch
-        return Expected(round(epochs), most_epochs, hours, most_hours, list(unmeasured))
+            hours += count * usual * (hours_per_epoch or 0.0)
+            most_hours += count * config.max_epochs * (hours_per_epoch or 0.0)
+        return Expected(round(epochs), most_epochs, hours, most_hours, list(unmeasured), tuple(scaled))
+
+    def _usual_epochs(self, config: RunConfig) -> float:
+        """The mean number of epochs of runs of the kind, else on another device, else on other data too."""
+        wanted = kind(config)
+        for fields in ((), ("device",), ("device", "dataset")):
+            alike = _like(self.epochs, wanted, fields)
+            stored = [epochs for other in alike for epochs in self.epochs[other]]
+            if stored:
+                return sum(stored) / len(stored)
+        return config.max_epochs
+
+    def _hours_per_epoch(self, wanted: Kind) -> float | None:
+        """The time of an epoch, else that on other data in proportion to the interactions; None where none is known."""
+        for fields in ((), ("dataset",)):
+            alike = _like(self.spent, wanted, fields)
+            seconds = sum(self.spent[other][0] for other in alike)
+            pairs = sum(self.spent[other][1] * interactions(other.dataset) for other in alike)
+            if pairs:
+                return seconds / pairs * interactions(wanted.dataset) / 3600
+        return None
+
+
+def _like(kinds: Iterable[Kind], wanted: Kind, but: Iterable[str]) -> list[Kind]:
+    """The kinds that differ from the wanted one in some fields at most."""
+    return [other for other in kinds if other._replace(**{name: getattr(wanted, name) for name in but}) == wanted]
+
+
+def interactions(dataset: str) -> int:
+    """The number of interactions of a dataset, by its card.
+
+    Args:
+        dataset: the dataset's name.
+
+    >>> interactions("gowalla")
+    1027370
+    """
+    return datasets.identity_card(dataset).interactions
 
 
 def duration(hours: float) -> str:

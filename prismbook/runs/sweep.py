@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 
 from prismbook.plan.config import CHOICES, RunConfig
-from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, PAPER_DATASETS, Search, searches
+from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, PAPER_DATASETS, Search, configs, searches
 from prismbook.runs import attempts, tuning, workers
 from prismbook.runs.cost import Costs, Expected, duration
 from prismbook.runs.failures import Failure, load_failure
@@ -309,6 +309,8 @@ def estimate(
         counts += f", {len(later):,} of them still to be chosen"
     lines = [counts, f"epochs: about {expected.epochs}, at most {expected.most_epochs}"]
     where = costs.device or "one worker like those of the stored runs"
+    if expected.scaled:
+        where += f"; scaled from like runs: {', '.join(expected.scaled)}"
     if expected.unmeasured:
         return [*lines, f"time: unknown, never ran on {where}: {', '.join(expected.unmeasured)}"]
     return [*lines, f"time: about {duration(expected.hours)}, at most {duration(expected.most_hours)}, on {where}"]
@@ -437,14 +439,22 @@ def _add_options(command: argparse.ArgumentParser) -> None:
 
 def _command(given: argparse.Namespace) -> int:
     everything = given.experiment == "all"
-    chosen = [given.dataset or "synthetic"] if given.dataset or not everything else list(PAPER_DATASETS)
-    experiments = workers.experiments_of(chosen, given.budget, given.device)
-    if not everything:
-        experiments = {f"{given.experiment} on {chosen[0]}": experiments[f"{given.experiment} on {chosen[0]}"]}
+    chosen = [given.dataset or "synthetic"] if given.dataset or not everything else at_hand()
+    if everything:
+        experiments = workers.experiments_of(chosen, given.budget, given.device)
+    else:
+        found = configs(given.experiment, chosen[0], given.budget, device=given.device)
+        experiments = {f"{given.experiment} on {chosen[0]}": found}
     names = "table1" if everything else given.experiment, given.budget
     runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
     tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
     sweep = Sweep(runs, tuned, given.results.resolve())
+    if everything:
+        outcomes = readable(sweep.results)
+        for search in tuned:
+            wanted = [config for config in tuning.wanted(search, outcomes) if config not in search.grid]
+            if wanted:
+                experiments[f"choice {search.name} on {wanted[0].dataset}"] = wanted
     if given.command == "run":
         limit = None if given.limit is None else workers.seconds(given.limit)
         if given.workers is None and limit is None and not everything:
@@ -459,14 +469,40 @@ def _command(given: argparse.Namespace) -> int:
         if later:
             print(f"{len(later)} more follow when their grids are complete")
         return 0
-    check_device(given.device)
-    costs = Costs(scan(sweep.results)[0], environment(torch.device(given.device))["device"])
+    costs = Costs(scan(sweep.results)[0], _device_of_estimate(given.device, everything))
     if everything:
         known, later = plan(sweep)
         left = [config for config in known if state(config, sweep.results)[0] in ("missing", "running")] + later
         print("\n".join(workers.value_lines(workers.by_value(left, experiments, costs), costs)))
     print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0
+
+
+def at_hand() -> list[str]:
+    """The datasets of the paper and the further ones whose identity is known here. A line names those left out."""
+    found = []
+    for dataset in (*PAPER_DATASETS, *FURTHER_DATASETS):
+        try:
+            if datasets.identity_card(dataset).content_hash is None:
+                datasets.load(dataset, download=False)
+            found.append(dataset)
+        except (FileNotFoundError, ModuleNotFoundError):
+            print(f"{dataset}: left out, its files are not at hand", flush=True)
+    return found
+
+
+def _device_of_estimate(device: str, everything: bool) -> str | None:
+    """The name of the device for which costs are estimated; None: any of its class, where this machine has none.
+
+    Without the device no epoch can be tried, so that one experiment alone needs it.
+    """
+    try:
+        check_device(device)
+    except ValueError:
+        if not everything:
+            raise
+        return None
+    return str(environment(torch.device(device))["device"])
 
 
 def guarded(command: Callable[[], int]) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import EXPERIMENTS, SEEDS, configs
+from prismbook.plan.experiments import EXPERIMENTS, FURTHER_DATASETS, SEEDS, configs, searches
 from prismbook.runs.attempts import attempt
 from prismbook.runs.cost import Costs, duration, kind
 from prismbook.runs.machine import environment
@@ -22,9 +22,12 @@ from prismbook.runs.records import load_record, scan, stored_path
 from prismlib.device import check_device
 from prismlib.train import History
 
-#: The stages of a sweep, the most valuable first. Without the first seed of an experiment its claims are not measured.
-#: The other seeds and what a search has chosen come next, and the grid of a search is last.
-STAGES = ("first seed", "seeds", "search")
+#: The stages of a sweep, the most valuable first. Without the first seed of an experiment, or without the first learning
+#: rate of a search of Table 1, its claims are not measured. The other seeds, which a verdict is provisional without, and
+#: the two best of a search come next. Then come the other learning rates, and last what no claim needs.
+STAGES = ("first seed", "seeds", "search", "beside the claims")
+#: The experiments that no claim needs, and those that are further seeds of another.
+BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds",)
 
 
 class OutOfTime(BaseException):
@@ -50,15 +53,27 @@ def seconds(text: str) -> float:
 
 
 def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[str, list[RunConfig]]:
-    """The runs of every experiment on some datasets, by ``"experiment on dataset"``; of Table 1 the grids.
+    """The runs of every experiment on some datasets, by ``"experiment on dataset"``.
+
+    Table 1 is one experiment per backbone and loss, e.g. ``"table1 mf-ssm on gowalla"``, with the grids of both
+    methods. On a dataset of :data:`prismbook.plan.experiments.FURTHER_DATASETS` only what is planned on it is meant.
 
     Args:
         datasets: their names.
         budget: a name of :data:`prismbook.plan.experiments.BUDGETS`.
         device: the device of the runs.
     """
-    names = (*EXPERIMENTS, "table1")
-    return {f"{name} on {data}": configs(name, data, budget, device=device) for name in names for data in datasets}
+    found: dict[str, list[RunConfig]] = {}
+    everything = (*(name for name in EXPERIMENTS if name != "all-ratings"), "table1")
+    for data in datasets:
+        for name in FURTHER_DATASETS.get(data, everything):
+            if name != "table1":
+                found[f"{name} on {data}"] = configs(name, data, budget, device=device)
+                continue
+            for search in searches(name, data, budget, device=device):
+                pair = search.name.rpartition("-")[0]
+                found.setdefault(f"table1 {pair} on {data}", []).extend(search.grid)
+    return found
 
 
 def by_value(
@@ -71,21 +86,31 @@ def by_value(
 
     Args:
         todo: the runs that are left.
-        experiments: the runs of each experiment. A run of several is counted to the first; one of none was chosen by
-            a search.
+        experiments: the runs of each experiment, by its name, which begins with ``"choice "`` for what a search wants
+            besides its grid. A run of several is counted to the first; one of none was chosen by a search.
         costs: what runs take.
     """
     groups: dict[tuple[int, str], list[RunConfig]] = {}
     named: dict[RunConfig, str] = {}
+    rates: dict[str, float] = {}
     for name, found in experiments.items():
         named = dict.fromkeys(found, name) | named
+        rates[name] = found[0].lr  # of a search, the first learning rate
     for config in dict.fromkeys(todo):
         name = named.get(config, "chosen by a search")
-        searched = name.startswith("table1 ")
-        stage = 2 if searched else 0 if config.seed == SEEDS[0] and name in experiments else 1
-        groups.setdefault((stage, name), []).append(config)
+        groups.setdefault((_stage(config, name, rates.get(name)), name), []).append(config)
     order = sorted(groups, key=lambda group: (group[0], costs.expected(Counter(groups[group])).hours))
     return [(STAGES[stage], name, config) for stage, name in order for config in groups[stage, name]]
+
+
+def _stage(config: RunConfig, name: str, first_rate: float | None) -> int:
+    """The place in :data:`STAGES` of a run of an experiment."""
+    experiment = name.partition(" ")[0]
+    if experiment in BESIDE or (experiment in ("table1", "choice") and config.loss == "bpr"):  # Table 1 has no BPR
+        return 3
+    if experiment == "table1" and config.lr != first_rate:
+        return 2
+    return 0 if config.seed == SEEDS[0] and first_rate is not None and experiment not in SEEDS_OF_ANOTHER else 1
 
 
 def value_lines(ordered: Sequence[tuple[str, str, RunConfig]], costs: Costs) -> list[str]:
@@ -99,9 +124,11 @@ def value_lines(ordered: Sequence[tuple[str, str, RunConfig]], costs: Costs) -> 
     for stage, name in dict.fromkeys((stage, name) for stage, name, _ in ordered):
         runs = Counter(config for *group, config in ordered if group == [stage, name])
         expected = costs.expected(runs)
-        time_needed = f"unknown, never ran here: {', '.join(expected.unmeasured)}"
+        time_needed = f"unknown, never ran: {', '.join(expected.unmeasured)}"
         if not expected.unmeasured:
             time_needed = f"about {duration(expected.hours)}"
+        if expected.scaled:
+            time_needed += f" (scaled from like runs: {', '.join(expected.scaled)})"
         lines.append(f"{stage}, {name}: {len(runs)} left, {time_needed}")
     return lines
 

@@ -28,6 +28,9 @@ DATASET_NAMES = {
     "gowalla": "Gowalla",
     "yelp2018": "Yelp2018",
     "amazonbook": "AmazonBook",
+    "amazonbook-partial": "AmazonBook, 93.6 % of it",
+    "amazoncds": "AmazonCDs",
+    "movielens1m-all": "MovieLens1M, all ratings",
 }
 
 

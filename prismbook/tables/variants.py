@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.runs.records import default_results, load_record, load_scores, stored_path
-from prismbook.tables.labels import LOSS_NAMES, trained
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
+from prismbook.tables.paper import table1
 from prismbook.tables.significance import PerUser, bootstrap_generator, paired_bootstrap, per_user
 
 
@@ -43,6 +44,33 @@ def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
         row[f"best epoch, {title}"] = "" if record is None else str(record["best_epoch"])
     row["difference"] = difference(plain, changed, folder)
     return row
+
+
+def levels(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
+    """One row per pair of runs on two datasets: test NDCG@20 of each, and of the paper's Table 1.
+
+    The datasets have other users and other test pairs, so that there is no difference with an interval.
+
+    Args:
+        pairs: each a configuration on a dataset of the paper, and the same configuration on another dataset.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> from prismbook.plan.experiments import all_ratings_pairs
+    >>> levels(all_ratings_pairs()[:1], "no folder")[0]["MovieLens1M, all ratings"]
+    'not run'
+    """
+    folder, printed = default_results() if results is None else Path(results), table1()
+    rows = []
+    for pair in pairs:
+        row = {"trained": trained(pair[0])}
+        for config in pair:
+            record = load_record(stored_path(folder, config))
+            row[dataset_name(config.dataset)] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
+        names = (BACKBONE_NAMES[pair[0].backbone], LOSS_NAMES[pair[0].loss], dataset_name(pair[0].dataset))
+        method = "prism" if pair[0].init == "prism" else "decay"
+        row["Table 1"] = f"{float(printed[method].loc[[names]].iloc[0]):.4f}" if names in printed.index else ""
+        rows.append(row)
+    return rows
 
 
 def prism_minus_decay(
