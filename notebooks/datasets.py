@@ -37,6 +37,9 @@ several = parameters.several(parameters.choice(CARDS))
 parameters.check(globals(), datasets=several, further=several, partial=several)
 
 
+TABLE2 = "Table 2: users x items, interactions"
+
+
 def sizes(names):
     """One row per dataset: its sizes, its density, and what the paper's Table 2 prints."""
     rows = []
@@ -46,7 +49,7 @@ def sizes(names):
         printed = "" if card.paper is None else "{:,} x {:,}, {:,}".format(*card.paper)
         density = f"{card.interactions / (card.users * card.items):.3%}"
         rows.append([card.name, *(f"{n:,}" for n in ours), density, printed, same])
-    columns = ["dataset", "users", "items", "interactions", "density", "Table 2: users x items, interactions", "compared"]
+    columns = ["dataset", "users", "items", "interactions", "density", TABLE2, "compared"]
     return pd.DataFrame(rows, columns=columns).set_index("dataset")
 
 
@@ -69,14 +72,14 @@ sizes(datasets)
 # the released code takes them; movies without a rating are left out.
 
 # %%
-sizes(further).drop(columns=["Table 2: users x items, interactions", "compared"])
+sizes(further).drop(columns=[TABLE2, "compared"])
 
 # %% [markdown]
 # `amazonbook-partial` is 93.6 % of AmazonBook, and not a uniform sample. Its numbers are never shown as AmazonBook's, and have
 # tables of their own.
 
 # %%
-sizes(partial).drop(columns=["Table 2: users x items, interactions", "compared"])
+sizes(partial).drop(columns=[TABLE2, "compared"])
 
 # %% [markdown]
 # ## Hashes

@@ -66,8 +66,9 @@ page.say(analysis.notes(runs))
 # paper's Table 1:
 
 # %%
-ratings = experiments.all_ratings_pairs(**own, device=device) if dataset == "movielens1m" else []
-pd.DataFrame(variants.levels(ratings, results), columns=["trained", "MovieLens1M", "MovieLens1M, all ratings", "Table 1"])
+if dataset == "movielens1m":
+    ratings = experiments.all_ratings_pairs(**own, device=device)
+    display(pd.DataFrame(variants.levels(ratings, results)).set_index("trained"))
 
 # %% [markdown]
 # One more departure needs no run: the percentages of Table 1 are shares of PRISM's score and not of the baseline's; the pages of

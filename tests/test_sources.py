@@ -126,6 +126,21 @@ def test_line_ends_and_blanks_do_not_matter(folder):
     assert load("gowalla").content_hash == toy("gowalla").content_hash
 
 
+@pytest.mark.parametrize("file", ["ml-1m/ratings.dat", "ml-1m.zip", "movielens1m.npz"])
+def test_all_ratings_of_movielens_are_a_dataset_of_their_own(
+    folder: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the released code's loader takes them: the rating of 2, which the paper leaves out, is a positive too."""
+    pin(monkeypatch, toy("movielens1m-all", [0, 0, 1, 2], [0, 2, 1, 2]))
+    if file.endswith(".npz"):
+        np.savez(folder / file, user=[1, 1, 2, 3], item=[10, 30, 20, 30], rating=np.array([3, 5, 2, 4], np.int8))
+    else:
+        write(folder / file, archive() if file.endswith(".zip") else RATINGS)
+    every, three = load("movielens1m-all"), load("movielens1m")
+    assert (len(every), every.num_items, len(three), three.num_items) == (4, 3, 3, 2)
+    assert every.name == "movielens1m-all" and every.content_hash != three.content_hash
+
+
 @pytest.mark.parametrize("file", ["movielens1m/ratings.dat", "ml-1m/ratings.dat", "ml-1m.zip", "movielens1m.npz"])
 def test_movielens_keeps_ratings_from_3_and_renumbers(folder, file):
     if file.endswith(".npz"):

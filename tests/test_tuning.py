@@ -13,10 +13,12 @@ from prismbook.claims import prism_claims
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import BUDGETS, Search, searches
 from prismbook.runs import patience, tuning
+from prismbook.runs.cost import Costs, kind
 from prismbook.runs.records import default_results
 from prismbook.runs.sweep import Sweep, plan
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.rules import edges
+from prismlib import datasets
 
 DECAYS = (0.0, 1e-5, 1e-4)
 USERS = np.linspace(0.1, 0.3, 50)
@@ -111,6 +113,44 @@ def test_a_sweep_plans_what_its_searches_want(tmp_path: Path) -> None:
         run(tmp_path, ssm(decay), validation)
     known, later = plan(Sweep(list(search().grid), [search()], tmp_path))
     assert later == [] and set(known) - set(search().grid) == {ssm(1e-5, 246), ssm(1e-4, 246)}
+
+
+def test_the_first_learning_rate_goes_on_while_another_is_still_to_be_run(tmp_path: Path) -> None:
+    both = replace(search(), grid=tuple(ssm(decay, lr=rate) for rate in (1e-3, 1e-2) for decay in DECAYS))
+    for decay, validation in zip(DECAYS, (0.1, 0.3, 0.2), strict=True):
+        run(tmp_path, ssm(decay), validation)
+    outcomes = tuning.stored(tmp_path)
+    missing = {config for config in tuning.wanted(both, outcomes) if outcomes(config) is None}
+    assert missing == {ssm(1e-5, 246), ssm(1e-4, 246), *(ssm(decay, lr=1e-2) for decay in DECAYS)}
+
+
+def test_what_is_stored_of_another_device_counts_in_a_sweep_of_all(tmp_path: Path) -> None:
+    run(tmp_path, ssm(0.0), 0.2)
+    on_gpu = ssm(0.0, device="cuda")
+    assert Sweep([on_gpu], [], tmp_path).state(on_gpu)[0] == "missing"  # a run that is asked for on a GPU is that alone
+    assert Sweep([on_gpu], [], tmp_path, any_device=True).state(on_gpu)[0] == "done"
+    assert Sweep([on_gpu], [], tmp_path, any_device=True).outcomes()(on_gpu) is not None
+
+
+def test_a_kind_that_never_ran_takes_its_time_from_like_runs() -> None:
+    def took(config: RunConfig, seconds: float) -> dict[str, object]:
+        return made_up(config, epochs=10, seconds={"train": seconds, "evaluate": 0.0, "cpu": 0.0})
+
+    def hours(config: RunConfig, *records: dict[str, object]) -> float:
+        expected = Costs(records, None).expected({config: 1})
+        assert expected.unmeasured == [] and expected.scaled == (str(kind(config)),) and expected.epochs == 10
+        return expected.hours
+
+    gowalla, yelp = (RunConfig(data, "bpr") for data in ("gowalla", "yelp2018"))
+    ratio = datasets.identity_card("yelp2018").interactions / datasets.identity_card("gowalla").interactions
+    assert hours(yelp, took(gowalla, 3600.0)) == pytest.approx(ratio)
+    assert hours(replace(gowalla, backbone="nonlinear-mf"), took(gowalla, 3600.0)) == pytest.approx(1.0)
+    # SSM never ran on a GPU: BPR is ten times as fast there
+    gpu = replace(gowalla, device="cuda")
+    ssm_runs = [RunConfig("gowalla", "ssm", tau=0.2, num_negatives=10, device=device) for device in ("cpu", "cuda")]
+    records = took(gowalla, 3600.0), took(gpu, 360.0), took(ssm_runs[0], 7200.0)
+    assert hours(ssm_runs[1], *records) == pytest.approx(0.2)
+    assert Costs([], None).expected({gowalla: 1}).unmeasured == ["mf with bpr"]
 
 
 def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ class Costs:
         self.device = device
         self.epochs: dict[Kind, list[int]] = {}
         self.spent: dict[Kind, tuple[float, int]] = {}  # seconds, epochs
+        self.elsewhere: dict[Kind, tuple[float, int]] = {}  # the same on devices of any name
         for record in records:
             self.add(record)
 
@@ -97,12 +98,10 @@ class Costs:
         config = RunConfig(**record["config"])
         epochs = len(record["history"]["loss"])
         self.epochs.setdefault(kind(config), []).append(epochs)
+        seconds = record["seconds"]["train"] + record["seconds"]["evaluate"]
+        _spend(self.elsewhere, kind(config), seconds, epochs)
         if self.device in (None, record["environment"]["device"]):
-            self._spend(kind(config), record["seconds"]["train"] + record["seconds"]["evaluate"], epochs)
-
-    def _spend(self, epoch_kind: Kind, seconds: float, epochs: int) -> None:
-        seconds_before, epochs_before = self.spent.get(epoch_kind, (0.0, 0))
-        self.spent[epoch_kind] = seconds_before + seconds, epochs_before + epochs
+            _spend(self.spent, kind(config), seconds, epochs)
 
     def measure(self, configs: Iterable[RunConfig]) -> None:
         """Train one epoch of each kind that has not run on this device; nothing is stored.
@@ -120,7 +119,7 @@ class Costs:
                 split = load_split(config.dataset, config.split_seed)
                 with suppress(ArithmeticError, RuntimeError, MemoryError, ValueError):
                     seconds = run(replace(config, max_epochs=1), split)[0]["seconds"]
-                    self._spend(kind(config), seconds["train"] + seconds["evaluate"], 1)
+                    _spend(self.spent, kind(config), seconds["train"] + seconds["evaluate"], 1)
 
     def expected(self, counts: Mapping[RunConfig, int]) -> Expected:
         """What some runs will take, one after the other.
@@ -154,14 +153,39 @@ class Costs:
         return config.max_epochs
 
     def _hours_per_epoch(self, wanted: Kind) -> float | None:
-        """The time of an epoch, else that on other data in proportion to the interactions; None where none is known."""
-        for fields in ((), ("dataset",)):
-            alike = _like(self.spent, wanted, fields)
-            seconds = sum(self.spent[other][0] for other in alike)
-            pairs = sum(self.spent[other][1] * interactions(other.dataset) for other in alike)
-            if pairs:
-                return seconds / pairs * interactions(wanted.dataset) / 3600
+        """The time of an epoch; None where none is known.
+
+        Else it is that on other data, in proportion to the interactions; else that on another backbone too; else that
+        on a device of another class, in the proportion of the runs that both classes have of the same kinds.
+        """
+        for fields in ((), ("dataset",), ("dataset", "backbone")):
+            if rate := self._seconds_per_pair(_like(self.spent, wanted, fields)):
+                return rate * interactions(wanted.dataset) / 3600
+        here, elsewhere = 0.0, 0.0
+        for other in self.spent:
+            if other.device == wanted.device:
+                seconds = self._seconds_per_pair(_like(self.elsewhere, other, ("device",)), self.elsewhere)
+                if seconds:
+                    here, elsewhere = here + (self._seconds_per_pair([other]) or 0.0), elsewhere + seconds
+        for fields in (("device",), ("device", "dataset")):
+            rate = self._seconds_per_pair(_like(self.elsewhere, wanted, fields), self.elsewhere)
+            if rate and elsewhere:
+                return rate * here / elsewhere * interactions(wanted.dataset) / 3600
         return None
+
+    def _seconds_per_pair(
+        self, kinds: Iterable[Kind], spent: Mapping[Kind, tuple[float, int]] | None = None
+    ) -> float | None:
+        """Seconds per epoch and interaction over runs of some kinds; None where there are none."""
+        spent = self.spent if spent is None else spent
+        known = [(spent[kind], interactions(kind.dataset)) for kind in kinds]
+        pairs = sum(epochs * size for (_, epochs), size in known)
+        return sum(seconds for (seconds, _), _ in known) / pairs if pairs else None
+
+
+def _spend(spent: dict[Kind, tuple[float, int]], epoch_kind: Kind, seconds: float, epochs: int) -> None:
+    seconds_before, epochs_before = spent.get(epoch_kind, (0.0, 0))
+    spent[epoch_kind] = seconds_before + seconds, epochs_before + epochs
 
 
 def _like(kinds: Iterable[Kind], wanted: Kind, but: Iterable[str]) -> list[Kind]:

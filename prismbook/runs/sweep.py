@@ -45,11 +45,30 @@ class Sweep(NamedTuple):
         configs: the runs that are known beforehand.
         searches: the searches, whose choices are run when their grids are complete.
         results: the folder of the records.
+        any_device: whether what is stored of another device counts, as it does for the claims.
     """
 
     configs: list[RunConfig]
     searches: list[Search]
     results: Path
+    any_device: bool = False
+
+    def state(self, config: RunConfig) -> tuple[str, str]:
+        """One of :data:`STATES`, and what there is to say about it.
+
+        Args:
+            config: the run's configuration.
+        """
+        found = state(config, self.results)
+        if self.any_device and found[0] != "done":
+            elsewhere = state(replace(config, device="cpu"), self.results)  # that of a GPU counts for a CPU's
+            return elsewhere if elsewhere[0] == "done" else found
+        return found
+
+    def outcomes(self) -> tuning.Outcomes:
+        """What is stored of each configuration."""
+        known = readable(self.results)
+        return (lambda config: known(replace(config, device="cpu"))) if self.any_device else known
 
 
 def state(config: RunConfig, results: Path) -> tuple[str, str]:
@@ -80,7 +99,7 @@ def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
         sweep: what is wanted.
     """
     known, later = list(sweep.configs), []
-    outcomes = readable(sweep.results)
+    outcomes = sweep.outcomes()
     for search in sweep.searches:
         known += tuning.wanted(search, outcomes)
         if any(outcomes(config) is None for config in search.grid):
@@ -153,9 +172,7 @@ def run_by_value(
     tried: set[RunConfig] = set()
     while True:  # twice where something is searched: the grid, and then its choice
         costs = Costs(scan(sweep.results)[0], device)
-        todo = [
-            config for config in plan(sweep)[0] if config not in tried and state(config, sweep.results)[0] in wanted
-        ]
+        todo = [config for config in plan(sweep)[0] if config not in tried and sweep.state(config)[0] in wanted]
         if not todo or (end is not None and time.time() > end):
             break
         tried |= set(todo)
@@ -165,9 +182,9 @@ def run_by_value(
     for search in sweep.searches:
         if choose(search, sweep.results) is not None:
             print(choice_line(search, sweep.results, names))
-    known, _ = plan(sweep)
+    known = [config for config in plan(sweep)[0] if sweep.state(config) == state(config, sweep.results)]
     print("\n".join(state_lines(known, sweep.results, only=("failed", "damaged"))))
-    return 0 if all(state(config, sweep.results)[0] == "done" for config in known) else 1
+    return 0 if all(sweep.state(config)[0] == "done" for config in known) else 1
 
 
 def run(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry: bool = False) -> int:
@@ -300,7 +317,7 @@ def estimate(
         measure: train one epoch of each kind of run that this device never ran.
     """
     known, later = plan(sweep)
-    left = [config for config in known if state(config, sweep.results)[0] in wanted] + later
+    left = [config for config in known if sweep.state(config)[0] in wanted] + later
     if measure:
         costs.measure(left)
     expected = costs.expected(Counter(left))
@@ -448,9 +465,9 @@ def _command(given: argparse.Namespace) -> int:
     names = "table1" if everything else given.experiment, given.budget
     runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
     tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
-    sweep = Sweep(runs, tuned, given.results.resolve())
+    sweep = Sweep(runs, tuned, given.results.resolve(), any_device=everything)
     if everything:
-        outcomes = readable(sweep.results)
+        outcomes = sweep.outcomes()
         for search in tuned:
             wanted = [config for config in tuning.wanted(search, outcomes) if config not in search.grid]
             if wanted:
@@ -472,7 +489,7 @@ def _command(given: argparse.Namespace) -> int:
     costs = Costs(scan(sweep.results)[0], _device_of_estimate(given.device, everything))
     if everything:
         known, later = plan(sweep)
-        left = [config for config in known if state(config, sweep.results)[0] in ("missing", "running")] + later
+        left = [config for config in known if sweep.state(config)[0] in ("missing", "running")] + later
         print("\n".join(workers.value_lines(workers.by_value(left, experiments, costs), costs)))
     print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0

@@ -96,8 +96,9 @@ def wanted(search: Search, outcomes: Outcomes) -> list[RunConfig]:
     """The runs that a search wants, given those that ended.
 
     First these are the grid, then the values by which it grows, and then the two best configurations at all seeds. Of
-    these a run that the stopping rule ended in a dip is wanted with more patience too. A search is at its end where all
-    that it wants has ended.
+    these a run that the stopping rule ended in a dip is wanted with more patience too. While the grid is not complete,
+    the same is wanted of its first learning rate, with which the methods are compared until then. A search is at its
+    end where all that it wants has ended.
 
     Args:
         search: the search.
@@ -105,7 +106,9 @@ def wanted(search: Search, outcomes: Outcomes) -> list[RunConfig]:
     """
     search = grown(search, outcomes)
     if any(outcomes(config) is None for config in search.grid):
-        return list(search.grid)
+        first = search.at_rates((search.grid[0].lr,))
+        of_first = wanted(first, outcomes) if len(first.grid) < len(search.grid) else []
+        return list(dict.fromkeys([*search.grid, *of_first]))
     finals = [run for config in finalists(search, outcomes) for run in further(search, config)]
     return list(dict.fromkeys([*search.grid, *finals, *patience.twins(finals, outcomes)]))
 

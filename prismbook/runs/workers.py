@@ -22,9 +22,10 @@ from prismbook.runs.records import load_record, scan, stored_path
 from prismlib.device import check_device
 from prismlib.train import History
 
-#: The stages of a sweep, the most valuable first. Without the first seed of an experiment, or without the first learning
-#: rate of a search of Table 1, its claims are not measured. The other seeds, which a verdict is provisional without, and
-#: the two best of a search come next. Then come the other learning rates, and last what no claim needs.
+#: The stages of a sweep, the most valuable first. Without the first seed of an experiment, or without the first
+#: learning rate of a search of Table 1, its claims are not measured. The other seeds, without which a verdict is
+#: provisional, and the two best of a search come next. Then come the other learning rates, and last what no claim
+#: needs.
 STAGES = ("first seed", "seeds", "search", "beside the claims")
 #: The experiments that no claim needs, and those that are further seeds of another.
 BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds",)
