@@ -375,6 +375,7 @@ def main() -> int:
         "torch": torch.__version__,
         "data": check.split.dataset.name,
         "date": time.strftime("%Y-%m-%d"),
+        "targets": TARGETS,
     }
     for part in PARTS:
         if check.left() < 0:

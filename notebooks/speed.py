@@ -22,7 +22,7 @@
 # one dense score matrix). Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
 
 # %% tags=["parameters"]
-folder = None  # with bench.json, growth.json and denormals.json; None is the project's own
+folder = None  # with bench.json, growth.json, denormals.json and perhaps gpu.json; None is the project's own
 dataset = "movielens1m"  # of the trainings
 results = None
 
@@ -43,6 +43,7 @@ parameters.check(globals(), "folder", "dataset", "results")
 page.begin()
 place = page.source_tree() / "benchmarks" if folder is None else Path(folder)
 bench, growth, worn = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth", "denormals"))
+checked = json.loads((place / "gpu.json").read_text()) if (place / "gpu.json").exists() else None  # where a GPU was
 
 # %% [markdown]
 # ## Against plain implementations
@@ -58,10 +59,17 @@ for text in speed_tables.whole_runs(gpu):
 # %% [markdown]
 # *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
 # pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so on the CPU that row has 2,048.
-# A GPU does a step's arithmetic faster than Python can ask for it: alone, a run is many times its floor, and the card
-# waits. Several runs side by side fill it (`python -m prismbook sweep run` in several terminals, with NVIDIA's MPS);
-# [](reproduce.ipynb) has what such runs took.
-#
+# A GPU does a step's arithmetic faster than Python can ask for it: step by step, a run is many times its floor, and the
+# card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the
+# card (`python -m prismbook sweep run --workers`); [](reproduce.ipynb) has what such runs took.
+
+# %% tags=["nbval-ignore-output", "remove-input"]
+for text in speed_tables.captured(checked):
+    page.say(text)
+if checked is not None:
+    display(speed_tables.captured_steps(checked))
+
+# %% [markdown]
 # ## Whole epochs, with the validation that early stopping needs
 
 # %% tags=["nbval-ignore-output", "remove-input"]

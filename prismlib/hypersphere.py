@@ -244,7 +244,10 @@ def is_first(ids: Tensor) -> Tensor:
     >>> is_first(torch.tensor([4, 4, 2]))
     tensor([ True, False,  True])
     """
-    ordered, order = as_ids("ids", ids).sort(stable=True)
+    ids = as_ids("ids", ids)
+    if kernels.can_compare(ids):
+        return kernels.first_of_each(ids)
+    ordered, order = ids.sort(stable=True)
     new = torch.ones_like(ordered, dtype=torch.bool)
     new[1:] = ordered[1:] != ordered[:-1]
     return torch.empty_like(new).scatter_(0, order, new)

@@ -1,11 +1,16 @@
-"""Uniformity in one Triton kernel, for a GPU: value and gradient in one pass over the cosines, none of which is stored.
+"""Triton kernels for a GPU: each does in one pass what PyTorch's operations do in many.
 
-Triton comes with PyTorch for CUDA. It is imported when the kernel is first asked for; without it
-:mod:`prismlib.hypersphere` has the same sums as a few matrix products.
+:func:`uniformity_sums` makes value and gradient of uniformity in one pass over the cosines, none of which is stored.
+:func:`first_of_each` finds the distinct ids of a batch without a sort. :func:`listed_scores` multiplies users with the
+items that are listed for them without writing an embedding for each listed item.
+
+Triton comes with PyTorch for CUDA. It is imported when a kernel is first asked for. Without it the modules that call
+these functions do the same by PyTorch's operations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -19,6 +24,8 @@ from torch import Tensor
 KERNEL_PRECISIONS = ("tf32x3", "tf32", "float16")
 #: The widest rows whose tiles fit a multiprocessor.
 MAX_DIM = 256
+#: The most ids that :func:`first_of_each` compares with each other; from there on a sort is the faster way.
+MAX_COMPARED = 2**15
 
 # Triton's language; _compiled imports it. Triton looks it up among the globals of the kernel's function.
 tl: Any = None
@@ -75,19 +82,80 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
     tl.store(total_ptr + offset, total, mask=row < n)
 
 
+def _first_kernel(  # type: ignore[no-untyped-def]
+    id_ptr, first_ptr, n, HEIGHT: tl.constexpr, WIDTH: tl.constexpr
+):
+    """One block of HEIGHT ids against all ids before each of them, WIDTH at a time."""
+    block = tl.program_id(0)
+    place = block * HEIGHT + tl.arange(0, HEIGHT)
+    own = tl.load(id_ptr + place, mask=place < n, other=0)
+    repeated = tl.zeros((HEIGHT,), dtype=tl.int32)
+    for start in range(0, tl.minimum(block * HEIGHT + HEIGHT, n), WIDTH):
+        before = start + tl.arange(0, WIDTH)
+        other = tl.load(id_ptr + before, mask=before < n, other=0)
+        same = (own[:, None] == other[None, :]) & (before[None, :] < place[:, None])
+        repeated = tl.maximum(repeated, tl.max(same.to(tl.int32), 1))
+    tl.store(first_ptr + place, (repeated == 0).to(tl.int8), mask=place < n)
+
+
+def _scores_kernel(  # type: ignore[no-untyped-def]
+    user_ptr, item_ptr, id_ptr, score_ptr, n, listed, d, PADDED: tl.constexpr, HEIGHT: tl.constexpr
+):
+    """The scores of a block of HEIGHT users with the items that are listed for them, one item of each at a time."""
+    row, along = tl.program_id(0) * HEIGHT + tl.arange(0, HEIGHT), tl.arange(0, PADDED)
+    inside = (row[:, None] < n) & (along[None, :] < d)
+    users = tl.load(user_ptr + row[:, None] * d + along[None, :], mask=inside, other=0.0)
+    for place in range(0, listed):
+        ids = tl.load(id_ptr + row * listed + place, mask=row < n, other=0)
+        items = tl.load(item_ptr + ids[:, None] * d + along[None, :], mask=inside, other=0.0)
+        tl.store(score_ptr + row * listed + place, tl.sum(users * items, 1), mask=row < n)
+
+
+def _gradients_kernel(  # type: ignore[no-untyped-def]
+    user_ptr,
+    item_ptr,
+    id_ptr,
+    weight_ptr,
+    user_gradient_ptr,
+    item_gradient_ptr,
+    n,
+    listed,
+    d,
+    PADDED: tl.constexpr,
+    HEIGHT: tl.constexpr,
+):
+    """Both gradients of the same block; users that list one item add to its gradient one after the other."""
+    row, along = tl.program_id(0) * HEIGHT + tl.arange(0, HEIGHT), tl.arange(0, PADDED)
+    inside = (row[:, None] < n) & (along[None, :] < d)
+    users = tl.load(user_ptr + row[:, None] * d + along[None, :], mask=inside, other=0.0)
+    total = tl.zeros((HEIGHT, PADDED), dtype=user_ptr.dtype.element_ty)
+    for place in range(0, listed):
+        ids = tl.load(id_ptr + row * listed + place, mask=row < n, other=0)
+        weight = tl.load(weight_ptr + row * listed + place, mask=row < n, other=0.0)
+        at_item = ids[:, None] * d + along[None, :]
+        total += weight[:, None] * tl.load(item_ptr + at_item, mask=inside, other=0.0)
+        tl.atomic_add(item_gradient_ptr + at_item, weight[:, None] * users, mask=inside)
+    tl.store(user_gradient_ptr + row[:, None] * d + along[None, :], total, mask=inside)
+
+
 @cache
-def _compiled() -> Any:
+def _compiled(kernel: Callable[..., None]) -> Any:
     global tl
     import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]
     import triton.language as tl  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    return triton.jit(_sums_kernel)
+    return triton.jit(kernel)
+
+
+def _padded(d: int) -> int:
+    """The width of tiles of rows of d dimensions: a power of two, of 16 at least."""
+    return max(16, 1 << (d - 1).bit_length())
 
 
 def can_run(x: Tensor) -> bool:
-    """Whether :func:`uniformity_sums` runs on a tensor as it is.
+    """Whether :func:`uniformity_sums` and :func:`listed_scores` run on rows as they are.
 
-    It needs float32 rows of at most :data:`MAX_DIM` dimensions on an NVIDIA GPU of compute capability 8.0 or later,
+    They need float32 rows of at most :data:`MAX_DIM` dimensions on an NVIDIA GPU of compute capability 8.0 or later,
     and Triton.
 
     Args:
@@ -138,11 +206,11 @@ def uniformity_sums(
         )
     if precision not in KERNEL_PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(KERNEL_PRECISIONS)}, got {precision!r}")
-    kernel = _compiled()
+    kernel = _compiled(_sums_kernel)
     n, d = x.shape
     x = x.contiguous()
     counted = x.new_ones(n, dtype=torch.int8) if counts is None else counts.contiguous().view(torch.int8)
-    padded = max(16, 1 << (d - 1).bit_length())  # tiles are powers of two, of 16 at least
+    padded = _padded(d)
     height, width, warps = (128, 64, 8) if padded <= 64 else (64, 32, 8) if padded == 128 else (32, 32, 4)
     blocks = -(-n // height)
     if processors is None:
@@ -168,3 +236,99 @@ def uniformity_sums(
             num_stages=2,
         )
     return total.sum(dtype=torch.float64), product.sum(0)
+
+
+def can_compare(ids: Tensor) -> bool:
+    """Whether :func:`first_of_each` runs on ids, and pays.
+
+    Args:
+        ids: whole numbers, ``(n,)``.
+
+    >>> can_compare(torch.tensor([1, 2]))
+    False
+    """
+    return ids.device.type == "cuda" and 0 < len(ids) <= MAX_COMPARED and _device_can(ids.device.index)
+
+
+def first_of_each(ids: Tensor) -> Tensor:
+    """Which entries are the first of their id, by comparing each with all before it; bool, ``(n,)``.
+
+    Args:
+        ids: which rows are the same, any integer dtype, ``(n,)``, n >= 1.
+
+    Raises:
+        ValueError: ``ids`` is not as described.
+        ModuleNotFoundError: Triton is not installed.
+    """
+    if ids.dim() != 1 or ids.is_floating_point() or len(ids) == 0:
+        raise ValueError(f"ids must be integers with shape (n >= 1,), got {ids.dtype} with shape {tuple(ids.shape)}")
+    first = torch.empty(len(ids), dtype=torch.int8, device=ids.device)
+    height = 32
+    with torch.cuda.device_of(ids):
+        _compiled(_first_kernel)[(-(-len(ids) // height),)](ids.contiguous(), first, len(ids), HEIGHT=height, WIDTH=128)
+    return first.view(torch.bool)
+
+
+def listed_scores(user: Tensor, item: Tensor, item_id: Tensor) -> Tensor:
+    """Dot products of each user with the items that are listed for this user; differentiable.
+
+    Args:
+        user: embeddings of the users, one row per list, floating point, ``(B, d)``, B >= 1 and d <= :data:`MAX_DIM`.
+        item: embeddings of all items, of the same dtype, ``(num_items, d)``.
+        item_id: the items listed for each user, int64, ``(B, L)``, L >= 1. They are not looked at: an id that is no row
+            of ``item`` is undefined behaviour.
+
+    Returns:
+        ``(B, L)``, of the dtype of the rows.
+
+    Raises:
+        ValueError: an argument is not as described.
+        ModuleNotFoundError: Triton is not installed.
+    """
+    if user.dim() != 2 or item.dim() != 2 or not 1 <= user.shape[1] == item.shape[1] <= MAX_DIM:
+        raise ValueError(
+            f"user and item must have shapes (B, d) and (num_items, d), d <= {MAX_DIM},"
+            f" got {tuple(user.shape)} and {tuple(item.shape)}"
+        )
+    if not user.is_floating_point() or user.dtype != item.dtype:
+        raise ValueError(f"user and item must have one floating-point dtype, got {user.dtype} and {item.dtype}")
+    if item_id.dtype != torch.int64 or item_id.dim() != 2 or len(item_id) != len(user) or item_id.numel() == 0:
+        raise ValueError(
+            f"item_id must be int64 with shape ({len(user)}, L >= 1),"
+            f" got {item_id.dtype} with shape {tuple(item_id.shape)}"
+        )
+    scores: Tensor = _ListedScores.apply(user, item, item_id)  # type: ignore[no-untyped-call]
+    return scores
+
+
+class _ListedScores(torch.autograd.Function):
+    """s = u . v where v is listed for u; with weights w from above, gradients sum_v w v and sum_u w u."""
+
+    @staticmethod
+    def forward(ctx: Any, user: Tensor, item: Tensor, item_id: Tensor) -> Tensor:
+        user, item, item_id = user.contiguous(), item.contiguous(), item_id.contiguous()
+        ctx.save_for_backward(user, item, item_id)
+        scores = user.new_empty(item_id.shape)
+        _launch(_scores_kernel, user, item, item_id, scores)
+        return scores
+
+    @staticmethod
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, Tensor, None]:
+        user, item, item_id = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradients are to be differentiated again: by operations that autograd knows
+            from_items = (weight[:, :, None] * item[item_id]).sum(1)
+            from_users = (weight[:, :, None] * user[:, None]).flatten(0, 1)
+            return from_items, torch.zeros_like(item).index_add(0, item_id.flatten(), from_users), None
+        gradients = torch.empty_like(user), torch.zeros_like(item)
+        _launch(_gradients_kernel, user, item, item_id, weight.contiguous(), *gradients)
+        return *gradients, None
+
+
+def _launch(kernel: Callable[..., None], user: Tensor, item: Tensor, item_id: Tensor, *others: Tensor) -> None:
+    """Run a kernel over blocks of users."""
+    (n, d), listed, padded = user.shape, item_id.shape[1], _padded(user.shape[1])
+    height = max(4, 2048 // padded)
+    with torch.cuda.device_of(user):
+        _compiled(kernel)[(-(-n // height),)](
+            user, item, item_id, *others, n, listed, d, PADDED=padded, HEIGHT=height, num_warps=4
+        )

@@ -1,4 +1,4 @@
-"""The kernel of uniformity against float64: on a GPU where there is one, else through Triton's interpreter."""
+"""The kernels against float64: on a GPU where there is one, else through Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from prismlib import hypersphere, kernels, uniformity, uniformity_released
+from prismlib import (
+    MF,
+    SSM,
+    LightGCN,
+    NonLinearMF,
+    hypersphere,
+    kernels,
+    random_split,
+    synthetic,
+    train_step,
+    uniformity,
+    uniformity_released,
+)
 from prismlib.hypersphere import _first_of_each
 
 GPU = torch.cuda.is_available()
@@ -147,3 +159,119 @@ def test_precision_follows_pytorchs_setting(setting: str, expected: str) -> None
 def test_what_is_refused(x: Tensor, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kernels.uniformity_sums(x, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [1, 2, 31, 32, 33, 127, 128, 129, 300])
+@pytest.mark.parametrize("kinds", [1, 7, 10**12])
+def test_first_of_each_id_without_a_sort(n: int, kinds: int) -> None:
+    ids = torch.randint(-kinds, kinds, (n,), generator=torch.Generator().manual_seed(n)).to(DEVICE)
+    expected = [value not in ids.tolist()[:place] for place, value in enumerate(ids.tolist())]
+    assert kernels.first_of_each(ids).tolist() == expected == hypersphere.is_first(ids.cpu()).tolist()
+    if kinds < 100:
+        assert kernels.first_of_each(ids.to(torch.int8)).tolist() == expected
+    assert kernels.first_of_each(ids.repeat_interleave(2)[::2]).tolist() == expected  # not contiguous
+
+
+def test_distinct_ids_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = torch.tensor([4, 4, 2, 4, 2, 9], device=DEVICE)
+    monkeypatch.setattr(kernels, "can_compare", lambda ids: True)
+    assert hypersphere.is_first(ids).tolist() == [True, False, True, False, False, True]
+
+
+def listed(
+    users: int, items: int, d: int, width: int, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    user, item = (torch.randn(n, d, generator=g, dtype=torch.float64).to(DEVICE, dtype) for n in (users, items))
+    return user, item, torch.randint(items, (users, width), generator=g).to(DEVICE)
+
+
+@pytest.mark.parametrize("d", [1, 8, 16, 17, 64, 256])
+@pytest.mark.parametrize(("users", "items", "width"), [(1, 1, 1), (3, 5, 2), (130, 9, 11), (40, 700, 3)])
+def test_listed_scores_and_both_gradients(users: int, items: int, width: int, d: int) -> None:
+    user, item, ids = listed(users, items, d, width, torch.float32)
+    weight = torch.randn(users, width, generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    results = []
+    for by_kernel in (True, False):
+        rows = [(table if by_kernel else table.double()).clone().requires_grad_() for table in (user, item)]
+        scores = kernels.listed_scores(*rows, ids) if by_kernel else (rows[0][:, None] * rows[1][ids]).sum(-1)
+        scores.backward(weight.to(scores.dtype))
+        results.append([scores.detach(), *(table.grad for table in rows)])
+    for found, expected in zip(*results, strict=True):
+        assert found is not None and expected is not None and found.dtype == torch.float32
+        assert (found.double() - expected).norm() <= 1e-6 * expected.norm()
+
+
+def test_listed_scores_have_the_gradients_of_differences() -> None:
+    user, item, ids = listed(5, 4, 3, 6)
+    user, item = user.requires_grad_(), item.requires_grad_()
+    assert torch.autograd.gradcheck(lambda u, v: kernels.listed_scores(u, v, ids), (user, item), nondet_tol=1e-12)
+    assert torch.autograd.gradgradcheck(lambda u, v: kernels.listed_scores(u, v, ids), (user, item), nondet_tol=1e-12)
+
+
+SPLIT = random_split(synthetic(60, 50, 700), seed=3)
+BACKBONES: dict[str, Callable[[torch.Generator], MF]] = {
+    "MF": lambda g: MF(60, 50, 8, g),
+    "NonLinearMF": lambda g: NonLinearMF(60, 50, 8, generator=g),
+    "LightGCN": lambda g: LightGCN(60, 50, SPLIT.train, 8, generator=g),
+}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("cosine", [False, True])
+def test_scores_in_the_table_are_the_scores_of_gathered_rows(backbone: str, cosine: bool) -> None:
+    """Scores and every parameter's gradient, in float64."""
+    user_id, item_id = (torch.as_tensor(ids).long().to(DEVICE)[:48] for ids in SPLIT.train)
+    ids = torch.cat([item_id[:, None], torch.randint(50, (48, 4), generator=torch.Generator().manual_seed(0))], dim=1)
+    results = []
+    for by_kernel in (True, False):
+        model = BACKBONES[backbone](torch.Generator().manual_seed(1)).double().to(DEVICE)
+        if by_kernel:
+            scores = model._score_in_table(user_id, ids, cosine)
+        else:
+            user, item = model(user_id, ids)
+            if cosine:
+                user, item = (torch.nn.functional.normalize(rows, dim=-1) for rows in (user, item))
+            scores = (user[:, None] * item).sum(-1)
+        SSM().of_scores(scores).backward()
+        results.append([scores.detach(), *(p.grad for p in model.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_a_step_by_the_kernel_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    user_id, item_id = (torch.as_tensor(ids).long().to(DEVICE)[:100] for ids in SPLIT.train)
+    losses = []
+    for by_kernel in (True, False):
+        model = BACKBONES["MF"](torch.Generator().manual_seed(1)).to(DEVICE)
+        if by_kernel:
+            monkeypatch.setattr(model, "score", model._score_in_table)
+        sgd, g = torch.optim.SGD(model.parameters(), lr=1.0), torch.Generator(DEVICE).manual_seed(0)
+        losses.append([float(train_step(model, SSM(), sgd, user_id, item_id, 50, g)) for _ in range(5)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0][-1] < losses[0][0]
+
+
+ROWS, IDS = torch.ones(2, 3), torch.zeros(2, 4, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((ROWS, torch.ones(5, 2), IDS), r"user and item must have shapes \(B, d\) and \(num_items, d\)"),
+        ((ROWS[0], ROWS, IDS), "user and item must have shapes"),
+        ((torch.ones(2, 257), torch.ones(2, 257), IDS), "d <= 256"),
+        ((ROWS, ROWS.double(), IDS), "one floating-point dtype, got torch.float32 and torch.float64"),
+        ((ROWS, ROWS, IDS[:1]), r"item_id must be int64 with shape \(2, L >= 1\)"),
+        ((ROWS, ROWS, IDS.int()), "got torch.int32"),
+        ((ROWS, ROWS, IDS[:, :0]), "item_id must be int64"),
+    ],
+)
+def test_listed_scores_refuse(arguments: tuple[Tensor, Tensor, Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kernels.listed_scores(*arguments)
+
+
+@pytest.mark.parametrize("ids", [torch.ones(3), torch.ones(0, dtype=torch.int64), torch.ones(2, 2, dtype=torch.int64)])
+def test_first_of_each_refuses(ids: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"ids must be integers with shape \(n >= 1,\)"):
+        kernels.first_of_each(ids)

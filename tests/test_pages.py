@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -156,6 +157,42 @@ def test_ratios_of_the_page_on_speed_are_those_of_the_measurements() -> None:
     assert speed_tables.whole_runs("none here") == ["**GPU: none here.** `make bench` measures one where it finds one."]
     worn = {"seconds": {"fresh": 0.01, "worn": 0.05, "flushed": 0.02}}
     assert speed_tables.denormals(worn)["ratio"].tolist() == ["1.0", "5.0", "2.0"]
+
+
+def test_captured_steps_are_shown_with_the_card_or_said_to_be_missing() -> None:
+    [missing] = speed_tables.captured(None)
+    assert missing.startswith("**Captured steps on a GPU: not measured here.**")
+    targets = run_path(str(BENCH / "gpu_check.py"))["TARGETS"]
+    checked = {
+        "device": "NVIDIA H100",
+        "torch": "2.11.0",
+        "data": "gowalla",
+        "date": "2026-11-26",
+        "targets": targets,
+        "table": {
+            "MF + DirectAU, 4,096": {"eager, ms": 4.9, "captured, ms": 0.39, "was captured": True},
+            "MF + BPR, 16,384": {"eager, ms": 1.6, "captured, ms": 1.6, "was captured": False},
+        },
+        "validation": {"ms": 14.0},
+        "whole_run": {"seconds": 19.0, "stopped by": "on_epoch"},  # cut off: no time of a whole run
+        "throughput": {"MPS": "started", "1": 1900.0, "8": None},
+        "same": None,
+    }
+    card, together = speed_tables.captured(checked)
+    assert "NVIDIA H100" in card and "2026-11-26" in card and card.endswith("single steps were not compared.")
+    assert together == "DirectAU steps per second on this card: 1,900 from 1 worker."
+    assert speed_tables.captured(checked | {"same": {"same": True}})[0].endswith("agree.")
+    table = speed_tables.captured_steps(checked)
+    assert list(table.index) == list(targets)
+    assert table.loc["MF + DirectAU, 4,096"].tolist() == ["4.90", "0.39", "at most 0.4"]
+    assert table.loc["validation"].tolist() == ["", "14.00", "at most 15"]
+    assert table.loc["8 processes, steps per s"].tolist() == ["", "not measured", "at least 5,000"]
+    for name in ("MF + BPR, 16,384", "run to early stop, s", "LightGCN + DirectAU, 4,096"):
+        assert table.loc[name, "captured"] == "not measured"
+    bare = {name: checked[name] for name in ("device", "torch", "data", "date", "targets")}  # no time for any part
+    assert len(speed_tables.captured(bare)) == 1 and set(speed_tables.captured_steps(bare)["captured"]) == {
+        "not measured"
+    }
 
 
 def test_the_stored_measurements_can_be_shown() -> None:

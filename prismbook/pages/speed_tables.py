@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from prismbook.text import plural
+
 #: The JSON of ``benchmarks/bench.py``, or its part on one device.
 Measured = Mapping[str, Any]
 
@@ -69,6 +71,59 @@ def whole_runs(gpu: Measured | str) -> list[str]:
             f" {whole['side_by_side']} processes side by side make {whole['an_hour']:.0f} runs per hour."
         )
     return paragraphs
+
+
+def captured(checked: Measured | None) -> list[str]:
+    """What was measured of the captured steps of a GPU: one paragraph each; without a measurement, one that says so.
+
+    Args:
+        checked: the JSON of ``benchmarks/gpu_check.py``, or None where no GPU was checked.
+    """
+    if checked is None:
+        return [
+            "**Captured steps on a GPU: not measured here.**"
+            " `python benchmarks/gpu_check.py --output benchmarks/gpu.json` measures them in three minutes."
+        ]
+    same = (checked.get("same") or {}).get("same")
+    agreement = {True: "agree", False: "disagree", None: "were not compared"}[same]
+    paragraphs = [
+        f"Captured steps, measured on {checked['date']}, {checked['data']}, 64 dimensions, float32:"
+        f" {checked['device']}, PyTorch {checked['torch']}. The losses of captured and of single steps {agreement}."
+    ]
+    together = {
+        name: speed for name, speed in (checked.get("throughput") or {}).items() if name.isdigit() and speed is not None
+    }
+    if together:
+        listed = ", ".join(f"{speed:,.0f} from {plural(int(name), 'worker')}" for name, speed in together.items())
+        paragraphs.append(f"DirectAU steps per second on this card: {listed}.")
+    return paragraphs
+
+
+def captured_steps(checked: Measured) -> pd.DataFrame:
+    """The steps of a GPU one by one and captured, and what else has a target; "not measured" where a part did not run.
+
+    Args:
+        checked: the JSON of ``benchmarks/gpu_check.py``.
+    """
+    steps, run = checked.get("table") or {}, checked.get("whole_run") or {}
+    others = {
+        "validation": (checked.get("validation") or {}).get("ms"),
+        "run to early stop, s": run.get("seconds") if run.get("stopped by") == "patience" else None,
+        "8 processes, steps per s": (checked.get("throughput") or {}).get("8"),
+    }
+    rows = []
+    for name, target in checked["targets"].items():
+        step = steps.get(name, {})
+        result = step.get("captured, ms") if step.get("was captured") else others.get(name)
+        rows.append(
+            {
+                "work, ms unless said": name,
+                "one by one": f"{step['eager, ms']:.2f}" if step else "",
+                "captured": "not measured" if result is None else f"{result:,.2f}",
+                "wanted": f"{'at least' if name.endswith('per s') else 'at most'} {target:,g}",
+            }
+        )
+    return pd.DataFrame(rows).set_index("work, ms unless said")
 
 
 def epochs(bench: Measured) -> pd.DataFrame:
