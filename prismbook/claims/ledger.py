@@ -141,17 +141,30 @@ def check(rows: Iterable[Row], results: Path | str | None = None) -> None:
         LedgerError: they differ; the message has one line per claim and dataset, with the records that are gone or
             new. Or the accepted ledger cannot be read.
     """
-    accepted, current = _accepted(_stored(results)), summary(rows)
+    kept, current = accepted(results), summary(rows)
     lines = []
-    for name in dict.fromkeys([*accepted, *current]):
-        old, new = (
-            side.get(name, {"verdict": "not measured", "cases": {}, "records": []}) for side in (accepted, current)
-        )
+    for name in dict.fromkeys([*kept, *current]):
+        old, new = (side.get(name, {"verdict": "not measured", "cases": {}, "records": []}) for side in (kept, current))
         if old != new:
             lines.append(_change(name, old, new))
     if lines:
         advice = "the ledger does not say what it said when it was accepted; restore the records, or look and accept it"
         raise LedgerError("\n".join([f"{advice} (python -m prismbook ledger accept)", *lines]))
+
+
+def accepted(results: Path | str | None = None) -> dict[str, dict[str, Any]]:
+    """The ledger that was last accepted, as :func:`summary` gives it.
+
+    Args:
+        results: folder of ``ledger.json``; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    Raises:
+        LedgerError: it cannot be read.
+
+    >>> "C5" in accepted()
+    True
+    """
+    return _accepted(_stored(results))
 
 
 def _accepted(path: Path) -> dict[str, dict[str, Any]]:

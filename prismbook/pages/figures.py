@@ -34,6 +34,13 @@ LOOKS = {
     "ReSN": ("#4D4D4D", ">"),
     "MACR": ("#000000", "d"),
 }
+#: Each verdict has its colour and its marker, so that it can be read without colours.
+VERDICTS = {
+    "reproduced": ("#0072B2", "o"),
+    "in part": ("#E69F00", "D"),
+    "not reproduced": ("#D55E00", "X"),
+    "undecided": ("#777777", "s"),
+}
 # The steps of a weight decay or of alpha go from light to dark.
 STEPS = plt.get_cmap("viridis_r")
 
@@ -237,4 +244,51 @@ def differences(rows: Mapping[str, Any]) -> Figure:
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     axis.legend(unique.values(), unique.keys(), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return figure
+
+
+def paper_and_ours(groups: Mapping[str, Sequence[Mapping[str, Any]]], margin: float) -> Figure:
+    """Every claim with a number: the paper's relative change and ours, with the verdict as colour, marker and word.
+
+    The axis is linear up to 5 % and logarithmic beyond, so that changes of 1 % and of 100 % can both be read.
+
+    Args:
+        groups: for each claim, by its heading, its rows: ``{"label", "paper", "ours", "low", "high", "verdict",
+            "provisional"}``. The four numbers are shares. The marker of a provisional verdict is hollow.
+        margin: the share up to which a change counts as equivalent, shown as a band.
+    """
+    places = sum(1 + len(rows) for rows in groups.values())
+    figure, axis = plt.subplots(figsize=(8.4, 1.2 + 0.27 * places))
+    axis.axvspan(-margin, margin, color="#777777", alpha=0.15, linewidth=0, label=f"within {100 * margin:g} %")
+    axis.axvline(0, color="#777777", linewidth=1)
+    top, ticks, words = 0, {}, {}
+    for heading, rows in groups.items():
+        axis.text(0, top, heading, transform=axis.get_yaxis_transform(), va="center", weight="bold", fontsize="small")
+        for place, row in enumerate(rows, start=top + 1):
+            colour, marker = VERDICTS[row["verdict"]]
+            axis.plot([row["low"], row["high"]], [place] * 2, color=colour)
+            face = "white" if row["provisional"] else colour
+            axis.plot(row["ours"], place, marker, color=colour, markerfacecolor=face, markersize=7)
+            axis.plot(row["paper"], place, "|", color="black", markersize=11, markeredgewidth=2, label="the paper")
+            ticks[place] = row["label"]
+            words[place] = row["verdict"]
+        top += 1 + len(rows)
+    shares = [-0.5, -0.15, -0.05, 0, 0.05, 0.15, 0.5, 2]
+    axis.set_xscale("symlog", linthresh=0.05, linscale=0.7)
+    axis.set_xticks(shares, [f"{100 * share:+g}" if share else "0" for share in shares])
+    axis.minorticks_off()
+    axis.set(xlabel="change from tuned weight decay to PRISM, in % of tuned decay's value", ylim=(places - 0.5, -0.7))
+    axis.set_yticks(list(ticks), list(ticks.values()), fontsize="small")
+    axis.grid(visible=False, axis="y")
+    right = axis.secondary_yaxis("right")
+    right.set_yticks(list(words), list(words.values()), fontsize="small")
+    right.tick_params(length=0)
+    right.spines["right"].set_visible(False)
+    for verdict in dict.fromkeys(row["verdict"] for rows in groups.values() for row in rows):
+        colour, marker = VERDICTS[verdict]
+        axis.plot([], [], marker, color=colour, label=f"ours: {verdict}")
+    axis.plot([], [], "o", color="#777777", markerfacecolor="white", label="hollow: provisional")
+    handles, labels = axis.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3, fontsize="small")
     return figure

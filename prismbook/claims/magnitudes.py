@@ -1,0 +1,176 @@
+"""The claims that come with a number: the paper's relative change, and ours with its interval.
+
+The paper gives a number for C8 to C12. Each is a change from tuned weight decay to PRISM, as a share of tuned decay's
+value, so that all fit on one axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prismbook.claims.catalogue import LEARNING_RATES
+from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES
+from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
+from prismbook.runs.records import default_results
+from prismbook.tables import decay_vs_prism
+from prismbook.tables.analysis import best, first_seed, measured, seed_by_seed
+from prismbook.tables.decay_vs_prism import Pair
+from prismbook.tables.labels import LOSS_NAMES
+from prismbook.tables.rules import Difference
+from prismbook.tables.seed_differences import difference
+
+#: What changes, by claim.
+CHANGES = {
+    "C8": "NDCG@20 on MF",
+    "C9": "NDCG@20 on non-linear MF, DirectAU and MAWU",
+    "C10": "NDCG@20 on non-linear MF, SSM",
+    "C11": "epochs to the best one, DirectAU",
+    "C12": "unpopular / popular ratio, DirectAU",
+}
+#: The backbone and the losses of the claims on Table 1.
+_TABLE1 = {
+    "C8": ("mf", ("ssm", "directau", "mawu")),
+    "C9": ("nonlinear-mf", ("directau", "mawu")),
+    "C10": ("nonlinear-mf", ("ssm",)),
+}
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """A relative change from tuned weight decay to PRISM: the paper's, and ours.
+
+    Attributes:
+        claim: the claim's name, e.g. ``"C8"``.
+        dataset: name of the dataset.
+        case: the protocol or the setting, as the ledger names it; empty where there is one alone.
+        losses: the losses that ours is about, where they are not all that the claim is about; else empty.
+        paper: the paper's change. For C8 to C10 it is that of the same losses on the same dataset, from the cells of
+            its Table 1. For C11 and C12 it is its mean over datasets.
+        ours: the mean change measured here.
+        low: lower end of its 95 % interval over users and seeds; equal to ``high`` where there is no interval.
+        high: upper end.
+        seeds: number of seeds, the smallest over the losses.
+    """
+
+    claim: str
+    dataset: str
+    case: str
+    losses: tuple[str, ...]
+    paper: float
+    ours: float
+    low: float
+    high: float
+    seeds: int
+
+
+def magnitudes(results: Path | str | None = None) -> list[Magnitude]:
+    """Every claim with a number, on every dataset on which runs decide it.
+
+    Args:
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> magnitudes("no folder")
+    []
+    """
+    folder = default_results() if results is None else Path(results)
+    names = [dataset for dataset in PAPER_DATASETS if (folder / dataset).is_dir()]
+    parts: list[Callable[[str, Path], list[Magnitude]]] = [_of_table1, _of_epochs, _of_ratio]
+    found = [row for part in parts for dataset in names for row in part(dataset, folder)]
+    return sorted(found, key=lambda row: list(CHANGES).index(row.claim))
+
+
+def _of_table1(dataset: str, results: Path) -> list[Magnitude]:
+    rows = []
+    released = decay_vs_prism.released_pairs(dataset, results)
+    for claim, (backbone, losses) in _TABLE1.items():
+        pairs = [decay_vs_prism.pair(dataset, backbone, loss, results) for loss in losses]
+        if backbone == "nonlinear-mf":
+            pairs += [pair for pair in released if pair.loss in losses]
+        for protocol, case in PROTOCOL_CASES.items():
+            concerned = [pair for pair in pairs if pair.protocol == protocol]
+            rows += mean_change(claim, case, concerned, len(losses))
+    return rows
+
+
+def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Magnitude]:
+    """The mean change over the pairs that decide something, beside the paper's of the same pairs; empty for none.
+
+    Args:
+        claim: the claim's name.
+        case: the protocol, as the ledger names it.
+        pairs: the pairs of one dataset.
+        count: number of losses that the claim is about.
+    """
+    decided = [(pair, pair.share(), pair.paper()) for pair in pairs if pair.decides()]
+    known = [(pair, share, paper) for pair, share, paper in decided if share is not None and paper is not None]
+    if not known:
+        return []
+    low, high = (float(np.mean([share.interval[end] for _, share, _ in known])) for end in (0, 1))
+    return [
+        Magnitude(
+            claim,
+            known[0][0].dataset,
+            case,
+            tuple(LOSS_NAMES[pair.loss] for pair, _, _ in known) if len(known) < count else (),
+            float(np.mean([paper for _, _, paper in known])),
+            float(np.mean([share.mean for _, share, _ in known])),
+            low,
+            high,
+            min(len(share.by_seed) for _, share, _ in known),
+        )
+    ]
+
+
+def _of_epochs(dataset: str, results: Path) -> list[Magnitude]:
+    rows = []
+    for rate in LEARNING_RATES:
+        pair = chosen_pair(epochs_and_ratio_runs(dataset, results, rate))
+        found = None if pair is None else difference(*pair, "best_epoch")
+        rows += _row("C11", dataset, f"learning rate {rate:g}", FEWER_EPOCHS, found)
+    return rows
+
+
+def _of_ratio(dataset: str, results: Path) -> list[Magnitude]:
+    pair = chosen_pair(epochs_and_ratio_runs(dataset, results))
+    found = None if pair is None else difference(*pair, "ratio")
+    return _row("C12", dataset, "", LARGER_RATIO, found)
+
+
+def _row(claim: str, dataset: str, case: str, paper: float, found: Difference | None) -> list[Magnitude]:
+    if found is None:
+        return []
+    return [Magnitude(claim, dataset, case, (), paper, found.mean, *found.interval, len(found.by_seed))]
+
+
+def epochs_and_ratio_runs(dataset: str, results: Path, rate: float | None = None) -> pd.DataFrame:
+    """The runs of RQ4 at all seeds: DirectAU with PRISM at each strength, and with decay from Xavier initialisation.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rate: the learning rate; None is the experiment's own.
+    """
+    planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
+    return measured(results, planned if rate is None else [replace(config, lr=rate) for config in planned])
+
+
+def chosen_pair(runs: pd.DataFrame) -> tuple[Any, Any] | None:
+    """PRISM and tuned decay as validation chooses them at the first seed, seed by seed; None where one is not run.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured`.
+    """
+    finished = first_seed(runs)
+    finished = finished[finished["run"].notna()]
+    prism = finished[finished["init"] == "prism"]
+    decay = finished[(finished["init"] == "xavier") & (finished["weight_decay"] > 0)]
+    if prism.empty or decay.empty:
+        return None
+    ours, theirs = seed_by_seed(runs, best(prism), best(decay))
+    return ours.reset_index(), theirs.reset_index()
