@@ -162,13 +162,14 @@ class Costs:
             if rate := self._seconds_per_pair(_like(self.spent, wanted, fields)):
                 return rate * interactions(wanted.dataset) / 3600
         here, elsewhere = 0.0, 0.0
+        other_class = {other: spent for other, spent in self.elsewhere.items() if other.device != wanted.device}
         for other in self.spent:
             if other.device == wanted.device:
-                seconds = self._seconds_per_pair(_like(self.elsewhere, other, ("device",)), self.elsewhere)
+                seconds = self._seconds_per_pair(_like(other_class, other, ("device",)), other_class)
                 if seconds:
                     here, elsewhere = here + (self._seconds_per_pair([other]) or 0.0), elsewhere + seconds
         for fields in (("device",), ("device", "dataset")):
-            rate = self._seconds_per_pair(_like(self.elsewhere, wanted, fields), self.elsewhere)
+            rate = self._seconds_per_pair(_like(other_class, wanted, fields), other_class)
             if rate and elsewhere:
                 return rate * here / elsewhere * interactions(wanted.dataset) / 3600
         return None
