@@ -1,4 +1,4 @@
-"""The claims ledger: C1 to C20 of the paper, each with its verdict and the records behind it.
+"""The claims ledger: C1 to C23 of the paper, each with its verdict and the records behind it.
 
 Verdicts are computed here whenever the ledger is made. ``results/ledger.json`` keeps the verdicts that were last
 accepted, with the records behind each. Where the two no longer agree, because a record is gone or says something else,

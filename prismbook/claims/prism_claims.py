@@ -1,4 +1,4 @@
-"""Judgements of what the paper measures of PRISM: C8 to C13, and the empirical half of C17.
+"""Judgements of what the paper measures of PRISM: C8 to C13, C23, and the empirical half of C17.
 
 C8 to C10 are judged from two searches, :class:`prismbook.tables.decay_vs_prism.Pair`, the others from a table of
 :func:`prismbook.tables.analysis.measured`. In the latter the first seed chooses the setting of each method, and the
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, provisionally, weakest
+from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, shares, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
 from prismbook.tables.rules import Difference, contains, judge
-from prismbook.tables.seed_differences import difference, setbacks, usable
+from prismbook.tables.seed_differences import difference, gap, setbacks, usable
 from prismbook.text import plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
@@ -66,13 +66,20 @@ def _chosen(runs: pd.DataFrame) -> str:
     return f"{setting(best(prism))}, chosen by validation{part},"
 
 
-def _compared(text: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, holds: Sequence[str]) -> Statement:
+def _compared(
+    text: str,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    measure: str,
+    holds: Sequence[str],
+    words: tuple[str, str, str] = ("better", "worse", "equivalent"),
+) -> Statement:
     """A statement on the difference of two settings, which are rows at the same seeds, by the rules."""
     found = difference(first.reset_index(), second.reset_index(), measure)
     if found is None:
         return Statement(f"{text}; undecided: {_why(first, second)}", None, undecided=True)
     judgement = judge(found)
-    return from_judgement(f"{text} ({_shares(found)}: {judgement})", judgement, holds)
+    return from_judgement(f"{text} ({shares(found)}: {in_words(judgement, *words)})", judgement, holds)
 
 
 def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
@@ -81,19 +88,12 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
     return ", ".join(sides) or "no seed in common"
 
 
-def _shares(found: Difference) -> str:
-    """A relative difference with its interval and the number of seeds."""
-    low, high = found.interval
-    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
-    return f"{found.mean:+.1%}{interval}, {plural(len(found.by_seed), 'seed')}"
-
-
 def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, figure: float) -> list[Statement]:
     """Whether the paper's figure lies in the interval measured here; nothing where there is no interval."""
     found = difference(first.reset_index(), second.reset_index(), measure)
     if found is None or found.interval[0] == found.interval[1]:
         return []
-    text = f"the size: {name} changes by {_shares(found)}; the paper's {figure:+.2%} is in this interval"
+    text = f"the size: {name} changes by {shares(found)}; the paper's {figure:+.2%} is in this interval"
     return [Statement(text, contains(found, figure), provisional=len(found.by_seed) == 1)]
 
 
@@ -103,12 +103,9 @@ def _fewer_epochs(chosen: str, prism: Any, tuned: Any) -> list[Statement]:
     if len(ours) and len(theirs):
         text += f": at epoch {ours.mean():.0f} against {theirs.mean():.0f}"
     size = _size("the number of epochs", prism, tuned, "best_epoch", FEWER_EPOCHS)
-    statement = _compared(text, prism, tuned, "best_epoch", ("worse",))
     # fewer is better here; the rules' words are those of a score
-    text = (
-        statement.text.replace(": worse", ": fewer").replace(": better", ": more").replace(": equivalent", ": as many")
-    )
-    return [replace(statement, text=text), *size]
+    words = ("more", "fewer", "as many")
+    return [_compared(text, prism, tuned, "best_epoch", ("worse",), words), *size]
 
 
 def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
@@ -397,3 +394,41 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     if low <= figure <= high and not all_hold:
         return [Statement(f"{text}, which is too wide to say more", None, undecided=True)]
     return [Statement(text, low <= figure <= high, provisional=provisional)]
+
+
+def claim_c23(runs: pd.DataFrame) -> list[Statement]:
+    """C23: weight decay is a coarse, non-linear knob between popular and unpopular items, alpha a fine one.
+
+    A knob is the finer, the less of its range of the gap, popular minus unpopular items' NDCG@20, its largest step
+    covers. Steps are those in which each is tuned: alpha in equal steps, decay in factors of ten.
+
+    Args:
+        runs: DirectAU at three weight decays or more, and with PRISM at three alphas or more.
+    """
+    finished = usable(first_seed(runs))
+    decay = finished[finished["init"] == "xavier"].sort_values("weight_decay")
+    alpha = finished[finished["init"] == "prism"].sort_values("alpha")
+    if decay["weight_decay"].nunique() < 3 or alpha["alpha"].nunique() < 3:
+        return [Statement("C23 needs three decays or more and three alphas or more", None)]
+    fine, coarse = (_largest_step(gap(knob)) for knob in (alpha, decay))
+    judgement = judge(Difference((fine - coarse,)))
+    text = (
+        f"alpha spans the gap between popular and unpopular items more evenly than decay: its largest step covers"
+        f" {fine:.0%} of the range ({_spanned(alpha, 'alpha')}), that of decay {coarse:.0%}"
+        f" ({_spanned(decay, 'weight_decay')})"
+    )
+    return [
+        from_judgement(f"{text}: {in_words(judgement, 'less evenly', 'more evenly', 'alike')}", judgement, ("worse",))
+    ]
+
+
+def _spanned(knob: pd.DataFrame, name: str) -> str:
+    """The values of a knob and the gap from the first to the last."""
+    values, gaps = ", ".join(f"{value:g}" for value in knob[name]), gap(knob)
+    return f"{values}: {gaps.iloc[0]:.3f} to {gaps.iloc[-1]:.3f}"
+
+
+def _largest_step(values: pd.Series) -> float:
+    """The largest difference of neighbours, as a share of the range."""
+    scores = values.to_numpy(float)
+    return float(np.abs(np.diff(scores)).max() / np.ptp(scores))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from prismbook.tables.rules import Judgement
+from prismbook.tables.rules import Difference, Judgement
+from prismbook.text import plural
 
 #: What a verdict from generated data says beside its word.
 GENERATED = "generated data, no evidence about the paper"
@@ -112,6 +113,36 @@ def from_judgement(text: str, judgement: Judgement | None, holds: Sequence[str])
     if judgement.word in ("undecided", "collapsed"):
         return Statement(text, None, undecided=True)
     return Statement(text, judgement.word in holds, provisional=judgement.provisional)
+
+
+def shares(difference: Difference) -> str:
+    """A relative difference with its interval and the number of seeds.
+
+    Args:
+        difference: of two settings.
+
+    >>> shares(Difference((0.05,), (0.03, 0.07)))
+    '+5.0% [+3.0%, +7.0%], 1 seed'
+    """
+    low, high = difference.interval
+    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
+    return f"{difference.mean:+.1%}{interval}, {plural(len(difference.by_seed), 'seed')}"
+
+
+def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:
+    """A judgement in the words of a measure that is no score, such as a number of epochs.
+
+    Args:
+        judgement: of the comparison.
+        better: the word where the first value is larger.
+        worse: the word where it is smaller.
+        equivalent: the word where the two are equivalent.
+
+    >>> in_words(Judgement("worse", provisional=True), "more", "fewer", "as many")
+    'fewer (provisional: one seed)'
+    """
+    words = {"better": better, "worse": worse, "equivalent": equivalent}
+    return str(replace(judgement, word=words.get(judgement.word, judgement.word)))
 
 
 def provisionally(statements: Iterable[Statement], seeds: int) -> list[Statement]:

@@ -74,23 +74,28 @@ class Judgement:
         return f"{self.word} (provisional: one seed)" if self.provisional else self.word
 
 
-def relative(first: Sequence[float], second: Sequence[float], users: Interval | None = None) -> Difference:
+def relative(
+    first: Sequence[float], second: Sequence[float], users: Interval | None = None, base: float | None = None
+) -> Difference:
     """The relative difference of two methods.
 
     Args:
         first: the first method's score at each seed.
         second: the second method's, in the same order.
         users: the 95 % interval over users of the mean difference, in the unit of the scores.
+        base: what the difference is a share of; None is the second method's mean. A score that may be 0 or below, such
+            as the gap between popular and unpopular items, needs another base.
 
     Raises:
-        ValueError: the methods do not have equally many scores, or none; or the second method's mean is not above 0.
+        ValueError: the methods do not have equally many scores, or none; or the base is not above 0.
 
     >>> relative([0.75], [0.5], (0.125, 0.375))
     Difference(by_seed=(0.5,), users=(0.25, 0.75))
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"first and second must have the same seeds, 1 or more, got {len(first)} and {len(second)}")
-    base = float(np.mean(second))
+    if base is None:
+        base = float(np.mean(second))
     if not base > 0:
         raise ValueError(f"second must have a mean above 0, got {base}")
     by_seed = tuple(float(value) for value in np.subtract(first, second) / base)

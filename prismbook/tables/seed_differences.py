@@ -9,10 +9,17 @@ import pandas as pd
 
 from prismbook.runs.records import load_scores
 from prismbook.tables.rules import Difference, cut_off, never_learned, relative
-from prismbook.tables.significance import PerUser, bootstrap_generator, paired_bootstrap, per_user, per_user_ratio
+from prismbook.tables.significance import (
+    PerUser,
+    bootstrap_generator,
+    paired_bootstrap,
+    per_user,
+    per_user_gap,
+    per_user_ratio,
+)
 
 #: Measures that every test user has a part in; their difference has an interval over users.
-_OF_USERS = {"ndcg": per_user, "ratio": per_user_ratio}
+_OF_USERS = {"ndcg": per_user, "ratio": per_user_ratio, "gap": per_user_gap}
 
 
 def usable(runs: pd.DataFrame) -> pd.DataFrame:
@@ -28,17 +35,28 @@ def usable(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[pd.Series(decides, index=runs.index, dtype=bool)]
 
 
-def setbacks(runs: pd.DataFrame) -> str:
-    """How many runs of a setting collapsed or were cut off, as text; empty where none.
+def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
+    """How many runs collapsed or were cut off, as text; empty where none.
 
     Args:
-        runs: the runs of one setting, one per seed, a table of :func:`prismbook.tables.analysis.tidy`.
+        runs: a table of :func:`prismbook.tables.analysis.tidy`, e.g. the runs of one setting, one per seed.
+        unit: what one run stands for: ``"seed"`` where the runs are those of one setting.
     """
     finished = runs[runs["run"].notna()]
-    collapsed = sum(_collapsed(run) for run in _rows(finished))
-    cut = len(finished) - collapsed - len(usable(finished))
-    parts = [f"{word} at {n} of {len(finished)} seeds" for word, n in (("collapsed", collapsed), ("cut off", cut)) if n]
-    return " and ".join(parts)
+    gone = len(collapsed_runs(finished))
+    cut = len(finished) - gone - len(usable(finished))
+    counted = (("collapsed", gone), ("cut off", cut))
+    return " and ".join(f"{word} at {n} of {len(finished)} {unit}s" for word, n in counted if n)
+
+
+def collapsed_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that collapsed, by :func:`~prismbook.tables.rules.never_learned`.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.tidy`.
+    """
+    gone = [pd.notna(run["run"]) and _collapsed(run) for run in _rows(runs)]
+    return runs[pd.Series(gone, index=runs.index, dtype=bool)]
 
 
 def _rows(runs: pd.DataFrame) -> list[Any]:
@@ -49,23 +67,47 @@ def _collapsed(run: Any) -> bool:
     return never_learned(run["best_epoch"], run["stopped_by"], run["largest_norm"])
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> Difference | None:
+def gap(runs: pd.DataFrame) -> pd.Series:
+    """Popular minus unpopular items' part of NDCG@20 of each run.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.tidy`.
+    """
+    return runs["popular"] - runs["unpopular"]
+
+
+def difference(
+    first: pd.DataFrame, second: pd.DataFrame, measure: str, keys: Sequence[str] = ("seed",)
+) -> Difference | None:
     """The first setting minus the second, over the seeds at which both decide something; None where there are none.
 
-    The interval over users is that of :func:`~prismbook.tables.significance.paired_bootstrap`, for NDCG@20 and for the
-    unpopular / popular ratio. Other measures, and runs whose users' scores are not stored, have none.
+    The interval over users is that of :func:`~prismbook.tables.significance.paired_bootstrap`, for NDCG@20, for the
+    unpopular / popular ratio, and for the gap between popular and unpopular items. Other measures, and runs whose
+    users' scores are not stored, have none. The gap, which may be 0, is a share of the second setting's NDCG@20.
 
     Args:
         first: runs of one setting, a table of :func:`prismbook.tables.analysis.measured`.
         second: runs of the other.
-        measure: a column of the tables, e.g. ``"ndcg"``.
+        measure: a column of the tables, e.g. ``"ndcg"``, or ``"gap"``.
+        keys: the columns in which the compared runs agree. With ``("seed", "weight_decay")`` the settings may have
+            several decays each, and are compared by their means over the decays that they share.
     """
-    ours, theirs = (usable(runs).drop_duplicates("seed").set_index("seed") for runs in (first, second))
-    seeds = [seed for seed in ours.index if seed in theirs.index]
-    if not seeds:
+    names = list(keys)
+    ours, theirs = (usable(runs).drop_duplicates(names).set_index(names) for runs in (first, second))
+    shared = [key for key in ours.index if key in theirs.index]
+    if not shared:
         return None
-    ours, theirs = ours.loc[seeds], theirs.loc[seeds]
-    return relative(list(ours[measure]), list(theirs[measure]), _users_interval(ours, theirs, measure))
+    ours, theirs = ours.loc[shared], theirs.loc[shared]
+    base = float(_by_seed(theirs, theirs["ndcg"]).mean()) if measure == "gap" else None
+    first_scores, second_scores = (
+        list(_by_seed(runs, gap(runs) if measure == "gap" else runs[measure])) for runs in (ours, theirs)
+    )
+    return relative(first_scores, second_scores, _users_interval(ours, theirs, measure), base)
+
+
+def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """The mean of some values at each seed, in the order of the seeds."""
+    return values.groupby(runs.index.get_level_values("seed"), sort=False).mean()
 
 
 def _users_interval(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, float] | None:

@@ -172,6 +172,20 @@ def per_user(
     return np.asarray(scores["user"]), parts.sum(1) if group is None else parts[:, group]
 
 
+def per_user_gap(scores: Mapping[str, npt.NDArray[np.floating]]) -> PerUser:
+    """Each user's popular minus unpopular part of NDCG@20, whose mean over users is the gap of a run.
+
+    Args:
+        scores: as :func:`per_user` takes them.
+
+    >>> scores = {"user": np.arange(2), "dot": np.array([[0.5, 0.0, 0.25], [1.5, 0.0, 0.25]])}
+    >>> per_user_gap(scores)[1].tolist()
+    [0.25, 1.25]
+    """
+    users, popular = per_user(scores, group=0)
+    return users, popular - per_user(scores, group=2)[1]
+
+
 def per_user_ratio(scores: Mapping[str, npt.NDArray[np.floating]]) -> PerUser:
     """Each user's share in the unpopular / popular ratio, linearised: the mean over users is the ratio of the means.
 
