@@ -204,7 +204,7 @@ def test_c2_is_judged_up_to_the_best_decay_of_each() -> None:
     """Before, the end point decided, at which BPR ranks by popularity alone or has collapsed."""
     rising_then_gone: list[Parts | None] = [(0.10, 0.02, 0.02), (0.12, 0.02, 0.01), (0.06, 0.0, 0.0)]
     bpr, directau, less = decay_claims.claim_c2(rq1(bpr=rising_then_gone, directau=RISING))
-    assert bpr.holds is True and "to its best decay, 1e-06: popular minus unpopular 0.080 to 0.110" in bpr.text
+    assert bpr.holds is True and "to its best decay of 1e-06: popular minus unpopular 0.080 to 0.110" in bpr.text
     # at the end point BPR's gap, 0.06, would be smaller than DirectAU's, 0.11
     assert directau.holds is True and less.holds is False and "at decays 0 to 1e-06" in less.text
     assert "mean 0.095 against 0.015, smaller at 0 of 2" in less.text
@@ -217,7 +217,7 @@ def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
     runs = rq1(bpr=RISING, ssm=FLAT, directau=RISING)
     compared = decay_claims.claim_c2(runs)[3:]
     assert [statement.text[:42] for statement in compared] == [
-        f"BPR's gap is less pronounced than {loss}'s, at"[:42] for loss in ("SSM", "DirectAU")
+        f"BPR's gap is less pronounced than {loss}'s: at"[:42] for loss in ("SSM", "DirectAU")
     ]
     runs.loc[runs["loss"] == "SSM", "stopped_by"] = "max_epochs"
     ssm, against = (decay_claims.claim_c2(runs)[place] for place in (1, 3))

@@ -16,18 +16,19 @@ import pandas as pd
 from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, shares
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to, first_seed
-from prismbook.tables.rules import Difference, edges, judge
+from prismbook.tables.rules import RULES, Difference, Rules, edges, judge
 from prismbook.tables.seed_differences import collapsed_runs, difference, gap, setbacks, usable
 from prismbook.text import plural
 
 
-def claim_c1(runs: pd.DataFrame) -> list[Statement]:
+def claim_c1(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C1: DirectAU on MF depends strongly on weight decay; with too weak a decay it falls below BPR.
 
     Too weak is no decay at all, and every decay that is weaker than the one that validation chooses for DirectAU.
 
     Args:
         runs: BPR and DirectAU without decay and at one weight decay or more.
+        rules: the margin, and whether one seed gives a word.
     """
     directau, bpr = (runs[(runs["loss"] == loss) & runs["run"].notna()] for loss in ("DirectAU", "BPR"))
     shared = sorted(set(directau["weight_decay"]) & set(bpr["weight_decay"]))
@@ -38,10 +39,10 @@ def claim_c1(runs: pd.DataFrame) -> list[Statement]:
         return [Statement(f"DirectAU {setbacks(directau, 'run')}", None, undecided=True)]
     chosen = best(first_seed(working))["weight_decay"]
     too_weak = [decay for decay in shared if decay < max(chosen, shared[1])]
-    return [_poor_choice(directau, working, bpr), _falls_below(directau, bpr, too_weak)]
+    return [_poor_choice(directau, working, bpr, rules), _falls_below(directau, bpr, too_weak, rules)]
 
 
-def _poor_choice(directau: pd.DataFrame, working: pd.DataFrame, bpr: pd.DataFrame) -> Statement:
+def _poor_choice(directau: pd.DataFrame, working: pd.DataFrame, bpr: pd.DataFrame, rules: Rules) -> Statement:
     """Whether DirectAU's worst decay costs it, beside what the strongest decay costs both losses."""
     means = working.groupby("weight_decay")["ndcg"].mean()
     chosen = best(first_seed(working))["weight_decay"]
@@ -51,7 +52,7 @@ def _poor_choice(directau: pd.DataFrame, working: pd.DataFrame, bpr: pd.DataFram
         f" {means[chosen]:.4f} at {chosen:g}, which validation chooses"
     )
     worst, tuned = (working[working["weight_decay"] == decay] for decay in (means.idxmin(), chosen))
-    statement = _judged(text, difference(worst, tuned, "ndcg"), ("worse",), "no seed in common")
+    statement = _judged(text, difference(worst, tuned, "ndcg"), ("worse",), "no seed in common", rules)
     return replace(statement, text=f"{statement.text}; the strongest decay costs {strongest}")
 
 
@@ -62,23 +63,24 @@ def _cost_of_the_strongest(loss: str, runs: pd.DataFrame) -> str:
     return f"{loss} {1 - means.iloc[-1] / means.max():.0%}" + (f" ({ended})" if ended else "")
 
 
-def _falls_below(directau: pd.DataFrame, bpr: pd.DataFrame, decays: Sequence[float]) -> Statement:
+def _falls_below(directau: pd.DataFrame, bpr: pd.DataFrame, decays: Sequence[float], rules: Rules) -> Statement:
     """Whether DirectAU is worse than BPR at the decay, of some, at which it is furthest behind."""
-    pairs = {decay: tuple(runs[runs["weight_decay"] == decay] for runs in (directau, bpr)) for decay in decays}
-    found = {decay: difference(pair[0], pair[1], "ndcg") for decay, pair in pairs.items()}
-    decided = {decay: each for decay, each in found.items() if each is not None}
+    ours, theirs = (usable(runs[runs["weight_decay"].isin(decays)]) for runs in (directau, bpr))
+    means = [runs.groupby("weight_decay")["ndcg"].mean() for runs in (ours, theirs)]
+    behind = (means[0] / means[1] - 1).dropna()
     text = "at too weak a decay DirectAU falls below BPR"
-    if not decided:
-        ended = f"DirectAU {setbacks(directau, 'run') or 'trained'}, BPR {setbacks(bpr, 'run') or 'trained'}"
-        return Statement(f"{text}; undecided: {ended}", None, undecided=True)
-    worst = min(decided, key=lambda decay: decided[decay].mean)
-    ours, theirs = (runs["ndcg"].mean() for runs in pairs[worst])
-    below = sum(each.mean < 0 for each in decided.values())
+    if behind.empty:
+        ended = [
+            f"{loss} {why}" for loss, runs in (("DirectAU", directau), ("BPR", bpr)) if (why := setbacks(runs, "run"))
+        ]
+        return Statement(f"{text}; undecided: {', '.join(ended)}", None, undecided=True)
+    worst: Any = behind.idxmin()
     text += (
-        f": it is behind at {below} of {plural(len(decided), 'decay')} weaker than its best; at {worst:g} NDCG@20"
-        f" {ours:.4f} against {theirs:.4f}"
+        f": it is behind at {(behind < 0).sum()} of {plural(len(behind), 'decay')} weaker than its best; at {worst:g}"
+        f" NDCG@20 {means[0][worst]:.4f} against {means[1][worst]:.4f}"
     )
-    return _judged(text, decided[worst], ("worse",), "")
+    found = difference(ours[ours["weight_decay"] == worst], theirs[theirs["weight_decay"] == worst], "ndcg")
+    return _judged(text, found, ("worse",), "no seed in common", rules)
 
 
 def _judged(
@@ -86,6 +88,7 @@ def _judged(
     found: Difference | None,
     holds: Sequence[str],
     ended: str,
+    rules: Rules,
     words: tuple[str, str, str] = ("better", "worse", "equivalent"),
 ) -> Statement:
     """A statement on a difference, by the rules, in words that suit what was measured.
@@ -95,19 +98,20 @@ def _judged(
         found: the difference; None where the runs decide nothing.
         holds: the rules' words with which the sentence holds.
         ended: why nothing is decided, where nothing is.
+        rules: the margin, and whether one seed gives a word.
         words: of the measure, for better, worse and equivalent.
     """
     if found is None:
         return Statement(f"{text}; undecided: {ended}", None, undecided=True)
-    judgement = judge(found)
-    return from_judgement(f"{text} ({shares(found)}: {in_words(judgement, *words)})", judgement, holds)
+    judgement = judge(found, rules)
+    return from_judgement(f"{text} ({shares(found)}: {in_words(judgement, *words)})", judgement, holds, found)
 
 
 #: The gap between popular and unpopular items is no score; its words are these.
 _GAP_WORDS = ("wider", "narrower", "as wide")
 
 
-def claim_c2(runs: pd.DataFrame) -> list[Statement]:
+def claim_c2(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C2: a stronger decay widens the gap between popular and unpopular items; BPR's is less pronounced than others'.
 
     Each loss is looked at up to the decay that validation chooses for it. Beyond it decay outweighs the loss, and what
@@ -115,11 +119,12 @@ def claim_c2(runs: pd.DataFrame) -> list[Statement]:
 
     Args:
         runs: one loss or more, without decay and at one weight decay or more.
+        rules: the margin, and whether one seed gives a word.
     """
     losses = list(runs["loss"].unique())
-    statements = [_wider_gap(runs[runs["loss"] == loss], loss) for loss in losses]
+    statements = [_wider_gap(runs[runs["loss"] == loss], loss, rules) for loss in losses]
     if "BPR" in losses:
-        statements += [_less_pronounced(runs, other) for other in losses if other != "BPR"]
+        statements += [_less_pronounced(runs, other, rules) for other in losses if other != "BPR"]
     return statements
 
 
@@ -131,7 +136,7 @@ def _up_to_best(runs: pd.DataFrame) -> pd.DataFrame:
     return working[working["weight_decay"] <= best(first_seed(working))["weight_decay"]]
 
 
-def _wider_gap(runs: pd.DataFrame, loss: str) -> Statement:
+def _wider_gap(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
     """Whether the gap of one loss is wider at its best weight decay than without decay."""
     finished = runs[runs["run"].notna()]
     if finished["weight_decay"].nunique() < 2 or finished["weight_decay"].min() > 0:
@@ -143,11 +148,11 @@ def _wider_gap(runs: pd.DataFrame, loss: str) -> Statement:
     if strongest == 0:
         return Statement(f"{text}; undecided: validation chooses no decay", None, undecided=True)
     none, chosen = (concerned[concerned["weight_decay"] == decay] for decay in (0, strongest))
-    text += f", {strongest:g}: popular minus unpopular {gap(none).mean():.3f} to {gap(chosen).mean():.3f}"
-    return _judged(text, difference(chosen, none, "gap"), ("better",), setbacks(finished, "run"), _GAP_WORDS)
+    text += f" of {strongest:g}: popular minus unpopular {gap(none).mean():.3f} to {gap(chosen).mean():.3f}"
+    return _judged(text, difference(chosen, none, "gap"), ("better",), setbacks(finished, "run"), rules, _GAP_WORDS)
 
 
-def _less_pronounced(runs: pd.DataFrame, other: str) -> Statement:
+def _less_pronounced(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     """Whether BPR's gap is smaller than another loss's, over the decays at which neither is past its best."""
     text = f"BPR's gap is less pronounced than {other}'s"
     finished = {loss: runs[(runs["loss"] == loss) & runs["run"].notna()] for loss in ("BPR", other)}
@@ -163,10 +168,10 @@ def _less_pronounced(runs: pd.DataFrame, other: str) -> Statement:
     first, last = shared["weight_decay"].min(), shared["weight_decay"].max()
     smaller = int((gap(ours).to_numpy() < gap(theirs).to_numpy()).sum())
     text += (
-        f", at decays {first:g} to {last:g}, where neither is past its best: mean {gap(ours).mean():.3f} against"
+        f": at decays {first:g} to {last:g}, where neither is past its best: mean {gap(ours).mean():.3f} against"
         f" {gap(theirs).mean():.3f}, smaller at {smaller} of {len(shared)}"
     )
-    return _judged(text, difference(ours, theirs, "gap", keys), ("worse",), ended, _GAP_WORDS)
+    return _judged(text, difference(ours, theirs, "gap", keys), ("worse",), ended, rules, _GAP_WORDS)
 
 
 def claim_c3(runs: pd.DataFrame) -> list[Statement]:
@@ -208,7 +213,7 @@ def _explained(run: Any) -> str:
     return f"{text} (correlation {run.norm_correlation:.2f})"
 
 
-def claim_c6(runs: pd.DataFrame) -> list[Statement]:
+def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C6: decay on the batch's rows alone performs like no decay, and its norms lose popularity.
 
     The scopes are compared at each decay that writes popularity into norms where it acts on the whole tables: there the
@@ -217,6 +222,7 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
 
     Args:
         runs: DirectAU without decay, and at one decay or more both on the whole tables and on the batch's rows.
+        rules: the margin, and whether one seed gives a word.
     """
     finished = runs[runs["ndcg"].notna()]
     none = finished[finished["weight_decay"] == 0].drop_duplicates("seed")  # the scopes do not differ there
@@ -234,12 +240,12 @@ def claim_c6(runs: pd.DataFrame) -> list[Statement]:
         statement
         for decay in shared
         if decay not in weak
-        for statement in _batched(decay, settings["batch", decay], settings["table", decay], none, left_out)
+        for statement in _batched(decay, settings["batch", decay], settings["table", decay], none, left_out, rules)
     ]
     return statements or [Statement("C6 needs a decay that writes popularity into lengths on the whole tables", None)]
 
 
-def _batched(decay: float, batch: Any, whole: Any, none: Any, left_out: str) -> list[Statement]:
+def _batched(decay: float, batch: Any, whole: Any, none: Any, left_out: str, rules: Rules) -> list[Statement]:
     """The two statements of C6 at one decay, from the runs under each scope and without decay."""
     found = difference(batch, none, "ndcg")
     text = (
@@ -249,8 +255,8 @@ def _batched(decay: float, batch: Any, whole: Any, none: Any, left_out: str) -> 
     if found is None:
         alike = Statement(f"{text}; undecided: {setbacks(batch) or setbacks(none)}", None, undecided=True)
     else:
-        judgement = judge(found)
-        alike = from_judgement(f"{text}: {found.mean:+.1%}, {judgement}", judgement, ("equivalent",))
+        judgement = judge(found, rules)
+        alike = from_judgement(f"{text}: {found.mean:+.1%}, {judgement}", judgement, ("equivalent",), found)
     batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
     loses = Statement(
         f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
@@ -260,11 +266,12 @@ def _batched(decay: float, batch: Any, whole: Any, none: Any, left_out: str) -> 
     return [alike, *provisionally([loses], batch["seed"].nunique())]
 
 
-def claim_c7(runs: pd.DataFrame) -> list[Statement]:
+def claim_c7(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C7: LightGCN barely changes with decay, less than MF with the same loss, and does not need it.
 
     Args:
         runs: LightGCN and MF at two weight decays or more.
+        rules: the margin, and whether one seed gives a word.
     """
     means = runs.groupby(["weight_decay", "backbone"])["ndcg"].mean().unstack()
     mean = means.dropna() if {"LightGCN", "MF"} <= set(means) else means.iloc[:0]
@@ -288,8 +295,8 @@ def claim_c7(runs: pd.DataFrame) -> list[Statement]:
     if found is None:
         flat = Statement(f"{text}; undecided: {setbacks(lowest) or setbacks(highest)}", None, undecided=True)
     else:
-        judgement = judge(found)
-        flat = from_judgement(f"{text}, {found.mean:+.1%}: {judgement}", judgement, ("equivalent",))
+        judgement = judge(found, rules)
+        flat = from_judgement(f"{text}, {found.mean:+.1%}: {judgement}", judgement, ("equivalent",), found)
     return [*provisionally([less], lightgcn["seed"].nunique()), flat]
 
 
@@ -315,27 +322,31 @@ def claim_c14(record: Record | None) -> list[Statement]:
     return provisionally(statements, 1)
 
 
-def nonlinear(runs: pd.DataFrame) -> list[Statement]:
+def nonlinear(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C18: C1 and C2, for non-linear MF.
 
     Args:
         runs: non-linear MF, with the runs that :func:`claim_c1` and :func:`claim_c2` need.
+        rules: the margin, and whether one seed gives a word.
     """
-    return claim_c1(runs) + claim_c2(runs)
+    return claim_c1(runs, rules) + claim_c2(runs, rules)
 
 
-def claim_c21(runs: pd.DataFrame) -> list[Statement]:
+def claim_c21(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C21: careful tuning of weight decay is needed, regardless of the loss.
 
     It is needed where the decay that validation chooses is better than none.
 
     Args:
         runs: one loss or more, without decay and at one weight decay or more.
+        rules: the margin, and whether one seed gives a word.
     """
-    return [_needs_decay(group[group["run"].notna()], str(loss)) for loss, group in runs.groupby("loss", sort=False)]
+    return [
+        _needs_decay(group[group["run"].notna()], str(loss), rules) for loss, group in runs.groupby("loss", sort=False)
+    ]
 
 
-def _needs_decay(runs: pd.DataFrame, loss: str) -> Statement:
+def _needs_decay(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
     """Whether the decay that validation chooses for a loss is better than none."""
     decays = sorted(set(runs["weight_decay"]))
     if len(decays) < 2 or decays[0] != 0:
@@ -347,22 +358,23 @@ def _needs_decay(runs: pd.DataFrame, loss: str) -> Statement:
         f"{loss} needs decay: NDCG@20 {ours['ndcg'].mean():.4f} at {chosen:g}, which validation chooses{at_edge},"
         f" against {none['ndcg'].mean():.4f} without"
     )
-    return _judged(text, difference(ours, none, "ndcg"), ("better",), setbacks(pd.concat([ours, none]), "run"))
+    return _judged(text, difference(ours, none, "ndcg"), ("better",), setbacks(pd.concat([ours, none]), "run"), rules)
 
 
-def claim_c22(runs: pd.DataFrame) -> list[Statement]:
+def claim_c22(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C22: BPR's performance changes little with weight decay, compared with DirectAU's.
 
     Args:
         runs: BPR and DirectAU without decay and at one weight decay or more.
+        rules: the margin, and whether one seed gives a word.
     """
     return [
-        _changes_less(runs, "from no decay to each loss's best", stronger=False),
-        _changes_less(runs, "from each loss's best to the strongest decay", stronger=True),
+        _changes_less(runs, "from no decay to each loss's best", stronger=False, rules=rules),
+        _changes_less(runs, "from each loss's best to the strongest decay", stronger=True, rules=rules),
     ]
 
 
-def _changes_less(runs: pd.DataFrame, part: str, stronger: bool) -> Statement:
+def _changes_less(runs: pd.DataFrame, part: str, stronger: bool, rules: Rules) -> Statement:
     """Whether BPR misses less of its best score than DirectAU does, on one side of the best decay.
 
     A run that collapsed has the score that it has; one that was cut off is left out.
@@ -387,5 +399,6 @@ def _changes_less(runs: pd.DataFrame, part: str, stronger: bool) -> Statement:
     bpr, directau = (missed[loss].loc[seeds] for loss in ("BPR", "DirectAU"))
     text = f"{part}, NDCG@20 changes less for BPR than for DirectAU: by {bpr.mean():.0%} against {directau.mean():.0%}"
     text += f" ({', '.join(notes)})" if notes else ""
-    judgement = judge(Difference(tuple(bpr - directau)))
-    return from_judgement(f"{text}: {in_words(judgement, 'more', 'less', 'as much')}", judgement, ("worse",))
+    found = Difference(tuple(bpr - directau))
+    judgement = judge(found, rules)
+    return from_judgement(f"{text}: {in_words(judgement, 'more', 'less', 'as much')}", judgement, ("worse",), found)

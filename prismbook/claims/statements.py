@@ -22,6 +22,7 @@ class Statement:
         undecided: True where ``holds`` is None although the sentence was measured.
         provisional: True where ``holds`` rests on a single seed.
         case: the protocol or the setting that the sentence is about, where a claim is judged under several.
+        found: the measured difference that decides it; None where something else does.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Statement:
     undecided: bool = False
     provisional: bool = False
     case: str = ""
+    found: Difference | None = None
 
 
 def verdict(statements: Sequence[Statement]) -> str:
@@ -63,11 +65,19 @@ def is_provisional(statements: Sequence[Statement]) -> bool:
     >>> is_provisional([Statement("a", True, provisional=True)]), is_provisional([Statement("a", True)])
     (True, False)
     """
-    decided = [
-        replace(statement, holds=None, undecided=True, provisional=False) if statement.provisional else statement
-        for statement in statements
-    ]
-    return verdict(decided) != verdict(statements)
+    return verdict([without_one_seed(statement) for statement in statements]) != verdict(statements)
+
+
+def without_one_seed(statement: Statement) -> Statement:
+    """The statement where one seed decides nothing: a provisional one is undecided.
+
+    Args:
+        statement: of any claim.
+
+    >>> without_one_seed(Statement("a", True, provisional=True)).undecided
+    True
+    """
+    return replace(statement, holds=None, undecided=True, provisional=False) if statement.provisional else statement
 
 
 def verdict_phrase(statements: Sequence[Statement]) -> str:
@@ -97,13 +107,16 @@ def by_case(statements: Sequence[Statement]) -> dict[str, str]:
     return {case: verdict_phrase([each for each in statements if each.case == case]) for case in cases}
 
 
-def from_judgement(text: str, judgement: Judgement | None, holds: Sequence[str]) -> Statement:
+def from_judgement(
+    text: str, judgement: Judgement | None, holds: Sequence[str], found: Difference | None = None
+) -> Statement:
     """A statement about a comparison, decided by its word.
 
     Args:
         text: the sentence.
         judgement: of the comparison; None where there is nothing to compare.
         holds: the words with which the sentence holds. With an undecided or a collapsed comparison it is left open.
+        found: the difference that was judged.
 
     >>> from_judgement("a is better", Judgement("worse"), ["better"]).holds
     False
@@ -111,8 +124,8 @@ def from_judgement(text: str, judgement: Judgement | None, holds: Sequence[str])
     if judgement is None:
         return Statement(text, None)
     if judgement.word in ("undecided", "collapsed"):
-        return Statement(text, None, undecided=True)
-    return Statement(text, judgement.word in holds, provisional=judgement.provisional)
+        return Statement(text, None, undecided=True, found=found)
+    return Statement(text, judgement.word in holds, provisional=judgement.provisional, found=found)
 
 
 def shares(difference: Difference) -> str:
@@ -169,6 +182,18 @@ def weakest(statements: Sequence[Statement]) -> Statement:
     """
     strength = {False: 0, None: 1, True: 2}
     return min(statements, key=lambda statement: strength[statement.holds])
+
+
+def subject(statement: Statement) -> str:
+    """What a statement says, without its numbers.
+
+    Args:
+        statement: of any claim, with its numbers behind a colon.
+
+    >>> subject(Statement("BPR needs decay: 0.25 against 0.24", True))
+    'BPR needs decay'
+    """
+    return statement.text.partition(":")[0].partition(";")[0]
 
 
 def listed(statements: Iterable[Statement]) -> str:

@@ -30,6 +30,25 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What a verdict takes for granted. The ledger uses the defaults.
+
+    Attributes:
+        margin: the largest share of the baseline that counts as equivalent.
+        one_seed: whether a single seed gives a provisional word; False: it gives none.
+        case: the protocol or the setting whose statements alone count; empty: those of all.
+    """
+
+    margin: float = MARGIN
+    one_seed: bool = True
+    case: str = ""
+
+
+#: The rules of the ledger.
+RULES = Rules()
+
+
+@dataclass(frozen=True)
 class Difference:
     """A relative difference: the first method minus the second, as a share of the second method's mean.
 
@@ -113,23 +132,22 @@ def as_share(comparison: Comparison) -> Difference:
     return Difference(by_seed, (comparison.low / base, comparison.high / base))
 
 
-def judge(difference: Difference, margin: float = MARGIN, one_seed: bool = True) -> Judgement:
+def judge(difference: Difference, rules: Rules = RULES) -> Judgement:
     """The word for a difference, by the rules for direction and for equivalence.
 
     Args:
         difference: of the first method from the second.
-        margin: the largest share of the baseline that counts as equivalent.
-        one_seed: whether a single seed gives a provisional word; False: it gives none.
+        rules: the margin, and whether one seed gives a word.
 
     >>> str(judge(Difference((0.05, 0.06, 0.04), (0.03, 0.07)))), str(judge(Difference((0.001,), (-0.01, 0.012))))
     ('better', 'equivalent (provisional: one seed)')
     """
     provisional = len(difference.by_seed) == 1
-    if provisional and not one_seed:
+    if provisional and not rules.one_seed:
         return Judgement("undecided")
-    if has_direction(difference, margin):
+    if has_direction(difference, rules.margin):
         return Judgement("better" if difference.mean > 0 else "worse", provisional)
-    if is_equivalent(difference, margin):
+    if is_equivalent(difference, rules.margin):
         return Judgement("equivalent", provisional)
     return Judgement("undecided")
 

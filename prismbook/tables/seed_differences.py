@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from prismbook.runs.records import load_scores
 from prismbook.tables.rules import Difference, cut_off, never_learned, relative
-from prismbook.tables.significance import (
-    PerUser,
-    bootstrap_generator,
-    paired_bootstrap,
-    per_user,
-    per_user_gap,
-    per_user_ratio,
-)
+from prismbook.tables.significance import PerUser, compared, per_user, per_user_gap, per_user_ratio
 
 #: Measures that every test user has a part in; their difference has an interval over users.
 _OF_USERS = {"ndcg": per_user, "ratio": per_user_ratio, "gap": per_user_gap}
@@ -81,7 +76,7 @@ def difference(
 ) -> Difference | None:
     """The first setting minus the second, over the seeds at which both decide something; None where there are none.
 
-    The interval over users is that of :func:`~prismbook.tables.significance.paired_bootstrap`, for NDCG@20, for the
+    The interval over users is that of :func:`~prismbook.tables.significance.compared`, for NDCG@20, for the
     unpopular / popular ratio, and for the gap between popular and unpopular items. Other measures, and runs whose
     users' scores are not stored, have none. The gap, which may be 0, is a share of the second setting's NDCG@20.
 
@@ -111,16 +106,41 @@ def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
 
 
 def _users_interval(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, float] | None:
-    ours, theirs = (_scores(runs, measure) for runs in (first, second))
+    if measure not in _OF_USERS or "path" not in first or "path" not in second:
+        return None
+    ours, theirs = (
+        tuple(
+            _File(path, run, *map(_changed, (path, path.with_suffix(".npz"))))
+            for path, run in zip(runs["path"], runs["run"], strict=True)
+        )
+        for runs in (first, second)
+    )
+    return _interval_of_files(ours, theirs, measure)
+
+
+class _File(NamedTuple):
+    """The record of a run, with the times at which it and its scores were last changed."""
+
+    path: Path
+    run: str
+    record_changed: int
+    scores_changed: int
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@lru_cache(maxsize=4096)
+def _interval_of_files(first: tuple[_File, ...], second: tuple[_File, ...], measure: str) -> tuple[float, float] | None:
+    """The interval over users from the stored scores, read once; None where those of a run are missing."""
+    ours, theirs = (_scores([file.path for file in files], measure) for files in (first, second))
     if ours is None or theirs is None:
         return None
-    found = paired_bootstrap(ours, theirs, bootstrap_generator(first["run"], second["run"]))
+    found = compared(ours, theirs, [file.run for file in first], [file.run for file in second])
     return found.low, found.high
 
 
-def _scores(runs: pd.DataFrame, measure: str) -> Sequence[PerUser] | None:
-    """Each seed's users and scores; None where the measure is not one of users, or the scores of a run are missing."""
-    if measure not in _OF_USERS or "path" not in runs:
-        return None
-    stored: list[Any] = [load_scores(path) for path in runs["path"]]
+def _scores(paths: Sequence[Path], measure: str) -> Sequence[PerUser] | None:
+    stored: list[Any] = [load_scores(path) for path in paths]
     return None if any(scores is None for scores in stored) else [_OF_USERS[measure](scores) for scores in stored]
