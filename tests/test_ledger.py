@@ -37,9 +37,9 @@ EXPLAINED = {
         "\nnot measured\n: ",
     ],
     "notebooks/ledger.py": [
-        "✓ reproduced: ",
-        "◐ in part: ",
-        "✗ not reproduced: ",
+        "▲ reproduced: ",
+        "◆ in part: ",
+        "▼ not reproduced: ",
         "? undecided: ",
         "· not measured. ",
     ],
