@@ -46,6 +46,7 @@ from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import as_list, grid_configs
 from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
 from prismbook.tables import analysis, labels
 
 parameters.check(
@@ -66,8 +67,8 @@ page.begin(dataset)
 
 # %%
 configs = grid_configs(dataset, losses, weight_decays, epochs=epochs, backbone=backbone, lr=lr, device=device)
-records = get_records(configs, results, train=train, force=force)
-runs = analysis.tidy(configs, records)
+get_records(configs, results, train=train, force=force)
+runs = analysis.measured(results or default_results(), configs)
 table = analysis.over_seeds(runs)
 analysis.shown(table)
 

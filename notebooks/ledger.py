@@ -24,8 +24,6 @@
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
-from collections import Counter
-
 import pandas as pd
 
 from prismbook.claims import ledger
@@ -38,22 +36,35 @@ page.begin()
 # %%
 rows = ledger.ledger(results)
 ledger.check(rows, results)  # fails where a record is gone or says something else
-counts = Counter(row.verdict for row in rows)
-pd.DataFrame({"claims x datasets": counts}).rename_axis("verdict")
+pd.DataFrame(ledger.counts(rows)).fillna(0).astype(int).rename_axis("verdict of a claim over its datasets")
 
 # %% [markdown]
+# *How many claims have each verdict: those that are measured on datasets, apart from identities, which are computed on the spot, and
+# from the sizes of datasets. A claim's verdict is that of its statements on all datasets on which it was measured. [How verdicts are
+# made](verdicts.ipynb) has the rules, and every verdict under others.*
+#
 # ## At a glance
 
 # %% tags=["remove-input"]
 page.say(ledger_tables.at_a_glance(rows, page.pages()))
 
 # %% [markdown]
-# *✓ reproduced: every statement that the claim makes here is measured and holds. ◐ in part: some hold; others do not, or are open.
-# ✗ not reproduced: nothing that was measured holds. ? undecided: what was run does not tell, a search that
-# did not end or seeds that differ too much. · not measured. (provisional): the verdict rests on a single seed, and would be
-# another without it. A verdict leads to the page with the experiment. C8 to
+# *▲ reproduced: every statement that the claim makes here is measured and holds. ◆ in part: some hold; others do not, or are open.
+# ▼ not reproduced: nothing that was measured holds. ? undecided: what was run does not tell, a search that
+# did not end or seeds that differ too much. · not measured. Hollow, △ ◇ ▽, and (provisional): the verdict rests on a single seed, and
+# would be another without it. A verdict leads to the page with the experiment. C8 to
 # C10 compare two searches of the lean budget, which tries one parameter at a time; [RQ3](rq3_prism_movielens1m.ipynb) says what that
 # can miss.*
+#
+# ## The paper's numbers and ours
+
+# %% tags=["remove-input"]
+page.say(ledger_tables.with_numbers(rows, page.pages()))
+
+# %% [markdown]
+# *Ours: of each statement that a comparison decides, the mark of its own outcome and the difference as a share of the baseline, with
+# the 95 % interval over users and seeds where there is one. Gaps between popular and unpopular items are shares of NDCG@20; C17 has
+# differences of correlations, C22 and C23 differences of shares. Statements without such a number are below.*
 #
 # ## Statement by statement
 

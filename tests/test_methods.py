@@ -10,7 +10,7 @@ import pytest
 from made_up import made_up, store
 
 from prismbook.claims import prism_claims
-from prismbook.claims.statements import verdict
+from prismbook.claims.statements import shares, verdict
 from prismbook.pages import rq3_tables
 from prismbook.pages.rq3_tables import search_cost
 from prismbook.plan.config import RunConfig
@@ -250,6 +250,30 @@ def test_the_cost_is_that_of_the_whole_search(tmp_path: Path) -> None:
     assert (decay["epochs"], decay["hours"], decay["chosen"]) == ("60", "0.00", "lr 0.001, decay 0, gamma 1")
     assert (prism["backbone"], prism["loss"], prism["epochs"]) == ("MF", "DirectAU", "30")
     assert prism["chosen"] == "lr 0.001, decay 0, gamma 1"
+
+
+def test_the_cost_of_the_searches_in_words(tmp_path: Path) -> None:
+    pair = made_up_pair(tmp_path, 0.05)
+    assert pair.prism is not None and pair.decay is not None
+    cheap, dear = (replace(pair, prism=replace(pair.prism, seconds={"cpu": hours * 3600})) for hours in (1, 3))
+    cheap, dear = (
+        replace(each, decay=replace(pair.decay, seconds={"cpu": 3600, "cuda": 3600})) for each in (cheap, dear)
+    )
+    text = rq3_tables.cost_in_words([cheap, dear, replace(pair, decay=None)])
+    assert text.startswith("PRISM's search is the cheaper one for 1 of 2:")
+    assert "costs *less* than decay's, 1.00 h against 2.00 h" in text
+    assert "costs *more* than decay's, 3.00 h against 2.00 h" in text
+    assert rq3_tables.cost_in_words([replace(pair, prism=None)]) == ""
+
+
+def test_table_1_has_the_papers_change_and_ours(tmp_path: Path) -> None:
+    pair = made_up_pair(tmp_path, 0.05)
+    share, cells = pair.share(), rq3_tables.row(pair)
+    assert share is not None and cells["% Diff, ours"] == shares(share)
+    assert cells["% Diff, paper"] == ""
+    printed = rq3_tables.row(replace(pair, dataset="gowalla"))["% Diff, paper"]
+    assert printed == f"{0.1210 / 0.1176 - 1:+.1%}"
+    assert rq3_tables.row(replace(pair, comparison=None))["% Diff, ours"] == ""
 
 
 def test_a_search_that_a_gpu_has_gone_on_with_is_one_search_whose_hours_are_told_apart(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from prismbook.tables.rules import (
     MARGIN,
     Difference,
     Judgement,
+    Rules,
     contains,
     cut_off,
     edges,
@@ -68,12 +69,12 @@ def test_one_seed_is_provisional_at_most(value: float, users: tuple[float, float
     found = judge(Difference((value,), users))
     assert found == Judgement(word, provisional=word != "undecided")
     assert ("provisional: one seed" in str(found)) == (word != "undecided")
-    assert judge(Difference((value,), users), one_seed=False) == Judgement("undecided")
+    assert judge(Difference((value,), users), Rules(one_seed=False)) == Judgement("undecided")
 
 
 def test_the_margin_decides_which_word() -> None:
     difference = Difference((0.02, 0.02, 0.02), (0.015, 0.024))
-    assert [judge(difference, margin).word for margin in (0.01, 0.022, 0.025, 0.05)] == [
+    assert [judge(difference, Rules(margin)).word for margin in (0.01, 0.022, 0.025, 0.05)] == [
         "better",
         "undecided",
         "equivalent",
@@ -137,7 +138,7 @@ def test_noise_never_strengthens_equivalence(
 def test_no_difference_is_both_equivalent_and_directed(by_seed: list[float], half: float, margin: float) -> None:
     mean = float(np.mean(by_seed))
     difference = Difference(tuple(by_seed), (mean - half, mean + half))
-    assert not (has_direction(difference, margin) and judge(difference, margin).word == "equivalent")
+    assert not (has_direction(difference, margin) and judge(difference, Rules(margin)).word == "equivalent")
 
 
 def test_a_relative_difference_is_a_share_of_the_second() -> None:

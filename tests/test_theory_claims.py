@@ -20,12 +20,12 @@ CLAIMS: dict[str, Callable[[], list[Statement]]] = {
     "c17": theory_claims.claim_c17_signs,
     "c19": theory_claims.claim_c19,
 }
-# C4: batches are cut from a permutation; C16: negatives are drawn with replacement
+# C15: with the mean loss, which is what is trained, decay leaves nothing of the difference
 HELD = {
-    "c4": [True, False],
+    "c4": [True],
     "c5": [True, True],
-    "c15": [True, True, True, True],
-    "c16": [True, True, False],
+    "c15": [True, False],
+    "c16": [True, True],
     "c17": [True, True],
     "c19": [True],
 }
@@ -77,7 +77,7 @@ def without_negatives(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
         ("c5", "expected_change", slightly_off, [0]),
         ("c5", "decay_change", minus, [0, 1]),
         ("c5", "cosine_change", minus, [0, 1]),
-        ("c15", "expected_change", minus, [0, 1, 2, 3]),
+        ("c15", "expected_change", minus, [0]),
         ("c16", "expected_change_batched", mixed, [0]),
         ("c16", "batch_membership", without_negatives, [1]),
         ("c17", "expected_change_dot", slightly_off, [0]),
@@ -92,9 +92,15 @@ def test_a_wrong_formula_is_caught(
     assert expected != HELD[claim] and held(claim) == expected
 
 
-def test_c4_would_hold_of_exact_batches_if_the_two_laws_were_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(theory, "batch_membership_exact", theory.batch_membership)
-    assert held("c4") == [True, True]
+def test_what_the_paper_does_not_assume_is_a_note_with_its_size() -> None:
+    [c4] = theory_claims.claim_c4()
+    assert "short by up to 0.0" in c4.text
+    assert "drawn with replacement, as code draws them: 0.6" in theory_claims.claim_c16()[1].text
+
+
+def test_c15_with_the_mean_loss_would_hold_of_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(theory_claims, "PAPER_BATCH", 1)
+    assert held("c15") == [True, True]
 
 
 @pytest.mark.parametrize("wrong", ["sparse Adam that writes every row", "decay that is not applied"])

@@ -34,6 +34,7 @@ from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables.analysis import best, measured, tidy
 from prismbook.tables.rules import Judgement
+from prismbook.tables.seed_differences import difference
 from prismlib import dataset_from_pairs, datasets
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
@@ -130,10 +131,10 @@ def table(*runs: tuple[list[RunConfig], dict[str, Any] | None]) -> pd.DataFrame:
 
 
 def rq1(**curves: list[Parts | None]) -> pd.DataFrame:
-    """For each loss the parts of NDCG@20 at decays 0, 1e-6, 1e-4."""
+    """For each loss the parts of NDCG@20 at decays 0, 1e-6, 1e-4; validation scores as the test does."""
     return table(
         *(
-            (grid_configs("gowalla", loss, decay), parts and {"parts": parts})
+            (grid_configs("gowalla", loss, decay), parts and {"parts": parts, "validation": [0.0, sum(parts)]})
             for loss, curve in curves.items()
             for decay, parts in zip([0, 1e-6, 1e-4], curve, strict=False)
         )
@@ -146,16 +147,26 @@ RISING: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.0
 
 def test_c1() -> None:
     assert verdict(decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))) == "reproduced"
-    assert verdict(decay_claims.claim_c1(rq1(bpr=RISING, directau=FLAT))) == "not reproduced"
-    # a shallow curve that starts below BPR: it falls below, but depends less on decay
-    shallow = [(0.02, 0.01, 0.01), (0.02, 0.01, 0.01), (0.02, 0.01, 0.01)]
-    assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=shallow))) == [False, True]
+    poor, below = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))
+    assert "0.0900 at 0 against 0.1600 at 0.0001" in poor.text and "-43.8%, 1 seed: worse" in poor.text
+    assert "behind at 2 of 2 decays weaker than its best" in below.text and poor.provisional and below.provisional
+    assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=FLAT))) == [None, False]  # nothing to lose, and above
+    # a shallow curve below BPR's: it falls below, and depends on decay hardly
+    shallow: list[Parts | None] = [(0.040, 0.01, 0.01), (0.0405, 0.01, 0.01), (0.0402, 0.01, 0.01)]
+    assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=shallow))) == [None, True]
 
 
-def test_c1_compares_the_decays_at_which_both_were_run_and_needs_none() -> None:
-    # DirectAU's best is at a decay at which BPR is missing: over the others it loses no more than BPR does
-    table = rq1(bpr=[FLAT[0], FLAT[1], None], directau=[(0.10, 0, 0), (0.10, 0, 0), (0.30, 0, 0)])
-    assert held(decay_claims.claim_c1(table)) == [False, True]
+def test_c1_looks_at_all_decays_too_weak_and_too_strong() -> None:
+    falling: list[Parts | None] = [(0.11, 0.03, 0.02), (0.12, 0.03, 0.02), (0.03, 0.02, 0.02)]
+    runs = rq1(bpr=[*FLAT[:2], (0.001, 0, 0)], directau=falling)
+    runs.loc[runs["ndcg"] == 0.001, "largest_norm"] = 1e-6
+    poor, below = decay_claims.claim_c1(runs)
+    assert poor.holds is True and "0.0700 at 0.0001 against 0.1700 at 1e-06" in poor.text
+    assert poor.text.endswith("the strongest decay costs DirectAU 59%, BPR 99% (collapsed at 1 of 1 seeds)")
+    assert below.holds is False  # only the decay weaker than its best counts, not the one at which it is worst
+
+
+def test_c1_needs_both_without_decay_and_runs_that_decide() -> None:
     for bpr, directau in (
         ([None, *FLAT[1:]], RISING),  # none without decay
         (FLAT, [None, *RISING[1:]]),
@@ -164,34 +175,112 @@ def test_c1_compares_the_decays_at_which_both_were_run_and_needs_none() -> None:
         ([None] * 3, RISING),
     ):
         assert verdict(decay_claims.claim_c1(rq1(bpr=bpr, directau=directau))) == "not measured"
+    runs = rq1(bpr=FLAT, directau=RISING)
+    runs["epochs"] = 17
+    assert verdict(decay_claims.claim_c1(runs)) == "undecided"
+    runs.loc[runs["loss"] == "DirectAU", "epochs"] = 30
+    poor, below = decay_claims.claim_c1(runs)
+    assert poor.holds is True and below.undecided and "BPR cut off at 3 of 3 runs" in below.text
 
 
 def test_c2() -> None:
-    statements = decay_claims.claim_c2(rq1(bpr=FLAT, directau=RISING))
-    assert held(statements) == [False, True, True]  # a flat BPR gap does not widen
-    assert "share of NDCG@20: 33% to 75%" in statements[1].text
-    assert held(decay_claims.claim_c2(rq1(bpr=RISING, directau=FLAT))) == [True, False, False]
-    slow = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.11, 0.02, 0.02)]
-    assert verdict(decay_claims.claim_c2(rq1(bpr=slow, directau=RISING))) == "reproduced"
-    assert verdict(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not measured"
+    bpr, directau, less = decay_claims.claim_c2(rq1(bpr=FLAT, directau=RISING))
+    assert bpr.undecided and "validation chooses no decay" in bpr.text  # all as good: the first is none
+    assert (
+        directau.holds is True and directau.provisional and "-0.010 to 0.110 (+133.3%, 1 seed: wider" in directau.text
+    )
+    # without decay BPR's gap is the larger one
+    assert less.holds is False and "at decays 0 to 0, where neither is past its best: mean 0.080 against" in less.text
+    narrower: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.03, 0.03), (0.10, 0.05, 0.04)]
+    wide: list[Parts | None] = [(0.20, 0.02, 0.02), (0.21, 0.02, 0.02), (0.25, 0.02, 0.02)]
+    assert held(decay_claims.claim_c2(rq1(bpr=narrower, directau=wide))) == [False, True, True]
+    slow: list[Parts | None] = [(0.10, 0.02, 0.02), (0.11, 0.02, 0.02), (0.12, 0.02, 0.02)]
+    assert verdict(decay_claims.claim_c2(rq1(bpr=slow, directau=wide))) == "reproduced"
+    assert verdict(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not reproduced"
+    assert held(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == [None, None, False]
 
 
-def test_c2_leaves_out_runs_that_collapsed() -> None:
-    rising_then_gone: list[Parts | None] = [(0.10, 0.02, 0.02), (0.12, 0.02, 0.01), (0.001, 0.0, 0.0)]
-    runs = rq1(bpr=rising_then_gone, directau=RISING)
-    assert held(decay_claims.claim_c2(runs)) == [False, True, True]
-    runs.loc[(runs["loss"] == "BPR") & (runs["weight_decay"] == 1e-4), "largest_norm"] = 1e-6
-    statements = decay_claims.claim_c2(runs)
-    # BPR then widens to its decay 1e-6, and there more than DirectAU does
-    assert held(statements)[0] is True and "to 0.110 at 1e-06" in statements[0].text
+def test_c2_is_judged_up_to_the_best_decay_of_each() -> None:
+    """Before, the end point decided, at which BPR ranks by popularity alone or has collapsed."""
+    rising_then_gone: list[Parts | None] = [(0.10, 0.02, 0.02), (0.12, 0.02, 0.01), (0.06, 0.0, 0.0)]
+    bpr, directau, less = decay_claims.claim_c2(rq1(bpr=rising_then_gone, directau=RISING))
+    assert bpr.holds is True and "to its best decay of 1e-06: popular minus unpopular 0.080 to 0.110" in bpr.text
+    # at the end point BPR's gap, 0.06, would be smaller than DirectAU's, 0.11
+    assert directau.holds is True and less.holds is False and "at decays 0 to 1e-06" in less.text
+    assert "mean 0.095 against 0.015, smaller at 0 of 2" in less.text
 
 
 def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
-    statements = decay_claims.claim_c2(rq1(bpr=[None] * 3, directau=[None, *RISING[1:]]))
-    assert held(statements) == [None, True]
-    assert "at 1e-06 to 0.110 at 0.0001" in statements[1].text
-    # only where both were run is one said to widen least
-    assert held(decay_claims.claim_c2(rq1(bpr=[FLAT[0], None, None], ssm=FLAT, directau=RISING))) == [None, False, True]
+    statements = decay_claims.claim_c2(rq1(bpr=[None] * 3, directau=[RISING[0], None, RISING[2]]))
+    assert held(statements) == [None, True, None] and "not run in both" in statements[2].text
+    # BPR is compared with every other loss
+    runs = rq1(bpr=RISING, ssm=FLAT, directau=RISING)
+    compared = decay_claims.claim_c2(runs)[3:]
+    assert [statement.text[:42] for statement in compared] == [
+        f"BPR's gap is less pronounced than {loss}'s: at"[:42] for loss in ("SSM", "DirectAU")
+    ]
+    runs.loc[runs["loss"] == "SSM", "stopped_by"] = "max_epochs"
+    ssm, against = (decay_claims.claim_c2(runs)[place] for place in (1, 3))
+    assert ssm.undecided and against.undecided and "SSM cut off at 3 of 3 runs" in against.text
+
+
+def test_c21() -> None:
+    def judged(*curve: float | None) -> Statement:
+        runs = (
+            (grid_configs("gowalla", "ssm", decay), ndcg and {"parts": (ndcg, 0, 0), "validation": [0.0, ndcg]})
+            for decay, ndcg in zip([0, 1e-6, 1e-4], curve, strict=True)
+        )
+        return decay_claims.claim_c21(table(*runs))[0]
+
+    needed = judged(0.10, 0.12, 0.11)
+    assert needed.holds is True and needed.provisional and "0.1200 at 1e-06" in needed.text
+    assert judged(0.12, 0.10, 0.11).undecided  # validation chooses none; of its users nothing is known
+    assert judged(0.10, 0.101, 0.09).undecided
+    assert "the strongest that was tried" in judged(0.10, 0.11, 0.12).text
+    assert "the strongest" not in needed.text
+    assert judged(None, 0.1, 0.1) == judged(0.1, None, None) and judged(0.1, None, None).holds is None
+
+
+def test_c22() -> None:
+    weaker, stronger = decay_claims.claim_c22(rq1(bpr=FLAT, directau=RISING))
+    assert weaker.holds is True and weaker.provisional and "by 0% against 44%" in weaker.text
+    assert stronger.undecided and "by 0% against 0%" in stronger.text
+    assert held(decay_claims.claim_c22(rq1(bpr=RISING, directau=FLAT))) == [False, None]
+    falling: list[Parts | None] = [(0.12, 0.03, 0.01), (0.07, 0.03, 0.03), (0.03, 0.02, 0.02)]
+    assert held(decay_claims.claim_c22(rq1(bpr=FLAT, directau=falling))) == [None, True]
+    assert verdict(decay_claims.claim_c22(rq1(bpr=FLAT[:1], directau=FLAT[:1]))) == "not measured"
+
+
+def test_c22_counts_a_collapse_and_not_a_run_that_was_cut_off() -> None:
+    runs = rq1(bpr=[*FLAT[:2], (0.001, 0, 0)], directau=RISING)
+    last = runs["ndcg"] == 0.001
+    runs.loc[last, "epochs"] = 12
+    stronger = decay_claims.claim_c22(runs)[1]
+    assert stronger.undecided and "by 0% against 0% (BPR cut off at 1 of 3 runs)" in stronger.text
+    runs.loc[last, "largest_norm"] = 1e-6
+    stronger = decay_claims.claim_c22(runs)[1]
+    assert stronger.holds is False and "by 99% against 0% (BPR collapsed at 1 of 3 runs)" in stronger.text
+
+
+def test_c23() -> None:
+    def judged(decays: Sequence[float], alphas: Sequence[float]) -> list[bool | None]:
+        runs = [(grid_configs("gowalla", "directau", 10.0**-n), scores(u)) for n, u in enumerate(decays, start=4)]
+        runs += [
+            (grid_configs("gowalla", "directau", 0, init="prism", alpha=n / 4), scores(u)) for n, u in enumerate(alphas)
+        ]
+        return held(prism_claims.claim_c23(table(*runs)))
+
+    assert judged([0.01, 0.01, 0.04], [0.04, 0.03, 0.02, 0.01]) == [True]
+    assert judged([0.01, 0.02, 0.03, 0.04], [0.04, 0.04, 0.01]) == [False]
+    assert judged([0.01, 0.0249, 0.04], [0.01, 0.025, 0.04]) == [None]  # within the margin of one another
+    assert judged([0.01, 0.04], [0.04, 0.03, 0.01]) == [None]
+
+
+def test_a_gap_is_a_share_of_the_second_settings_ndcg() -> None:
+    rows = rq1(bpr=[(0.10, 0.05, 0.05), None, None], directau=[(0.05, 0.05, 0.10), None, None])
+    bpr, directau = (rows[(rows["loss"] == loss) & rows["run"].notna()] for loss in ("BPR", "DirectAU"))
+    found = difference(bpr, directau, "gap")
+    assert found is not None and found.by_seed == pytest.approx((0.1 / 0.2,))  # 0.05 less -0.05, of 0.2
 
 
 def rq2(without: float | None, *with_decay: tuple[float, float]) -> pd.DataFrame:

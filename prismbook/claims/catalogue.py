@@ -1,9 +1,9 @@
-"""The paper's claims C1 to C20, in our words: where it makes them, its figure, and what decides each."""
+"""The paper's claims C1 to C23, in our words: where it makes them, its figure, and what decides each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,61 @@ import pandas as pd
 
 from prismbook.claims import decay_claims, prism_claims, theory_claims
 from prismbook.claims.decay_claims import nonlinear
-from prismbook.claims.statements import Statement
+from prismbook.claims.statements import Statement, without_one_seed
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
 from prismbook.runs.records import load_record, stored_path
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import best, measured
+from prismbook.tables.rules import RULES, Rules
 from prismlib import datasets
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict rests on.
+    """What a verdict rests on: records, read once, that can be judged under one set of rules after the other.
 
     Attributes:
-        statements: those of the claim on one dataset.
+        judge: from rules to the statements of the claim on one dataset.
         run_ids: ids of the records behind them.
     """
 
-    statements: Sequence[Statement]
+    judge: Callable[[Rules], Sequence[Statement]]
     run_ids: tuple[str, ...] = ()
+    _judged: dict[Rules, Sequence[Statement]] = field(default_factory=dict, repr=False, compare=False)
+
+    def under(self, rules: Rules) -> list[Statement]:
+        """The statements under some rules.
+
+        Args:
+            rules: the margin, whether one seed gives a word, and the protocol or setting that counts.
+        """
+        # the tuned learning rate is a judgement of its own; any other case is a choice among the statements of all
+        whole = rules if rules.case == TUNED_RATE else replace(rules, case="")
+        if whole not in self._judged:
+            self._judged[whole] = self.judge(whole)
+        statements = [each for each in self._judged[whole] if rules.case in ("", each.case)]
+        return statements if rules.one_seed else [without_one_seed(each) for each in statements]
+
+    @property
+    def statements(self) -> list[Statement]:
+        """The statements under the rules of the ledger."""
+        return self.under(RULES)
 
 
+def known(statements: Sequence[Statement], run_ids: tuple[str, ...] = ()) -> Evidence:
+    """Evidence whose statements are the same under all rules.
+
+    Args:
+        statements: those of the claim on one dataset.
+        run_ids: ids of the records behind them.
+    """
+    return Evidence(lambda rules: statements, run_ids)
+
+
+#: The case in which validation chooses the learning rate of each method, as the paper does.
+TUNED_RATE = "learning rate chosen by validation"
+#: What a claim can be about: runs, mathematics that is computed on the spot, or the size of a dataset.
+KINDS = ("measurement", "identity", "dataset size")
 #: From a dataset's name and the folder of the records to the evidence.
 Judge = Callable[[str, Path], Evidence]
 
@@ -41,7 +75,7 @@ class Claim:
     """One claim of the paper.
 
     Attributes:
-        id: C1 to C20.
+        id: C1 to C23.
         place: where the paper makes it.
         text: the claim in our words.
         paper: the figure that the paper gives.
@@ -50,6 +84,7 @@ class Claim:
         datasets: those that the claim speaks of; ``("",)`` where it is about none.
         needs_records: whether the evidence on a dataset is read from its records. False: it is computed on the spot,
             or read from the dataset's card.
+        kind: one of :data:`KINDS`. A claim about no dataset is an identity there, whatever it is elsewhere.
     """
 
     id: str
@@ -60,6 +95,7 @@ class Claim:
     evidence: Judge
     datasets: tuple[str, ...] = PAPER_DATASETS
     needs_records: bool = True
+    kind: str = "measurement"
 
     def judged(self, dataset: str, results: Path) -> Evidence:
         """The evidence on a dataset.
@@ -71,17 +107,17 @@ class Claim:
             results: folder of the records.
         """
         if self.needs_records and dataset and not (results / dataset).is_dir():
-            return Evidence([Statement("no run on this dataset is stored", None)])
+            return known([Statement("no run on this dataset is stored", None)])
         return self.evidence(dataset, results)
 
 
 def from_runs(
-    judge: Callable[[pd.DataFrame], list[Statement]], *experiments: str, seeds: Sequence[int] | None = None
+    judge: Callable[[pd.DataFrame, Rules], list[Statement]], *experiments: str, seeds: Sequence[int] | None = None
 ) -> Judge:
     """The evidence of a claim that is judged from the runs of some experiments.
 
     Args:
-        judge: from the table of the runs to statements.
+        judge: from the table of the runs and rules to statements.
         experiments: names of experiments; their runs are taken together, in this order.
         seeds: the seeds of the runs; None: those of the experiment.
     """
@@ -90,7 +126,7 @@ def from_runs(
     def evidence(dataset: str, results: Path) -> Evidence:
         planned = [config for name in experiments for config in configs(name, dataset, **options)]
         runs = measured(results, planned)
-        return Evidence(judge(runs), tuple(runs["run"].dropna()))
+        return Evidence(lambda rules: judge(runs, rules), tuple(runs["run"].dropna()))
 
     return evidence
 
@@ -101,16 +137,16 @@ def from_theory(judge: Callable[[], list[Statement]]) -> Judge:
     Args:
         judge: computes the statements.
     """
-    return lambda dataset, results: Evidence(judge())
+    return lambda dataset, results: known(judge())
 
 
 def from_pairs(
-    judge: Callable[[Sequence[decay_vs_prism.Pair]], list[Statement]], backbone: str, losses: Sequence[str]
+    judge: Callable[[Sequence[decay_vs_prism.Pair], Rules], list[Statement]], backbone: str, losses: Sequence[str]
 ) -> Judge:
     """The evidence of a claim about tuned decay against PRISM.
 
     Args:
-        judge: from the pairs, one per loss, to statements.
+        judge: from the pairs, one per loss, and rules to statements.
         backbone: name of the backbone.
         losses: names of the losses.
     """
@@ -121,7 +157,7 @@ def from_pairs(
             released = decay_vs_prism.released_pairs(dataset, results)
             pairs += [pair for pair in released if pair.loss in losses and pair.compared is not None]
         run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
-        return Evidence(judge(pairs), tuple(run_ids))
+        return Evidence(lambda rules: judge(pairs, rules), tuple(run_ids))
 
     return evidence
 
@@ -130,23 +166,53 @@ def from_pairs(
 LEARNING_RATES = (1e-3, 1e-2)
 
 
+def at_rate(rate: float) -> str:
+    """The case of one learning rate.
+
+    Args:
+        rate: the learning rate of all runs.
+
+    >>> at_rate(1e-3)
+    'learning rate 0.001'
+    """
+    return f"learning rate {rate:g}"
+
+
 def epochs_needed(dataset: str, results: Path) -> Evidence:
     """C11: PRISM against tuned decay at each learning rate that was tried.
+
+    Rules whose case is :data:`TUNED_RATE` ask for the rate that validation chooses for each method instead.
 
     Args:
         dataset: name of the dataset.
         results: folder of the records.
     """
     planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
-    statements: list[Statement] = []
-    run_ids: list[str] = []
-    for rate in LEARNING_RATES:
-        runs = measured(results, [replace(config, lr=rate) for config in planned])
-        if rate == LEARNING_RATES[0] or runs["run"].notna().any():
-            found = prism_claims.claim_c11(runs)
-            statements += [replace(statement, case=f"learning rate {rate:g}") for statement in found]
-        run_ids += list(runs["run"].dropna())
-    return Evidence(statements, tuple(run_ids))
+    tables = {
+        at_rate(rate): measured(results, [replace(config, lr=rate) for config in planned]) for rate in LEARNING_RATES
+    }
+    first, *further = tables
+    cases = {first: tables[first]} | {case: tables[case] for case in further if tables[case]["run"].notna().any()}
+
+    def judge(rules: Rules) -> list[Statement]:
+        tuned = {TUNED_RATE: _at_chosen_rate(list(cases.values()))} if rules.case == TUNED_RATE else {}
+        return [
+            replace(statement, case=case)
+            for case, runs in (tuned or cases).items()
+            for statement in prism_claims.claim_c11(runs, rules)
+        ]
+
+    return Evidence(judge, tuple(run for runs in tables.values() for run in runs["run"].dropna()))
+
+
+def _at_chosen_rate(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Of each initialisation the runs at the learning rate with the highest validation NDCG@20 at the first seed."""
+    chosen = []
+    for init in ("prism", "xavier"):
+        parts = [runs[runs["init"] == init] for runs in tables]
+        tried = [part for part in parts if part["run"].notna().any()] or parts[:1]
+        chosen.append(max(tried, key=lambda part: part.loc[part["seed"] == SEEDS[0], "validation"].max()))
+    return pd.concat(chosen, ignore_index=True)
 
 
 def best_curve(dataset: str, results: Path) -> Evidence:
@@ -159,9 +225,9 @@ def best_curve(dataset: str, results: Path) -> Evidence:
     planned = [config for config in configs("cosine", dataset) if config.weight_decay > 0]
     runs = measured(results, planned)
     if runs["run"].isna().all():
-        return Evidence(decay_claims.claim_c14(None))
+        return known(decay_claims.claim_c14(None))
     record = load_record(stored_path(results, planned[int(best(runs).name)]))
-    return Evidence(decay_claims.claim_c14(record), tuple(runs["run"].dropna()))
+    return known(decay_claims.claim_c14(record), tuple(runs["run"].dropna()))
 
 
 def norms_kept(dataset: str, results: Path) -> Evidence:
@@ -172,17 +238,24 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
         results: folder of the records.
     """
     if not dataset:
-        return Evidence(theory_claims.claim_c17_signs())
+        return known(theory_claims.claim_c17_signs())
     pairs = [decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results) for loss in ("ssm", "directau")]
-    methods = [pair.prism for pair in pairs if pair.prism is not None]
-    runs = measured(results, [config for method in methods for config in method.configs()])
-    statements = prism_claims.claim_c17_norms(runs, prism_claims.PROTOCOL_CASES["text"])
-    released = [pair.prism for pair in decay_vs_prism.released_pairs(dataset, results) if pair.prism is not None]
-    if len(released) > 1:
-        as_released = measured(results, [config for method in released for config in method.configs()])
-        statements += prism_claims.claim_c17_norms(as_released, prism_claims.PROTOCOL_CASES["released"])
-    run_ids = {run_id for method in methods + released for run_id in method.run_ids()}
-    return Evidence(statements, tuple(run_ids))
+    pairs_by_protocol = {"text": pairs, "released": decay_vs_prism.released_pairs(dataset, results)}
+    tables, run_ids = {}, set()
+    for protocol, each in pairs_by_protocol.items():
+        methods = [pair.prism for pair in each if pair.prism is not None]
+        if protocol == "text" or len(methods) > 1:
+            tables[protocol] = measured(results, [config for method in methods for config in method.configs()])
+        run_ids |= {run_id for method in methods for run_id in method.run_ids()}
+
+    def judge(rules: Rules) -> list[Statement]:
+        return [
+            statement
+            for protocol, runs in tables.items()
+            for statement in prism_claims.claim_c17_norms(runs, prism_claims.PROTOCOL_CASES[protocol], rules)
+        ]
+
+    return Evidence(judge, tuple(run_ids))
 
 
 def identity_card(dataset: str, results: Path) -> Evidence:
@@ -193,11 +266,11 @@ def identity_card(dataset: str, results: Path) -> Evidence:
         results: folder of the records, of which none is read.
     """
     card = datasets.identity_card(dataset)
+    if card.content_hash is None:
+        return known([Statement("no file of this dataset was hashed, so its sizes are not known to be those", None)])
     sizes = card.users, card.items, card.interactions
     rows = zip(("users", "items", "interactions"), sizes, card.paper or (0, 0, 0), strict=True)
-    return Evidence(
-        [Statement(f"{name}: {size:,}, Table 2 {printed:,}", size == printed) for name, size, printed in rows]
-    )
+    return known([Statement(f"{name}: {size:,}, Table 2 {printed:,}", size == printed) for name, size, printed in rows])
 
 
 # fmt: off
@@ -207,11 +280,12 @@ CLAIMS = (
           "order of the curves, MovieLens1M and Gowalla", "rq1_weight_decay_{dataset}",
           from_runs(decay_claims.claim_c1, "rq1"), ("movielens1m", "gowalla")),
     Claim("C2", "Section 3.1.1, Figures 1 and 10",
-          "a stronger decay widens the gap between popular and unpopular items, for every loss, for BPR least",
+          "a stronger decay widens the gap between popular and unpopular items, for all losses; BPR's is less wide",
           "monotone trend", "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c2, "rq1", "rq1-losses")),
     Claim("C3", "Section 3.1.2, Figure 2",
           "item norms follow log popularity under moderate decay, for BPR and DirectAU, and much less without decay",
-          "correlation high, then low", "rq2_norms_{dataset}", from_runs(decay_claims.claim_c3, "rq2")),
+          "correlation high, then low", "rq2_norms_{dataset}",
+          from_runs(lambda runs, rules: decay_claims.claim_c3(runs), "rq2")),
     Claim("C4", "Section 3.2, Equation 2",
           "an item of d interactions is in the batch with probability 1 - (1 - b)^d, b the batch's share of all",
           "identity", "theory", from_theory(theory_claims.claim_c4), ("",), needs_records=False),
@@ -257,6 +331,15 @@ CLAIMS = (
     Claim("C19", "Sections 4.2 and 5.1",
           "with PRISM no access to the full tables is needed, so sparse updates are possible",
           "claimed, not measured", "use_prism", from_theory(theory_claims.claim_c19), ("",), needs_records=False),
-    Claim("C20", "Table 2", "sizes of the datasets", "table", "datasets", identity_card, needs_records=False),
+    Claim("C20", "Table 2", "sizes of the datasets", "table", "datasets", identity_card, needs_records=False,
+          kind="dataset size"),
+    Claim("C21", "Abstract", "high performance needs careful tuning of weight decay, regardless of the loss",
+          "a sentence",
+          "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c21, "rq1", "rq1-losses")),
+    Claim("C22", "Section 4.1.2", "BPR's changes with weight decay are small, compared with DirectAU's", "a sentence",
+          "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c22, "rq1")),
+    Claim("C23", "Sections 1 and 5.2.2", "weight decay is a coarse knob on popularity bias, alpha a fine one",
+          "a sentence",
+          "rq4_benefits_{dataset}", from_runs(prism_claims.claim_c23, "rq4", "rq4-decay")),
 )
 # fmt: on

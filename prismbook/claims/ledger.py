@@ -1,4 +1,4 @@
-"""The claims ledger: C1 to C20 of the paper, each with its verdict and the records behind it.
+"""The claims ledger: C1 to C23 of the paper, each with its verdict and the records behind it.
 
 Verdicts are computed here whenever the ledger is made. ``results/ledger.json`` keeps the verdicts that were last
 accepted, with the records behind each. Where the two no longer agree, because a record is gone or says something else,
@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from prismbook.claims.catalogue import CLAIMS, Claim
+from prismbook.claims.catalogue import CLAIMS, KINDS, Claim, Evidence
 from prismbook.claims.statements import Statement, by_case, is_provisional, verdict, verdict_phrase
 from prismbook.runs.records import RecordError, default_results, folder, load_record, load_scores, write_json
 from prismbook.tables.significance import per_user
@@ -40,6 +42,7 @@ class Row:
         statements: those of the claim on the dataset.
         verdict: one word for them.
         run_ids: ids of the records behind them, sorted.
+        evidence: what was judged, for other rules; None where the statements are all there is.
     """
 
     claim: Claim
@@ -47,6 +50,12 @@ class Row:
     statements: Sequence[Statement]
     verdict: str
     run_ids: tuple[str, ...]
+    evidence: Evidence | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the row is about, one of :data:`prismbook.claims.catalogue.KINDS`."""
+        return self.claim.kind if self.dataset else "identity"
 
     @property
     def provisional(self) -> bool:
@@ -81,8 +90,36 @@ def ledger(results: Path | str | None = None) -> list[Row]:
         for dataset in claim.datasets:
             evidence = claim.judged(dataset, folder)
             word = verdict(evidence.statements)
-            rows.append(Row(claim, dataset, evidence.statements, word, tuple(sorted(evidence.run_ids))))
+            rows.append(Row(claim, dataset, evidence.statements, word, tuple(sorted(evidence.run_ids)), evidence))
     return rows
+
+
+def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
+    """The rows of each claim.
+
+    Args:
+        rows: the ledger, claim by claim.
+    """
+    return [list(claim_rows) for _, claim_rows in groupby(rows, key=lambda row: row.claim.id)]
+
+
+def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
+    """How many claims have each verdict, apart for measurements, identities and dataset sizes.
+
+    The verdict of a claim is that of its statements on all datasets on which any was measured.
+
+    Args:
+        rows: the ledger, claim by claim.
+    """
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    for claim_rows in by_claim(rows):
+        for kind in KINDS:
+            concerned = [row for row in claim_rows if row.kind == kind]
+            measured = [row for row in concerned if row.verdict != "not measured"]
+            if concerned:
+                statements = [statement for row in measured for statement in row.statements]
+                found[kind][verdict_phrase(statements)] += 1
+    return found
 
 
 def spread(row: Row, results: Path | str | None = None) -> str:

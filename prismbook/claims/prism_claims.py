@@ -1,4 +1,4 @@
-"""Judgements of what the paper measures of PRISM: C8 to C13, and the empirical half of C17.
+"""Judgements of what the paper measures of PRISM: C8 to C13, C23, and the empirical half of C17.
 
 C8 to C10 are judged from two searches, :class:`prismbook.tables.decay_vs_prism.Pair`, the others from a table of
 :func:`prismbook.tables.analysis.measured`. In the latter the first seed chooses the setting of each method, and the
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, provisionally, weakest
+from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, shares, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
-from prismbook.tables.rules import Difference, contains, judge
-from prismbook.tables.seed_differences import difference, setbacks, usable
+from prismbook.tables.rules import RULES, Difference, Rules, contains, judge
+from prismbook.tables.seed_differences import difference, gap, setbacks, usable
 from prismbook.text import plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
@@ -31,18 +31,19 @@ PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}
 _ORDER = ("worse", "equivalent", "better")
 
 
-def claim_c11(runs: pd.DataFrame) -> list[Statement]:
+def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C11: PRISM needs fewer epochs than tuned decay, at comparable quality.
 
     Args:
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at one alpha or more.
+        rules: the margin, and whether one seed gives a word.
     """
     prism, decay = _tried(runs)
     if decay.empty or prism.empty:
         return [Statement("C11 needs runs with decay and runs with PRISM", None)]
     tuned, chosen = best(decay), best(prism)
     pair = seed_by_seed(runs, chosen, tuned)
-    statements = [*_fewer_epochs(_chosen(runs), *pair), _as_good(*pair)]
+    statements = [*_fewer_epochs(_chosen(runs), *pair, rules), _as_good(*pair, rules)]
     full = prism[prism["alpha"] == 1]
     for run in [chosen] if chosen["alpha"] == 1 or full.empty else [chosen, full.iloc[0]]:
         statements.append(_sooner_as_good(*seed_by_seed(runs, run, tuned)))
@@ -66,13 +67,21 @@ def _chosen(runs: pd.DataFrame) -> str:
     return f"{setting(best(prism))}, chosen by validation{part},"
 
 
-def _compared(text: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, holds: Sequence[str]) -> Statement:
+def _compared(
+    text: str,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    measure: str,
+    holds: Sequence[str],
+    rules: Rules,
+    words: tuple[str, str, str] = ("better", "worse", "equivalent"),
+) -> Statement:
     """A statement on the difference of two settings, which are rows at the same seeds, by the rules."""
     found = difference(first.reset_index(), second.reset_index(), measure)
     if found is None:
         return Statement(f"{text}; undecided: {_why(first, second)}", None, undecided=True)
-    judgement = judge(found)
-    return from_judgement(f"{text} ({_shares(found)}: {judgement})", judgement, holds)
+    judgement = judge(found, rules)
+    return from_judgement(f"{text} ({shares(found)}: {in_words(judgement, *words)})", judgement, holds, found)
 
 
 def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
@@ -81,34 +90,24 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
     return ", ".join(sides) or "no seed in common"
 
 
-def _shares(found: Difference) -> str:
-    """A relative difference with its interval and the number of seeds."""
-    low, high = found.interval
-    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
-    return f"{found.mean:+.1%}{interval}, {plural(len(found.by_seed), 'seed')}"
-
-
 def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, figure: float) -> list[Statement]:
     """Whether the paper's figure lies in the interval measured here; nothing where there is no interval."""
     found = difference(first.reset_index(), second.reset_index(), measure)
     if found is None or found.interval[0] == found.interval[1]:
         return []
-    text = f"the size: {name} changes by {_shares(found)}; the paper's {figure:+.2%} is in this interval"
-    return [Statement(text, contains(found, figure), provisional=len(found.by_seed) == 1)]
+    text = f"the size: {name} changes by {shares(found)}; the paper's {figure:+.2%} is in this interval"
+    return [Statement(text, contains(found, figure), provisional=len(found.by_seed) == 1, found=found)]
 
 
-def _fewer_epochs(chosen: str, prism: Any, tuned: Any) -> list[Statement]:
+def _fewer_epochs(chosen: str, prism: Any, tuned: Any, rules: Rules) -> list[Statement]:
     ours, theirs = (usable(runs)["best_epoch"] for runs in (prism, tuned))
     text = f"{chosen} is best in fewer epochs than tuned {setting(tuned.iloc[0])}"
     if len(ours) and len(theirs):
         text += f": at epoch {ours.mean():.0f} against {theirs.mean():.0f}"
     size = _size("the number of epochs", prism, tuned, "best_epoch", FEWER_EPOCHS)
-    statement = _compared(text, prism, tuned, "best_epoch", ("worse",))
     # fewer is better here; the rules' words are those of a score
-    text = (
-        statement.text.replace(": worse", ": fewer").replace(": better", ": more").replace(": equivalent", ": as many")
-    )
-    return [replace(statement, text=text), *size]
+    words = ("more", "fewer", "as many")
+    return [_compared(text, prism, tuned, "best_epoch", ("worse",), rules, words), *size]
 
 
 def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
@@ -127,21 +126,22 @@ def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
     return Statement(text, all(sooner), provisional=len(lines) == 1)
 
 
-def _as_good(prism: Any, tuned: Any) -> Statement:
+def _as_good(prism: Any, tuned: Any, rules: Rules) -> Statement:
     """Whether PRISM's NDCG@20 is equivalent to tuned decay's, or better."""
     text = f"{setting(prism.iloc[0])} is at least equivalent to tuned decay by NDCG@20: {_means(prism, tuned, 'ndcg')}"
-    return _compared(text, prism, tuned, "ndcg", ("equivalent", "better"))
+    return _compared(text, prism, tuned, "ndcg", ("equivalent", "better"), rules)
 
 
 def _means(first: Any, second: Any, measure: str) -> str:
     return f"{first[measure].mean():.4f} against {second[measure].mean():.4f}"
 
 
-def claim_c12(runs: pd.DataFrame) -> list[Statement]:
+def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C12: alpha trades popular against unpopular items; the best PRISM is fairer than tuned decay and as good.
 
     Args:
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at two alphas or more.
+        rules: the margin, and whether one seed gives a word.
     """
     prism, decay = _tried(runs)
     if prism["alpha"].nunique() < 2 or decay.empty:
@@ -149,7 +149,7 @@ def claim_c12(runs: pd.DataFrame) -> list[Statement]:
     ours, theirs = seed_by_seed(runs, best(prism), best(decay))
     return [
         _trade(prism),
-        *_variety(prism),
+        *_variety(prism, rules),
         _compared(
             f"{_chosen(runs)} has a larger unpopular / popular ratio than tuned {setting(theirs.iloc[0])}:"
             f" {_means(ours, theirs, 'ratio')}",
@@ -157,9 +157,10 @@ def claim_c12(runs: pd.DataFrame) -> list[Statement]:
             theirs,
             "ratio",
             ("better",),
+            rules,
         ),
         *_size("the ratio", ours, theirs, "ratio", LARGER_RATIO),
-        _as_good(ours, theirs),
+        _as_good(ours, theirs, rules),
     ]
 
 
@@ -174,14 +175,14 @@ def _trade(prism: pd.DataFrame) -> Statement:
     )
 
 
-def _variety(prism: pd.DataFrame) -> list[Statement]:
+def _variety(prism: pd.DataFrame, rules: Rules) -> list[Statement]:
     """Whether another alpha is as good by NDCG@20 as the best one; nothing where the best is not usable."""
     chosen = prism.loc[[best(prism).name]]
     similar = []
     for place, run in prism.drop(index=chosen.index).iterrows():
         other = prism.loc[[place]]
         found = difference(other, chosen, "ndcg")
-        if found is not None and judge(found).word in ("equivalent", "better"):
+        if found is not None and judge(found, rules).word in ("equivalent", "better"):
             similar.append(f"alpha {run.alpha:g} (ratio {run.ratio:.3f}, {found.mean:+.1%})")
     text = (
         f"other strengths keep NDCG@20 within the margin of {setting(chosen.iloc[0])} (ratio"
@@ -190,13 +191,14 @@ def _variety(prism: pd.DataFrame) -> list[Statement]:
     return [Statement(text, bool(similar), provisional=True)] if len(usable(chosen)) else []
 
 
-def claim_c13(runs: pd.DataFrame) -> list[Statement]:
+def claim_c13(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C13: DirectAU with PRISM is fairer, and better, than BPR and its debiased forms.
 
     A further statement is about DirectAU with a decay that is as good as PRISM by NDCG@20, the fairest of these.
 
     Args:
         runs: DirectAU with PRISM, and each other method from Xavier initialisation.
+        rules: the margin, and whether one seed gives a word.
     """
     candidates = first_seed(runs)
     prism = candidates[(candidates["init"] == "prism") & candidates["ndcg"].notna()]
@@ -205,11 +207,13 @@ def claim_c13(runs: pd.DataFrame) -> list[Statement]:
     plain = candidates[candidates["init"] == "xavier"]
     others = best_of_each(plain)
     tried = plain.groupby("loss")["run"].count()
-    statements = [_fairer_and_better(runs, best(prism), other, tried[other["loss"]]) for _, other in others.iterrows()]
-    return statements + _fairest_as_good(runs, best(prism), others)
+    statements = [
+        _fairer_and_better(runs, best(prism), other, tried[other["loss"]], rules) for _, other in others.iterrows()
+    ]
+    return statements + _fairest_as_good(runs, best(prism), others, rules)
 
 
-def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, tried: int) -> Statement:
+def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, tried: int, rules: Rules) -> Statement:
     """Whether PRISM's ratio is larger than another method's, and its NDCG@20 higher."""
     # Of the same loss with decay the paper says that the ratio is PRISM's doing, not that it ranks worse.
     same_loss = other["loss"] == prism["loss"]
@@ -224,11 +228,14 @@ def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, tried: int) -
     )
     measures = {"ratio": "ratio"} if same_loss else {"ratio": "ratio", "ndcg": "NDCG@20"}
     return weakest(
-        [_compared(f"{text}; by {title}", ours, theirs, measure, ("better",)) for measure, title in measures.items()]
+        [
+            _compared(f"{text}; by {title}", ours, theirs, measure, ("better",), rules)
+            for measure, title in measures.items()
+        ]
     )
 
 
-def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame) -> list[Statement]:
+def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame, rules: Rules) -> list[Statement]:
     """PRISM against the fairest decay of the same loss that is as good by NDCG@20; nothing where there is none."""
     candidates = first_seed(runs)
     same = (candidates["loss"] == prism["loss"]) & (candidates["init"] == "xavier") & candidates["run"].notna()
@@ -236,7 +243,7 @@ def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame) -> li
     for _, run in candidates[same].iterrows():
         ours, theirs = seed_by_seed(runs, prism, run)
         found = difference(theirs.reset_index(), ours.reset_index(), "ndcg")
-        if found is not None and judge(found).word in ("equivalent", "better"):
+        if found is not None and judge(found, rules).word in ("equivalent", "better"):
             rivals.append((run["ratio"], run))
     if not rivals:
         return []
@@ -248,10 +255,10 @@ def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame) -> li
         f"against {fairest['loss']} with {setting(fairest)}, as good as PRISM by NDCG@20"
         f" ({_means(theirs, ours, 'ndcg')}): ratio {_means(ours, theirs, 'ratio')}"
     )
-    return [_compared(text, ours, theirs, "ratio", ("better",))]
+    return [_compared(text, ours, theirs, "ratio", ("better",), rules)]
 
 
-def claim_c17_norms(runs: pd.DataFrame, case: str = "") -> list[Statement]:
+def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) -> list[Statement]:
     """C17, the measured half: on non-linear MF, SSM washes PRISM's norms out and DirectAU keeps them.
 
     The losses are compared at the seeds at which both decide something, by the difference of their correlations. The
@@ -260,6 +267,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "") -> list[Statement]:
     Args:
         runs: non-linear MF with PRISM, under SSM and under DirectAU.
         case: the protocol that the runs follow.
+        rules: the margin, and whether one seed gives a word.
     """
     finished = runs[runs["run"].notna()]
     if not {"SSM", "DirectAU"} <= set(finished["loss"]):
@@ -274,7 +282,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "") -> list[Statement]:
     ssm, directau = (float(correlations[loss].mean()) for loss in ("SSM", "DirectAU"))
     seeds = plural(len(correlations), "seed")
     statements = [
-        from_judgement(f"{text}: {ssm:.2f} against {directau:.2f} ({seeds})", judge(found), ("better",)),
+        from_judgement(f"{text}: {ssm:.2f} against {directau:.2f} ({seeds})", judge(found, rules), ("better",), found),
         *provisionally(
             [
                 Statement(
@@ -296,58 +304,61 @@ def _explained(correlation: float) -> float:
     return max(correlation, 0.0) ** 2
 
 
-def matches(pairs: Sequence[Pair]) -> list[Statement]:
+def matches(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
     """C8: PRISM matches tuned decay: it is equivalent, or better.
 
     Args:
         pairs: linear MF, one for each loss.
+        rules: the margin, and whether one seed gives a word.
     """
-    return _table1(pairs, "is at least equivalent to", ("equivalent", "better"))
+    return _table1(pairs, "is at least equivalent to", ("equivalent", "better"), rules)
 
 
-def beats(pairs: Sequence[Pair]) -> list[Statement]:
+def beats(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
     """C9: PRISM beats tuned decay.
 
     Args:
         pairs: non-linear MF, one for each loss, under one protocol or several.
+        rules: the margin, and whether one seed gives a word.
     """
-    return _table1(pairs, "beats", ("better",))
+    return _table1(pairs, "beats", ("better",), rules)
 
 
-def falls_short(pairs: Sequence[Pair]) -> list[Statement]:
+def falls_short(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
     """C10: PRISM falls short of tuned decay.
 
     Args:
         pairs: non-linear MF, one for each loss, under one protocol or several.
+        rules: the margin, and whether one seed gives a word.
     """
-    return _table1(pairs, "falls short of", ("worse",))
+    return _table1(pairs, "falls short of", ("worse",), rules)
 
 
-def _table1(pairs: Sequence[Pair], verb: str, holds: Sequence[str]) -> list[Statement]:
+def _table1(pairs: Sequence[Pair], verb: str, holds: Sequence[str], rules: Rules) -> list[Statement]:
     """One statement per pair, and for each protocol one on the size of the change."""
     statements = []
     for protocol, case in PROTOCOL_CASES.items():
         concerned = [pair for pair in pairs if pair.protocol == protocol]
-        found = [_statement(pair, verb, holds) for pair in concerned]
+        found = [_statement(pair, verb, holds, rules) for pair in concerned]
         found += _mean_change(concerned, all(statement.holds for statement in found))
         statements += [replace(statement, case=case) for statement in found]
     return statements
 
 
-def _statement(pair: Pair, verb: str, holds: Sequence[str]) -> Statement:
+def _statement(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Statement:
     """Whether PRISM against decay has one of some words, so far as the searches decide it."""
     decay_name = "tuned decay" if pair.protocol == "text" else "decay"
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}: PRISM {verb} {decay_name}"
-    judgement = pair.judgement()
+    judgement = pair.judgement(rules)
     if pair.compared is None or pair.prism is None or pair.decay is None or judgement is None:
         return Statement(f"{subject} (not run in both)", None)
     text = f"{subject}: {pair.difference()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
     printed = pair.paper()
     if printed is not None:
         text += f"; the paper's Table 1: {printed:+.1%}"
-    statement = from_judgement(text, judgement, holds)
+    statement = from_judgement(text, judgement, holds, pair.share())
     if statement.holds is not None and _could_turn(judgement.word, pair.decay.open(), pair.prism.open(), holds):
-        return Statement(text, None, undecided=True)
+        return replace(statement, holds=None, undecided=True, provisional=False)
     return statement
 
 
@@ -397,3 +408,45 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     if low <= figure <= high and not all_hold:
         return [Statement(f"{text}, which is too wide to say more", None, undecided=True)]
     return [Statement(text, low <= figure <= high, provisional=provisional)]
+
+
+def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
+    """C23: weight decay is a coarse, non-linear knob between popular and unpopular items, alpha a fine one.
+
+    A knob is the finer, the less of its range of the gap, popular minus unpopular items' NDCG@20, its largest step
+    covers. Steps are those in which each is tuned: alpha in equal steps, decay in factors of ten.
+
+    Args:
+        runs: DirectAU at three weight decays or more, and with PRISM at three alphas or more.
+        rules: the margin, and whether one seed gives a word.
+    """
+    finished = usable(first_seed(runs))
+    decay = finished[finished["init"] == "xavier"].sort_values("weight_decay")
+    alpha = finished[finished["init"] == "prism"].sort_values("alpha")
+    if decay["weight_decay"].nunique() < 3 or alpha["alpha"].nunique() < 3:
+        return [Statement("C23 needs three decays or more and three alphas or more", None)]
+    fine, coarse = (_largest_step(gap(knob)) for knob in (alpha, decay))
+    found = Difference((fine - coarse,))
+    judgement = judge(found, rules)
+    text = (
+        f"alpha spans the gap between popular and unpopular items more evenly than decay: its largest step covers"
+        f" {fine:.0%} of the range ({_spanned(alpha, 'alpha')}), that of decay {coarse:.0%}"
+        f" ({_spanned(decay, 'weight_decay')})"
+    )
+    return [
+        from_judgement(
+            f"{text}: {in_words(judgement, 'less evenly', 'more evenly', 'alike')}", judgement, ("worse",), found
+        )
+    ]
+
+
+def _spanned(knob: pd.DataFrame, name: str) -> str:
+    """The values of a knob and the gap from the first to the last."""
+    values, gaps = ", ".join(f"{value:g}" for value in knob[name]), gap(knob)
+    return f"{values}: {gaps.iloc[0]:.3f} to {gaps.iloc[-1]:.3f}"
+
+
+def _largest_step(values: pd.Series) -> float:
+    """The largest difference of neighbours, as a share of the range."""
+    scores = values.to_numpy(float)
+    return float(np.abs(np.diff(scores)).max() / np.ptp(scores))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from prismbook.tables.rules import Judgement
+from prismbook.tables.rules import Difference, Judgement
+from prismbook.text import plural
 
 #: What a verdict from generated data says beside its word.
 GENERATED = "generated data, no evidence about the paper"
@@ -21,6 +22,7 @@ class Statement:
         undecided: True where ``holds`` is None although the sentence was measured.
         provisional: True where ``holds`` rests on a single seed.
         case: the protocol or the setting that the sentence is about, where a claim is judged under several.
+        found: the measured difference that decides it; None where something else does.
     """
 
     text: str
@@ -28,6 +30,7 @@ class Statement:
     undecided: bool = False
     provisional: bool = False
     case: str = ""
+    found: Difference | None = None
 
 
 def verdict(statements: Sequence[Statement]) -> str:
@@ -62,11 +65,19 @@ def is_provisional(statements: Sequence[Statement]) -> bool:
     >>> is_provisional([Statement("a", True, provisional=True)]), is_provisional([Statement("a", True)])
     (True, False)
     """
-    decided = [
-        replace(statement, holds=None, undecided=True, provisional=False) if statement.provisional else statement
-        for statement in statements
-    ]
-    return verdict(decided) != verdict(statements)
+    return verdict([without_one_seed(statement) for statement in statements]) != verdict(statements)
+
+
+def without_one_seed(statement: Statement) -> Statement:
+    """The statement where one seed decides nothing: a provisional one is undecided.
+
+    Args:
+        statement: of any claim.
+
+    >>> without_one_seed(Statement("a", True, provisional=True)).undecided
+    True
+    """
+    return replace(statement, holds=None, undecided=True, provisional=False) if statement.provisional else statement
 
 
 def verdict_phrase(statements: Sequence[Statement]) -> str:
@@ -96,13 +107,16 @@ def by_case(statements: Sequence[Statement]) -> dict[str, str]:
     return {case: verdict_phrase([each for each in statements if each.case == case]) for case in cases}
 
 
-def from_judgement(text: str, judgement: Judgement | None, holds: Sequence[str]) -> Statement:
+def from_judgement(
+    text: str, judgement: Judgement | None, holds: Sequence[str], found: Difference | None = None
+) -> Statement:
     """A statement about a comparison, decided by its word.
 
     Args:
         text: the sentence.
         judgement: of the comparison; None where there is nothing to compare.
         holds: the words with which the sentence holds. With an undecided or a collapsed comparison it is left open.
+        found: the difference that was judged.
 
     >>> from_judgement("a is better", Judgement("worse"), ["better"]).holds
     False
@@ -110,8 +124,38 @@ def from_judgement(text: str, judgement: Judgement | None, holds: Sequence[str])
     if judgement is None:
         return Statement(text, None)
     if judgement.word in ("undecided", "collapsed"):
-        return Statement(text, None, undecided=True)
-    return Statement(text, judgement.word in holds, provisional=judgement.provisional)
+        return Statement(text, None, undecided=True, found=found)
+    return Statement(text, judgement.word in holds, provisional=judgement.provisional, found=found)
+
+
+def shares(difference: Difference) -> str:
+    """A relative difference with its interval and the number of seeds.
+
+    Args:
+        difference: of two settings.
+
+    >>> shares(Difference((0.05,), (0.03, 0.07)))
+    '+5.0% [+3.0%, +7.0%], 1 seed'
+    """
+    low, high = difference.interval
+    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
+    return f"{difference.mean:+.1%}{interval}, {plural(len(difference.by_seed), 'seed')}"
+
+
+def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:
+    """A judgement in the words of a measure that is no score, such as a number of epochs.
+
+    Args:
+        judgement: of the comparison.
+        better: the word where the first value is larger.
+        worse: the word where it is smaller.
+        equivalent: the word where the two are equivalent.
+
+    >>> in_words(Judgement("worse", provisional=True), "more", "fewer", "as many")
+    'fewer (provisional: one seed)'
+    """
+    words = {"better": better, "worse": worse, "equivalent": equivalent}
+    return str(replace(judgement, word=words.get(judgement.word, judgement.word)))
 
 
 def provisionally(statements: Iterable[Statement], seeds: int) -> list[Statement]:
@@ -138,6 +182,18 @@ def weakest(statements: Sequence[Statement]) -> Statement:
     """
     strength = {False: 0, None: 1, True: 2}
     return min(statements, key=lambda statement: strength[statement.holds])
+
+
+def subject(statement: Statement) -> str:
+    """What a statement says, without its numbers.
+
+    Args:
+        statement: of any claim, with its numbers behind a colon.
+
+    >>> subject(Statement("BPR needs decay: 0.25 against 0.24", True))
+    'BPR needs decay'
+    """
+    return statement.text.partition(":")[0].partition(";")[0]
 
 
 def listed(statements: Iterable[Statement]) -> str:

@@ -224,26 +224,21 @@ def fairness(runs: pd.DataFrame, decays: pd.DataFrame | None = None) -> Figure:
 
 
 def differences(rows: Mapping[str, Any]) -> Figure:
-    """PRISM minus tuned weight decay with 95 % intervals, ours beside the paper's.
+    """PRISM minus tuned weight decay with 95 % intervals, as measured here.
 
     Args:
-        rows: for each row of the figure, by its name, ``{"paper", "ours", "low", "high"}``: the paper's difference,
-            ours, and the ends of our interval. Each is a number, or None where it is not known.
+        rows: for each row of the figure, by its name, ``{"ours", "low", "high"}``: our difference, and the ends of its
+            interval. Each is a number, or None where it is not known.
     """
     figure, axis = plt.subplots(figsize=(6.4, 0.8 + 0.45 * len(rows)))
     axis.axvline(0, color="#777777", linewidth=1)
     for place, row in enumerate(rows.values()):
-        if row["paper"] is not None:
-            axis.plot(row["paper"], place + 0.12, "D", color="#777777", label="the paper")
         if row["ours"] is not None:
-            axis.plot(row["ours"], place - 0.12, "o", color="#0072B2", label="measured here")
+            axis.plot(row["ours"], place, "o", color="#0072B2")
             if row["low"] is not None:
-                axis.plot([row["low"], row["high"]], [place - 0.12] * 2, color="#0072B2")
+                axis.plot([row["low"], row["high"]], [place] * 2, color="#0072B2")
     axis.set_yticks(range(len(rows)), list(rows))
     axis.set(xlabel="test NDCG@20 of PRISM minus that of tuned decay", ylim=(len(rows) - 0.5, -0.5))
-    handles, labels = axis.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    axis.legend(unique.values(), unique.keys(), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return figure
 
 

@@ -1,17 +1,28 @@
-"""The tables of the ledger's page in Markdown: all claims at a glance, then each claim statement by statement."""
+"""The tables of the ledger's page in Markdown: all claims at a glance, with their numbers, and by statement."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import groupby
 from pathlib import Path
 
-from prismbook.claims.ledger import Row, spread
-from prismbook.claims.statements import listed
+from prismbook.claims.ledger import Row, by_claim, spread
+from prismbook.claims.prism_claims import PROTOCOL_CASES
+from prismbook.claims.statements import Statement, listed, subject, verdict
 from prismbook.tables.labels import DATASET_NAMES
+from prismbook.text import plural
 
-#: The sign of each verdict, for readers who see no colours.
-MARKS = {"reproduced": "✓", "in part": "◐", "not reproduced": "✗", "undecided": "?", "not measured": "·"}
+#: The mark of each verdict, for readers who see no colours; a provisional one is hollow.
+MARKS = {"reproduced": "▲", "in part": "◆", "not reproduced": "▼", "undecided": "?", "not measured": "·"}
+HOLLOW = {"reproduced": "△", "in part": "◇", "not reproduced": "▽"}
+
+
+def mark(row: Row) -> str:
+    """The mark of a row's verdict: solid, or hollow where it is provisional.
+
+    Args:
+        row: the row of the ledger.
+    """
+    return HOLLOW.get(row.verdict, MARKS[row.verdict]) if row.provisional else MARKS[row.verdict]
 
 
 def link(row: Row, text: str, pages: Collection[str]) -> str:
@@ -38,8 +49,7 @@ def at_a_glance(rows: Iterable[Row], pages: Collection[str]) -> str:
     for claim_rows in by_claim(rows):
         by_dataset = {row.dataset: row for row in claim_rows}
         cells = [
-            link(row, f"{MARKS[row.verdict]} {row.phrase}", pages) if (row := by_dataset.get(name)) else ""
-            for name in columns
+            link(row, f"{mark(row)} {row.phrase}", pages) if (row := by_dataset.get(name)) else "" for name in columns
         ]
         claim = claim_rows[0].claim
         lines.append(f"| **{claim.id}** {claim.text} | " + " | ".join(cells) + " |")
@@ -57,13 +67,49 @@ def statement_by_statement(rows: Iterable[Row], pages: Collection[str], results:
     return ["\n\n".join(_section(claim_rows, pages, results)) for claim_rows in by_claim(rows)]
 
 
-def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
-    """The rows of each claim.
+def with_numbers(rows: Iterable[Row], pages: Collection[str]) -> str:
+    """One table with a row per claim and dataset: the paper's number, ours with interval, seeds, protocol, verdict.
 
     Args:
-        rows: the ledger, claim by claim.
+        rows: the ledger, claim by claim; of rows that were not measured none is shown.
+        pages: names of the book's pages, for links.
     """
-    return [list(claim_rows) for _, claim_rows in groupby(rows, key=lambda row: row.claim.id)]
+    titles = ["claim", "the paper's number", "dataset", "ours, as a share of the baseline, with its 95 % interval"]
+    lines = ["| " + " | ".join([*titles, "seeds", "protocol", "verdict"]) + " |", "|---" * 7 + "|"]
+    for claim_rows in by_claim(rows):
+        for place, row in enumerate(row for row in claim_rows if row.verdict != "not measured"):
+            claim = row.claim
+            head = (
+                [f"**{claim.id}** {claim.text} ({claim.place})", claim.paper] if place == 0 else [f"**{claim.id}**", ""]
+            )
+            seeds = sorted({len(each.found.by_seed) for each in row.statements if each.found is not None})
+            cells = [
+                *head,
+                DATASET_NAMES.get(row.dataset, "computed on the spot"),
+                "<br>".join(_measured(each) for each in row.statements if each.found is not None),
+                ", ".join(map(str, seeds)),
+                "<br>".join(f"{case}: {word}" for case, word in row.cases.items()) or _protocol(row),
+                link(row, f"{mark(row)} {row.phrase}", pages),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _measured(statement: Statement) -> str:
+    """A statement's subject with its number, and the mark of what that number says of it."""
+    assert statement.found is not None
+    low, high = statement.found.interval
+    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
+    return f"{_statement_mark(statement)} {subject(statement)}: {statement.found.mean:+.1%}{interval}"
+
+
+def _statement_mark(statement: Statement) -> str:
+    word = verdict([statement])
+    return HOLLOW.get(word, MARKS[word]) if statement.provisional else MARKS[word]
+
+
+def _protocol(row: Row) -> str:
+    return PROTOCOL_CASES["text"] if row.kind == "measurement" else ""
 
 
 def _section(rows: Sequence[Row], pages: Collection[str], results: Path | str | None) -> list[str]:
@@ -76,7 +122,13 @@ def _section(rows: Sequence[Row], pages: Collection[str], results: Path | str | 
             paragraphs.append(f"{heading}, {spread(row, results)}" if row.run_ids else heading)
             paragraphs.append(listed(row.statements))
             if row.run_ids:
-                paragraphs.append(f"Records: {', '.join(f'`{run}`' for run in row.run_ids)}.")
+                paragraphs.append(_folded(row.run_ids))
     if missing:
         paragraphs.append(f"Not measured: {', '.join(DATASET_NAMES[row.dataset] for row in missing)}.")
     return paragraphs
+
+
+def _folded(run_ids: Sequence[str]) -> str:
+    """The ids of records, folded: HTML in Markdown."""
+    ids = ", ".join(f"<code>{run}</code>" for run in run_ids)
+    return f"<details><summary>{plural(len(run_ids), 'record')}</summary>{ids}</details>"

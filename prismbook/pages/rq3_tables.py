@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from prismbook.claims import prism_claims
-from prismbook.claims.statements import Statement
+from prismbook.claims.statements import Statement, shares
 from prismbook.plan.config import RunConfig
 from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
@@ -48,6 +48,9 @@ def row(pair: Pair) -> dict[str, str]:
         else:
             cells[f"{title}, paper"] = ""
         cells[f"{title}, ours"] = "not run" if method is None else _scores(method)
+    printed_share, share = pair.paper(), pair.share()
+    cells["% Diff, paper"] = "" if printed_share is None else f"{printed_share:+.1%}"
+    cells["% Diff, ours"] = "" if share is None else shares(share)
     cells["PRISM - decay"] = pair.difference()
     return cells
 
@@ -68,24 +71,17 @@ def nearness(pair: Pair) -> dict[str, str]:
 
 
 def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
-    """PRISM minus tuned decay: the paper's difference, and ours with its 95 % interval.
+    """PRISM minus tuned decay with its 95 % interval. Where a method collapsed there is no difference.
 
     :func:`prismbook.pages.figures.differences` draws the result.
 
     Args:
         pairs: the pairs of the table. Each gives one row, named by its backbone and loss.
     """
-    printed = table1()
     rows: dict[str, dict[str, float | None]] = {}
     for pair in pairs:
-        names = _names(pair.dataset, pair.backbone, pair.loss)
-        paper = None
-        if names in printed.index:
-            prism, decay = (float(printed[column].loc[[names]].iloc[0]) for column in ("prism", "decay"))
-            paper = prism - decay
         ours = pair.comparison
-        rows[", ".join(names[:2])] = {
-            "paper": paper,
+        rows[", ".join(_names(pair.dataset, pair.backbone, pair.loss)[:2])] = {
             "ours": None if ours is None else ours.difference,
             "low": None if ours is None else ours.low,
             "high": None if ours is None else ours.high,
@@ -199,6 +195,31 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
                     }
                 )
     return rows
+
+
+def cost_in_words(pairs: Sequence[Pair]) -> str:
+    """Whether the search of PRISM cost less than that of decay, in Markdown; hours of all classes of device are added.
+
+    Args:
+        pairs: the pairs of the table. Those of which a method was not run are left out.
+    """
+    lines, cheaper = [], 0
+    for pair in pairs:
+        if pair.prism is None or pair.decay is None:
+            continue
+        prism, decay = (sum(method.seconds.values()) / 3600 for method in (pair.prism, pair.decay))
+        cheaper += prism < decay
+        part = (
+            ""
+            if pair.prism.ran == pair.prism.grid and pair.decay.ran == pair.decay.grid
+            else ", not searched to the end"
+        )
+        word = "less" if prism < decay else "more"
+        name = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}"
+        lines.append(f"- {name}: PRISM's search costs *{word}* than decay's, {prism:.2f} h against {decay:.2f} h{part}")
+    if not lines:
+        return ""
+    return "\n".join([f"PRISM's search is the cheaper one for {cheaper} of {len(lines)}:", "", *lines])
 
 
 def _hours(seconds: Mapping[str, float]) -> str:

@@ -15,8 +15,8 @@ from prismbook.runs.records import Record, default_results, load_scores, stored_
 from prismbook.runs.tuning import Outcomes, varied
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.paper import table1
-from prismbook.tables.rules import MARGIN, Difference, Judgement, as_share, cut_off, edges, judge, never_learned
-from prismbook.tables.significance import Comparison, PerUser, bootstrap_generator, paired_bootstrap, per_user
+from prismbook.tables.rules import RULES, Difference, Judgement, Rules, as_share, cut_off, edges, judge, never_learned
+from prismbook.tables.significance import Comparison, PerUser, compared, per_user
 from prismbook.text import plural
 
 
@@ -163,19 +163,18 @@ class Pair:
         """PRISM minus decay as a share of decay's score; None where there is no comparison."""
         return None if self.comparison is None else as_share(self.comparison)
 
-    def judgement(self, margin: float = MARGIN, one_seed: bool = True) -> Judgement | None:
+    def judgement(self, rules: Rules = RULES) -> Judgement | None:
         """The word for PRISM against decay; None where one of them was not run.
 
         Args:
-            margin: the largest share of decay's score that counts as equivalent.
-            one_seed: whether a single seed gives a provisional word.
+            rules: the margin, and whether one seed gives a word.
         """
         if self.compared is None:
             return None
         if any(len(method.trained()) < len(method.records) for method in self.compared):
             return Judgement("collapsed")
         share = self.share()
-        return judge(share, margin, one_seed) if share is not None and self.decides() else Judgement("undecided")
+        return judge(share, rules) if share is not None and self.decides() else Judgement("undecided")
 
     def setbacks(self) -> str:
         """What kept runs of the compared methods from deciding anything, as text; empty where nothing did."""
@@ -413,7 +412,7 @@ def _compare(prism: Method, decay: Method, seeds: Sequence[int], results: Path) 
     if not prism_scores or not decay_scores:
         return None
     prism_ids, decay_ids = ([method.records[seed]["id"] for seed in seeds] for method in (prism, decay))
-    return paired_bootstrap(prism_scores, decay_scores, bootstrap_generator(prism_ids, decay_ids))
+    return compared(prism_scores, decay_scores, prism_ids, decay_ids)
 
 
 def _per_user(method: Method, seeds: Sequence[int], results: Path) -> list[PerUser]:

@@ -30,6 +30,25 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What a verdict takes for granted. The ledger uses the defaults.
+
+    Attributes:
+        margin: the largest share of the baseline that counts as equivalent.
+        one_seed: whether a single seed gives a provisional word; False: it gives none.
+        case: the protocol or the setting whose statements alone count; empty: those of all.
+    """
+
+    margin: float = MARGIN
+    one_seed: bool = True
+    case: str = ""
+
+
+#: The rules of the ledger.
+RULES = Rules()
+
+
+@dataclass(frozen=True)
 class Difference:
     """A relative difference: the first method minus the second, as a share of the second method's mean.
 
@@ -74,23 +93,28 @@ class Judgement:
         return f"{self.word} (provisional: one seed)" if self.provisional else self.word
 
 
-def relative(first: Sequence[float], second: Sequence[float], users: Interval | None = None) -> Difference:
+def relative(
+    first: Sequence[float], second: Sequence[float], users: Interval | None = None, base: float | None = None
+) -> Difference:
     """The relative difference of two methods.
 
     Args:
         first: the first method's score at each seed.
         second: the second method's, in the same order.
         users: the 95 % interval over users of the mean difference, in the unit of the scores.
+        base: what the difference is a share of; None is the second method's mean. A score that may be 0 or below, such
+            as the gap between popular and unpopular items, needs another base.
 
     Raises:
-        ValueError: the methods do not have equally many scores, or none; or the second method's mean is not above 0.
+        ValueError: the methods do not have equally many scores, or none; or the base is not above 0.
 
     >>> relative([0.75], [0.5], (0.125, 0.375))
     Difference(by_seed=(0.5,), users=(0.25, 0.75))
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"first and second must have the same seeds, 1 or more, got {len(first)} and {len(second)}")
-    base = float(np.mean(second))
+    if base is None:
+        base = float(np.mean(second))
     if not base > 0:
         raise ValueError(f"second must have a mean above 0, got {base}")
     by_seed = tuple(float(value) for value in np.subtract(first, second) / base)
@@ -108,23 +132,22 @@ def as_share(comparison: Comparison) -> Difference:
     return Difference(by_seed, (comparison.low / base, comparison.high / base))
 
 
-def judge(difference: Difference, margin: float = MARGIN, one_seed: bool = True) -> Judgement:
+def judge(difference: Difference, rules: Rules = RULES) -> Judgement:
     """The word for a difference, by the rules for direction and for equivalence.
 
     Args:
         difference: of the first method from the second.
-        margin: the largest share of the baseline that counts as equivalent.
-        one_seed: whether a single seed gives a provisional word; False: it gives none.
+        rules: the margin, and whether one seed gives a word.
 
     >>> str(judge(Difference((0.05, 0.06, 0.04), (0.03, 0.07)))), str(judge(Difference((0.001,), (-0.01, 0.012))))
     ('better', 'equivalent (provisional: one seed)')
     """
     provisional = len(difference.by_seed) == 1
-    if provisional and not one_seed:
+    if provisional and not rules.one_seed:
         return Judgement("undecided")
-    if has_direction(difference, margin):
+    if has_direction(difference, rules.margin):
         return Judgement("better" if difference.mean > 0 else "worse", provisional)
-    if is_equivalent(difference, margin):
+    if is_equivalent(difference, rules.margin):
         return Judgement("equivalent", provisional)
     return Judgement("undecided")
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from prismbook.runs.records import load_scores
 from prismbook.tables.rules import Difference, cut_off, never_learned, relative
-from prismbook.tables.significance import PerUser, bootstrap_generator, paired_bootstrap, per_user, per_user_ratio
+from prismbook.tables.significance import PerUser, compared, per_user, per_user_gap, per_user_ratio
 
 #: Measures that every test user has a part in; their difference has an interval over users.
-_OF_USERS = {"ndcg": per_user, "ratio": per_user_ratio}
+_OF_USERS = {"ndcg": per_user, "ratio": per_user_ratio, "gap": per_user_gap}
 
 
 def usable(runs: pd.DataFrame) -> pd.DataFrame:
@@ -28,17 +30,28 @@ def usable(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[pd.Series(decides, index=runs.index, dtype=bool)]
 
 
-def setbacks(runs: pd.DataFrame) -> str:
-    """How many runs of a setting collapsed or were cut off, as text; empty where none.
+def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
+    """How many runs collapsed or were cut off, as text; empty where none.
 
     Args:
-        runs: the runs of one setting, one per seed, a table of :func:`prismbook.tables.analysis.tidy`.
+        runs: a table of :func:`prismbook.tables.analysis.tidy`, e.g. the runs of one setting, one per seed.
+        unit: what one run stands for: ``"seed"`` where the runs are those of one setting.
     """
     finished = runs[runs["run"].notna()]
-    collapsed = sum(_collapsed(run) for run in _rows(finished))
-    cut = len(finished) - collapsed - len(usable(finished))
-    parts = [f"{word} at {n} of {len(finished)} seeds" for word, n in (("collapsed", collapsed), ("cut off", cut)) if n]
-    return " and ".join(parts)
+    gone = len(collapsed_runs(finished))
+    cut = len(finished) - gone - len(usable(finished))
+    counted = (("collapsed", gone), ("cut off", cut))
+    return " and ".join(f"{word} at {n} of {len(finished)} {unit}s" for word, n in counted if n)
+
+
+def collapsed_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that collapsed, by :func:`~prismbook.tables.rules.never_learned`.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.tidy`.
+    """
+    gone = [pd.notna(run["run"]) and _collapsed(run) for run in _rows(runs)]
+    return runs[pd.Series(gone, index=runs.index, dtype=bool)]
 
 
 def _rows(runs: pd.DataFrame) -> list[Any]:
@@ -49,36 +62,85 @@ def _collapsed(run: Any) -> bool:
     return never_learned(run["best_epoch"], run["stopped_by"], run["largest_norm"])
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> Difference | None:
+def gap(runs: pd.DataFrame) -> pd.Series:
+    """Popular minus unpopular items' part of NDCG@20 of each run.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.tidy`.
+    """
+    return runs["popular"] - runs["unpopular"]
+
+
+def difference(
+    first: pd.DataFrame, second: pd.DataFrame, measure: str, keys: Sequence[str] = ("seed",)
+) -> Difference | None:
     """The first setting minus the second, over the seeds at which both decide something; None where there are none.
 
-    The interval over users is that of :func:`~prismbook.tables.significance.paired_bootstrap`, for NDCG@20 and for the
-    unpopular / popular ratio. Other measures, and runs whose users' scores are not stored, have none.
+    The interval over users is that of :func:`~prismbook.tables.significance.compared`, for NDCG@20, for the
+    unpopular / popular ratio, and for the gap between popular and unpopular items. Other measures, and runs whose
+    users' scores are not stored, have none. The gap, which may be 0, is a share of the second setting's NDCG@20.
 
     Args:
         first: runs of one setting, a table of :func:`prismbook.tables.analysis.measured`.
         second: runs of the other.
-        measure: a column of the tables, e.g. ``"ndcg"``.
+        measure: a column of the tables, e.g. ``"ndcg"``, or ``"gap"``.
+        keys: the columns in which the compared runs agree. With ``("seed", "weight_decay")`` the settings may have
+            several decays each, and are compared by their means over the decays that they share.
     """
-    ours, theirs = (usable(runs).drop_duplicates("seed").set_index("seed") for runs in (first, second))
-    seeds = [seed for seed in ours.index if seed in theirs.index]
-    if not seeds:
+    names = list(keys)
+    ours, theirs = (usable(runs).drop_duplicates(names).set_index(names) for runs in (first, second))
+    shared = [key for key in ours.index if key in theirs.index]
+    if not shared:
         return None
-    ours, theirs = ours.loc[seeds], theirs.loc[seeds]
-    return relative(list(ours[measure]), list(theirs[measure]), _users_interval(ours, theirs, measure))
+    ours, theirs = ours.loc[shared], theirs.loc[shared]
+    base = float(_by_seed(theirs, theirs["ndcg"]).mean()) if measure == "gap" else None
+    first_scores, second_scores = (
+        list(_by_seed(runs, gap(runs) if measure == "gap" else runs[measure])) for runs in (ours, theirs)
+    )
+    return relative(first_scores, second_scores, _users_interval(ours, theirs, measure), base)
+
+
+def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """The mean of some values at each seed, in the order of the seeds."""
+    return values.groupby(runs.index.get_level_values("seed"), sort=False).mean()
 
 
 def _users_interval(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, float] | None:
-    ours, theirs = (_scores(runs, measure) for runs in (first, second))
+    if measure not in _OF_USERS or "path" not in first or "path" not in second:
+        return None
+    ours, theirs = (
+        tuple(
+            _File(path, run, *map(_changed, (path, path.with_suffix(".npz"))))
+            for path, run in zip(runs["path"], runs["run"], strict=True)
+        )
+        for runs in (first, second)
+    )
+    return _interval_of_files(ours, theirs, measure)
+
+
+class _File(NamedTuple):
+    """The record of a run, with the times at which it and its scores were last changed."""
+
+    path: Path
+    run: str
+    record_changed: int
+    scores_changed: int
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@lru_cache(maxsize=4096)
+def _interval_of_files(first: tuple[_File, ...], second: tuple[_File, ...], measure: str) -> tuple[float, float] | None:
+    """The interval over users from the stored scores, read once; None where those of a run are missing."""
+    ours, theirs = (_scores([file.path for file in files], measure) for files in (first, second))
     if ours is None or theirs is None:
         return None
-    found = paired_bootstrap(ours, theirs, bootstrap_generator(first["run"], second["run"]))
+    found = compared(ours, theirs, [file.run for file in first], [file.run for file in second])
     return found.low, found.high
 
 
-def _scores(runs: pd.DataFrame, measure: str) -> Sequence[PerUser] | None:
-    """Each seed's users and scores; None where the measure is not one of users, or the scores of a run are missing."""
-    if measure not in _OF_USERS or "path" not in runs:
-        return None
-    stored: list[Any] = [load_scores(path) for path in runs["path"]]
+def _scores(paths: Sequence[Path], measure: str) -> Sequence[PerUser] | None:
+    stored: list[Any] = [load_scores(path) for path in paths]
     return None if any(scores is None for scores in stored) else [_OF_USERS[measure](scores) for scores in stored]

@@ -7,9 +7,11 @@ and the starting values. :func:`paired_bootstrap` measures the first and :func:`
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +113,30 @@ def bootstrap_generator(first: Iterable[str], second: Iterable[str]) -> np.rando
     return np.random.default_rng(zlib.crc32(f"{' '.join(first)} - {' '.join(second)}".encode()))
 
 
+#: The comparisons of this process, by their runs and scores: a page may ask for the same one many times.
+_COMPARISONS: dict[bytes, Comparison] = {}
+
+
+def compared(
+    first: Sequence[PerUser], second: Sequence[PerUser], first_ids: Sequence[str], second_ids: Sequence[str]
+) -> Comparison:
+    """The :func:`paired_bootstrap` of stored runs, by the :func:`bootstrap_generator` of their ids, each drawn once.
+
+    Args:
+        first: for each seed the users and their scores under the first method.
+        second: the same under the second method.
+        first_ids: run ids of the first method's records, in the order of the seeds.
+        second_ids: run ids of the second method's records, in the same order.
+    """
+    digest = hashlib.blake2b(f"{' '.join(first_ids)} - {' '.join(second_ids)}".encode())
+    for values in (array for method in (first, second) for one_seed in method for array in one_seed):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    key = digest.digest()
+    if key not in _COMPARISONS:
+        _COMPARISONS[key] = paired_bootstrap(first, second, bootstrap_generator(first_ids, second_ids))
+    return _COMPARISONS[key]
+
+
 def seed_half_width(values: Sequence[float], level: float = 0.95) -> float | None:
     """Half the width of Student's interval for the mean of one value per seed; None for a single seed.
 
@@ -136,6 +162,7 @@ def seed_half_width(values: Sequence[float], level: float = 0.95) -> float | Non
     return float(student_quantile((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
 
 
+@lru_cache
 def student_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t distribution.
 
@@ -170,6 +197,20 @@ def per_user(
     """
     parts = np.asarray(scores[similarity], np.float64)
     return np.asarray(scores["user"]), parts.sum(1) if group is None else parts[:, group]
+
+
+def per_user_gap(scores: Mapping[str, npt.NDArray[np.floating]]) -> PerUser:
+    """Each user's popular minus unpopular part of NDCG@20, whose mean over users is the gap of a run.
+
+    Args:
+        scores: as :func:`per_user` takes them.
+
+    >>> scores = {"user": np.arange(2), "dot": np.array([[0.5, 0.0, 0.25], [1.5, 0.0, 0.25]])}
+    >>> per_user_gap(scores)[1].tolist()
+    [0.25, 1.25]
+    """
+    users, popular = per_user(scores, group=0)
+    return users, popular - per_user(scores, group=2)[1]
 
 
 def per_user_ratio(scores: Mapping[str, npt.NDArray[np.floating]]) -> PerUser:

@@ -1,0 +1,66 @@
+"""Every verdict under other rules: another margin, more than one seed needed, one protocol, one learning rate.
+
+The records are read once and each comparison of users is drawn once, for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prismbook.claims.catalogue import LEARNING_RATES, TUNED_RATE, at_rate
+from prismbook.claims.ledger import Row
+from prismbook.claims.prism_claims import PROTOCOL_CASES
+from prismbook.claims.statements import verdict_phrase
+from prismbook.tables.rules import MARGIN, Rules
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One way of judging.
+
+    Attributes:
+        title: the heading of its column.
+        rules: the rules.
+    """
+
+    title: str
+    rules: Rules
+
+
+#: The alternatives, of which the first is the ledger.
+ALTERNATIVES = (
+    Alternative(f"the ledger: margin {MARGIN:.1%}", Rules()),
+    Alternative("margin 1%", Rules(margin=0.01)),
+    Alternative("margin 5%", Rules(margin=0.05)),
+    Alternative("one seed decides nothing", Rules(one_seed=False)),
+    *(Alternative(f"{case} alone", Rules(case=case)) for case in PROTOCOL_CASES.values()),
+    Alternative(f"{at_rate(LEARNING_RATES[0])} alone", Rules(case=at_rate(LEARNING_RATES[0]))),
+    Alternative(TUNED_RATE, Rules(case=TUNED_RATE)),
+)
+
+
+def verdict_under(row: Row, rules: Rules) -> str:
+    """The verdict of a row under other rules; empty where the row has no such protocol or learning rate.
+
+    Args:
+        row: a row of :func:`prismbook.claims.ledger.ledger`.
+        rules: the margin, whether one seed gives a word, and the protocol or setting that counts.
+    """
+    if row.evidence is None:
+        return ""
+    statements = row.evidence.under(rules)
+    return verdict_phrase(statements) if statements else ""
+
+
+def verdicts(rows: Iterable[Row]) -> dict[tuple[str, str], list[str]]:
+    """The verdict of each measured row under every one of :data:`ALTERNATIVES`, by claim and dataset.
+
+    Args:
+        rows: rows of :func:`prismbook.claims.ledger.ledger`.
+    """
+    return {
+        (row.claim.id, row.dataset): [verdict_under(row, alternative.rules) for alternative in ALTERNATIVES]
+        for row in rows
+        if row.verdict != "not measured"
+    }

@@ -1,0 +1,86 @@
+"""The page on how verdicts are made: one comparison step by step, and every verdict under the alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import pandas as pd
+
+from prismbook.claims.alternatives import ALTERNATIVES, verdicts
+from prismbook.claims.ledger import Row
+from prismbook.tables.decay_vs_prism import Method, Pair
+from prismbook.tables.labels import DATASET_NAMES
+from prismbook.tables.rules import MARGIN, has_direction, is_equivalent
+from prismbook.tables.significance import seed_half_width
+
+
+def worked_example(pair: Pair) -> dict[str, str]:
+    """The steps from two searches to a word, by name.
+
+    Args:
+        pair: both methods of one dataset, backbone and loss, compared at one seed or more.
+
+    Raises:
+        ValueError: the pair has no comparison.
+    """
+    comparison, share = pair.comparison, pair.share()
+    if pair.compared is None or comparison is None or share is None:
+        raise ValueError("pair must have been compared; its methods were not run, or one of them collapsed")
+    prism, decay = pair.compared
+    signs = "agree" if len({value > 0 for value in share.by_seed}) == 1 else "differ"
+    half = seed_half_width(share.by_seed)
+    low, high = share.users or (share.mean, share.mean)
+    return {
+        "decay that validation chooses": f"{decay.chosen.weight_decay:g}, of {decay.ran} configurations that were run",
+        "records of tuned decay": ", ".join(decay.records[seed]["id"] for seed in pair.seeds()),
+        "records of PRISM": ", ".join(prism.records[seed]["id"] for seed in pair.seeds()),
+        "test NDCG@20 of tuned decay": ", ".join(f"{_score(decay, seed):.4f}" for seed in pair.seeds()),
+        "test NDCG@20 of PRISM": ", ".join(f"{_score(prism, seed):.4f}" for seed in pair.seeds()),
+        "collapsed or cut off": pair.setbacks() or "none",
+        "difference at each seed": ", ".join(f"{value:+.1%}" for value in share.by_seed) + f": the signs {signs}",
+        "mean over seeds": f"{share.mean:+.2%}",
+        "95 % interval over users, all seeds together": f"[{low:+.2%}, {high:+.2%}]",
+        "95 % interval over seeds": "one seed has none"
+        if half is None
+        else f"[{share.mean - half:+.2%}, {share.mean + half:+.2%}]",
+        "interval over users and seeds": f"[{share.interval[0]:+.2%}, {share.interval[1]:+.2%}]",
+        "rule for direction": "met" if has_direction(share) else "not met",
+        f"rule for equivalence, margin {MARGIN:.1%}": "met" if is_equivalent(share) else "not met",
+        "PRISM is": str(pair.judgement()),
+    }
+
+
+def _score(method: Method, seed: int) -> float:
+    return float(method.records[seed]["test"]["dot"]["ndcg"])
+
+
+def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
+    """The verdict of every measured claim and dataset under each of the alternatives, the ledger's first.
+
+    A cell is empty where the claim has no such protocol or learning rate, and "=" where the verdict is the ledger's.
+
+    Args:
+        rows: the ledger.
+    """
+    found = {}
+    for (claim, dataset), (ledger, *others) in verdicts(rows).items():
+        name = f"{claim}, {DATASET_NAMES[dataset]}" if dataset else claim
+        found[name] = [ledger, *("=" if word == ledger else word for word in others)]
+    return pd.DataFrame(found, index=[each.title for each in ALTERNATIVES]).T
+
+
+def changed(table: pd.DataFrame) -> str:
+    """How many verdicts each alternative changes, in Markdown.
+
+    Args:
+        table: of :func:`under_alternatives`.
+    """
+    lines = []
+    for title in table.columns[1:]:
+        concerned = table[table[title] != ""]
+        lines.append(f"- {title}: {_differing(concerned[title])} of {len(concerned)} verdicts are others")
+    return "\n".join(lines)
+
+
+def _differing(cells: Collection[str]) -> int:
+    return sum(cell != "=" for cell in cells)

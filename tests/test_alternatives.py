@@ -1,0 +1,108 @@
+"""Verdicts under other rules: judged again from the same evidence, each comparison of users drawn once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts
+from prismbook.claims.catalogue import CLAIMS, TUNED_RATE, Evidence, known
+from prismbook.claims.ledger import Row, counts
+from prismbook.claims.statements import Statement, from_judgement, verdict
+from prismbook.pages import verdict_tables
+from prismbook.tables import significance
+from prismbook.tables.rules import Difference, Rules, judge
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+def row(evidence: Evidence, claim: str = "C8", dataset: str = "gowalla") -> Row:
+    return Row(BY_ID[claim], dataset, evidence.statements, verdict(evidence.statements), (), evidence)
+
+
+def better(difference: Difference, case: str = "") -> Evidence:
+    def judged(rules: Rules) -> list[Statement]:
+        return [replace(from_judgement("a", judge(difference, rules), ("better",), difference), case=case)]
+
+    return Evidence(judged)
+
+
+def test_the_margin_is_that_of_the_alternative() -> None:
+    sure = row(better(Difference((0.03, 0.03, 0.03), (0.02, 0.04))))
+    assert [verdict_under(sure, Rules(margin)) for margin in (0.01, 0.025, 0.05)] == [
+        verdict([Statement("a", True)]),
+        verdict([Statement("a", True)]),
+        verdict([Statement("a", False)]),  # equivalent, by so wide a margin
+    ]
+
+
+def test_one_seed_may_decide_nothing() -> None:
+    one = row(better(Difference((0.1,), (0.05, 0.15))))
+    assert verdict_under(one, Rules()) == "reproduced (provisional)"
+    assert verdict_under(one, Rules(one_seed=False)) == "undecided"
+    # also where no difference was judged
+    typed = row(known([Statement("a", False, provisional=True), Statement("b", True)]))
+    assert verdict_under(typed, Rules(one_seed=False)) == "in part"
+    assert typed.evidence is not None and typed.evidence.under(Rules(one_seed=False))[0].undecided
+
+
+def test_a_protocol_that_a_claim_does_not_have_leaves_its_cell_empty() -> None:
+    cases = ("the paper's text", "the released code")
+    both = row(known([Statement("a", True, case=cases[0]), Statement("a", False, case=cases[1])]))
+    assert [verdict_under(both, Rules(case=case)) for case in cases] == ["reproduced", "not reproduced"]
+    assert verdict_under(both, Rules(case=TUNED_RATE)) == ""
+    assert verdict_under(replace(both, evidence=None), Rules()) == ""
+
+
+def test_the_table_names_what_changes() -> None:
+    rows = [
+        row(better(Difference((0.03, 0.03, 0.03), (0.02, 0.04)))),
+        row(known([Statement("a", True)]), "C4", ""),
+        row(known([Statement("a", None)]), "C9"),  # not measured: no line
+    ]
+    assert list(verdicts(rows)) == [("C8", "gowalla"), ("C4", "")]
+    table = verdict_tables.under_alternatives(rows)
+    assert list(table.index) == ["C8, Gowalla", "C4"] and list(table.columns) == [each.title for each in ALTERNATIVES]
+    assert table.loc["C8, Gowalla"].tolist() == ["reproduced", "=", "not reproduced", "=", "", "", "", ""]
+    lines = verdict_tables.changed(table).splitlines()
+    assert lines[1] == "- margin 5%: 1 of 2 verdicts are others" and lines[-1].endswith("0 of 0 verdicts are others")
+
+
+def test_claims_are_counted_once_and_by_kind() -> None:
+    rows = [
+        row(known([Statement("a", True)])),
+        row(known([Statement("a", False)]), dataset="yelp2018"),
+        row(known([Statement("a", None)]), dataset="amazonbook"),  # not measured there: does not count
+        row(known([Statement("a", True, provisional=True)]), "C9"),
+        row(known([Statement("a", True)]), "C17", ""),
+        row(known([Statement("a", False)]), "C17"),
+        row(known([Statement("a", True)]), "C20"),
+        row(known([Statement("a", None)]), "C10"),
+    ]
+    assert counts(rows) == {
+        "measurement": {"in part": 1, "reproduced (provisional)": 1, "not reproduced": 1, "not measured": 1},
+        "identity": {"reproduced": 1},
+        "dataset size": {"reproduced": 1},
+    }
+
+
+def test_a_comparison_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Sequence[significance.PerUser]] = []
+
+    def spy(first: Sequence[significance.PerUser], *rest: object) -> significance.Comparison:
+        drawn.append(first)
+        return significance.Comparison(0.0, 0.0, 0.0, (0.0,), 1.0)
+
+    monkeypatch.setattr(significance, "paired_bootstrap", spy)
+    monkeypatch.setattr(significance, "_COMPARISONS", {})
+    users, scores = np.arange(3), np.array([0.1, 0.2, 0.3])
+    for _ in range(3):
+        significance.compared([(users, scores)], [(users, 2 * scores)], ["a"], ["b"])
+    assert len(drawn) == 1
+    # other records, or other scores under the same name, are another comparison
+    significance.compared([(users, scores)], [(users, 2 * scores)], ["a"], ["c"])
+    significance.compared([(users, 3 * scores)], [(users, 2 * scores)], ["a"], ["b"])
+    assert len(drawn) == 3
