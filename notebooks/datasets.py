@@ -33,8 +33,12 @@ from prismbook.plan.experiments import as_list
 from prismlib import random_split, synthetic
 from prismlib.datasets import CARDS
 
-several = parameters.several(parameters.choice(CARDS))
-parameters.check(globals(), datasets=several, further=several, partial=several)
+parameters.check(
+    globals(),
+    datasets=parameters.several(parameters.choice(CARDS)),
+    further=parameters.several(parameters.choice(CARDS)),
+    partial=parameters.several(parameters.choice(CARDS)),
+)
 
 
 TABLE2 = "Table 2: users x items, interactions"

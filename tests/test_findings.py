@@ -223,5 +223,5 @@ def test_a_finding_that_is_not_shown_is_not_claimed() -> None:
     text = start_page.section(found, accepted, {"page"})
     assert "**Not shown by the stored runs.**" in text and "coat" not in text
     assert "- **Gowalla.** On gowalla. [Evidence](page.ipynb)" in text
-    assert text.endswith("*The paper's claim: C8: Gowalla ✓ reproduced (provisional).*")
+    assert text.endswith("*The paper's claim: C8: Gowalla △ reproduced (provisional).*")
     assert "coat" in start_page.section(replace(found, parts=(part("gowalla", True),)), accepted, set())

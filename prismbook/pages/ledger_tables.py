@@ -16,13 +16,17 @@ MARKS = {"reproduced": "▲", "in part": "◆", "not reproduced": "▼", "undeci
 HOLLOW = {"reproduced": "△", "in part": "◇", "not reproduced": "▽"}
 
 
-def mark(row: Row) -> str:
-    """The mark of a row's verdict: solid, or hollow where it is provisional.
+def mark(word: str, provisional: bool = False) -> str:
+    """The mark of a verdict: solid, or hollow where it is provisional.
 
     Args:
-        row: the row of the ledger.
+        word: the verdict, one of :data:`MARKS`.
+        provisional: whether it rests on a single seed.
+
+    >>> mark("reproduced"), mark("reproduced", provisional=True)
+    ('▲', '△')
     """
-    return HOLLOW.get(row.verdict, MARKS[row.verdict]) if row.provisional else MARKS[row.verdict]
+    return HOLLOW.get(word, MARKS[word]) if provisional else MARKS[word]
 
 
 def link(row: Row, text: str, pages: Collection[str]) -> str:
@@ -38,19 +42,19 @@ def link(row: Row, text: str, pages: Collection[str]) -> str:
 
 
 def at_a_glance(rows: Iterable[Row], pages: Collection[str]) -> str:
-    """One table for all claims: one row per claim, one column per dataset and one for the theory.
+    """One table for all claims: one row per claim, one column per dataset of the rows and one for the theory.
 
     Args:
         rows: the ledger, claim by claim.
         pages: names of the book's pages, for links.
     """
-    columns = {"": "theory"} | {name: title for name, title in DATASET_NAMES.items() if name != "synthetic"}
+    rows = list(rows)
+    shown = {row.dataset for row in rows}
+    columns = {"": "theory"} | {name: title for name, title in DATASET_NAMES.items() if name in shown}
     lines = ["| claim | " + " | ".join(columns.values()) + " |", "|---" * (1 + len(columns)) + "|"]
     for claim_rows in by_claim(rows):
         by_dataset = {row.dataset: row for row in claim_rows}
-        cells = [
-            link(row, f"{mark(row)} {row.phrase}", pages) if (row := by_dataset.get(name)) else "" for name in columns
-        ]
+        cells = [_verdict(row, pages) if (row := by_dataset.get(name)) else "" for name in columns]
         claim = claim_rows[0].claim
         lines.append(f"| **{claim.id}** {claim.text} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -89,10 +93,14 @@ def with_numbers(rows: Iterable[Row], pages: Collection[str]) -> str:
                 "<br>".join(_measured(each) for each in row.statements if each.found is not None),
                 ", ".join(map(str, seeds)),
                 "<br>".join(f"{case}: {word}" for case, word in row.cases.items()) or _protocol(row),
-                link(row, f"{mark(row)} {row.phrase}", pages),
+                _verdict(row, pages),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _verdict(row: Row, pages: Collection[str]) -> str:
+    return link(row, f"{mark(row.verdict, row.provisional)} {row.phrase}", pages)
 
 
 def _measured(statement: Statement) -> str:
@@ -104,8 +112,7 @@ def _measured(statement: Statement) -> str:
 
 
 def _statement_mark(statement: Statement) -> str:
-    word = verdict([statement])
-    return HOLLOW.get(word, MARKS[word]) if statement.provisional else MARKS[word]
+    return mark(verdict([statement]), statement.provisional)
 
 
 def _protocol(row: Row) -> str:

@@ -12,7 +12,7 @@ from prismbook.claims import findings
 from prismbook.claims.findings import Finding, listed_names
 from prismbook.claims.magnitudes import CHANGES, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.pages.ledger_tables import MARKS
+from prismbook.pages.ledger_tables import mark
 from prismbook.plan.experiments import PAPER_DATASETS, configs
 from prismbook.runs.records import Record, default_results
 from prismbook.tables.analysis import best, curves, measured
@@ -112,11 +112,11 @@ def verdicts(claim: str, accepted: Accepted) -> str:
         accepted: the accepted ledger.
 
     >>> verdicts("C1", {"C1 gowalla": {"verdict": "reproduced"}, "C10 gowalla": {"verdict": "undecided"}})
-    'C1: Gowalla ✓ reproduced'
+    'C1: Gowalla ▲ reproduced'
     """
     rows = {name.removeprefix(claim).strip(): row for name, row in accepted.items() if name.split(" ")[0] == claim}
     parts = [
-        f"{dataset_name(dataset)} {MARKS[split_phrase(row['verdict'])[0]]} {row['verdict']}".strip()
+        f"{dataset_name(dataset)} {mark(*split_phrase(row['verdict']))} {row['verdict']}".strip()
         for dataset, row in rows.items()
     ]
     return f"{claim}: {', '.join(parts) or 'no verdict'}"
