@@ -42,6 +42,7 @@ from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import as_list, grid_configs
 from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
 from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
@@ -84,7 +85,7 @@ page.origin(runs, command("batched_decay", dataset=dataset, **given, train=True,
 # ## Verdict
 
 # %%
-page.verdict("C6", dataset, decay_claims.claim_c6(runs))
+page.verdict("C6", dataset, decay_claims.claim_c6(analysis.measured(results or default_results(), configs)))
 
 # %% [markdown]
 # **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. The two are

@@ -41,6 +41,7 @@ from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
 from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "epochs", "seeds", "lr", "device", "results", "train", "force")
@@ -89,7 +90,7 @@ page.origin(runs, redo)
 
 # %%
 at_seeds = experiments.configs("debias", dataset, **own, lr=lr, device=device, seeds=seeds)
-stored = analysis.tidy(at_seeds, get_records(at_seeds, results, train=False))
+stored = analysis.measured(results or default_results(), at_seeds)
 page.verdict("C13", dataset, prism_claims.claim_c13(stored))
 
 # %% tags=["remove-input", "nbval-ignore-output"]

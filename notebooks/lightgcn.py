@@ -41,6 +41,7 @@ from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
 from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
@@ -87,7 +88,7 @@ for backbone, own in runs[runs["run"].notna()].groupby("backbone"):
 # ## Verdict
 
 # %%
-page.verdict("C7", dataset, decay_claims.claim_c7(runs))
+page.verdict("C7", dataset, decay_claims.claim_c7(analysis.measured(results or default_results(), configs)))
 
 # %% [markdown]
 # **What would change our mind.** A LightGCN that loses as large a part of its best score to a wrong decay as MF does.

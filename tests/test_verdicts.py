@@ -236,7 +236,7 @@ def test_c21() -> None:
     assert needed.holds is True and needed.provisional and "0.1200 at 1e-06" in needed.text
     assert judged(0.12, 0.10, 0.11).undecided  # validation chooses none; of its users nothing is known
     assert judged(0.10, 0.101, 0.09).undecided
-    assert "the strongest that was tried" in judged(0.10, 0.11, 0.12).text
+    assert "the strongest of these runs" in judged(0.10, 0.11, 0.12).text
     assert "the strongest" not in needed.text
     assert judged(None, 0.1, 0.1) == judged(0.1, None, None) and judged(0.1, None, None).holds is None
 

@@ -353,7 +353,7 @@ def _needs_decay(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
         return Statement(f"{loss}: needs a run without decay and one with", None)
     chosen = best(first_seed(runs))["weight_decay"]
     ours, none = (runs[runs["weight_decay"] == decay] for decay in (chosen, 0))
-    at_edge = ", the strongest that was tried" if edges({"decay": chosen}, {"decay": decays}) else ""
+    at_edge = ", the strongest of these runs" if edges({"decay": chosen}, {"decay": decays}) else ""
     text = (
         f"{loss} needs decay: NDCG@20 {ours['ndcg'].mean():.4f} at {chosen:g}, which validation chooses{at_edge},"
         f" against {none['ndcg'].mean():.4f} without"
