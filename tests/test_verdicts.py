@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import Parts, made_up
+from made_up import Parts, made_up, store
 
 from prismbook.claims import decay_claims, prism_claims
+from prismbook.claims.catalogue import LEARNING_RATES, epochs_needed
 from prismbook.claims.statements import (
     GENERATED,
     Statement,
@@ -33,7 +34,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables.analysis import best, measured, tidy
-from prismbook.tables.rules import Judgement
+from prismbook.tables.rules import RULES, Judgement
 from prismbook.tables.seed_differences import difference
 from prismlib import dataset_from_pairs, datasets
 
@@ -399,6 +400,27 @@ def benefits(decay: dict[str, Any] | None, **prism: dict[str, Any] | None) -> pd
 SLOW = {"parts": (0.15, 0.04, 0.01), "validation": [0.0, 0.1, 0.15, 0.2]}
 FAST = {"parts": (0.15, 0.04, 0.02), "validation": [0.0, 0.21]}
 POOR = {"parts": (0.10, 0.02, 0.005), "validation": [0.0, 0.1, 0.12, 0.13, 0.14]}
+
+
+@pytest.mark.parametrize(
+    ("sooner_at", "words", "whole"),
+    [
+        ((True, True), ("reproduced", "reproduced"), "reproduced"),
+        ((False, True), ("not reproduced", "reproduced"), "in part"),  # not reproduced, had 1e-3 alone been judged
+        ((False, False), ("not reproduced", "not reproduced"), "not reproduced"),
+    ],
+)
+def test_c11_has_a_verdict_for_each_learning_rate(
+    tmp_path: Path, sooner_at: tuple[bool, bool], words: tuple[str, str], whole: str
+) -> None:
+    decay = grid_configs("gowalla", "directau", 1e-6)
+    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
+    for rate, sooner in zip(LEARNING_RATES, sooner_at, strict=True):
+        for [config], scores in ((decay, SLOW), (prism, FAST if sooner else POOR)):
+            store(tmp_path, made_up(replace(config, lr=rate), **scores))
+    statements = epochs_needed("gowalla", tmp_path).under(RULES)
+    assert [word.removesuffix(" (provisional)") for word in by_case(statements).values()] == list(words)
+    assert verdict(statements) == whole
 
 
 def test_c11() -> None:
