@@ -129,17 +129,27 @@ def from_judgement(
 
 
 def shares(difference: Difference) -> str:
-    """A relative difference with its interval and the number of seeds.
+    """A relative difference with its interval over users and seeds, and the number of seeds.
+
+    Where that interval holds zero and the one over users alone, which decides the direction, does not, both are given.
 
     Args:
         difference: of two settings.
 
     >>> shares(Difference((0.05,), (0.03, 0.07)))
     '+5.0% [+3.0%, +7.0%], 1 seed'
+    >>> shares(Difference((0.02, 0.08), (0.03, 0.07)))
+    '+5.0% [-33.1%, +43.1%], over users alone [+3.0%, +7.0%], 2 seeds'
     """
     low, high = difference.interval
-    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
-    return f"{difference.mean:+.1%}{interval}, {plural(len(difference.by_seed), 'seed')}"
+    text = f"{difference.mean:+.1%}"
+    if high > low:
+        text += f" [{low:+.1%}, {high:+.1%}]"
+    if difference.users is not None and low <= 0 <= high:
+        users_low, users_high = difference.users
+        if not users_low <= 0 <= users_high:
+            text += f", over users alone [{users_low:+.1%}, {users_high:+.1%}]"
+    return f"{text}, {plural(len(difference.by_seed), 'seed')}"
 
 
 def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:
