@@ -71,7 +71,8 @@ clean:
 
 # The environment. .venv-unfinished stands while it is being made: what an interrupted set-up leaves can look whole and
 # not be, so the next one starts afresh. Renaming that file to .venv/.ready is the last step.
-# uv installs ten times faster than pip and is used where it can be had.
+# uv installs ten times faster than pip and is used where it can be had. It compiles only on request, and where Python
+# may not write bytecode (PYTHONDONTWRITEBYTECODE, as in containers) each kernel would compile torch and pandas again.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12"; exit 1; }
@@ -83,7 +84,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch .venv-unfinished
 	@echo "Installing the packages of requirements.txt (about 1.7 GB, once)"
 	@if $(BIN)/python -m pip install --quiet uv; then \
-		UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install --python $(BIN)/python -r requirements.txt; \
+		UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -r requirements.txt; \
 	else \
 		echo "uv is not to be had: pip installs, more slowly"; $(BIN)/python -m pip install -r requirements.txt; fi
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
