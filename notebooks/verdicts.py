@@ -36,7 +36,7 @@
 # 8. **The paper's own sentence is tested**, under the assumptions that it states; what differs in practice is a note with its size.
 # 9. **Each protocol has its verdict**: the paper's text and the released code, and each learning rate that was tried.
 #
-# A claim is one statement or more. The word for all of them is defined on the [first page](index.ipynb).
+# A claim is one statement or more. The word for all of them is defined on the [first page](../index.ipynb).
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own

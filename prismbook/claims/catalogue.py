@@ -64,7 +64,7 @@ def known(statements: Sequence[Statement], run_ids: tuple[str, ...] = ()) -> Evi
 
 #: The case in which validation chooses the learning rate of each method, as the paper does.
 TUNED_RATE = "learning rate chosen by validation"
-#: What a claim can be about: runs, mathematics that is computed on the spot, or the size of a dataset.
+#: A claim can be about runs, about mathematics that is computed on the spot, or about the size of a dataset.
 KINDS = ("measurement", "identity", "dataset size")
 #: From a dataset's name and the folder of the records to the evidence.
 Judge = Callable[[str, Path], Evidence]

@@ -108,7 +108,7 @@ class Budget:
             :func:`~prismbook.plan.hyperparameters.tuned_parameters` and at those that PRISM chose. Either way at
             every learning rate.
         beyond: further values of a field, by which a grid grows where its best is at an edge, see
-            :func:`beyond_edge`.
+            :meth:`Search.beyond_edge`.
     """
 
     seeds: tuple[int, ...]

@@ -18,7 +18,7 @@ from prismbook.runs.records import Record, load_record, stored_path, write_json
 SEED_FIELDS = ("seed", "split_seed")
 
 
-#: What is stored of a configuration: its record, its failure, or None. :func:`stored` reads a folder.
+#: A function that gives the record or the failure of a configuration, or None. :func:`stored` reads a folder.
 Outcomes = Callable[[RunConfig], Record | Failure | None]
 
 
