@@ -13,7 +13,7 @@ from prismlib.columns import Column, counts, ids
 from prismlib.data import Interactions, as_pairs
 from prismlib.metrics import GROUPS, ndcg, report
 from prismlib.rows import is_moderate, peaks, power_of_two
-from prismlib.topk import Columns
+from prismlib.topk import TiledColumns
 
 
 def block_size(num_items: int, device: torch.device) -> int:
@@ -170,7 +170,7 @@ class FullRanking:
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
         # in float64: decay shrinks an item that is in no batch below 1e-20, whose square float32 rounds to zero
         norm = torch.linalg.vector_norm(item, dim=1, dtype=torch.float64).clamp_min(torch.finfo(item.dtype).tiny)
-        columns = Columns((1 / norm).to(item.dtype), apart=item.device.type == "cuda")
+        columns = TiledColumns((1 / norm).to(item.dtype), apart=item.device.type == "cuda")
         table = item[columns.item].T.contiguous()
         buffer = user.new_empty(self._size, table.shape[1])
         lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
@@ -178,7 +178,7 @@ class FullRanking:
             scores = torch.mm(user[users], table, out=buffer[: len(users)])
             scores.view(-1).index_fill_(0, row * scores.shape[1] + columns.column[masked_item], -torch.inf)
             scores.index_fill_(1, columns.unused, -torch.inf)
-            highest = columns.runs(scores).amax(2)
+            highest = columns.tiles(scores).amax(2)
             lists["dot"].append(columns.top(scores, highest, self.k))
             lists["cosine"].append(columns.top(scores, highest, self.k, scaled=True))
         return {score: torch.cat(blocks) for score, blocks in lists.items()}

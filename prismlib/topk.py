@@ -1,8 +1,8 @@
-"""The best columns of each row of scores, found by the maxima of short runs of columns.
+"""The best columns of each row of scores, tiled by the maxima of tiles of columns.
 
-The k best scores of a row lie in the k runs with the largest maxima, so only those runs are searched. Where the items
-of a run have nearly one norm, the maxima of the cosines follow from those of the dot products: one pass over the scores
-then gives both rankings.
+The k best scores of a row lie in the k tiles with the largest maxima, so only those tiles are searched. Where the items
+of a tile have nearly one norm, the maxima of the dot products bound those of the cosines: one pass over the scores then
+gives both rankings.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from torch.nn import functional as F
 
 from prismlib.checks import check_table
 
-#: Columns per run.
+#: Columns per tile.
 TILE = 64
-#: Runs that are searched besides where the maxima are known as upper bounds.
+#: Tiles that are searched besides where the maxima are known as upper bounds.
 SPARE = 4
-#: The largest ratio of the norms in a run for which the upper bound is taken.
+#: The largest ratio of the norms in a tile for which the upper bound is taken.
 WIDE = 1.02
 
 
-class Columns:
-    """The columns of a score matrix in runs of :data:`TILE` items whose norms are next to each other.
+class TiledColumns:
+    """The columns of a score matrix in tiles of :data:`TILE` items whose norms are next to each other.
 
     Args:
         inverse_norm: one divided by each item's norm, floating point, > 0 and finite, shape ``(num_items,)``.
-        apart: True for runs whose columns lie apart, so that the maxima of neighbouring runs are read from neighbouring
-            columns, as a GPU wants it. False for runs of neighbouring columns, as a CPU wants it.
+        apart: True for tiles whose columns lie apart, so that the maxima of neighbouring tiles are read from
+            neighbouring columns, as a GPU wants it. False for tiles of neighbouring columns, as a CPU wants it.
 
     Attributes:
         column: the column of each item, int64, ``(num_items,)``.
@@ -35,29 +35,29 @@ class Columns:
         unused: the columns without an item, whose scores must be -inf; ``item`` is 0 there.
         factor: ``inverse_norm`` of each column's item, ``(C,)``.
 
-    >>> columns = Columns(torch.tensor([0.5, 0.25, 1.0]))
+    >>> columns = TiledColumns(torch.tensor([0.5, 0.25, 1.0]))
     >>> columns.column, columns.item[:3], len(columns.item)
     (tensor([1, 0, 2]), tensor([1, 0, 2]), 64)
     """
 
     def __init__(self, inverse_norm: Tensor, apart: bool = False) -> None:
         inverse, order = inverse_norm.sort(stable=True)
-        runs = -(-len(order) // TILE)
-        place = torch.arange(runs * TILE, device=order.device)  # run by run
+        tiles = -(-len(order) // TILE)
+        place = torch.arange(tiles * TILE, device=order.device)  # tile by tile
         if apart:
-            place = place.view(TILE, runs).T.flatten()
+            place = place.view(TILE, tiles).T.flatten()
         used, self.unused = place[: len(order)], place[len(order) :]
         self.apart = apart
         self.column = torch.empty_like(order).scatter_(0, order, used)
         self.item = torch.zeros_like(place).scatter_(0, used, order)
-        by_run = torch.cat([inverse, inverse[-1:].expand(len(self.unused))])
-        self.factor = torch.empty_like(by_run).scatter_(0, place, by_run)
-        self._factors = by_run.view(runs, TILE)
+        by_tile = torch.cat([inverse, inverse[-1:].expand(len(self.unused))])
+        self.factor = torch.empty_like(by_tile).scatter_(0, place, by_tile)
+        self._factors = by_tile.view(tiles, TILE)
         self._smallest, self._largest = self._factors[:, 0], self._factors[:, -1]
         self._wide = (self._largest > WIDE * self._smallest).nonzero().flatten()
 
-    def runs(self, scores: Tensor) -> Tensor:
-        """A view of scores by run.
+    def tiles(self, scores: Tensor) -> Tensor:
+        """A view of scores by tile.
 
         Args:
             scores: shape ``(..., C)``.
@@ -68,10 +68,10 @@ class Columns:
         return scores.unflatten(-1, (TILE, -1)).transpose(-1, -2) if self.apart else scores.unflatten(-1, (-1, TILE))
 
     def bounds(self, scores: Tensor, highest: Tensor) -> Tensor:
-        """Upper bounds of the largest product of a score and its factor in each run, shape ``(rows, runs)``.
+        """Upper bounds of the largest product of a score and its factor in each tile, shape ``(rows, tiles)``.
 
         They hold for the products as they are rounded, since rounding keeps the order of numbers. Where the norms of a
-        run differ too much for its bound to be of use, the largest product itself stands in its place.
+        tile differ too much for its bound to be of use, the largest product itself stands in its place.
 
         Args:
             scores: as for :meth:`top`.
@@ -79,7 +79,7 @@ class Columns:
         """
         bounds = highest * torch.where(highest > 0, self._largest, self._smallest)
         if len(self._wide):
-            products = self.runs(scores).index_select(1, self._wide) * self._factors[self._wide]
+            products = self.tiles(scores).index_select(1, self._wide) * self._factors[self._wide]
             bounds[:, self._wide] = products.amax(2)
         return bounds
 
@@ -88,7 +88,7 @@ class Columns:
 
         Args:
             scores: ``(rows, C)``, contiguous; -inf for an item that is not ranked, and in the unused columns.
-            highest: the largest score of each run, ``self.runs(scores).amax(2)``.
+            highest: the largest score of each tile, ``self.tiles(scores).amax(2)``.
             k: number of items to return, in [1, num_items].
             scaled: rank by the product of each score and its column's factor.
 
@@ -102,7 +102,7 @@ class Columns:
             loose = (~known).nonzero().flatten()
             if len(loose):  # the bounds left it open: the maxima themselves decide
                 exact = scores[loose] * self.factor
-                best[loose], column[loose], _ = self._search(exact, self.runs(exact).amax(2), k)
+                best[loose], column[loose], _ = self._search(exact, self.tiles(exact).amax(2), k)
         items = self.item[column]
         # topk orders equal scores as it likes, and the next best tells whether the last place is contested
         tied = (best[:, 1:] == best[:, :-1]).any(1).nonzero().flatten()
@@ -113,22 +113,22 @@ class Columns:
         return items[:, :k].masked_fill_(best[:, :k] == -torch.inf, -1)
 
     def _search(self, scores: Tensor, bounds: Tensor, k: int, scaled: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """The k + 1 best scores in the runs of the largest bounds, their columns, and whether the k best are there."""
+        """The k + 1 best scores in the tiles of the largest bounds, their columns, and whether the k best are there."""
         number, searched = bounds.shape[1], k + 1 + SPARE if scaled else k + 1
         if number <= searched:
             best, column = (scores * self.factor if scaled else scores).topk(min(k + 1, len(self.column)))
             return best, column, torch.ones(len(best), dtype=torch.bool, device=best.device)
-        bound, run = bounds.topk(searched, sorted=False)
+        bound, tile = bounds.topk(searched, sorted=False)
         if self.apart:
-            found = self.runs(scores).gather(1, run[:, :, None].expand(-1, -1, TILE))
-        else:  # each run is a row of memory
-            first = torch.arange(0, len(run) * number, number, device=run.device)
-            found = scores.view(-1, TILE).index_select(0, (run + first[:, None]).flatten()).view(*run.shape, TILE)
+            tiled = self.tiles(scores).gather(1, tile[:, :, None].expand(-1, -1, TILE))
+        else:  # each tile is a row of memory
+            first = torch.arange(0, len(tile) * number, number, device=tile.device)
+            tiled = scores.view(-1, TILE).index_select(0, (tile + first[:, None]).flatten()).view(*tile.shape, TILE)
         if scaled:
-            found.mul_(self._factors.index_select(0, run.flatten()).view_as(found))
-        best, place = found.flatten(1).topk(k + 1)
-        run, place = run.gather(1, place // TILE), place % TILE
-        column = place * number + run if self.apart else run * TILE + place
+            tiled.mul_(self._factors.index_select(0, tile.flatten()).view_as(tiled))
+        best, place = tiled.flatten(1).topk(k + 1)
+        tile, place = tile.gather(1, place // TILE), place % TILE
+        column = place * number + tile if self.apart else tile * TILE + place
         return best, column, best[:, k - 1] > bound.amin(1)
 
 
@@ -153,8 +153,8 @@ def top_k(scores: Tensor, k: int) -> Tensor:
     check_table("scores", scores)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"k must lie in [1, {scores.shape[1]}], the number of columns, got {k}")
-    columns = Columns(scores.new_ones(scores.shape[1]))
+    columns = TiledColumns(scores.new_ones(scores.shape[1]))
     if len(columns.unused):
         scores = F.pad(scores, (0, len(columns.unused)), value=-torch.inf)
     scores = scores.contiguous()
-    return columns.top(scores, columns.runs(scores).amax(2), k)
+    return columns.top(scores, columns.tiles(scores).amax(2), k)

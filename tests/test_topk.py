@@ -1,4 +1,4 @@
-"""Both rankings from the maxima of runs against a sort of all scores, in the layouts of a CPU and of a GPU."""
+"""Both rankings from the maxima of tiles against a sort of all scores, in the layouts of a CPU and of a GPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from prismlib import FullRanking, popularity_groups, random_split, ranking, synthetic
-from prismlib.topk import SPARE, TILE, WIDE, Columns
+from prismlib.topk import SPARE, TILE, WIDE, TiledColumns
 
 ITEMS, ROWS = 40 * TILE + 7, 50
 
@@ -16,7 +16,7 @@ def g(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def laid(columns: Columns, by_item: Tensor) -> Tensor:
+def laid(columns: TiledColumns, by_item: Tensor) -> Tensor:
     """Scores in the order of the columns."""
     scores = by_item[:, columns.item]
     scores[:, columns.unused] = -torch.inf
@@ -52,38 +52,38 @@ FACTORS = {
 @pytest.mark.parametrize("scores", SCORES)
 def test_both_rankings_are_a_stable_sort_of_all_scores(scores: str, factors: str, k: int, apart: bool) -> None:
     by_item, factor = SCORES[scores](), FACTORS[factors]()
-    columns = Columns(factor, apart)
+    columns = TiledColumns(factor, apart)
     rows = laid(columns, by_item)
-    highest = columns.runs(rows).amax(2)
+    highest = columns.tiles(rows).amax(2)
     assert torch.equal(columns.top(rows, highest, k), sorted_top(by_item, k))
     assert torch.equal(columns.top(rows, highest, k, scaled=True), sorted_top(by_item * factor, k))
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_each_item_has_one_column_and_runs_have_near_norms(apart: bool) -> None:
+def test_each_item_has_one_column_and_tiles_have_near_norms(apart: bool) -> None:
     factor = FACTORS["norms near each other"]()
-    columns = Columns(factor, apart)
+    columns = TiledColumns(factor, apart)
     assert torch.equal(columns.item[columns.column], torch.arange(ITEMS))
     assert sorted([*columns.column.tolist(), *columns.unused.tolist()]) == list(range(41 * TILE))
     assert torch.equal(columns.factor[columns.column], factor)
-    by_run = columns.runs(columns.factor)
+    by_run = columns.tiles(columns.factor)
     assert torch.equal(by_run.flatten()[:ITEMS], factor.sort().values)
-    assert by_run.shape == (41, TILE) and columns.runs(torch.zeros(3, 41 * TILE)).shape == (3, 41, TILE)
+    assert by_run.shape == (41, TILE) and columns.tiles(torch.zeros(3, 41 * TILE)).shape == (3, 41, TILE)
     lowest = torch.zeros(41 * TILE).index_fill_(0, columns.unused, 1)
-    assert columns.runs(lowest)[:-1].sum() == 0  # only the last run has unused columns
+    assert columns.tiles(lowest)[:-1].sum() == 0  # only the last tile has unused columns
 
 
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("size", [1e-44, 1e-38, 1e-20, 1.0, 1e17])
 def test_bounds_hold_for_rounded_products_and_are_the_products_where_norms_differ(size: float, apart: bool) -> None:
     factor = torch.cat([FACTORS["norms near each other"]()[:2000], FACTORS["norms of many decades"]()[2000:]])
-    columns = Columns(factor, apart)
+    columns = TiledColumns(factor, apart)
     for by_item in (SCORES["normal"](), SCORES["all negative"](), SCORES["few are ranked"]()):
         rows = laid(columns, size * by_item)
-        highest = columns.runs(rows).amax(2)
-        bounds, products = columns.bounds(rows, highest), columns.runs(rows * columns.factor).amax(2)
+        highest = columns.tiles(rows).amax(2)
+        bounds, products = columns.bounds(rows, highest), columns.tiles(rows * columns.factor).amax(2)
         assert (bounds >= products).all()
-        wide = columns.runs(columns.factor).amax(1) > WIDE * columns.runs(columns.factor).amin(1)
+        wide = columns.tiles(columns.factor).amax(1) > WIDE * columns.tiles(columns.factor).amin(1)
         assert wide.any() and not wide.all() and torch.equal(bounds[:, wide], products[:, wide])
 
 
@@ -91,31 +91,31 @@ def test_bounds_hold_for_rounded_products_and_are_the_products_where_norms_diffe
 def test_rows_that_the_bounds_leave_open_are_decided_by_the_maxima(
     apart: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cosines that lie nearer to each other than the norms of a run do."""
+    """Cosines that lie nearer to each other than the norms of a tile do."""
     factor = 1 + 0.01 * torch.rand(ITEMS, generator=g(3))
     by_item = (1 + 1e-4 * torch.rand(ROWS, ITEMS, generator=g(4))) / factor
-    columns, searched = Columns(factor, apart), []
-    search = Columns._search
+    columns, searched = TiledColumns(factor, apart), []
+    search = TiledColumns._search
 
-    def watched(self: Columns, scores: Tensor, *rest: object, **how: object) -> tuple[Tensor, Tensor, Tensor]:
+    def watched(self: TiledColumns, scores: Tensor, *rest: object, **how: object) -> tuple[Tensor, Tensor, Tensor]:
         searched.append(len(scores))
         return search(self, scores, *rest, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Columns, "_search", watched)
+    monkeypatch.setattr(TiledColumns, "_search", watched)
     rows = laid(columns, by_item)
-    found = columns.top(rows, columns.runs(rows).amax(2), 20, scaled=True)
+    found = columns.top(rows, columns.tiles(rows).amax(2), 20, scaled=True)
     assert torch.equal(found, sorted_top(by_item * factor, 20))
     assert searched[0] == ROWS and searched[1] > ROWS / 2 and len(searched) == 2
 
 
-@pytest.mark.parametrize("items", [200, (21 + SPARE + 1) * TILE])  # fewer runs than are searched, and more
+@pytest.mark.parametrize("items", [200, (21 + SPARE + 1) * TILE])  # fewer tiles than are searched, and more
 def test_the_layout_of_a_gpu_gives_the_lists_of_a_cpu(items: int, monkeypatch: pytest.MonkeyPatch) -> None:
     split = random_split(synthetic(100, items, 3000), seed=0)
     groups = popularity_groups(torch.from_numpy(split.item_popularity))
     user, item = torch.randn(100, 8, generator=g()), torch.randn(items, 8, generator=g(1))
     item[::3] *= 1e-3
     lists = FullRanking(split.validation, [split.train], groups, num_users=100).lists(user, item)
-    monkeypatch.setattr(ranking, "Columns", lambda inverse, apart: Columns(inverse, apart=True))
+    monkeypatch.setattr(ranking, "TiledColumns", lambda inverse, apart: TiledColumns(inverse, apart=True))
     evaluate = FullRanking(split.validation, [split.train], groups, num_users=100)
     found = evaluate.lists(user, item)
     assert all(torch.equal(lists[by], found[by]) for by in ("dot", "cosine"))
