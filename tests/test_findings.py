@@ -19,6 +19,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, grid_configs, switch_pairs, twin_pairs
 from prismbook.runs.records import default_results, record_path, save_record
 from prismbook.tables.paper import table1
+from prismbook.tables.variants import comparison
 from prismlib import datasets
 
 Judge = Callable[[Path], Finding]
@@ -70,9 +71,9 @@ def test_a_comparison_is_over_the_seeds_that_both_have(tmp_path: Path) -> None:
     first, second = (grid_configs("gowalla", "bpr", decay, SEEDS) for decay in (1e-6, 0.0))
     for config, score in zip(first + second[:2], (0.12, 0.11, 0.2, 0.1, 0.1), strict=True):
         put(tmp_path, config, score, epochs=12)  # cut off, which is of no interest here
-    found = findings.compared(first, second, tmp_path)
-    assert found is not None and found.by_seed == pytest.approx((0.2, 0.1), abs=1e-5)
-    assert findings.compared(first[2:], second[2:], tmp_path) is None
+    change = comparison(first, second, tmp_path)
+    assert change is not None and change.by_seed == pytest.approx((0.02, 0.01), abs=1e-6)
+    assert comparison(first[2:], second[2:], tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,18 @@ def at_rate(rate: float) -> str:
     return f"learning rate {rate:g}"
 
 
+def benefit_runs(dataset: str, results: Path, rate: float | None = None) -> pd.DataFrame:
+    """The runs of RQ4 at all seeds: DirectAU with PRISM at each strength, and with decay from Xavier initialisation.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rate: the learning rate; None is the experiment's own.
+    """
+    planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
+    return measured(results, planned if rate is None else [replace(config, lr=rate) for config in planned])
+
+
 def epochs_needed(dataset: str, results: Path) -> Evidence:
     """C11: PRISM against tuned decay at each learning rate that was tried.
 
@@ -187,10 +199,7 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
         dataset: name of the dataset.
         results: folder of the records.
     """
-    planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
-    tables = {
-        at_rate(rate): measured(results, [replace(config, lr=rate) for config in planned]) for rate in LEARNING_RATES
-    }
+    tables = {at_rate(rate): benefit_runs(dataset, results, rate) for rate in LEARNING_RATES}
     first, *further = tables
     cases = {first: tables[first]} | {case: tables[case] for case in further if tables[case]["run"].notna().any()}
 

@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from prismbook.claims.catalogue import LEARNING_RATES
-from prismbook.claims.magnitudes import chosen_pair, epochs_and_ratio_runs
-from prismbook.claims.statements import Statement
+from prismbook.claims.catalogue import LEARNING_RATES, benefit_runs
+from prismbook.claims.magnitudes import chosen_pair
+from prismbook.claims.prism_claims import tried_runs
+from prismbook.claims.statements import Statement, shares
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import (
     PAPER_DATASETS,
@@ -29,13 +30,13 @@ from prismbook.plan.experiments import (
     switch_pairs,
     twin_pairs,
 )
-from prismbook.runs.records import Record, default_results, load_record, load_scores, stored_path
+from prismbook.runs.records import Record, default_results, load_record, stored_path
 from prismbook.tables.analysis import best, first_seed, measured, seed_by_seed
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, setting, trained
 from prismbook.tables.paper import table1
 from prismbook.tables.rules import EARLY, MARGIN, Difference, Judgement, as_share, judge
 from prismbook.tables.seed_differences import difference, setbacks
-from prismbook.tables.significance import bootstrap_generator, paired_bootstrap, per_user
+from prismbook.tables.variants import comparison
 from prismbook.text import plural
 from prismlib import theory
 from prismlib.datasets import CARDS
@@ -178,20 +179,8 @@ def _word(found: Difference | None) -> Judgement | None:
     return None if found is None else judge(found)
 
 
-def share(found: Difference | None) -> str:
-    """A relative difference as text, with its interval over users and seeds and its number of seeds.
-
-    Args:
-        found: the difference; None where there is none.
-
-    >>> share(Difference((0.05,), (0.04, 0.06))), share(None)
-    ('+5.0 % [+4.0, +6.0] (1 seed)', 'not known')
-    """
-    if found is None:
-        return "not known"
-    low, high = (100 * end for end in found.interval)
-    interval = f" [{low:+.1f}, {high:+.1f}]" if high > low else ""
-    return f"{100 * found.mean:+.1f} %{interval} ({plural(len(found.by_seed), 'seed')})"
+def _share(found: Difference | None) -> str:
+    return "not known" if found is None else shares(found)
 
 
 def discarded_relu(results: Path) -> Finding:
@@ -211,17 +200,17 @@ def discarded_relu(results: Path) -> Finding:
             _one_setting([pair for pair in twins if pair[0].init == init]) for init in ("xavier", "prism")
         )
         decay = decays[0]
-        text = compared(prisms, decays, results)
-        released = compared(prisms_released, decays_released, results)
+        text = _change(prisms, decays, results)
+        released = _change(prisms_released, decays_released, results)
         plain, unshuffled = switch_pairs(dataset)["batches are not shuffled again"]
-        shuffling = compared([unshuffled], [plain], results)
+        shuffling = _change([unshuffled], [plain], results)
         if text is None or released is None or shuffling is None:
             return [Statement("not all of the runs that this finding compares are stored", None)]
         sentence = (
             f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: NDCG@20 of PRISM differs from that of"
-            f" decay by {share(text)} with the ReLU and by {share(released)} in the released code, whose layers are"
+            f" decay by {_share(text)} with the ReLU and by {_share(released)} in the released code, whose layers are"
             f" linear. The only other switch that reaches this training, batches that are not shuffled again, changes"
-            f" {trained(plain)} by {share(shuffling)}"
+            f" {trained(plain)} by {_share(shuffling)}"
         )
         words = (_word(text), ("worse",)), (_word(released), ("better",)), (_word(shuffling), ("equivalent",))
         return [_judged(sentence, words)]
@@ -241,37 +230,10 @@ def _one_setting(twins: Sequence[tuple[RunConfig, RunConfig]]) -> tuple[list[Run
     return [plain for plain, _ in same], [changed for _, changed in same]
 
 
-def compared(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Difference | None:
-    """The relative difference of two settings by NDCG@20, whether or not runs were cut off; None where none is stored.
-
-    Users whom one of two runs leaves out are left out of their comparison.
-
-    Args:
-        first: the setting that is compared, at each seed.
-        second: the setting that it is compared with, at the same seeds. A seed that lacks a run or its users' scores
-            is left out.
-        results: folder of the records.
-    """
-    ours, theirs, ids = [], [], []
-    for pair in zip(first, second, strict=True):
-        paths = [stored_path(results, config) for config in pair]
-        records, scores = [load_record(path) for path in paths], [load_scores(path) for path in paths]
-        found = [record["id"] for record in records if record is not None]
-        one, other = (None if users is None else _by_user(users) for users in scores)
-        if len(found) == 2 and one is not None and other is not None:
-            common = one.index.intersection(other.index)
-            ours.append((common.to_numpy(), one.loc[common].to_numpy()))
-            theirs.append((common.to_numpy(), other.loc[common].to_numpy()))
-            ids.append(found)
-    if not ids:
-        return None
-    generator = bootstrap_generator([one for one, _ in ids], [other for _, other in ids])
-    return as_share(paired_bootstrap(ours, theirs, generator))
-
-
-def _by_user(scores: Any) -> pd.Series:
-    users, values = per_user(scores)
-    return pd.Series(values, index=users).sort_index()
+def _change(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Difference | None:
+    """The relative difference of two settings by NDCG@20; None where nothing of it is stored."""
+    found = comparison(first, second, results)
+    return None if found is None else as_share(found)
 
 
 def adam_writes_norms(results: Path) -> Finding:
@@ -343,7 +305,7 @@ def ssm_needs_no_decay(results: Path) -> Finding:
         found = difference(ours.reset_index(), theirs.reset_index(), "ndcg")
         sentence = (
             f"without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
-            f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {share(found)}"
+            f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(found)}"
         )
         if found is None:
             sides = ((ours, "without decay"), (theirs, "with it"))
@@ -380,7 +342,7 @@ def _dip(short: RunConfig, long: RunConfig, early: Record, late: Record, results
     """Whether a run that ended early would have climbed above its best, and what that is worth on the test set."""
     curve, start = late["history"]["validation_dot"], early["best_epoch"]
     above = next((epoch for epoch, score in enumerate(curve) if epoch > start and score > curve[start]), None)
-    found = compared([long], [short], results)
+    found = _change([long], [short], results)
     backbone = "" if short.backbone == "mf" else f" on {BACKBONE_NAMES[short.backbone]}"
     method = "PRISM" if short.init == "prism" else f"decay {short.weight_decay:g}"
     climbed = "never" if above is None else f"at epoch {above}"
@@ -389,7 +351,7 @@ def _dip(short: RunConfig, long: RunConfig, early: Record, late: Record, results
         f"{LOSS_NAMES[short.loss]}{backbone} with {method}, seed {short.seed}, stops at epoch {stopped} and keeps epoch"
         f" {start}. With patience {long.patience} its validation NDCG@20 falls from {curve[start]:.4f} to"
         f" {min(curve[start : above or None]):.4f}, is higher again {climbed} and best at epoch {late['best_epoch']};"
-        f" test NDCG@20 changes by {share(found)}"
+        f" test NDCG@20 changes by {_share(found)}"
     )
     judged = _judged(sentence, [(_word(found), ("better",))])
     dipped = above is not None and above > start + short.patience
@@ -409,7 +371,7 @@ def learning_rate_decides_epochs(results: Path) -> Finding:
         words: list[tuple[Judgement | None, Sequence[str]]] = []
         lines = []
         for rate in LEARNING_RATES:
-            found, line = _epochs_at(epochs_and_ratio_runs(dataset, results, rate))
+            found, line = _epochs_at(benefit_runs(dataset, results, rate))
             words.append((_word(found), ("better", "worse")))
             lines.append(f"at learning rate {rate:g}, {line}")
         sentence = f"epochs to the best one, PRISM against decay: {'; '.join(lines)}"
@@ -421,7 +383,7 @@ def learning_rate_decides_epochs(results: Path) -> Finding:
     title = "The learning rate decides whether PRISM needs fewer epochs than weight decay"
     meaning = (
         "Adam turns a long row slowly, and PRISM starts popular items with long rows. A larger learning rate"
-        " shortens that start. The decay was tuned at the smaller rate."
+        " shortens that start."
     )
     return _on_each_dataset(title, meaning, ["C11"], "rq4_benefits_{dataset}", judged, results)
 
@@ -433,10 +395,10 @@ def _epochs_at(runs: pd.DataFrame) -> tuple[Difference | None, str]:
         return None, "no run"
     ours, theirs = pair
     found = difference(ours, theirs, "best_epoch")
-    return (
-        found,
-        f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}, a difference of {share(found)}",
-    )
+    strengths, decays = (len(runs) for runs in tried_runs(runs))
+    epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
+    tried = f"the best of {plural(strengths, 'strength')} against that of {plural(decays, 'decay')}"
+    return found, f"{tried}, {epochs}, a difference of {_share(found)}"
 
 
 def gamma_decides_the_level(results: Path) -> Finding:
@@ -490,8 +452,8 @@ def weak_decay_is_as_fair(results: Path) -> Finding:
         means = [runs[runs["seed"].isin(both)][["ndcg", "ratio"]].mean() for runs in (decay, prism)]
         sentence = (
             f"{setting(decay.iloc[0])} against PRISM: NDCG@20 {means[0]['ndcg']:.4f} and {means[1]['ndcg']:.4f}"
-            f", a difference of {share(quality)}; unpopular / popular ratio {means[0]['ratio']:.3f} and"
-            f" {means[1]['ratio']:.3f}, a difference of {share(ratio)}"
+            f", a difference of {_share(quality)}; unpopular / popular ratio {means[0]['ratio']:.3f} and"
+            f" {means[1]['ratio']:.3f}, a difference of {_share(ratio)}"
         )
         return [_judged(sentence, [(_word(quality), _NO_LOSS), (_word(ratio), _NO_LOSS)])]
 
@@ -513,7 +475,7 @@ def released_code_departs(results: Path) -> Finding:
     def judged(dataset: str) -> list[Statement]:
         moved, provisional, measured_pairs = [], [], 0
         for name, (plain, changed) in switch_pairs(dataset).items():
-            found = compared([changed], [plain], results)
+            found = _change([changed], [plain], results)
             if found is not None:
                 measured_pairs += 1
                 judgement = judge(found)

@@ -7,19 +7,19 @@ value, so that all fit on one axis.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.catalogue import LEARNING_RATES
-from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES
-from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
+from prismbook.claims.catalogue import LEARNING_RATES, at_rate, benefit_runs
+from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES, tried_runs
+from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import best, first_seed, measured, seed_by_seed
+from prismbook.tables.analysis import best, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import LOSS_NAMES
 from prismbook.tables.rules import Difference
@@ -130,14 +130,14 @@ def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Ma
 def _of_epochs(dataset: str, results: Path) -> list[Magnitude]:
     rows = []
     for rate in LEARNING_RATES:
-        pair = chosen_pair(epochs_and_ratio_runs(dataset, results, rate))
+        pair = chosen_pair(benefit_runs(dataset, results, rate))
         found = None if pair is None else difference(*pair, "best_epoch")
-        rows += _row("C11", dataset, f"learning rate {rate:g}", FEWER_EPOCHS, found)
+        rows += _row("C11", dataset, at_rate(rate), FEWER_EPOCHS, found)
     return rows
 
 
 def _of_ratio(dataset: str, results: Path) -> list[Magnitude]:
-    pair = chosen_pair(epochs_and_ratio_runs(dataset, results))
+    pair = chosen_pair(benefit_runs(dataset, results))
     found = None if pair is None else difference(*pair, "ratio")
     return _row("C12", dataset, "", LARGER_RATIO, found)
 
@@ -148,28 +148,13 @@ def _row(claim: str, dataset: str, case: str, paper: float, found: Difference | 
     return [Magnitude(claim, dataset, case, (), paper, found.mean, *found.interval, len(found.by_seed))]
 
 
-def epochs_and_ratio_runs(dataset: str, results: Path, rate: float | None = None) -> pd.DataFrame:
-    """The runs of RQ4 at all seeds: DirectAU with PRISM at each strength, and with decay from Xavier initialisation.
-
-    Args:
-        dataset: name of the dataset.
-        results: folder of the records.
-        rate: the learning rate; None is the experiment's own.
-    """
-    planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
-    return measured(results, planned if rate is None else [replace(config, lr=rate) for config in planned])
-
-
 def chosen_pair(runs: pd.DataFrame) -> tuple[Any, Any] | None:
     """PRISM and tuned decay as validation chooses them at the first seed, seed by seed; None where one is not run.
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.measured`.
     """
-    finished = first_seed(runs)
-    finished = finished[finished["run"].notna()]
-    prism = finished[finished["init"] == "prism"]
-    decay = finished[(finished["init"] == "xavier") & (finished["weight_decay"] > 0)]
+    prism, decay = tried_runs(runs)
     if prism.empty or decay.empty:
         return None
     ours, theirs = seed_by_seed(runs, best(prism), best(decay))

@@ -38,7 +38,7 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at one alpha or more.
         rules: the margin, and whether one seed gives a word.
     """
-    prism, decay = _tried(runs)
+    prism, decay = tried_runs(runs)
     if decay.empty or prism.empty:
         return [Statement("C11 needs runs with decay and runs with PRISM", None)]
     tuned, chosen = best(decay), best(prism)
@@ -50,8 +50,12 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     return statements
 
 
-def _tried(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs at the first seed that have a record: with PRISM, and with decay from Xavier initialisation."""
+def tried_runs(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs at the first seed that have a record: with PRISM, and with decay from Xavier initialisation.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.tidy`.
+    """
     finished = first_seed(runs)
     finished = finished[finished["ndcg"].notna()]
     decay = finished[(finished["init"] == "xavier") & (finished["weight_decay"] > 0)]
@@ -143,7 +147,7 @@ def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at two alphas or more.
         rules: the margin, and whether one seed gives a word.
     """
-    prism, decay = _tried(runs)
+    prism, decay = tried_runs(runs)
     if prism["alpha"].nunique() < 2 or decay.empty:
         return [Statement("C12 needs PRISM at two alphas or more and runs with decay", None)]
     ours, theirs = seed_by_seed(runs, best(prism), best(decay))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -106,41 +105,17 @@ def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
 
 
 def _users_interval(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, float] | None:
+    """The interval over users; None where the measure is not one of users, or the scores of a run are missing."""
     if measure not in _OF_USERS or "path" not in first or "path" not in second:
         return None
-    ours, theirs = (
-        tuple(
-            _File(path, run, *map(_changed, (path, path.with_suffix(".npz"))))
-            for path, run in zip(runs["path"], runs["run"], strict=True)
-        )
-        for runs in (first, second)
-    )
-    return _interval_of_files(ours, theirs, measure)
-
-
-class _File(NamedTuple):
-    """The record of a run, with the times at which it and its scores were last changed."""
-
-    path: Path
-    run: str
-    record_changed: int
-    scores_changed: int
-
-
-def _changed(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-@lru_cache(maxsize=4096)
-def _interval_of_files(first: tuple[_File, ...], second: tuple[_File, ...], measure: str) -> tuple[float, float] | None:
-    """The interval over users from the stored scores, read once; None where those of a run are missing."""
-    ours, theirs = (_scores([file.path for file in files], measure) for files in (first, second))
+    ours, theirs = (_scores(runs["path"], measure) for runs in (first, second))
     if ours is None or theirs is None:
         return None
-    found = compared(ours, theirs, [file.run for file in first], [file.run for file in second])
+    found = compared(ours, theirs, list(first["run"]), list(second["run"]))
     return found.low, found.high
 
 
-def _scores(paths: Sequence[Path], measure: str) -> Sequence[PerUser] | None:
+def _scores(paths: Iterable[Path], measure: str) -> Sequence[PerUser] | None:
+    """Each run's users and scores; None where those of a run are not stored."""
     stored: list[Any] = [load_scores(path) for path in paths]
     return None if any(scores is None for scores in stored) else [_OF_USERS[measure](scores) for scores in stored]

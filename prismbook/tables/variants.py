@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.runs.records import default_results, load_record, load_scores, stored_path
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
-from prismbook.tables.significance import PerUser, bootstrap_generator, paired_bootstrap, per_user
+from prismbook.tables.significance import Comparison, PerUser, compared, per_user
 
 
 def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
@@ -110,17 +110,41 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
     ''
     """
     folder = default_results() if results is None else Path(results)
-    paths = [stored_path(folder, config) for config in (first, second)]
-    old_record, new_record = (load_record(path) for path in paths)
-    old_scores, new_scores = (load_scores(path) for path in paths)
-    if old_record is None or new_record is None or old_scores is None or new_scores is None:
+    change = comparison([second], [first], folder)
+    if change is None:
         return ""
-    old, new = per_user(old_scores), per_user(new_scores)
-    generator = bootstrap_generator([new_record["id"]], [old_record["id"]])
-    change = paired_bootstrap([_among(new, old[0])], [_among(old, new[0])], generator)
     text = f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
-    same_device = old_record["config"]["device"] == new_record["config"]["device"]
-    return text if same_device else f"{text}, across devices"
+    records = [load_record(stored_path(folder, config)) for config in (first, second)]
+    devices = {record["config"]["device"] for record in records if record is not None}
+    return text if len(devices) == 1 else f"{text}, across devices"
+
+
+def comparison(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Comparison | None:
+    """Test NDCG@20 of one setting minus that of another, whether or not runs were cut off.
+
+    Users whom one of two runs leaves out, as the released code does, are left out of their comparison.
+
+    Args:
+        first: configurations of the first setting, one per seed.
+        second: those of the second, which is subtracted, at the same seeds. A seed at which a run or its users' scores
+            are not stored is left out.
+        results: folder of the records.
+
+    Returns:
+        None where no seed is left.
+    """
+    stored = []
+    for pair in zip(first, second, strict=True):
+        paths = [stored_path(results, config) for config in pair]
+        records, scores = [load_record(path) for path in paths], [load_scores(path) for path in paths]
+        ids = [record["id"] for record in records if record is not None]
+        ours, theirs = (None if users is None else per_user(users) for users in scores)
+        if len(ids) == 2 and ours is not None and theirs is not None:
+            stored.append((_among(ours, theirs[0]), _among(theirs, ours[0]), *ids))
+    if not stored:
+        return None
+    our_scores, their_scores, our_ids, their_ids = zip(*stored, strict=True)
+    return compared(our_scores, their_scores, our_ids, their_ids)
 
 
 def _among(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:
