@@ -594,6 +594,24 @@ def test_c13() -> None:
     assert judged(None, (0.09, 0.02, 0.02), (0.09, 0.02, 0.02)) == [None]
 
 
+@pytest.mark.parametrize(
+    ("best_beta", "note"),
+    [(1e-3, ", resn_beta 0.001 at the edge of what was tried"), (1e-2, ""), (None, ", one setting, not searched")],
+)
+def test_c13_says_how_far_a_baseline_was_searched(best_beta: float | None, note: str) -> None:
+    betas = [1e-2] if best_beta is None else [1e-3, 1e-2, 1e-1]
+    baselines = [
+        (
+            grid_configs("gowalla", "resn", 1e-6, resn_beta=beta),
+            {"validation": [0.0, 0.9 if beta == best_beta else 0.1]},
+        )
+        for beta in betas
+    ]
+    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
+    [against] = prism_claims.claim_c13(table(*baselines, (prism, {"parts": (0.1, 0.02, 0.03)})))
+    assert against.text.startswith(f"against ReSN{note}: ratio")
+
+
 def test_c14() -> None:
     [config] = grid_configs("gowalla", "directau", 1e-6)
     early, late = [0.0, 0.99, 1.0, 1.0], [0.0, 0.5, 0.9, 1.0]

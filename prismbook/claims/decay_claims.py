@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, shares
+from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, share_and_seeds
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to, first_seed
 from prismbook.tables.rules import RULES, Difference, Rules, edges, judge
@@ -104,7 +104,7 @@ def _judged(
     if found is None:
         return Statement(f"{text}; undecided: {ended}", None, undecided=True)
     judgement = judge(found, rules)
-    return from_judgement(f"{text} ({shares(found)}: {in_words(judgement, *words)})", judgement, holds, found)
+    return from_judgement(f"{text} ({share_and_seeds(found)}: {in_words(judgement, *words)})", judgement, holds, found)
 
 
 #: The gap between popular and unpopular items is no score; its words are these.

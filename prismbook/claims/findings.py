@@ -18,7 +18,7 @@ import torch
 from prismbook.claims.catalogue import LEARNING_RATES, benefit_runs
 from prismbook.claims.magnitudes import chosen_pair
 from prismbook.claims.prism_claims import tried_runs
-from prismbook.claims.statements import Statement, shares
+from prismbook.claims.statements import Statement, share
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import (
     PAPER_DATASETS,
@@ -180,7 +180,7 @@ def _word(found: Difference | None) -> Judgement | None:
 
 
 def _share(found: Difference | None) -> str:
-    return "not known" if found is None else shares(found)
+    return "not known" if found is None else f"{share(found)} ({plural(len(found.by_seed), 'seed')})"
 
 
 def discarded_relu(results: Path) -> Finding:

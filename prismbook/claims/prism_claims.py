@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, shares, weakest
-from prismbook.tables.analysis import best, best_of_each, first_seed, seed_by_seed
+from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, share_and_seeds, weakest
+from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_values, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
-from prismbook.tables.rules import RULES, Difference, Rules, contains, judge
+from prismbook.tables.rules import RULES, Difference, Rules, contains, edges, judge
 from prismbook.tables.seed_differences import difference, gap, setbacks, usable
 from prismbook.text import plural
 
@@ -85,7 +85,7 @@ def _compared(
     if found is None:
         return Statement(f"{text}; undecided: {_why(first, second)}", None, undecided=True)
     judgement = judge(found, rules)
-    return from_judgement(f"{text} ({shares(found)}: {in_words(judgement, *words)})", judgement, holds, found)
+    return from_judgement(f"{text} ({share_and_seeds(found)}: {in_words(judgement, *words)})", judgement, holds, found)
 
 
 def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
@@ -99,7 +99,7 @@ def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, fi
     found = difference(first.reset_index(), second.reset_index(), measure)
     if found is None or found.interval[0] == found.interval[1]:
         return []
-    text = f"the size: {name} changes by {shares(found)}; the paper's {figure:+.2%} is in this interval"
+    text = f"the size: {name} changes by {share_and_seeds(found)}; the paper's {figure:+.2%} is in this interval"
     return [Statement(text, contains(found, figure), provisional=len(found.by_seed) == 1, found=found)]
 
 
@@ -210,14 +210,25 @@ def claim_c13(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         return [Statement("C13 needs DirectAU with PRISM", None)]
     plain = candidates[candidates["init"] == "xavier"]
     others = best_of_each(plain)
-    tried = plain.groupby("loss")["run"].count()
     statements = [
-        _fairer_and_better(runs, best(prism), other, tried[other["loss"]], rules) for _, other in others.iterrows()
+        _fairer_and_better(runs, best(prism), other, _how_searched(plain, other), rules)
+        for _, other in others.iterrows()
     ]
     return statements + _fairest_as_good(runs, best(prism), others, rules)
 
 
-def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, tried: int, rules: Rules) -> Statement:
+def _how_searched(candidates: pd.DataFrame, other: Any) -> str:
+    """How far the chosen method was searched, as text; empty where its choice lies inside what was tried."""
+    same = candidates[(candidates["loss"] == other["loss"]) & candidates["run"].notna()]
+    if len(same) < 2:
+        return ", one setting, not searched"
+    tried = [parameter_values(text) for text in same["loss_parameters"]]
+    searched = {name: [values[name] for values in tried] for name in parameter_values(other["loss_parameters"])}
+    at_edge = edges(parameter_values(other["loss_parameters"]), searched)
+    return f", {' and '.join(at_edge)} at the edge of what was tried" if at_edge else ""
+
+
+def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, searched: str, rules: Rules) -> Statement:
     """Whether PRISM's ratio is larger than another method's, and its NDCG@20 higher."""
     # Of the same loss with decay the paper says that the ratio is PRISM's doing, not that it ranks worse.
     same_loss = other["loss"] == prism["loss"]
@@ -225,7 +236,6 @@ def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, tried: int, r
     if pd.isna(other["ndcg"]):
         return Statement(f"against {name}: not run", None)
     ours, theirs = seed_by_seed(runs, prism, other)
-    searched = "" if tried > 1 else ", one setting, not searched"
     text = (
         f"against {name}{searched}: ratio {ours['ratio'].mean():.3f} and {theirs['ratio'].mean():.3f},"
         f" NDCG@20 {ours['ndcg'].mean():.3f} and {theirs['ndcg'].mean():.3f}"

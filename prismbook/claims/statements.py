@@ -128,18 +128,28 @@ def from_judgement(
     return Statement(text, judgement.word in holds, provisional=judgement.provisional, found=found)
 
 
-def shares(difference: Difference) -> str:
+def share_and_seeds(difference: Difference) -> str:
     """A relative difference with its interval over users and seeds, and the number of seeds.
+
+    Args:
+        difference: of two settings.
+
+    >>> share_and_seeds(Difference((0.05,), (0.03, 0.07)))
+    '+5.0% [+3.0%, +7.0%], 1 seed'
+    """
+    return f"{share(difference)}, {plural(len(difference.by_seed), 'seed')}"
+
+
+def share(difference: Difference) -> str:
+    """A relative difference with its interval over users and seeds.
 
     Where that interval holds zero and the one over users alone, which decides the direction, does not, both are given.
 
     Args:
         difference: of two settings.
 
-    >>> shares(Difference((0.05,), (0.03, 0.07)))
-    '+5.0% [+3.0%, +7.0%], 1 seed'
-    >>> shares(Difference((0.02, 0.08), (0.03, 0.07)))
-    '+5.0% [-33.1%, +43.1%], over users alone [+3.0%, +7.0%], 2 seeds'
+    >>> share(Difference((0.02, 0.08), (0.03, 0.07)))
+    '+5.0% [-33.1%, +43.1%], over users alone [+3.0%, +7.0%]'
     """
     low, high = difference.interval
     text = f"{difference.mean:+.1%}"
@@ -149,7 +159,7 @@ def shares(difference: Difference) -> str:
         users_low, users_high = difference.users
         if not users_low <= 0 <= users_high:
             text += f", over users alone [{users_low:+.1%}, {users_high:+.1%}]"
-    return f"{text}, {plural(len(difference.by_seed), 'seed')}"
+    return text
 
 
 def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:

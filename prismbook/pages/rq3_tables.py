@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from prismbook.claims import prism_claims
-from prismbook.claims.statements import Statement, shares
+from prismbook.claims.statements import Statement, share_and_seeds
 from prismbook.plan.config import RunConfig
 from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
@@ -50,7 +50,7 @@ def row(pair: Pair) -> dict[str, str]:
         cells[f"{title}, ours"] = "not run" if method is None else _scores(method)
     printed_share, share = pair.paper(), pair.share()
     cells["% Diff, paper"] = "" if printed_share is None else f"{printed_share:+.1%}"
-    cells["% Diff, ours"] = "" if share is None else shares(share)
+    cells["% Diff, ours"] = "" if share is None else share_and_seeds(share)
     cells["PRISM - decay"] = pair.difference()
     return cells
 

@@ -267,6 +267,19 @@ def collapsed(runs: pd.DataFrame) -> pd.Series:
     return runs["largest_norm"] < 1e-3
 
 
+def parameter_values(loss_parameters: str) -> dict[str, float]:
+    """The loss's parameters of a row of :func:`tidy` as numbers.
+
+    Args:
+        loss_parameters: the row's text.
+
+    >>> parameter_values("macr_alpha 0.001, macr_c 40"), parameter_values("")
+    ({'macr_alpha': 0.001, 'macr_c': 40.0}, {})
+    """
+    pairs = (part.split(" ") for part in loss_parameters.split(", ") if part)
+    return {name: float(value) for name, value in pairs}
+
+
 def measured(results: Path, configs: Iterable[RunConfig]) -> pd.DataFrame:
     """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
