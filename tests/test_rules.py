@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -207,5 +209,9 @@ def test_a_choice_at_the_edge_of_its_grid(chosen: float, searched: list[float], 
     assert edges({"weight_decay": chosen}, {"weight_decay": searched}) == expected
 
 
-def test_the_margin_is_the_one_that_the_book_states() -> None:
-    assert MARGIN == 0.025
+@pytest.mark.parametrize("page", ["verdicts", "rq3_prism", "use_prism"])
+def test_the_margin_is_the_one_that_the_book_states(page: str) -> None:
+    text = (Path(__file__).parents[1] / "notebooks" / f"{page}.py").read_text(encoding="utf-8")
+    assert f"{100 * MARGIN:g} %" in text
+    if page == "verdicts":
+        assert f"within its first {EARLY} epochs" in text
