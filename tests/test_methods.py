@@ -10,7 +10,7 @@ import pytest
 from made_up import made_up, store
 
 from prismbook.claims import prism_claims
-from prismbook.claims.statements import shares, verdict
+from prismbook.claims.statements import share_and_seeds, verdict
 from prismbook.pages import rq3_tables
 from prismbook.pages.rq3_tables import search_cost
 from prismbook.plan.config import RunConfig
@@ -269,7 +269,7 @@ def test_the_cost_of_the_searches_in_words(tmp_path: Path) -> None:
 def test_table_1_has_the_papers_change_and_ours(tmp_path: Path) -> None:
     pair = made_up_pair(tmp_path, 0.05)
     share, cells = pair.share(), rq3_tables.row(pair)
-    assert share is not None and cells["% Diff, ours"] == shares(share)
+    assert share is not None and cells["% Diff, ours"] == share_and_seeds(share)
     assert cells["% Diff, paper"] == ""
     printed = rq3_tables.row(replace(pair, dataset="gowalla"))["% Diff, paper"]
     assert printed == f"{0.1210 / 0.1176 - 1:+.1%}"
