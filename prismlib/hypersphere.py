@@ -205,7 +205,7 @@ def _uniformity_of(x: Tensor, counts: Tensor | None) -> Tensor:
     device = x.device.type
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
     with torch.autocast(device, enabled=False):  # its in-place products take one dtype
-        if counts is not None and not kernels.can_run(x):
+        if counts is not None and not kernels.can_run(kernels.uniformity_sums, x):
             x = x * counts[:, None]  # rows that do not count become zero rows
         value: Tensor = _Uniformity.apply(x, counts, half)  # type: ignore[no-untyped-call]
     return value
@@ -245,7 +245,7 @@ def is_first(ids: Tensor) -> Tensor:
     tensor([ True, False,  True])
     """
     ids = as_ids("ids", ids)
-    if kernels.can_compare(ids):
+    if kernels.can_run(kernels.first_of_each, ids):
         return kernels.first_of_each(ids)
     ordered, order = ids.sort(stable=True)
     new = torch.ones_like(ordered, dtype=torch.bool)
@@ -266,7 +266,7 @@ class _Uniformity(torch.autograd.Function):
         ctx.counts = counts
         n, c = len(x), _number(x, counts)
         pairs = c * (c - 1)
-        if kernels.can_run(x):
+        if kernels.can_run(kernels.uniformity_sums, x):
             total, gradient = kernels.uniformity_sums(x, counts, _kernel_precision(x, half))
         else:
             total, gradient = _tiled(x) if half == x.dtype or x.dtype == torch.float64 else _attention(x, half)

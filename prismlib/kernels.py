@@ -2,14 +2,17 @@
 
 :func:`uniformity_sums` makes value and gradient of uniformity in one pass over the cosines, none of which is stored.
 :func:`first_of_each` finds the distinct ids of a batch without a sort. :func:`listed_scores` multiplies users with the
-items that are listed for them without writing an embedding for each listed item.
+items that are listed for them without writing an embedding for each listed item. :func:`sparse_product` multiplies a
+sparse matrix with a table without the passes that a general library adds.
 
-Triton comes with PyTorch for CUDA. It is imported when a kernel is first asked for. Without it the modules that call
-these functions do the same by PyTorch's operations.
+Triton comes with PyTorch for CUDA. It is imported when a kernel is first asked for. Before a kernel is used on a GPU,
+it must give there what PyTorch's operations give on a small example, see :func:`can_run`. Where Triton is missing or
+the example fails, the modules that call these functions do the same by PyTorch's operations.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -26,6 +29,8 @@ KERNEL_PRECISIONS = ("tf32x3", "tf32", "float16")
 MAX_DIM = 256
 #: The most ids that :func:`first_of_each` compares with each other; from there on a sort is the faster way.
 MAX_COMPARED = 2**15
+
+log = logging.getLogger(__name__)
 
 # Triton's language; _compiled imports it. Triton looks it up among the globals of the kernel's function.
 tl: Any = None
@@ -138,6 +143,23 @@ def _gradients_kernel(  # type: ignore[no-untyped-def]
     tl.store(user_gradient_ptr + row[:, None] * d + along[None, :], total, mask=inside)
 
 
+def _product_kernel(  # type: ignore[no-untyped-def]
+    pointer_ptr, column_ptr, value_ptr, x_ptr, product_ptr, d, PADDED: tl.constexpr, WIDTH: tl.constexpr
+):
+    """One row of the product: the weighted sum of the rows of x that its entries name, WIDTH entries at a time."""
+    row, along = tl.program_id(0), tl.arange(0, PADDED)
+    first, last = tl.load(pointer_ptr + row), tl.load(pointer_ptr + row + 1)
+    total = tl.zeros((PADDED,), dtype=x_ptr.dtype.element_ty)
+    for start in range(first, last, WIDTH):
+        entry = start + tl.arange(0, WIDTH)
+        column = tl.load(column_ptr + entry, mask=entry < last, other=0).to(tl.int64)
+        value = tl.load(value_ptr + entry, mask=entry < last, other=0.0)
+        inside = (entry[:, None] < last) & (along[None, :] < d)
+        rows = tl.load(x_ptr + column[:, None] * d + along[None, :], mask=inside, other=0.0)
+        total += tl.sum(value[:, None] * rows, 0)
+    tl.store(product_ptr + row.to(tl.int64) * d + along, total, mask=along < d)
+
+
 @cache
 def _compiled(kernel: Callable[..., None]) -> Any:
     global tl
@@ -152,27 +174,51 @@ def _padded(d: int) -> int:
     return max(16, 1 << (d - 1).bit_length())
 
 
-def can_run(x: Tensor) -> bool:
-    """Whether :func:`uniformity_sums` and :func:`listed_scores` run on rows as they are.
+def can_run(function: Callable[..., Any], x: Tensor) -> bool:
+    """Whether a function of this module runs on a tensor as it is, pays, and is right on the tensor's GPU.
 
-    They need float32 rows of at most :data:`MAX_DIM` dimensions on an NVIDIA GPU of compute capability 8.0 or later,
-    and Triton.
+    It needs Triton and an NVIDIA GPU of compute capability 8.0 or later. Rows must be float32 and have at most
+    :data:`MAX_DIM` dimensions; of ids there must be at most :data:`MAX_COMPARED`. Once per process, GPU and width, the
+    function is tried on a small example. If it fails or differs from PyTorch's operations, the log says so, and the
+    function is not used.
 
     Args:
-        x: the rows, ``(n, d)``.
+        function: :func:`uniformity_sums`, :func:`first_of_each`, :func:`listed_scores` or :func:`sparse_product`.
+        x: what it would work on: rows, ``(n, d)``, or for :func:`first_of_each` ids, ``(n,)``.
 
-    >>> can_run(torch.ones(3, 2))
+    >>> can_run(uniformity_sums, torch.ones(3, 2))
     False
     """
-    return (
-        x.device.type == "cuda" and x.dtype == torch.float32 and x.shape[1] <= MAX_DIM and _device_can(x.device.index)
-    )
+    if x.device.type != "cuda" or not _device_can(x.device.index):
+        return False
+    if function is first_of_each:
+        return 0 < len(x) <= MAX_COMPARED and _is_right(function, x.device, 1)
+    return x.dtype == torch.float32 and x.shape[1] <= MAX_DIM and _is_right(function, x.device, _padded(x.shape[1]))
 
 
 @cache
 def _device_can(index: int) -> bool:
     has_triton = find_spec("triton") is not None and torch.version.cuda is not None
     return has_triton and torch.cuda.get_device_capability(index) >= (8, 0)
+
+
+@cache
+def _is_right(function: Callable[..., Any], device: torch.device, d: int) -> bool:
+    """Whether a function gives on a small example what PyTorch's operations give; the log says why not."""
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            results, expected = _EXAMPLES[function](device, d)
+        errors = [
+            float((result.double() - value).norm() / value.norm())
+            for result, value in zip(results, expected, strict=True)
+        ]
+        if all(error < 1e-4 for error in errors):  # which a nan is not
+            return True
+        reason = f"relative to PyTorch's operations its errors are {', '.join(f'{error:.1g}' for error in errors)}"
+    except Exception as error:  # a compiler fails in many ways, and none of them may end a training
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+    log.warning("the kernel of %s is not used: %s", function.__name__, reason)
+    return False
 
 
 def uniformity_sums(
@@ -236,18 +282,6 @@ def uniformity_sums(
             num_stages=2,
         )
     return total.sum(dtype=torch.float64), product.sum(0)
-
-
-def can_compare(ids: Tensor) -> bool:
-    """Whether :func:`first_of_each` runs on ids, and pays.
-
-    Args:
-        ids: whole numbers, ``(n,)``.
-
-    >>> can_compare(torch.tensor([1, 2]))
-    False
-    """
-    return ids.device.type == "cuda" and 0 < len(ids) <= MAX_COMPARED and _device_can(ids.device.index)
 
 
 def first_of_each(ids: Tensor) -> Tensor:
@@ -332,3 +366,100 @@ def _launch(kernel: Callable[..., None], user: Tensor, item: Tensor, item_id: Te
         _compiled(kernel)[(-(-n // height),)](
             user, item, item_id, *others, n, listed, d, PADDED=padded, HEIGHT=height, num_warps=4
         )
+
+
+def sparse_product(pointers: Tensor, columns: Tensor, values: Tensor, x: Tensor) -> Tensor:
+    """The product of a sparse matrix with a table. It has no gradient of its own.
+
+    Args:
+        pointers: where each row of the matrix begins in ``columns``, and the end of the last row; int32 or int64,
+            ``(rows + 1,)``, rows >= 1.
+        columns: the column of each entry, of the same dtype, ``(entries,)``. They are not looked at: a column that is
+            no row of ``x`` is undefined behaviour.
+        values: the entries, of the dtype of ``x``, ``(entries,)``.
+        x: the table, floating point, ``(m, d)``, d <= :data:`MAX_DIM`.
+
+    Returns:
+        ``(rows, d)``, of the dtype of ``x``. Each row is summed in the order of its entries.
+
+    Raises:
+        ValueError: an argument is not as described.
+        ModuleNotFoundError: Triton is not installed.
+    """
+    if x.dim() != 2 or not 1 <= x.shape[1] <= MAX_DIM or not x.is_floating_point() or values.dtype != x.dtype:
+        raise ValueError(
+            f"x and values must have one floating-point dtype, and x the shape (m, d <= {MAX_DIM}),"
+            f" got {x.dtype} and {values.dtype}, and shape {tuple(x.shape)}"
+        )
+    if pointers.dim() != 1 or len(pointers) < 2 or columns.dim() != 1 or columns.shape != values.shape:
+        raise ValueError(
+            f"pointers, columns and values must have shapes (rows + 1 >= 2,), (entries,) and (entries,),"
+            f" got {tuple(pointers.shape)}, {tuple(columns.shape)} and {tuple(values.shape)}"
+        )
+    if pointers.dtype not in (torch.int32, torch.int64) or columns.dtype != pointers.dtype:
+        raise ValueError(
+            f"pointers and columns must both be int32 or both int64, got {pointers.dtype} and {columns.dtype}"
+        )
+    d = x.shape[1]
+    product = x.new_empty(len(pointers) - 1, d)
+    with torch.cuda.device_of(x):
+        _compiled(_product_kernel)[(len(product),)](
+            pointers.contiguous(),
+            columns.contiguous(),
+            values.contiguous(),
+            x.contiguous(),
+            product,
+            d,
+            PADDED=_padded(d),
+            WIDTH=16,
+            num_warps=2,
+        )
+    return product
+
+
+#: Results of a function on an example, and what PyTorch's operations give for it in float64.
+_Example = Callable[[torch.device, int], tuple[list[Tensor], list[Tensor]]]
+
+
+def _example_rows(n: int, d: int, device: torch.device) -> Tensor:
+    """Unit rows without a draw: a trial must not move any generator."""
+    return torch.nn.functional.normalize(torch.arange(n * d, device=device).sin().view(n, d) + 0.1, dim=1)
+
+
+def _sums_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
+    x, counts = _example_rows(70, d, device), torch.arange(70, device=device) % 3 > 0
+    wide = x.double()
+    e = (4 * wide @ wide.T).exp() * counts[:, None] * counts * (1 - torch.eye(70, device=device))
+    return list(uniformity_sums(x, counts)), [e.sum(), e @ wide]
+
+
+def _first_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
+    place = torch.arange(200, device=device)
+    return [first_of_each(place * 7 % 150)], [(place < 150).double()]
+
+
+def _scores_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
+    ids = torch.arange(120, device=device).view(40, 3) * 7 % 31
+    both = []
+    for wide in (False, True):
+        rows = [_example_rows(n, d, device) for n in (40, 31)]
+        user, item = ((x.double() if wide else x).requires_grad_() for x in rows)
+        scores = (user[:, None] * item[ids]).sum(-1) if wide else listed_scores(user, item, ids)
+        both.append([scores, *torch.autograd.grad(scores.square().sum(), (user, item))])
+    return both[0], both[1]
+
+
+def _product_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
+    matrix = torch.arange(30 * 50, device=device).cos().view(30, 50)
+    matrix = matrix * (matrix > 0.2) * (torch.arange(30, device=device) % 4 > 0)[:, None]  # with empty rows
+    entries, x = matrix.nonzero(), _example_rows(50, d, device)
+    pointers = torch.searchsorted(entries[:, 0].contiguous(), torch.arange(31, device=device)).int()
+    return [sparse_product(pointers, entries[:, 1].int(), matrix[matrix != 0], x)], [matrix.double() @ x.double()]
+
+
+_EXAMPLES: dict[Callable[..., Any], _Example] = {
+    uniformity_sums: _sums_example,
+    first_of_each: _first_example,
+    listed_scores: _scores_example,
+    sparse_product: _product_example,
+}

@@ -204,7 +204,7 @@ class RankingLoss(nn.Module):
 
 
 class ScoreLoss(RankingLoss):
-    """A loss of many scores per user. Training computes the scores without gathering a row for each item.
+    """A loss of the scores of listed items. Training computes the scores without gathering a row for each item.
 
     The module :mod:`prismlib.scores` says how.
 
@@ -230,8 +230,29 @@ class ScoreLoss(RankingLoss):
         """
         raise NotImplementedError
 
+    def takes_scores(self, device: torch.device) -> bool:
+        """Whether training computes the loss from scores; otherwise it gathers rows and calls :meth:`forward`.
 
-class BPR(RankingLoss):
+        A subclass that writes a ``forward`` of its own and no ``of_scores`` gets rows. With one negative per pair, a
+        CPU gathers the rows faster than it finds which of them are the same.
+
+        Args:
+            device: where the scores would be computed.
+
+        >>> class Shrunk(SSM):
+        ...     def forward(self, user, item, negative=None, **ids):
+        ...         return super().forward(user, item, negative) + 0.1 * user.square().mean()
+        >>> cpu = torch.device("cpu")
+        >>> SSM().takes_scores(cpu), Shrunk().takes_scores(cpu), BPR().takes_scores(cpu)
+        (True, False, False)
+        """
+        if device.type == "cpu" and self.num_negatives == 1:
+            return False
+        defined = (vars(kind).keys() & {"forward", "of_scores"} for kind in type(self).__mro__)
+        return "of_scores" in next(names for names in defined if names)
+
+
+class BPR(ScoreLoss):
     """:func:`bpr_loss` as a module (Equation 6). It takes one negative per positive pair.
 
     >>> BPR()(torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2))
@@ -242,6 +263,9 @@ class BPR(RankingLoss):
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         return bpr_loss(user, item, self.need(negative))
+
+    def of_scores(self, scores: Tensor) -> Tensor:
+        return -F.logsigmoid(scores[:, :1] - scores[:, 1:]).mean()
 
 
 class DirectAU(RankingLoss):

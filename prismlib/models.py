@@ -21,6 +21,7 @@ class Backbone(nn.Module):
     Attributes:
         user: the trained user table, one row per user. PRISM initialises it.
         item: the trained item table, one row per item. PRISM initialises it.
+        items_at_hand: whether the embeddings of all items cost a step no more than those of the listed ones.
 
     >>> class TwoTowers(Backbone):
     ...     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
@@ -40,6 +41,7 @@ class Backbone(nn.Module):
 
     user: nn.Embedding
     item: nn.Embedding
+    items_at_hand: bool = False
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of a batch.
@@ -77,11 +79,8 @@ class Backbone(nn.Module):
                 f" got {tuple(user_id.shape)} and {tuple(item_id.shape)}"
             )
         if user_id.device.type != "cpu":  # looking for distinct items would stall the stream
-            if (
-                self.item.num_embeddings <= item_id.numel()
-                and not self.item.sparse
-                and kernels.can_run(self.item.weight)
-            ):
+            pays = self.items_at_hand or self.item.num_embeddings <= item_id.numel()
+            if pays and not self.item.sparse and kernels.can_run(kernels.listed_scores, self.item.weight):
                 return self._score_in_table(user_id, item_id, cosine)
             user, item = self(user_id, item_id)
             user, item = (unit(user), unit(item)) if cosine else (precise(user), precise(item))
@@ -92,7 +91,7 @@ class Backbone(nn.Module):
         return pair_scores(user, item, listed)
 
     def _score_in_table(self, user_id: Tensor, item_id: Tensor, cosine: bool) -> Tensor:
-        """The same from the rows of all items: fewer than the listed ones, which are then never written."""
+        """The same from the rows of all items, so that those of the listed ones are never written."""
         user, item = self(user_id, torch.arange(self.item.num_embeddings, device=item_id.device))
         user, item = (unit(user), unit(item)) if cosine else (precise(user), precise(item))
         return kernels.listed_scores(user, item, item_id)
@@ -122,6 +121,8 @@ class MF(Backbone):
     >>> user.shape, item.shape
     (torch.Size([2, 8]), torch.Size([2, 1, 8]))
     """
+
+    items_at_hand = True
 
     def __init__(
         self,
@@ -168,6 +169,8 @@ class NonLinearMF(MF):
     >>> [tuple(table.shape) for table in model.embeddings()]
     [(4, 8), (5, 8)]
     """
+
+    items_at_hand = False  # the perceptron would run over all of them
 
     def __init__(
         self,
@@ -256,6 +259,8 @@ class _Propagate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
         ctx.matrix, ctx.transposed = matrix, transposed
+        if kernels.can_run(kernels.sparse_product, x):
+            return kernels.sparse_product(matrix.crow_indices(), matrix.col_indices(), matrix.values(), x)
         with torch.autocast(x.device.type, enabled=False):  # there is no sparse product of two dtypes, nor of bfloat16
             return matrix @ x
 

@@ -106,7 +106,7 @@ def train_step(
         negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
     # positives and negatives in one look-up: the item table's gradient is then written once
     listed = torch.cat([item_id[:, None], negative], dim=1)
-    if isinstance(criterion, ScoreLoss):
+    if isinstance(criterion, ScoreLoss) and criterion.takes_scores(listed.device):
         loss = criterion.of_scores(model.score(user_id, listed, criterion.cosine))
     else:
         user, items = (precise(rows) for rows in model(user_id, listed))

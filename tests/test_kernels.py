@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
 from prismlib import (
+    BPR,
     MF,
     SSM,
     LightGCN,
@@ -124,7 +125,7 @@ def test_uniformity_by_the_kernel(kind: Callable[..., Tensor], repeats: bool, mo
         own = (rows.double() if precise else rows.to(DEVICE)).requires_grad_()
         if not precise:
             monkeypatch.setattr(hypersphere, "_counted", lambda rows, ids: _first_of_each(rows, ids))
-            monkeypatch.setattr(kernels, "can_run", lambda x: True)
+            monkeypatch.setattr(kernels, "can_run", lambda function, x: True)
         value = kind(own, ids.to(own.device))
         (gradient,) = torch.autograd.grad(value, own, create_graph=True)
         (second,) = torch.autograd.grad(gradient.square().sum(), own)
@@ -174,7 +175,7 @@ def test_first_of_each_id_without_a_sort(n: int, kinds: int) -> None:
 
 def test_distinct_ids_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = torch.tensor([4, 4, 2, 4, 2, 9], device=DEVICE)
-    monkeypatch.setattr(kernels, "can_compare", lambda ids: True)
+    monkeypatch.setattr(kernels, "can_run", lambda function, x: True)
     assert hypersphere.is_first(ids).tolist() == [True, False, True, False, False, True]
 
 
@@ -239,15 +240,17 @@ def test_scores_in_the_table_are_the_scores_of_gathered_rows(backbone: str, cosi
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_a_step_by_the_kernel_is_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("criterion", [SSM(), BPR()])
+def test_a_step_by_the_kernel_is_the_step(criterion: SSM | BPR, monkeypatch: pytest.MonkeyPatch) -> None:
     user_id, item_id = (torch.as_tensor(ids).long().to(DEVICE)[:100] for ids in SPLIT.train)
     losses = []
     for by_kernel in (True, False):
         model = BACKBONES["MF"](torch.Generator().manual_seed(1)).to(DEVICE)
         if by_kernel:
             monkeypatch.setattr(model, "score", model._score_in_table)
+        monkeypatch.setattr(type(criterion), "takes_scores", lambda self, device, by_kernel=by_kernel: by_kernel)
         sgd, g = torch.optim.SGD(model.parameters(), lr=1.0), torch.Generator(DEVICE).manual_seed(0)
-        losses.append([float(train_step(model, SSM(), sgd, user_id, item_id, 50, g)) for _ in range(5)])
+        losses.append([float(train_step(model, criterion, sgd, user_id, item_id, 50, g)) for _ in range(5)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0][-1] < losses[0][0]
 
 
@@ -275,3 +278,85 @@ def test_listed_scores_refuse(arguments: tuple[Tensor, Tensor, Tensor], message:
 def test_first_of_each_refuses(ids: Tensor) -> None:
     with pytest.raises(ValueError, match=r"ids must be integers with shape \(n >= 1,\)"):
         kernels.first_of_each(ids)
+
+
+def sparse(rows: int, columns: int, d: int, entries: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(rows + d)
+    places = torch.randint(rows * columns, (entries,), generator=g).unique()
+    pointers = torch.searchsorted(places // columns, torch.arange(rows + 1)).int()
+    values, x = torch.randn(len(places), generator=g), torch.randn(columns, d, generator=g)
+    return pointers.to(DEVICE), (places % columns).int().to(DEVICE), values.to(DEVICE), x.to(DEVICE)
+
+
+@pytest.mark.parametrize("d", [1, 8, 17, 64, 256])
+@pytest.mark.parametrize(("rows", "columns", "entries"), [(1, 1, 1), (7, 5, 0), (40, 30, 300), (3, 500, 900)])
+def test_sparse_product(rows: int, columns: int, entries: int, d: int) -> None:
+    pointers, names, values, x = sparse(rows, columns, d, entries)
+    owner = torch.arange(rows, device=DEVICE).repeat_interleave(pointers.diff().long())
+    dense = torch.zeros(rows, columns, dtype=torch.float64, device=DEVICE)
+    dense[owner, names.long()] = values.double()
+    expected = dense @ x.double()
+    for kind in (torch.int32, torch.int64):
+        product = kernels.sparse_product(pointers.to(kind), names.to(kind), values, x)
+        assert product.dtype == torch.float32 and product.shape == (rows, d)
+        assert (product - expected).norm() <= 1e-6 * expected.norm()
+    wide = kernels.sparse_product(pointers, names, values.double(), x.double())
+    torch.testing.assert_close(wide, expected)
+
+
+def test_lightgcn_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embeddings, gradients, and the gradient of a gradient."""
+    results = []
+    for by_kernel in (True, False):
+        monkeypatch.setattr(kernels, "can_run", lambda function, x, by_kernel=by_kernel: by_kernel)
+        model = BACKBONES["LightGCN"](torch.Generator().manual_seed(1)).double().to(DEVICE)
+        user, item = model.embeddings()
+        first = torch.autograd.grad(user.square().sum() + item.exp().sum(), list(model.parameters()), create_graph=True)
+        second = torch.autograd.grad(sum(x.square().sum() for x in first), list(model.parameters()))
+        results.append([x.detach() for x in (user, item, *first, *second)])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+FUNCTIONS = [kernels.uniformity_sums, kernels.first_of_each, kernels.listed_scores, kernels.sparse_product]
+
+
+@pytest.fixture(autouse=True)
+def tried_anew() -> Iterator[None]:
+    yield
+    kernels._is_right.cache_clear()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("d", [16, 64, 256])
+def test_each_kernel_is_tried_before_it_is_used(
+    function: Callable[..., object], d: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = torch.get_rng_state()
+    with torch.no_grad(), torch.inference_mode():
+        assert kernels._is_right(function, torch.device(DEVICE), d)
+    assert not caplog.records and torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_kernel_that_fails_or_is_wrong_is_not_used(
+    function: Callable[..., object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(kernel: object) -> object:
+        raise RuntimeError("no such instruction\nat line 3")
+
+    def wrong(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
+        return [torch.ones(2), torch.tensor([torch.nan])], [torch.ones(2), torch.ones(1)]
+
+    device = torch.device(DEVICE)
+    for name, value, message in (
+        ("_compiled", fails, "RuntimeError: no such instruction"),
+        ("_EXAMPLES", {function: wrong}, "relative to PyTorch's operations its errors are 0, nan"),
+    ):
+        kernels._is_right.cache_clear()
+        monkeypatch.setattr(kernels, name, value)
+        caplog.clear()
+        assert not kernels._is_right(function, device, 16)
+        assert not kernels._is_right(function, device, 16)  # and says so once
+        [record] = caplog.records
+        assert record.getMessage() == f"the kernel of {function.__name__} is not used: {message}"
