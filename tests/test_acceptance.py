@@ -88,7 +88,7 @@ def test_loss_and_gradients_are_finite(backbone: str, loss: str, size: int) -> N
         assert model.user.weight.grad.abs().sum() > 0 and model.item.weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("loss", ["SSM"])
+@pytest.mark.parametrize("loss", ["SSM", "BPR"])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_training_steps_scores_give_the_same_loss_and_gradients(backbone: str, loss: str) -> None:
     """Losses of scores never see gathered rows in training: the way there must not matter."""

@@ -481,3 +481,22 @@ def test_training_under_another_default_dtype(split: Split) -> None:
                 assert all(table.dtype == torch.float64 for table in model.embeddings())
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("kind", [SSM, BPR])
+def test_a_subclass_with_a_forward_of_its_own_is_trained_by_it(kind: type[SSM] | type[BPR]) -> None:
+    class Shifted(kind):  # type: ignore[valid-type, misc]
+        def forward(self, user, item, negative=None, **ids):  # type: ignore[no-untyped-def]
+            return super().forward(user, item, negative) + 100
+
+    class ByScores(Shifted):
+        def of_scores(self, scores: torch.Tensor) -> torch.Tensor:
+            return scores.sum() * 0
+
+    pairs = torch.tensor([0, 1]), torch.tensor([2, 0])
+    for device in ("cpu", "cuda"):
+        assert not Shifted().takes_scores(torch.device(device))
+    assert kind().takes_scores(torch.device("cuda")) and ByScores().takes_scores(torch.device("cuda"))
+    model = MF(2, 3, dim=4, generator=torch.Generator().manual_seed(0))
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    assert train_step(model, Shifted(), sgd, *pairs, num_items=3, generator=torch.Generator()) > 100
