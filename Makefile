@@ -44,7 +44,7 @@ test: $(READY)
 
 test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"
-	@$(BIN)/pytest -m browser tests/test_browser.py
+	@$(BIN)/pytest -n 2 -m browser tests/test_browser.py
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/bench.py $(BENCH) --output benchmarks/bench.json

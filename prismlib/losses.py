@@ -231,10 +231,11 @@ class ScoreLoss(RankingLoss):
         raise NotImplementedError
 
     def takes_scores(self, device: torch.device) -> bool:
-        """Whether training computes the loss from scores; otherwise it gathers rows and calls :meth:`forward`.
+        """Whether training computes the loss from scores.
 
-        A subclass that writes a ``forward`` of its own and no ``of_scores`` gets rows. With one negative per pair, a
-        CPU gathers the rows faster than it finds which of them are the same.
+        Otherwise it gathers rows and calls :meth:`~prismlib.losses.RankingLoss.forward`. A subclass that writes a
+        ``forward`` of its own and no ``of_scores`` gets rows. With one negative per pair, a CPU gathers the rows faster
+        than it finds which of them are the same.
 
         Args:
             device: where the scores would be computed.

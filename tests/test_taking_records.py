@@ -12,8 +12,8 @@ import pytest
 from made_up import made_up, store
 
 from prismbook.plan.config import RunConfig, run_id
-from prismbook.runs.record_commands import fault, main, take
-from prismbook.runs.records import load_scores
+from prismbook.runs.record_commands import contradiction, fault, main, take
+from prismbook.runs.records import load_scores, scan
 from prismlib import datasets
 
 CONFIG = RunConfig(dataset="gowalla", loss="bpr")
@@ -49,6 +49,23 @@ def test_sound_records_are_taken_in_byte_for_byte(tmp_path: Path, capsys: pytest
     assert len(list((results / "gowalla").iterdir())) == 4  # and no temporary file
     assert main(["take", str(results), str(source)]) == 0  # again: all are there
     assert capsys.readouterr().out == "0 records taken\n"
+
+
+def test_the_list_names_a_record_that_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound(tmp_path)
+    assert main(["list", str(tmp_path)]) == 0 and "problem" not in capsys.readouterr().out
+    edited(sound(tmp_path, replace(CONFIG, seed=9)), lambda record: record["test"]["dot"].update(ndcg=0.75))
+    assert main(["list", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"(?m)^problem: \w+: its test NDCG@20 by dot is 0.7500, its parts sum to 0.2500$", printed), (
+        printed
+    )
+
+
+def test_no_record_of_the_project_contradicts_itself() -> None:
+    records, problems = scan(Path(__file__).parents[1] / "results")
+    assert len(records) > 400 and not problems
+    assert [reason for record in records if (reason := contradiction(record))] == []
 
 
 def test_what_is_stored_stays(tmp_path: Path) -> None:
@@ -88,12 +105,16 @@ def other_interactions(path: Path) -> Path:
         (another_dataset, "should be .*gowalla/mf-bpr-"),
         (lambda path: edited(path, lambda record: record["data"].update(split_hash="x")), "another split of gowalla"),
         (lambda path: edited(path, lambda record: record.update(best_epoch=0)), "epoch 0 is not the best of"),
+        (
+            lambda path: edited(path, lambda record: record["test"]["dot"].update(ndcg=0.75)),
+            "its test NDCG@20 by dot is 0.7500, its parts sum to 0.2500",
+        ),
         (lambda path: edited(path, lambda record: record.update(best_epoch=99)), "is not a run record of this project"),
         (lambda path: edited(path, lambda record: record["data"].pop("split_hash")), "project .*split_hash"),
         (lambda path: path.with_suffix(".npz").unlink(), "is missing: bring the scores along"),
         (lambda path: path.with_suffix(".npz").write_bytes(b"PK\x03\x04"), "is not readable as scores"),
         (
-            lambda path: edited(path, lambda record: record["test"]["cosine"].update(popular=0.2501)),
+            lambda path: edited(path, lambda record: record["test"]["cosine"].update(popular=0.2501, ndcg=0.2501)),
             r"the parts by cosine are \[0\.25 .*, its record says \[0\.2501,",
         ),
         (

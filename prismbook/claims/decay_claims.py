@@ -141,7 +141,7 @@ def _wider_gap(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
     finished = runs[runs["run"].notna()]
     if finished["weight_decay"].nunique() < 2 or finished["weight_decay"].min() > 0:
         return Statement(f"{loss}: needs a run without decay and one with", None)
-    text, concerned = f"{loss}: the gap widens from no decay to its best decay", _up_to_best(finished)
+    text, concerned = f"{loss}'s gap widens from no decay to its best decay", _up_to_best(finished)
     if concerned.empty:
         return Statement(f"{text}; undecided: {setbacks(finished, 'run')}", None, undecided=True)
     strongest = concerned["weight_decay"].max()

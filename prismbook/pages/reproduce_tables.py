@@ -34,7 +34,7 @@ def costs(records: Iterable[Record]) -> pd.DataFrame:
             "training, h": record["seconds"]["train"] / 3600,
             "evaluation, h": record["seconds"]["evaluate"] / 3600,
             "CPU time, h": record["seconds"].get("cpu", float("nan")) / 3600,
-            "kJ": float("nan") if record.get("joules") is None else record["joules"] / 1e3,
+            "kJ": float("nan") if (joules := own_joules(record)) is None else joules / 1e3,
             "PyTorch": record["environment"]["torch"],
             "Python": record["environment"]["python"],
         }
@@ -42,6 +42,21 @@ def costs(records: Iterable[Record]) -> pd.DataFrame:
         if not record["data"]["synthetic"]
     ]
     return pd.DataFrame(rows)
+
+
+def own_joules(record: Record) -> float | None:
+    """The energy of a run in joules; None where it was not counted, or where the counter counted other runs too.
+
+    Args:
+        record: a run record.
+
+    >>> own_joules({"environment": {"device": "NVIDIA H200, shared by 16 runs"}, "joules": 84890.0}) is None
+    True
+    >>> own_joules({"environment": {"device": "NVIDIA H200"}, "joules": 84890.0})
+    84890.0
+    """
+    shared = ", shared by " in record["environment"]["device"]
+    return None if shared else record.get("joules")
 
 
 def sums(runs: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import re
 import subprocess
@@ -109,7 +110,8 @@ def joules_so_far(device: torch.device) -> float | None:
 
     The counter of a CPU covers all its packages, so it includes the work of other processes. It is often readable by
     root alone, and it starts again from 0 after some hours of load. The counter of a GPU covers the whole card, which
-    must be Volta or newer.
+    must be Volta or newer; where processes share the card by NVIDIA's multi-process service, it tells nothing about one
+    of them.
 
     Args:
         device: the device whose counter is read.
@@ -118,7 +120,9 @@ def joules_so_far(device: torch.device) -> float | None:
     >>> counted is None or counted >= 0
     True
     """
-    return _nvidia(device) if device.type == "cuda" else _packages(POWERCAP)
+    if device.type != "cuda":
+        return _packages(POWERCAP)
+    return None if os.environ.get("CUDA_MPS_PIPE_DIRECTORY") else _nvidia(device)
 
 
 def joules_between(before: float | None, after: float | None) -> float | None:

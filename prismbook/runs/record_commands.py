@@ -39,12 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if problems else 0
     records, problems = scan(given.results)
     if given.command == "list":
+        problems += [f"{record['id']}: {reason}" for record in records if (reason := contradiction(record))]
         print("\n".join([*map(line, records), *(f"problem: {problem}" for problem in problems)]))
-        return 0
+        return 1 if problems else 0
     matches = [[record for record in records if record["id"].startswith(prefix)] for prefix in given.ids]
     for prefix, matching in zip(given.ids, matches, strict=True):
         if len(matching) != 1:
-            commands.error(f"{len(matching)} records of {given.results} have an id that begins with {prefix}")
+            found = "no record" if not matching else f"{len(matching)} records"
+            commands.error(
+                f"{found} of {given.results} with an id that begins with {prefix}; `prismbook records list"
+                f" {given.results}` prints the ids"
+            )
     (first,), (second,) = matches
     print("\n".join(why(first, second)) or "they are the same run")
     return 0
@@ -56,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     texts = {
         "list": "Print one line per record (its id, configuration, test NDCG@20 and flags), then the files that are"
-        " not records.",
+        " not records or contradict themselves. The exit status is 1 if there are any.",
         "why": "Print one line per difference between the configurations, data, splits and versions of two runs.",
         "take": "Check the records of another folder and copy the sound ones. The exit status is 1 if one is not.",
     }
@@ -64,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command, help=text, description=text)
         sub.add_argument("results", type=folder, help="The folder that holds the records, e.g. results.")
         if command == "why":
-            sub.add_argument("ids", nargs=2, help="The ids of two runs, or the beginnings of their ids.")
+            sub.add_argument(
+                "ids", nargs=2, metavar=("A", "B"), help="The ids of two runs, or the beginnings of their ids."
+            )
         if command == "take":
             sub.add_argument("source", type=folder, help="The other folder, which has one folder per dataset.")
     return parser
@@ -105,6 +112,22 @@ def _split_of_your_own(record: Record) -> str:
     return f"{data['split']} {data['split_hash'][:12]}" if "split" in data else RANDOM
 
 
+def contradiction(record: Record) -> str | None:
+    """How a record contradicts itself, as one sentence; None where it does not: it was changed after it was written.
+
+    Args:
+        record: a record, as loaded.
+    """
+    for ranking, score in record["test"].items():
+        parts = sum(score[name] for name in GROUPS)
+        if abs(parts - score["ndcg"]) > 1e-5:  # not where both are NaN, see load_record
+            return f"its test NDCG@20 by {ranking} is {score['ndcg']:.4f}, its parts sum to {parts:.4f}"
+    curve = record["history"]["validation_dot"]
+    if curve[record["best_epoch"]] != max(curve):
+        return f"epoch {record['best_epoch']} is not the best of its validation curve"
+    return None
+
+
 def fault(path: Path) -> str | None:
     """Why a record should not be taken in, as one sentence; None where it is sound.
 
@@ -127,9 +150,8 @@ def fault(path: Path) -> str | None:
             return f"{path} should be {expected}"
         if config.split_seed == 123 and card.split_hash is not None and data["split_hash"] != card.split_hash:
             return f"{path} was trained on another split of {config.dataset}"
-        curve = record["history"]["validation_dot"]
-        if curve[record["best_epoch"]] != max(curve):
-            return f"{path}: epoch {record['best_epoch']} is not the best of its validation curve"
+        if (reason := contradiction(record)) is not None:
+            return f"{path}: {reason}"
         if scores is None:
             return f"{path.with_suffix('.npz')} is missing: bring the scores along with the record"
         for ranking in {"dot", "cosine"} - wrong_scores(record).keys():
