@@ -16,8 +16,8 @@
 # %% [markdown]
 # # Claims ledger
 #
-# Every claim of the paper {cite}`loveland2025weightdecay`, with what we measured. Nothing on this page is written by hand but the claims
-# themselves: verdicts are computed now, from the run records or on the spot. They are then compared with those last accepted; a
+# Every claim of the paper {cite}`loveland2025weightdecay`, with what we measured. No number of ours and no verdict on this page is
+# written by hand: verdicts are computed now, from the run records or on the spot. They are then compared with those last accepted; a
 # record that is missing, or that says something else, stops the build of this book.
 
 # %% tags=["parameters"]
@@ -40,7 +40,8 @@ pd.DataFrame(ledger.counts(rows)).fillna(0).astype(int).rename_axis("verdict of 
 
 # %% [markdown]
 # *How many claims have each verdict: those that are measured on datasets, apart from identities, which are computed on the spot, and
-# from the sizes of datasets. A claim's verdict is that of its statements on all datasets on which it was measured. [How verdicts are
+# from the sizes of datasets. A claim's verdict is that of its statements on all datasets on which it was measured. A
+# claim that has identities and measurements, such as C17, is counted in both columns. [How verdicts are
 # made](verdicts.ipynb) has the rules, and every verdict under others.*
 #
 # ## At a glance

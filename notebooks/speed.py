@@ -57,7 +57,7 @@ for text in speed_tables.whole_runs(gpu):
     page.say(text)
 
 # %% [markdown]
-# *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
+# *Wanted*: the ratio that this project set itself before it measured. *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
 # pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so on the CPU that row has 2,048.
 # A GPU does a step's arithmetic faster than Python can ask for it: step by step, a run is many times its floor, and the
 # card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the
@@ -85,7 +85,7 @@ page.say(speed_tables.largest_evaluation(bench))
 #
 # Two things are offered and off unless asked for. Both are fields of `RunConfig` and arguments of `fit`.
 #
-# `precision="bfloat16"` takes the training steps under `torch.autocast`. Uniformity is then one fused self-attention in
+# `precision="bfloat16"` runs the training steps under `torch.autocast`. Uniformity is then one fused self-attention in
 # bfloat16 with float32 sums, since $\lVert x - y\rVert^2 = 2 - 2\,x^\top y$ on unit rows; parameters, their gradients and the
 # ranking stay float32. It pays where a step waits for its products and the processor multiplies bfloat16: on a CPU
 # with that instruction, and not on a GPU whose steps wait for Python. (TensorFloat-32 is PyTorch's

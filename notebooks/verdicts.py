@@ -26,7 +26,8 @@
 #    and seeds, lies within 2.5 % of the baseline. A difference that is merely not proved is no equivalence.
 # 2. **Direction needs agreement.** One is *better* or *worse* where all seeds agree in sign, the interval over users leaves out
 #    zero, and the mean difference exceeds the margin. What is neither equivalent nor directed is left open.
-# 3. **One seed is provisional.** A word that rests on a single seed says so, and has a hollow mark.
+# 3. **One seed is provisional.** A word that rests on a single seed says so, and has a hollow mark. A verdict
+#    is provisional where it would be another without such words.
 # 4. **A collapse is a result, and no number to average.** A run that never got better than its start, or whose item rows shrank to
 #    nothing, is counted as *collapsed* and is in no mean.
 # 5. **A run that was cut off decides nothing.** The limit of epochs ended it, or it ended within its first 20 epochs.

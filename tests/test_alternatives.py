@@ -68,7 +68,7 @@ def test_the_table_names_what_changes() -> None:
     assert list(table.index) == ["C8, Gowalla", "C4"] and list(table.columns) == [each.title for each in ALTERNATIVES]
     assert table.loc["C8, Gowalla"].tolist() == ["reproduced", "=", "not reproduced", "=", "", "", "", ""]
     lines = verdict_tables.changed(table).splitlines()
-    assert lines[1] == "- margin 5%: 1 of 2 verdicts are others" and lines[-1].endswith("0 of 0 verdicts are others")
+    assert lines[1] == "- margin 5%: 1 of 2 verdicts differ" and lines[-1].endswith("0 of 0 verdicts differ")
 
 
 def test_claims_are_counted_once_and_by_kind() -> None:

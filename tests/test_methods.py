@@ -274,6 +274,9 @@ def test_table_1_has_the_papers_change_and_ours(tmp_path: Path) -> None:
     printed = rq3_tables.row(replace(pair, dataset="gowalla"))["% Diff, paper"]
     assert printed == f"{0.1210 / 0.1176 - 1:+.1%}"
     assert rq3_tables.row(replace(pair, comparison=None))["% Diff, ours"] == ""
+    assert pair.prism is not None
+    partly = replace(pair, prism=replace(pair.prism, ran=3, grid=11))
+    assert rq3_tables.row(partly)["PRISM - decay"].endswith("; not searched to the end: PRISM 3 of 11 configurations")
 
 
 def test_a_search_that_a_gpu_has_gone_on_with_is_one_search_whose_hours_are_told_apart(tmp_path: Path) -> None:

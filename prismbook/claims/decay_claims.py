@@ -398,7 +398,8 @@ def _changes_less(runs: pd.DataFrame, part: str, stronger: bool, rules: Rules) -
     seeds = missed["BPR"].dropna().index.intersection(missed["DirectAU"].dropna().index)
     bpr, directau = (missed[loss].loc[seeds] for loss in ("BPR", "DirectAU"))
     text = f"{part}, NDCG@20 changes less for BPR than for DirectAU: by {bpr.mean():.0%} against {directau.mean():.0%}"
-    text += f" ({', '.join(notes)})" if notes else ""
+    if notes:
+        text += f" ({', '.join(notes)}: what collapsed counts with its score, what was cut off is left out)"
     found = Difference(tuple(bpr - directau))
     judgement = judge(found, rules)
     return from_judgement(f"{text}: {in_words(judgement, 'more', 'less', 'as much')}", judgement, ("worse",), found)

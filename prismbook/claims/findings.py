@@ -82,6 +82,11 @@ class Finding:
     claims: tuple[str, ...]
     parts: tuple[Part, ...]
 
+    @property
+    def heading(self) -> str:
+        """The title with the datasets on which it holds."""
+        return f"{self.title} ({listed_names(self.datasets())})" if self.shown else self.title
+
     def datasets(self, holds: bool | None = True) -> list[str]:
         """The names of the datasets on which it holds, in the order of its parts.
 
@@ -256,7 +261,8 @@ def adam_writes_norms(results: Path) -> Finding:
         return [] if record is None else [_too_weak(config, record)]
 
     title = (
-        "That popularity shows in the norms is Adam's doing: in plain gradient descent the same decay is far too weak"
+        "That popularity shows in the norms is Adam's doing: by the paper's own theorem, plain gradient descent with"
+        " the same decay is far too weak"
     )
     meaning = (
         "The paper's theorem is about plain gradient descent; its released code, and this book, run Adam with"
@@ -436,7 +442,7 @@ def gamma_decides_the_level(results: Path) -> Finding:
 
 
 def weak_decay_is_as_fair(results: Path) -> Finding:
-    """DirectAU with decay 1e-6 ranks as well as with PRISM, and unpopular items have no smaller part of its NDCG@20.
+    """DirectAU with decay 1e-6 is equivalent to PRISM by NDCG@20, and unpopular items have no smaller part of it.
 
     Args:
         results: folder of the records.
@@ -457,7 +463,7 @@ def weak_decay_is_as_fair(results: Path) -> Finding:
         )
         return [_judged(sentence, [(_word(quality), _NO_LOSS), (_word(ratio), _NO_LOSS)])]
 
-    title = f"DirectAU with weight decay {WEAK_DECAY:g} is at least as fair as DirectAU with PRISM, and ranks as well"
+    title = f"DirectAU with weight decay {WEAK_DECAY:g} is at least as fair as with PRISM, at an equivalent NDCG@20"
     meaning = (
         "The paper compares PRISM with the decay that has the best NDCG@20. Where a weak decay scores as well, it is"
         " the one to compare fairness with."

@@ -90,7 +90,7 @@ def with_numbers(rows: Iterable[Row], pages: Collection[str]) -> str:
             cells = [
                 *head,
                 DATASET_NAMES.get(row.dataset, "computed on the spot"),
-                "<br>".join(_measured(each) for each in row.statements if each.found is not None),
+                "<br>".join(_measured(each, bool(row.cases)) for each in row.statements if each.found is not None),
                 ", ".join(map(str, seeds)),
                 "<br>".join(f"{case}: {word}" for case, word in row.cases.items()) or _protocol(row),
                 _verdict(row, pages),
@@ -103,12 +103,14 @@ def _verdict(row: Row, pages: Collection[str]) -> str:
     return link(row, f"{mark(row.verdict, row.provisional)} {row.phrase}", pages)
 
 
-def _measured(statement: Statement) -> str:
-    """A statement's subject with its number, and the mark of what that number says of it."""
+def _measured(statement: Statement, cases: bool) -> str:
+    """A statement's subject, its case where there are several, its number, and the mark of what the number says."""
     assert statement.found is not None
+    case = f" ({statement.case})" if cases and statement.case else ""
     low, high = statement.found.interval
     interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
-    return f"{_statement_mark(statement)} {subject(statement)}: {statement.found.mean:+.1%}{interval}"
+    number = f"{statement.found.mean:+.1%}{interval}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{_statement_mark(statement)} {subject(statement)}{case}: {number}"
 
 
 def _statement_mark(statement: Statement) -> str:

@@ -51,7 +51,13 @@ def row(pair: Pair) -> dict[str, str]:
     printed_share, share = pair.paper(), pair.share()
     cells["% Diff, paper"] = "" if printed_share is None else f"{printed_share:+.1%}"
     cells["% Diff, ours"] = "" if share is None else share_and_seeds(share)
-    cells["PRISM - decay"] = pair.difference()
+    unfinished = [
+        f"{title} {method.ran} of {method.grid}"
+        for name, title in TITLES.items()
+        if (method := getattr(pair, name)) is not None and method.ran < method.grid
+    ]
+    remark = f"; not searched to the end: {', '.join(unfinished)} configurations" if unfinished else ""
+    cells["PRISM - decay"] = pair.difference() + remark
     return cells
 
 

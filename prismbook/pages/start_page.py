@@ -259,7 +259,7 @@ def section(finding: Finding, accepted: Accepted, pages: Collection[str]) -> str
         accepted: the accepted ledger, for the claims that it concerns.
         pages: names of the book's pages, for links.
     """
-    lines = [f"## {finding.title}", f"**{finding.status}.**"]
+    lines = [f"## {finding.heading}", f"**{finding.status}.**"]
     if finding.shown:
         lines.append(finding.meaning)
     items = []

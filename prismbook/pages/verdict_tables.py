@@ -78,7 +78,7 @@ def changed(table: pd.DataFrame) -> str:
     lines = []
     for title in table.columns[1:]:
         concerned = table[table[title] != ""]
-        lines.append(f"- {title}: {_differing(concerned[title])} of {len(concerned)} verdicts are others")
+        lines.append(f"- {title}: {_differing(concerned[title])} of {len(concerned)} verdicts differ")
     return "\n".join(lines)
 
 
