@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problems += [f"{record['id']}: {reason}" for record in records if (reason := contradiction(record))]
         print("\n".join([*map(line, records), *(f"problem: {problem}" for problem in problems)]))
         return 1 if problems else 0
-    matches = [[record for record in records if record["id"].startswith(prefix)] for prefix in given.ids]
-    for prefix, matching in zip(given.ids, matches, strict=True):
+    matches = [[record for record in records if record["id"].startswith(prefix)] for prefix in (given.A, given.B)]
+    for prefix, matching in zip((given.A, given.B), matches, strict=True):
         if len(matching) != 1:
             found = "no record" if not matching else f"{len(matching)} records"
             commands.error(
@@ -69,9 +69,8 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command, help=text, description=text)
         sub.add_argument("results", type=folder, help="The folder that holds the records, e.g. results.")
         if command == "why":
-            sub.add_argument(
-                "ids", nargs=2, metavar=("A", "B"), help="The ids of two runs, or the beginnings of their ids."
-            )
+            for name in ("A", "B"):
+                sub.add_argument(name, help="The id of a run, or the beginning of its id.")
         if command == "take":
             sub.add_argument("source", type=folder, help="The other folder, which has one folder per dataset.")
     return parser
