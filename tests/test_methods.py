@@ -468,8 +468,8 @@ def test_the_decay_that_one_seed_would_choose_for_mawu_on_nonlinear_mf_fails_at_
     assert (decay_vs_prism.loss_values(found.decay.chosen), found.decay.chosen.weight_decay) == ("1, 0.1", 1e-4)
     assert found.decay.all_seeds and len(found.decay.records) == 3 and str(found.judgement()) == "better"
     assert min(found.prism.ndcg()) > 0.2
-    # the decay is the largest that was searched
-    assert found.decay.at_edge == ("weight_decay 0.0001",) and prism_claims.beats([found])[0].undecided
+    # a larger decay was searched too
+    assert found.decay.at_edge == () and prism_claims.beats([found])[0].holds
     second = pair("movielens1m", "nonlinear-mf", "mawu", without=found.decay.chosen).decay
     assert second is not None and second.validation > found.decay.validation
     assert (decay_vs_prism.loss_values(second.chosen), second.chosen.weight_decay) == ("0.25, 0.25", 1e-5)
