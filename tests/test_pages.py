@@ -90,8 +90,8 @@ def test_the_ledger_with_numbers_shows_ours_beside_the_papers() -> None:
     ]
     head, _, first, second, fourth, third = ledger_tables.with_numbers(rows, {"page_gowalla"}).splitlines()
     assert head.startswith("| claim | the paper's number | dataset | ours") and head.endswith("protocol | verdict |")
-    space = "\N{NO-BREAK SPACE}"  # a number and its interval stay on one line
-    numbers = f"▲ it climbs: +5.5%{space}[{found.interval[0]:+.1%},{space}{found.interval[1]:+.1%}]"
+    space = "\N{NO-BREAK SPACE}"  # the two ends of an interval stay on one line
+    numbers = f"▲ it climbs: +5.5% [{found.interval[0]:+.1%},{space}{found.interval[1]:+.1%}]"
     assert first == (
         f"| **C1** text (Section 1) | a figure | Gowalla | {numbers}<br>▽ it falls: -20.0% | 1, 2 | the paper's text |"
         " [◇ in part (provisional)](page_gowalla.ipynb) |"

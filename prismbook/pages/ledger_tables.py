@@ -108,9 +108,9 @@ def _measured(statement: Statement, cases: bool) -> str:
     assert statement.found is not None
     case = f" ({statement.case})" if cases and statement.case else ""
     low, high = statement.found.interval
-    interval = f" [{low:+.1%}, {high:+.1%}]" if high > low else ""
-    number = f"{statement.found.mean:+.1%}{interval}".replace(" ", "\N{NO-BREAK SPACE}")
-    return f"{_statement_mark(statement)} {subject(statement)}{case}: {number}"
+    # the two ends of an interval stay on one line
+    interval = f" [{low:+.1%},\N{NO-BREAK SPACE}{high:+.1%}]" if high > low else ""
+    return f"{_statement_mark(statement)} {subject(statement)}{case}: {statement.found.mean:+.1%}{interval}"
 
 
 def _statement_mark(statement: Statement) -> str:
