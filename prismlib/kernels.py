@@ -421,9 +421,13 @@ def sparse_product(pointers: Tensor, columns: Tensor, values: Tensor, x: Tensor)
 _Example = Callable[[torch.device, int], tuple[list[Tensor], list[Tensor]]]
 
 
+def _arange(n: int, device: torch.device) -> Tensor:
+    return torch.arange(n, dtype=torch.float32, device=device)  # whatever PyTorch's default dtype is
+
+
 def _example_rows(n: int, d: int, device: torch.device) -> Tensor:
     """Unit rows without a draw: a trial must not move any generator."""
-    return torch.nn.functional.normalize(torch.arange(n * d, device=device).sin().view(n, d) + 0.1, dim=1)
+    return torch.nn.functional.normalize(_arange(n * d, device).sin().view(n, d) + 0.1, dim=1)
 
 
 def _sums_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -450,7 +454,7 @@ def _scores_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Te
 
 
 def _product_example(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
-    matrix = torch.arange(30 * 50, device=device).cos().view(30, 50)
+    matrix = _arange(30 * 50, device).cos().view(30, 50)
     matrix = matrix * (matrix > 0.2) * (torch.arange(30, device=device) % 4 > 0)[:, None]  # with empty rows
     entries, x = matrix.nonzero(), _example_rows(50, d, device)
     pointers = torch.searchsorted(entries[:, 0].contiguous(), torch.arange(31, device=device)).int()

@@ -332,9 +332,15 @@ def tried_anew() -> Iterator[None]:
 def test_each_kernel_is_tried_before_it_is_used(
     function: Callable[..., object], d: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state = torch.get_rng_state()
-    with torch.no_grad(), torch.inference_mode():
-        assert kernels._is_right(function, torch.device(DEVICE), d)
+    state, before = torch.get_rng_state(), torch.get_default_dtype()
+    for dtype in (torch.float32, torch.float64):
+        kernels._is_right.cache_clear()
+        torch.set_default_dtype(dtype)
+        try:
+            with torch.no_grad(), torch.inference_mode():
+                assert kernels._is_right(function, torch.device(DEVICE), d)
+        finally:
+            torch.set_default_dtype(before)
     assert not caplog.records and torch.equal(torch.get_rng_state(), state)
 
 
