@@ -67,6 +67,8 @@ def test_a_gpu_is_asked_by_its_id(
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: driver)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=uuid))
     assert joules_so_far(GPU) == joules
+    monkeypatch.setenv(machine.SHARED, "1")  # the card's counter counts the other processes too
+    assert joules_so_far(GPU) is None
 
 
 def test_without_a_driver_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

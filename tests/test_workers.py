@@ -13,7 +13,7 @@ from made_up import made_up, store
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
-from prismbook.runs import mps, sweep, workers
+from prismbook.runs import machine, mps, sweep, workers
 from prismbook.runs.cost import Costs
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment
@@ -153,3 +153,13 @@ def test_the_multi_process_service_is_started_and_ended_where_there_is_one(
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     with mps.mps("cuda") as note:
         assert note.startswith("not there")
+
+
+@pytest.mark.parametrize(("number", "shared"), [(1, None), (2, "1")])
+def test_processes_that_share_a_gpu_know_it(number: int, shared: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(machine.SHARED, "")  # taken back afterwards
+    monkeypatch.delenv(machine.SHARED)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(workers, "work", lambda *arguments: None)
+    workers._process([], Path(), None, False, number)
+    assert os.environ.get(machine.SHARED) == shared

@@ -103,6 +103,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 POWERCAP = Path("/sys/class/powercap")
+#: Set in the environment of processes that share a GPU: its counter then tells nothing about one of them.
+SHARED = "PRISM_SHARES_GPU"
 
 
 def joules_so_far(device: torch.device) -> float | None:
@@ -110,8 +112,7 @@ def joules_so_far(device: torch.device) -> float | None:
 
     The counter of a CPU covers all its packages, so it includes the work of other processes. It is often readable by
     root alone, and it starts again from 0 after some hours of load. The counter of a GPU covers the whole card, which
-    must be Volta or newer; where processes share the card by NVIDIA's multi-process service, it tells nothing about one
-    of them.
+    must be Volta or newer; for processes that share the card, see :data:`SHARED`, it counts as none.
 
     Args:
         device: the device whose counter is read.
@@ -122,7 +123,7 @@ def joules_so_far(device: torch.device) -> float | None:
     """
     if device.type != "cuda":
         return _packages(POWERCAP)
-    return None if os.environ.get("CUDA_MPS_PIPE_DIRECTORY") else _nvidia(device)
+    return None if os.environ.get(SHARED) else _nvidia(device)
 
 
 def joules_between(before: float | None, after: float | None) -> float | None:

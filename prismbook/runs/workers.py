@@ -16,7 +16,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import EXPERIMENTS, FURTHER_DATASETS, SEEDS, configs, searches
 from prismbook.runs.attempts import attempt
 from prismbook.runs.cost import Costs, duration, kind
-from prismbook.runs.machine import environment
+from prismbook.runs.machine import SHARED, environment
 from prismbook.runs.mps import mps
 from prismbook.runs.records import load_record, scan, stored_path
 from prismlib.device import check_device
@@ -184,9 +184,12 @@ def work(todo: Sequence[RunConfig], results: Path, end: float | None, retry: boo
             print(f"{path.stem} {outcome}", flush=True)
 
 
-def _process(todo: Sequence[RunConfig], results: Path, end: float | None, retry: bool, threads: int) -> None:
+def _process(todo: Sequence[RunConfig], results: Path, end: float | None, retry: bool, number: int) -> None:
+    """One of several processes."""
+    if number > 1:
+        os.environ[SHARED] = "1"
     if "OMP_NUM_THREADS" not in os.environ:  # or each process would take all cores
-        torch.set_num_threads(threads)
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // number))
     work(todo, results, end, retry)
 
 
@@ -211,12 +214,11 @@ def work_together(
     if not todo:
         return
     check_device(todo[0].device)
-    threads = max(1, (os.cpu_count() or 1) // number)
     context = multiprocessing.get_context("spawn")  # a GPU cannot be shared with a forked process
     with mps(todo[0].device) as note:
         if todo[0].device == "cuda":
             print(f"multi-process service: {note}", flush=True)
-        processes = [context.Process(target=_process, args=(todo, results, end, retry, threads)) for _ in range(number)]
+        processes = [context.Process(target=_process, args=(todo, results, end, retry, number)) for _ in range(number)]
         try:
             for process in processes:
                 process.start()
