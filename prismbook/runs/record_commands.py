@@ -45,10 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     matches = [[record for record in records if record["id"].startswith(prefix)] for prefix in (given.A, given.B)]
     for prefix, matching in zip((given.A, given.B), matches, strict=True):
         if len(matching) != 1:
-            found = "no record" if not matching else f"{len(matching)} records"
             commands.error(
-                f"{found} of {given.results} with an id that begins with {prefix}; `prismbook records list"
-                f" {given.results}` prints the ids"
+                f"{len(matching) or 'no'} records of {given.results} with an id that begins with {prefix};"
+                f" `prismbook records list {given.results}` prints the ids"
             )
     (first,), (second,) = matches
     print("\n".join(why(first, second)) or "they are the same run")
@@ -112,7 +111,9 @@ def _split_of_your_own(record: Record) -> str:
 
 
 def contradiction(record: Record) -> str | None:
-    """How a record contradicts itself, as one sentence; None where it does not: it was changed after it was written.
+    """How a record contradicts itself, as one sentence; None where it does not.
+
+    A record that does was changed after it was written.
 
     Args:
         record: a record, as loaded.
@@ -122,7 +123,7 @@ def contradiction(record: Record) -> str | None:
         if abs(parts - score["ndcg"]) > 1e-5:  # not where both are NaN, see load_record
             return f"its test NDCG@20 by {ranking} is {score['ndcg']:.4f}, its parts sum to {parts:.4f}"
     curve = record["history"]["validation_dot"]
-    if curve[record["best_epoch"]] != max(curve):
+    if any(score > curve[record["best_epoch"]] for score in curve):  # never where they are NaN
         return f"epoch {record['best_epoch']} is not the best of its validation curve"
     return None
 
