@@ -57,7 +57,8 @@ for text in speed_tables.whole_runs(gpu):
     page.say(text)
 
 # %% [markdown]
-# *Wanted*: the ratio that this project set itself before it measured. *Floor*: the time that the step's products and the bytes it must move would take at the rates above. A MAWU step of 4,096
+# *Wanted*: the ratio that this project set itself. *Floor*: the time that the step's products and the bytes that it must move would
+# take at the rates above. A MAWU step of 4,096
 # pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so on the CPU that row has 2,048.
 # A GPU does a step's arithmetic faster than Python can ask for it: step by step, a run is many times its floor, and the
 # card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the

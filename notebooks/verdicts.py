@@ -31,8 +31,8 @@
 # 4. **A collapse is a result, and no number to average.** A run that never got better than its start, or whose item rows shrank to
 #    nothing, is counted as *collapsed* and is in no mean.
 # 5. **A run that was cut off decides nothing.** The limit of epochs ended it, or it ended within its first 20 epochs.
-# 6. **A choice at the edge of its grid is not tuned.** More of the search could then turn the comparison. Those of Table 1 are left
-#    open where it could; those of C13 say so.
+# 6. **A choice at the edge of its grid is not tuned.** More of the search could then turn the comparison. Where it could, a
+#    comparison of Table 1 is left open, and one of C13 says that its choice is at an edge.
 # 7. **Size counts too.** Where the paper gives a figure, a statement of its own says whether our interval holds it.
 # 8. **The paper's own sentence is tested**, under the assumptions that it states; what differs in practice is a note with its size.
 # 9. **Each protocol has its verdict**: the paper's text and the released code, and each learning rate that was tried.

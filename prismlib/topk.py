@@ -1,4 +1,4 @@
-"""The best columns of each row of scores, tiled by the maxima of tiles of columns.
+"""The best columns of each row of scores, found by the maxima of tiles of columns.
 
 The k best scores of a row lie in the k tiles with the largest maxima, so only those tiles are searched. Where the items
 of a tile have nearly one norm, the maxima of the dot products bound those of the cosines: one pass over the scores then

@@ -66,9 +66,9 @@ def test_each_item_has_one_column_and_tiles_have_near_norms(apart: bool) -> None
     assert torch.equal(columns.item[columns.column], torch.arange(ITEMS))
     assert sorted([*columns.column.tolist(), *columns.unused.tolist()]) == list(range(41 * TILE))
     assert torch.equal(columns.factor[columns.column], factor)
-    by_run = columns.tiles(columns.factor)
-    assert torch.equal(by_run.flatten()[:ITEMS], factor.sort().values)
-    assert by_run.shape == (41, TILE) and columns.tiles(torch.zeros(3, 41 * TILE)).shape == (3, 41, TILE)
+    by_tile = columns.tiles(columns.factor)
+    assert torch.equal(by_tile.flatten()[:ITEMS], factor.sort().values)
+    assert by_tile.shape == (41, TILE) and columns.tiles(torch.zeros(3, 41 * TILE)).shape == (3, 41, TILE)
     lowest = torch.zeros(41 * TILE).index_fill_(0, columns.unused, 1)
     assert columns.tiles(lowest)[:-1].sum() == 0  # only the last tile has unused columns
 

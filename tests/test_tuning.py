@@ -228,4 +228,5 @@ def test_a_dip_of_ssm_on_gowalla_that_was_not_waited_for_decides_nothing() -> No
     found = decay_vs_prism.pair("gowalla", "mf", "ssm", default_results())
     assert found.decay is not None and found.decay.chosen.weight_decay == 1e-3 and found.decay.waited() == []
     assert patience.in_dip(tuning.outcome_of(default_results(), found.decay.chosen))
+    assert [record["best_epoch"] for record in found.decay.records.values()] == [3]
     assert "undecided; tuned decay cut off at 1 of 1 seed" in found.difference()
