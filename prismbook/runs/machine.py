@@ -103,7 +103,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 POWERCAP = Path("/sys/class/powercap")
-#: Set in the environment of processes that share a GPU: its counter then tells nothing about one of them.
+#: This variable is set in the environment of processes that share a GPU, whose counter tells nothing about one of them.
 SHARED = "PRISM_SHARES_GPU"
 
 
