@@ -18,6 +18,7 @@ from prismlib import datasets
 
 CONFIG = RunConfig(dataset="gowalla", loss="bpr")
 USERS = np.array([0.125, 0.375])
+SUMS = ("ndcg", "recall", "mrr")
 CARD = datasets.CARDS["gowalla"]
 
 
@@ -108,6 +109,12 @@ def other_interactions(path: Path) -> Path:
         (
             lambda path: edited(path, lambda record: record["test"]["dot"].update(ndcg=0.75)),
             "its test NDCG@20 by dot is 0.7500, its parts sum to 0.2500",
+        ),
+        (
+            lambda path: edited(
+                path, lambda record: record.update(report={"dot": {"5": {name: [0.5, 0.2, 0.2, 0.2] for name in SUMS}}})
+            ),
+            "its ndcg@5 by dot is 0.5000, its parts sum to 0.6000",
         ),
         (lambda path: edited(path, lambda record: record.update(best_epoch=99)), "is not a run record of this project"),
         (lambda path: edited(path, lambda record: record["data"].pop("split_hash")), "project .*split_hash"),

@@ -118,10 +118,18 @@ def contradiction(record: Record) -> str | None:
     Args:
         record: a record, as loaded.
     """
-    for ranking, score in record["test"].items():
-        parts = sum(score[name] for name in GROUPS)
-        if abs(parts - score["ndcg"]) > 1e-5:  # not where both are NaN, see load_record
-            return f"its test NDCG@20 by {ranking} is {score['ndcg']:.4f}, its parts sum to {parts:.4f}"
+    sums = [
+        (f"test NDCG@20 by {ranking}", score["ndcg"], [score[name] for name in GROUPS])
+        for ranking, score in record["test"].items()
+    ] + [
+        (f"{name}@{k} by {ranking}", scores[name][0], scores[name][1:])
+        for ranking, report in record.get("report", {}).items()
+        for k, scores in report.items()
+        for name in ("ndcg", "recall", "mrr")  # the hit rate is no sum over the popularity groups
+    ]
+    for name, total, parts in sums:
+        if abs(sum(parts) - total) > 1e-5:  # not where they are NaN, see load_record
+            return f"its {name} is {total:.4f}, its parts sum to {sum(parts):.4f}"
     curve = record["history"]["validation_dot"]
     if any(score > curve[record["best_epoch"]] for score in curve):  # never where they are NaN
         return f"epoch {record['best_epoch']} is not the best of its validation curve"
