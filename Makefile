@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
+NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 
 .PHONY: help book pdf test test-browser bench why readme-figure clean
 .DELETE_ON_ERROR:
@@ -31,7 +33,8 @@ pdf: $(READY)
 	@$(BIN)/python book/print_pdf.py
 
 # ..OMP_..: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
-# thread each, and the notebooks' threads spin only shortly.
+# thread each, and the notebooks' threads spin only shortly. The two longest notebooks go first, or one worker would end
+# with them while the other is idle; without --no-loadscope-reorder the notebooks with few cells come last.
 test: $(READY)
 	@echo "Linting and checking types"
 	@$(BIN)/ruff check .
@@ -40,7 +43,7 @@ test: $(READY)
 	@echo "Running tests and doctests"
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib prismbook book/_ext
 	@echo "Running the notebooks and comparing their outputs"
-	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest -n 2 --dist loadfile --nbval notebooks
+	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval $(NOTEBOOKS)
 
 test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"

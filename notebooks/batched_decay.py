@@ -58,7 +58,7 @@ batch = [
 ]
 configs = whole + batch
 records = get_records(configs, results, train=train, force=force)
-runs = analysis.tidy(configs, records)
+runs = analysis.measured(results or default_results(), configs)
 analysis.shown(analysis.over_seeds(runs, ("decay_scope", "weight_decay")))
 
 # %% mystnb={"image": {"alt": "Two panels of the mean length of item embeddings against popularity for DirectAU, one curve a weight decay: decay of the whole tables, and decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]
@@ -85,7 +85,7 @@ page.origin(runs, command("batched_decay", dataset=dataset, **given, train=True,
 # ## Verdict
 
 # %%
-page.verdict("C6", dataset, decay_claims.claim_c6(analysis.measured(results or default_results(), configs)))
+page.verdict("C6", dataset, decay_claims.claim_c6(runs))
 
 # %% [markdown]
 # **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. The two are

@@ -56,8 +56,8 @@ page.begin(dataset)
 # %%
 own = {} if epochs is None else {"epochs": epochs}
 configs = experiments.configs("debias", dataset, **own, lr=lr, device=device)
-records = get_records(configs, results, train=train, force=force)
-runs = analysis.tidy(configs, records)
+get_records(configs, results, train=train, force=force)
+runs = analysis.measured(results or default_results(), configs)
 chosen = analysis.best_of_each(runs)
 analysis.shown(analysis.over_seeds(chosen, ("loss", "init")))
 

@@ -44,6 +44,7 @@ from prismbook.pages.provenance import command
 from prismbook.pages.widgets import norms_widget
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
 from prismbook.tables import analysis, labels
 
 parameters.check(globals(), "dataset", "losses", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
@@ -55,7 +56,7 @@ page.begin(dataset)
 # %%
 configs = grid_configs(dataset, losses, weight_decays, epochs=epochs, lr=lr, device=device)
 records = get_records(configs, results, train=train, force=force)
-runs = analysis.tidy(configs, records)
+runs = analysis.measured(results or default_results(), configs)
 correlations = runs.pivot(index="weight_decay", columns="loss", values="norm_correlation")
 correlations.rename("{:g}".format).rename_axis("weight decay").map(labels.cell)
 

@@ -52,7 +52,7 @@ from prismbook.runs.attempts import get_records
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import run_searches
 from prismbook.tables import decay_vs_prism, labels, variants
-from prismbook.tables.analysis import measured
+from prismbook.tables.analysis import measured, tidy
 from prismbook.tables.paper import audit
 
 parameters.check(
@@ -201,7 +201,7 @@ if shown:
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-runs = measured(results, [config for pair in waited for config in pair])
+runs = tidy([config for pair in waited for config in pair], records)
 page.origin(runs, f"python -m prismbook sweep run patience --dataset {dataset} --budget {budget}")
 
 # %% [markdown]

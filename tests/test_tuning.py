@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.claims import prism_claims
+from prismbook.claims import decay_claims, prism_claims
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import BUDGETS, Search, searches
-from prismbook.runs import patience, tuning
+from prismbook.plan.experiments import BUDGETS, Search, grid_configs, searches
+from prismbook.runs import patience, tuning, workers
 from prismbook.runs.cost import Costs, kind
-from prismbook.runs.records import default_results
+from prismbook.runs.records import default_results, stored_path
 from prismbook.runs.sweep import Sweep, plan
-from prismbook.tables import decay_vs_prism
+from prismbook.tables import analysis, decay_vs_prism
 from prismbook.tables.rules import edges
 from prismlib import datasets
 
@@ -175,6 +175,43 @@ def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Pat
     assert waited is not None and waited.chosen == ssm(1e-5) and waited.waited() == [246]
     assert waited.ndcg() == pytest.approx([0.3, 0.5]) and waited.configs() == [ssm(1e-5), twin]
     assert outcomes(ssm(1e-5, 246))["id"] in waited.run_ids()  # type: ignore[index]
+
+
+def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_says_so(tmp_path: Path) -> None:
+    """DirectAU without decay ends in a dip, behind its best decay. Waited for, it is as good."""
+    configs = grid_configs("synthetic", "directau", (0.0, 1e-6))
+    run(tmp_path, configs[0], 0.2, history_of_validation=[0.0] * 15 + [0.2])
+    run(tmp_path, configs[1], 0.3)
+    table = analysis.measured(tmp_path, configs)
+    [before] = decay_claims.claim_c21(table)
+    assert before.found is not None and before.found.by_seed == pytest.approx((0.5,))
+    assert "patience" not in before.text and table["instead_of"].isna().all()
+    waited = patience.twin(configs[0])
+    assert workers.waited_for({"rq1 on synthetic": configs}, tuning.stored(tmp_path)) == {
+        "twins of rq1 on synthetic": [waited]
+    }
+    for name in ("table1 mf-directau on synthetic", "switches on synthetic"):  # the searches ask for their own
+        assert workers.waited_for({name: configs}, tuning.stored(tmp_path)) == {}
+    run(tmp_path, waited, 0.3)
+    table = analysis.measured(tmp_path, configs)
+    dip, best = (stored_path(tmp_path, config).stem.rpartition("-")[2] for config in configs)
+    assert table["instead_of"].dropna().tolist() == [dip] and table["best_epoch"].tolist() == [25, 25]
+    assert set(analysis.record_ids(table)) == {dip, best, stored_path(tmp_path, waited).stem.rpartition("-")[2]}
+    assert table["weight_decay"].tolist() == [0.0, 1e-6] and table["path"][0] == stored_path(tmp_path, waited)
+    assert "run again with patience 100, which counts: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
+    [after] = decay_claims.claim_c21(table)
+    assert after.found is not None and after.found.by_seed == (0.0,)
+    assert after.text.endswith("; waited for with patience 100: DirectAU with decay 0, seed 123)")
+
+
+def test_a_twin_that_failed_or_of_a_run_that_was_in_no_dip_does_not_count(tmp_path: Path) -> None:
+    [config] = grid_configs("synthetic", "directau", 0.0)
+    run(tmp_path, config, 0.2)
+    run(tmp_path, patience.twin(config), 0.3)
+    assert analysis.measured(tmp_path, [config])["ndcg"].tolist() == [0.2]
+    dip = made_up(config, validation=[0.0, 0.1])
+    outcomes = {config: dip, patience.twin(config): {"reason": "it diverged"}}.get
+    assert patience.counted(config, outcomes) == config  # type: ignore[arg-type]
 
 
 def test_a_dip_is_an_early_end_by_the_stopping_rule_alone(tmp_path: Path) -> None:

@@ -352,7 +352,11 @@ def test_c6_of_runs_that_were_cut_off_is_left_open() -> None:
     runs = batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9))
     runs.loc[runs["decay_scope"] == "batch", "epochs"] = 17
     alike, loses = decay_claims.claim_c6(runs)
-    assert alike.undecided and alike.text.endswith("undecided: cut off at 1 of 1 seeds") and loses.holds
+    assert (
+        alike.undecided
+        and alike.text.endswith("undecided: DirectAU with decay 1e-06 (batch) cut off at 1 of 1 seeds")
+        and loses.holds
+    )
 
 
 def test_c6_names_the_decay_that_is_too_weak_to_be_compared() -> None:
@@ -548,9 +552,13 @@ def test_c13_names_a_decay_that_is_as_good_and_fairer() -> None:
 
 def test_c11_of_a_run_that_was_cut_off_the_epochs_are_not_known() -> None:
     cut = prism_claims.claim_c11(benefits(SLOW | {"stopped_by": "max_epochs"}, a100=FAST))
-    assert held(cut)[0] is None and cut[0].undecided and "undecided: decay 1e-06 cut off at 1 of 1 seeds" in cut[0].text
+    assert (
+        held(cut)[0] is None
+        and cut[0].undecided
+        and "undecided: DirectAU with decay 1e-06 cut off at 1 of 1 seeds" in cut[0].text
+    )
     cut = prism_claims.claim_c11(benefits(SLOW, a100=FAST | {"stopped_by": "max_epochs"}))
-    assert held(cut)[0] is None and "undecided: PRISM, alpha 1 cut off at 1 of 1 seeds" in cut[0].text
+    assert held(cut)[0] is None and "undecided: DirectAU with PRISM, alpha 1 cut off at 1 of 1 seeds" in cut[0].text
 
 
 def test_c11_judges_the_alpha_that_validation_chooses_and_full_strength_beside_it() -> None:

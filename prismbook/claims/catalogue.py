@@ -13,9 +13,9 @@ from prismbook.claims import decay_claims, prism_claims, theory_claims
 from prismbook.claims.decay_claims import nonlinear
 from prismbook.claims.statements import Statement, without_one_seed
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
-from prismbook.runs.records import load_record, stored_path
+from prismbook.runs.records import load_record
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import best, measured
+from prismbook.tables.analysis import best, measured, record_ids
 from prismbook.tables.rules import RULES, Rules
 from prismlib import datasets
 
@@ -126,7 +126,7 @@ def from_runs(
     def evidence(dataset: str, results: Path) -> Evidence:
         planned = [config for name in experiments for config in configs(name, dataset, **options)]
         runs = measured(results, planned)
-        return Evidence(lambda rules: judge(runs, rules), tuple(runs["run"].dropna()))
+        return Evidence(lambda rules: judge(runs, rules), record_ids(runs))
 
     return evidence
 
@@ -211,7 +211,7 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
             for statement in prism_claims.claim_c11(runs, rules)
         ]
 
-    return Evidence(judge, tuple(run for runs in tables.values() for run in runs["run"].dropna()))
+    return Evidence(judge, tuple(run for runs in tables.values() for run in record_ids(runs)))
 
 
 def _at_chosen_rate(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -235,8 +235,8 @@ def best_curve(dataset: str, results: Path) -> Evidence:
     runs = measured(results, planned)
     if runs["run"].isna().all():
         return known(decay_claims.claim_c14(None))
-    record = load_record(stored_path(results, planned[int(best(runs).name)]))
-    return known(decay_claims.claim_c14(record), tuple(runs["run"].dropna()))
+    record = load_record(best(runs)["path"])
+    return known(decay_claims.claim_c14(record), record_ids(runs))
 
 
 def norms_kept(dataset: str, results: Path) -> Evidence:

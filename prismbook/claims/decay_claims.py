@@ -13,11 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, share_and_seeds
+from prismbook.claims.comparison import compared
+from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to, first_seed
 from prismbook.tables.rules import RULES, Difference, Rules, edges, judge
-from prismbook.tables.seed_differences import collapsed_runs, difference, gap, setbacks, usable
+from prismbook.tables.seed_differences import collapsed_runs, gap, setbacks, usable
 from prismbook.text import plural
 
 
@@ -52,7 +53,7 @@ def _poor_choice(directau: pd.DataFrame, working: pd.DataFrame, bpr: pd.DataFram
         f" {means[chosen]:.4f} at {chosen:g}, which validation chooses"
     )
     worst, tuned = (working[working["weight_decay"] == decay] for decay in (means.idxmin(), chosen))
-    statement = _judged(text, difference(worst, tuned, "ndcg"), ("worse",), "no seed in common", rules)
+    statement = compared(text, worst, tuned, "ndcg", ("worse",), rules)
     return replace(statement, text=f"{statement.text}; the strongest decay costs {strongest}")
 
 
@@ -79,32 +80,8 @@ def _falls_below(directau: pd.DataFrame, bpr: pd.DataFrame, decays: Sequence[flo
         f": it is behind at {(behind < 0).sum()} of {plural(len(behind), 'decay')} weaker than its best; at {worst:g}"
         f" NDCG@20 {means[0][worst]:.4f} against {means[1][worst]:.4f}"
     )
-    found = difference(ours[ours["weight_decay"] == worst], theirs[theirs["weight_decay"] == worst], "ndcg")
-    return _judged(text, found, ("worse",), "no seed in common", rules)
-
-
-def _judged(
-    text: str,
-    found: Difference | None,
-    holds: Sequence[str],
-    ended: str,
-    rules: Rules,
-    words: tuple[str, str, str] = ("better", "worse", "equivalent"),
-) -> Statement:
-    """A statement on a difference, by the rules, in words that suit what was measured.
-
-    Args:
-        text: the sentence with its numbers.
-        found: the difference; None where the runs decide nothing.
-        holds: the rules' words with which the sentence holds.
-        ended: why nothing is decided, where nothing is.
-        rules: the margin, and whether one seed gives a word.
-        words: of the measure, for better, worse and equivalent.
-    """
-    if found is None:
-        return Statement(f"{text}; undecided: {ended}", None, undecided=True)
-    judgement = judge(found, rules)
-    return from_judgement(f"{text} ({share_and_seeds(found)}: {in_words(judgement, *words)})", judgement, holds, found)
+    behind_most, ahead = (each[each["weight_decay"] == worst] for each in (ours, theirs))
+    return compared(text, behind_most, ahead, "ndcg", ("worse",), rules)
 
 
 #: The gap between popular and unpopular items is no score; its words are these.
@@ -147,9 +124,9 @@ def _wider_gap(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
     strongest = concerned["weight_decay"].max()
     if strongest == 0:
         return Statement(f"{text}; undecided: validation chooses no decay", None, undecided=True)
-    none, chosen = (concerned[concerned["weight_decay"] == decay] for decay in (0, strongest))
+    none, chosen = (finished[finished["weight_decay"] == decay] for decay in (0, strongest))
     text += f" of {strongest:g}: popular minus unpopular {gap(none).mean():.3f} to {gap(chosen).mean():.3f}"
-    return _judged(text, difference(chosen, none, "gap"), ("better",), setbacks(finished, "run"), rules, _GAP_WORDS)
+    return compared(text, chosen, none, "gap", ("better",), rules, _GAP_WORDS)
 
 
 def _less_pronounced(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
@@ -171,7 +148,7 @@ def _less_pronounced(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
         f": at decays {first:g} to {last:g}, where neither is past its best: mean {gap(ours).mean():.3f} against"
         f" {gap(theirs).mean():.3f}, smaller at {smaller} of {len(shared)}"
     )
-    return _judged(text, difference(ours, theirs, "gap", keys), ("worse",), ended, rules, _GAP_WORDS)
+    return compared(text, ours, theirs, "gap", ("worse",), rules, _GAP_WORDS, keys)
 
 
 def claim_c3(runs: pd.DataFrame) -> list[Statement]:
@@ -247,16 +224,11 @@ def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 
 def _batched(decay: float, batch: Any, whole: Any, none: Any, left_out: str, rules: Rules) -> list[Statement]:
     """The two statements of C6 at one decay, from the runs under each scope and without decay."""
-    found = difference(batch, none, "ndcg")
     text = (
         f"decay {decay:g} on the batch's rows performs like no decay: NDCG@20 {batch['ndcg'].mean():.4f} against"
-        f" {none['ndcg'].mean():.4f} (on the whole tables {whole['ndcg'].mean():.4f})"
+        f" {none['ndcg'].mean():.4f}, on the whole tables {whole['ndcg'].mean():.4f}"
     )
-    if found is None:
-        alike = Statement(f"{text}; undecided: {setbacks(batch) or setbacks(none)}", None, undecided=True)
-    else:
-        judgement = judge(found, rules)
-        alike = from_judgement(f"{text}: {found.mean:+.1%}, {judgement}", judgement, ("equivalent",), found)
+    alike = compared(text, batch, none, "ndcg", ("equivalent",), rules)
     batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
     loses = Statement(
         f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
@@ -287,16 +259,11 @@ def claim_c7(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         f" the highest on LightGCN, {missed['MF']:.0%} on MF",
         bool(missed["LightGCN"] < missed["MF"]),
     )
-    found = difference(lowest, highest, "ndcg")
     text = (
         f"LightGCN barely changes: from {highest['ndcg'].mean():.4f} at {highest.iloc[0].weight_decay:g} to"
         f" {lowest['ndcg'].mean():.4f} at {lowest.iloc[0].weight_decay:g}"
     )
-    if found is None:
-        flat = Statement(f"{text}; undecided: {setbacks(lowest) or setbacks(highest)}", None, undecided=True)
-    else:
-        judgement = judge(found, rules)
-        flat = from_judgement(f"{text}, {found.mean:+.1%}: {judgement}", judgement, ("equivalent",), found)
+    flat = compared(text, lowest, highest, "ndcg", ("equivalent",), rules)
     return [*provisionally([less], lightgcn["seed"].nunique()), flat]
 
 
@@ -358,7 +325,7 @@ def _needs_decay(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
         f"{loss} needs decay: NDCG@20 {ours['ndcg'].mean():.4f} at {chosen:g}, which validation chooses{at_edge},"
         f" against {none['ndcg'].mean():.4f} without"
     )
-    return _judged(text, difference(ours, none, "ndcg"), ("better",), setbacks(pd.concat([ours, none]), "run"), rules)
+    return compared(text, ours, none, "ndcg", ("better",), rules)
 
 
 def claim_c22(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:

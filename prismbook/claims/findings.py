@@ -256,8 +256,7 @@ def adam_writes_norms(results: Path) -> Finding:
         runs = measured(results, planned)
         if runs["run"].isna().all():
             return [Statement("DirectAU with decay is not run", None)]
-        config = planned[int(best(runs).name)]
-        record = load_record(stored_path(results, config))
+        config, record = planned[int(best(runs).name)], load_record(best(runs)["path"])
         return [] if record is None else [_too_weak(config, record)]
 
     title = (

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismbook.claims.comparison import compared
 from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, share_and_seeds, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_values, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
@@ -71,29 +72,6 @@ def _chosen(runs: pd.DataFrame) -> str:
     return f"{setting(best(prism))}, chosen by validation{part},"
 
 
-def _compared(
-    text: str,
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    measure: str,
-    holds: Sequence[str],
-    rules: Rules,
-    words: tuple[str, str, str] = ("better", "worse", "equivalent"),
-) -> Statement:
-    """A statement on the difference of two settings, which are rows at the same seeds, by the rules."""
-    found = difference(first.reset_index(), second.reset_index(), measure)
-    if found is None:
-        return Statement(f"{text}; undecided: {_why(first, second)}", None, undecided=True)
-    judgement = judge(found, rules)
-    return from_judgement(f"{text} ({share_and_seeds(found)}: {in_words(judgement, *words)})", judgement, holds, found)
-
-
-def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
-    """What kept the runs of two settings from deciding anything."""
-    sides = [f"{setting(runs.iloc[0])} {setbacks(runs)}" for runs in (first, second) if setbacks(runs)]
-    return ", ".join(sides) or "no seed in common"
-
-
 def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, figure: float) -> list[Statement]:
     """Whether the paper's figure lies in the interval measured here; nothing where there is no interval."""
     found = difference(first.reset_index(), second.reset_index(), measure)
@@ -111,7 +89,7 @@ def _fewer_epochs(chosen: str, prism: Any, tuned: Any, rules: Rules) -> list[Sta
     size = _size("the number of epochs", prism, tuned, "best_epoch", FEWER_EPOCHS)
     # fewer is better here; the rules' words are those of a score
     words = ("more", "fewer", "as many")
-    return [_compared(text, prism, tuned, "best_epoch", ("worse",), rules, words), *size]
+    return [compared(text, prism, tuned, "best_epoch", ("worse",), rules, words), *size]
 
 
 def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
@@ -133,7 +111,7 @@ def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
 def _as_good(prism: Any, tuned: Any, rules: Rules) -> Statement:
     """Whether PRISM's NDCG@20 is equivalent to tuned decay's, or better."""
     text = f"{setting(prism.iloc[0])} is at least equivalent to tuned decay by NDCG@20: {_means(prism, tuned, 'ndcg')}"
-    return _compared(text, prism, tuned, "ndcg", ("equivalent", "better"), rules)
+    return compared(text, prism, tuned, "ndcg", ("equivalent", "better"), rules)
 
 
 def _means(first: Any, second: Any, measure: str) -> str:
@@ -154,7 +132,7 @@ def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     return [
         _trade(prism),
         *_variety(prism, rules),
-        _compared(
+        compared(
             f"{_chosen(runs)} has a larger unpopular / popular ratio than tuned {setting(theirs.iloc[0])}:"
             f" {_means(ours, theirs, 'ratio')}",
             ours,
@@ -243,7 +221,7 @@ def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, searched: str
     measures = {"ratio": "ratio"} if same_loss else {"ratio": "ratio", "ndcg": "NDCG@20"}
     return weakest(
         [
-            _compared(f"{text}; by {title}", ours, theirs, measure, ("better",), rules)
+            compared(f"{text}; by {title}", ours, theirs, measure, ("better",), rules)
             for measure, title in measures.items()
         ]
     )
@@ -269,7 +247,7 @@ def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame, rules
         f"against {fairest['loss']} with {setting(fairest)}, as good as PRISM by NDCG@20"
         f" ({_means(theirs, ours, 'ndcg')}): ratio {_means(ours, theirs, 'ratio')}"
     )
-    return [_compared(text, ours, theirs, "ratio", ("better",), rules)]
+    return [compared(text, ours, theirs, "ratio", ("better",), rules)]
 
 
 def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) -> list[Statement]:

@@ -52,13 +52,22 @@ def twins(configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record |
     return [twin(config) for config in configs if in_dip(outcomes(config))]
 
 
-def standing(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> Record | Failure | None:
-    """The outcome that counts: that of the twin where the run ended in a dip and the twin is stored, else the run's.
+def counted(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> RunConfig:
+    """The run that counts: the twin where the run ended in a dip and the twin has a record, else the run itself.
 
     Args:
         config: the run's configuration.
         outcomes: what is stored of each configuration.
     """
-    run = outcomes(config)
-    waited = outcomes(twin(config)) if in_dip(run) else None
-    return run if waited is None or "reason" in waited else waited
+    waited = outcomes(twin(config)) if in_dip(outcomes(config)) else None
+    return config if waited is None or "reason" in waited else twin(config)
+
+
+def standing(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> Record | Failure | None:
+    """The outcome of the run that counts, see :func:`counted`.
+
+    Args:
+        config: the run's configuration.
+        outcomes: what is stored of each configuration.
+    """
+    return outcomes(counted(config, outcomes))

@@ -463,6 +463,8 @@ def _command(given: argparse.Namespace) -> int:
         found = configs(given.experiment, chosen[0], given.budget, device=given.device)
         experiments = {f"{given.experiment} on {chosen[0]}": found}
     names = "table1" if everything else given.experiment, given.budget
+    if everything:
+        experiments |= workers.waited_for(experiments, readable(given.results))
     runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
     tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
     sweep = Sweep(runs, tuned, given.results.resolve(), any_device=everything)

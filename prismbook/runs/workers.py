@@ -14,21 +14,23 @@ import torch
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import EXPERIMENTS, FURTHER_DATASETS, SEEDS, configs, searches
+from prismbook.runs import patience
 from prismbook.runs.attempts import attempt
 from prismbook.runs.cost import Costs, duration, kind
 from prismbook.runs.machine import SHARED, environment
 from prismbook.runs.mps import mps
 from prismbook.runs.records import load_record, scan, stored_path
+from prismbook.runs.tuning import Outcomes
 from prismlib.device import check_device
 from prismlib.train import History
 
 #: The stages of a sweep, the most valuable first. Without the first seed of an experiment, or without the first
 #: learning rate of a search of Table 1, its claims are not measured. The other seeds, without which a verdict is
-#: provisional, and the two best of a search come next. Then come the other learning rates, and last what no claim
-#: needs.
+#: provisional, the two best of a search, and the twins of runs that ended in a dip come next. Then come the other
+#: learning rates, and last what no claim needs.
 STAGES = ("first seed", "seeds", "search", "beside the claims")
-#: The experiments that no claim needs, and those that are further seeds of another.
-BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds",)
+#: The experiments that no claim needs, and those that make the runs of another firmer: further seeds, more patience.
+BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds", "twins")
 
 
 class OutOfTime(BaseException):
@@ -74,6 +76,26 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
             for search in searches(name, data, budget, device=device):
                 pair = search.name.rpartition("-")[0]
                 found.setdefault(f"table1 {pair} on {data}", []).extend(search.grid)
+    return found
+
+
+def waited_for(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
+    """The twins of those runs that the stopping rule ended in a dip, by ``"twins of experiment on dataset"``.
+
+    Those of Table 1 are wanted by its searches, of what these choose. No claim needs the twins of :data:`BESIDE`.
+
+    Args:
+        experiments: as :func:`experiments_of` gives them.
+        outcomes: what is stored of each configuration.
+    """
+    found: dict[str, list[RunConfig]] = {}
+    for name, runs in experiments.items():
+        if name.partition(" ")[0] in (*BESIDE, "table1"):
+            continue
+        known = {config for others in found.values() for config in others}
+        twins = [config for config in patience.twins(runs, outcomes) if config not in known]
+        if twins:
+            found[f"twins of {name}"] = twins
     return found
 
 

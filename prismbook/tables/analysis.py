@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from prismbook.plan.config import RunConfig
+from prismbook.runs import patience, tuning
 from prismbook.runs.records import Record, load_record, stored_path
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, TITLES, cell, setting
 from prismlib.metrics import GROUPS
@@ -18,7 +19,7 @@ SETTINGS = ["backbone", "loss", "init", "alpha", "weight_decay", "decay_scope", 
 SCORES = ["ndcg", *GROUPS, "ratio", "cosine"]
 MEASURES = [*SCORES, "norm_correlation"]
 TRAINING = ["validation", "curve", "norm_correlation", "largest_norm", "best_epoch", "epochs", "stopped_by", "seconds"]
-ORIGIN = ["run", "content", "synthetic", "device", "hardware", "commit"]
+ORIGIN = ["run", "instead_of", "content", "synthetic", "device", "hardware", "commit"]
 
 
 def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.DataFrame:
@@ -41,6 +42,7 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
         - ``largest_norm``: the largest mean item norm of a popularity bin;
         - ``best_epoch``, ``epochs``, ``stopped_by``, ``seconds``: of training, the last one with evaluation;
         - ``run``, ``content``, ``commit``: id of the record, start of the dataset's hash, commit of the code;
+        - ``instead_of``: missing; in a table of :func:`measured` the id of the run whose place this one takes;
         - ``synthetic``: True for a run on generated data, by what its record says of the data;
         - ``device``, ``hardware``: ``"cpu"`` or ``"cuda"``, and the name of the processor;
         - ``loss_parameters``: the loss's parameters, as text.
@@ -241,6 +243,10 @@ def notes(runs: pd.DataFrame) -> str:
             finished[finished["stopped_by"] == "max_epochs"],
         ),
         ("Ended within 20 epochs, where early stopping can be premature", finished[finished["epochs"] <= 20]),
+        (
+            f"Ended in a dip, and so run again with patience {patience.LONG}, which counts",
+            finished[finished["instead_of"].notna()],
+        ),
         ("Collapsed, decay outweighed the loss and all item rows shrank to nothing", finished[collapsed(finished)]),
     ):
         if len(chosen):
@@ -283,10 +289,26 @@ def parameter_values(loss_parameters: str) -> dict[str, float]:
 def measured(results: Path, configs: Iterable[RunConfig]) -> pd.DataFrame:
     """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
+    A run that the stopping rule ended in a dip gives its place to its twin with more patience, where that is stored,
+    see :func:`prismbook.runs.patience.counted`. The column ``instead_of`` then has its id.
+
     Args:
         results: folder of the records.
         configs: configurations of runs; one that is named twice has one row.
     """
-    unique = list(dict.fromkeys(configs))
-    paths = [stored_path(results, config) for config in unique]
-    return tidy(unique, [load_record(path) for path in paths]).assign(path=np.array(paths, dtype=object))
+    unique, outcomes = list(dict.fromkeys(configs)), tuning.stored(results)
+    counted = [patience.counted(config, outcomes) for config in unique]
+    paths = [stored_path(results, config) for config in counted]
+    gave_way = [None if one == other else outcomes(one) for one, other in zip(unique, counted, strict=True)]
+    table = tidy(unique, [load_record(path) for path in paths])
+    instead_of = [None if run is None else run["id"] for run in gave_way]
+    return table.assign(path=np.array(paths, dtype=object), instead_of=np.array(instead_of, dtype=object))
+
+
+def record_ids(runs: pd.DataFrame) -> tuple[str, ...]:
+    """The ids of the records behind a table: of its runs, and of those that gave their place to a twin.
+
+    Args:
+        runs: a table of :func:`measured`.
+    """
+    return (*runs["run"].dropna(), *runs["instead_of"].dropna())
