@@ -72,7 +72,7 @@ sizes(datasets)
 #
 # ## Further datasets
 #
-# AmazonCDs is a fifth dataset, complete, with a published split. `movielens1m-all` has all ratings of MovieLens 1M, as the loader of
+# AmazonCDs is a fifth dataset, complete, with a published split; [](further_datasets.ipynb) has its runs. `movielens1m-all` has all ratings of MovieLens 1M, as the loader of
 # the released code takes them; movies without a rating are left out.
 
 # %%

@@ -18,6 +18,7 @@ from prismbook.tables.analysis import measured
 from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_pair, search_part
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
+from prismbook.tables.rules import EARLY
 from prismbook.text import plural
 
 #: Each claim on Table 1 has the function that judges it, and its backbone and losses.
@@ -274,7 +275,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
     return rows
 
 
-def ended_early(dataset: str, results: Path | str | None = None, within: int = 20) -> list[dict[str, str]]:
+def ended_early(dataset: str, results: Path | str | None = None, within: int = EARLY) -> list[dict[str, str]]:
     """One row per run that the stopping rule ended within its first epochs. Runs of all experiments are looked at.
 
     Validation NDCG@20 is by dot product, at the best epoch. The training loss is that of the last epoch.

@@ -10,9 +10,7 @@ import pandas as pd
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best
 from prismbook.tables.labels import setting
-
-#: A run that ends within so many epochs may have ended before it learned.
-EARLY = 20
+from prismbook.tables.rules import EARLY
 
 
 def tuned_decay(runs: pd.DataFrame) -> Any:
@@ -78,5 +76,5 @@ def ended_early(records: Mapping[str, Record]) -> str:
             best_epoch = f"best {max(curve):.4f} at epoch {record['best_epoch']}"
             notes.append(f"{name} (validation {curve[0]:.4f} at epoch 0, {best_epoch})")
     if not notes:
-        return "No run on this page ended within its first 20 epochs."
-    return f"Ended within their first 20 epochs, so look twice: {', '.join(notes)}."
+        return f"No run on this page ended within its first {EARLY} epochs."
+    return f"Ended within their first {EARLY} epochs, so look twice: {', '.join(notes)}."

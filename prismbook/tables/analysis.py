@@ -13,6 +13,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs import patience, tuning
 from prismbook.runs.records import Record, load_record, stored_path
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, TITLES, cell, setting
+from prismbook.tables.rules import EARLY
 from prismlib.metrics import GROUPS
 
 SETTINGS = ["backbone", "loss", "init", "alpha", "weight_decay", "decay_scope", "seed"]
@@ -242,7 +243,10 @@ def notes(runs: pd.DataFrame) -> str:
             "Cut off by the epoch limit, so their NDCG may still have been rising",
             finished[finished["stopped_by"] == "max_epochs"],
         ),
-        ("Ended within 20 epochs, where early stopping can be premature", finished[finished["epochs"] <= 20]),
+        (
+            f"Ended within {EARLY} epochs, where early stopping can be premature",
+            finished[finished["epochs"] <= EARLY],
+        ),
         (
             f"Ended in a dip, and so run again with patience {patience.LONG}, which counts",
             finished[finished["instead_of"].notna()],
