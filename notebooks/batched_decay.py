@@ -57,8 +57,9 @@ batch = [
     if config.weight_decay > 0
 ]
 configs = whole + batch
-records = get_records(configs, results, train=train, force=force)
+get_records(configs, results, train=train, force=force)
 runs = analysis.measured(results or default_results(), configs)
+records = analysis.records(runs)
 analysis.shown(analysis.over_seeds(runs, ("decay_scope", "weight_decay")))
 
 # %% mystnb={"image": {"alt": "Two panels of the mean length of item embeddings against popularity for DirectAU, one curve a weight decay: decay of the whole tables, and decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]

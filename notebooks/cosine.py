@@ -43,6 +43,7 @@ from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
+from prismbook.runs.records import default_results
 from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
@@ -53,8 +54,9 @@ page.begin(dataset)
 
 # %%
 configs = grid_configs(dataset, "directau", weight_decays, epochs=epochs, lr=lr, device=device)
-records = get_records(configs, results, train=train, force=force)
-runs = analysis.tidy(configs, records)
+get_records(configs, results, train=train, force=force)
+runs = analysis.measured(results or default_results(), configs)
+records = analysis.records(runs)
 rows = {}
 for config, record in zip(configs, records, strict=True):
     curves = {by: record["history"][f"validation_{by}"] for by in ("dot", "cosine")} if record else {}

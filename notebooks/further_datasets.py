@@ -110,7 +110,9 @@ analysis.shown(analysis.over_seeds(runs))
 page.say(listed(decay_claims.claim_c21(runs)) if len(runs) else "*No run is stored.*")
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
-redo = f"python -m prismbook sweep run rq1 --dataset {dataset} --budget {budget}"
+redo = " && ".join(
+    f"python -m prismbook sweep run {name} --dataset {dataset} --budget {budget}" for name in ("rq1", "rq1-losses")
+)
 if page.has_runs(runs, redo):
     figures.weight_decay_curves(analysis.over_seeds(runs), dataset)
     plt.show()

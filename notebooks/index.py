@@ -38,7 +38,6 @@ from prismbook.claims.magnitudes import magnitudes
 from prismbook.pages import figures, page, parameters, start_page, widgets
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
-from prismbook.runs.attempts import get_records
 from prismbook.runs.records import default_results, scan
 from prismbook.tables import analysis, labels
 from prismbook.tables.rules import MARGIN
@@ -117,7 +116,7 @@ if groups:
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(page.about(dataset))
 configs = grid_configs(dataset, losses, seeds=seed)
-runs = analysis.tidy(configs, get_records(configs, results, train=False))
+runs = analysis.measured(results or default_results(), configs)
 table = analysis.over_seeds(runs)
 name, made = labels.dataset_name(dataset), int(runs["run"].notna().sum())
 missing = "" if made == len(runs) else "; what is missing is shown as not run"

@@ -55,8 +55,9 @@ page.begin(dataset)
 
 # %%
 configs = grid_configs(dataset, losses, weight_decays, epochs=epochs, lr=lr, device=device)
-records = get_records(configs, results, train=train, force=force)
+get_records(configs, results, train=train, force=force)
 runs = analysis.measured(results or default_results(), configs)
+records = analysis.records(runs)
 correlations = runs.pivot(index="weight_decay", columns="loss", values="norm_correlation")
 correlations.rename("{:g}".format).rename_axis("weight decay").map(labels.cell)
 

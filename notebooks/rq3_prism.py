@@ -24,7 +24,7 @@
 # where none is, as chosen so on the same backbone; where validation chose another own parameter for PRISM, decay is searched at
 # that one too. A grid goes on by itself where its best is at an edge, and the two best are run at all seeds before one of them is
 # chosen. A learning rate takes part where both methods were run at all of their grids with it; until then the verdict says that
-# it was not tuned. A run that the stopping rule ends before its best epoch is 20 gives its place to a twin with patience 100,
+# it was not tuned. A run that early stopping ends with a best epoch below 20 gives its place to a twin with patience 100,
 # once that is run, and the row says so.
 #
 # | claim | in our words | the paper's figure |

@@ -30,9 +30,9 @@
 #    is provisional where it would be another without such words.
 # 4. **A collapse is a result, and no number to average.** A run that never got better than its start, or whose item rows shrank to
 #    nothing, is counted as *collapsed* and is in no mean.
-# 5. **A run that was cut off decides nothing.** The limit of epochs ended it, or it ended within its first 20 epochs. A run that the
-#    stopping rule ends before its best epoch is 20 may be in a dip: once its twin with patience 100 is run, that one counts, and the
-#    statement says so.
+# 5. **A run that was cut off decides nothing.** The limit of epochs ended it, or it ended within its first 20 epochs. A run that
+#    early stopping ends with a best epoch below 20 may have ended in a dip: once its twin with patience 100 is run, that one counts, and
+#    what compares it says so. Where epochs are compared, in C11, each run counts as patience 10 ended it.
 # 6. **A choice at the edge of its grid is not tuned.** More of the search could then turn the comparison. Where it could, a
 #    comparison of Table 1 is left open, and one of C13 says that its choice is at an edge.
 # 7. **Size counts too.** Where the paper gives a figure, a statement of its own says whether our interval holds it.

@@ -102,7 +102,7 @@ def test_the_book_is_built() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page(browser: Browser, site: str, page: str, view: str) -> None:
     width, height, theme = VIEWS[view]
-    # on a desktop from disk, as `make book` says to open it; else from a server, which serves the dark to desktops too
+    # the desktop's from disk, as `make book` says to open a page, the other two from a server
     place = HTML.as_uri() + "/" if view == "desktop" else site
     browser.look(width, height, theme)
     browser.open(place + page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,31 +178,67 @@ def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Pat
     assert outcomes(ssm(1e-5, 246))["id"] in waited.run_ids()  # type: ignore[index]
 
 
-def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_says_so(tmp_path: Path) -> None:
-    """DirectAU without decay ends in a dip, behind its best decay. Waited for, it is as good."""
+def curve_with_a_dip(results: Path, of_best: Sequence[float] = (0.0,) * 25 + (0.3,)) -> list[RunConfig]:
+    """DirectAU without decay, which ends in a dip, and with it."""
     configs = grid_configs("synthetic", "directau", (0.0, 1e-6))
-    run(tmp_path, configs[0], 0.2, history_of_validation=[0.0] * 15 + [0.2])
-    run(tmp_path, configs[1], 0.3)
-    table = analysis.measured(tmp_path, configs)
+    run(results, configs[0], 0.2, history_of_validation=[0.0] * 15 + [0.2])
+    run(results, configs[1], 0.3, history_of_validation=list(of_best))
+    return configs
+
+
+def name(results: Path, config: RunConfig) -> str:
+    return stored_path(results, config).stem.rpartition("-")[2]
+
+
+def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_says_so(tmp_path: Path) -> None:
+    dip, best = curve_with_a_dip(tmp_path)
+    table = analysis.measured(tmp_path, [dip, best])
     [before] = decay_claims.claim_c21(table)
-    assert before.found is not None and before.found.by_seed == pytest.approx((0.5,))
+    assert before.found is not None and before.found.by_seed == pytest.approx((0.3 / 0.2 - 1,))
     assert "patience" not in before.text and table["instead_of"].isna().all()
-    waited = patience.twin(configs[0])
-    assert workers.waited_for({"rq1 on synthetic": configs}, tuning.stored(tmp_path)) == {
-        "twins of rq1 on synthetic": [waited]
-    }
-    for name in ("table1 mf-directau on synthetic", "switches on synthetic"):  # the searches ask for their own
-        assert workers.waited_for({name: configs}, tuning.stored(tmp_path)) == {}
-    run(tmp_path, waited, 0.3)
-    table = analysis.measured(tmp_path, configs)
-    dip, best = (stored_path(tmp_path, config).stem.rpartition("-")[2] for config in configs)
-    assert table["instead_of"].dropna().tolist() == [dip] and table["best_epoch"].tolist() == [25, 25]
-    assert set(analysis.record_ids(table)) == {dip, best, stored_path(tmp_path, waited).stem.rpartition("-")[2]}
-    assert table["weight_decay"].tolist() == [0.0, 1e-6] and table["path"][0] == stored_path(tmp_path, waited)
-    assert "run again with patience 100, which counts: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
+    run(tmp_path, patience.twin(dip), 0.25)
+    table = analysis.measured(tmp_path, [dip, best])
+    assert table["instead_of"].dropna().tolist() == [name(tmp_path, dip)]
+    assert set(analysis.record_ids(table)) == {name(tmp_path, each) for each in (dip, patience.twin(dip), best)}
+    assert table["weight_decay"].tolist() == [0.0, 1e-6] and table["best_epoch"].tolist() == [25, 25]
+    assert [record and record["config"]["patience"] for record in analysis.records(table)] == [100, 10]
+    assert "the second run counts, with its epochs: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
     [after] = decay_claims.claim_c21(table)
-    assert after.found is not None and after.found.by_seed == (0.0,)
+    assert after.found is not None and after.found.by_seed == pytest.approx((0.3 / 0.25 - 1,))
     assert after.text.endswith("; waited for with patience 100: DirectAU with decay 0, seed 123)")
+    # where epochs are compared, each run counts as patience 10 ended it
+    assert analysis.measured(tmp_path, [dip, best], twins=False)["best_epoch"].tolist() == [15, 25]
+
+
+def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compared(tmp_path: Path) -> None:
+    dip, best = curve_with_a_dip(tmp_path)
+    other = [replace(config, seed=246, split_seed=246) for config in (dip, best)]
+    run(tmp_path, patience.twin(dip), 0.25)
+    run(tmp_path, other[0], 0.2, history_of_validation=[0.0] * 15 + [0.2])
+    run(tmp_path, patience.twin(other[0]), 0.25, stopped_by="max_epochs")
+    run(tmp_path, other[1], 0.3)
+    [statement] = decay_claims.claim_c21(analysis.measured(tmp_path, [dip, best, *other]))
+    # at the second seed the twin was cut off, so that the first alone is compared
+    assert statement.found is not None and len(statement.found.by_seed) == 1
+    assert "DirectAU with decay 0, seed 123" in statement.text and "seed 246" not in statement.text
+    [statement] = decay_claims.claim_c21(analysis.measured(tmp_path, other))
+    assert statement.undecided and "cut off" in statement.text
+    assert statement.text.endswith("waited for with patience 100: DirectAU with decay 0, seed 246")
+
+
+def test_a_sweep_of_all_wants_the_twins_whose_scores_a_claim_compares(tmp_path: Path) -> None:
+    dip, best = curve_with_a_dip(tmp_path)
+    outcomes = tuning.stored(tmp_path)
+    found = workers.waited_for({"rq1 on synthetic": [dip, best], "rq1-losses on synthetic": [best]}, outcomes)
+    assert found == {"twins of rq1 on synthetic": [patience.twin(dip)]}
+    for own in ("table1 mf-directau", "switches", "rq4"):
+        assert workers.waited_for({f"{own} on synthetic": [dip, best]}, outcomes) == {}
+    on_gpu = [replace(config, device="cuda") for config in (dip, best)]
+    sweep = Sweep(on_gpu, [], tmp_path, any_device=True, waited_for=on_gpu)  # what a CPU has run counts as run
+    known, _ = plan(sweep)
+    assert known == [*on_gpu, patience.twin(on_gpu[0])] and sweep.state(known[2])[0] == "missing"
+    run(tmp_path, patience.twin(dip), 0.25)
+    assert sweep.state(known[2])[0] == "done" and plan(Sweep(on_gpu, [], tmp_path, any_device=True))[0] == on_gpu
 
 
 def test_a_twin_that_failed_or_of_a_run_that_was_in_no_dip_does_not_count(tmp_path: Path) -> None:

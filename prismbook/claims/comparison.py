@@ -10,7 +10,7 @@ from prismbook.claims.statements import Statement, from_judgement, in_words, sha
 from prismbook.runs.patience import LONG
 from prismbook.tables.labels import setting
 from prismbook.tables.rules import Rules, judge
-from prismbook.tables.seed_differences import difference, setbacks
+from prismbook.tables.seed_differences import common, difference, setbacks
 
 #: The words for a difference of scores: above, below, and as good.
 SCORE_WORDS = ("better", "worse", "equivalent")
@@ -28,8 +28,8 @@ def compared(
 ) -> Statement:
     """Whether one setting is above or below another, or as good, over the seeds at which both decide something.
 
-    The statement is left open where there is no such seed, and says what ended the runs. It names the runs that were
-    waited for with more patience.
+    The statement is left open where there is no such seed, and says what ended the runs. It names those of the compared
+    runs that were waited for with more patience.
 
     Args:
         text: the sentence with its numbers.
@@ -44,9 +44,11 @@ def compared(
     ours, theirs = first.reset_index(), second.reset_index()
     found = difference(ours, theirs, measure, keys)
     if found is None:
-        return Statement(f"{text}; undecided: {_why(ours, theirs)}", None, undecided=True)
+        why = f"undecided: {_why(ours, theirs)}{_waited(ours, theirs)}"
+        return Statement(f"{text}; {why}", None, undecided=True)
     judgement = judge(found, rules)
-    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{_waited(pd.concat([ours, theirs]))}"
+    waited = _waited(*common(ours, theirs, keys))
+    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{waited}"
     return from_judgement(f"{text} ({said})", judgement, holds, found)
 
 
@@ -60,8 +62,8 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
     return ", ".join(dict.fromkeys(sides)) or "no seed in common"
 
 
-def _waited(runs: pd.DataFrame) -> str:
+def _waited(*sides: pd.DataFrame) -> str:
     """The runs that were waited for, as the end of a sentence; empty where none was."""
-    waited = runs[runs["instead_of"].notna()]
-    names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in waited.itertuples())
+    waited = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
+    names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in waited)
     return f"; waited for with patience {LONG}: {' and '.join(names)}" if names else ""

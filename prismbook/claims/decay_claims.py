@@ -125,7 +125,9 @@ def _wider_gap(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
     if strongest == 0:
         return Statement(f"{text}; undecided: validation chooses no decay", None, undecided=True)
     none, chosen = (finished[finished["weight_decay"] == decay] for decay in (0, strongest))
-    text += f" of {strongest:g}: popular minus unpopular {gap(none).mean():.3f} to {gap(chosen).mean():.3f}"
+    text += f" of {strongest:g}"
+    if len(usable(none)):
+        text += f": popular minus unpopular {gap(usable(none)).mean():.3f} to {gap(usable(chosen)).mean():.3f}"
     return compared(text, chosen, none, "gap", ("better",), rules, _GAP_WORDS)
 
 

@@ -23,7 +23,7 @@ import torch
 
 from prismbook.plan.config import CHOICES, RunConfig
 from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, PAPER_DATASETS, Search, configs, searches
-from prismbook.runs import attempts, tuning, workers
+from prismbook.runs import attempts, patience, tuning, workers
 from prismbook.runs.cost import Costs, Expected, duration
 from prismbook.runs.failures import Failure, load_failure
 from prismbook.runs.locks import in_flight, lock_path
@@ -46,12 +46,14 @@ class Sweep(NamedTuple):
         searches: the searches, whose choices are run when their grids are complete.
         results: the folder of the records.
         any_device: whether what is stored of another device counts, as it does for the claims.
+        waited_for: those of the runs of which a twin is wanted too, where they end in a dip.
     """
 
     configs: list[RunConfig]
     searches: list[Search]
     results: Path
     any_device: bool = False
+    waited_for: Sequence[RunConfig] = ()
 
     def state(self, config: RunConfig) -> tuple[str, str]:
         """One of :data:`STATES`, and what there is to say about it.
@@ -98,8 +100,8 @@ def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
     Args:
         sweep: what is wanted.
     """
-    known, later = list(sweep.configs), []
     outcomes = sweep.outcomes()
+    known, later = [*sweep.configs, *patience.twins(sweep.waited_for, outcomes)], []
     for search in sweep.searches:
         known += tuning.wanted(search, outcomes)
         if any(outcomes(config) is None for config in search.grid):
@@ -170,13 +172,14 @@ def run_by_value(
     sweep.results.mkdir(parents=True, exist_ok=True)
     wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
     tried: set[RunConfig] = set()
-    while True:  # twice where something is searched: the grid, and then its choice
+    while True:  # twice where something is searched or waited for: the grid, and then its choice and the twins
         costs = Costs(scan(sweep.results)[0], device)
         todo = [config for config in plan(sweep)[0] if config not in tried and sweep.state(config)[0] in wanted]
         if not todo or (end is not None and time.time() > end):
             break
         tried |= set(todo)
-        ordered = workers.by_value(todo, experiments, costs)
+        named = {**experiments, **workers.waited_for(experiments, sweep.outcomes())}
+        ordered = workers.by_value(todo, named, costs)
         print("\n".join(workers.value_lines(ordered, costs)), flush=True)
         workers.work_together([config for *_, config in ordered], sweep.results, number, end, retry)
     for search in sweep.searches:
@@ -463,11 +466,12 @@ def _command(given: argparse.Namespace) -> int:
         found = configs(given.experiment, chosen[0], given.budget, device=given.device)
         experiments = {f"{given.experiment} on {chosen[0]}": found}
     names = "table1" if everything else given.experiment, given.budget
-    if everything:
-        experiments |= workers.waited_for(experiments, readable(given.results))
     runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
     tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
-    sweep = Sweep(runs, tuned, given.results.resolve(), any_device=everything)
+    waited_for = (
+        [config for name in workers.compared(experiments) for config in experiments[name]] if everything else []
+    )
+    sweep = Sweep(runs, tuned, given.results.resolve(), everything, waited_for)
     if everything:
         outcomes = sweep.outcomes()
         for search in tuned:
@@ -492,7 +496,8 @@ def _command(given: argparse.Namespace) -> int:
     if everything:
         known, later = plan(sweep)
         left = [config for config in known if sweep.state(config)[0] in ("missing", "running")] + later
-        print("\n".join(workers.value_lines(workers.by_value(left, experiments, costs), costs)))
+        named = {**experiments, **workers.waited_for(experiments, sweep.outcomes())}
+        print("\n".join(workers.value_lines(workers.by_value(left, named, costs), costs)))
     print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0
 

@@ -79,24 +79,28 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
     return found
 
 
+def compared(experiments: Iterable[str]) -> list[str]:
+    """The experiments whose scores a claim compares as they are: their runs are waited for where they end in a dip.
+
+    The searches of Table 1 ask for the twins of what they choose. In RQ4 numbers of epochs are compared, which patience
+    itself changes. No claim needs what stands :data:`BESIDE` them.
+
+    Args:
+        experiments: their names, as :func:`experiments_of` gives them.
+    """
+    others = (*BESIDE, "table1", "choice", "rq4", "rq4-decay")
+    return [name for name in experiments if name.partition(" ")[0] not in others]
+
+
 def waited_for(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
     """The twins of those runs that the stopping rule ended in a dip, by ``"twins of experiment on dataset"``.
-
-    Those of Table 1 are wanted by its searches, of what these choose. No claim needs the twins of :data:`BESIDE`.
 
     Args:
         experiments: as :func:`experiments_of` gives them.
         outcomes: what is stored of each configuration.
     """
-    found: dict[str, list[RunConfig]] = {}
-    for name, runs in experiments.items():
-        if name.partition(" ")[0] in (*BESIDE, "table1"):
-            continue
-        known = {config for others in found.values() for config in others}
-        twins = [config for config in patience.twins(runs, outcomes) if config not in known]
-        if twins:
-            found[f"twins of {name}"] = twins
-    return found
+    found = {f"twins of {name}": patience.twins(experiments[name], outcomes) for name in compared(experiments)}
+    return {name: twins for name, twins in found.items() if twins}
 
 
 def by_value(

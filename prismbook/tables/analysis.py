@@ -248,7 +248,8 @@ def notes(runs: pd.DataFrame) -> str:
             finished[finished["epochs"] <= EARLY],
         ),
         (
-            f"Ended in a dip, and so run again with patience {patience.LONG}, which counts",
+            f"Run again with patience {patience.LONG}, since patience 10 ended them in a dip; the second run counts,"
+            " with its epochs",
             finished[finished["instead_of"].notna()],
         ),
         ("Collapsed, decay outweighed the loss and all item rows shrank to nothing", finished[collapsed(finished)]),
@@ -290,7 +291,7 @@ def parameter_values(loss_parameters: str) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def measured(results: Path, configs: Iterable[RunConfig]) -> pd.DataFrame:
+def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) -> pd.DataFrame:
     """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
     A run that the stopping rule ended in a dip gives its place to its twin with more patience, where that is stored,
@@ -299,14 +300,24 @@ def measured(results: Path, configs: Iterable[RunConfig]) -> pd.DataFrame:
     Args:
         results: folder of the records.
         configs: configurations of runs; one that is named twice has one row.
+        twins: False leaves every run its place, for what compares numbers of epochs, which patience itself changes.
     """
     unique, outcomes = list(dict.fromkeys(configs)), tuning.stored(results)
-    counted = [patience.counted(config, outcomes) for config in unique]
+    counted = [patience.counted(config, outcomes) if twins else config for config in unique]
     paths = [stored_path(results, config) for config in counted]
     gave_way = [None if one == other else outcomes(one) for one, other in zip(unique, counted, strict=True)]
     table = tidy(unique, [load_record(path) for path in paths])
     instead_of = [None if run is None else run["id"] for run in gave_way]
     return table.assign(path=np.array(paths, dtype=object), instead_of=np.array(instead_of, dtype=object))
+
+
+def records(runs: pd.DataFrame) -> list[Record | None]:
+    """The records behind the rows of a table, None where a run has none.
+
+    Args:
+        runs: a table of :func:`measured`.
+    """
+    return [load_record(path) for path in runs["path"]]
 
 
 def record_ids(runs: pd.DataFrame) -> tuple[str, ...]:

@@ -87,16 +87,28 @@ def difference(
             several decays each, and are compared by their means over the decays that they share.
     """
     names = list(keys)
-    ours, theirs = (usable(runs).drop_duplicates(names).set_index(names) for runs in (first, second))
-    shared = [key for key in ours.index if key in theirs.index]
-    if not shared:
+    ours, theirs = (runs.set_index(names) for runs in common(first, second, keys))
+    if ours.empty:
         return None
-    ours, theirs = ours.loc[shared], theirs.loc[shared]
     base = float(_by_seed(theirs, theirs["ndcg"]).mean()) if measure == "gap" else None
     first_scores, second_scores = (
         list(_by_seed(runs, gap(runs) if measure == "gap" else runs[measure])) for runs in (ours, theirs)
     )
     return relative(first_scores, second_scores, _users_interval(ours, theirs, measure), base)
+
+
+def common(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs of two settings that are compared: those that decide something, at the seeds that both have.
+
+    Args:
+        first: runs of one setting, a table of :func:`prismbook.tables.analysis.tidy`.
+        second: runs of the other.
+        keys: the columns in which the compared runs agree.
+    """
+    names = list(keys)
+    ours, theirs = (usable(runs).drop_duplicates(names).set_index(names) for runs in (first, second))
+    shared = [key for key in ours.index if key in theirs.index]
+    return ours.loc[shared].reset_index(), theirs.loc[shared].reset_index()
 
 
 def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
