@@ -44,11 +44,10 @@ def compared(
     ours, theirs = first.reset_index(), second.reset_index()
     found = difference(ours, theirs, measure, keys)
     if found is None:
-        why = f"undecided: {_why(ours, theirs)}{_waited(ours, theirs)}"
+        why = f"undecided: {_why(ours, theirs)}{waited(ours, theirs)}"
         return Statement(f"{text}; {why}", None, undecided=True)
     judgement = judge(found, rules)
-    waited = _waited(*common(ours, theirs, keys))
-    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{waited}"
+    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{waited(*common(ours, theirs, keys))}"
     return from_judgement(f"{text} ({said})", judgement, holds, found)
 
 
@@ -62,8 +61,12 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
     return ", ".join(dict.fromkeys(sides)) or "no seed in common"
 
 
-def _waited(*sides: pd.DataFrame) -> str:
-    """The runs that were waited for, as the end of a sentence; empty where none was."""
-    waited = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
-    names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in waited)
+def waited(*sides: pd.DataFrame) -> str:
+    """The runs that were waited for with more patience, as the end of a sentence; empty where none was.
+
+    Args:
+        sides: the compared runs, tables of :func:`prismbook.tables.analysis.measured`.
+    """
+    twins = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
+    names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in twins)
     return f"; waited for with patience {LONG}: {' and '.join(names)}" if names else ""

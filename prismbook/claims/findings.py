@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from prismbook.claims.catalogue import LEARNING_RATES, benefit_runs
+from prismbook.claims.comparison import waited
 from prismbook.claims.magnitudes import chosen_pair
 from prismbook.claims.prism_claims import tried_runs
 from prismbook.claims.statements import Statement, share
@@ -308,6 +309,7 @@ def ssm_needs_no_decay(results: Path) -> Finding:
         chosen = best(decayed)
         ours, theirs = seed_by_seed(runs, best(zero), chosen)
         found = difference(ours.reset_index(), theirs.reset_index(), "ndcg")
+        noted = waited(ours.reset_index(), theirs.reset_index())
         sentence = (
             f"without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
             f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(found)}"
@@ -315,8 +317,8 @@ def ssm_needs_no_decay(results: Path) -> Finding:
         if found is None:
             sides = ((ours, "without decay"), (theirs, "with it"))
             ended = ", ".join(f"{name} {setbacks(runs)}" for runs, name in sides if setbacks(runs))
-            return [Statement(f"{sentence}, {ended}", None, undecided=True)]
-        return [_judged(sentence, [(judge(found), _NO_LOSS)])]
+            return [Statement(f"{sentence}, {ended}{noted}", None, undecided=True)]
+        return [_judged(f"{sentence}{noted}", [(judge(found), _NO_LOSS)])]
 
     title = "SSM needs no weight decay"
     meaning = "The paper says that good results need careful tuning of weight decay, whatever the loss."
