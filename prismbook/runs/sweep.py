@@ -178,7 +178,7 @@ def run_by_value(
         if not todo or (end is not None and time.time() > end):
             break
         tried |= set(todo)
-        named = {**experiments, **workers.waited_for(experiments, sweep.outcomes())}
+        named = {**experiments, **workers.twins_of(experiments, sweep.outcomes())}
         ordered = workers.by_value(todo, named, costs)
         print("\n".join(workers.value_lines(ordered, costs)), flush=True)
         workers.work_together([config for *_, config in ordered], sweep.results, number, end, retry)
@@ -496,7 +496,7 @@ def _command(given: argparse.Namespace) -> int:
     if everything:
         known, later = plan(sweep)
         left = [config for config in known if sweep.state(config)[0] in ("missing", "running")] + later
-        named = {**experiments, **workers.waited_for(experiments, sweep.outcomes())}
+        named = {**experiments, **workers.twins_of(experiments, sweep.outcomes())}
         print("\n".join(workers.value_lines(workers.by_value(left, named, costs), costs)))
     print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0

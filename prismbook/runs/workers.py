@@ -92,7 +92,7 @@ def compared(experiments: Iterable[str]) -> list[str]:
     return [name for name in experiments if name.partition(" ")[0] not in others]
 
 
-def waited_for(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
+def twins_of(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
     """The twins of those runs that the stopping rule ended in a dip, by ``"twins of experiment on dataset"``.
 
     Args:
