@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.plan.experiments import switch_pairs, twin_pairs
-from prismbook.tables.variants import beside, prism_minus_decay
+from prismbook.plan.experiments import all_ratings_pairs, switch_pairs, twin_pairs
+from prismbook.tables.paper import table1
+from prismbook.tables.variants import beside, levels, prism_minus_decay
 
 USERS = np.linspace(0.05, 0.35, 50)
 PAIRS = twin_pairs("patience", "synthetic", "smoke")
@@ -93,3 +94,25 @@ def test_directau_with_prism_is_ahead_in_the_released_protocol_alone_as_the_rq3_
     behind, ahead = row["PRISM - decay, as in the paper"], row["PRISM - decay, with it"]
     assert "[-" in behind and ", -" in behind  # the whole interval
     assert "[+" in ahead and ", +" in ahead
+
+
+def test_levels_stand_beside_the_papers_number_with_their_share_of_it(tmp_path: Path) -> None:
+    text, every = all_ratings_pairs()[0]
+    printed = float(table1().loc[("MF", "SSM", "MovieLens1M"), "decay"])
+    store(tmp_path, made_up(text, (printed / 2, 0, 0)))
+    [row] = levels([(text, every)], tmp_path)
+    assert row == {
+        "trained": "SSM, decay 0.0001",
+        "MovieLens1M": f"{printed / 2:.4f} (50%)",
+        "MovieLens1M, all ratings": "not run",
+        "Table 1": f"{printed:.4f}",
+    }
+
+
+def test_all_ratings_bring_ssm_nearer_to_the_papers_level() -> None:
+    """As the page on the released code says."""
+    for row in levels(all_ratings_pairs()[:2]):
+        shares = [
+            float(row[name].partition("(")[2].rstrip("%)")) for name in ("MovieLens1M", "MovieLens1M, all ratings")
+        ]
+        assert shares[0] < shares[1] < 100

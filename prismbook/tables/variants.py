@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.runs.records import default_results, load_record, load_scores, stored_path
-from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, cell, dataset_name, trained
 from prismbook.tables.paper import table1
 from prismbook.tables.significance import Comparison, PerUser, compared, per_user
 
@@ -47,7 +47,7 @@ def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
 
 
 def levels(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
-    """One row per pair of runs on two datasets: test NDCG@20 of each, and of the paper's Table 1.
+    """One row per pair of runs on two datasets: test NDCG@20 of each, with its share of the paper's Table 1, and that.
 
     The datasets have other users and other test pairs, so that there is no difference with an interval.
 
@@ -62,14 +62,16 @@ def levels(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
     folder, printed = default_results() if results is None else Path(results), table1()
     rows = []
     for pair in pairs:
+        names = (BACKBONE_NAMES[pair[0].backbone], LOSS_NAMES[pair[0].loss], dataset_name(pair[0].dataset))
+        method = "prism" if pair[0].init == "prism" else "decay"
+        paper = float(printed[method].loc[[names]].iloc[0]) if names in printed.index else None
         row = {"trained": trained(pair[0])}
         for config in pair:
             record = load_record(stored_path(folder, config))
-            row[dataset_name(config.dataset)] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
-        names = (BACKBONE_NAMES[pair[0].backbone], LOSS_NAMES[pair[0].loss], dataset_name(pair[0].dataset))
-        method = "prism" if pair[0].init == "prism" else "decay"
-        row["Table 1"] = f"{float(printed[method].loc[[names]].iloc[0]):.4f}" if names in printed.index else ""
-        rows.append(row)
+            score = None if record is None else record["test"]["dot"]["ndcg"]
+            share = "" if score is None or paper is None else f" ({score / paper:.0%})"
+            row[dataset_name(config.dataset)] = cell(score, ".4f") + share
+        rows.append(row | {"Table 1": "" if paper is None else f"{paper:.4f}"})
     return rows
 
 
