@@ -41,7 +41,8 @@ def test_one_help_lists_the_commands() -> None:
         (["sweep", "run", "--help"], "prismbook sweep run [-h] "),
         (["records", "--help"], "prismbook records [-h] {list,why,take} ..."),
         (["records", "why", "--help"], "prismbook records why [-h] results A B"),
-        (["ledger", "--help"], "prismbook ledger [-h] [--results RESULTS] {show,check,accept}"),
+        (["ledger", "--help"], "prismbook ledger [-h] {show,check,accept} ..."),
+        (["ledger", "check", "--help"], "prismbook ledger check [-h] [--results FOLDER] "),
     ],
 )
 def test_a_command_has_its_own_help(arguments: list[str], usage: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -237,16 +237,12 @@ def _stored(results: Path | str | None) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="prismbook ledger", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "command",
-        choices=["show", "check", "accept"],
-        help="show every claim and its verdicts; check them against results/ledger.json, with exit status 1 where they "
-        "differ; accept them into that file, after a look at what has changed",
-    )
-    parser.add_argument("--results", type=folder, default=default_results(), help="folder; default: %(default)s")
-    given = parser.parse_args(arguments)
+    """Run a command of ``prismbook ledger`` and return its exit status.
+
+    Args:
+        arguments: the command and its arguments; None takes them from the command line.
+    """
+    given = parser().parse_args(arguments)
     try:
         if not given.results.is_dir():
             raise LedgerError(f"{given.results} is no folder; --results names the one with the run records")
@@ -261,3 +257,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in rows:
         print(f"{row.claim.id:4} {row.dataset:12} {row.phrase:28} {len(row.run_ids):3} records  {row.claim.text}")
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    parser = argparse.ArgumentParser(prog="prismbook ledger", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    texts = {
+        "show": "Print every claim on every dataset, with its verdict and the number of its records.",
+        "check": "Print the verdicts, and compare them with those of ledger.json in the folder of the records. The exit"
+        " status is 1 where they differ.",
+        "accept": "Print the verdicts and write them into ledger.json, after a look at what `check` says.",
+    }
+    for command, text in texts.items():
+        sub = commands.add_parser(command, help=text, description=text)
+        sub.add_argument(
+            "--results",
+            type=folder,
+            default=default_results(),
+            metavar="FOLDER",
+            help="The folder that holds the records. The default is %(default)s.",
+        )
+    return parser
