@@ -52,6 +52,15 @@ def test_sound_records_are_taken_in_byte_for_byte(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out == "0 records taken\n"
 
 
+def test_a_record_that_is_there_already_needs_no_scores_to_be_taken_again(tmp_path: Path) -> None:
+    """Of seven of the project's own records the scores were never kept."""
+    source, results = tmp_path / "source", tmp_path / "results"
+    for folder in (source, results):
+        sound(folder).with_suffix(".npz").unlink()
+    assert take(source, results) == ([], [])
+    assert take(source, tmp_path / "another")[1]
+
+
 def test_the_list_names_a_record_that_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sound(tmp_path)
     assert main(["list", str(tmp_path)]) == 0 and "problem" not in capsys.readouterr().out

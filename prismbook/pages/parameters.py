@@ -123,7 +123,7 @@ def several(field: Field) -> Field:
         values = value if isinstance(value, list | tuple) else [value]
         return len(values) > 0 and all(map(field.accepts, values))
 
-    return Field(accepts, f"{field.accepted}; or a list of such values", field.hint)
+    return Field(accepts, f"{field.accepted}; or a list of one or more such values", field.hint)
 
 
 def fields() -> dict[str, Field]:

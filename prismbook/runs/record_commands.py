@@ -187,6 +187,8 @@ def take(source: Path, results: Path) -> tuple[list[str], list[str]]:
     taken, problems = [], []
     for path in sorted(source.glob("*/*.json")):
         target = results / path.relative_to(source)
+        if target.exists() and target.read_bytes() == path.read_bytes():
+            continue
         if (problem := fault(path)) is not None:
             problems.append(problem)
         elif not target.exists():
@@ -194,6 +196,6 @@ def take(source: Path, results: Path) -> tuple[list[str], list[str]]:
             for name in (".npz", ".json"):  # a record that is there has its scores
                 write_atomically(target.with_suffix(name), path.with_suffix(name).read_bytes())
             taken.append(path.name)
-        elif target.read_bytes() != path.read_bytes():
+        else:
             problems.append(f"{target} holds another outcome of the same run and stays; move it away to take {path}")
     return taken, problems
