@@ -41,8 +41,9 @@ from prismbook.runs.tuning import run_searches
 from prismbook.tables import analysis, decay_vs_prism
 from prismlib.datasets import CARDS
 
-known = parameters.optional(parameters.choice(CARDS))
-parameters.check(globals(), "dataset", "budget", "results", "train", partial=known)
+parameters.check(
+    globals(), "dataset", "budget", "results", "train", partial=parameters.optional(parameters.choice(CARDS))
+)
 page.begin(dataset)
 results, losses = results or default_results(), experiments.TABLE1["loss"]
 
