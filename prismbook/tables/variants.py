@@ -69,7 +69,7 @@ def levels(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
         for config in pair:
             record = load_record(stored_path(folder, config))
             score = None if record is None else record["test"]["dot"]["ndcg"]
-            share = "" if score is None or paper is None else f" ({score / paper:.0%})"
+            share = "" if score is None or paper is None else f" ({100 * score / paper:.0f} %)"
             row[dataset_name(config.dataset)] = cell(score, ".4f") + share
         rows.append(row | {"Table 1": "" if paper is None else f"{paper:.4f}"})
     return rows
