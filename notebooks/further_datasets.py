@@ -16,10 +16,10 @@
 # %% [markdown]
 # # Beyond the paper's datasets
 #
-# Does PRISM match tuned decay on data that the paper does not use? This page asks what
-# [RQ3](rq3_prism_gowalla.ipynb) asks, on matrix factorisation, of AmazonCDs: a complete dataset with a published split, of about
-# as many interactions as MovieLens1M, and far sparser. What it finds is no evidence about the paper's numbers, and
-# has no row in the [ledger](ledger.ipynb).
+# Does PRISM match tuned decay on data that the paper does not use? This notebook asks what RQ3 asks, on matrix factorisation, of
+# AmazonCDs: a complete dataset with a published split, of about as many interactions as MovieLens1M, and far sparser. What it finds is
+# no evidence about the paper's numbers, and has no row in the ledger. It becomes a page of the book, in `book/pages.yml` and
+# `_toc.yml`, once its runs are stored.
 
 # %% tags=["parameters"]
 dataset = "amazoncds"
@@ -71,7 +71,7 @@ shown(pairs)
 # %% [markdown]
 # *Test NDCG@20, each method at the best that was run. % Diff is PRISM's change as a share of tuned decay's score, with its 95 %
 # interval over users and seeds. The last column compares the methods at what both have tried, and says what is not tuned yet;
-# its words are those of [Table 1](rq3_prism_gowalla.ipynb).*
+# its words are those of RQ3.*
 
 # %% mystnb={"image": {"alt": "For each loss a point for the difference of test NDCG@20 between PRISM and tuned decay on linear MF, with its 95 % interval; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
 compared = [pair for pair in pairs if pair.comparison is not None]
@@ -88,7 +88,7 @@ page.origin(
 # %% [markdown]
 # *PRISM minus tuned decay. Right of the line PRISM is better. What was not run has no point.*
 #
-# In the words of the [rules](verdicts.ipynb), what C8 says of the paper's datasets, said of this one:
+# By the rules for verdicts, what C8 says of the paper's datasets, said of this one:
 
 # %% tags=["remove-input"]
 page.say(listed(prism_claims.matches([pair for pair in pairs if pair.loss != "bpr"])))

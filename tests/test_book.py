@@ -43,6 +43,12 @@ def test_contents_are_files_or_rendered_pages_and_no_page_is_left_out() -> None:
     assert set(toc_files()) == files | rendered
 
 
+def test_the_notebook_on_further_datasets_becomes_a_page_with_its_first_record() -> None:
+    """Until then the page on datasets says that nothing is stored."""
+    stored = [path for name in ("amazoncds", "amazonbook-partial") for path in (ROOT / "results" / name).glob("*.json")]
+    assert bool(stored) == any(page.template.endswith("further_datasets.ipynb") for page in pages.load_pages())
+
+
 def test_page_parameters_are_parameters_of_their_templates() -> None:
     for page in pages.load_pages():
         cells = nbformat.read(ROOT / page.template, as_version=4).cells
