@@ -620,6 +620,22 @@ def test_c13_says_how_far_a_baseline_was_searched(best_beta: float | None, note:
     assert against.text.startswith(f"against ReSN{note}: ratio")
 
 
+def test_c13_counts_no_setting_that_was_cut_off_as_tried() -> None:
+    ends = {1e-3: 14, 1e-2: 30, 1e-1: 30}
+    baselines = [
+        (
+            grid_configs("gowalla", "resn", 1e-6, resn_beta=beta),
+            {"validation": [0.0, 0.9 if beta == 1e-2 else 0.1], "epochs": epochs},
+        )
+        for beta, epochs in ends.items()
+    ]
+    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
+    [against] = prism_claims.claim_c13(table(*baselines, (prism, {"parts": (0.1, 0.02, 0.03)})))
+    # of the two that are left the choice is the lower end
+    note = ", resn_beta 0.01 at the edge of what was tried, 1 of 3 settings cut off"
+    assert against.text.startswith(f"against ReSN{note}: ratio")
+
+
 def test_c14() -> None:
     [config] = grid_configs("gowalla", "directau", 1e-6)
     early, late = [0.0, 0.99, 1.0, 1.0], [0.0, 0.5, 0.9, 1.0]

@@ -21,7 +21,7 @@ from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
 from prismbook.tables.rules import RULES, Difference, Rules, contains, edges, judge
-from prismbook.tables.seed_differences import difference, gap, setbacks, usable
+from prismbook.tables.seed_differences import collapsed_runs, difference, gap, setbacks, usable
 from prismbook.text import plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
@@ -196,14 +196,19 @@ def claim_c13(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 
 
 def _how_searched(candidates: pd.DataFrame, other: Any) -> str:
-    """How far the chosen method was searched, as text; empty where its choice lies inside what was tried."""
-    same = candidates[(candidates["loss"] == other["loss"]) & candidates["run"].notna()]
-    if len(same) < 2:
+    """How far the chosen method was searched, as text; empty where its choice lies inside what was tried.
+
+    A setting whose run was cut off was not tried.
+    """
+    finished = candidates[(candidates["loss"] == other["loss"]) & candidates["run"].notna()]
+    if len(finished) < 2:
         return ", one setting, not searched"
+    same = pd.concat([usable(finished), collapsed_runs(finished)])
+    cut = f", {len(finished) - len(same)} of {len(finished)} settings cut off" if len(same) < len(finished) else ""
     tried = [parameter_values(text) for text in same["loss_parameters"]]
     searched = {name: [values[name] for values in tried] for name in parameter_values(other["loss_parameters"])}
     at_edge = edges(parameter_values(other["loss_parameters"]), searched)
-    return f", {' and '.join(at_edge)} at the edge of what was tried" if at_edge else ""
+    return (f", {' and '.join(at_edge)} at the edge of what was tried" if at_edge else "") + cut
 
 
 def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, searched: str, rules: Rules) -> Statement:
