@@ -21,7 +21,7 @@ from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
 from prismbook.tables.rules import RULES, Difference, Rules, contains, edges, judge
-from prismbook.tables.seed_differences import collapsed_runs, difference, gap, setbacks, usable
+from prismbook.tables.seed_differences import collapsed_runs, common, difference, gap, setbacks, usable
 from prismbook.text import plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
@@ -114,8 +114,11 @@ def _as_good(prism: Any, tuned: Any, rules: Rules) -> Statement:
     return compared(text, prism, tuned, "ndcg", ("equivalent", "better"), rules)
 
 
-def _means(first: Any, second: Any, measure: str) -> str:
-    return f"{first[measure].mean():.4f} against {second[measure].mean():.4f}"
+def _means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:
+    """The means of two settings over the seeds that are compared; over all where none is."""
+    compared_runs = common(first.reset_index(), second.reset_index(), ["seed"])
+    first, second = compared_runs if len(compared_runs[0]) else (first, second)
+    return f"{first[measure].mean():{spec}} against {second[measure].mean():{spec}}"
 
 
 def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
@@ -203,12 +206,13 @@ def _how_searched(candidates: pd.DataFrame, other: Any) -> str:
     finished = candidates[(candidates["loss"] == other["loss"]) & candidates["run"].notna()]
     if len(finished) < 2:
         return ", one setting, not searched"
-    same = pd.concat([usable(finished), collapsed_runs(finished)])
-    cut = f", {len(finished) - len(same)} of {len(finished)} settings cut off" if len(same) < len(finished) else ""
+    chosen, same = parameter_values(other["loss_parameters"]), pd.concat([usable(finished), collapsed_runs(finished)])
     tried = [parameter_values(text) for text in same["loss_parameters"]]
-    searched = {name: [values[name] for values in tried] for name in parameter_values(other["loss_parameters"])}
-    at_edge = edges(parameter_values(other["loss_parameters"]), searched)
-    return (f", {' and '.join(at_edge)} at the edge of what was tried" if at_edge else "") + cut
+    at_edge = edges(chosen, {name: [values[name] for values in tried] for name in chosen})
+    notes = [f"{' and '.join(at_edge)} at the edge of what was tried"] if at_edge else []
+    if chosen and len(same) < len(finished):
+        notes.append(f"{len(finished) - len(same)} of {len(finished)} settings cut off")
+    return "".join(f", {note}" for note in notes)
 
 
 def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, searched: str, rules: Rules) -> Statement:
@@ -220,8 +224,8 @@ def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, searched: str
         return Statement(f"against {name}: not run", None)
     ours, theirs = seed_by_seed(runs, prism, other)
     text = (
-        f"against {name}{searched}: ratio {ours['ratio'].mean():.3f} and {theirs['ratio'].mean():.3f},"
-        f" NDCG@20 {ours['ndcg'].mean():.3f} and {theirs['ndcg'].mean():.3f}"
+        f"against {name}{searched}: ratio {_means(ours, theirs, 'ratio', '.3f')},"
+        f" NDCG@20 {_means(ours, theirs, 'ndcg', '.3f')}"
     )
     measures = {"ratio": "ratio"} if same_loss else {"ratio": "ratio", "ndcg": "NDCG@20"}
     return weakest(
