@@ -81,7 +81,7 @@ def ledger(results: Path | str | None = None) -> list[Row]:
     Args:
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
-    >>> [row.verdict for row in ledger() if row.claim.id == "C5"]
+    >>> [row.verdict for row in ledger("no folder") if row.claim.id == "C5"]
     ['reproduced']
     """
     folder = default_results() if results is None else Path(results)

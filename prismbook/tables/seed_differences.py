@@ -54,7 +54,7 @@ def collapsed_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(runs: pd.DataFrame) -> list[Any]:
-    return runs.to_dict("records")
+    return runs[["run", "best_epoch", "epochs", "stopped_by", "largest_norm"]].to_dict("records")
 
 
 def _collapsed(run: Any) -> bool:

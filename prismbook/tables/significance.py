@@ -86,6 +86,12 @@ def _resampled_means(
 ) -> FloatArray:
     """The mean difference of each bootstrap sample, ``(resamples,)``."""
     users, seeds = differences.shape
+    if seeds == 1:  # every user is present: the mean of the differences that are drawn is enough, and a third faster
+        one, drawn, means = np.ascontiguousarray(differences[:, 0]), np.empty(users), np.empty(resamples)
+        for sample in range(resamples):
+            np.take(one, generator.integers(users, size=users), out=drawn, mode="clip")
+            means[sample] = drawn.mean()
+        return means
     columns = np.hstack([differences, present])
     sums = np.empty((resamples, 2 * seeds))
     for sample in range(resamples):  # one at a time: how often each user is drawn then stays in the processor's cache
