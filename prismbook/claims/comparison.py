@@ -12,7 +12,7 @@ from prismbook.tables.labels import setting
 from prismbook.tables.rules import Rules, judge
 from prismbook.tables.seed_differences import common, difference, setbacks
 
-#: The words for a difference of scores: above, below, and as good.
+#: The words for a score that is above another, below it, or as good.
 SCORE_WORDS = ("better", "worse", "equivalent")
 
 
