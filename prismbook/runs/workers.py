@@ -29,7 +29,7 @@ from prismlib.train import History
 #: provisional, the two best of a search, and the twins of runs that ended in a dip come next. Then come the other
 #: learning rates, and last what no claim needs.
 STAGES = ("first seed", "seeds", "search", "beside the claims")
-#: The experiments that no claim needs, and those that make the runs of another firmer by further seeds or more patience.
+#: The experiments that no claim needs, and those that give the runs of another further seeds or more patience.
 BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds", "twins")
 
 
