@@ -103,3 +103,10 @@ def test_setting_names_start_decay_and_scope() -> None:
         [None] * 3,
     )
     assert [setting(run) for run in table.itertuples()] == ["decay 1e-06 (batch)", "decay 1e-06", "PRISM, alpha 0.25"]
+
+
+def test_a_ratio_that_a_run_does_not_have_is_none_and_a_missing_run_is_not_run() -> None:
+    configs = grid_configs("gowalla", "bpr", (0.0, 1e-6))
+    text = shown(over_seeds(tidy(configs, [made_up(configs[0], (0.0, 0.01, 0.02)), None])))
+    assert text["unpopular / popular"].tolist() == ["none", "not run"]
+    assert text["NDCG@20"].tolist() == ["0.030", "not run"]

@@ -122,6 +122,8 @@ def over_seeds(runs: pd.DataFrame, keys: Sequence[str] = ("loss", "weight_decay"
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The means of :func:`over_seeds` as text: three decimals, decays as 1e-06, "not run" for what is missing.
 
+    A ratio that a run does not have, since no popular item was ranked right, is "none".
+
     Args:
         table: the means and standard deviations of :func:`over_seeds`.
     """
@@ -129,7 +131,8 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     if "weight_decay" in means.index.names:
         means = means.rename(index="{:g}".format, level="weight_decay")
     means.index.names = [TITLES.get(str(name), name) for name in means.index.names]
-    return means.rename(columns=TITLES).map(cell)
+    text = means.map(cell)
+    return text.where(means.notna() | means["ndcg"].isna().to_numpy()[:, None], "none").rename(columns=TITLES)
 
 
 def curves(runs: pd.DataFrame, losses: Sequence[str] | None = None) -> pd.DataFrame:
