@@ -23,7 +23,14 @@ from typing import Any
 
 from prismbook.claims.catalogue import CLAIMS, KINDS, Claim, Evidence
 from prismbook.claims.statements import Statement, by_case, is_provisional, verdict, verdict_phrase
-from prismbook.runs.records import RecordError, default_results, folder, load_record, load_scores, write_json
+from prismbook.runs.records import (
+    RecordError,
+    add_results_option,
+    default_results,
+    load_record,
+    load_scores,
+    write_json,
+)
 from prismbook.tables.significance import per_user
 from prismbook.text import plural
 
@@ -271,11 +278,5 @@ def parser() -> argparse.ArgumentParser:
     }
     for command, text in texts.items():
         sub = commands.add_parser(command, help=text, description=text)
-        sub.add_argument(
-            "--results",
-            type=folder,
-            default=default_results(),
-            metavar="FOLDER",
-            help="The folder that holds the records. The default is %(default)s.",
-        )
+        add_results_option(sub)
     return parser

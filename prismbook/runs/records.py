@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import math
@@ -42,6 +43,21 @@ def folder(name: str) -> Path:
     True
     """
     return Path(os.path.expanduser(name))  # not Path.expanduser, which raises where there is no such user
+
+
+def add_results_option(command: argparse.ArgumentParser) -> None:
+    """Give a command the option ``--results``, the folder of the records, as :func:`folder` reads it.
+
+    Args:
+        command: the command's parser.
+    """
+    command.add_argument(
+        "--results",
+        type=folder,
+        default=default_results(),
+        metavar="FOLDER",
+        help="The folder that holds the records. The default is %(default)s.",
+    )
 
 
 def record_path(results: Path | str, config: RunConfig, content_hash: str, split_hash: str | None = None) -> Path:

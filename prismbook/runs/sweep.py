@@ -29,7 +29,14 @@ from prismbook.runs.failures import Failure, load_failure
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
-from prismbook.runs.records import Record, RecordError, default_results, folder, load_record, scan, stored_path
+from prismbook.runs.records import (
+    Record,
+    RecordError,
+    add_results_option,
+    load_record,
+    scan,
+    stored_path,
+)
 from prismbook.text import plural
 from prismlib import datasets
 from prismlib.device import check_device
@@ -442,13 +449,7 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         help="How much is searched and run: smoke takes a minute on the synthetic dataset, lean searches one parameter"
         " at a time, paper searches all that the paper does. The default is %(default)s.",
     )
-    command.add_argument(
-        "--results",
-        type=folder,
-        default=default_results(),
-        metavar="FOLDER",
-        help="The folder that holds the records. The default is %(default)s.",
-    )
+    add_results_option(command)
     command.add_argument(
         "--device",
         default="cpu",
@@ -468,9 +469,7 @@ def _command(given: argparse.Namespace) -> int:
     names = "table1" if everything else given.experiment, given.budget
     runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
     tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
-    waited_for = (
-        [config for name in workers.compared(experiments) for config in experiments[name]] if everything else []
-    )
+    waited_for = [config for name in workers.waiting(experiments) for config in experiments[name]] if everything else []
     sweep = Sweep(runs, tuned, given.results.resolve(), everything, waited_for)
     if everything:
         outcomes = sweep.outcomes()

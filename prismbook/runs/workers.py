@@ -79,7 +79,7 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
     return found
 
 
-def compared(experiments: Iterable[str]) -> list[str]:
+def waiting(experiments: Iterable[str]) -> list[str]:
     """The experiments whose scores a claim compares as they are: their runs are waited for where they end in a dip.
 
     The searches of Table 1 ask for the twins of what they choose. In RQ4 numbers of epochs are compared, which patience
@@ -99,7 +99,7 @@ def twins_of(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes)
         experiments: as :func:`experiments_of` gives them.
         outcomes: what is stored of each configuration.
     """
-    found = {f"twins of {name}": patience.twins(experiments[name], outcomes) for name in compared(experiments)}
+    found = {f"twins of {name}": patience.twins(experiments[name], outcomes) for name in waiting(experiments)}
     return {name: twins for name, twins in found.items() if twins}
 
 

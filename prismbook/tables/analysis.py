@@ -11,6 +11,7 @@ import pandas as pd
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs import patience, tuning
+from prismbook.runs.failures import Failure
 from prismbook.runs.records import Record, load_record, stored_path
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, TITLES, cell, setting
 from prismbook.tables.rules import EARLY
@@ -122,7 +123,7 @@ def over_seeds(runs: pd.DataFrame, keys: Sequence[str] = ("loss", "weight_decay"
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The means of :func:`over_seeds` as text: three decimals, decays as 1e-06, "not run" for what is missing.
 
-    A ratio that a run does not have, since no popular item was ranked right, is "none".
+    What a run does not have is "none", such as a ratio where no popular item was ranked right.
 
     Args:
         table: the means and standard deviations of :func:`over_seeds`.
@@ -251,8 +252,8 @@ def notes(runs: pd.DataFrame) -> str:
             finished[finished["epochs"] <= EARLY],
         ),
         (
-            f"Run again with patience {patience.LONG}, since patience 10 ended them in a dip; the second run counts,"
-            " with its epochs",
+            f"Run again with patience {patience.LONG}, since patience {RunConfig.patience} ended them in a dip; the"
+            " second run counts, with its epochs",
             finished[finished["instead_of"].notna()],
         ),
         ("Collapsed, decay outweighed the loss and all item rows shrank to nothing", finished[collapsed(finished)]),
@@ -307,11 +308,16 @@ def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) ->
     """
     unique, outcomes = list(dict.fromkeys(configs)), tuning.stored(results)
     counted = [patience.counted(config, outcomes) if twins else config for config in unique]
-    paths = [stored_path(results, config) for config in counted]
-    gave_way = [None if one == other else outcomes(one) for one, other in zip(unique, counted, strict=True)]
-    table = tidy(unique, [load_record(path) for path in paths])
-    instead_of = [None if run is None else run["id"] for run in gave_way]
+    first, found = ([_record(outcomes(config)) for config in runs] for runs in (unique, counted))
+    instead_of = [
+        one["id"] if one is not None and one is not other else None for one, other in zip(first, found, strict=True)
+    ]
+    table, paths = tidy(unique, found), [stored_path(results, config) for config in counted]
     return table.assign(path=np.array(paths, dtype=object), instead_of=np.array(instead_of, dtype=object))
+
+
+def _record(outcome: Record | Failure | None) -> Record | None:
+    return None if outcome is None or "reason" in outcome else outcome
 
 
 def records(runs: pd.DataFrame) -> list[Record | None]:
