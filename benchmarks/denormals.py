@@ -18,7 +18,7 @@ import torch
 
 from prismbook.runs.machine import environment
 from prismlib import SSM
-from prismlib.device import flushed_denormals
+from prismlib._device import flushed_denormals
 from prismlib.models import NonLinearMF
 from prismlib.optim import make_optimizer
 from prismlib.train import train_step

@@ -46,13 +46,13 @@ from prismlib import (  # noqa: E402
     datasets,
     fit,
     hypersphere,
-    kernels,
     popularity_groups,
     prism_,
     random_split,
     train_step,
 )
-from prismlib.capture import GRAPHS, Steps, graph_for  # noqa: E402
+from prismlib._capture import GRAPHS, Steps, graph_for  # noqa: E402
+from prismlib._fast import kernels  # noqa: E402
 from prismlib.optim import make_optimizer  # noqa: E402
 
 #: Milliseconds per step, unless said otherwise: at most, and for the last one at least.

@@ -169,8 +169,8 @@ folder.cleanup()
 # %% [markdown]
 # ## Register a published dataset
 #
-# A dataset that others can get belongs into `prismlib/cards.py`, so that it is downloaded and checked for everyone. That is
-# one {py:class}`~prismlib.cards.Card` in `CARDS`, what it is, and the files in `SOURCES`, where it comes from.
+# A dataset that others can get belongs into `prismlib/_cards.py`, so that it is downloaded and checked for everyone. That is
+# one {py:class}`~prismlib._cards.Card` in `CARDS`, what it is, and the files in `SOURCES`, where it comes from.
 # {py:func}`prismlib.datasets.load` reads a file `NAME.npz`, or `train.txt` and `test.txt` of LightGCN's form, a line
 # `user item item ...`.
 #

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from prismlib.columns import Column, check_aligned, ids, keys
+from prismlib._columns import Column, check_aligned, ids, keys
 
 IntArray = npt.NDArray[np.int32]
 

@@ -1,6 +1,6 @@
 """Datasets by name: ``load`` reads the published ones, and your own datasets, which ``save`` keeps.
 
-Wherever the files come from, their interactions must be exactly those of the dataset's card (:mod:`prismlib.cards`).
+Wherever the files come from, their interactions must be exactly those of the dataset's card (``prismlib._cards``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from prismlib.cards import CARDS as CARDS
-from prismlib.cards import SOURCES as SOURCES
-from prismlib.cards import Card as Card
-from prismlib.cards import Source as Source
+from prismlib._cards import CARDS as CARDS
+from prismlib._cards import SOURCES as SOURCES
+from prismlib._cards import Card as Card
+from prismlib._cards import Source as Source
 from prismlib.data import Dataset, random_split, synthetic
 from prismlib.files import write_atomically
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prismlib import kernels
-from prismlib.checks import as_ids, check_rows, precise
+from prismlib._checks import as_ids, at_least_float32, check_rows
+from prismlib._fast import kernels
 
 #: From this norm on, the squares of a row's entries keep their digits in float32.
 SHORT = 1e-12
@@ -63,7 +63,7 @@ def unit(rows: Tensor, name: str = "rows") -> Tensor:
             [0.6000, 0.8000]])
     """
     check_rows(name, rows)
-    result: Tensor = _Unit.apply(precise(rows), name)[0]  # type: ignore[no-untyped-call]
+    result: Tensor = _Unit.apply(at_least_float32(rows), name)[0]  # type: ignore[no-untyped-call]
     return result
 
 
@@ -98,13 +98,13 @@ class _Unit(torch.autograd.Function):
 
 def _normalised(rows: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """Unit rows and inverse norms, also where the squares of a row's entries are no numbers of the dtype."""
-    looking = rows.device.type == "cpu" and not torch.compiler.is_compiling()
-    if not looking and rows.dtype == torch.float32:  # float64 holds the squares of all float32 numbers
+    may_read_values = rows.device.type == "cpu" and not torch.compiler.is_compiling()
+    if not may_read_values and rows.dtype == torch.float32:  # float64 holds the squares of all float32 numbers
         norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float64)
         inverse = norm.clamp_min_(torch.finfo(rows.dtype).tiny).reciprocal_().to(rows.dtype)
         return rows * inverse, inverse
     norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-    if looking and norm.numel():
+    if may_read_values and norm.numel():
         shortest, longest = norm.aminmax()
         if not (shortest >= SHORT and longest < torch.inf):
             return _rescaled(rows, norm, name)
@@ -176,7 +176,7 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
 
     Value and gradient come out of one tiled pass over :math:`\hat X \hat X^\top`, in O(n) memory. Under
     :func:`torch.autocast` the pass is a fused self-attention in half precision with float32 sums; by default it is in
-    the precision of the rows. On a GPU with Triton the pass is one kernel, :func:`prismlib.kernels.uniformity_sums`,
+    the precision of the rows. On a GPU with Triton the pass is one kernel, ``prismlib._fast.kernels.uniformity_sums``,
     whose products follow :func:`torch.set_float32_matmul_precision`: as exact as float32 unless that is lowered.
 
     Args:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismlib.checks import check_table
-from prismlib.columns import Column, counts
-from prismlib.rows import is_moderate, peaks
+from prismlib._checks import check_table
+from prismlib._columns import Column, counts
+from prismlib._rows import is_moderate, peaks
 
 
 def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
@@ -18,7 +18,7 @@ def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
 
     Args:
         popularity: ``d``, training interactions of each row, shape ``(n,)``, real numbers >= 0: a tensor, a NumPy
-            array, a list, or a column of pandas, polars or pyarrow; see :func:`prismlib.columns.counts`.
+            array, a list, or a column of pandas, polars or pyarrow; see ``prismlib._columns.counts``.
         alpha: strength in [0, 1]; 1 encodes log popularity fully, 0 gives unit rows.
 
     Returns:

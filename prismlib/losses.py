@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismlib.checks import as_ids, check_count, check_number, precise
+from prismlib._checks import as_ids, at_least_float32, check_count, check_number
 from prismlib.hypersphere import alignment, check_pairs, margin_alignment, uniformity, unit
 from prismlib.models import Backbone
 
@@ -33,7 +33,7 @@ def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
     tensor(0.1269)
     """
     check_pairs(user, item, negative)
-    user, item, negative = precise(user), precise(item), precise(negative)
+    user, item, negative = at_least_float32(user), at_least_float32(item), at_least_float32(negative)
     margin = (user * item).sum(-1, keepdim=True) - (negative * user[:, None]).sum(-1)
     return -F.logsigmoid(margin).mean()
 
@@ -146,7 +146,7 @@ class RankingLoss(nn.Module):
     ...     num_negatives = 1
     ...
     ...     def forward(self, user, item, negative=None, **ids):
-    ...         return (1 - (user * (item - self.need(negative)[:, 0])).sum(-1)).clamp_min(0).mean()
+    ...         return (1 - (user * (item - self.require_negatives(negative)[:, 0])).sum(-1)).clamp_min(0).mean()
     >>> Hinge()(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 1, 2))
     tensor(1.)
     """
@@ -165,7 +165,7 @@ class RankingLoss(nn.Module):
         """
         raise NotImplementedError
 
-    def need(self, negative: Tensor | None) -> Tensor:
+    def require_negatives(self, negative: Tensor | None) -> Tensor:
         """The negatives of a loss that cannot do without them.
 
         Args:
@@ -206,7 +206,7 @@ class RankingLoss(nn.Module):
 class ScoreLoss(RankingLoss):
     """A loss of the scores of listed items. Training computes the scores without gathering a row for each item.
 
-    The module :mod:`prismlib.scores` says how.
+    The module ``prismlib._fast.scores`` says how.
 
     Attributes:
         cosine: True where the scores are cosines, False where they are dot products.
@@ -214,15 +214,15 @@ class ScoreLoss(RankingLoss):
     >>> class Hardest(ScoreLoss):
     ...     num_negatives = 5
     ...
-    ...     def of_scores(self, scores):
+    ...     def from_scores(self, scores):
     ...         return (1 - scores[:, 0] + scores[:, 1:].amax(1)).clamp_min(0).mean()
-    >>> Hardest().of_scores(torch.tensor([[2.0, 0.5, 1.5]]))
+    >>> Hardest().from_scores(torch.tensor([[2.0, 0.5, 1.5]]))
     tensor(0.5000)
     """
 
     cosine: bool = False
 
-    def of_scores(self, scores: Tensor) -> Tensor:
+    def from_scores(self, scores: Tensor) -> Tensor:
         """Scalar loss of scores.
 
         Args:
@@ -230,12 +230,12 @@ class ScoreLoss(RankingLoss):
         """
         raise NotImplementedError
 
-    def takes_scores(self, device: torch.device) -> bool:
+    def uses_scores(self, device: torch.device) -> bool:
         """Whether training computes the loss from scores.
 
         Otherwise it gathers rows and calls :meth:`~prismlib.losses.RankingLoss.forward`. A subclass that writes a
-        ``forward`` of its own and no ``of_scores`` gets rows. With one negative per pair, a CPU gathers the rows faster
-        than it finds which of them are the same.
+        ``forward`` of its own and no ``from_scores`` gets rows. With one negative per pair, a CPU gathers the rows
+        faster than it finds which of them are the same.
 
         Args:
             device: where the scores would be computed.
@@ -244,13 +244,13 @@ class ScoreLoss(RankingLoss):
         ...     def forward(self, user, item, negative=None, **ids):
         ...         return super().forward(user, item, negative) + 0.1 * user.square().mean()
         >>> cpu = torch.device("cpu")
-        >>> SSM().takes_scores(cpu), Shrunk().takes_scores(cpu), BPR().takes_scores(cpu)
+        >>> SSM().uses_scores(cpu), Shrunk().uses_scores(cpu), BPR().uses_scores(cpu)
         (True, False, False)
         """
         if device.type == "cpu" and self.num_negatives == 1:
             return False
-        defined = (vars(kind).keys() & {"forward", "of_scores"} for kind in type(self).__mro__)
-        return "of_scores" in next(names for names in defined if names)
+        defined = (vars(kind).keys() & {"forward", "from_scores"} for kind in type(self).__mro__)
+        return "from_scores" in next(names for names in defined if names)
 
 
 class BPR(ScoreLoss):
@@ -263,9 +263,9 @@ class BPR(ScoreLoss):
     num_negatives = 1
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        return bpr_loss(user, item, self.need(negative))
+        return bpr_loss(user, item, self.require_negatives(negative))
 
-    def of_scores(self, scores: Tensor) -> Tensor:
+    def from_scores(self, scores: Tensor) -> Tensor:
         return -F.logsigmoid(scores[:, :1] - scores[:, 1:]).mean()
 
 
@@ -319,9 +319,9 @@ class SSM(ScoreLoss):
         self.tau, self.num_negatives = tau, num_negatives
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        return ssm_loss(user, item, self.need(negative), self.tau)
+        return ssm_loss(user, item, self.require_negatives(negative), self.tau)
 
-    def of_scores(self, scores: Tensor) -> Tensor:
+    def from_scores(self, scores: Tensor) -> Tensor:
         return _softmax(scores, self.tau)
 
     def extra_repr(self) -> str:

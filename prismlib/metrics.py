@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismlib.checks import as_ids
-from prismlib.columns import Column, counts, ids
+from prismlib._checks import as_ids
+from prismlib._columns import Column, counts, ids
 
 #: The popularity groups, in the order of every stratified result.
 GROUPS = ("popular", "neutral", "unpopular")
@@ -27,7 +27,7 @@ def popularity_groups(popularity: Column) -> Tensor:
 
     Args:
         popularity: interactions of each item, shape ``(num_items,)``, real numbers >= 0: a tensor, a NumPy array, a
-            list, or a column of pandas, polars or pyarrow; see :func:`prismlib.columns.counts`.
+            list, or a column of pandas, polars or pyarrow; see ``prismlib._columns.counts``.
 
     Returns:
         int64, shape ``(num_items,)``; an index into :data:`GROUPS`.

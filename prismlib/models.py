@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prismlib import kernels
-from prismlib.checks import as_ids, check_count, check_ids, precise
+from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
+from prismlib._fast import kernels
+from prismlib._fast.scores import list_items, pair_scores
 from prismlib.data import Interactions, as_pairs
 from prismlib.hypersphere import unit
-from prismlib.scores import list_items, pair_scores
 
 
 class Backbone(nn.Module):
@@ -21,7 +21,7 @@ class Backbone(nn.Module):
     Attributes:
         user: the trained user table, one row per user. PRISM initialises it.
         item: the trained item table, one row per item. PRISM initialises it.
-        items_at_hand: whether the embeddings of all items cost a step no more than those of the listed ones.
+        item_table_is_free: whether the embeddings of all items cost a step no more than those of the listed ones.
 
     >>> class TwoTowers(Backbone):
     ...     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
@@ -41,7 +41,7 @@ class Backbone(nn.Module):
 
     user: nn.Embedding
     item: nn.Embedding
-    items_at_hand: bool = False
+    item_table_is_free: bool = False
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of a batch.
@@ -79,11 +79,11 @@ class Backbone(nn.Module):
                 f" got {tuple(user_id.shape)} and {tuple(item_id.shape)}"
             )
         if user_id.device.type != "cpu":  # looking for distinct items would stall the stream
-            pays = self.items_at_hand or self.item.num_embeddings <= item_id.numel()
+            pays = self.item_table_is_free or self.item.num_embeddings <= item_id.numel()
             if pays and not self.item.sparse and kernels.can_run(kernels.listed_scores, self.item.weight):
                 return self._score_in_table(user_id, item_id, cosine)
             user, item = self(user_id, item_id)
-            user, item = (unit(user), unit(item)) if cosine else (precise(user), precise(item))
+            user, item = (unit(user), unit(item)) if cosine else (at_least_float32(user), at_least_float32(item))
             return (user[:, None] * item).sum(-1)
         listed = list_items(item_id)
         user, item = self(user_id, listed.items)
@@ -93,7 +93,7 @@ class Backbone(nn.Module):
     def _score_in_table(self, user_id: Tensor, item_id: Tensor, cosine: bool) -> Tensor:
         """The same from the rows of all items, so that those of the listed ones are never written."""
         user, item = self(user_id, torch.arange(self.item.num_embeddings, device=item_id.device))
-        user, item = (unit(user), unit(item)) if cosine else (precise(user), precise(item))
+        user, item = (unit(user), unit(item)) if cosine else (at_least_float32(user), at_least_float32(item))
         return kernels.listed_scores(user, item, item_id)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
@@ -122,7 +122,7 @@ class MF(Backbone):
     (torch.Size([2, 8]), torch.Size([2, 1, 8]))
     """
 
-    items_at_hand = True
+    item_table_is_free = True
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class NonLinearMF(MF):
     [(4, 8), (5, 8)]
     """
 
-    items_at_hand = False  # the perceptron would run over all of them
+    item_table_is_free = False  # the perceptron would run over all of them
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class LightGCN(MF):
         check_ids("train.user", user, num_users)
         check_ids("train.item", item, num_items)
         degree_user, degree_item = user.bincount(minlength=num_users), item.bincount(minlength=num_items)
-        value = (degree_user[user] * degree_item[item]).to(precise(self.user.weight).dtype).rsqrt()
+        value = (degree_user[user] * degree_item[item]).to(at_least_float32(self.user.weight).dtype).rsqrt()
         # each direction is a product of its own, and the other direction is its gradient: both are made once
         self.to_user = _SparseMatrix(user, item, value, (num_users, num_items))
         self.to_item = _SparseMatrix(item, user, value, (num_items, num_users))
@@ -244,7 +244,10 @@ class LightGCN(MF):
         return _select(user, user_id), _select(item, item_id)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        user, item = precise(self.user.weight), precise(self.item.weight)  # there are no sparse products in half
+        user, item = (
+            at_least_float32(self.user.weight),
+            at_least_float32(self.item.weight),
+        )  # there are no sparse products in half
         user_sum, item_sum = user, item
         to_user, to_item = self.to_user(user.dtype), self.to_item(user.dtype)
         for _ in range(self.depth):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prismlib.checks import check_table
-from prismlib.columns import Column, counts
-from prismlib.rows import norms, power_of_two
+from prismlib._checks import check_table
+from prismlib._columns import Column, counts
+from prismlib._rows import norms, power_of_two
 
 
 def norm_summary(table: Tensor, popularity: Column) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def norm_summary(table: Tensor, popularity: Column) -> dict[str, Any]:
     Args:
         table: embeddings, floating point, finite, shape ``(n, d)``.
         popularity: training interactions of each row, shape ``(n,)``, real numbers >= 0; see
-            :func:`prismlib.columns.counts`.
+            ``prismlib._columns.counts``.
 
     Returns:
         ``bins`` is a list of ``{"from", "to", "rows", "mean", "std"}``, whose mean and standard deviation are those of

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from prismlib.checks import check_number
+from prismlib._checks import check_number
 
 #: The names that :func:`make_optimizer` knows.
 OPTIMIZERS = ("adam", "sgd", "sparse_adam")

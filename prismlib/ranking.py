@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismlib.checks import as_ids, check_ids, check_table
-from prismlib.columns import Column, counts, ids
+from prismlib._checks import as_ids, check_ids, check_table
+from prismlib._columns import Column, counts, ids
+from prismlib._fast.topk import TiledColumns
+from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
 from prismlib.metrics import GROUPS, ndcg, report
-from prismlib.rows import is_moderate, peaks, power_of_two
-from prismlib.topk import TiledColumns
 
 
 def block_size(num_items: int, device: torch.device) -> int:
@@ -170,7 +170,7 @@ class FullRanking:
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
         # in float64: decay shrinks an item that is in no batch below 1e-20, whose square float32 rounds to zero
         norm = torch.linalg.vector_norm(item, dim=1, dtype=torch.float64).clamp_min(torch.finfo(item.dtype).tiny)
-        columns = TiledColumns((1 / norm).to(item.dtype), apart=item.device.type == "cuda")
+        columns = TiledColumns((1 / norm).to(item.dtype), interleaved=item.device.type == "cuda")
         table = item[columns.item].T.contiguous()
         buffer = user.new_empty(self._size, table.shape[1])
         lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from prismlib.capture import Steps, graph_for
-from prismlib.checks import as_ids, check_count, check_ids, precise
+from prismlib._capture import Steps, graph_for
+from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
+from prismlib._device import check_memory, flushed_denormals, training_bytes
 from prismlib.data import Interactions, as_pairs
-from prismlib.device import check_memory, flushed_denormals, training_bytes
 from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, make_optimizer
@@ -106,10 +106,10 @@ def train_step(
         negative = torch.randint(num_items, shape, generator=generator, device=item_id.device)
     # positives and negatives in one look-up: the item table's gradient is then written once
     listed = torch.cat([item_id[:, None], negative], dim=1)
-    if isinstance(criterion, ScoreLoss) and criterion.takes_scores(listed.device):
-        loss = criterion.of_scores(model.score(user_id, listed, criterion.cosine))
+    if isinstance(criterion, ScoreLoss) and criterion.uses_scores(listed.device):
+        loss = criterion.from_scores(model.score(user_id, listed, criterion.cosine))
     else:
-        user, items = (precise(rows) for rows in model(user_id, listed))
+        user, items = (at_least_float32(rows) for rows in model(user_id, listed))
         ids = {"user_id": user_id, "item_id": item_id}
         if criterion.num_negatives:
             ids["negative_id"] = negative
@@ -226,7 +226,7 @@ def fit(
             True.
         capture: True captures the training step of a GPU in a CUDA graph and replays it, which computes the same
             without waiting for Python. Steps that cannot be captured are run one by one, and the log of
-            :mod:`prismlib.capture` says why. False runs every step by itself, for debugging. A CPU's steps are always
+            ``prismlib._capture`` says why. False runs every step by itself, for debugging. A CPU's steps are always
             run one by one.
 
     Returns:

@@ -30,7 +30,7 @@ from prismlib import (
     synthetic,
     train_step,
 )
-from prismlib.debias import IPL, MACR, ReSN
+from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.losses import ScoreLoss
 from prismlib.optim import DECAY_SCOPES
 
@@ -97,7 +97,7 @@ def test_the_training_steps_scores_give_the_same_loss_and_gradients(backbone: st
     user, item, negative = batch()
     listed = torch.cat([item[:, None], negative[:, : criterion.num_negatives]], dim=1)
     gathered = value(model, criterion, user, item, negative)
-    scored = criterion.of_scores(model.score(user, listed, criterion.cosine))
+    scored = criterion.from_scores(model.score(user, listed, criterion.cosine))
     torch.testing.assert_close(scored, gathered)
     expected, gradients = (torch.autograd.grad(x, list(model.parameters())) for x in (gathered, scored))
     torch.testing.assert_close(gradients, expected)

@@ -29,9 +29,9 @@ from prismlib import (
     synthetic,
     train_step,
 )
-from prismlib.capture import GRAPHS, WARM_UP, Graph, Steps, why_not
-from prismlib.debias import IPL, MACR, ReSN
-from prismlib.device import flushed_denormals
+from prismlib._capture import GRAPHS, WARM_UP, Graph, Steps, why_not
+from prismlib._device import flushed_denormals
+from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.optim import RowSparseAdam, make_optimizer
 from prismlib.train import batches, update
 

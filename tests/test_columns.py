@@ -23,8 +23,8 @@ from prismlib import (
     prism,
     prism_norm,
 )
-from prismlib.columns import counts, ids, keys
-from prismlib.debias import IPL
+from prismlib._columns import counts, ids, keys
+from prismlib.baselines import IPL
 
 COUNTS = [0, 6, 3, 200]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prismlib import BPR, MF, popularity_groups, random_split, synthetic
-from prismlib.device import denormals_are_kept, flushed_denormals
+from prismlib._device import denormals_are_kept, flushed_denormals
 from prismlib.ranking import FullRanking
 from prismlib.train import History, fit
 

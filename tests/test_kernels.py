@@ -16,13 +16,13 @@ from prismlib import (
     LightGCN,
     NonLinearMF,
     hypersphere,
-    kernels,
     random_split,
     synthetic,
     train_step,
     uniformity,
     uniformity_released,
 )
+from prismlib._fast import kernels
 from prismlib.hypersphere import _first_of_each
 
 GPU = torch.cuda.is_available()
@@ -234,7 +234,7 @@ def test_scores_in_the_table_are_the_scores_of_gathered_rows(backbone: str, cosi
             if cosine:
                 user, item = (torch.nn.functional.normalize(rows, dim=-1) for rows in (user, item))
             scores = (user[:, None] * item).sum(-1)
-        SSM().of_scores(scores).backward()
+        SSM().from_scores(scores).backward()
         results.append([scores.detach(), *(p.grad for p in model.parameters())])
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
@@ -248,7 +248,7 @@ def test_a_step_by_the_kernel_is_the_step(criterion: SSM | BPR, monkeypatch: pyt
         model = BACKBONES["MF"](torch.Generator().manual_seed(1)).to(DEVICE)
         if by_kernel:
             monkeypatch.setattr(model, "score", model._score_in_table)
-        monkeypatch.setattr(type(criterion), "takes_scores", lambda self, device, by_kernel=by_kernel: by_kernel)
+        monkeypatch.setattr(type(criterion), "uses_scores", lambda self, device, by_kernel=by_kernel: by_kernel)
         sgd, g = torch.optim.SGD(model.parameters(), lr=1.0), torch.Generator(DEVICE).manual_seed(0)
         losses.append([float(train_step(model, criterion, sgd, user_id, item_id, 50, g)) for _ in range(5)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0][-1] < losses[0][0]

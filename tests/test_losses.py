@@ -21,7 +21,7 @@ from prismlib import (
     uniformity,
     uniformity_released,
 )
-from prismlib.debias import IPL, MACR, ReSN
+from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.hypersphere import _first_of_each, _uniformity_of, distinct, unit
 
 

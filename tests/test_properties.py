@@ -28,7 +28,7 @@ from prismlib import (
     theory,
     uniformity,
 )
-from prismlib.debias import MACR, ipl_penalty, resn_penalty, resn_penalty_batch
+from prismlib.baselines import MACR, ipl_penalty, resn_penalty, resn_penalty_batch
 from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall
 
 # the same examples on every machine, with no time limit that a busy one would miss

@@ -79,9 +79,9 @@ def test_ssm_gets_as_many_negatives_as_it_asks_for(num_negatives: int) -> None:
     widths = set()
 
     class Spy(SSM):
-        def of_scores(self, scores: Tensor) -> Tensor:
+        def from_scores(self, scores: Tensor) -> Tensor:
             widths.add(scores.shape[1])
-            return super().of_scores(scores)
+            return super().from_scores(scores)
 
     split = random_split(synthetic(200, 100, 2500), seed=0)
     groups = popularity_groups(torch.from_numpy(split.item_popularity))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from prismlib import FullRanking, popularity_groups, random_split, ranking, synthetic
-from prismlib.topk import SPARE, TILE, WIDE, TiledColumns
+from prismlib._fast.topk import EXTRA_TILES, MAX_NORM_RATIO, TILE, TiledColumns
 
 ITEMS, ROWS = 40 * TILE + 7, 50
 
@@ -46,23 +46,23 @@ FACTORS = {
 }
 
 
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("interleaved", [False, True])
 @pytest.mark.parametrize("k", [1, 5, 20, 39, ITEMS])
 @pytest.mark.parametrize("factors", FACTORS)
 @pytest.mark.parametrize("scores", SCORES)
-def test_both_rankings_are_a_stable_sort_of_all_scores(scores: str, factors: str, k: int, apart: bool) -> None:
+def test_both_rankings_are_a_stable_sort_of_all_scores(scores: str, factors: str, k: int, interleaved: bool) -> None:
     by_item, factor = SCORES[scores](), FACTORS[factors]()
-    columns = TiledColumns(factor, apart)
+    columns = TiledColumns(factor, interleaved)
     rows = laid(columns, by_item)
     highest = columns.tiles(rows).amax(2)
     assert torch.equal(columns.top(rows, highest, k), sorted_top(by_item, k))
     assert torch.equal(columns.top(rows, highest, k, scaled=True), sorted_top(by_item * factor, k))
 
 
-@pytest.mark.parametrize("apart", [False, True])
-def test_each_item_has_one_column_and_tiles_have_near_norms(apart: bool) -> None:
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_each_item_has_one_column_and_tiles_have_near_norms(interleaved: bool) -> None:
     factor = FACTORS["norms near each other"]()
-    columns = TiledColumns(factor, apart)
+    columns = TiledColumns(factor, interleaved)
     assert torch.equal(columns.item[columns.column], torch.arange(ITEMS))
     assert sorted([*columns.column.tolist(), *columns.unused.tolist()]) == list(range(41 * TILE))
     assert torch.equal(columns.factor[columns.column], factor)
@@ -73,28 +73,30 @@ def test_each_item_has_one_column_and_tiles_have_near_norms(apart: bool) -> None
     assert columns.tiles(lowest)[:-1].sum() == 0  # only the last tile has unused columns
 
 
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("interleaved", [False, True])
 @pytest.mark.parametrize("size", [1e-44, 1e-38, 1e-20, 1.0, 1e17])
-def test_bounds_hold_for_rounded_products_and_are_the_products_where_norms_differ(size: float, apart: bool) -> None:
+def test_bounds_hold_for_rounded_products_and_are_the_products_where_norms_differ(
+    size: float, interleaved: bool
+) -> None:
     factor = torch.cat([FACTORS["norms near each other"]()[:2000], FACTORS["norms of many decades"]()[2000:]])
-    columns = TiledColumns(factor, apart)
+    columns = TiledColumns(factor, interleaved)
     for by_item in (SCORES["normal"](), SCORES["all negative"](), SCORES["few are ranked"]()):
         rows = laid(columns, size * by_item)
         highest = columns.tiles(rows).amax(2)
         bounds, products = columns.bounds(rows, highest), columns.tiles(rows * columns.factor).amax(2)
         assert (bounds >= products).all()
-        wide = columns.tiles(columns.factor).amax(1) > WIDE * columns.tiles(columns.factor).amin(1)
+        wide = columns.tiles(columns.factor).amax(1) > MAX_NORM_RATIO * columns.tiles(columns.factor).amin(1)
         assert wide.any() and not wide.all() and torch.equal(bounds[:, wide], products[:, wide])
 
 
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("interleaved", [False, True])
 def test_rows_that_the_bounds_leave_open_are_decided_by_the_maxima(
-    apart: bool, monkeypatch: pytest.MonkeyPatch
+    interleaved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cosines that lie nearer to each other than the norms of a tile do."""
     factor = 1 + 0.01 * torch.rand(ITEMS, generator=g(3))
     by_item = (1 + 1e-4 * torch.rand(ROWS, ITEMS, generator=g(4))) / factor
-    columns, searched = TiledColumns(factor, apart), []
+    columns, searched = TiledColumns(factor, interleaved), []
     search = TiledColumns._search
 
     def watched(self: TiledColumns, scores: Tensor, *rest: object, **how: object) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,14 +110,14 @@ def test_rows_that_the_bounds_leave_open_are_decided_by_the_maxima(
     assert searched[0] == ROWS and searched[1] > ROWS / 2 and len(searched) == 2
 
 
-@pytest.mark.parametrize("items", [200, (21 + SPARE + 1) * TILE])  # fewer tiles than are searched, and more
+@pytest.mark.parametrize("items", [200, (21 + EXTRA_TILES + 1) * TILE])  # fewer tiles than are searched, and more
 def test_the_layout_of_a_gpu_gives_the_lists_of_a_cpu(items: int, monkeypatch: pytest.MonkeyPatch) -> None:
     split = random_split(synthetic(100, items, 3000), seed=0)
     groups = popularity_groups(torch.from_numpy(split.item_popularity))
     user, item = torch.randn(100, 8, generator=g()), torch.randn(items, 8, generator=g(1))
     item[::3] *= 1e-3
     lists = FullRanking(split.validation, [split.train], groups, num_users=100).lists(user, item)
-    monkeypatch.setattr(ranking, "TiledColumns", lambda inverse, apart: TiledColumns(inverse, apart=True))
+    monkeypatch.setattr(ranking, "TiledColumns", lambda inverse, interleaved: TiledColumns(inverse, interleaved=True))
     evaluate = FullRanking(split.validation, [split.train], groups, num_users=100)
     found = evaluate.lists(user, item)
     assert all(torch.equal(lists[by], found[by]) for by in ("dot", "cosine"))

@@ -26,8 +26,8 @@ from prismlib import (
     synthetic,
     train_step,
 )
-from prismlib.debias import IPL, MACR, ReSN
-from prismlib.device import training_bytes
+from prismlib._device import training_bytes
+from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.optim import make_optimizer
 
 
@@ -394,10 +394,10 @@ def test_training_mode_is_for_the_steps_and_the_callers_modes_come_back(split: S
 
 
 def test_too_little_memory_is_said_before_training(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prismlib.device.free_bytes", lambda device: 10_000)
+    monkeypatch.setattr("prismlib._device.free_bytes", lambda device: 10_000)
     with pytest.raises(MemoryError, match=r"needs about 0.0 GB on cpu, where 0.0 GB are free: lower batch_size"):
         fit(mf(split), BPR(), split.train, ranking(split))
-    monkeypatch.setattr("prismlib.device.free_bytes", lambda device: None)  # a system that does not say
+    monkeypatch.setattr("prismlib._device.free_bytes", lambda device: None)  # a system that does not say
     fit(mf(split), BPR(), split.train, ranking(split), max_epochs=1)
 
 
@@ -490,13 +490,13 @@ def test_a_subclass_with_a_forward_of_its_own_is_trained_by_it(kind: type[SSM] |
             return super().forward(user, item, negative) + 100
 
     class ByScores(Shifted):
-        def of_scores(self, scores: torch.Tensor) -> torch.Tensor:
+        def from_scores(self, scores: torch.Tensor) -> torch.Tensor:
             return scores.sum() * 0
 
     pairs = torch.tensor([0, 1]), torch.tensor([2, 0])
     for device in ("cpu", "cuda"):
-        assert not Shifted().takes_scores(torch.device(device))
-    assert kind().takes_scores(torch.device("cuda")) and ByScores().takes_scores(torch.device("cuda"))
+        assert not Shifted().uses_scores(torch.device(device))
+    assert kind().uses_scores(torch.device("cuda")) and ByScores().uses_scores(torch.device("cuda"))
     model = MF(2, 3, dim=4, generator=torch.Generator().manual_seed(0))
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     assert train_step(model, Shifted(), sgd, *pairs, num_items=3, generator=torch.Generator()) > 100

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from prismlib.debias import IPL_FORMS, MACR_STARTS
+from prismlib.baselines import IPL_FORMS, MACR_STARTS
 from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
 from prismlib.train import PRECISIONS
 
@@ -102,7 +102,7 @@ class RunConfig:
         ipl_c: IPL's weight of the penalty, at least 0.
         ipl_b: IPL's exponent of popularity, above 0.
         ipl_form: what IPL's penalty runs over: ``"batch"``, ``"epoch"``, or ``"released"``, see
-            :class:`prismlib.debias.IPL`. In the last, scores land on the wrong items, as in the released code.
+            :class:`prismlib.baselines.IPL`. In the last, scores land on the wrong items, as in the released code.
         resn_beta: ReSN's weight of the penalty, at least 0.
         resn_form: ``"batch"`` is ReSN on the rows of the batch, as the authors of PRISM run it. ``"items"`` is ReSN on
             all items, as its own authors run it.

@@ -19,8 +19,8 @@ from prismbook.runs.progress import progress_bar, show, state_of
 from prismbook.runs.records import Record, default_results, load_record, record_path, save_record, stored_path
 from prismbook.runs.run import run
 from prismbook.runs.splits import check_split, identity_hashes, load_split
+from prismlib._device import check_device
 from prismlib.data import Split
-from prismlib.device import check_device
 from prismlib.train import History
 
 

@@ -13,9 +13,9 @@ from prismbook.plan.config import RunConfig, run_id, semantics
 from prismbook.runs.machine import environment, joules_between, joules_so_far
 from prismbook.runs.records import Record
 from prismbook.runs.splits import RANDOM, check_split, ordered
+from prismlib._device import check_device, flushed_denormals
+from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.data import Interactions, Split
-from prismlib.debias import IPL, MACR, ReSN
-from prismlib.device import check_device, flushed_denormals
 from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
 from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss

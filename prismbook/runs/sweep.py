@@ -39,7 +39,7 @@ from prismbook.runs.records import (
 )
 from prismbook.text import plural
 from prismlib import datasets
-from prismlib.device import check_device
+from prismlib._device import check_device
 
 #: What a run of a sweep can be.
 STATES = ("done", "failed", "damaged", "running", "missing")

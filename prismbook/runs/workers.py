@@ -21,7 +21,7 @@ from prismbook.runs.machine import SHARED, environment
 from prismbook.runs.mps import mps
 from prismbook.runs.records import load_record, scan, stored_path
 from prismbook.runs.tuning import Outcomes
-from prismlib.device import check_device
+from prismlib._device import check_device
 from prismlib.train import History
 
 #: The stages of a sweep, the most valuable first. Without the first seed of an experiment, or without the first

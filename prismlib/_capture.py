@@ -14,8 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from prismlib.checks import precise
-from prismlib.debias import ReSN
+from prismlib._checks import at_least_float32
+from prismlib.baselines import ReSN
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, RowSparseAdam
@@ -119,7 +119,7 @@ class Steps:
 
     def _take(self, chosen: Tensor) -> None:
         user, item = (ids.index_select(0, chosen) for ids in self.pairs)
-        self.total += precise(self.step(user, item, self.generator)) * len(chosen)
+        self.total += at_least_float32(self.step(user, item, self.generator)) * len(chosen)
 
     def _body(self) -> None:
         """One whole batch. The device knows which: the host need not say, and a graph can repeat it."""

@@ -103,14 +103,14 @@ def check_table(name: str, table: Tensor, rows: int | None = None) -> None:
         raise ValueError(f"{name} must {wanted}, got {tuple(table.shape)}")
 
 
-def precise(rows: Tensor) -> Tensor:
+def at_least_float32(rows: Tensor) -> Tensor:
     """The same numbers in float32 where they are in half precision, which is too coarse for angles and sums.
 
     Args:
         rows: floating point, any shape. Under :func:`torch.autocast` a perceptron's output is in half precision.
 
-    >>> precise(torch.ones(2, dtype=torch.bfloat16)).dtype, precise(torch.ones(2, dtype=torch.float64)).dtype
-    (torch.float32, torch.float64)
+    >>> [at_least_float32(torch.ones(2, dtype=dtype)).dtype for dtype in (torch.bfloat16, torch.float64)]
+    [torch.float32, torch.float64]
     """
     return rows.to(torch.promote_types(rows.dtype, torch.float32))
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from prismlib.checks import as_ids, check_rows, precise
+from prismlib._checks import as_ids, at_least_float32, check_rows
 
 
-class Listed(NamedTuple):
+class Candidates(NamedTuple):
     """Which distinct items a batch lists, and where.
 
     Attributes:
@@ -32,7 +32,7 @@ class Listed(NamedTuple):
     pointers: Tensor
 
 
-def list_items(item_id: Tensor) -> Listed:
+def list_items(item_id: Tensor) -> Candidates:
     """The distinct items of a batch and their places, found with one sort.
 
     Args:
@@ -52,10 +52,10 @@ def list_items(item_id: Tensor) -> Listed:
     torch.cumsum(count, 0, dtype=torch.int32, out=pointers[1:])
     columns = torch.empty_like(ids)
     columns[order] = torch.arange(len(items), dtype=torch.int32, device=ids.device).repeat_interleave(count)
-    return Listed(items.long(), columns.view_as(item_id), order, pointers)
+    return Candidates(items.long(), columns.view_as(item_id), order, pointers)
 
 
-def pair_scores(user: Tensor, item: Tensor, listed: Listed) -> Tensor:
+def pair_scores(user: Tensor, item: Tensor, listed: Candidates) -> Tensor:
     """Dot products of each user with the items that are listed for this user.
 
     Args:
@@ -80,7 +80,7 @@ def pair_scores(user: Tensor, item: Tensor, listed: Listed) -> Tensor:
     for name, rows, number in (("user", user, len(listed.columns)), ("item", item, len(listed.items))):
         if rows.dim() != 2 or len(rows) != number:
             raise ValueError(f"{name} must have shape ({number}, d), got {tuple(rows.shape)}")
-    user, item = precise(user), precise(item)  # there are no sparse products in half precision
+    user, item = at_least_float32(user), at_least_float32(item)  # there are no sparse products in half precision
     scores: Tensor = _PairScores.apply(user, item, listed)  # type: ignore[no-untyped-call]
     return scores
 
@@ -89,7 +89,7 @@ class _PairScores(torch.autograd.Function):
     """The product U V^T, sampled where items are listed; with weights W from above, gradients W V and W^T U."""
 
     @staticmethod
-    def forward(ctx: Any, user: Tensor, item: Tensor, listed: Listed) -> Tensor:
+    def forward(ctx: Any, user: Tensor, item: Tensor, listed: Candidates) -> Tensor:
         rows = _row_pointers(listed)
         pattern = _csr(rows, listed.columns.flatten(), user.new_zeros(listed.columns.numel()), (len(user), len(item)))
         with torch.autocast(user.device.type, enabled=False):  # it would cast for products that take one dtype
@@ -115,7 +115,7 @@ class _PairScores(torch.autograd.Function):
             return by_user @ item, by_item @ user, None
 
 
-def _row_pointers(listed: Listed) -> Tensor:
+def _row_pointers(listed: Candidates) -> Tensor:
     rows, width = listed.columns.shape
     return torch.arange(0, rows * width + 1, width, dtype=torch.int32, device=listed.columns.device)
 

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prismlib.checks import check_table
+from prismlib._checks import check_table
 
 #: Columns per tile.
 TILE = 64
 #: Tiles that are searched besides where the maxima are known as upper bounds.
-SPARE = 4
+EXTRA_TILES = 4
 #: The largest ratio of the norms in a tile for which the upper bound is taken.
-WIDE = 1.02
+MAX_NORM_RATIO = 1.02
 
 
 class TiledColumns:
@@ -26,7 +26,7 @@ class TiledColumns:
 
     Args:
         inverse_norm: one divided by each item's norm, floating point, > 0 and finite, shape ``(num_items,)``.
-        apart: True for tiles whose columns lie apart, so that the maxima of neighbouring tiles are read from
+        interleaved: True for tiles whose columns lie apart, so that the maxima of neighbouring tiles are read from
             neighbouring columns, as a GPU wants it. False for tiles of neighbouring columns, as a CPU wants it.
 
     Attributes:
@@ -40,21 +40,21 @@ class TiledColumns:
     (tensor([1, 0, 2]), tensor([1, 0, 2]), 64)
     """
 
-    def __init__(self, inverse_norm: Tensor, apart: bool = False) -> None:
+    def __init__(self, inverse_norm: Tensor, interleaved: bool = False) -> None:
         inverse, order = inverse_norm.sort(stable=True)
         tiles = -(-len(order) // TILE)
         place = torch.arange(tiles * TILE, device=order.device)  # tile by tile
-        if apart:
+        if interleaved:
             place = place.view(TILE, tiles).T.flatten()
         used, self.unused = place[: len(order)], place[len(order) :]
-        self.apart = apart
+        self.interleaved = interleaved
         self.column = torch.empty_like(order).scatter_(0, order, used)
         self.item = torch.zeros_like(place).scatter_(0, used, order)
         by_tile = torch.cat([inverse, inverse[-1:].expand(len(self.unused))])
         self.factor = torch.empty_like(by_tile).scatter_(0, place, by_tile)
         self._factors = by_tile.view(tiles, TILE)
         self._smallest, self._largest = self._factors[:, 0], self._factors[:, -1]
-        self._wide = (self._largest > WIDE * self._smallest).nonzero().flatten()
+        self._wide = (self._largest > MAX_NORM_RATIO * self._smallest).nonzero().flatten()
 
     def tiles(self, scores: Tensor) -> Tensor:
         """A view of scores by tile.
@@ -65,7 +65,9 @@ class TiledColumns:
         Returns:
             Shape ``(..., C / TILE, TILE)``.
         """
-        return scores.unflatten(-1, (TILE, -1)).transpose(-1, -2) if self.apart else scores.unflatten(-1, (-1, TILE))
+        if self.interleaved:
+            return scores.unflatten(-1, (TILE, -1)).transpose(-1, -2)
+        return scores.unflatten(-1, (-1, TILE))
 
     def bounds(self, scores: Tensor, highest: Tensor) -> Tensor:
         """Upper bounds of the largest product of a score and its factor in each tile, shape ``(rows, tiles)``.
@@ -114,12 +116,12 @@ class TiledColumns:
 
     def _search(self, scores: Tensor, bounds: Tensor, k: int, scaled: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """The k + 1 best scores in the tiles of the largest bounds, their columns, and whether the k best are there."""
-        number, searched = bounds.shape[1], k + 1 + SPARE if scaled else k + 1
+        number, searched = bounds.shape[1], k + 1 + EXTRA_TILES if scaled else k + 1
         if number <= searched:
             best, column = (scores * self.factor if scaled else scores).topk(min(k + 1, len(self.column)))
             return best, column, torch.ones(len(best), dtype=torch.bool, device=best.device)
         bound, tile = bounds.topk(searched, sorted=False)
-        if self.apart:
+        if self.interleaved:
             tiled = self.tiles(scores).gather(1, tile[:, :, None].expand(-1, -1, TILE))
         else:  # each tile is a row of memory
             first = torch.arange(0, len(tile) * number, number, device=tile.device)
@@ -128,7 +130,7 @@ class TiledColumns:
             tiled.mul_(self._factors.index_select(0, tile.flatten()).view_as(tiled))
         best, place = tiled.flatten(1).topk(k + 1)
         tile, place = tile.gather(1, place // TILE), place % TILE
-        column = place * number + tile if self.apart else tile * TILE + place
+        column = place * number + tile if self.interleaved else tile * TILE + place
         return best, column, best[:, k - 1] > bound.amin(1)
 
 

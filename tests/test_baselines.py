@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prismlib import MF, FullRanking, Interactions, fit, popularity_groups, random_split, synthetic
-from prismlib.debias import (
+from prismlib.baselines import (
     IPL,
     MACR,
     MACR_STARTS,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from prismlib.checks import MISSING_ID, as_ids
+from prismlib._checks import MISSING_ID, as_ids
 
 #: A public function takes as a column a tensor, or anything that NumPy makes a 1-D array of.
 Column: TypeAlias = Tensor | npt.ArrayLike

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismlib.checks import as_ids, check_count, check_number, check_rows, precise
-from prismlib.columns import Column, counts
+from prismlib._checks import as_ids, at_least_float32, check_count, check_number, check_rows
+from prismlib._columns import Column, counts
 from prismlib.hypersphere import check_pairs, distinct, is_first
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
@@ -45,7 +45,7 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
     """
     check_number("b", b, -float("inf"))
     check_rows("score", score)
-    score = precise(score)
+    score = at_least_float32(score)
     item_id = as_ids("item_id", item_id, (score.numel(),))
     if score.device.type != "cpu":  # counting the distinct items would stall every step of a GPU
         return _deviation(*_ratios(score, item_id, popularity, b, released, len(item_id)))
@@ -114,7 +114,7 @@ def _tables(**tables: Tensor) -> list[Tensor]:
     lengths = {name: rows.shape[1] for name, rows in tables.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the rows must have one length d, got {lengths}")
-    return [precise(rows) for rows in tables.values()]
+    return [at_least_float32(rows) for rows in tables.values()]
 
 
 def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class IPL(RankingLoss):
 
     Args:
         popularity: training interactions of each item, shape ``(num_items,)``, real numbers >= 0; see
-            :func:`prismlib.columns.counts`.
+            ``prismlib._columns.counts``.
         c: weight of the penalty, >= 0 and finite.
         b: exponent, finite; in [1, 2] as published.
         form: what the penalty runs over. ``"batch"``: the pairs of the batch, added to its loss. ``"epoch"``: the
@@ -183,13 +183,13 @@ class IPL(RankingLoss):
         self.register_buffer("popularity", counts("popularity", popularity), persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        negative = self.need(negative)
+        negative = self.require_negatives(negative)
         loss = bpr_loss(user, item, negative)
         if self.form == "epoch":
             return loss
         if "item_id" not in ids:
             raise ValueError("IPL needs item_id, shape (B,): the sums run over each item's pairs")
-        user, item, negative = precise(user), precise(item), precise(negative)
+        user, item, negative = at_least_float32(user), at_least_float32(item), at_least_float32(negative)
         score, item_id, released = (user * item).sum(-1), ids["item_id"], self.form == "released"
         if released:
             if "negative_id" not in ids:
@@ -201,7 +201,7 @@ class IPL(RankingLoss):
     def epoch_loss(self, model: Backbone, user_id: Tensor, item_id: Tensor) -> Tensor | None:
         if self.form != "epoch":
             return None
-        user, item = (precise(rows) for rows in model(user_id, item_id))
+        user, item = (at_least_float32(rows) for rows in model(user_id, item_id))
         return self.c * ipl_penalty((user * item).sum(-1), item_id, self.popularity, self.b)
 
     def extra_repr(self) -> str:
@@ -234,7 +234,7 @@ class ReSN(RankingLoss):
         self.beta, self.items = beta, items
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        negative = self.need(negative)
+        negative = self.require_negatives(negative)
         loss = bpr_loss(user, item, negative)
         if not ids.keys() >= {"user_id", "item_id", "negative_id"}:
             raise ValueError("ReSN needs user_id and item_id, shape (B,), and negative_id, shape (B, 1)")
@@ -300,13 +300,13 @@ class MACR(RankingLoss):
         self.item_branch = nn.Parameter(draw(torch.empty(dim, 1), generator=generator))
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        negative = self.need(negative)
+        negative = self.require_negatives(negative)
         check_pairs(user, item, negative)
         if user.shape[1] != len(self.user_branch):
             raise ValueError(
                 f"user and item must have {len(self.user_branch)} dimensions as MACR has, got {user.shape[1]}"
             )
-        dtype = torch.promote_types(precise(user).dtype, self.user_branch.dtype)
+        dtype = torch.promote_types(at_least_float32(user).dtype, self.user_branch.dtype)
         user, item, negative = user.to(dtype), item.to(dtype), negative.to(dtype)
         user_branch, item_branch = self.user_branch.to(dtype), self.item_branch.to(dtype)
         listed = torch.stack([item, negative[:, 0]], dim=1)  # (B, 2, d)
@@ -325,7 +325,7 @@ class MACR(RankingLoss):
 
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """One more dimension makes MACR's rule a dot product. A user's factor does not change the user's ranking."""
-        item = item.to(torch.promote_types(precise(item).dtype, self.item_branch.dtype))
+        item = item.to(torch.promote_types(at_least_float32(item).dtype, self.item_branch.dtype))
         user = user.to(item.dtype)
         weight = (item @ self.item_branch.to(item.dtype)).sigmoid()
         return F.pad(user, (0, 1), value=1.0), torch.cat([weight * item, -self.c * weight], dim=1)
