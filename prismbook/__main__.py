@@ -10,7 +10,10 @@ from importlib import import_module
 
 #: For each command, the module that has its ``main``, and the line that ``--help`` shows for it.
 COMMANDS = {
-    "sweep": ("prismbook.runs.sweep", "train the runs of an experiment, see how far they are, estimate what is left"),
+    "sweep": (
+        "prismbook.runs.sweep_commands",
+        "train the runs of an experiment, see how far they are, estimate what is left",
+    ),
     "records": (
         "prismbook.runs.record_commands",
         "list the stored runs, say why two of them differ, or take in those of another folder",

@@ -23,7 +23,7 @@ import torch
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.plan.experiments import EXPERIMENTS, Search, configs, grid_configs, searches
 from prismbook.plan.hyperparameters import LOSS_GRIDS
-from prismbook.runs import locks, record_commands, sweep
+from prismbook.runs import locks, record_commands, sweep, sweep_commands
 from prismbook.runs.attempts import attempt, get_records
 from prismbook.runs.cost import Costs, duration
 from prismbook.runs.failures import failure_of, failure_path, load_failure, save_failure
@@ -42,11 +42,12 @@ SCRIPT = """
 import signal, sys
 from pathlib import Path
 from prismbook.plan.experiments import grid_configs
-from prismbook.runs.sweep import Sweep, guarded, run
+from prismbook.runs.sweep import Sweep
+from prismbook.runs.sweep_commands import guarded, run_all
 runs = grid_configs("synthetic", ["bpr"], {decays}, dim=4, epochs={epochs}, patience={epochs}, lr=1e-3)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 scheduler = sys.argv[2] if len(sys.argv) > 2 else None
-sys.exit(guarded(lambda: run(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test"), scheduler)))
+sys.exit(guarded(lambda: run_all(Sweep(runs, [], Path(sys.argv[1])), ("rq1", "test"), scheduler)))
 """
 
 
@@ -121,7 +122,7 @@ def test_a_run_that_fails_is_recorded_with_its_reason_and_the_others_go_on(
 def test_runs_train_without_tqdm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
     assert get_records(grid((0.0,)), tmp_path) != [None]
-    assert sweep.run(Sweep(grid(), [], tmp_path), ("rq1", "test")) == 0
+    assert sweep_commands.run_all(Sweep(grid(), [], tmp_path), ("rq1", "test")) == 0
 
 
 @pytest.mark.parametrize(
@@ -147,16 +148,18 @@ def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
     damaged = stored_path(tmp_path, runs[1])
     damaged.parent.mkdir(parents=True)
     damaged.write_text('{"half": ')
-    assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1
+    assert sweep_commands.run_all(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1
     printed = capsys.readouterr().out
     assert "4 runs: 2 done, 1 failed, 1 damaged, 0 running, 0 missing" in printed
     assert f"{damaged} is not readable as a run record" in printed and "the loss became nan" in printed
     assert damaged.read_text() == '{"half": '
     before = stored(tmp_path)
-    assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1  # again: nothing to do, the same report
+    assert (
+        sweep_commands.run_all(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1
+    )  # again: nothing to do, the same report
     assert stored(tmp_path) == before and "0 left to train" in capsys.readouterr().out
     damaged.unlink()
-    assert sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test"), retry=True) == 1
+    assert sweep_commands.run_all(Sweep(runs, [], tmp_path), ("rq1", "test"), retry=True) == 1
     assert "[2/2]" in capsys.readouterr().out
 
 
@@ -168,7 +171,7 @@ def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # a write past 1,000 bytes fails, as on a full disk
     try:
-        assert sweep.guarded(lambda: sweep.run(Sweep(runs, [], tmp_path), ("rq1", "test"))) == 1
+        assert sweep_commands.guarded(lambda: sweep_commands.run_all(Sweep(runs, [], tmp_path), ("rq1", "test"))) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, old)
@@ -218,7 +221,7 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
         assert before.items() <= stored(tmp_path).items()
         before = stored(tmp_path)
         assert held(tmp_path) == 0 and sweep.state(running, tmp_path)[0] == "missing"  # its lock is free again
-    assert sweep.run(Sweep(grid(DECAYS, EPOCHS), [], tmp_path), ("rq1", "test")) == 0
+    assert sweep_commands.run_all(Sweep(grid(DECAYS, EPOCHS), [], tmp_path), ("rq1", "test")) == 0
     assert before.items() <= stored(tmp_path).items()
     all_there(tmp_path)
 
@@ -294,7 +297,7 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
     assert asked.returncode == 1
     assert "Stopped: the scheduler at tcp://127.0.0.1:" in error and "is lost" in error
     before = stored(second)
-    assert sweep.run(Sweep(grid(DECAYS, 4), [], second), ("rq1", "test")) == 0
+    assert sweep_commands.run_all(Sweep(grid(DECAYS, 4), [], second), ("rq1", "test")) == 0
     assert before.items() <= stored(second).items()
     all_there(second)
 
@@ -303,10 +306,10 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
     from prismbook.runs import cluster
 
     with pytest.raises(ConnectionError, match=r"no scheduler answers at tcp://127.0.0.1:1 "):
-        list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1", timeout=0.5))
+        list(cluster.attempt_on_cluster(grid(), tmp_path, "tcp://127.0.0.1:1", timeout=0.5))
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install -e '.\[cluster\]' in a checkout"):
-        list(cluster.attempt_all(grid(), tmp_path, "tcp://127.0.0.1:1"))
+        list(cluster.attempt_on_cluster(grid(), tmp_path, "tcp://127.0.0.1:1"))
     with pytest.raises(ValueError, match="all workers must share the results folder"):
         cluster.work(grid()[0], tmp_path / "elsewhere", "x", False)
     with pytest.raises(ValueError, match="another version of prismlib"):
@@ -363,7 +366,9 @@ def test_what_is_the_machines_is_never_the_runs(
             get_records([config], tmp_path, progress=False)
         assert caught.value is error
         assert sweep.state(config, tmp_path)[0] == "missing" and not (tmp_path / "synthetic").exists()
-        assert sweep.guarded(lambda: sweep.run(Sweep([config], [], tmp_path), ("rq1", "test"))) == 1
+        assert (
+            sweep_commands.guarded(lambda: sweep_commands.run_all(Sweep([config], [], tmp_path), ("rq1", "test"))) == 1
+        )
         printed = capsys.readouterr().err
         assert printed.startswith("Stopped: ") and printed.count("\n") == 1
     # one that an earlier version stored is tried again
@@ -441,7 +446,7 @@ def test_a_search_is_run_its_choice_at_all_seeds_and_its_cost_stored(
     tuned = Sweep(list(search.grid), [search], tmp_path)
     known, later = plan(tuned)
     assert (len(known), len(later)) == (3, 2)
-    assert sweep.run(tuned, ("toys", "test")) == 1
+    assert sweep_commands.run_all(tuned, ("toys", "test")) == 1
     assert "5 runs, 5 left to train, 2 of them still to be chosen" in capsys.readouterr().out
     known, later = plan(tuned)
     # the two best at the other seed; runs that the limit of epochs ends are in no dip
@@ -501,7 +506,7 @@ def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -
     commands = re.findall(r"python -m prismbook sweep ([^&#\n]+)", page)
     assert len(commands) >= 6
     for command in commands:
-        given = sweep.parser().parse_args(shlex.split(command))
+        given = sweep_commands.parser().parse_args(shlex.split(command))
         configs(given.experiment, given.dataset, given.budget)
     table = "".join(line for line in page.splitlines() if line.startswith("| `"))
     assert all(f"`{experiment}`" in table for experiment in [*EXPERIMENTS, "table1"])
@@ -512,23 +517,23 @@ def test_the_page_names_every_experiment_and_its_commands_and_code_are_valid() -
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["rq1", "--budget", "smoke", "--results", str(tmp_path)]
-    assert sweep.main(["estimate", *options]) == 0
+    assert sweep_commands.main(["estimate", *options]) == 0
     printed = capsys.readouterr().out
     assert "4 runs, 4 left to train\nepochs: about 12, at most 12\ntime: about " in printed
     assert not (tmp_path / "synthetic").exists()
-    assert sweep.main(["status", *options]) == 0
+    assert sweep_commands.main(["status", *options]) == 0
     assert "4 runs: 0 done, 0 failed, 0 damaged, 0 running, 4 missing" in capsys.readouterr().out
-    assert sweep.main(["run", *options]) == 0
+    assert sweep_commands.main(["run", *options]) == 0
     printed = capsys.readouterr().out
     assert "[4/4] mf-directau-" in printed and "0 s left" in printed
-    assert sweep.main(["status", *options]) == 0
+    assert sweep_commands.main(["status", *options]) == 0
     assert "4 runs: 4 done" in capsys.readouterr().out
-    assert sweep.main(["run", "rq1", "--dataset", "gowalla", "--budget", "smoke"]) == 1
+    assert sweep_commands.main(["run", "rq1", "--dataset", "gowalla", "--budget", "smoke"]) == 1
     assert "Stopped: the budget smoke is for" in capsys.readouterr().err
-    assert sweep.main(["estimate", *options, "--device", "cuda"]) == (0 if torch.cuda.is_available() else 1)
+    assert sweep_commands.main(["estimate", *options, "--device", "cuda"]) == (0 if torch.cuda.is_available() else 1)
     capsys.readouterr()
     with pytest.raises(SystemExit):
-        sweep.main(["run", "rq9"])
+        sweep_commands.main(["run", "rq9"])
     assert "invalid choice: 'rq9'" in capsys.readouterr().err
 
 
@@ -541,17 +546,17 @@ def test_datasets_whose_names_look_like_values(
     datasets.save(dataset_from_pairs(name, rows % 40, rows % 39)[0], "a test")
     results = tmp_path / "results"
     options = ["--dataset", name, "--results", str(results)]
-    assert sweep.main(["status", "rq1", *options]) == 0
+    assert sweep_commands.main(["status", "rq1", *options]) == 0
     assert "12 runs: 0 done, 0 failed, 0 damaged, 0 running, 12 missing" in capsys.readouterr().out
     runs = grid_configs(name, "bpr", [0, 1e-5], dim=4, epochs=1)
-    assert sweep.run(Sweep(runs, [], results), ("rq1", "test")) == 0
+    assert sweep_commands.run_all(Sweep(runs, [], results), ("rq1", "test")) == 0
     assert [record["config"]["dataset"] for record in scan(results)[0]] == [name] * 2
-    assert sweep.main(["status", "rq1", *options]) == 0 and record_commands.main(["list", str(results)]) == 0
+    assert sweep_commands.main(["status", "rq1", *options]) == 0 and record_commands.main(["list", str(results)]) == 0
     assert f"{name:12} bpr" in capsys.readouterr().out
 
 
 def test_every_option_is_explained_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    for make in (sweep.parser, record_commands.parser):
+    for make in (sweep_commands.parser, record_commands.parser):
         [commands] = [action for action in make()._actions if action.dest == "command"]
         assert commands.choices is not None
         for command in commands.choices.values():  # type: ignore[attr-defined]

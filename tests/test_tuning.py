@@ -13,7 +13,7 @@ from made_up import made_up, store
 from prismbook.claims import decay_claims, prism_claims
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import BUDGETS, Search, grid_configs, searches
-from prismbook.runs import patience, tuning, workers
+from prismbook.runs import patience, priorities, tuning
 from prismbook.runs.cost import Costs, kind
 from prismbook.runs.records import default_results, stored_path
 from prismbook.runs.sweep import Sweep, plan
@@ -229,10 +229,10 @@ def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compa
 def test_a_sweep_of_all_wants_the_twins_whose_scores_a_claim_compares(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     outcomes = tuning.stored(tmp_path)
-    found = workers.twins_of({"rq1 on synthetic": [dip, best], "rq1-losses on synthetic": [best]}, outcomes)
+    found = priorities.twins_of({"rq1 on synthetic": [dip, best], "rq1-losses on synthetic": [best]}, outcomes)
     assert found == {"twins of rq1 on synthetic": [patience.twin(dip)]}
     for own in ("table1 mf-directau", "switches", "rq4"):
-        assert workers.twins_of({f"{own} on synthetic": [dip, best]}, outcomes) == {}
+        assert priorities.twins_of({f"{own} on synthetic": [dip, best]}, outcomes) == {}
     on_gpu = [replace(config, device="cuda") for config in (dip, best)]
     sweep = Sweep(on_gpu, [], tmp_path, any_device=True, waited_for=on_gpu)  # what a CPU has run counts as run
     known, _ = plan(sweep)

@@ -22,7 +22,7 @@ from prismbook.pages import page as pages_page
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import get_records
 from prismbook.runs.splits import load_split
-from prismbook.runs.sweep import parser
+from prismbook.runs.sweep_commands import parser
 from prismlib import datasets, prism_, prism_norm, random_split, synthetic
 from prismlib.data import Dataset, dataset_from_pairs
 from prismlib.datasets import load, save

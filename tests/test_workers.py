@@ -13,7 +13,7 @@ from made_up import made_up, store
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
-from prismbook.runs import machine, mps, sweep, workers
+from prismbook.runs import machine, mps, priorities, sweep_commands, workers
 from prismbook.runs.cost import Costs
 from prismbook.runs.locks import in_flight, lock_path
 from prismbook.runs.machine import environment
@@ -92,7 +92,7 @@ def test_first_seeds_then_seeds_then_searches_and_the_cheapest_experiment_first(
     ]
     rq1, lightgcn, table1 = experiments.values()
     todo = [*table1, *other, *lightgcn, *rq1]
-    ordered = workers.by_value(todo, experiments, Costs(records, here()))
+    ordered = priorities.by_value(todo, experiments, Costs(records, here()))
     assert len(ordered) == len({config for *_, config in ordered}) == len(set(todo))
     groups = list(dict.fromkeys((stage, name) for stage, name, _ in ordered))
     groups = list(dict.fromkeys((stage, name.removesuffix(" on synthetic")) for stage, name in groups))
@@ -104,7 +104,7 @@ def test_first_seeds_then_seeds_then_searches_and_the_cheapest_experiment_first(
         ("search", "table1"),
         ("beside the claims", "table1"),
     ]
-    lines = workers.value_lines(ordered, Costs(records, here()))
+    lines = priorities.value_lines(ordered, Costs(records, here()))
     assert [line.partition(":")[0].removesuffix(" on synthetic") for line in lines] == [", ".join(g) for g in groups]
     # of the table the first learning rate decides a claim, the other tunes; BPR is not in it
     table = [(stage, config.lr, config.loss) for stage, name, config in ordered if name.startswith("table1")]
@@ -114,16 +114,16 @@ def test_first_seeds_then_seeds_then_searches_and_the_cheapest_experiment_first(
 
 def test_the_command_trains_all_within_its_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--dataset", "synthetic", "--budget", "smoke", "--results", str(tmp_path)]
-    assert sweep.main(["run", "rq1", *options, "--workers", "2"]) == 0
+    assert sweep_commands.main(["run", "rq1", *options, "--workers", "2"]) == 0
     assert done(tmp_path, configs("rq1", "synthetic", "smoke")) == 4
     capfd.readouterr()
-    assert sweep.main(["estimate", "all", *options]) == 0
+    assert sweep_commands.main(["estimate", "all", *options]) == 0
     printed = capfd.readouterr().out
     assert "first seed, debias on synthetic: " in printed and "first seed, table1 mf-ssm on synthetic: " in printed
     assert "first seed, rq1 on synthetic" not in printed  # nothing is left of it
-    assert sweep.main(["run", "all", *options, "--for", "1s"]) == 1
+    assert sweep_commands.main(["run", "all", *options, "--for", "1s"]) == 1
     for arguments in (["--for", "soon"], ["--workers", "0"], ["--workers", "2", "--scheduler", "somewhere"]):
-        assert sweep.main(["run", "batched", *options, *arguments]) == 1
+        assert sweep_commands.main(["run", "batched", *options, *arguments]) == 1
         assert capfd.readouterr().err.startswith("Stopped: ")
     assert json.loads(stored_path(tmp_path, configs("rq1", "synthetic", "smoke")[0]).read_text())["stopped_by"]
 

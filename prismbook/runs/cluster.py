@@ -43,7 +43,7 @@ def work(config: RunConfig, results: Path, name: str, retry_failed: bool) -> str
     return attempt(config, results, retry_failed=retry_failed)
 
 
-def attempt_all(
+def attempt_on_cluster(
     configs: Sequence[RunConfig], results: Path, scheduler: str, retry_failed: bool = False, timeout: float = 20
 ) -> Iterator[tuple[RunConfig, str]]:
     """As :func:`prismbook.runs.attempts.attempt_all`, by the workers of a scheduler.

@@ -1,4 +1,4 @@
-"""Several processes of this machine that share the runs of a sweep, by value, and end in time by themselves."""
+"""Several processes of this machine that share the runs of a sweep, and end in time by themselves."""
 
 from __future__ import annotations
 
@@ -6,31 +6,19 @@ import multiprocessing
 import os
 import re
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import EXPERIMENTS, FURTHER_DATASETS, SEEDS, configs, searches
-from prismbook.runs import patience
 from prismbook.runs.attempts import attempt
-from prismbook.runs.cost import Costs, duration, kind
+from prismbook.runs.cost import Costs, kind
 from prismbook.runs.machine import SHARED, environment
 from prismbook.runs.mps import mps
 from prismbook.runs.records import load_record, scan, stored_path
-from prismbook.runs.tuning import Outcomes
 from prismlib._device import check_device
 from prismlib.train import History
-
-#: The stages of a sweep, the most valuable first. Without the first seed of an experiment, or without the first
-#: learning rate of a search of Table 1, its claims are not measured. The other seeds, without which a verdict is
-#: provisional, the two best of a search, and the twins of runs that ended in a dip come next. Then come the other
-#: learning rates, and last what no claim needs.
-STAGES = ("first seed", "seeds", "search", "beside the claims")
-#: The experiments that no claim needs, and those that give the runs of another further seeds or more patience.
-BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds", "twins")
 
 
 class OutOfTime(BaseException):
@@ -53,111 +41,6 @@ def seconds(text: str) -> float:
     if found is None or not float(found[1]) > 0:
         raise ValueError(f"a time must be a number > 0 with s, m or h, e.g. 9m, got {text!r}")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[str, list[RunConfig]]:
-    """The runs of every experiment on some datasets, by ``"experiment on dataset"``.
-
-    Table 1 is one experiment per backbone and loss, e.g. ``"table1 mf-ssm on gowalla"``, with the grids of both
-    methods. On a dataset of :data:`prismbook.plan.experiments.FURTHER_DATASETS` only what is planned on it is meant.
-
-    Args:
-        datasets: their names.
-        budget: a name of :data:`prismbook.plan.experiments.BUDGETS`.
-        device: the device of the runs.
-    """
-    found: dict[str, list[RunConfig]] = {}
-    everything = (*(name for name in EXPERIMENTS if name != "all-ratings"), "table1")
-    for data in datasets:
-        for name in FURTHER_DATASETS.get(data, everything):
-            if name != "table1":
-                found[f"{name} on {data}"] = configs(name, data, budget, device=device)
-                continue
-            for search in searches(name, data, budget, device=device):
-                pair = search.name.rpartition("-")[0]
-                found.setdefault(f"table1 {pair} on {data}", []).extend(search.grid)
-    return found
-
-
-def waiting(experiments: Iterable[str]) -> list[str]:
-    """The experiments whose scores a claim compares as they are: their runs are waited for where they end in a dip.
-
-    The searches of Table 1 ask for the twins of what they choose. In RQ4 numbers of epochs are compared, which patience
-    itself changes. No claim needs what stands :data:`BESIDE` them.
-
-    Args:
-        experiments: their names, as :func:`experiments_of` gives them.
-    """
-    others = (*BESIDE, "table1", "choice", "rq4", "rq4-decay")
-    return [name for name in experiments if name.partition(" ")[0] not in others]
-
-
-def twins_of(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
-    """The twins of those runs that the stopping rule ended in a dip, by ``"twins of experiment on dataset"``.
-
-    Args:
-        experiments: as :func:`experiments_of` gives them.
-        outcomes: what is stored of each configuration.
-    """
-    found = {f"twins of {name}": patience.twins(experiments[name], outcomes) for name in waiting(experiments)}
-    return {name: twins for name, twins in found.items() if twins}
-
-
-def by_value(
-    todo: Sequence[RunConfig], experiments: Mapping[str, Sequence[RunConfig]], costs: Costs
-) -> list[tuple[str, str, RunConfig]]:
-    """Runs in the order of their value, each with its stage and the experiment that it is counted to.
-
-    Stages follow each other as :data:`STAGES` says. Within one, the experiment that takes the least time to complete
-    comes first, so that each hour completes as many as it can.
-
-    Args:
-        todo: the runs that are left.
-        experiments: the runs of each experiment, by its name, which begins with ``"choice "`` for what a search wants
-            besides its grid. A run of several is counted to the first; one of none was chosen by a search.
-        costs: what runs take.
-    """
-    groups: dict[tuple[int, str], list[RunConfig]] = {}
-    named: dict[RunConfig, str] = {}
-    rates: dict[str, float] = {}
-    for name, found in experiments.items():
-        named = dict.fromkeys(found, name) | named
-        rates[name] = found[0].lr  # of a search, the first learning rate
-    for config in dict.fromkeys(todo):
-        name = named.get(config, "chosen by a search")
-        groups.setdefault((_stage(config, name, rates.get(name)), name), []).append(config)
-    order = sorted(groups, key=lambda group: (group[0], costs.expected(Counter(groups[group])).hours))
-    return [(STAGES[stage], name, config) for stage, name in order for config in groups[stage, name]]
-
-
-def _stage(config: RunConfig, name: str, first_rate: float | None) -> int:
-    """The place in :data:`STAGES` of a run of an experiment."""
-    experiment = name.partition(" ")[0]
-    if experiment in BESIDE or (experiment in ("table1", "choice") and config.loss == "bpr"):  # Table 1 has no BPR
-        return 3
-    if experiment == "table1" and config.lr != first_rate:
-        return 2
-    return 0 if config.seed == SEEDS[0] and first_rate is not None and experiment not in SEEDS_OF_ANOTHER else 1
-
-
-def value_lines(ordered: Sequence[tuple[str, str, RunConfig]], costs: Costs) -> list[str]:
-    """A line per stage and experiment: how many runs are left, and what they will take, in the order of value.
-
-    Args:
-        ordered: as :func:`by_value` gives them.
-        costs: what runs take.
-    """
-    lines = []
-    for stage, name in dict.fromkeys((stage, name) for stage, name, _ in ordered):
-        runs = Counter(config for *group, config in ordered if group == [stage, name])
-        expected = costs.expected(runs)
-        time_needed = f"unknown, never ran: {', '.join(expected.unmeasured)}"
-        if not expected.unmeasured:
-            time_needed = f"about {duration(expected.hours)}"
-        if expected.scaled:
-            time_needed += f" (scaled from like runs: {', '.join(expected.scaled)})"
-        lines.append(f"{stage}, {name}: {len(runs)} left, {time_needed}")
-    return lines
 
 
 def longest(config: RunConfig, costs: Costs) -> float | None:

@@ -1,0 +1,340 @@
+"""Sweeps: all runs of an experiment, on this machine or on a cluster, safe to interrupt and to start again.
+
+python -m prismbook sweep estimate table1 --dataset synthetic --budget smoke     what it will cost
+python -m prismbook sweep run table1 --dataset synthetic --budget smoke          train what is missing
+python -m prismbook sweep status table1 --dataset synthetic --budget smoke       what is done, running, missing
+python -m prismbook sweep run all --workers 4 --for 9m                           what is worth most, within a time
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from prismbook.plan.config import CHOICES, RunConfig
+from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, PAPER_DATASETS, configs, searches
+from prismbook.runs import attempts, priorities, tuning, workers
+from prismbook.runs.cost import Costs
+from prismbook.runs.machine import environment, is_shortage
+from prismbook.runs.progress import progress_bar, show
+from prismbook.runs.records import (
+    add_results_option,
+    load_record,
+    scan,
+    stored_path,
+)
+from prismbook.runs.sweep import Sweep, choice_so_far, plan, state
+from prismbook.runs.sweep_lines import choice_line, estimate, name, state_lines, time_left
+from prismlib import datasets
+from prismlib._device import check_device
+
+
+def run_by_value(
+    sweep: Sweep,
+    experiments: Mapping[str, Sequence[RunConfig]],
+    names: Sequence[str],
+    number: int,
+    limit: float | None = None,
+    retry: bool = False,
+) -> int:
+    """Train what is missing of a sweep in several processes, what is worth most first, and end in time.
+
+    Args:
+        sweep: what is wanted.
+        experiments: the runs of each experiment, see :func:`prismbook.runs.priorities.by_value`.
+        names: the names of the experiment and of the budget, for the reports of the searches.
+        number: how many processes.
+        limit: seconds after which to have ended; None for no limit. No run is started that would take longer.
+        retry: train also what failed before.
+
+    Returns:
+        0 where all runs are done, else 1, as an exit status.
+
+    Raises:
+        ValueError: a device that is not there, or no process.
+        RuntimeError: a process ended with an error.
+    """
+    end = None if limit is None else time.time() + limit
+    check_device(sweep.configs[0].device)
+    device = environment(torch.device(sweep.configs[0].device))["device"]
+    sweep.results.mkdir(parents=True, exist_ok=True)
+    wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
+    tried: set[RunConfig] = set()
+    while True:  # twice where something is searched or waited for: the grid, and then its choice and the twins
+        costs = Costs(scan(sweep.results)[0], device)
+        todo = [config for config in plan(sweep)[0] if config not in tried and sweep.state(config)[0] in wanted]
+        if not todo or (end is not None and time.time() > end):
+            break
+        tried |= set(todo)
+        named = {**experiments, **priorities.twins_of(experiments, sweep.outcomes())}
+        ordered = priorities.by_value(todo, named, costs)
+        print("\n".join(priorities.value_lines(ordered, costs)), flush=True)
+        workers.work_together([config for *_, config in ordered], sweep.results, number, end, retry)
+    for search in sweep.searches:
+        if choice_so_far(search, sweep.results) is not None:
+            print(choice_line(search, sweep.results, names))
+    known = [config for config in plan(sweep)[0] if sweep.state(config) == state(config, sweep.results)]
+    print("\n".join(state_lines(known, sweep.results, only=("failed", "damaged"))))
+    return 0 if all(sweep.state(config)[0] == "done" for config in known) else 1
+
+
+def run_all(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, retry: bool = False) -> int:
+    """Train what is missing of a sweep; what a search has chosen follows its grid.
+
+    Args:
+        sweep: what is wanted.
+        names: the names of the experiment and of the budget, for the reports of the searches.
+        scheduler: the address of a dask scheduler; None trains here.
+        retry: train also what failed before.
+
+    Returns:
+        0 where all runs are done, else 1, as an exit status.
+
+    Raises:
+        ValueError: a device that is not there.
+        OSError, MemoryError, ImportError, RuntimeError: what is the machine's fault, e.g. a full disk or a scheduler
+            that is lost.
+    """
+    device = sweep.configs[0].device
+    if scheduler is None:
+        check_device(device)
+    costs = Costs(scan(sweep.results)[0], None if scheduler else environment(torch.device(device))["device"])
+    sweep.results.mkdir(parents=True, exist_ok=True)
+    wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
+    print("\n".join(estimate(sweep, costs, wanted, measure=scheduler is None)), flush=True)
+    _train_all(sweep, costs, wanted, scheduler, retry)
+    known, _ = plan(sweep)
+    for search in sweep.searches:
+        print(choice_line(search, sweep.results, names))
+    print("\n".join(state_lines(known, sweep.results, only=("failed", "damaged"))))
+    return 0 if all(state(config, sweep.results)[0] == "done" for config in known) else 1
+
+
+def _train_all(sweep: Sweep, costs: Costs, wanted: Container[str], scheduler: str | None, retry: bool) -> None:
+    """Train the known runs until none is left: twice where something is searched, the grid and then its choice."""
+    tried: set[RunConfig] = set()
+    while True:
+        known, _ = plan(sweep)
+        todo = [config for config in known if config not in tried and state(config, sweep.results)[0] in wanted]
+        if not todo:
+            return
+        tried |= set(todo)
+        train_and_print(todo, sweep.results, costs, scheduler, retry)
+
+
+def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str | None, retry: bool) -> None:
+    """Train runs, and print a line for each that ends, with the time left.
+
+    Args:
+        todo: the runs.
+        results: the folder of the records.
+        costs: what runs took; the new ones are added.
+        scheduler: the address of a dask scheduler; None trains here.
+        retry: train also what failed before.
+
+    Raises:
+        OSError, MemoryError, ImportError, RuntimeError: as of :func:`prismbook.runs.attempts.attempt_all`.
+    """
+    left = Counter(todo)
+    with progress_bar(True, len(todo)) as bar:
+        if scheduler is None:
+            outcomes = attempts.attempt_all(todo, results, on_epoch=partial(show, bar), retry_failed=retry)
+        else:
+            from prismbook.runs.cluster import attempt_on_cluster
+
+            outcomes = attempt_on_cluster(todo, results, scheduler, retry_failed=retry)
+        for number, (config, _) in enumerate(outcomes, 1):
+            left -= Counter([config])
+            outcome, detail = state(config, results)
+            if outcome == "done":
+                costs.add(load_record(stored_path(results, config)))
+            remaining = time_left(costs.expected(left), scheduler)
+            bar.clear()
+            print(
+                f"[{number}/{len(todo)}] {name(config, results)} {outcome}: {detail}; {remaining}",
+                flush=True,
+            )
+            bar.update()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command of ``prismbook sweep`` and return its exit status.
+
+    Args:
+        arguments: the command and its arguments; None takes them from the command line.
+
+    Returns:
+        0 where all runs are done, 1 where they are not, 130 after an interruption.
+    """
+    given = parser().parse_args(arguments)
+    return guarded(lambda: _command(given))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    parser = argparse.ArgumentParser(prog="prismbook sweep", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    texts = {
+        "run": "Train the runs that are missing. Started in several terminals, the command shares the work among them.",
+        "status": "Print which runs are done, failed, damaged, running and missing. Nothing is trained.",
+        "estimate": "Print how many runs are left, with their epochs and hours on this device. One epoch is trained of"
+        " each kind of run that this device never ran.",
+    }
+    for command, text in texts.items():
+        sub = commands.add_parser(command, help=text, description=text)
+        _add_options(sub)
+        if command == "run":
+            sub.add_argument(
+                "--scheduler",
+                metavar="ADDRESS",
+                help="Train on the workers of this scheduler of dask.distributed, given by its address or its scheduler"
+                " file. Without it, the runs are trained here.",
+            )
+            sub.add_argument(
+                "--retry-failed",
+                action="store_true",
+                help="Train again the runs that failed before. Without it, they stay failed.",
+            )
+            sub.add_argument(
+                "--workers",
+                type=int,
+                metavar="N",
+                help="Train in N processes of this machine, what is worth most first. On a GPU they share the card.",
+            )
+            sub.add_argument(
+                "--for",
+                dest="limit",
+                metavar="TIME",
+                help="End within this time, e.g. 9m: no run is started that would take longer, going by the records.",
+            )
+    return parser
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    """The options that all commands have."""
+    experiments = [*EXPERIMENTS, "table1", "all"]
+    command.add_argument(
+        "experiment",
+        choices=experiments,
+        metavar="EXPERIMENT",
+        help=f"The experiment whose runs are meant, one of {', '.join(experiments)}.",
+    )
+    command.add_argument(
+        "--dataset",
+        choices=datasets.known(),
+        help="The dataset that the runs are trained on. The default is synthetic; of all, every dataset of the paper.",
+    )
+    command.add_argument(
+        "--budget",
+        default="lean",
+        choices=list(BUDGETS),
+        help="How much is searched and run: smoke takes a minute on the synthetic dataset, lean searches one parameter"
+        " at a time, paper searches all that the paper does. The default is %(default)s.",
+    )
+    add_results_option(command)
+    command.add_argument(
+        "--device",
+        default="cpu",
+        choices=CHOICES["device"],
+        help="The device that the runs are trained on. The default is %(default)s.",
+    )
+
+
+def _command(given: argparse.Namespace) -> int:
+    everything = given.experiment == "all"
+    chosen = [given.dataset or "synthetic"] if given.dataset or not everything else at_hand()
+    if everything:
+        experiments = priorities.experiments_of(chosen, given.budget, given.device)
+    else:
+        found = configs(given.experiment, chosen[0], given.budget, device=given.device)
+        experiments = {f"{given.experiment} on {chosen[0]}": found}
+    names = "table1" if everything else given.experiment, given.budget
+    runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
+    tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
+    waited_for = (
+        [config for name in priorities.waiting(experiments) for config in experiments[name]] if everything else []
+    )
+    sweep = Sweep(runs, tuned, given.results.resolve(), everything, waited_for)
+    if everything:
+        outcomes = sweep.outcomes()
+        for search in tuned:
+            wanted = [config for config in tuning.wanted(search, outcomes) if config not in search.grid]
+            if wanted:
+                experiments[f"choice {search.name} on {wanted[0].dataset}"] = wanted
+    if given.command == "run":
+        limit = None if given.limit is None else workers.seconds(given.limit)
+        if given.workers is None and limit is None and not everything:
+            return run_all(sweep, names, given.scheduler, given.retry_failed)
+        if given.scheduler is not None:
+            raise ValueError("--scheduler has workers of its own: leave out --workers, --for and all")
+        number = 1 if given.workers is None else given.workers
+        return run_by_value(sweep, experiments, names, number, limit, given.retry_failed)
+    if given.command == "status":
+        known, later = plan(sweep)
+        print("\n".join(state_lines(known, sweep.results)))
+        if later:
+            print(f"{len(later)} more follow when their grids are complete")
+        return 0
+    costs = Costs(scan(sweep.results)[0], _device_of_estimate(given.device, everything))
+    if everything:
+        known, later = plan(sweep)
+        left = [config for config in known if sweep.state(config)[0] in ("missing", "running")] + later
+        named = {**experiments, **priorities.twins_of(experiments, sweep.outcomes())}
+        print("\n".join(priorities.value_lines(priorities.by_value(left, named, costs), costs)))
+    print("\n".join(estimate(sweep, costs, measure=not everything)))
+    return 0
+
+
+def at_hand() -> list[str]:
+    """The datasets of the paper and the further ones whose identity is known here. A line names those left out."""
+    found = []
+    for dataset in (*PAPER_DATASETS, *FURTHER_DATASETS):
+        try:
+            if datasets.identity_card(dataset).content_hash is None:
+                datasets.load(dataset, download=False)
+            found.append(dataset)
+        except (FileNotFoundError, ModuleNotFoundError):
+            print(f"{dataset}: left out, its files are not at hand", flush=True)
+    return found
+
+
+def _device_of_estimate(device: str, everything: bool) -> str | None:
+    """The name of the device for which costs are estimated; None: any of its class, where this machine has none.
+
+    Without the device no epoch can be tried, so that one experiment alone needs it.
+    """
+    try:
+        check_device(device)
+    except ValueError:
+        if not everything:
+            raise
+        return None
+    return str(environment(torch.device(device))["device"])
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Call a command. An interruption, or an error that is foreseen, becomes one line and an exit status.
+
+    Args:
+        command: what to call; it returns its exit status.
+    """
+    try:
+        return command()
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # for the command line to end quietly
+        raise
+    except Exception as error:
+        if not (isinstance(error, ValueError) or is_shortage(error)):
+            raise
+        text = str(error).strip().partition("\n")[0] or type(error).__name__
+        print(f"Stopped: {text}. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 1
