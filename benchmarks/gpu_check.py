@@ -63,12 +63,15 @@ TARGETS = {
     "MF + SSM, 16,384 x 10": 0.35,
     "LightGCN + DirectAU, 4,096": 1.0,
     "non-linear MF + DirectAU, 4,096": 0.50,
+    "MF + DirectAU, 4,096, d = 128": 0.60,
     "validation": 15.0,
     "run to early stop, s": 20.0,
     "8 processes, steps per s": 5000.0,
 }
-#: A captured epoch's loss may differ from the eager one's by this part.
+#: A captured epoch's loss may differ from the eager one's by this part, or by ten times what two eager runs differ by.
 SAME_LOSS, SAME_NDCG = 1e-5, 2e-3
+#: A captured step may need so many times the memory of an eager one: the graph keeps its own.
+MEMORY = 1.5
 
 
 class Work(NamedTuple):
@@ -77,6 +80,7 @@ class Work(NamedTuple):
     backbone: str
     loss: str
     batch_size: int
+    dim: int = 64
 
 
 STEPS = {
@@ -86,6 +90,7 @@ STEPS = {
     "MF + SSM, 16,384 x 10": Work("mf", "ssm", 16384),
     "LightGCN + DirectAU, 4,096": Work("lightgcn", "directau", 4096),
     "non-linear MF + DirectAU, 4,096": Work("nonlinear-mf", "directau", 4096),
+    "MF + DirectAU, 4,096, d = 128": Work("mf", "directau", 4096, 128),
 }
 
 
@@ -112,7 +117,7 @@ class Check:
 
     def build(self, work: Work) -> tuple[MF, RankingLoss]:
         data, g = self.split.dataset, torch.Generator().manual_seed(0)
-        users, items, dim = data.num_users, data.num_items, 8 if self.tiny else 64
+        users, items, dim = data.num_users, data.num_items, work.dim // 8 if self.tiny else work.dim
         losses: dict[str, Callable[[], RankingLoss]] = {
             "directau": lambda: DirectAU(5.0),
             "mawu": lambda: MAWU(users, items, 2.6, 1.4, generator=g),
@@ -213,9 +218,9 @@ class Check:
                 "loss of two eager runs": abs(again.loss[0] / eager.loss[0] - 1),
                 "ndcg": [run.validation_dot[-1] for run in (eager, again, captured)],
             }
-        worst = max(row["loss"] for row in found.values())
         ndcg = max(abs(row["ndcg"][2] - row["ndcg"][0]) for row in found.values())
-        return {"rows": found, "same": worst <= SAME_LOSS and ndcg <= SAME_NDCG}
+        same = all(row["loss"] <= max(SAME_LOSS, 10 * row["loss of two eager runs"]) for row in found.values())
+        return {"rows": found, "same": same and ndcg <= SAME_NDCG}
 
     def table(self) -> dict[str, Any]:
         """Milliseconds per step, one by one and captured, the mean of an epoch; memory at the fullest."""
@@ -324,12 +329,20 @@ def together(number: int, device: str, dataset: str, seconds: float) -> float:
             worker.stdin.flush()
         return sum(float(worker.communicate(timeout=10 * seconds + 30)[0]) for worker in workers)
     finally:
+        # a process that is killed amid its work may take the multi-process service with it: its input's end asks first
         for worker in workers:
-            worker.kill()
-            worker.wait()
-            for pipe in (worker.stdin, worker.stdout):
-                if pipe is not None:
-                    pipe.close()
+            if worker.stdin is not None:
+                with suppress(OSError):
+                    worker.stdin.close()
+        last = time.monotonic() + 30
+        for worker in workers:
+            try:
+                worker.wait(max(0.0, last - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+            if worker.stdout is not None:
+                worker.stdout.close()
 
 
 def work_alone(check: Check, seconds: float) -> None:
@@ -338,7 +351,8 @@ def work_alone(check: Check, seconds: float) -> None:
     steps.epoch()
     check.wait()
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():  # its end: nobody waits for the number
+        return
     per_epoch, taken, start = -(-len(check.pairs[0]) // steps.batch_size), 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         steps.epoch()
@@ -364,6 +378,10 @@ def judged(found: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
         else:
             good = value >= target if at_least else value <= target
             (met if good else missed).append(f"{name} {value:.3g} ({'>=' if at_least else '<='} {target:g})")
+    for name, row in (found.get("table") or {}).items():
+        if "captured, MB" in row:
+            times = row["captured, MB"] / row["eager, MB"]
+            (met if times <= MEMORY else missed).append(f"memory of {name}, {times:.3g} times (<= {MEMORY:g})")
     for name, key in (("tests", "passed"), ("same", "same"), ("kernels", "all")):
         value = (found.get(name) or {}).get(key)
         label = {"tests": "GPU tests", "same": "captured equals eager", "kernels": "every Triton kernel is used"}[name]
@@ -371,7 +389,8 @@ def judged(found: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
     return met, missed, missing
 
 
-PARTS = ("kernels", "uniformity", "same", "table", "validation", "throughput", "whole_run", "tests", "compiled")
+#: In this order. The throughput comes last: it starts Python nine times, each of which imports PyTorch.
+PARTS = ("kernels", "uniformity", "same", "table", "validation", "whole_run", "tests", "compiled", "throughput")
 
 
 def main() -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +141,8 @@ def test_the_multi_process_service_is_started_and_ended_where_there_is_one(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv(mps.FOLDERS[0], raising=False)
+    monkeypatch.setattr(mps, "TOUCH", "")
+    monkeypatch.setattr(mps, "DEFAULT", tmp_path / "control")
     with mps.mps("cuda") as note:
         assert note == "on" and set(mps.FOLDERS) <= os.environ.keys()
     assert calls.read_text().split() == ["-d", "quit"] and not set(mps.FOLDERS) & os.environ.keys()
@@ -145,7 +150,12 @@ def test_the_multi_process_service_is_started_and_ended_where_there_is_one(
     monkeypatch.setenv("MPS_STATUS", "1")
     with mps.mps("cuda") as note:
         assert note.startswith("did not start")
-    assert calls.read_text().split() == ["-d"]
+    assert calls.read_text().split() == ["-d"] and not set(mps.FOLDERS) & os.environ.keys()
+    monkeypatch.delenv("MPS_STATUS")
+    (tmp_path / "control").touch()  # another service, where processes look for one
+    with mps.mps("cuda") as note:
+        assert note.startswith("left as it is") and not set(mps.FOLDERS) & os.environ.keys()
+    (tmp_path / "control").unlink()
     monkeypatch.setenv(mps.FOLDERS[0], "somewhere")
     with mps.mps("cuda") as note:
         assert note.startswith("left as it is") and os.environ[mps.FOLDERS[0]] == "somewhere"
@@ -155,11 +165,80 @@ def test_the_multi_process_service_is_started_and_ended_where_there_is_one(
         assert note.startswith("not there")
 
 
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the service's program, which the test writes, in a place of its own."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv(mps.FOLDERS[0], raising=False)
+    monkeypatch.setattr(mps, "DEFAULT", tmp_path / "control")
+    monkeypatch.setattr(mps, "TOUCH", "")
+    script = tmp_path / mps.PROGRAM
+    script.touch(0o755)
+    return script
+
+
+def test_a_daemon_that_keeps_its_outputs_open_holds_nobody_up(service: Path) -> None:
+    service.write_text('#!/bin/sh\n[ "$1" = -d ] && (sleep 20 &)\nexit 0\n')
+    start = time.monotonic()
+    with mps.mps("cuda") as note:
+        assert note == "on"
+    assert time.monotonic() - start < 10
+
+
+def test_a_service_that_no_process_reaches_is_ended_and_not_looked_for(
+    service: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = service.with_name("calls")
+    service.write_text(f'#!/bin/sh\necho "$@" "$(cat)" >> {calls}\n')
+    monkeypatch.setattr(mps, "TOUCH", "raise RuntimeError('MPS server is not ready')")
+    with mps.mps("cuda") as note:
+        assert note.startswith("started, but no process reaches the GPU") and note.endswith("MPS server is not ready")
+        assert not set(mps.FOLDERS) & os.environ.keys() and calls.read_text().split() == ["-d", "quit"]
+    assert calls.read_text().split() == ["-d", "quit"]
+
+
+def test_a_daemon_that_does_not_end_is_ended(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.write_text('#!/bin/sh\n[ "$1" = -d ] || exec sleep 60\n')
+    monkeypatch.setattr(mps, "PATIENCE", 1)
+    daemon = subprocess.Popen(["sleep", "60"])
+    with mps.mps("cuda") as note:
+        Path(os.environ[mps.FOLDERS[0]], f"{mps.PROGRAM}.pid").write_text(f"{daemon.pid}\n")
+        assert note == "on"
+    assert daemon.wait(10) == -signal.SIGTERM
+
+
+def test_the_sockets_path_is_short_however_long_the_folder_of_temporary_files(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.write_text("#!/bin/sh\n")
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with mps.mps("cuda"):
+        assert len(os.environ[mps.FOLDERS[0]] + "/control_privileged") < 107
+
+
+def test_processes_are_asked_to_end_before_they_are_terminated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amid its work on a GPU, a process that is terminated may take the service with it."""
+    endless = replace(RUNS[0], max_epochs=10**6, patience=10**6)
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    process = context.Process(target=workers._process, args=([endless], tmp_path, None, False, 1, stop))
+    process.start()
+    deadline = time.time() + 60
+    while in_flight(lock_path(stored_path(tmp_path, endless))) is None and time.time() < deadline:
+        time.sleep(0.1)
+    stop.set()
+    process.join(60)
+    assert process.exitcode == 0 and not list(tmp_path.glob("synthetic/**/*.json"))
+
+
 @pytest.mark.parametrize(("number", "shared"), [(1, None), (2, "1")])
 def test_processes_that_share_a_gpu_know_it(number: int, shared: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(machine.SHARED, "")  # taken back afterwards
     monkeypatch.delenv(machine.SHARED)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(workers, "work", lambda *arguments: None)
-    workers._process([], Path(), None, False, number)
+    workers._process([], Path(), None, False, number, multiprocessing.get_context("spawn").Event())
     assert os.environ.get(machine.SHARED) == shared

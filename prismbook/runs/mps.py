@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 PROGRAM = "nvidia-cuda-mps-control"
 FOLDERS = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
+#: Where the service listens by default: processes find one there without being told.
+DEFAULT = Path("/tmp/nvidia-mps/control")
+#: Seconds that the service has to start or to end, and a process to reach the GPU through it.
+PATIENCE, FIRST_USE = 30, 120
+#: What a process does to reach the GPU. The service's daemon starts its server for the first that does.
+TOUCH = "import torch; torch.ones(1, device='cuda').sum().item()"
 
 
 @contextmanager
@@ -29,18 +38,71 @@ def mps(device: str) -> Iterator[str]:
     """
     if device != "cuda":
         yield "not for a CPU"
-    elif os.environ.get(FOLDERS[0]):
+    elif os.environ.get(FOLDERS[0]) or DEFAULT.exists():
         yield "left as it is: another one is set up"
     elif shutil.which(PROGRAM) is None:
         yield f"not there, there is no {PROGRAM}: processes take turns"
     else:
-        with tempfile.TemporaryDirectory() as folder:
+        # not in TMPDIR: the path of a socket may have 107 characters
+        with tempfile.TemporaryDirectory(prefix="mps-", dir="/tmp", ignore_cleanup_errors=True) as folder:
             os.environ |= dict.fromkeys(FOLDERS, folder)
-            started = subprocess.run([PROGRAM, "-d"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
             try:
-                yield "on" if started.returncode == 0 else f"did not start, {started.stderr.strip()[:200]}"
+                failed = _started(folder)
+                if failed is None:
+                    failed = _reached(folder)
+                    if failed is not None:
+                        _end(folder)
+                if failed is not None:  # a process that looks for a service that does not serve fails
+                    _forget()
+                yield failed or "on"
             finally:
-                if started.returncode == 0:
-                    subprocess.run([PROGRAM], input="quit\n", capture_output=True, text=True)
-                for name in FOLDERS:
-                    del os.environ[name]
+                if os.environ.get(FOLDERS[0]) == folder:
+                    _end(folder)
+                    _forget()
+
+
+def _started(folder: str) -> str | None:
+    """Start the daemon; why it did not start, or None."""
+    failed = _run([PROGRAM, "-d"], folder, PATIENCE)
+    return None if failed is None else f"did not start, {failed}"
+
+
+def _reached(folder: str) -> str | None:
+    """Use the GPU through the service once: that the daemon has started does not mean that its server can."""
+    failed = _run([sys.executable, "-c", TOUCH], folder, FIRST_USE)
+    return None if failed is None else f"started, but no process reaches the GPU through it, {failed}"
+
+
+def _run(command: list[str], folder: str, seconds: float) -> str | None:
+    """Run a command; the last line of its errors where it failed, or None.
+
+    Its outputs are no pipes. A daemon keeps what it was given, and who reads a pipe waits until all have closed it.
+    """
+    with Path(folder, "errors").open("w+") as errors:
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            return f"it took longer than {seconds} s"
+        errors.seek(0)
+        lines = errors.read().strip().splitlines()
+    if done.returncode == 0:
+        return None
+    return lines[-1][:200] if lines else f"exit status {done.returncode}"
+
+
+def _end(folder: str) -> None:
+    """Ask the daemon to end; end it where it waits for a process that does not."""
+    with suppress(subprocess.TimeoutExpired):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        done = subprocess.run([PROGRAM], input=b"quit\n", timeout=PATIENCE, **quiet)  # type: ignore[call-overload]
+        if done.returncode == 0:
+            return
+    with suppress(OSError, ValueError):
+        os.kill(int(Path(folder, f"{PROGRAM}.pid").read_text()), signal.SIGTERM)
+
+
+def _forget() -> None:
+    for name in FOLDERS:
+        os.environ.pop(name, None)

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
@@ -19,6 +20,9 @@ from prismbook.runs.mps import mps
 from prismbook.runs.records import load_record, scan, stored_path
 from prismlib._device import check_device
 from prismlib.train import History
+
+#: Seconds that a process has to end by itself, once it is asked to.
+GRACE = 30.0
 
 
 class OutOfTime(BaseException):
@@ -56,7 +60,9 @@ def longest(config: RunConfig, costs: Costs) -> float | None:
     return min(max(costs.epochs.get(kind(config), [config.max_epochs])), config.max_epochs) * spent / epochs
 
 
-def work(todo: Sequence[RunConfig], results: Path, end: float | None, retry: bool = False) -> None:
+def work(
+    todo: Sequence[RunConfig], results: Path, end: float | None, retry: bool = False, stop: Event | None = None
+) -> None:
     """What one process does: each run that is free and can end in time, one after the other, with a line for each.
 
     A run of a kind that this device never ran is started too. A run that is still going when the time is over is
@@ -67,16 +73,19 @@ def work(todo: Sequence[RunConfig], results: Path, end: float | None, retry: boo
         results: the folder of the records.
         end: the time at which to have ended, of ``time.time()``; None for no limit.
         retry: train also what failed before.
+        stop: set when the time is over at once; None where nobody sets it.
     """
     if not todo:
         return
     costs = Costs(scan(results)[0], environment(torch.device(todo[0].device))["device"])
 
     def watch(config: RunConfig, history: History) -> None:
-        if end is not None and time.time() > end:
+        if (end is not None and time.time() > end) or (stop is not None and stop.is_set()):
             raise OutOfTime
 
     for config in todo:
+        if stop is not None and stop.is_set():
+            return
         needed = longest(config, costs)
         if end is not None and time.time() + (needed or 0.0) > end:
             continue
@@ -93,13 +102,15 @@ def work(todo: Sequence[RunConfig], results: Path, end: float | None, retry: boo
             print(f"{path.stem} {outcome}", flush=True)
 
 
-def _process(todo: Sequence[RunConfig], results: Path, end: float | None, retry: bool, number: int) -> None:
+def _process(
+    todo: Sequence[RunConfig], results: Path, end: float | None, retry: bool, number: int, stop: Event
+) -> None:
     """One of several processes."""
     if number > 1:
         os.environ[SHARED] = "1"
     if "OMP_NUM_THREADS" not in os.environ:  # or each process would take all cores
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // number))
-    work(todo, results, end, retry)
+    work(todo, results, end, retry, stop)
 
 
 def work_together(
@@ -127,14 +138,21 @@ def work_together(
     with mps(todo[0].device) as note:
         if todo[0].device == "cuda":
             print(f"multi-process service: {note}", flush=True)
-        processes = [context.Process(target=_process, args=(todo, results, end, retry, number)) for _ in range(number)]
+        stop = context.Event()
+        given = (todo, results, end, retry, number, stop)
+        processes = [context.Process(target=_process, args=given) for _ in range(number)]
         try:
             for process in processes:
                 process.start()
             for process in processes:
                 process.join()
         finally:
+            # a process that is killed amid its work on a GPU may take the service with it, and so all others: ask first
+            stop.set()
+            last = time.monotonic() + GRACE
             for process in processes:
+                if process.pid is not None:
+                    process.join(max(0.0, last - time.monotonic()))
                 if process.is_alive():
                     process.terminate()
                     process.join()
