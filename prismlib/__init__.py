@@ -12,6 +12,7 @@ from prismlib.metrics import GROUPS, ndcg, popularity_groups
 from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking
+from prismlib.serving import Recommendations, recommend
 from prismlib.train import History, fit, train_step
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __all__ = [
     "LightGCN",
     "NonLinearMF",
     "RankingLoss",
+    "Recommendations",
     "Split",
     "alignment",
     "bpr_loss",
@@ -46,6 +48,7 @@ __all__ = [
     "prism_",
     "prism_norm",
     "random_split",
+    "recommend",
     "ssm_loss",
     "synthetic",
     "train_step",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
@@ -42,6 +45,36 @@ def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
             except OSError:  # a file system without hard links
                 if path.exists():
                     return
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that takes its name when the block ends, for contents that need not be in memory at once.
+
+    Args:
+        path: the file to write; its folder exists. What was there before stays until the block has ended.
+
+    Raises:
+        OSError: no such folder, or no space; the file that was there before is still there.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with open_atomically(path) as file:
+    ...     _ = file.write(b"first")
+    ...     print(path.exists())
+    False
+    >>> path.read_text()
+    'first'
+    """
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -47,6 +47,8 @@ LIBRARY = [
     "theory",
     "train",
     "optim",
+    "serving",
+    "checkpoint",
 ]
 OF_THE_PAPER = ["init", "models", "losses", "hypersphere", "baselines", "theory", "metrics"]
 PLACE = r"(?:Section|Equations?|Appendix|Theorem|Corollary|Definition|Observation) (?:[A-D]\.)?\d"
