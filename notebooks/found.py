@@ -17,9 +17,8 @@
 # # What we found that the paper does not say
 #
 # These findings are ours. The paper {cite}`loveland2025weightdecay` does not make them. Where one bears on a claim of the paper, the verdicts on
-# that claim stand below it, as in the [ledger](ledger.ipynb). Each is judged now from the run records, by the same rules as the claims: *better* and *worse* need a
-# difference beyond the margin in which all seeds and the interval over users agree. A finding that the records no longer bear out
-# says so.
+# that claim stand below it, as in the [ledger](ledger.ipynb). Each is judged now from the run records, by [the same rules](verdicts.ipynb) as the claims.
+# A finding that the records no longer bear out says so.
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own
@@ -36,17 +35,16 @@ page.begin()
 
 # %%
 found, accepted = findings(results), ledger.accepted(results)
-pd.DataFrame({"where": {each.title: each.status for each in found}}).rename_axis("finding")
+pd.DataFrame({"where": {each.finding.title: each.status for each in found}}).rename_axis("finding")
 
 # %% tags=["remove-input"]
 for finding in found:
     page.say(start_page.section(finding, accepted, page.pages()))
 
 # %% [markdown]
-# *Percentages are shares of the second value of each comparison, with the 95 % interval in brackets. Over one seed it is an interval over test users alone. "One
-# seed" means that no statement that bears the finding out rests on more.*
+# *Percentages are shares of the second value of each comparison, with the 95 % interval over users and seeds in brackets.*
 #
 # ## What would change our mind
 #
-# More seeds, where one decides. Runs on the datasets that are named as not run. For the first finding, a run
-# with the ReLU as the only switch. For the second, a run with plain gradient descent, or with decay decoupled from Adam's step.
+# More seeds, where one decides. Runs on the datasets that are named as not run. For the sign on non-linear MF, a search of decay in the
+# released code, and runs with the ReLU as the only switch. For the learning rate, a search of decay and of $\gamma$ at the larger one.

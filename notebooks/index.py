@@ -104,8 +104,8 @@ if groups:
 #
 # In {eq}`eq-loss`, the ranking loss sees the batch $\mathcal{B}$ and the decay $\lambda$ sees both whole tables. The paper argues
 # that decay shortens every row at every step, while the loss lengthens only the rows in the batch, and popular items are in the
-# batch more often. That is a theorem for plain gradient descent. Under Adam, with which these models are trained, decay does more
-# than shorten rows, and that the popularity can be seen in the lengths is Adam's doing: see the [theory](pages/theory.ipynb).
+# batch more often. That is a theorem for plain gradient descent. These models are trained with Adam, under which decay does more
+# than shorten rows: see the [theory](pages/theory.ipynb).
 #
 # ## Whom does decay serve?
 #

@@ -16,8 +16,8 @@
 # %% [markdown]
 # # RQ1: is weight decay needed?
 #
-# Angle-based losses such as DirectAU do not look at the length of an embedding. Weight decay acts on nothing else.
-# So it should not matter to them. The paper says that it matters more to them than to BPR, which does look at length
+# Angle-based losses such as DirectAU ignore the length of an embedding. Under plain gradient descent, weight decay changes nothing
+# but lengths. So decay should not matter to them. The paper says that it matters more to them than to BPR, which does look at length
 # (Section 3.1.1, Figure 1 of {cite}`loveland2025weightdecay`). This page trains losses over a range of weight decays and
 # looks.
 #

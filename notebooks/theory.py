@@ -612,8 +612,9 @@ pd.DataFrame({"length": lengths.numpy()}, index=pd.Index(popularity.tolist(), na
 # ### The theorem is for SGD, the experiments run Adam
 #
 # At $\eta = 10^{-3}$ and $\lambda = 10^{-6}$ the decay of {prf:ref}`thm-change` takes $10^{-9}$ of a row's length a step,
-# $5 \cdot 10^{-5}$ in 50,000 steps. That cannot explain lengths which differ by factors. In float32, in which models
-# train, it is less still: it is rounded away.
+# $5 \cdot 10^{-5}$ in 50,000 steps. At this learning rate, which is Adam's, that cannot explain lengths which differ by factors. In
+# float32, in which models train, it is less still: it is rounded away. Plain gradient descent trains a mean loss at a far larger
+# learning rate, of which this says nothing.
 
 # %%
 print(f"{1 - (1 - 1e-3 * 1e-6) ** 50_000:.1e} of the length in 50,000 steps of SGD")
@@ -699,9 +700,9 @@ theory_figures.lengths_by_share(ratios)
 plt.show()
 
 # %% [markdown]
-# *Left, SGD: decay does nothing that can be seen. Right, Adam: the same decays write popularity into the lengths.* The
-# mechanism of the theorem, decay everywhere and gradients in the batch, is there in both. But at these settings its size comes from
-# Adam, which divides by what is small for rare items. The asymmetry is Adam's as much as the batch's.
+# *Left, SGD at Adam's learning rate: decay does nothing that can be seen. Right, Adam: the same decays write popularity into the
+# lengths.* The mechanism of the theorem, decay everywhere and gradients in the batch, is there in both. At this learning rate its size comes
+# from Adam, which divides by what is small for rare items. The race says nothing of SGD at a rate at which it trains.
 #
 # ### DirectAU's alignment is the cosine, twice
 #

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from prismbook.claims import findings
-from prismbook.claims.findings import Finding, listed_names
+from prismbook.claims.findings import FINDINGS, JudgedFinding
 from prismbook.claims.magnitudes import CHANGES, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.pages.ledger_tables import mark
@@ -17,7 +16,7 @@ from prismbook.plan.experiments import PAPER_DATASETS, configs
 from prismbook.runs.records import Record, default_results
 from prismbook.tables.analysis import best, curves, measured
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
-from prismbook.text import plural
+from prismbook.text import listed_names, plural
 
 #: The ledger as :func:`prismbook.claims.ledger.accepted` gives it.
 Accepted = Mapping[str, Mapping[str, Any]]
@@ -169,9 +168,8 @@ def answers(magnitudes: Sequence[Magnitude], accepted: Accepted, results: Path |
     parts = [
         _item("Is weight decay needed?", _needed(folder), ["C1"], accepted, "rq1_weight_decay_movielens1m"),
         _item("What does it write?", _written(folder), ["C3"], accepted, "rq2_norms_movielens1m"),
-        _finding(findings.adam_writes_norms(folder), "Who writes it?"),
         _item("Can PRISM write it?", _changed("C8", magnitudes), ["C8"], accepted, "rq3_prism_movielens1m"),
-        _finding(findings.discarded_relu(folder), "And on non-linear MF?"),
+        _finding(FINDINGS[0].judged(folder), "And on non-linear MF?"),
         _item("Does it train faster?", _changed("C11", magnitudes), ["C11"], accepted, "rq4_benefits_movielens1m"),
         _item("Is it fairer?", _changed("C12", magnitudes), ["C12"], accepted, "rq4_benefits_movielens1m"),
     ]
@@ -185,10 +183,10 @@ def _item(question: str, sentence: str, claims: Sequence[str], accepted: Accepte
     return f"**{question}** {sentence} *{judged}.* [Evidence](pages/{page}.ipynb)"
 
 
-def _finding(finding: Finding, question: str) -> str:
-    if not finding.shown:
+def _finding(judged: JudgedFinding, question: str) -> str:
+    if not judged.shown:
         return ""
-    return f"**{question}** {finding.title}. *{finding.status}.* [Evidence](pages/found.ipynb)"
+    return f"**{question}** {judged.finding.title}. *{judged.status}.* [Evidence](pages/found.ipynb)"
 
 
 def _each(results: Path, value: Callable[[str], str | None]) -> list[str]:
@@ -251,25 +249,26 @@ def _changed(claim: str, magnitudes: Iterable[Magnitude]) -> str:
     return f"{_SUBJECTS[claim]} differs from that with tuned decay by {listed_names(texts)}. In the paper, {paper}."
 
 
-def section(finding: Finding, accepted: Accepted, pages: Collection[str]) -> str:
+def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str]) -> str:
     """One finding as a section in Markdown: its title, where the runs show it, and the numbers with links.
 
     Args:
-        finding: the finding.
+        judged: the finding, judged.
         accepted: the accepted ledger, for the claims that it concerns.
         pages: names of the book's pages, for links.
     """
-    lines = [f"## {finding.heading}", f"**{finding.status}.**"]
-    if finding.shown:
-        lines.append(finding.meaning)
+    lines = [f"## {judged.heading}", f"**{judged.status}.**"]
+    if judged.shown:
+        lines.append(judged.finding.meaning)
     items = []
-    for part in finding.parts:
-        page = f" [Evidence]({part.page}.ipynb)" if part.page in pages else ""
-        items.append(f"- **{dataset_name(part.dataset)}.** {_upper(part.statement.text)}.{page}")
+    for dataset, statements in judged.statements.items():
+        name = judged.finding.page.format(dataset=dataset)
+        link = f" [Evidence]({name}.ipynb)" if name in pages else ""
+        items += [f"- **{dataset_name(dataset)}.** {_upper(each.text)}.{link}" for each in statements]
     lines.append("\n".join(items))
-    judged = [claim for claim in finding.claims if any(name.split(" ")[0] == claim for name in accepted)]
-    if judged:
-        lines.append(f"*The paper's claim: {'; '.join(verdicts(claim, accepted) for claim in judged)}.*")
+    claims = [claim for claim in judged.finding.claims if any(name.split(" ")[0] == claim for name in accepted)]
+    if claims:
+        lines.append(f"*The paper's claim: {'; '.join(verdicts(claim, accepted) for claim in claims)}.*")
     return "\n\n".join(lines)
 
 

@@ -1,0 +1,287 @@
+"""What decides each finding of :mod:`prismbook.claims.findings` on a dataset: its numbers, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prismbook.claims.catalogue import LEARNING_RATES, benefit_runs
+from prismbook.claims.comparison import waited
+from prismbook.claims.magnitudes import chosen_pair
+from prismbook.claims.prism_claims import tried_runs
+from prismbook.claims.statements import Statement, from_judgement, share, weakest
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import (
+    SEEDS,
+    SWITCHES,
+    configs,
+    grid_configs,
+    searches,
+    switch_pairs,
+    twin_pairs,
+)
+from prismbook.runs.records import Record, load_record, stored_path
+from prismbook.tables.analysis import best, first_seed, measured, seed_by_seed
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, setting
+from prismbook.tables.paper import table1
+from prismbook.tables.rules import EARLY, Difference, Rules, as_share, judge
+from prismbook.tables.seed_differences import difference, setbacks
+from prismbook.tables.variants import comparison
+from prismbook.text import plural
+
+#: A score within this share of the paper's number is near it.
+NEAR = 0.05
+
+
+def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """PRISM against decay with DirectAU on non-linear MF: behind under the paper's text, ahead in the released code.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: those that make a word of a difference.
+    """
+    twins = [pair for pair in twin_pairs("released", dataset) if pair[0].loss == "directau"]
+    decays, prisms = (_one_setting([pair for pair in twins if pair[0].init == init]) for init in ("xavier", "prism"))
+    text, released = (_change(prisms[place], decays[place], results) for place in (0, 1))
+    if text is None or released is None:
+        return [Statement("not all of the runs that this finding compares are stored", None)]
+    decay = decays[0][0]
+    sentence = (
+        f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: NDCG@20 of PRISM differs from that of"
+        f" decay by {_share(text)} with the ReLU and by {_share(released)} in the released code, whose layers are"
+        " linear"
+    )
+    return [_all(sentence, _word(text, ["worse"], rules), _word(released, ["better"], rules))]
+
+
+def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """SSM on linear MF without decay is no worse than at the decay that validation chooses.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: those that make a word of a difference.
+    """
+    runs = measured(results, [run for run in configs("rq1-losses", dataset, seeds=SEEDS) if run.loss == "ssm"])
+    candidates = first_seed(runs)
+    zero, decayed = (candidates[candidates["weight_decay"].eq(0) == without] for without in (True, False))
+    if zero["run"].isna().all() or decayed["run"].isna().all():
+        return [Statement("SSM is not run without decay and with it", None)]
+    chosen = best(decayed)
+    ours, theirs = (side.reset_index() for side in seed_by_seed(runs, best(zero), chosen))
+    found = difference(ours, theirs, "ndcg")
+    sentence = (
+        f"without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
+        f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(found)}"
+    )
+    ended = [
+        f", {name} {setbacks(side)}" for side, name in ((ours, "without decay"), (theirs, "with it")) if setbacks(side)
+    ]
+    sentence += "".join(ended) if found is None else ""
+    return [_all(f"{sentence}{waited(ours, theirs)}", _no_worse(found, rules))]
+
+
+def stopped_in_dips(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """A patience of 10 ends runs whose validation score falls after a few epochs and would have risen again.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: those that make a word of a difference.
+    """
+    statements = []
+    for short, long in twin_pairs("patience", dataset):
+        early, late = (load_record(stored_path(results, config)) for config in (short, long))
+        if early is not None and late is not None and len(early["history"]["loss"]) <= EARLY:
+            better = _word(_change([long], [short], results), ["better"], rules)
+            statements.append(_dip(short, long, early, late, better))
+    return statements or [Statement("no run that ended early was run again with more patience", None)]
+
+
+def _dip(short: RunConfig, long: RunConfig, early: Record, late: Record, better: Statement) -> Statement:
+    """Whether a run that ended early would have climbed above its best, and what that is worth on the test set.
+
+    The two test scores are given as they are. As a share of an untrained ranking's score a change would say nothing.
+    """
+    curve, start = late["history"]["validation_dot"], early["best_epoch"]
+    above = next((epoch for epoch, score in enumerate(curve) if epoch > start and score > curve[start]), None)
+    backbone = "" if short.backbone == "mf" else f" on {BACKBONE_NAMES[short.backbone]}"
+    method = "PRISM" if short.init == "prism" else f"decay {short.weight_decay:g}"
+    climbed = "never" if above is None else f"at epoch {above}"
+    before, after = (record["test"]["dot"]["ndcg"] for record in (early, late))
+    sentence = (
+        f"{LOSS_NAMES[short.loss]}{backbone} with {method}, seed {short.seed}, stops at epoch"
+        f" {len(early['history']['loss'])} and keeps epoch {start}. With patience {long.patience} its validation"
+        f" NDCG@20 falls from {curve[start]:.4f} to {min(curve[start : above or None]):.4f}, is higher again"
+        f" {climbed} and best at epoch {late['best_epoch']}; test NDCG@20 is {after:.4f} in place of {before:.4f}"
+    )
+    dipped = Statement(
+        "the curve falls for longer than the patience", above is not None and above > start + short.patience
+    )
+    return _all(sentence, better, dipped)
+
+
+def learning_rate_decides_epochs(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """C11 has one sign at one learning rate and the other one at another.
+
+    At each learning rate validation chooses the strength and the decay at the first seed, as the ledger does.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: those that make a word of a difference.
+    """
+    founds, lines = zip(
+        *(_epochs_at(benefit_runs(dataset, results, rate), rate) for rate in LEARNING_RATES), strict=True
+    )
+    sentence = f"epochs to the best one, PRISM against decay: {'; '.join(lines)}"
+    directed = [_word(found, ["better", "worse"], rules) for found in founds]
+    signs = {found.mean > 0 for found in founds if found is not None}
+    return [_all(sentence, *directed, Statement("the signs differ", len(signs) > 1 or None in founds))]
+
+
+def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]:
+    """The relative difference of best epochs, PRISM minus tuned decay, and its numbers as text."""
+    pair = chosen_pair(runs)
+    if pair is None:
+        return None, f"at learning rate {rate:g}, no run"
+    ours, theirs = pair
+    found = difference(ours, theirs, "best_epoch")
+    strengths, decays = (len(tried) for tried in tried_runs(runs))
+    epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
+    tried = f"the best of {plural(strengths, 'strength')} against that of {plural(decays, 'decay')}"
+    return found, f"at learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(found)}"
+
+
+def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """DirectAU is near the paper's Table 1 at gamma = 1, and above it at the gamma that validation chooses.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: unused; the paper's numbers have no interval.
+    """
+    by_name = {search.name: search for search in searches("table1", dataset)}
+    printed: Any = table1().xs("DirectAU", level="loss").xs("MF", level="backbone").loc[dataset_name(dataset)]
+    holds, lines = [], []
+    for name, title in (("decay", "tuned decay"), ("prism", "PRISM")):
+        grid = list(dict.fromkeys(by_name[f"mf-directau-{name}"].grid))
+        runs = measured(results, grid).assign(gamma=pd.Series([config.gamma for config in grid], dtype=float))
+        runs = first_seed(runs)
+        plain = runs[(runs["gamma"] == 1) & runs["run"].notna()]
+        if plain.empty or best(runs)["gamma"] == 1:
+            return [Statement("DirectAU is run at gamma 1 alone, or gamma 1 is what validation chooses", None)]
+        chosen = best(runs)
+        at_one, at_best = (run["ndcg"] / float(printed[name]) - 1 for run in (best(plain), chosen))
+        holds.append(abs(at_one) <= NEAR < at_best)
+        lines.append(
+            f"NDCG@20 of {title} differs from the paper's by {100 * at_one:+.1f} % at gamma 1 and by"
+            f" {100 * at_best:+.1f} % at gamma {chosen['gamma']:g}, which validation chooses"
+        )
+    return [Statement("; ".join(lines), all(holds), provisional=True)]
+
+
+def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """DirectAU with a weak decay is fairer than with PRISM at alpha = 1, and no worse by NDCG@20.
+
+    The decay is the weakest whose validation NDCG@20 at the first seed is within the margin of the best one's.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: those that make a word of a difference.
+    """
+    runs = measured(results, configs("rq4-decay", dataset, seeds=SEEDS))
+    prism = measured(results, grid_configs(dataset, "directau", 0.0, SEEDS, init="prism", alpha=1.0))
+    tried = first_seed(runs)
+    tried = tried[tried["run"].notna() & (tried["weight_decay"] > 0)]
+    if tried.empty or prism["run"].isna().all():
+        return [Statement("DirectAU is not run with decay and with PRISM", None)]
+    near = tried[tried["validation"] >= (1 - rules.margin) * tried["validation"].max()]
+    decay = runs[runs["weight_decay"] == near["weight_decay"].min()]
+    quality, ratio = (difference(decay, prism, measure) for measure in ("ndcg", "ratio"))
+    both = sorted(set(decay.dropna(subset="run")["seed"]) & set(prism.dropna(subset="run")["seed"]))
+    means = [side[side["seed"].isin(both)][["ndcg", "ratio"]].mean() for side in (decay, prism)]
+    sentence = (
+        f"{setting(decay.iloc[0])}, of {len(tried)} that were tried, against PRISM: NDCG@20 {means[0]['ndcg']:.4f} and"
+        f" {means[1]['ndcg']:.4f}, a difference of {_share(quality)}; unpopular / popular ratio {means[0]['ratio']:.3f}"
+        f" and {means[1]['ratio']:.3f}, a difference of {_share(ratio)}"
+    )
+    return [_all(sentence, _no_worse(quality, rules), _word(ratio, ["better"], rules))]
+
+
+def released_code_departs(dataset: str, results: Path, rules: Rules) -> list[Statement]:
+    """Some departures of the released code from the paper's text move NDCG@20 by themselves, most do not.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        rules: those that make a word of a difference.
+    """
+    moved, measured_pairs = [], 0
+    for name, (plain, changed) in switch_pairs(dataset).items():
+        found = _change([changed], [plain], results)
+        if found is not None:
+            measured_pairs += 1
+            word = _word(found, ["better", "worse"], rules)
+            if word.holds:
+                before, after = (_ndcg(config, results) for config in (plain, changed))
+                text = f"{name} ({LOSS_NAMES[plain.loss]}, {before:.4f} to {after:.4f})"
+                moved.append((abs(found.mean), text, word.provisional))
+    if not measured_pairs:
+        return [Statement("no departure is run beside the same run without it", None)]
+    moved.sort(reverse=True)
+    sentence = (
+        f"of {len(SWITCHES)} departures {measured_pairs} are measured alone; {len(moved)} of them change NDCG@20 by"
+        f" more than {100 * rules.margin:g} %: {'; '.join(text for _, text, _ in moved) or 'none'}"
+    )
+    return [Statement(sentence, bool(moved), provisional=all(provisional for *_, provisional in moved))]
+
+
+def _all(text: str, *parts: Statement) -> Statement:
+    """A statement that holds where all of its parts do; it fails where one fails and is open where one is open."""
+    decides = weakest(parts)
+    provisional = decides.holds is not None and any(part.provisional for part in parts)
+    return Statement(text, decides.holds, undecided=decides.undecided, provisional=provisional)
+
+
+def _word(found: Difference | None, wanted: Sequence[str], rules: Rules) -> Statement:
+    """Whether a difference has one of some words."""
+    return from_judgement("", None if found is None else judge(found, rules), wanted)
+
+
+def _no_worse(found: Difference | None, rules: Rules) -> Statement:
+    """Whether the whole interval of a difference of NDCG@20 lies above a loss of the margin."""
+    if found is None:
+        return Statement("", None, undecided=True)
+    low, high = found.interval
+    holds = True if low >= -rules.margin else False if high < -rules.margin else None
+    return Statement("", holds, undecided=holds is None, provisional=holds is not None and len(found.by_seed) == 1)
+
+
+def _share(found: Difference | None) -> str:
+    return "not known" if found is None else f"{share(found)} ({plural(len(found.by_seed), 'seed')})"
+
+
+def _one_setting(twins: Sequence[tuple[RunConfig, RunConfig]]) -> tuple[list[RunConfig], list[RunConfig]]:
+    """The first of some twins at every seed: as in the paper's text, and with the change."""
+    first = twins[0][0]
+    same = [pair for pair in twins if replace(pair[0], seed=first.seed, split_seed=first.split_seed) == first]
+    return [plain for plain, _ in same], [changed for _, changed in same]
+
+
+def _change(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Difference | None:
+    """The relative difference of two settings by NDCG@20; None where nothing of it is stored."""
+    found = comparison(first, second, results)
+    return None if found is None else as_share(found)
+
+
+def _ndcg(config: RunConfig, results: Path) -> float:
+    """Test NDCG@20 of a run; NaN where it is not stored."""
+    record = load_record(stored_path(results, config))
+    return float("nan") if record is None else float(record["test"]["dot"]["ndcg"])
