@@ -51,7 +51,7 @@ from prismlib import (  # noqa: E402
     random_split,
     train_step,
 )
-from prismlib._capture import GRAPHS, Steps, graph_for  # noqa: E402
+from prismlib._capture import GRAPHS, CapturedSteps, graph_for  # noqa: E402
 from prismlib._fast import kernels  # noqa: E402
 from prismlib.optim import make_optimizer  # noqa: E402
 
@@ -136,7 +136,7 @@ class Check:
         users = self.split.dataset.num_users
         return FullRanking(self.split.validation, [self.split.train], groups, users, device=self.device)
 
-    def steps(self, work: Work, capture: bool, compiled: bool = False) -> Steps:
+    def steps(self, work: Work, capture: bool, compiled: bool = False) -> CapturedSteps:
         model, loss = self.build(work)
         if compiled:  # the elementwise operations of the loss become one kernel each, where the compiler can
             loss.forward = torch.compile(loss.forward)  # type: ignore[method-assign]
@@ -148,7 +148,11 @@ class Check:
 
         graph = graph_for(model, loss, optimizer, "all", self.device) if capture else None
         generator = torch.Generator(self.device).manual_seed(0)
-        return Steps(step, (self.pairs[0], self.pairs[1]), self.size(work), generator, graph)
+        return CapturedSteps(step, (self.pairs[0], self.pairs[1]), self.size(work), generator, graph)
+
+    def epoch(self, steps: CapturedSteps) -> Tensor:
+        """The steps of one epoch, in a new order."""
+        return steps.epoch(torch.randperm(len(self.pairs[0]), generator=steps.generator, device=self.device))
 
     def wait(self) -> None:
         if self.device.type == "cuda":
@@ -233,7 +237,9 @@ class Check:
                     torch.cuda.reset_peak_memory_stats()
                 steps = self.steps(work, capture)
                 count = -(-len(self.pairs[0]) // steps.batch_size)
-                row[f"{kind}, ms"] = self.seconds(steps.epoch, 3 if capture else 1) / count * 1e3
+                row[f"{kind}, ms"] = (
+                    self.seconds(lambda steps=steps: self.epoch(steps), 3 if capture else 1) / count * 1e3
+                )
                 if capture:
                     row["was captured"] = steps.captured is not None
                 if self.device.type == "cuda":
@@ -247,10 +253,15 @@ class Check:
             return {"ran": False, "why": "it compiles for each shape of a CPU's steps" if self.tiny else "no time left"}
         name, start = "MF + DirectAU, 4,096", time.perf_counter()
         steps = self.steps(STEPS[name], capture=True, compiled=True)
-        steps.epoch()
+        self.epoch(steps)
         self.wait()
         first, count = time.perf_counter() - start, -(-len(self.pairs[0]) // steps.batch_size)
-        return {"ran": True, "work": name, "ms": self.seconds(steps.epoch, 3) / count * 1e3, "first epoch, s": first}
+        return {
+            "ran": True,
+            "work": name,
+            "ms": self.seconds(lambda: self.epoch(steps), 3) / count * 1e3,
+            "first epoch, s": first,
+        }
 
     def validation(self) -> dict[str, Any]:
         """Milliseconds of one validation."""
@@ -348,14 +359,14 @@ def together(number: int, device: str, dataset: str, seconds: float) -> float:
 def work_alone(check: Check, seconds: float) -> None:
     """What each process of :func:`together` does."""
     steps = check.steps(STEPS["MF + DirectAU, 4,096"], capture=True)
-    steps.epoch()
+    check.epoch(steps)
     check.wait()
     print("ready", flush=True)
     if not sys.stdin.readline():  # its end: nobody waits for the number
         return
     per_epoch, taken, start = -(-len(check.pairs[0]) // steps.batch_size), 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        steps.epoch()
+        check.epoch(steps)
         check.wait()
         taken += per_epoch
     print(taken / (time.perf_counter() - start), flush=True)

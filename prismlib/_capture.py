@@ -1,8 +1,8 @@
-"""The steps of an epoch, one by one or captured in a CUDA graph: then the GPU does not wait for Python.
+"""The training step of a GPU, captured in a CUDA graph and replayed: the GPU does not wait for Python.
 
-There is one training step, :func:`prismlib.train.train_step`. On a GPU it is captured once, as it stands, and replayed
-for each batch. A replay launches the kernels of the step that was captured: what Python decides in a step is decided
-once.
+The loop over batches is that of :func:`prismlib.train.fit`, and its step is :func:`prismlib.train.train_step`. On a GPU
+the step is captured once, as it stands, and replayed for each batch. A replay launches the kernels of the step that was
+captured: what Python decides in a step is decided once.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from prismlib._checks import at_least_float32
 from prismlib.baselines import ReSN
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, RowSparseAdam
 
-#: A training step takes user ids, item ids and the source of negatives, and returns the detached loss.
+#: A training step takes user ids, item ids and the source of negatives; it returns the detached loss, float32 at least.
 Step = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 #: Steps that run before the capture, so that all that PyTorch sets up at a first call is there.
 WARM_UP = 3
@@ -56,22 +55,26 @@ def cuda_graph(body: Callable[[], None], generator: torch.Generator) -> Graph:
 Capture = Callable[[Callable[[], None], torch.Generator], Graph]
 
 
-class Steps:
-    """The steps of each epoch, from a new order of the pairs to the sum of their losses.
+class CapturedSteps:
+    """The steps of each epoch where a graph replays them. It takes the steps of the loop in :func:`prismlib.train.fit`.
+
+    The first few steps run one by one, as a capture asks, and so does the last batch of an epoch where it is smaller.
 
     Args:
         step: takes one batch; called with its users, its items, and the generator.
         pairs: the training interactions' users and items, int64, ``(n,)`` each, on the model's device.
         batch_size: pairs per step; the last batch of an epoch may be smaller.
-        generator: source of the orders and of the steps' draws.
+        generator: source of the steps' draws.
         graph: captures steps, see :func:`cuda_graph`; None takes every step one by one.
 
     Attributes:
         generator: the source from here on. It is another object, in the same state, after a capture that failed.
 
     >>> users = torch.arange(5)
-    >>> steps = Steps(lambda user, item, generator: item.float().mean(), (users, users), 2, torch.Generator())
-    >>> steps.epoch()  # the sum over pairs
+    >>> def step(user, item, generator):
+    ...     return item.float().mean()
+    >>> captured = CapturedSteps(step, (users, users), 2, torch.Generator(), graph=None)
+    >>> captured.epoch(torch.tensor([4, 1, 3, 0, 2]))  # the sum over pairs
     tensor(10.)
     """
 
@@ -81,7 +84,7 @@ class Steps:
         pairs: tuple[Tensor, Tensor],
         batch_size: int,
         generator: torch.Generator,
-        graph: Capture | None = None,
+        graph: Capture | None,
     ) -> None:
         self.step, self.pairs, self.batch_size, self.generator, self.graph = step, pairs, batch_size, generator, graph
         device = pairs[0].device
@@ -92,21 +95,17 @@ class Steps:
         self.within = torch.arange(min(batch_size, len(pairs[0])), device=device)
         self.captured: Graph | None = None
         self.warm = 0
-        self.drawn = False
 
-    def epoch(self, reshuffle: bool = True) -> Tensor:
+    def epoch(self, order: Tensor) -> Tensor:
         """Take the steps of one epoch.
 
         Args:
-            reshuffle: draw a new order; False keeps that of the epoch before, if there was one.
+            order: a permutation of the pairs, int64, ``(n,)``.
 
         Returns:
-            The sum of the pairs' losses, a scalar on the device. It is a copy.
+            The sum of the pairs' losses, a float32 scalar on the device. It is a copy.
         """
-        if reshuffle or not self.drawn:
-            n, device = len(self.order), self.order.device
-            self.order.copy_(torch.randperm(n, generator=self.generator, device=device))
-            self.drawn = True
+        self.order.copy_(order)
         self.total.zero_()
         self.start.zero_()
         whole = len(self.order) // self.batch_size
@@ -119,7 +118,7 @@ class Steps:
 
     def _take(self, chosen: Tensor) -> None:
         user, item = (ids.index_select(0, chosen) for ids in self.pairs)
-        self.total += at_least_float32(self.step(user, item, self.generator)) * len(chosen)
+        self.total += self.step(user, item, self.generator) * len(chosen)
 
     def _body(self) -> None:
         """One whole batch. The device knows which: the host need not say, and a graph can repeat it."""

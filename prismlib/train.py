@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from prismlib._capture import Steps, graph_for
+from prismlib._capture import CapturedSteps, graph_for
 from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
 from prismlib._device import check_memory, flushed_denormals, training_bytes
 from prismlib.data import Interactions, as_pairs
@@ -261,21 +261,31 @@ def fit(
     def step(user_id: Tensor, item_id: Tensor, generator: torch.Generator) -> Tensor:
         batch_decay = weight_decay if decay_scope == "batch" else 0.0
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return train_step(
+            loss = train_step(
                 model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
             )
+        return at_least_float32(loss)
 
     user, item = (ids.to(device) for ids in as_pairs("train", train))
+    pairs = user, item
     graph = graph_for(model, criterion, stepper, negatives, device) if capture else None
-    steps = Steps(step, (user, item), batch_size, generator, graph)
+    captured = CapturedSteps(step, pairs, batch_size, generator, graph) if graph else None
     history, best_state = History(), {}
     cpu_start = time.process_time()
     with _modes_kept(modules):
         for epoch in range(max_epochs):
             start = time.perf_counter()
             modules.train()
-            total = steps.epoch(reshuffle)
-            _step_on_all_pairs(model, criterion, stepper, steps.pairs)
+            if reshuffle or epoch == 0:
+                order = torch.randperm(len(user), generator=generator, device=device)
+            if captured is not None:
+                total = captured.epoch(order)
+                generator = captured.generator  # another object after a capture that failed
+            else:
+                total = torch.zeros((), device=device)
+                for user_id, item_id in batches(pairs, order, batch_size):
+                    total += step(user_id, item_id, generator) * len(user_id)
+            _step_on_all_pairs(model, criterion, stepper, pairs)
             history.loss.append(_finite(float(total) / len(train.user), epoch))
             trained = time.perf_counter()
 
