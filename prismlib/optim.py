@@ -11,7 +11,9 @@ from torch import nn
 from prismlib._checks import check_number
 
 #: The names that :func:`make_optimizer` knows.
-OPTIMIZERS = ("adam", "sgd", "sparse_adam")
+OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam")
+#: The momentum of ``"sgd_momentum"``.
+MOMENTUM = 0.9
 #: What weight decay acts on, see :func:`prismlib.train.fit`.
 DECAY_SCOPES = ("table", "batch", "decoupled")
 
@@ -75,6 +77,63 @@ class RowSparseAdam:
             optimizer.step()
 
 
+class RowWiseAdagrad(torch.optim.Optimizer):
+    r"""Adagrad with one sum of squares per row of an embedding table: what libraries of large tables train with.
+
+    The sum of row i grows by the mean of its squared gradient, :math:`s_i \leftarrow s_i + |g_i|^2 / n`, and the row
+    moves by :math:`-\eta\, g_i / (\sqrt{s_i} + \epsilon)`. So its k-th gradient moves the row by about
+    :math:`\eta \sqrt{n / k}`: a row that is met d times grows with the sum of 1/k, which is log d, under a loss that
+    does not see lengths. A row without a gradient stays where it is. Memory is one number per row beside the table and
+    its gradient. A parameter that is no table, such as a bias, is taken as one row per entry, which is plain Adagrad.
+
+    Args:
+        params: what is trained, as for every optimiser of :mod:`torch.optim`.
+        lr: learning rate, > 0 and finite.
+        weight_decay: coupled decay, >= 0 and finite: ``weight_decay * w`` joins the gradient of every row.
+        eps: added to the root of the sum, > 0 and finite.
+
+    Raises:
+        ValueError: a value is out of range.
+
+    >>> table = nn.Parameter(torch.tensor([[3.0, 4.0], [1.0, 0.0]]))
+    >>> optimizer = RowWiseAdagrad([table], lr=0.1)
+    >>> (table[0] * torch.tensor([2.0, 2.0])).sum().backward()
+    >>> optimizer.step()
+    >>> table.detach()  # the first gradient of a row moves it by lr * sqrt(n); a row without one stays
+    tensor([[2.9000, 3.9000],
+            [1.0000, 0.0000]])
+    """
+
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float = 1e-2, weight_decay: float = 0.0, eps: float = 1e-8
+    ) -> None:
+        check_number("lr", lr)
+        check_number("weight_decay", weight_decay, inclusive=True)
+        check_number("eps", eps)
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Change every parameter that has a gradient.
+
+        Args:
+            closure: not taken; it is there because :class:`torch.optim.Optimizer` has it.
+        """
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is None:
+                    continue
+                if group["weight_decay"]:
+                    gradient = gradient.add(parameter, alpha=group["weight_decay"])
+                state = self.state[parameter]
+                squares = gradient.square().mean(1, keepdim=True) if gradient.dim() > 1 else gradient.square()
+                if not state:
+                    state["sum"] = torch.zeros_like(squares)
+                state["sum"].add_(squares)
+                parameter.addcdiv_(gradient, state["sum"].sqrt().add_(group["eps"]), value=-group["lr"])
+
+
 def make_optimizer(
     name: str, modules: Iterable[nn.Module], lr: float, weight_decay: float = 0.0, decay_scope: str = "table"
 ) -> Optimizer:
@@ -82,7 +141,8 @@ def make_optimizer(
 
     Args:
         name: ``"adam"`` (with ``decay_scope="decoupled"`` it is AdamW), ``"sgd"`` (no momentum, the optimiser of the
-            paper's theory) or ``"sparse_adam"`` (:class:`RowSparseAdam`).
+            paper's theory), ``"sgd_momentum"`` (a momentum of :data:`MOMENTUM`), ``"rowwise_adagrad"``
+            (:class:`RowWiseAdagrad`) or ``"sparse_adam"`` (:class:`RowSparseAdam`).
         modules: the modules that are trained.
         lr: learning rate, > 0 and finite.
         weight_decay: >= 0 and finite. With the scope ``"batch"`` the training step applies it, and the optimiser has
@@ -115,11 +175,12 @@ def make_optimizer(
         weight_decay = 0.0
     parameters = list(modules.parameters())
     # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
-    if name == "sgd":
-        if decay_scope == "decoupled":
-            raise ValueError(
-                "decay_scope must be table or batch for optimizer='sgd': without momentum, decoupled is the same"
-            )
-        return torch.optim.SGD(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    if name != "adam" and decay_scope == "decoupled":
+        raise ValueError(f"decay_scope must be table or batch for optimizer={name!r}: only Adam's decay is decoupled")
+    if name == "rowwise_adagrad":
+        return RowWiseAdagrad(parameters, lr=lr, weight_decay=weight_decay)
+    if name in ("sgd", "sgd_momentum"):
+        momentum = MOMENTUM if name == "sgd_momentum" else 0.0
+        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
     adam = torch.optim.AdamW if decay_scope == "decoupled" else torch.optim.Adam
     return adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)

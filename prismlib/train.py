@@ -15,6 +15,7 @@ from prismlib._capture import CapturedSteps, graph_for
 from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
 from prismlib._device import check_memory, flushed_denormals, training_bytes
 from prismlib.data import Interactions, as_pairs
+from prismlib.lengths import check_lengths, with_lengths
 from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, make_optimizer
@@ -192,6 +193,7 @@ def fit(
     reshuffle: bool = True,
     precision: str = "float32",
     seed: int = 0,
+    lengths: Tensor | None = None,
     on_epoch: Callable[[History], bool | None] | None = None,
     capture: bool = True,
 ) -> History:
@@ -211,9 +213,9 @@ def fit(
             batch or not, by Adam's coupled L2, where ``weight_decay * w`` joins the gradient before the moments
             (Equation 1). ``"batch"``: the same on the rows of the batch alone (Section 4.1.1). ``"decoupled"``: every
             row by AdamW's decay, where ``lr * weight_decay * w`` is subtracted from the weight.
-        optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; or ``"sparse_adam"``, whose steps
-            cost what the rows of the batch cost, without decay, for a model made with ``sparse=True``. See
-            :mod:`prismlib.optim`.
+        optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; ``"sgd_momentum"``;
+            ``"rowwise_adagrad"``; or ``"sparse_adam"``, whose steps cost what the rows of the batch cost, without
+            decay, for a model made with ``sparse=True``. See :mod:`prismlib.optim`.
         batch_size: positive pairs per step, >= 1; the last batch of an epoch may be smaller.
         max_epochs: the largest number of epochs, >= 1.
         patience: training ends when this many epochs, >= 1, have brought no better validation.
@@ -222,6 +224,9 @@ def fit(
         precision: ``"float32"``; or ``"bfloat16"``, which takes the training steps under :func:`torch.autocast`. This
             is faster where the processor multiplies bfloat16. Parameters, losses, sums and the ranking stay float32.
         seed: of the order of the pairs and of the negatives; the model's starting values are the caller's.
+        lengths: item lengths that the validation ranks with in place of the items' own, > 0 and finite, shape
+            ``(num_items,)``, see :mod:`prismlib.lengths`. The steps are the same; the best epoch is the one that is
+            best with these lengths. None ranks with the items' own.
         on_epoch: a function that is called after each epoch with the history so far. Training stops where it returns
             True.
         capture: True captures the training step of a GPU in a CUDA graph and replays it, which computes the same
@@ -249,6 +254,8 @@ def fit(
     3
     """
     _check(model, criterion, train, validation, negatives, precision, seed)
+    if lengths is not None:
+        lengths = check_lengths(lengths, validation.num_items).to(next(model.parameters()).device)
     for name, value in (("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)):
         check_count(name, value)
     device = next(model.parameters()).device
@@ -290,7 +297,7 @@ def fit(
             trained = time.perf_counter()
 
             modules.eval()
-            _validate(model, criterion, validation, history)
+            _validate(model, criterion, validation, lengths, history)
             if history.best_epoch == epoch:
                 best_state = {name: value.clone() for name, value in modules.state_dict().items()}
             history.train_seconds += trained - start
@@ -318,14 +325,16 @@ def _finite(loss: float, epoch: int) -> float:
     return loss
 
 
-def _validate(model: Backbone, criterion: RankingLoss, validation: FullRanking, history: History) -> None:
+def _validate(
+    model: Backbone, criterion: RankingLoss, validation: FullRanking, lengths: Tensor | None, history: History
+) -> None:
     """Rank the validation interactions, and add the scores to the history, with the best epoch so far."""
     epoch = len(history.validation_dot)
     with torch.no_grad():
-        tables = criterion.rank_tables(*model.embeddings())
-    if not all(torch.isfinite(table).all() for table in tables):
+        user, item = criterion.rank_tables(*model.embeddings())
+    if not all(torch.isfinite(table).all() for table in (user, item)):
         raise FloatingPointError(f"embeddings became inf or nan in epoch {epoch}: lower lr or weight_decay")
-    score = validation(*tables)
+    score = validation(user, item if lengths is None else with_lengths(item, lengths))
     history.validation_dot.append(score["dot"]["ndcg"])
     history.validation_cosine.append(score["cosine"]["ndcg"])
     if epoch == 0 or history.validation_dot[epoch] > history.validation_dot[history.best_epoch]:

@@ -28,7 +28,7 @@ from prismlib import (
 )
 from prismlib._device import training_bytes
 from prismlib.baselines import IPL, MACR, ReSN
-from prismlib.optim import make_optimizer
+from prismlib.optim import RowWiseAdagrad, make_optimizer
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,10 @@ NO_ROWS = Interactions(np.array([], np.int32), np.array([], np.int32))
         ({"decay_scope": "rows"}, "decay_scope must be one of table, batch, decoupled, got 'rows'"),
         ({"negatives": "hard"}, "negatives must be one of all, batch, got 'hard'"),
         ({"precision": "tf32"}, "precision must be one of float32, bfloat16, got 'tf32'"),
-        ({"optimizer": "adagrad"}, "optimizer must be one of adam, sgd, sparse_adam, got 'adagrad'"),
+        (
+            {"optimizer": "adagrad"},
+            "optimizer must be one of adam, sgd, sgd_momentum, rowwise_adagrad, sparse_adam, got 'adagrad'",
+        ),
         ({"optimizer": "sparse_adam"}, r"optimizer='sparse_adam' needs tables with sparse gradients: MF\(..., sparse"),
         ({"optimizer": "sgd", "decay_scope": "decoupled"}, "decay_scope must be table or batch for optimizer='sgd'"),
         ({"lr": 0.0}, "lr must be > 0, got 0.0"),
@@ -500,3 +503,37 @@ def test_a_subclass_with_a_forward_of_its_own_is_trained_by_it(kind: type[SSM] |
     model = MF(2, 3, dim=4, generator=torch.Generator().manual_seed(0))
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     assert train_step(model, Shifted(), sgd, *pairs, num_items=3, generator=torch.Generator()) > 100
+
+
+def test_row_wise_adagrad_is_its_formula() -> None:
+    table, bias = torch.nn.Parameter(torch.randn(5, 3)), torch.nn.Parameter(torch.randn(3))
+    optimizer = RowWiseAdagrad([table, bias], lr=0.1, weight_decay=0.01)
+    rows, entries = table.detach().double().clone(), bias.detach().double().clone()
+    row_sum, entry_sum = torch.zeros(5, 1).double(), torch.zeros(3).double()
+    for step in range(4):
+        gradients = torch.randn(5, 3, generator=torch.Generator().manual_seed(step)), torch.randn(3)
+        gradients[0][step] = 0  # a row that is not in the batch decays all the same
+        table.grad, bias.grad = gradients
+        optimizer.step()
+        of_rows, of_entries = gradients[0].double() + 0.01 * rows, gradients[1].double() + 0.01 * entries
+        row_sum += (of_rows**2).mean(1, keepdim=True)
+        entry_sum += of_entries**2
+        rows -= 0.1 * of_rows / (row_sum.sqrt() + 1e-8)
+        entries -= 0.1 * of_entries / (entry_sum.sqrt() + 1e-8)
+    assert torch.allclose(table.double(), rows, atol=1e-6) and torch.allclose(bias.double(), entries, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "rowwise_adagrad"])
+def test_only_adam_has_a_decoupled_decay(name: str) -> None:
+    with pytest.raises(ValueError, match="decay_scope must be table or batch"):
+        make_optimizer(name, [torch.nn.Embedding(3, 2)], lr=0.1, weight_decay=0.1, decay_scope="decoupled")
+
+
+def test_momentum_carries_a_row_on_that_has_no_gradient() -> None:
+    table = torch.nn.Embedding(2, 1)
+    optimizer = make_optimizer("sgd_momentum", [table], lr=0.1)
+    for gradient in ([[1.0], [0.0]], [[0.0], [0.0]]):
+        before = table.weight.detach().clone()
+        table.weight.grad = torch.tensor(gradient)
+        optimizer.step()
+    assert torch.allclose(before - table.weight, torch.tensor([[0.09], [0.0]]))

@@ -51,7 +51,7 @@ ALL_LOSS_PARAMETERS = tuple(name for names in LOSS_PARAMETERS.values() for name 
 BOOLEANS = ("relu", "reshuffle", "drop_last_user")
 #: The fields that are whole numbers, each with its smallest value.
 INTEGERS = {"dim": 1, "batch_size": 1, "max_epochs": 1, "patience": 1, "seed": 0, "split_seed": 0, "num_negatives": 1}
-OPTIONAL = ("alpha", "batch_size", *ALL_LOSS_PARAMETERS)
+OPTIONAL = ("alpha", "batch_size", "length_exponent", *ALL_LOSS_PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class RunConfig:
         split_seed: the seed of the random 80/10/10 split, in [0, 2**63).
         backbone: ``"mf"``, ``"nonlinear-mf"`` or ``"lightgcn"``, see :mod:`prismlib.models`.
         dim: the number of columns of each embedding table.
-        optimizer: ``"adam"``, ``"sgd"`` or ``"sparse_adam"``, see :func:`prismlib.train.fit`. AdamW is ``"adam"`` with
-            ``decay_scope="decoupled"``.
+        optimizer: ``"adam"``, ``"sgd"``, ``"sgd_momentum"``, ``"rowwise_adagrad"`` or ``"sparse_adam"``, see
+            :func:`prismlib.optim.make_optimizer`. AdamW is ``"adam"`` with ``decay_scope="decoupled"``.
         lr: the learning rate, above 0.
         weight_decay: lambda of Equation 1, at least 0.
         decay_scope: what weight decay acts on: ``"table"``, ``"batch"`` or ``"decoupled"``, see
@@ -112,6 +112,8 @@ class RunConfig:
         precision: the number format of the training steps, ``"float32"`` or ``"bfloat16"``, see
             :func:`prismlib.train.fit`.
         macr_start: the starting values of MACR's two branches: ``"uniform"``, or ``"normal"`` as in the released code.
+        length_exponent: the exponent b of the lengths d ** b with which the validation ranks, so that the best epoch is
+            the best with these lengths, see :mod:`prismlib.lengths`. None ranks with the items' own lengths.
 
     Raises:
         ValueError: a value of another type or out of range. The message names the field and what it accepts.
@@ -160,6 +162,7 @@ class RunConfig:
     macr_c: float | None = None
     precision: str = "float32"
     macr_start: str = "uniform"
+    length_exponent: float | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -191,8 +194,11 @@ class RunConfig:
         if self.optimizer == "sparse_adam":
             self._check("weight_decay", self.weight_decay == 0, "0 for optimizer='sparse_adam'")
             self._check("backbone", self.backbone != "lightgcn", "mf or nonlinear-mf for optimizer='sparse_adam'")
-        if self.optimizer == "sgd":
-            self._check("decay_scope", self.decay_scope != "decoupled", "table or batch for optimizer='sgd'")
+        if self.optimizer != "adam":
+            accepted = f"table or batch for optimizer={self.optimizer!r}"
+            self._check("decay_scope", self.decay_scope != "decoupled", accepted)
+        if self.loss == "macr":
+            self._check("length_exponent", self.length_exponent is None, "None for macr, which ranks by its own rule")
 
     @property
     def loss_parameters(self) -> dict[str, Any]:
@@ -269,6 +275,8 @@ def _range(field: str, number: float) -> tuple[bool, str]:
     if field == "weight_decay":
         return 0 <= number < math.inf, ">= 0 and finite"
     if field == "alpha":
+        return 0 <= number <= 1, "in [0, 1]"
+    if field == "length_exponent":
         return 0 <= number <= 1, "in [0, 1]"
     return True, ""  # a loss's parameter: what it accepts depends on the loss
 

@@ -14,10 +14,12 @@ from prismbook.runs.machine import environment, joules_between, joules_so_far
 from prismbook.runs.records import Record
 from prismbook.runs.splits import RANDOM, check_split, ordered
 from prismlib._device import check_device, flushed_denormals
+from prismlib._rows import norms as norms_of
 from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.data import Interactions, Split
 from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.init import prism_
+from prismlib.lengths import EXPONENTS, popularity_power, with_lengths
 from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
@@ -59,6 +61,7 @@ def run(
     with torch.no_grad():
         user, item = model.embeddings()
     scores, report = evaluate(config, split, loss, user, item, popularity)
+    by_exponent, scores_with_lengths = rank_with_lengths(config, split, loss, user, item, popularity)
     norms = {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
     record = {
         **identity(config, split),
@@ -72,11 +75,14 @@ def run(
             "validation_cosine": _rounded(history.validation_cosine),
         },
         "norms": _rounded(norms),
+        **({"lengths": _rounded(by_exponent)} if by_exponent else {}),
         "seconds": {clock: round(getattr(history, f"{clock}_seconds"), 3) for clock in ("train", "evaluate", "cpu")},
         "joules": joules,
         "environment": environment(device),
     }
-    return record, {name: values.cpu().numpy() for name, values in scores.items()}
+    # a length in half precision is right to three digits
+    rows = {f"{name}_norm": norms_of(table.detach()).half() for name, table in (("user", user), ("item", item))}
+    return record, {name: values.cpu().numpy() for name, values in (scores | scores_with_lengths | rows).items()}
 
 
 def identity(config: RunConfig, split: Split) -> dict[str, Any]:
@@ -162,6 +168,9 @@ def train(
         reshuffle=config.reshuffle,
         precision=config.precision,
         seed=config.seed,
+        lengths=None
+        if config.length_exponent is None
+        else popularity_power(popularity["item"], config.length_exponent),
         on_epoch=on_epoch,
     )
     return history, joules_between(joules_before, joules_so_far(device))
@@ -201,6 +210,42 @@ def evaluate(
     parts = {name: ranking.parts(items[:, :20]) for name, items in lists.items()}
     report = {name: ranking.report(items, popularity["item"], ks) for name, items in lists.items()}
     return {"user": ranking.users.to(torch.int32), **parts}, report
+
+
+@torch.no_grad()
+def rank_with_lengths(
+    config: RunConfig, split: Split, loss: RankingLoss, user: Tensor, item: Tensor, popularity: Popularity
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Rank with the item lengths d ** b in place of the trained ones, for each exponent b of a fixed list.
+
+    Args:
+        config: the run's configuration.
+        split: its split.
+        loss: the trained loss. MACR has a ranking rule of its own, and is not ranked here.
+        user: the trained model's user table, float, shape ``(num_users, dim)``.
+        item: its item table, float, shape ``(num_items, dim)``.
+        popularity: training interactions per user and per item.
+
+    Returns:
+        For the record: the exponents, the mean NDCG@20 with its parts at each of them on the validation and on the
+        test interactions, and the exponent that the validation chooses. For the scores: the test users' parts at that
+        exponent. Both are empty for MACR.
+    """
+    if config.loss == "macr":
+        return {}, {}
+    groups = popularity_groups(popularity["item"])
+    validation = _ranking(config, split, split.validation, [split.train], groups)
+    test = _ranking(config, split, split.test, [split.train, split.validation], groups)
+    d = popularity["item"].to(item.device)
+    means: dict[str, list[dict[str, float]]] = {"validation": [], "test": []}
+    parts = []
+    for exponent in EXPONENTS:
+        table = with_lengths(item, popularity_power(d, exponent))
+        means["validation"].append(validation(user, table)["dot"])
+        parts.append(test.per_user(user, table)["dot"])
+        means["test"].append(mean_score(parts[-1]))
+    best = max(range(len(EXPONENTS)), key=lambda place: means["validation"][place]["ndcg"])
+    return {"exponents": list(EXPONENTS), **means, "chosen": EXPONENTS[best]}, {"with_lengths": parts[best]}
 
 
 def _ranking(
