@@ -42,10 +42,11 @@ def test_the_margin_is_that_of_the_alternative() -> None:
 def test_one_seed_may_decide_nothing() -> None:
     one = row(better(Difference((0.1,), (0.05, 0.15))))
     assert verdict_under(one, Rules()) == "reproduced (provisional)"
-    assert verdict_under(one, Rules(one_seed=False)) == "undecided"
+    assert verdict_under(one, Rules(one_seed=False)) == "open (0 of 1 decided)"
     # also where no difference was judged
-    typed = row(known([Statement("a", False, provisional=True), Statement("b", True)]))
-    assert verdict_under(typed, Rules(one_seed=False)) == "in part"
+    typed = row(known([Statement("a", False, seeds=1), Statement("b", True)]))
+    assert verdict_under(typed, Rules()) == "for b, not for a"
+    assert verdict_under(typed, Rules(one_seed=False)) == "open (1 of 2 decided)"
     assert typed.evidence is not None and typed.evidence.under(Rules(one_seed=False))[0].undecided
 
 
@@ -83,7 +84,7 @@ def test_claims_are_counted_once_and_by_kind() -> None:
         row(known([Statement("a", None)]), "C10"),
     ]
     assert counts(rows) == {
-        "measurement": {"in part": 1, "reproduced (provisional)": 1, "not reproduced": 1, "not measured": 1},
+        "measurement": {"for some, not for others": 1, "reproduced": 1, "not reproduced": 1, "not measured": 1},
         "identity": {"reproduced": 1},
         "dataset size": {"reproduced": 1},
     }

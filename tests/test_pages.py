@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from made_up import made_up
 
-from prismbook.claims.statements import Statement
+from prismbook.claims.statements import OUTCOMES, Statement
 from prismbook.pages import ledger_tables, reproduce_tables, rq3_tables, rq4_tables, speed_tables
 from prismbook.plan.experiments import grid_configs
 from prismbook.tables.analysis import tidy
@@ -55,7 +55,7 @@ class Row:
 ROWS: Any = [
     Row(Claim("C1"), "movielens1m", "reproduced", (Statement("it climbs", True),)),
     Row(Claim("C1"), "gowalla", "not measured"),
-    Row(Claim("C2"), "", "in part", (Statement("proved", True), Statement("open", None))),
+    Row(Claim("C2"), "", "open (1 of 2 decided)", (Statement("proved", True), Statement("open", None))),
 ]
 
 
@@ -65,13 +65,15 @@ def test_the_ledger_at_a_glance_has_one_row_per_claim_and_links_where_a_page_is(
     assert rule == "|---|---|---|---|"
     reproduced = "[▲ reproduced](page_movielens1m.ipynb)"
     assert first == f"| **C1** text |  | {reproduced} | · not measured |"
-    assert second == "| **C2** text | ◆ in part |  |  |"
+    assert second == "| **C2** text | ? open (1 of 2 decided) |  |  |"
 
 
 def test_a_provisional_verdict_has_a_hollow_mark() -> None:
     for word, hollow in ledger_tables.HOLLOW.items():
-        assert ledger_tables.mark(word, provisional=True) == hollow != ledger_tables.mark(word)
+        phrase = "for a, not for b" if word == "for some, not for others" else word
+        assert ledger_tables.mark(phrase, provisional=True) == hollow != ledger_tables.mark(phrase)
     assert len({*ledger_tables.MARKS.values(), *ledger_tables.HOLLOW.values()}) == 8
+    assert list(ledger_tables.MARKS) == sorted(OUTCOMES, key=list(ledger_tables.MARKS).index)
 
 
 def test_the_ledger_with_numbers_shows_ours_beside_the_papers() -> None:
@@ -82,10 +84,12 @@ def test_the_ledger_with_numbers_shows_ours_beside_the_papers() -> None:
         Statement("it has no number", True),
     )
     rows: Any = [
-        Row(Claim("C1"), "gowalla", "in part", statements, ("a",), True),
-        Row(Claim("C1"), "movielens1m", "in part", statements[:1], ("b",), cases={"text": "reproduced"}),
+        Row(Claim("C1"), "gowalla", "for it climbs, not for it falls", statements, ("a",), True),
+        Row(Claim("C1"), "movielens1m", "reproduced", statements[:1], ("b",), cases={"text": "reproduced"}),
         Row(Claim("C1"), "yelp2018", "not measured"),
-        Row(Claim("C1"), "amazonbook", "in part", (replace(statements[0], case="text"),), ("c",), cases={"text": "x"}),
+        Row(
+            Claim("C1"), "amazonbook", "reproduced", (replace(statements[0], case="text"),), ("c",), cases={"text": "x"}
+        ),
         Row(Claim("C2"), "", "reproduced", statements[2:], kind="identity"),
     ]
     head, _, first, second, fourth, third = ledger_tables.with_numbers(rows, {"page_gowalla"}).splitlines()
@@ -94,9 +98,9 @@ def test_the_ledger_with_numbers_shows_ours_beside_the_papers() -> None:
     numbers = f"▲ it climbs: +5.5% [{found.interval[0]:+.1%},{space}{found.interval[1]:+.1%}]"
     assert first == (
         f"| **C1** text (Section 1) | a figure | Gowalla | {numbers}<br>▽ it falls: -20.0% | 1, 2 | the paper's text |"
-        " [◇ in part (provisional)](page_gowalla.ipynb) |"
+        " [◇ for it climbs, not for it falls (provisional)](page_gowalla.ipynb) |"
     )
-    assert second == f"| **C1** |  | MovieLens1M | {numbers} | 2 | text: reproduced | ◆ in part |"
+    assert second == f"| **C1** |  | MovieLens1M | {numbers} | 2 | text: reproduced | ▲ reproduced |"
     assert numbers.replace("it climbs", "it climbs (text)") in fourth
     assert third == "| **C2** text (Section 1) | a figure | computed on the spot |  |  |  | ▲ reproduced |"
 
@@ -110,7 +114,7 @@ def test_the_ledger_statement_by_statement_names_what_was_not_measured() -> None
         "- it climbs: *holds*",
         "Not measured: Gowalla.",
     ]
-    assert "**computed on the spot: in part**" in second and "- open: *not measured*" in second
+    assert "**computed on the spot: open (1 of 2 decided)**" in second and "- open: *not measured*" in second
 
 
 def rq4() -> tuple[pd.DataFrame, list[Any]]:

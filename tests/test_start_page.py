@@ -16,6 +16,7 @@ from made_up import made_up
 from prismbook.claims import ledger, magnitudes
 from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.magnitudes import Magnitude
+from prismbook.claims.statements import outcome_of
 from prismbook.pages import figures, page, start_page
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
@@ -26,10 +27,10 @@ BY_ID = {claim.id: claim for claim in CLAIMS}
 ROW = Magnitude("C9", "gowalla", "the released code", ("DirectAU",), 0.08, 0.2, 0.1, 0.3, 1)
 ACCEPTED = {
     "C9 gowalla": {
-        "verdict": "in part",
+        "verdict": "for the released code, not for the paper's text",
         "cases": {"the paper's text": "not reproduced", "the released code": "reproduced (provisional)"},
     },
-    "C12 gowalla": {"verdict": "undecided", "cases": {}},
+    "C12 gowalla": {"verdict": "open (0 of 1 decided)", "cases": {}},
 }
 
 
@@ -69,7 +70,7 @@ def test_a_row_has_the_verdict_of_its_case() -> None:
     first, second = start_page.figure_rows([ROW, ratio, unknown], ACCEPTED).values()
     assert [row["label"] for row in first + second] == ["Gowalla, released code, DirectAU", "Gowalla"]
     assert (first[0]["verdict"], first[0]["provisional"]) == ("reproduced", True)
-    assert (second[0]["verdict"], second[0]["provisional"]) == ("undecided", False)
+    assert (second[0]["verdict"], second[0]["provisional"]) == ("open", False)
     assert start_page.figure_rows([ROW], {}) == {}
 
 
@@ -99,7 +100,7 @@ def test_the_figure_is_readable_without_colour() -> None:
 
 
 def test_every_verdict_on_a_number_has_a_look() -> None:
-    words = {start_page.split_phrase(row["verdict"])[0] for row in ledger.accepted().values()}
+    words = {outcome_of(row["verdict"]) for row in ledger.accepted().values()}
     assert words <= figures.VERDICTS.keys()
 
 

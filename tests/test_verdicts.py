@@ -19,11 +19,14 @@ from prismbook.claims import decay_claims, prism_claims
 from prismbook.claims.catalogue import LEARNING_RATES, epochs_needed
 from prismbook.claims.statements import (
     GENERATED,
+    OUTCOMES,
     Statement,
     by_case,
     from_judgement,
     is_provisional,
     listed,
+    outcome,
+    outcome_of,
     verdict,
     verdict_phrase,
     verdict_text,
@@ -40,32 +43,61 @@ from prismlib import dataset_from_pairs, datasets
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
 UNDECIDED = Statement("unclear", None, undecided=True)
+DIFFERS = Statement("as large", False, role="size")
 
 
 @pytest.mark.parametrize(
     ("statements", "word"),
     [
         ([YES, YES], "reproduced"),
-        ([YES, NO], "in part"),
-        ([YES, OPEN], "in part"),  # what holds is not the whole claim
-        ([YES, NO, OPEN], "in part"),
+        ([YES, DIFFERS], "reproduced, size differs"),
+        ([YES, NO], "for yes, not for no"),
+        ([YES, NO, OPEN], "for yes, not for no"),
+        ([YES, OPEN], "open (1 of 2 decided)"),  # what holds is not the whole claim
+        ([YES, NO, OPEN, OPEN, UNDECIDED], "open (2 of 5 decided)"),  # fewer than half
         ([NO, NO], "not reproduced"),
         ([NO, OPEN], "not reproduced"),
+        ([NO, OPEN, OPEN], "open (1 of 3 decided)"),
         ([OPEN, OPEN], "not measured"),
-        ([UNDECIDED, OPEN], "undecided"),
+        ([UNDECIDED, OPEN], "open (0 of 2 decided)"),
         ([UNDECIDED, NO], "not reproduced"),
         ([], "not measured"),
+        # sizes, details and notes never turn the word; before, each of these was "in part"
+        ([NO, replace(YES, role="size")], "not reproduced"),
+        ([NO, replace(YES, role="detail")], "not reproduced"),
+        ([YES, replace(NO, role="detail"), replace(NO, role="note")], "reproduced"),
+        ([YES, replace(OPEN, role="size")], "reproduced"),
+        ([OPEN, replace(YES, role="detail")], "not measured"),
     ],
 )
 def test_one_word_for_several_statements(statements: list[Statement], word: str) -> None:
     assert verdict(statements) == word
-    assert verdict(statements[::-1]) == word
+    assert outcome(statements[::-1]) == outcome(statements) == outcome_of(word) == outcome_of(f"{word} (provisional)")
+    assert outcome(statements) in OUTCOMES
+
+
+def test_what_is_not_a_verdict_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"phrase must be a verdict, one of reproduced, .* got 'in part'"):
+        outcome_of("in part")
+    with pytest.raises(ValueError, match="got 'for BPR'"):
+        outcome_of("for BPR")
+
+
+def test_a_verdict_names_what_it_holds_for_once() -> None:
+    by_loss = [Statement("a", loss != "MAWU", about=loss) for loss in ("BPR", "BPR", "SSM", "MAWU")]
+    assert verdict(by_loss) == "for BPR and SSM, not for MAWU"
+    assert verdict([replace(YES, case="the text"), NO]) == "for the text, not for no"
 
 
 def test_a_verdict_is_shown_with_its_statements() -> None:
     shown = "- yes: *holds*\n- no: *does not hold*\n- open: *not measured*\n- unclear: *undecided*"
     assert listed([YES, NO, OPEN, UNDECIDED]) == shown
-    assert verdict_text("C1", "Gowalla", [YES, NO], False).startswith("**C1 on Gowalla: in part**\n\n- yes")
+    assert (
+        listed([DIFFERS, replace(YES, role="detail")])
+        == "- as large: *does not hold*\n- beside the claim, yes: *holds*"
+    )
+    start = f"**C1 on Gowalla: {verdict([YES, NO])}**\n\n- yes"
+    assert verdict_text("C1", "Gowalla", [YES, NO], False).startswith(start)
 
 
 @pytest.mark.parametrize("statements", [[YES], [YES, NO], [NO], [UNDECIDED], [OPEN], []])
@@ -94,21 +126,22 @@ def test_the_weakest_statement_decides() -> None:
     assert weakest([UNDECIDED, YES, OPEN]) is UNDECIDED  # the first of equals
 
 
-def test_a_verdict_is_provisional_where_one_seed_decides_it() -> None:
+def test_a_verdict_is_provisional_where_a_provisional_statement_decides_it() -> None:
     shaky_yes, shaky_no = Statement("a", True, provisional=True), Statement("b", False, provisional=True)
     assert is_provisional([shaky_yes]) and is_provisional([NO, shaky_yes]) and is_provisional([shaky_no, OPEN])
     assert not is_provisional([YES, NO, shaky_yes]) and not is_provisional([YES, NO, shaky_no])
-    assert not is_provisional([YES, shaky_no])  # one that holds and one that is open would be the same verdict
+    assert is_provisional([YES, shaky_no]) and not is_provisional([YES, replace(shaky_no, role="detail")])
     assert not is_provisional([NO]) and not is_provisional([])
     assert verdict_phrase([YES, shaky_yes]) == f"{verdict([YES])} (provisional)"
     assert listed([shaky_no]) == "- b: *does not hold, provisional*"
 
 
 def test_a_claim_judged_under_two_protocols_has_a_verdict_for_each() -> None:
-    statements = [replace(YES, case="text"), replace(NO, case="code"), replace(YES, case="code")]
-    assert by_case(statements) == {"text": verdict([YES]), "code": verdict([YES, NO])}
+    statements = [replace(YES, case="text"), replace(NO, case="code"), replace(YES, case="code", about="SSM")]
+    assert by_case(statements) == {"text": "reproduced", "code": "for SSM, not for code"}
+    assert by_case([YES, replace(NO, case="code", role="note")]) == {}  # a note makes no verdict, and no case
     assert by_case([YES, NO]) == {}
-    assert "(text: reproduced; code: in part)" in verdict_text("C9", "Gowalla", statements, False)
+    assert "(text: reproduced; code: for SSM, not for code)" in verdict_text("C9", "Gowalla", statements, False)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +211,7 @@ def test_c1_needs_both_without_decay_and_runs_that_decide() -> None:
         assert verdict(decay_claims.claim_c1(rq1(bpr=bpr, directau=directau))) == "not measured"
     runs = rq1(bpr=FLAT, directau=RISING)
     runs["epochs"] = 17
-    assert verdict(decay_claims.claim_c1(runs)) == "undecided"
+    assert outcome(decay_claims.claim_c1(runs)) == "open"
     runs.loc[runs["loss"] == "DirectAU", "epochs"] = 30
     poor, below = decay_claims.claim_c1(runs)
     assert poor.holds is True and below.undecided and "BPR cut off at 3 of 3 runs" in below.text
@@ -197,7 +230,6 @@ def test_c2() -> None:
     assert held(decay_claims.claim_c2(rq1(bpr=narrower, directau=wide))) == [False, True, True]
     slow: list[Parts | None] = [(0.10, 0.02, 0.02), (0.11, 0.02, 0.02), (0.12, 0.02, 0.02)]
     assert verdict(decay_claims.claim_c2(rq1(bpr=slow, directau=wide))) == "reproduced"
-    assert verdict(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == "not reproduced"
     assert held(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == [None, None, False]
 
 
@@ -410,7 +442,11 @@ POOR = {"parts": (0.10, 0.02, 0.005), "validation": [0.0, 0.1, 0.12, 0.13, 0.14]
     ("sooner_at", "words", "whole"),
     [
         ((True, True), ("reproduced", "reproduced"), "reproduced"),
-        ((False, True), ("not reproduced", "reproduced"), "in part"),  # not reproduced, had 1e-3 alone been judged
+        (
+            (False, True),
+            ("not reproduced", "reproduced"),
+            "for some, not for others",
+        ),  # not reproduced, had 1e-3 alone been judged
         ((False, False), ("not reproduced", "not reproduced"), "not reproduced"),
     ],
 )
@@ -424,7 +460,7 @@ def test_c11_has_a_verdict_for_each_learning_rate(
             store(tmp_path, made_up(replace(config, lr=rate), **scores))
     statements = epochs_needed("gowalla", tmp_path).under(RULES)
     assert [word.removesuffix(" (provisional)") for word in by_case(statements).values()] == list(words)
-    assert verdict(statements) == whole
+    assert outcome(statements) == whole
 
 
 def test_c11() -> None:

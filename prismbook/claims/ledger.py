@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from prismbook.claims.catalogue import CLAIMS, KINDS, Claim, Evidence
-from prismbook.claims.statements import Statement, by_case, is_provisional, verdict, verdict_phrase
+from prismbook.claims.statements import Statement, by_case, core, is_provisional, outcome, verdict, verdict_phrase
 from prismbook.runs.records import (
     RecordError,
     add_results_option,
@@ -65,8 +65,22 @@ class Row:
         return self.claim.kind if self.dataset else "identity"
 
     @property
+    def outcome(self) -> str:
+        """How the claim came out, one of :data:`prismbook.claims.statements.OUTCOMES`, for marks and counts."""
+        return outcome(self.statements)
+
+    @property
+    def headline(self) -> Statement | None:
+        """The core statement whose number stands for the row: the first that is decided, else the first with a number.
+
+        None where no core statement has a number.
+        """
+        numbered = [each for each in core(self.statements) if each.found is not None]
+        return next((each for each in numbered if each.holds is not None), numbered[0] if numbered else None)
+
+    @property
     def provisional(self) -> bool:
-        """Whether the verdict rests on a single seed."""
+        """Whether the verdict would be another without its provisional statements."""
         return is_provisional(self.statements)
 
     @property
@@ -92,13 +106,35 @@ def ledger(results: Path | str | None = None) -> list[Row]:
     ['reproduced']
     """
     folder = default_results() if results is None else Path(results)
-    rows = []
-    for claim in CLAIMS:
-        for dataset in claim.datasets:
-            evidence = claim.judged(dataset, folder)
-            word = verdict(evidence.statements)
-            rows.append(Row(claim, dataset, evidence.statements, word, tuple(sorted(evidence.run_ids)), evidence))
-    return rows
+    return [_row(claim, dataset, folder) for claim in CLAIMS for dataset in claim.datasets]
+
+
+def _row(claim: Claim, dataset: str, results: Path) -> Row:
+    evidence = claim.judged(dataset, results)
+    statements = evidence.statements
+    return Row(claim, dataset, statements, verdict(statements), tuple(sorted(evidence.run_ids)), evidence)
+
+
+def row(claim_id: str, dataset: str = "", results: Path | str | None = None) -> Row:
+    """The ledger's row of one claim on one dataset, computed without the others: what a page prints.
+
+    Args:
+        claim_id: the claim's name, e.g. ``"C1"``.
+        dataset: name of the dataset; empty where the claim is about none.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    Raises:
+        ValueError: there is no such claim, or it does not speak of the dataset.
+
+    >>> row("C5").verdict, row("C1", "gowalla", "no folder").verdict
+    ('reproduced', 'not measured')
+    """
+    found = [claim for claim in CLAIMS if claim.id == claim_id]
+    if not found:
+        raise ValueError(f"claim_id must be one of {CLAIMS[0].id} to {CLAIMS[-1].id}, got {claim_id!r}")
+    if dataset not in found[0].datasets:
+        raise ValueError(f"dataset must be one of {', '.join(map(repr, found[0].datasets))}, got {dataset!r}")
+    return _row(found[0], dataset, default_results() if results is None else Path(results))
 
 
 def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
@@ -111,9 +147,9 @@ def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
-    """How many claims have each verdict, apart for measurements, identities and dataset sizes.
+    """How many claims have each outcome, apart for measurements, identities and dataset sizes.
 
-    The verdict of a claim is that of its statements on all datasets on which any was measured.
+    The outcome of a claim is that of its core statements on all datasets on which any was measured.
 
     Args:
         rows: the ledger, claim by claim.
@@ -125,7 +161,7 @@ def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
             measured = [row for row in concerned if row.verdict != "not measured"]
             if concerned:
                 statements = [statement for row in measured for statement in row.statements]
-                found[kind][verdict_phrase(statements)] += 1
+                found[kind][outcome(statements)] += 1
     return found
 
 
@@ -139,7 +175,7 @@ def spread(row: Row, results: Path | str | None = None) -> str:
         row: a line of the ledger.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
-    >>> spread(Row(CLAIMS[0], "gowalla", [], "in part", ()))
+    >>> spread(Row(CLAIMS[0], "gowalla", [], "not measured", ()))
     'no run'
     """
     folder = (default_results() if results is None else Path(results)) / row.dataset

@@ -78,7 +78,8 @@ def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, fi
     if found is None or found.interval[0] == found.interval[1]:
         return []
     text = f"the size: {name} changes by {share_and_seeds(found)}; the paper's {figure:+.2%} is in this interval"
-    return [Statement(text, contains(found, figure), provisional=len(found.by_seed) == 1, found=found)]
+    seeds = len(found.by_seed)
+    return [Statement(text, contains(found, figure), provisional=seeds == 1, found=found, role="size", seeds=seeds)]
 
 
 def _fewer_epochs(chosen: str, prism: Any, tuned: Any, rules: Rules) -> list[Statement]:
@@ -104,8 +105,8 @@ def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
     if len(lines) > 1:
         text += f" ({plural(len(lines), 'seed')})"
     if any(sooner) and not all(sooner):
-        return Statement(text, None, undecided=True)
-    return Statement(text, all(sooner), provisional=len(lines) == 1)
+        return Statement(text, None, undecided=True, role="detail")
+    return Statement(text, all(sooner), provisional=len(lines) == 1, role="detail", seeds=len(lines))
 
 
 def _as_good(prism: Any, tuned: Any, rules: Rules) -> Statement:
@@ -401,14 +402,14 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     measured = [share for share in shares if share is not None]
     unfinished = any(method.ran < method.grid for pair in pairs for method in pair.methods())
     if len(measured) < len(pairs) or unfinished:
-        return [Statement(f"{text}, which is not known before every pair is", None, undecided=True)]
+        return [Statement(f"{text}, which is not known before every pair is", None, undecided=True, role="size")]
     low, high = (float(np.mean([share.interval[end] for share in measured])) for end in (0, 1))
     mean = float(np.mean([share.mean for share in measured]))
     provisional = any(len(share.by_seed) == 1 for share in measured)
     text = f"{text}: {mean:+.1%} [{low:+.1%}, {high:+.1%}]"
     if low <= figure <= high and not all_hold:
-        return [Statement(f"{text}, which is too wide to say more", None, undecided=True)]
-    return [Statement(text, low <= figure <= high, provisional=provisional)]
+        return [Statement(f"{text}, which is too wide to say more", None, undecided=True, role="size")]
+    return [Statement(text, low <= figure <= high, provisional=provisional, role="size")]
 
 
 def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:

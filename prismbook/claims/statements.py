@@ -1,4 +1,7 @@
-"""A claim as statements: sentences with their numbers, each of which holds, does not hold, or is left open."""
+"""A claim as statements: sentences with their numbers, each of which holds, does not hold, or is left open.
+
+One to three of them are the claim's core, its sentence in the paper's abstract or section. They alone make the verdict.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from prismbook.tables.rules import Difference, Judgement
-from prismbook.text import plural
+from prismbook.text import listed_names, plural
 
 #: What a verdict from generated data says beside its word.
 GENERATED = "generated data, no evidence about the paper"
+#: What a statement is to its claim. The core alone makes the verdict. A size says how far the paper's figure is from
+#: ours. A detail or a note makes no verdict: a detail is measured beside the claim, a note is what cannot be judged.
+ROLES = ("core", "size", "detail", "note")
+#: How a verdict can come out. The fourth is written as "for X, not for Y", the fifth as "open (k of n decided)".
+OUTCOMES = (
+    "reproduced",
+    "reproduced, size differs",
+    "not reproduced",
+    "for some, not for others",
+    "open",
+    "not measured",
+)
 
 
 @dataclass(frozen=True)
@@ -20,9 +35,14 @@ class Statement:
         text: the sentence.
         holds: True or False; None where a run is missing, or where the runs do not decide it.
         undecided: True where ``holds`` is None although the sentence was measured.
-        provisional: True where ``holds`` rests on a single seed.
+        provisional: True where ``holds`` rests on a difference within 2.8 standard errors, or on a single seed of a
+            measure of which no spread over seeds is known.
         case: the protocol or the setting that the sentence is about, where a claim is judged under several.
         found: the measured difference that decides it; None where something else does.
+        role: one of :data:`ROLES`.
+        about: what the sentence is about, in a word or two, for "for X, not for Y": a loss, a protocol, or a reading.
+            Empty: the case, else the sentence without its numbers.
+        seeds: number of seeds behind the decision; None where it is not a matter of seeds.
     """
 
     text: str
@@ -31,33 +51,105 @@ class Statement:
     provisional: bool = False
     case: str = ""
     found: Difference | None = None
+    role: str = "core"
+    about: str = ""
+    seeds: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What the sentence is about, as a verdict names it."""
+        return self.about or self.case or subject(self)
 
 
-def verdict(statements: Sequence[Statement]) -> str:
-    """One word for a claim's statements: reproduced, in part, not reproduced, undecided, or not measured.
-
-    - Reproduced: every statement was measured and holds.
-    - In part: some statement holds; another does not, or is left open.
-    - Not reproduced: some statement does not hold, and none holds.
-    - Undecided: no statement is decided, and at least one was measured.
-    - Not measured: no statement was measured.
+def core(statements: Iterable[Statement]) -> list[Statement]:
+    """The statements that alone make a verdict.
 
     Args:
         statements: those of one claim on one dataset.
 
-    >>> verdict([Statement("a", True), Statement("b", False)])
-    'in part'
+    >>> [statement.text for statement in core([Statement("a", True), Statement("b", False, role="size")])]
+    ['a']
     """
-    decisions = [statement.holds for statement in statements]
-    if all(holds is None for holds in decisions):
-        return "undecided" if any(statement.undecided for statement in statements) else "not measured"
-    if all(decisions):
-        return "reproduced"
-    return "in part" if any(decisions) else "not reproduced"
+    return [statement for statement in statements if statement.role == "core"]
+
+
+def outcome(statements: Sequence[Statement]) -> str:
+    """How a claim came out, one of :data:`OUTCOMES`, by its core statements.
+
+    - Reproduced: all of them hold. The size differs where a statement on the size does not hold.
+    - Not reproduced: half of them or more are decided, and none of these holds.
+    - For some, not for others: half of them or more are decided; some hold, and some do not.
+    - Open: fewer than half are decided, or those that are decided hold and others are open.
+    - Not measured: none of them was measured.
+
+    Args:
+        statements: those of one claim on one dataset.
+
+    >>> outcome([Statement("a", True), Statement("b", True), Statement("c", False, role="size")])
+    'reproduced, size differs'
+    """
+    decisions = [statement.holds for statement in core(statements)]
+    decided = [holds for holds in decisions if holds is not None]
+    if not decided and not any(statement.undecided for statement in core(statements)):
+        return "not measured"
+    if 2 * len(decided) < len(decisions):
+        return "open"
+    if not all(decided):
+        return "for some, not for others" if any(decided) else "not reproduced"
+    if len(decided) < len(decisions):
+        return "open"
+    size_differs = any(statement.role == "size" and statement.holds is False for statement in statements)
+    return "reproduced, size differs" if size_differs else "reproduced"
+
+
+def verdict(statements: Sequence[Statement]) -> str:
+    """The verdict on a claim in words: its :func:`outcome`, with what it holds for, or how much of it is decided.
+
+    Args:
+        statements: those of one claim on one dataset.
+
+    >>> verdict([Statement("a", True, about="BPR"), Statement("b", False, about="SSM"), Statement("c", True)])
+    'for BPR and c, not for SSM'
+    >>> verdict([Statement("a", True), Statement("b", None)])
+    'open (1 of 2 decided)'
+    """
+    word, concerned = outcome(statements), core(statements)
+    if word == "for some, not for others":
+        holding, failing = (
+            listed_names(list(dict.fromkeys(each.name for each in concerned if each.holds is holds)))
+            for holds in (True, False)
+        )
+        return f"for {holding}, not for {failing}"
+    if word == "open":
+        decided = sum(statement.holds is not None for statement in concerned)
+        return f"open ({decided} of {len(concerned)} decided)"
+    return word
+
+
+def outcome_of(phrase: str) -> str:
+    """The outcome that a verdict in words stands for, one of :data:`OUTCOMES`.
+
+    Args:
+        phrase: a verdict of :func:`verdict` or :func:`verdict_phrase`, e.g. as ``ledger.json`` keeps it.
+
+    Raises:
+        ValueError: it is no verdict.
+
+    >>> outcome_of("for BPR, not for SSM (provisional)"), outcome_of("open (1 of 2 decided)"), outcome_of("reproduced")
+    ('for some, not for others', 'open', 'reproduced')
+    """
+    word = phrase.removesuffix(PROVISIONAL)
+    if word.startswith("for ") and ", not for " in word:
+        return "for some, not for others"
+    if word.startswith("open ("):
+        return "open"
+    if word not in OUTCOMES:
+        raise ValueError(f"phrase must be a verdict, one of {', '.join(OUTCOMES)} in words, got {phrase!r}")
+    return word
 
 
 def is_provisional(statements: Sequence[Statement]) -> bool:
-    """Whether a verdict rests on a single seed: without its provisional statements it would be another.
+    """Whether a verdict is provisional: without its provisional statements it would be another.
 
     Args:
         statements: those of one claim on one dataset.
@@ -65,19 +157,27 @@ def is_provisional(statements: Sequence[Statement]) -> bool:
     >>> is_provisional([Statement("a", True, provisional=True)]), is_provisional([Statement("a", True)])
     (True, False)
     """
-    return verdict([without_one_seed(statement) for statement in statements]) != verdict(statements)
+    return outcome([_left_open(each) if each.provisional else each for each in statements]) != outcome(statements)
 
 
 def without_one_seed(statement: Statement) -> Statement:
-    """The statement where one seed decides nothing: a provisional one is undecided.
+    """The statement where one seed decides nothing: what rests on one is undecided.
 
     Args:
         statement: of any claim.
 
-    >>> without_one_seed(Statement("a", True, provisional=True)).undecided
+    >>> without_one_seed(Statement("a", True, seeds=1)).undecided
     True
     """
-    return replace(statement, holds=None, undecided=True, provisional=False) if statement.provisional else statement
+    return _left_open(statement) if statement.seeds == 1 and statement.holds is not None else statement
+
+
+def _left_open(statement: Statement) -> Statement:
+    return replace(statement, holds=None, undecided=True, provisional=False)
+
+
+#: What is written behind a verdict that is provisional.
+PROVISIONAL = " (provisional)"
 
 
 def verdict_phrase(statements: Sequence[Statement]) -> str:
@@ -89,11 +189,11 @@ def verdict_phrase(statements: Sequence[Statement]) -> str:
     >>> verdict_phrase([Statement("a", True, provisional=True)])
     'reproduced (provisional)'
     """
-    return f"{verdict(statements)} (provisional)" if is_provisional(statements) else verdict(statements)
+    return f"{verdict(statements)}{PROVISIONAL}" if is_provisional(statements) else verdict(statements)
 
 
 def by_case(statements: Sequence[Statement]) -> dict[str, str]:
-    """The verdict under each protocol or setting; empty where the statements are about one alone.
+    """The verdict under each protocol or setting; empty where the core statements are about one alone.
 
     Args:
         statements: those of one claim on one dataset.
@@ -101,14 +201,19 @@ def by_case(statements: Sequence[Statement]) -> dict[str, str]:
     >>> by_case([Statement("a", True, case="the paper's text"), Statement("b", False, case="the released code")])
     {"the paper's text": 'reproduced', 'the released code': 'not reproduced'}
     """
-    cases = dict.fromkeys(statement.case for statement in statements)
+    cases = dict.fromkeys(statement.case for statement in core(statements))
     if len(cases) < 2:
         return {}
     return {case: verdict_phrase([each for each in statements if each.case == case]) for case in cases}
 
 
 def from_judgement(
-    text: str, judgement: Judgement | None, holds: Sequence[str], found: Difference | None = None
+    text: str,
+    judgement: Judgement | None,
+    holds: Sequence[str],
+    found: Difference | None = None,
+    role: str = "core",
+    about: str = "",
 ) -> Statement:
     """A statement about a comparison, decided by its word.
 
@@ -117,15 +222,18 @@ def from_judgement(
         judgement: of the comparison; None where there is nothing to compare.
         holds: the words with which the sentence holds. With an undecided or a collapsed comparison it is left open.
         found: the difference that was judged.
+        role: what the statement is to its claim, one of :data:`ROLES`.
+        about: what it is about, in a word or two.
 
     >>> from_judgement("a is better", Judgement("worse"), ["better"]).holds
     False
     """
     if judgement is None:
-        return Statement(text, None)
+        return Statement(text, None, role=role, about=about)
+    seeds = None if found is None else len(found.by_seed)
     if judgement.word in ("undecided", "collapsed"):
-        return Statement(text, None, undecided=True, found=found)
-    return Statement(text, judgement.word in holds, provisional=judgement.provisional, found=found)
+        return Statement(text, None, undecided=True, found=found, role=role, about=about, seeds=seeds)
+    return Statement(text, judgement.word in holds, False, judgement.provisional, "", found, role, about, seeds)
 
 
 def share_and_seeds(difference: Difference) -> str:
@@ -186,7 +294,7 @@ def provisionally(statements: Iterable[Statement], seeds: int) -> list[Statement
         seeds: number of seeds behind them.
     """
     return [
-        replace(statement, provisional=seeds == 1) if statement.holds is not None else statement
+        replace(statement, provisional=seeds == 1, seeds=seeds) if statement.holds is not None else statement
         for statement in statements
     ]
 
@@ -225,14 +333,26 @@ def listed(statements: Iterable[Statement]) -> str:
     >>> listed([Statement("a", True), Statement("b", None)])
     '- a: *holds*\\n- b: *not measured*'
     """
-    return "\n".join(f"- {statement.text}: *{_word(statement)}*" for statement in statements)
+    lines = []
+    for statement in statements:
+        aside = {"core": "", "size": "", "detail": "beside the claim, ", "note": "a note, "}[statement.role]
+        lines.append(f"- {aside}{statement.text}: *{word(statement)}*")
+    return "\n".join(lines)
 
 
-def _word(statement: Statement) -> str:
+def word(statement: Statement) -> str:
+    """What the numbers say of a statement: holds, does not hold, undecided, or not measured.
+
+    Args:
+        statement: of any claim.
+
+    >>> word(Statement("a", False, provisional=True)), word(Statement("b", None, undecided=True))
+    ('does not hold, provisional', 'undecided')
+    """
     if statement.holds is None:
-        return verdict([statement])
-    word = "holds" if statement.holds else "does not hold"
-    return f"{word}, provisional" if statement.provisional else word
+        return "undecided" if statement.undecided else "not measured"
+    held = "holds" if statement.holds else "does not hold"
+    return f"{held}, provisional" if statement.provisional else held
 
 
 def verdict_text(claim_id: str, dataset: str, statements: Sequence[Statement], synthetic: bool) -> str:

@@ -37,9 +37,10 @@ LOOKS = {
 #: Each verdict has its colour and its marker, so that it can be read without colours.
 VERDICTS = {
     "reproduced": ("#0072B2", "o"),
-    "in part": ("#E69F00", "D"),
+    "reproduced, size differs": ("#0072B2", "P"),
+    "for some, not for others": ("#E69F00", "D"),
     "not reproduced": ("#D55E00", "X"),
-    "undecided": ("#777777", "s"),
+    "open": ("#777777", "s"),
 }
 # The steps of a weight decay or of alpha go from light to dark.
 STEPS = plt.get_cmap("viridis_r")

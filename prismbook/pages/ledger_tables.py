@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Statement, listed, subject, verdict
+from prismbook.claims.statements import Statement, listed, outcome_of, subject, verdict
 from prismbook.tables.labels import DATASET_NAMES
 from prismbook.text import plural
 
 #: The mark of each verdict, for readers who see no colours; a provisional one is hollow.
-MARKS = {"reproduced": "▲", "in part": "◆", "not reproduced": "▼", "undecided": "?", "not measured": "·"}
-HOLLOW = {"reproduced": "△", "in part": "◇", "not reproduced": "▽"}
+MARKS = {
+    "reproduced": "▲",
+    "reproduced, size differs": "▲",
+    "for some, not for others": "◆",
+    "not reproduced": "▼",
+    "open": "?",
+    "not measured": "·",
+}
+HOLLOW = {
+    "reproduced": "△",
+    "reproduced, size differs": "△",
+    "for some, not for others": "◇",
+    "not reproduced": "▽",
+}
 
 
 def mark(word: str, provisional: bool = False) -> str:
     """The mark of a verdict: solid, or hollow where it is provisional.
 
     Args:
-        word: the verdict, one of :data:`MARKS`.
-        provisional: whether it rests on a single seed.
+        word: the verdict in words.
+        provisional: whether the verdict is provisional.
 
     >>> mark("reproduced"), mark("reproduced", provisional=True)
     ('▲', '△')
     """
-    return HOLLOW.get(word, MARKS[word]) if provisional else MARKS[word]
+    kind = outcome_of(word)
+    return HOLLOW.get(kind, MARKS[kind]) if provisional else MARKS[kind]
 
 
 def link(row: Row, text: str, pages: Collection[str]) -> str:
@@ -114,7 +128,7 @@ def _measured(statement: Statement, cases: bool) -> str:
 
 
 def _statement_mark(statement: Statement) -> str:
-    return mark(verdict([statement]), statement.provisional)
+    return mark(verdict([replace(statement, role="core")]), statement.provisional)
 
 
 def _protocol(row: Row) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from prismbook.claims.findings import FINDINGS, JudgedFinding
 from prismbook.claims.magnitudes import CHANGES, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
+from prismbook.claims.statements import outcome_of
 from prismbook.pages.ledger_tables import mark
 from prismbook.plan.experiments import PAPER_DATASETS, configs
 from prismbook.runs.records import Record, default_results
@@ -97,8 +98,8 @@ def split_phrase(phrase: str) -> tuple[str, bool]:
     Args:
         phrase: the verdict, with a note where it is provisional.
 
-    >>> split_phrase("reproduced (provisional)"), split_phrase("undecided")
-    (('reproduced', True), ('undecided', False))
+    >>> split_phrase("reproduced (provisional)"), split_phrase("not reproduced")
+    (('reproduced', True), ('not reproduced', False))
     """
     return phrase.removesuffix(PROVISIONAL), phrase.endswith(PROVISIONAL)
 
@@ -110,7 +111,7 @@ def verdicts(claim: str, accepted: Accepted) -> str:
         claim: the claim's name.
         accepted: the accepted ledger.
 
-    >>> verdicts("C1", {"C1 gowalla": {"verdict": "reproduced"}, "C10 gowalla": {"verdict": "undecided"}})
+    >>> verdicts("C1", {"C1 gowalla": {"verdict": "reproduced"}, "C10 gowalla": {"verdict": "not reproduced"}})
     'C1: Gowalla ▲ reproduced'
     """
     rows = {name.removeprefix(claim).strip(): row for name, row in accepted.items() if name.split(" ")[0] == claim}
@@ -139,7 +140,7 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
         groups.setdefault(f"{row.claim}: {CHANGES[row.claim]}", []).append(
             {
                 "label": ", ".join([dataset_name(row.dataset), *notes]),
-                "verdict": word,
+                "verdict": outcome_of(word),
                 "provisional": provisional,
                 **numbers,
             }
