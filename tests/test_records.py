@@ -110,6 +110,7 @@ def test_bad_configurations_are_refused_before_any_work(change: dict[str, object
 PLAIN = RunConfig(dataset="synthetic", loss="bpr", init="prism", alpha=0.5)
 WITH_LOSS = {
     **dict.fromkeys(vars(PLAIN), PLAIN),
+    "length_exponent": replace(PLAIN, length_exponent=0.25),
     **{
         name: RunConfig("synthetic", loss, **dict.fromkeys(names, 2))  # type: ignore[arg-type]
         for loss, names in LOSS_PARAMETERS.items()
