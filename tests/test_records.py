@@ -588,7 +588,7 @@ def test_failures_of_a_split_are_its_own(tmp_path: Path) -> None:
 
 def test_flagged_scores_reach_no_reader(record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = record_path(tmp_path, QUICK, record["data"]["content_hash"])
-    scores = {"user": np.arange(2), "dot": np.ones((2, 3)), "cosine": np.zeros((2, 3))}
+    scores = run(QUICK, random_split(synthetic(), QUICK.split_seed))[1]
     save_record(record | {"flags": {"cosine": "made before it was mended"}}, path, scores=scores)
     loaded, kept = load_record(path), load_scores(path)
     assert loaded is not None and kept is not None

@@ -8,18 +8,29 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from prismbook.plan.config import RunConfig, changed
-from prismbook.runs.records import Record, folder, load_record, load_scores, record_path, scan, wrong_scores
+from prismbook.runs.records import (
+    Record,
+    RecordError,
+    check_level,
+    folder,
+    load_record,
+    load_scores,
+    record_path,
+    scan,
+    wrong_scores,
+)
+from prismbook.runs.soundness import contradiction
+from prismbook.runs.split_facts import Facts, Peers, against_facts, against_scores, facts_of_data
 from prismbook.runs.splits import RANDOM
 from prismbook.text import plural
 from prismlib import datasets
 from prismlib.files import write_atomically
-from prismlib.metrics import GROUPS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,15 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in {given.results, getattr(given, "source", given.results)}:
         if not name.is_dir():
             commands.error(f"{name} is no folder")
+        try:
+            check_level(name)
+        except ValueError as error:
+            commands.error(str(error))
     if given.command == "take":
+        if not any(given.source.glob("*/*.json")):
+            commands.error(f"{given.source} holds no records: it must have one folder per dataset with .json files")
         taken, problems = take(given.source, given.results)
         print("\n".join([*(f"refused: {problem}" for problem in problems), f"{plural(len(taken), 'record')} taken"]))
         return 1 if problems else 0
-    records, problems = scan(given.results)
     if given.command == "list":
-        problems += [f"{record['id']}: {reason}" for record in records if (reason := contradiction(record))]
-        print("\n".join([*map(line, records), *(f"problem: {problem}" for problem in problems)]))
+        lines, problems = listed(given.results)
+        print("\n".join([*lines, *(f"problem: {problem}" for problem in problems)]))
         return 1 if problems else 0
+    records, _ = scan(given.results)
     matches = [[record for record in records if record["id"].startswith(prefix)] for prefix in (given.A, given.B)]
     for prefix, matching in zip((given.A, given.B), matches, strict=True):
         if len(matching) != 1:
@@ -62,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
         "list": "Print one line per record (its id, configuration, test NDCG@20 and flags), then the files that are"
         " not records or contradict themselves. The exit status is 1 if there are any.",
         "why": "Print one line per difference between the configurations, data, splits and versions of two runs.",
-        "take": "Check the records of another folder and copy the sound ones. The exit status is 1 if one is not.",
+        "take": "Check the records of another folder and copy the sound ones, also in place of damaged files of"
+        " the same runs. The exit status is 1 if one is not sound.",
     }
     for command, text in texts.items():
         sub = commands.add_parser(command, help=text, description=text)
@@ -73,6 +91,26 @@ def parser() -> argparse.ArgumentParser:
         if command == "take":
             sub.add_argument("source", type=folder, help="The other folder, which has one folder per dataset.")
     return parser
+
+
+def listed(results: Path) -> tuple[list[str], list[str]]:
+    """A line about each record of a folder, and one sentence about each file that is none, or that is not sound.
+
+    The records of one split are compared with each other. No data are read.
+
+    Args:
+        results: the folder of the records.
+    """
+    lines, problems, peers = [], [], Peers(results)
+    for path in sorted(results.glob("*/*.json")):
+        try:
+            record = load_record(path)
+            if record is not None:
+                lines.append(line(record))
+                problems += [problem] if (problem := unsound(path, record, peers.facts(record))) is not None else []
+        except RecordError as error:
+            problems.append(str(error))
+    return lines, problems
 
 
 def line(record: Record) -> str:
@@ -110,92 +148,147 @@ def _split_of_your_own(record: Record) -> str:
     return f"{data['split']} {data['split_hash'][:12]}" if "split" in data else RANDOM
 
 
-def contradiction(record: Record) -> str | None:
-    """How a record contradicts itself, as one sentence; None where it does not.
-
-    A record that does was changed after it was written.
-
-    Args:
-        record: a record, as loaded.
-    """
-    sums = [
-        (f"test NDCG@20 by {ranking}", score["ndcg"], [score[name] for name in GROUPS])
-        for ranking, score in record["test"].items()
-    ] + [
-        (f"{name}@{k} by {ranking}", scores[name][0], scores[name][1:])
-        for ranking, report in record.get("report", {}).items()
-        for k, scores in report.items()
-        for name in ("ndcg", "recall", "mrr")  # the hit rate is no sum over the popularity groups
-    ]
-    for name, total, parts in sums:
-        if abs(sum(parts) - total) > 1e-5:  # not where they are NaN, see load_record
-            return f"its {name} is {total:.4f}, its parts sum to {sum(parts):.4f}"
-    curve = record["history"]["validation_dot"]
-    if any(score > curve[record["best_epoch"]] for score in curve):  # never where they are NaN
-        return f"epoch {record['best_epoch']} is not the best of its validation curve"
-    return None
-
-
-def fault(path: Path) -> str | None:
+def fault(path: Path, peers: Peers | None = None) -> str | None:
     """Why a record should not be taken in, as one sentence; None where it is sound.
 
     A sound record is in the folder of its dataset, under its own name, was trained on the dataset's own interactions
-    and split, kept the epoch that its validation curve says, and has its users' scores beside it, whose means are the
-    test NDCG@20 that it reports.
+    and split, and has its users' scores beside it. What it says twice agrees, and what its split fixes is so: by the
+    data where they are at hand, else by the other records of the split.
+
+    Args:
+        path: the record's JSON file.
+        peers: the other records; None compares with none.
+    """
+    try:
+        record = load_record(path)
+        if record is None:
+            return f"{path} is not there"
+        facts = _facts_at_hand(record)
+        if facts is None and peers is not None:
+            facts = peers.facts(record)
+        found = _foreign(path, record) or unsound(path, record, facts)
+        if found is None and load_scores(path) is None:
+            return f"{path.with_suffix('.npz')} is missing: bring the scores along with the record"
+        return found
+    except (KeyError, IndexError, TypeError) as error:
+        return f"{path} is not a run record of this project ({error!r})"
+    except (ValueError, OSError) as error:  # RecordError, or a dataset that is unknown or damaged: they say so
+        return str(error)
+
+
+def _foreign(path: Path, record: Record) -> str | None:
+    """Why a record belongs elsewhere: to another folder, or to other data."""
+    config, data = RunConfig(**record["config"]), record["data"]
+    card, content_hash = datasets.identity_card(config.dataset), datasets.content_hash(config.dataset)
+    if data["content_hash"] != content_hash:
+        return f"{path} was trained on other interactions than those of {config.dataset}"
+    if path != (expected := record_path(path.parents[1], config, content_hash)):
+        return f"{path} should be {expected}"
+    if config.split_seed == 123 and card.split_hash is not None and data["split_hash"] != card.split_hash:
+        return f"{path} was trained on another split of {config.dataset}"
+    return None
+
+
+def _facts_at_hand(record: Record) -> Facts | None:
+    """What the record's split fixes by its data; None for a split of someone's own, and where they are not at hand."""
+    config, data = RunConfig(**record["config"]), record["data"]
+    if "split" in data:
+        return None
+    return facts_of_data(config.dataset, data["content_hash"], config.split_seed, config.drop_last_user)
+
+
+def unsound(path: Path, record: Record, facts: Facts | None) -> str | None:
+    """How a record contradicts itself, its users' scores or its split, as one sentence; None where it does not.
+
+    Args:
+        path: the record's JSON file.
+        record: the record, as loaded.
+        facts: what its split fixes; None where that is not known.
+
+    Raises:
+        RecordError: the scores are not readable.
+    """
+    if (reason := contradiction(record) or said_twice(path)) is not None:
+        return f"{path}: {reason}"
+    scores = load_scores(path)
+    if facts is not None and (reason := against_facts(record, None, facts)) is not None:
+        return f"{path}: {reason}"
+    if scores is not None:
+        if (reason := against_scores(record, scores)) is not None:
+            return f"{path.with_suffix('.npz')} and {path.name} contradict each other: {reason}"
+        if facts is not None and (reason := against_facts(record, scores, facts)) is not None:
+            return f"{path.with_suffix('.npz')}: {reason}"
+    return None
+
+
+def said_twice(path: Path) -> str | None:
+    """The entry that a record's file has twice, of which a reader sees the last alone, in words; None for none.
 
     Args:
         path: the record's JSON file.
     """
-    try:
-        record, scores = load_record(path), load_scores(path)
-        if record is None:
-            return f"{path} is not there"
-        config, data = RunConfig(**record["config"]), record["data"]
-        card, content_hash = datasets.identity_card(config.dataset), datasets.content_hash(config.dataset)
-        if data["content_hash"] != content_hash:
-            return f"{path} was trained on other interactions than those of {config.dataset}"
-        if path != (expected := record_path(path.parents[1], config, content_hash)):
-            return f"{path} should be {expected}"
-        if config.split_seed == 123 and card.split_hash is not None and data["split_hash"] != card.split_hash:
-            return f"{path} was trained on another split of {config.dataset}"
-        if (reason := contradiction(record)) is not None:
-            return f"{path}: {reason}"
-        if scores is None:
-            return f"{path.with_suffix('.npz')} is missing: bring the scores along with the record"
-        for ranking in {"dot", "cosine"} - wrong_scores(record).keys():
-            means = scores[ranking].mean(0, dtype=np.float64)
-            reported = [record["test"][ranking][name] for name in GROUPS]
-            if not np.allclose(means, reported, rtol=0, atol=1e-6):  # nor where a score is not finite
-                return f"{path.with_suffix('.npz')}: the parts by {ranking} are {means}, its record says {reported}"
-    except (KeyError, IndexError, TypeError) as error:
-        return f"{path} is not a run record of this project ({error!r})"
-    except (ValueError, OSError) as error:  # RecordError, or a dataset that is unknown or not at hand: they say so
-        return str(error)
-    return None
+    found: list[str] = []
+
+    def note(entries: list[tuple[str, object]]) -> None:
+        found.extend(name for name, count in Counter(name for name, _ in entries).items() if count > 1)
+
+    json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=note)
+    return f"it has the entry {found[0]} twice" if found else None
 
 
 def take(source: Path, results: Path) -> tuple[list[str], list[str]]:
-    """Copy the sound records of a folder, with their users' scores, as they are; what ``results`` holds stays.
+    """Copy the sound records of a folder, with their users' scores; what ``results`` holds stays, if it is sound.
+
+    A file of ``results`` that is damaged is replaced by that of a sound copy of the same run. Line ends are no
+    difference, and a record is kept with LF.
 
     Args:
         source: a folder of the same form as ``results``: ``<dataset>/<name>.json`` and ``.npz``.
         results: the folder of run records that takes them in.
 
     Returns:
-        The names of the records that were copied, and one sentence for each that was refused.
+        The names of the records that were copied or mended, and one sentence for each that was refused.
+
+    Raises:
+        ValueError: one of the folders is the folder of one dataset, or the folder around one of records.
     """
-    taken, problems = [], []
+    for name in (source, results):
+        check_level(name)
+    taken, problems, peers = [], [], Peers(results, source)
     for path in sorted(source.glob("*/*.json")):
         target = results / path.relative_to(source)
-        if target.exists() and target.read_bytes() == path.read_bytes():
+        same_record = target.exists() and _content(target) == _content(path)
+        if same_record and _content(target.with_suffix(".npz")) == _content(path.with_suffix(".npz")):
             continue
-        if (problem := fault(path)) is not None:
-            problems.append(problem)
-        elif not target.exists():
+        here = fault(target, peers) if same_record else None
+        if same_record and here is None:
+            continue
+        if (problem := fault(path, peers)) is not None:
+            problems.append(problem if here is None else f"{here}; and {problem}")
+        elif not target.exists() or same_record or _is_damaged(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            for name in (".npz", ".json"):  # a record that is there has its scores
-                write_atomically(target.with_suffix(name), path.with_suffix(name).read_bytes())
+            for ending in (".npz", ".json"):  # a record that is there has its scores
+                content = _content(path.with_suffix(ending))
+                assert content is not None  # since the record is sound
+                write_atomically(target.with_suffix(ending), content)
             taken.append(path.name)
         else:
             problems.append(f"{target} holds another outcome of the same run and stays; move it away to take {path}")
     return taken, problems
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file holds, text with LF; None where there is no such file."""
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    return content.replace(b"\r\n", b"\n") if path.suffix == ".json" else content
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a record, apart from its scores, is none or contradicts itself."""
+    try:
+        record = load_record(path)
+        return record is None or (contradiction(record) or said_twice(path)) is not None
+    except RecordError:
+        return True

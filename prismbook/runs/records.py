@@ -7,7 +7,9 @@ import io
 import json
 import math
 import os
+import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +45,41 @@ def folder(name: str) -> Path:
     True
     """
     return Path(os.path.expanduser(name))  # not Path.expanduser, which raises where there is no such user
+
+
+#: The name of a record's file: backbone, loss and run id.
+RECORD_NAME = re.compile(r"(mf|nonlinear-mf|lightgcn)-[a-z]+-[0-9a-f]{12}\.json")
+
+
+def check_level(results: Path) -> None:
+    """Raise a ValueError where a folder is no folder of records, but one inside of such a folder, or around one.
+
+    Args:
+        results: the folder, which has, or will have, one folder per dataset.
+
+    >>> import tempfile
+    >>> results = Path(tempfile.mkdtemp())
+    >>> check_level(results)  # empty as yet
+    >>> (results / "gowalla").mkdir()
+    >>> _ = (results / "gowalla" / "mf-bpr-0123456789ab.json").write_text("{}")
+    >>> check_level(results)
+    >>> check_level(results / "gowalla")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: ...gowalla is the folder of one dataset: name the folder that it is in, ...
+    """
+
+    def has_records(folder: Path) -> bool:
+        return folder.is_dir() and any(RECORD_NAME.fullmatch(path.name) for path in folder.glob("*.json"))
+
+    if has_records(results):
+        where = results.parent if results.parent.name else results.resolve().parent  # "." has no parent by its name
+        raise ValueError(f"{results} is the folder of one dataset: name the folder that it is in, {where}")
+    inside = [folder for folder in sorted(results.glob("*")) if folder.is_dir()] if results.is_dir() else []
+    if any(map(has_records, inside)):
+        return
+    for folder in inside:
+        if any(below.name != "failed" and has_records(below) for below in sorted(folder.glob("*"))):
+            raise ValueError(f"{results} has no folder per dataset: name the folder {folder} in it, which has")
 
 
 def add_results_option(command: argparse.ArgumentParser) -> None:
@@ -106,7 +143,7 @@ def load_record(path: Path) -> Record | None:
         RecordError: the file is there but is not a record, or not the one that its name says. It is left as it is.
     """
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -212,22 +249,38 @@ def load_scores(path: Path) -> dict[str, np.ndarray] | None:
         float32, shape ``(users, 3)``. Scores that a flag of the record calls wrong are left out.
 
     Raises:
-        RecordError: a file is there but is not readable.
+        RecordError: a file is there but is not readable, or does not have ascending users and their scores.
     """
-    flagged = _flags_at(path)
+    flagged, file_path = _flags_at(path), path.with_suffix(".npz")
     try:
-        with path.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("user", "dot", "cosine") if name not in flagged}
+        with file_path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            scores = {name: arrays[name] for name in ("user", "dot", "cosine") if name not in flagged}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RecordError(f"{path.with_suffix('.npz')} is not readable as scores ({error}); move it away") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RecordError(f"{file_path} is not readable as scores ({error}); move it away") from None
+    if (wrong := _wrong_form(scores)) is not None:
+        raise RecordError(f"{file_path} is not readable as scores: {wrong}; move it away")
+    return scores
+
+
+def _wrong_form(scores: Mapping[str, np.ndarray]) -> str | None:
+    """What is wrong with the form of some scores, in words; None where it is right."""
+    user = scores["user"]
+    if user.dtype.kind not in "iu" or user.ndim != 1 or len(user) == 0:
+        return f"user must be integers of shape (users,), got {user.dtype} {user.shape}"
+    if user[0] < 0 or not (user[1:] > user[:-1]).all():
+        return "its users must be >= 0 and ascending, each once"
+    for name, parts in scores.items():
+        if name != "user" and (parts.dtype.kind != "f" or parts.shape != (len(user), 3)):
+            return f"{name} must be floats of shape ({len(user)}, 3), got {parts.dtype} {parts.shape}"
+    return None
 
 
 def _flags_at(path: Path) -> dict[str, str]:
     """The flags of the record at a path; none where the record is missing or damaged, which its readers report."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         return wrong_scores(json.loads(text)) if '"flags"' in text else {}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
