@@ -32,10 +32,7 @@ def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
     >>> bpr_loss(u, i, j)
     tensor(0.1269)
     """
-    check_pairs(user, item, negative)
-    user, item, negative = at_least_float32(user), at_least_float32(item), at_least_float32(negative)
-    margin = (user * item).sum(-1, keepdim=True) - (negative * user[:, None]).sum(-1)
-    return -F.logsigmoid(margin).mean()
+    return _logistic(_listed_scores(user, item, negative))
 
 
 def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> Tensor:
@@ -58,15 +55,32 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
     tensor(0.1269)
     """
     check_number("tau", tau)
+    return _softmax(_listed_scores(user, item, negative, cosine=True), tau)
+
+
+def _listed_scores(user: Tensor, item: Tensor, negative: Tensor, cosine: bool = False) -> Tensor:
+    """Scores of each user with the positive item, in the first column, and with the sampled ones."""
     check_pairs(user, item, negative)
-    user, item, negative = unit(user, "user"), unit(item, "item"), unit(negative, "negative")
+    if cosine:
+        user, item, negative = unit(user, "user"), unit(item, "item"), unit(negative, "negative")
+    else:
+        user, item, negative = at_least_float32(user), at_least_float32(item), at_least_float32(negative)
     positive = (user * item).sum(-1, keepdim=True)
-    with torch.autocast(user.device.type, enabled=False):  # which would take the product in half precision
-        sampled = (negative @ user[:, :, None]).squeeze(-1)
-    return _softmax(torch.cat([positive, sampled], dim=1), tau)
+    if cosine:
+        with torch.autocast(user.device.type, enabled=False):  # which would take the product in half precision
+            sampled = (negative @ user[:, :, None]).squeeze(-1)
+    else:  # mostly one negative, for which this is faster
+        sampled = (negative * user[:, None]).sum(-1)
+    return torch.cat([positive, sampled], dim=1)
+
+
+def _logistic(scores: Tensor) -> Tensor:
+    """Equation 6 of scores, the positive item's in the first column."""
+    return -F.logsigmoid(scores[:, :1] - scores[:, 1:]).mean()
 
 
 def _softmax(scores: Tensor, tau: float) -> Tensor:
+    """Equation 7 of scores, the positive item's in the first column."""
     scores = scores / tau
     return (scores.logsumexp(1) - scores[:, 0]).mean()
 
@@ -141,9 +155,13 @@ class RankingLoss(nn.Module):
 
     Attributes:
         num_negatives: the number of negatives per positive pair that training draws.
+        capturable: whether a GPU's training may capture the steps in a CUDA graph. True says that ``forward`` decides
+            nothing in Python that changes from step to step, and does not look at values of tensors. A class says so
+            for itself: a subclass that does not say it again is not captured.
 
     >>> class Hinge(RankingLoss):
     ...     num_negatives = 1
+    ...     capturable = True
     ...
     ...     def forward(self, user, item, negative=None, **ids):
     ...         return (1 - (user * (item - self.require_negatives(negative)[:, 0])).sum(-1)).clamp_min(0).mean()
@@ -152,6 +170,7 @@ class RankingLoss(nn.Module):
     """
 
     num_negatives: int = 0
+    capturable: bool = False
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         """Scalar loss of positive pairs.
@@ -204,9 +223,10 @@ class RankingLoss(nn.Module):
 
 
 class ScoreLoss(RankingLoss):
-    """A loss of the scores of listed items. Training computes the scores without gathering a row for each item.
+    """A loss of the scores of listed items. A subclass defines :meth:`from_scores`, and no ``forward``.
 
-    The module ``prismlib._fast.scores`` says how.
+    Training computes the scores without gathering a row for each item where that is faster. The module
+    ``prismlib._fast.scores`` says how.
 
     Attributes:
         cosine: True where the scores are cosines, False where they are dot products.
@@ -230,12 +250,15 @@ class ScoreLoss(RankingLoss):
         """
         raise NotImplementedError
 
+    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
+        return self.from_scores(_listed_scores(user, item, self.require_negatives(negative), self.cosine))
+
     def uses_scores(self, device: torch.device) -> bool:
         """Whether training computes the loss from scores.
 
-        Otherwise it gathers rows and calls :meth:`~prismlib.losses.RankingLoss.forward`. A subclass that writes a
-        ``forward`` of its own and no ``from_scores`` gets rows. With one negative per pair, a CPU gathers the rows
-        faster than it finds which of them are the same.
+        Otherwise it gathers rows and calls :meth:`~prismlib.losses.RankingLoss.forward`, as it does for a subclass
+        with a ``forward`` of its own. With one negative per pair, a CPU gathers the rows faster than it finds which of
+        them are the same.
 
         Args:
             device: where the scores would be computed.
@@ -247,10 +270,8 @@ class ScoreLoss(RankingLoss):
         >>> SSM().uses_scores(cpu), Shrunk().uses_scores(cpu), BPR().uses_scores(cpu)
         (True, False, False)
         """
-        if device.type == "cpu" and self.num_negatives == 1:
-            return False
-        defined = (vars(kind).keys() & {"forward", "from_scores"} for kind in type(self).__mro__)
-        return "from_scores" in next(names for names in defined if names)
+        faster_from_rows = device.type == "cpu" and self.num_negatives == 1
+        return type(self).forward is ScoreLoss.forward and not faster_from_rows
 
 
 class BPR(ScoreLoss):
@@ -261,12 +282,10 @@ class BPR(ScoreLoss):
     """
 
     num_negatives = 1
-
-    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        return bpr_loss(user, item, self.require_negatives(negative))
+    capturable = True
 
     def from_scores(self, scores: Tensor) -> Tensor:
-        return -F.logsigmoid(scores[:, :1] - scores[:, 1:]).mean()
+        return _logistic(scores)
 
 
 class DirectAU(RankingLoss):
@@ -282,6 +301,8 @@ class DirectAU(RankingLoss):
     >>> DirectAU(gamma=0.5)(x, x)
     tensor(-4.)
     """
+
+    capturable = True
 
     def __init__(self, gamma: float = 1.0) -> None:
         super().__init__()
@@ -311,15 +332,13 @@ class SSM(ScoreLoss):
     """
 
     cosine = True
+    capturable = True
 
     def __init__(self, tau: float = 0.2, num_negatives: int = 10) -> None:
         super().__init__()
         check_number("tau", tau)
         check_count("num_negatives", num_negatives)
         self.tau, self.num_negatives = tau, num_negatives
-
-    def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
-        return ssm_loss(user, item, self.require_negatives(negative), self.tau)
 
     def from_scores(self, scores: Tensor) -> Tensor:
         return _softmax(scores, self.tau)
@@ -352,6 +371,8 @@ class MAWU(RankingLoss):
     >>> loss(x, x, user_id=torch.arange(3), item_id=torch.arange(3)).shape
     torch.Size([])
     """
+
+    capturable = True
 
     def __init__(
         self,

@@ -498,11 +498,13 @@ def test_a_subclass_with_a_forward_of_its_own_is_trained_by_it(kind: type[SSM] |
 
     pairs = torch.tensor([0, 1]), torch.tensor([2, 0])
     for device in ("cpu", "cuda"):
-        assert not Shifted().uses_scores(torch.device(device))
-    assert kind().uses_scores(torch.device("cuda")) and ByScores().uses_scores(torch.device("cuda"))
+        assert not Shifted().uses_scores(torch.device(device)) and not ByScores().uses_scores(torch.device(device))
+    assert kind().uses_scores(torch.device("cuda"))
     model = MF(2, 3, dim=4, generator=torch.Generator().manual_seed(0))
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     assert train_step(model, Shifted(), sgd, *pairs, num_items=3, generator=torch.Generator()) > 100
+    # its forward, of the scores that its own from_scores makes a loss of
+    assert train_step(model, ByScores(), sgd, *pairs, num_items=3, generator=torch.Generator()) == 100
 
 
 def test_row_wise_adagrad_is_its_formula() -> None:
