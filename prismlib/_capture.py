@@ -14,7 +14,6 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from prismlib.baselines import ReSN
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
 from prismlib.optim import Optimizer, RowSparseAdam
@@ -212,11 +211,13 @@ def why_not(model: Backbone, criterion: RankingLoss, optimizer: Optimizer, negat
         return "optimizer='sparse_adam' has gradients of as many rows as the batch has distinct ids"
     if negatives == "batch":
         return "negatives='batch' counts the distinct items of each batch on the host"
-    if isinstance(criterion, ReSN) and criterion.items is not None:
-        return "ReSN over the whole item table takes as many rows as the batch has distinct users"
     for part in nn.ModuleList([model, criterion]).modules():
         kind = type(part)
-        if kind.__module__.partition(".")[0] not in ("prismlib", "torch"):
-            # its Python may decide something anew at each step
-            return f"{kind.__name__} is not of prismlib, and a captured step repeats what its Python once did"
+        if kind.__module__.partition(".")[0] == "torch":
+            continue
+        # not inherited: the Python of a subclass may decide anew at each step what its parent decides once
+        if "capturable" not in vars(kind):
+            return f"{kind.__name__} does not say that it is capturable, and a graph repeats what its Python once did"
+        if not part.capturable:
+            return f"{kind.__name__}({part.extra_repr()}) says that it is not capturable"
     return None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from prismlib.losses import RankingLoss
-from prismlib.models import Backbone, LightGCN
+from prismlib.models import Backbone
 from prismlib.ranking import block_size
 
 
@@ -19,8 +19,8 @@ def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batc
 
     Counted are parameters, gradients, Adam's two moments and the copy of the best epoch; the interactions and their
     order; the rows of a batch with their gradients and intermediate results; and a block of scores for every item. What
-    single losses make besides is not counted: ReSN's scores of every item for each pair of the batch, and IPL's rows of
-    all pairs once per epoch.
+    single losses make besides is not counted, such as scores of every item for each pair of the batch, or rows of all
+    pairs once per epoch.
 
     Args:
         model: the backbone that is trained.
@@ -35,12 +35,11 @@ def training_bytes(model: Backbone, criterion: RankingLoss, num_pairs: int, batc
     parameters = sum(p.numel() * p.element_size() for p in nn.ModuleList([model, criterion]).parameters())
     size, dim = model.item.weight.element_size(), model.item.embedding_dim
     batch = min(batch_size, num_pairs) * (2 + criterion.num_negatives) * dim * size
-    layers = 2 * (model.depth + 1) if isinstance(model, LightGCN) else 0
     graph = sum(b.numel() * b.element_size() for b in model.buffers())
     items = model.item.num_embeddings
     scores = block_size(items, model.item.weight.device) * items * size
     pairs = 5 * 8 * num_pairs  # two columns of ids, their copies in the epoch's order, the order
-    return (5 + layers) * parameters + graph + pairs + 4 * batch + 2 * scores
+    return (5 + model.table_copies) * parameters + graph + pairs + 4 * batch + 2 * scores
 
 
 def check_memory(needed: int, device: torch.device) -> None:

@@ -171,6 +171,7 @@ class IPL(RankingLoss):
     """
 
     num_negatives = 1
+    capturable = True
     popularity: Tensor
 
     def __init__(self, popularity: Column, c: float, b: float, form: str = "batch") -> None:
@@ -227,11 +228,13 @@ class ReSN(RankingLoss):
     """
 
     num_negatives = 1
+    capturable = True
 
     def __init__(self, beta: float, items: Callable[[], Tensor] | None = None) -> None:
         super().__init__()
         check_number("beta", beta, inclusive=True)
         self.beta, self.items = beta, items
+        self.capturable = items is None  # else a step takes as many rows as the batch has distinct users
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.require_negatives(negative)
@@ -277,6 +280,7 @@ class MACR(RankingLoss):
     """
 
     num_negatives = 1
+    capturable = True
 
     def __init__(
         self,

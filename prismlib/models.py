@@ -22,6 +22,11 @@ class Backbone(nn.Module):
         user: the trained user table, one row per user. PRISM initialises it.
         item: the trained item table, one row per item. PRISM initialises it.
         item_table_is_free: whether the embeddings of all items cost a step no more than those of the listed ones.
+        table_copies: how many tables of the size of ``user`` and ``item`` together a step holds for its gradients;
+            0 where it holds rows of the batch alone. The check of memory before a training counts them.
+        capturable: whether a GPU's training may capture the steps in a CUDA graph, as for
+            :class:`prismlib.losses.RankingLoss`. A class says so for itself, and so does each class of its parts that
+            is not PyTorch's.
 
     >>> class TwoTowers(Backbone):
     ...     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
@@ -42,6 +47,8 @@ class Backbone(nn.Module):
     user: nn.Embedding
     item: nn.Embedding
     item_table_is_free: bool = False
+    table_copies: int = 0
+    capturable: bool = False
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of a batch.
@@ -123,6 +130,7 @@ class MF(Backbone):
     """
 
     item_table_is_free = True
+    capturable = True
 
     def __init__(
         self,
@@ -171,6 +179,7 @@ class NonLinearMF(MF):
     """
 
     item_table_is_free = False  # the perceptron would run over all of them
+    capturable = True
 
     def __init__(
         self,
@@ -218,6 +227,8 @@ class LightGCN(MF):
     [(2, 4), (3, 4)]
     """
 
+    capturable = True
+
     def __init__(
         self,
         num_users: int,
@@ -229,7 +240,7 @@ class LightGCN(MF):
     ) -> None:
         super().__init__(num_users, num_items, dim, generator)
         check_count("depth", depth)
-        self.depth = depth
+        self.depth, self.table_copies = depth, 2 * (depth + 1)
         user, item = as_pairs("train", train)
         check_ids("train.user", user, num_users)
         check_ids("train.item", item, num_items)
@@ -284,6 +295,7 @@ class _SparseMatrix(nn.Module):
     Its indices are int32, which a product reads in half the time of int64.
     """
 
+    capturable = True
     pointers: Tensor
     columns: Tensor
     values: Tensor

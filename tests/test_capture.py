@@ -216,7 +216,51 @@ def test_a_capture_that_fails_goes_on_step_by_step_and_says_so(
 
 
 class OwnLoss(BPR):
-    """A loss whose Python may do anything."""
+    """A loss whose Python may do anything; what BPR says of itself does not count for it."""
+
+
+class OwnCapturableLoss(BPR):
+    """A loss of a user's own that says that it can be captured."""
+
+    capturable = True
+
+    def from_scores(self, scores: Tensor) -> Tensor:
+        return super().from_scores(scores) + 0.1 * scores.square().mean()
+
+
+class Tower(nn.Module):
+    """A part of a user's own that says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(DIM, DIM)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.linear(rows)
+
+
+class CapturableTower(Tower):
+    capturable = True
+
+
+class TwoTowers(Backbone):
+    """A backbone of a user's own that says that it can be captured."""
+
+    capturable = True
+
+    def __init__(self, tower: type[Tower]) -> None:
+        super().__init__()
+        self.user, self.item, self.tower = nn.Embedding(USERS, DIM), nn.Embedding(ITEMS, DIM), tower()
+
+    def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+        return self.tower(self.user(user_id)), self.item(item_id)
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        return self.tower(self.user.weight), self.item.weight
+
+
+class SilentTowers(TwoTowers):
+    """What its parent says does not count for it."""
 
 
 def test_what_is_not_captured_and_why(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -225,14 +269,60 @@ def test_what_is_not_captured_and_why(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert why_not(model, BPR(), sgd, "all") is None
     assert "sparse_adam" in str(why_not(sparse, BPR(), RowSparseAdam([sparse], 0.1), "all"))
     assert "negatives='batch'" in str(why_not(model, BPR(), sgd, "batch"))
-    assert "OwnLoss is not of prismlib" in str(why_not(model, OwnLoss(), sgd, "all"))
-    assert "whole item table" in str(why_not(model, ReSN(0.1, lambda: model.item.weight), sgd, "all"))
+    assert "OwnLoss does not say that it is capturable" in str(why_not(model, OwnLoss(), sgd, "all"))
+    all_items = ReSN(0.1, lambda: model.item.weight)
+    assert why_not(model, all_items, sgd, "all") == "ReSN(beta=0.1, all items) says that it is not capturable"
+    assert why_not(model, ReSN(0.1), sgd, "all") is None
     monkeypatch.setitem(GRAPHS, "cpu", PlainCalls)
     with caplog.at_level(logging.INFO, "prismlib"):
         fitted("MF", "BPR", "adam", "table", 0.0, negatives="batch")
     assert caplog.messages == [
         "training steps run one by one: negatives='batch' counts the distinct items of each batch on the host"
     ]
+
+
+def test_every_backbone_and_loss_of_prismlib_says_for_itself_that_it_is_capturable() -> None:
+    sgd = torch.optim.SGD([nn.Parameter(torch.ones(1))])
+    for backbone, loss in itertools.product(BACKBONES, LOSSES):
+        model, criterion = build(backbone, loss)
+        assert why_not(model, criterion, sgd, "all") is None
+
+
+@pytest.mark.parametrize(
+    ("backbone", "loss", "silent"),
+    [
+        (lambda: MF(USERS, ITEMS, DIM), OwnCapturableLoss, None),
+        (lambda: TwoTowers(CapturableTower), BPR, None),
+        (lambda: TwoTowers(CapturableTower), OwnCapturableLoss, None),
+        (lambda: MF(USERS, ITEMS, DIM), OwnLoss, "OwnLoss"),
+        (lambda: TwoTowers(Tower), BPR, "Tower"),
+        (lambda: SilentTowers(CapturableTower), BPR, "SilentTowers"),
+    ],
+)
+def test_what_a_user_wrote_is_captured_where_it_says_so(
+    backbone: Callable[[], Backbone],
+    loss: type[RankingLoss],
+    silent: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    captured: list[PlainCalls] = []
+
+    def capture(*given: Any) -> PlainCalls:
+        captured.append(PlainCalls(*given))
+        return captured[-1]
+
+    def trained() -> list[float]:
+        torch.manual_seed(0)
+        return fit(backbone(), loss(), SPLIT.train, RANKING, batch_size=SIZE, max_epochs=EPOCHS).loss
+
+    plain_losses = trained()
+    monkeypatch.setitem(GRAPHS, "cpu", capture)
+    with caplog.at_level(logging.INFO, "prismlib"):
+        assert trained() == plain_losses
+    assert bool(captured) == (silent is None) and all(graph.replays for graph in captured)
+    said = f"training steps run one by one: {silent} does not say that it is capturable"
+    assert [message.partition(",")[0] for message in caplog.messages] == ([] if silent is None else [said])
 
 
 def test_capture_can_be_switched_off_and_is_not_for_a_cpu(
