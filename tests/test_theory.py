@@ -6,7 +6,17 @@ from itertools import combinations
 import pytest
 import torch
 
-from prismlib import theory
+from prismlib import synthetic, theory
+from prismlib.theory import (
+    bpr_critical_decay,
+    length_adam_without_decay,
+    length_sgd_without_decay,
+    memory_of_epochs,
+    rest_length_adam,
+    rest_length_adamw,
+    rest_length_sgd,
+    steps_to_rest_adam,
+)
 
 ETA, DECAY = 0.05, 0.3
 D = torch.float64
@@ -133,3 +143,105 @@ def test_several_interactions_in_a_batch_average_over_all_batches() -> None:
 def test_batch_membership_takes_numbers_and_keeps_small_probabilities() -> None:
     assert theory.batch_membership(5, 10, 1000).item() == pytest.approx(1 - 0.99**5)
     assert theory.batch_membership(torch.tensor([1.0]), 1, 10**8).item() == pytest.approx(1e-8)
+
+
+# The law of lengths, against a controlled simulation: rows that meet tangent gradients with probability p per step
+
+
+def simulated(kind: str, chance: torch.Tensor, lr: float, decay: float, steps: int, start: float) -> torch.Tensor:
+    """Root mean square length over the last third of the steps of 16 rows for each chance of a gradient in a step."""
+    generator = torch.Generator().manual_seed(0)
+    p = chance.repeat_interleave(16)[:, None]
+    rows = torch.nn.functional.normalize(torch.randn(len(p), DIM, generator=generator), dim=1) * start
+    table = torch.nn.Parameter(rows)
+    optimizers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    optimizer = optimizers[kind]([table], lr=lr, weight_decay=decay, **({} if kind == "sgd" else {"fused": True}))
+    squares, counted = torch.zeros(len(p)), 0
+    for step in range(steps):
+        w = table.detach()
+        square = w.square().sum(1, keepdim=True)
+        noise = torch.randn(w.shape, generator=generator)
+        tangent = noise - w * ((noise * w).sum(1, keepdim=True) / square)
+        met = torch.rand(p.shape, generator=generator) < p
+        table.grad = tangent * met * (STRENGTH / DIM**0.5) / square.sqrt()
+        optimizer.step()
+        if step >= steps * 2 // 3:
+            squares, counted = squares + table.detach().square().sum(1), counted + 1
+    return (squares / counted).view(-1, 16).mean(1).sqrt()
+
+
+DIM, STRENGTH = 64, 1e-3
+CHANCE = torch.tensor([0.03, 0.1, 0.3, 1.0])
+
+
+def test_lengths_under_coupled_adam_rest_where_the_law_says() -> None:
+    noise = STRENGTH * CHANCE.sqrt()
+    expected = rest_length_adam(noise, lr=3e-3, decay=1e-4, dim=DIM)
+    found = simulated("adam", CHANCE, lr=3e-3, decay=1e-4, steps=4000, start=0.3)
+    assert 3 * steps_to_rest_adam(expected, 3e-3, DIM).max() < 4000 * 2 / 3
+    assert (found / expected - 1).abs().max() < 0.06
+    slope = torch.log(found[-1] / found[0]) / torch.log(CHANCE[-1] / CHANCE[0])
+    assert slope.item() == pytest.approx(1 / 6, abs=0.02)
+
+
+def test_lengths_under_adamw_and_without_decay_know_nothing_of_popularity() -> None:
+    rest = rest_length_adamw(lr=3e-3, decay=0.3, dim=DIM)
+    found = simulated("adamw", CHANCE, lr=3e-3, decay=0.3, steps=3000, start=0.5)
+    assert (found / rest - 1).abs().max() < 0.08
+    assert found.max() / found.min() < 1.06  # under coupled decay it would be 1.8
+    grown = simulated("adam", CHANCE, lr=1e-3, decay=0.0, steps=3000, start=0.2)
+    # the mean over the last third, of what grows evenly in its square
+    expected = length_adam_without_decay(torch.tensor(0.2), lr=1e-3, steps=2500, dim=DIM)
+    assert (grown / expected).min() > 0.87 and (grown / expected).max() < 1
+    assert grown.max() / grown.min() < 1.06
+
+
+def test_plain_sgd_writes_popularity_with_decay_and_without() -> None:
+    noise = STRENGTH * CHANCE.sqrt()
+    expected = rest_length_sgd(noise, lr=5.0, decay=1e-4)
+    found = simulated("sgd", CHANCE, lr=5.0, decay=1e-4, steps=3000, start=0.2)
+    assert (found / expected - 1).abs().max() < 0.06
+    grown = simulated("sgd", CHANCE, lr=5.0, decay=0.0, steps=3000, start=0.15)
+    law = length_sgd_without_decay(torch.tensor(0.15), noise, lr=5.0, steps=2500)
+    assert (grown / law - 1).abs().max() < 0.08
+    slope = torch.log(grown[-1] / grown[0]) / torch.log(CHANCE[-1] / CHANCE[0])
+    assert slope.item() == pytest.approx(1 / 4, abs=0.03)
+
+
+def test_the_memory_of_epochs_is_that_of_gradients_that_sum_to_zero() -> None:
+    steps = 20
+    # each step's correlation with the next: of a zero-sum sequence, -1 / (steps - 1) inside an epoch and 0 across
+    lags = range(1, steps)
+    expected = 1 - 2 * sum(0.9**lag * (steps - lag) / steps for lag in lags) / (steps - 1)
+    assert memory_of_epochs(steps) == pytest.approx(expected)
+    assert rest_length_adam(torch.tensor(1.0), 1e-3, 1e-3, 1, memory=8.0) == pytest.approx(2 * 0.5 ** (1 / 3))
+
+
+def test_bpr_dies_above_its_critical_decay_and_lives_below() -> None:
+    data = synthetic(60, 40, 600, seed=0)
+    user, item = torch.from_numpy(data.user).long(), torch.from_numpy(data.item).long()
+    critical = bpr_critical_decay(user, item, 60, 40)
+    matrix = torch.zeros(60, 40, dtype=D).index_put_((user, item), torch.ones((), dtype=D))
+    first, second = torch.linalg.svdvals((matrix - matrix.sum(1, keepdim=True) / 40) / (2 * len(user)))[:2].tolist()
+    assert critical == pytest.approx(first, rel=1e-6)
+
+    def singular_values(decay: float) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        users, items = ((0.1 * torch.randn(n, 4, generator=generator)).requires_grad_() for n in (60, 40))
+        optimizer = torch.optim.LBFGS([users, items], max_iter=400, line_search_fn="strong_wolfe")
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            scores = users @ items.T
+            margins = scores[user, item][:, None] - scores[user]  # against every item, as the expectation is
+            loss = -torch.nn.functional.logsigmoid(margins).mean()
+            loss = loss + decay / 2 * (users.square().sum() + items.square().sum())
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        return torch.linalg.svdvals(items.detach())
+
+    assert singular_values(1.3 * critical)[0] < 1e-2
+    below = singular_values((first + second) / 2)
+    assert below[0] > 0.1 and below[1] < 0.1 * below[0]  # rank one: the same list for every user
