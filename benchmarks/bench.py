@@ -36,8 +36,8 @@ from torch import Tensor
 
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.machine import environment
+from prismbook.runs.records import planned
 from prismbook.runs.run import run
-from prismbook.runs.splits import load_split
 from prismlib import (
     BPR,
     MAWU,
@@ -292,7 +292,7 @@ def one_run(dataset: str, seed: int, device: torch.device) -> dict[str, float]:
     """A whole DirectAU + PRISM run; its seconds hold loading, training, testing and all that is made once."""
     start = time.perf_counter()
     (config,) = grid_configs(dataset, "directau", 0.0, seed, 1000, init="prism", alpha=1.0, device=device.type)
-    record, _ = run(config, load_split(dataset, seed))
+    record, _ = run(planned(config))
     return {"seconds": time.perf_counter() - start, "epochs": len(record["history"]["loss"])}
 
 

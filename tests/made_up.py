@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from prismbook.plan.config import RunConfig, run_id, semantics
-from prismbook.runs.records import Record, record_path, save_record
+from prismbook.plan.config import RunConfig, semantics
+from prismbook.runs.records import Record, planned, save_record
 from prismlib import datasets
 
 Parts = tuple[float, float, float]
@@ -38,7 +38,7 @@ def made_up(
     ]
     content = datasets.content_hash(config.dataset)
     return {
-        "id": run_id(config, content),
+        "id": planned(config).id,
         "semantics": semantics(config),
         "config": vars(config).copy(),
         "data": {"synthetic": config.dataset == "synthetic", "content_hash": content},
@@ -59,7 +59,7 @@ def made_up(
 def store(results: Path, record: Record, users: np.ndarray | None = None) -> Path:
     """Write a record where its run belongs, with each user's NDCG@20 if given, all of it of popular items."""
     config = RunConfig(**record["config"])
-    path = record_path(results, config, datasets.content_hash(config.dataset))
+    path = planned(config, results).path
     scores = None
     if users is not None:
         parts = np.column_stack([users, 0 * users, 0 * users]).astype(np.float32)

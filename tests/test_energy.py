@@ -12,8 +12,8 @@ import torch
 from prismbook.plan.config import RunConfig
 from prismbook.runs import machine
 from prismbook.runs.machine import joules_so_far
+from prismbook.runs.records import planned
 from prismbook.runs.run import run
-from prismlib import random_split, synthetic
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -86,4 +86,4 @@ def test_a_record_has_what_was_counted_over_training(
     read = iter(readings)
     monkeypatch.setattr("prismbook.runs.run.joules_so_far", lambda device: next(read))
     config = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
-    assert run(config, random_split(synthetic(), config.split_seed))[0]["joules"] == joules
+    assert run(planned(config))[0]["joules"] == joules

@@ -16,11 +16,10 @@ from prismbook.claims.statements import Statement
 from prismbook.pages import start_page
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, grid_configs, switch_pairs, twin_pairs
-from prismbook.runs.records import record_path, save_record
+from prismbook.runs.records import planned, save_record
 from prismbook.tables.paper import table1
 from prismbook.tables.rules import Rules
 from prismbook.tables.variants import comparison
-from prismlib import datasets
 
 #: Findings that a difference beyond the margin decides, alone or with others.
 NEED_A_DIFFERENCE = ("discarded-relu", "dips", "learning-rate", "weak-decay", "departures")
@@ -53,7 +52,7 @@ def put(results: Path, config: RunConfig, parts: Parts | float = 0.1, **made: An
     noise = np.random.default_rng(0).normal(0, 1e-4, 200)
     users = np.array(parts)[None] + np.column_stack([noise - noise.mean(), 0 * noise, 0 * noise])
     scores = {"user": np.arange(200, dtype=np.int32), "dot": users.astype(np.float32), "cosine": users.astype("f4")}
-    path = record_path(results, config, datasets.content_hash(config.dataset))
+    path = planned(config, results).path
     save_record(record, path, replace=True, scores=scores)
 
 

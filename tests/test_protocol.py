@@ -9,6 +9,7 @@ from torch import Tensor
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs import run as run_module
+from prismbook.runs.records import planned
 from prismbook.runs.run import run
 from prismlib import MF, SSM, FullRanking, fit, popularity_groups, random_split, synthetic
 
@@ -52,7 +53,7 @@ def test_prism_scales_both_tables_by_training_popularity(monkeypatch: pytest.Mon
         seen.append((len(weight), popularity.tolist(), alpha))
 
     monkeypatch.setattr(run_module, "prism_", spy)
-    run(RunConfig(**{**vars(QUICK), "init": "prism", "alpha": 0.5}), split)
+    run(planned(RunConfig(**{**vars(QUICK), "init": "prism", "alpha": 0.5}), split=split))
     counts = [
         torch.bincount(torch.from_numpy(ids), minlength=size).tolist()
         for ids, size in zip(split.train, (2000, 1500), strict=True)
@@ -69,7 +70,7 @@ def test_validation_masks_training_and_the_test_masks_both(monkeypatch: pytest.M
             super().__init__(held_out, masked, groups, **rest)
 
     monkeypatch.setattr(run_module, "FullRanking", Spy)
-    run(QUICK, split)
+    run(planned(QUICK, split=split))
     train, validation, test = id(split.train), id(split.validation), id(split.test)
     assert seen == [[validation, train], [test, train, validation]]
 

@@ -28,7 +28,7 @@ from prismbook.runs.records import (
     default_results,
     load_record,
     load_scores,
-    record_path,
+    planned,
     save_record,
     scan,
     stored_path,
@@ -46,7 +46,7 @@ HASH = datasets.CARDS["synthetic"].content_hash
 
 @pytest.fixture(scope="module")
 def record() -> Record:
-    return run(QUICK, random_split(synthetic(), QUICK.split_seed))[0]
+    return run(planned(QUICK))[0]
 
 
 def test_identity() -> None:
@@ -279,7 +279,7 @@ def test_a_record_says_what_was_run(record: Record) -> None:
 )
 def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, object]) -> None:
     config = RunConfig(dataset="synthetic", backbone=backbone, dim=4, batch_size=20_000, max_epochs=2, lr=0.05, **loss)  # type: ignore[arg-type]
-    history = run(config, random_split(synthetic(), config.split_seed))[0]["history"]
+    history = run(planned(config))[0]["history"]
     assert history["loss"][1] < history["loss"][0]
 
 
@@ -295,7 +295,7 @@ def test_every_switch_of_the_released_protocol_changes_the_run(name: str) -> Non
     split = random_split(synthetic(), QUICK.split_seed)
     config = replace(SWITCHED.get(name, QUICK), max_epochs=2, batch_size=3_000)
     switched = replace(config, **{name: PROTOCOLS["released"][name]})
-    paper, released = run(config, split)[0], run(switched, split)[0]
+    paper, released = run(planned(config, split=split))[0], run(planned(switched, split=split))[0]
     assert paper["id"] != released["id"]
     same_training = paper["history"]["loss"] == released["history"]["loss"]
     assert same_training == (name in ("groups_from", "drop_last_user"))
@@ -304,7 +304,7 @@ def test_every_switch_of_the_released_protocol_changes_the_run(name: str) -> Non
 
 
 def test_same_configuration_same_record_but_for_the_clock(record: Record) -> None:
-    again, _ = run(QUICK, random_split(synthetic(), QUICK.split_seed))
+    again, _ = run(planned(QUICK))
     assert {**again, **MEASURED} == {**record, **MEASURED}
 
 
@@ -312,8 +312,7 @@ def test_same_configuration_same_record_but_for_the_clock(record: Record) -> Non
     "content", ["", "{", "[]", '{"id": "x"}', "\x00\x01", '{"config": {"dataset": 1}, "data": {}}']
 )
 def test_foreign_files_are_reported_and_never_overwritten(content: str, tmp_path: Path) -> None:
-    assert HASH is not None
-    path = record_path(tmp_path, QUICK, HASH)
+    path = planned(QUICK, tmp_path).path
     path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises(RecordError, match="move it away"):
@@ -329,8 +328,7 @@ def test_bad_scores_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_record_under_another_runs_name_is_reported(record: Record, tmp_path: Path) -> None:
-    assert HASH is not None
-    path = record_path(tmp_path, replace(QUICK, seed=9), HASH)
+    path = planned(replace(QUICK, seed=9), tmp_path).path
     save_record(record, path)
     with pytest.raises(RecordError, match="another name"):
         load_record(path)
@@ -346,8 +344,7 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     assert get_records(configs, tmp_path, train=False, force=True) == first
     assert time.perf_counter() - start < 0.1
     assert first[0]["test"] != first[1]["test"]  # type: ignore[index]
-    assert HASH is not None
-    path = record_path(tmp_path, configs[0], HASH)
+    path = planned(configs[0], tmp_path).path
     scores = load_scores(path)
     assert scores is not None and len(scores["user"]) == len(scores["dot"]) == len(scores["cosine"])
     assert scores["dot"].sum(1).mean() == pytest.approx(first[0]["test"]["dot"]["ndcg"], abs=1e-6)  # type: ignore[index]
@@ -364,7 +361,7 @@ def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path
     store(tmp_path, made_up(gpu, best_epoch=7))
     [stored] = get_records([config], tmp_path, progress=False)  # nothing is trained
     assert stored is not None and (stored["best_epoch"], stored["config"]["device"]) == (7, "cuda")
-    assert attempt(config, tmp_path) == "done" and state(config, tmp_path)[0] == "done"
+    assert attempt(planned(config, tmp_path)) == "done" and state(config, tmp_path)[0] == "done"
     assert measured(tmp_path, [config])["best_epoch"].tolist() == [7] and outcome_of(tmp_path, config) == stored
     [trained] = get_records([config], tmp_path, progress=False, force=True)
     assert trained is not None and trained["config"]["device"] == "cpu"
@@ -474,7 +471,7 @@ def test_why_and_list(record: Record, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_record_without_what_its_readers_need_is_named(
     record: Record, tmp_path: Path, damage: dict[str, object]
 ) -> None:
-    path = record_path(tmp_path, RunConfig(**record["config"]), record["data"]["content_hash"])
+    path = planned(RunConfig(**record["config"]), tmp_path).path
     save_record(record | damage, path)
     with pytest.raises(RecordError, match="is not a run record of this project"):
         load_record(path)
@@ -502,7 +499,7 @@ SMALL = RunConfig("synthetic", "bpr", dim=4, max_epochs=2, batch_size=500)
 def test_a_split_of_your_own_is_another_run_and_the_record_names_it(tmp_path: Path) -> None:
     split = leave_one_out()
     random = random_split(split.dataset, 123)
-    record, plain = run(SMALL, split)[0], run(SMALL, random)[0]
+    record, plain = run(planned(SMALL, split=split))[0], run(planned(SMALL, split=random))[0]
     assert record["id"] != plain["id"] == run_id(SMALL, split.dataset.content_hash)
     assert record["id"] == run_id(SMALL, split.dataset.content_hash, split.split_hash)
     assert record["data"] == plain["data"] | {"split": "leave-one-out", "split_hash": split.split_hash}
@@ -513,7 +510,7 @@ def test_a_split_of_your_own_is_another_run_and_the_record_names_it(tmp_path: Pa
     assert first == get_records([SMALL], tmp_path, train=False, split=split)
     assert first[0] is not None and first[0]["id"] == record["id"]
     assert get_records([SMALL], tmp_path, train=False, split=random) == [None]
-    assert attempt(SMALL, tmp_path, split=random) == "done"
+    assert attempt(planned(SMALL, tmp_path, random)) == "done"
     records, problems = scan(tmp_path)
     assert problems == [] and {r["id"] for r in records} == {record["id"], plain["id"]}
     lines = {r["id"]: record_commands.line(r) for r in records}
@@ -522,23 +519,23 @@ def test_a_split_of_your_own_is_another_run_and_the_record_names_it(tmp_path: Pa
 
 def test_the_random_splits_pairs_are_the_random_split_in_whatever_order_and_by_whatever_name() -> None:
     random = random_split(synthetic(200, 100, 2500), 123)
-    [record, _] = run(SMALL, random)
+    [record, _] = run(planned(SMALL, split=random))
     backwards = [Interactions(part.user[::-1], part.item[::-1]) for part in (random.train, random.validation)]
     for split in (replace(random, name="mine"), Split(random.dataset, 123, *backwards, random.test, name="mine")):
-        assert {**run(SMALL, split)[0], **MEASURED} == {**record, **MEASURED}
+        assert {**run(planned(SMALL, split=split))[0], **MEASURED} == {**record, **MEASURED}
 
 
 def test_the_order_of_a_splits_pairs_does_not_matter() -> None:
     split = leave_one_out()
     order = np.random.default_rng(0).permutation(len(split.train.user))
     shuffled = replace(split, train=Interactions(split.train.user[order], split.train.item[order]))
-    first, second = run(SMALL, split)[0], run(SMALL, shuffled)[0]
+    first, second = run(planned(SMALL, split=split))[0], run(planned(SMALL, split=shuffled))[0]
     assert {**first, **MEASURED} == {**second, **MEASURED}
 
 
 def test_a_stored_record_of_another_split_is_refused(tmp_path: Path) -> None:
     split = leave_one_out()
-    record, _ = run(SMALL, split)
+    record, _ = run(planned(SMALL, split=split))
     path = stored_path(tmp_path, SMALL, split)
     save_record(record, path)
     assert load_record(path) == record
@@ -570,7 +567,7 @@ def test_splits_that_cannot_be(change: dict[str, object], message: str, tmp_path
     def split() -> Split:
         return replace(leave_one_out(), **change)  # type: ignore[arg-type]
 
-    for work in (lambda: run(SMALL, split()), lambda: get_records([SMALL], tmp_path, split=split())):
+    for work in (lambda: run(planned(SMALL, split=split())), lambda: get_records([SMALL], tmp_path, split=split())):
         with pytest.raises(ValueError, match=message):
             work()
     assert not list(tmp_path.iterdir())
@@ -578,17 +575,17 @@ def test_splits_that_cannot_be(change: dict[str, object], message: str, tmp_path
 
 def test_failures_of_a_split_are_its_own(tmp_path: Path) -> None:
     bad, split = replace(SMALL, lr=1e30), leave_one_out()
-    assert attempt(bad, tmp_path, split=split) == "failed"
-    assert load_failure(stored_path(tmp_path, bad, split)) is not None
-    assert load_failure(stored_path(tmp_path, bad, random_split(split.dataset, 123))) is None
+    assert attempt(planned(bad, tmp_path, split)) == "failed"
+    assert load_failure(planned(bad, tmp_path, split)) is not None
+    assert load_failure(planned(bad, tmp_path, random_split(split.dataset, 123))) is None
 
 
 # scores that are known to be wrong
 
 
 def test_flagged_scores_reach_no_reader(record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = record_path(tmp_path, QUICK, record["data"]["content_hash"])
-    scores = run(QUICK, random_split(synthetic(), QUICK.split_seed))[1]
+    path = planned(QUICK, tmp_path).path
+    scores = run(planned(QUICK))[1]
     save_record(record | {"flags": {"cosine": "made before it was mended"}}, path, scores=scores)
     loaded, kept = load_record(path), load_scores(path)
     assert loaded is not None and kept is not None

@@ -26,13 +26,13 @@ from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs import locks, record_commands, sweep, sweep_commands
 from prismbook.runs.attempts import attempt, get_records
 from prismbook.runs.cost import Costs, duration
-from prismbook.runs.failures import failure_of, failure_path, load_failure, save_failure
-from prismbook.runs.locks import in_flight, lock_path
+from prismbook.runs.failures import failure_of, load_failure, save_failure
+from prismbook.runs.locks import in_flight
 from prismbook.runs.machine import is_shortage
-from prismbook.runs.records import load_record, load_scores, scan, stored_path
+from prismbook.runs.records import Planned, load_record, load_scores, planned, scan, stored_path
 from prismbook.runs.run import run
 from prismbook.runs.sweep import Sweep, plan
-from prismlib import Split, dataset_from_pairs, datasets
+from prismlib import dataset_from_pairs, datasets
 
 DECAYS = (0.0, 1e-7, 1e-6, 1e-5)
 EPOCHS = 3
@@ -100,22 +100,22 @@ def test_a_run_that_fails_is_recorded_with_its_reason_and_the_others_go_on(
     first, second = get_records([bad, good], tmp_path, progress=False)
     assert first is None and second is not None
     assert "failed: FloatingPointError: the loss became nan in epoch" in capsys.readouterr().out
-    failure = load_failure(stored_path(tmp_path, bad))
+    failure = load_failure(planned(bad, tmp_path))
     assert failure is not None
     assert failure["config"] == vars(bad) and failure["epochs"] == 1 and failure["seconds"] > 0
     assert failure["environment"]["torch"] and failure["when"].startswith("20")
     assert scan(tmp_path)[1] == []  # a failure is not a damaged record
 
     # it is not tried again unless asked to; once it succeeds, the failure is gone
-    written = failure_path(stored_path(tmp_path, bad)).stat().st_mtime_ns
-    assert attempt(bad, tmp_path) == "failed"
+    written = planned(bad, tmp_path).failure.stat().st_mtime_ns
+    assert attempt(planned(bad, tmp_path)) == "failed"
     assert get_records([bad], tmp_path, train=False) == [None]
     assert "failed" in capsys.readouterr().out
-    assert failure_path(stored_path(tmp_path, bad)).stat().st_mtime_ns == written
-    assert attempt(bad, tmp_path, retry_failed=True) == "failed"
-    assert failure_path(stored_path(tmp_path, bad)).stat().st_mtime_ns > written
-    failure_path(stored_path(tmp_path, bad)).rename(failure_path(stored_path(tmp_path, good)))
-    assert attempt(good, tmp_path, force=True) == "done"
+    assert planned(bad, tmp_path).failure.stat().st_mtime_ns == written
+    assert attempt(planned(bad, tmp_path), retry_failed=True) == "failed"
+    assert planned(bad, tmp_path).failure.stat().st_mtime_ns > written
+    planned(bad, tmp_path).failure.rename(planned(good, tmp_path).failure)
+    assert attempt(planned(good, tmp_path), force=True) == "done"
     assert list((tmp_path / "synthetic/failed").iterdir()) == []
 
 
@@ -136,16 +136,16 @@ def test_runs_train_without_tqdm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_tables_that_overflow_under_a_finite_loss_are_a_failed_run(tmp_path: Path, loss: dict[str, object]) -> None:
     config = RunConfig("synthetic", dim=4, max_epochs=1, lr=1e19, **loss)  # type: ignore[arg-type]
     assert get_records([config, *grid((0.0,))], tmp_path, progress=False)[1] is not None
-    failure = load_failure(stored_path(tmp_path, config))
+    failure = load_failure(planned(config, tmp_path))
     assert failure is not None and re.match("FloatingPointError: .* overflow float32: lower lr", failure["reason"])
-    assert not stored_path(tmp_path, config).with_suffix(".npz").exists()
+    assert not planned(config, tmp_path).path.with_suffix(".npz").exists()
 
 
 def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [*grid(), *grid((0.0,), lr=1e30)]
-    damaged = stored_path(tmp_path, runs[1])
+    damaged = planned(runs[1], tmp_path).path
     damaged.parent.mkdir(parents=True)
     damaged.write_text('{"half": ')
     assert sweep_commands.run_all(Sweep(runs, [], tmp_path), ("rq1", "test")) == 1
@@ -165,7 +165,7 @@ def test_a_sweep_reports_failed_and_damaged_runs_and_leaves_them(
 
 def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = grid()
-    assert attempt(runs[0], tmp_path) == "done"
+    assert attempt(planned(runs[0], tmp_path)) == "done"
     before = stored(tmp_path)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -185,19 +185,19 @@ def test_a_full_disk_stops_the_sweep_with_one_clear_error(tmp_path: Path, capsys
 
 def test_locks(tmp_path: Path) -> None:
     [config] = grid((0.0,))
-    lock = lock_path(stored_path(tmp_path, config))
+    lock = planned(config, tmp_path).lock
     assert lock.parent == tmp_path / ".locks" and "synthetic" in lock.name
     with locks.lock(lock) as acquired:
         assert acquired
         lock.write_text("epoch 3")
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        code += "from prismbook.runs.attempts import attempt; from pathlib import Path\n"
-        code += f"from test_sweep import grid; print(attempt(grid((0.0,))[0], Path({str(tmp_path)!r})))"
+        code += "from prismbook.runs.attempts import attempt; from prismbook.runs.records import planned\n"
+        code += f"from test_sweep import grid; print(attempt(planned(grid((0.0,))[0], {str(tmp_path)!r})))"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (other.stdout, other.returncode) == ("busy\n", 0), other.stderr
         assert [in_flight(lock), in_flight(lock), lock.read_text()] == ["epoch 3"] * 3  # to ask does not empty it
     assert in_flight(lock) is None and not lock.exists()
-    assert attempt(config, tmp_path) == "done"
+    assert attempt(planned(config, tmp_path)) == "done"
     assert not lock.exists()
     # the oldest version of which this holds, and nobody may install an older one
     assert '"filelock>=3.30"' in (Path(__file__).parents[1] / "pyproject.toml").read_text()
@@ -211,7 +211,7 @@ def test_killed_started_again_interrupted_and_started_again(tmp_path: Path) -> N
         process.send_signal(signal.SIGSTOP)  # so that it stays in the middle of this run while we look
         notes = {path: path.read_text() for path in (tmp_path / ".locks").glob("*.lock")}
         [running] = [c for c in grid(DECAYS, EPOCHS) if sweep.state(c, tmp_path)[0] == "running"]
-        note = notes[lock_path(stored_path(tmp_path, running))] or "first epoch"
+        note = notes[planned(running, tmp_path).lock] or "first epoch"
         assert sweep.state(running, tmp_path)[1] == note and note.startswith(("epoch ", "first epoch"))
         process.send_signal(how)
         process.send_signal(signal.SIGCONT)
@@ -372,8 +372,8 @@ def test_what_is_the_machines_is_never_the_runs(
         printed = capsys.readouterr().err
         assert printed.startswith("Stopped: ") and printed.count("\n") == 1
     # one that an earlier version stored is tried again
-    path = stored_path(tmp_path, config)
-    save_failure(failure_of(config, "x", f"{type(error).__name__}: {error}"), path)
+    run = planned(config, tmp_path)
+    save_failure(failure_of(run, f"{type(error).__name__}: {error}"), run)
     assert sweep.state(config, tmp_path)[0] == "missing"
 
 
@@ -382,17 +382,17 @@ def test_a_run_too_large_for_the_memory_does_not_stop_the_others(
 ) -> None:
     large, *others = grid()
 
-    def run_what_fits(config: RunConfig, split: Split, on_epoch: object = None) -> object:
-        if config == large:
+    def run_what_fits(planned: Planned, on_epoch: object = None) -> object:
+        if planned.config == large:
             raise MemoryError("too large")
-        return run(config, split)
+        return run(planned)
 
     with monkeypatch.context() as patch:
         patch.setattr("prismbook.runs.attempts.run", run_what_fits)
         with pytest.raises(MemoryError, match="too large"):
             get_records([large, *others], tmp_path, progress=False)
     assert [sweep.state(config, tmp_path)[0] for config in (large, *others)] == ["missing", "done", "done"]
-    assert attempt(large, tmp_path) == "done"
+    assert attempt(planned(large, tmp_path)) == "done"
 
 
 def test_what_is_the_runs_stays_its_failure() -> None:
@@ -451,7 +451,7 @@ def test_a_search_is_run_its_choice_at_all_seeds_and_its_cost_stored(
     known, later = plan(tuned)
     # the two best at the other seed; runs that the limit of epochs ends are in no dip
     assert (len(known), len(later)) == (5, 0) and [config.seed for config in known[3:]] == [246, 246]
-    records = [load_record(stored_path(tmp_path, config)) for config in search.grid[:2]]
+    records = [load_record(planned(config, tmp_path).path) for config in search.grid[:2]]
     over_seeds = [
         [load_record(stored_path(tmp_path, replace(config, seed=seed, split_seed=seed))) for seed in (123, 246)]
         for config in search.grid[:2]

@@ -15,7 +15,7 @@ import pytest
 from prismbook.plan.config import RunConfig, run_id
 from prismbook.runs import split_facts
 from prismbook.runs.record_commands import fault, main, take, unsound
-from prismbook.runs.records import Record, check_level, load_record, load_scores, record_path, save_record
+from prismbook.runs.records import Record, check_level, load_record, load_scores, planned, save_record
 from prismbook.runs.run import run
 from prismbook.runs.split_facts import Facts, Peers, facts_of_data, told_by
 from prismbook.runs.splits import load_split
@@ -30,7 +30,7 @@ CARD = datasets.CARDS["synthetic"]
 @cache
 def outcome(config: RunConfig) -> tuple[Record, dict[str, np.ndarray]]:
     """What a short run of the synthetic dataset really stores."""
-    return run(config, load_split(config.dataset, config.split_seed))
+    return run(planned(config))
 
 
 def sound(folder: Path, config: RunConfig = CONFIG, **changed: Any) -> Path:
@@ -40,7 +40,7 @@ def sound(folder: Path, config: RunConfig = CONFIG, **changed: Any) -> Path:
     if config.device == "cuda":
         environment = record["environment"] | {"device": "NVIDIA H200"}
         record = record | {"config": vars(config), "id": run_id(config, CARD.content_hash), "environment": environment}
-    path = record_path(folder, config, CARD.content_hash)
+    path = planned(config, folder).path
     save_record(deepcopy(record) | changed, path, scores=scores)
     return path
 

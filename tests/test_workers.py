@@ -18,9 +18,9 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.runs import machine, mps, priorities, sweep_commands, workers
 from prismbook.runs.cost import Costs
-from prismbook.runs.locks import in_flight, lock_path
+from prismbook.runs.locks import in_flight
 from prismbook.runs.machine import environment
-from prismbook.runs.records import load_record, stored_path
+from prismbook.runs.records import load_record, planned, stored_path
 
 RUNS = grid_configs("synthetic", ["bpr"], (0.0, 1e-6, 1e-5), dim=4, epochs=2, patience=2, lr=1e-3)
 
@@ -74,7 +74,7 @@ def test_a_run_that_takes_longer_is_stopped_and_leaves_nothing(tmp_path: Path, m
     workers.work([endless, RUNS[1]], tmp_path, start + 2)
     assert time.time() - start < 60
     assert not list(tmp_path.glob("synthetic/**/*.json"))
-    assert in_flight(lock_path(stored_path(tmp_path, endless))) is None
+    assert in_flight(planned(endless, tmp_path).lock) is None
 
 
 def test_the_longest_run_of_a_kind_counts() -> None:
@@ -227,7 +227,7 @@ def test_processes_are_asked_to_end_before_they_are_terminated(tmp_path: Path, m
     process = context.Process(target=workers._process, args=([endless], tmp_path, None, False, 1, stop))
     process.start()
     deadline = time.time() + 60
-    while in_flight(lock_path(stored_path(tmp_path, endless))) is None and time.time() < deadline:
+    while in_flight(planned(endless, tmp_path).lock) is None and time.time() < deadline:
         time.sleep(0.1)
     stop.set()
     process.join(60)

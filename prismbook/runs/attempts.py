@@ -12,116 +12,106 @@ from typing import Any
 import torch
 
 from prismbook.plan.config import RunConfig
-from prismbook.runs.failures import failure_of, failure_path, load_failure, save_failure
-from prismbook.runs.locks import lock, lock_path
+from prismbook.runs.failures import failure_of, load_failure, save_failure
+from prismbook.runs.locks import lock
 from prismbook.runs.machine import environment, is_out_of_memory, is_shortage
 from prismbook.runs.progress import progress_bar, show, state_of
-from prismbook.runs.records import Record, default_results, load_record, record_path, save_record, stored_path
+from prismbook.runs.records import Planned, Record, load_record, planned, save_record
 from prismbook.runs.run import run
-from prismbook.runs.splits import check_split, identity_hashes, load_split
 from prismlib._device import check_device
 from prismlib.data import Split
 from prismlib.train import History
 
 
 def attempt(
-    config: RunConfig,
-    results: Path | str,
+    planned: Planned,
     force: bool = False,
     retry_failed: bool = False,
     on_epoch: Callable[[RunConfig, History], None] | None = None,
-    split: Split | None = None,
 ) -> str:
     """Train one configuration and store its record, or its failure; unless that is done, or being done elsewhere.
 
     Args:
-        config: what to run.
-        results: the folder of the records.
+        planned: what to run, from :func:`prismbook.runs.records.planned`.
         force: train again also what is stored, and replace it.
         retry_failed: train again what failed before.
         on_epoch: called with the configuration and the history after every epoch.
-        split: a split of your own; None is the random split of ``config.split_seed``.
 
     Returns:
-        ``"done"``: the record is stored, for a CPU's run perhaps that of a GPU
-        (:func:`prismbook.runs.records.stored_path`). ``"failed"``: the run failed, now or before. ``"busy"``: another
-        process is training it.
+        ``"done"``: the record is stored, for a CPU's run perhaps that of a GPU. ``"failed"``: the run failed, now or
+        before. ``"busy"``: another process is training it.
 
     Raises:
         RecordError: a file stands where the record should and is not one.
-        ValueError: an unknown dataset, a device that is not there, or a split that is not the configuration's.
+        ValueError: a device that is not there.
         OSError, MemoryError, ImportError, RuntimeError: what is the machine's fault and not the run's, e.g. a full
             disk or too little memory (:func:`prismbook.runs.machine.is_shortage`). No failure is stored, nothing
             half-written is left, and a later attempt tries again.
     """
-    content_hash, split_hash = identity_hashes(config, split)
-    path = record_path(results, config, content_hash, split_hash)
-    lock_file = lock_path(path)
+    device = planned.config.device
     start, epochs = time.perf_counter(), 0
 
     def note_epoch(history: History) -> None:
         nonlocal epochs
         epochs = len(history.loss)
         with suppress(OSError):  # this note is for `status` alone
-            lock_file.write_text(state_of(history))
+            planned.lock.write_text(state_of(history))
         if on_epoch is not None:
-            on_epoch(config, history)
+            on_epoch(planned.config, history)
 
-    with lock(lock_file) as acquired:
+    with lock(planned.lock) as acquired:
         if not acquired:
             return "busy"
-        if not force and load_record(stored_path(results, config, split)) is not None:
+        if not force and load_record(planned.stored) is not None:
             return "done"
-        if not (force or retry_failed) and load_failure(path) is not None:
+        if not (force or retry_failed) and load_failure(planned) is not None:
             return "failed"
-        check_device(config.device)
-        if split is None:
-            split = load_split(config.dataset, config.split_seed)
+        check_device(device)
+        planned = planned.loaded()  # not below: data that cannot be read are no failure of the run
         try:
-            record, scores = run(config, split, on_epoch=note_epoch)
+            record, scores = run(planned, on_epoch=note_epoch)
         except Exception as error:
             if is_shortage(error):
                 raise
             reason, seconds = f"{type(error).__name__}: {error}", time.perf_counter() - start
-            failure = failure_of(config, content_hash, reason, epochs + 1, seconds, split_hash)
-            save_failure(failure | {"environment": environment(torch.device(config.device))}, path)
+            failure = failure_of(planned, reason, epochs + 1, seconds)
+            save_failure(failure | {"environment": environment(torch.device(device))}, planned)
             return "failed"
-        save_record(record, path, replace=force, scores=scores)
-        failure_path(path).unlink(missing_ok=True)
+        save_record(record, planned.path, replace=force, scores=scores)
+        planned.failure.unlink(missing_ok=True)
     return "done"
 
 
-def attempt_all(configs: Iterable[RunConfig], results: Path | str, **options: Any) -> Iterator[tuple[RunConfig, str]]:
-    """Attempt each configuration, and yield each with how it ended, ``"done"`` or ``"failed"``.
+def attempt_all(runs: Iterable[Planned], **options: Any) -> Iterator[tuple[RunConfig, str]]:
+    """Attempt each run, and yield its configuration with how it ended, ``"done"`` or ``"failed"``.
 
     What another process is training is left for later, so that processes that fill one folder share the work. A run for
     which the memory is too small is left out, and its error is raised after the others.
 
     Args:
-        configs: what to run.
-        results: the folder of the records.
+        runs: what to run.
         options: further arguments of :func:`attempt`.
 
     Raises:
         MemoryError, RuntimeError: the first shortage of memory, when all other runs have ended.
         Exception: at once, what :func:`attempt` raises otherwise.
     """
-    pending = list(configs)
+    pending = list(runs)
     shortages: list[Exception] = []
     while pending:
         busy = []
-        for config in pending:
+        for one in pending:
             try:
-                state = attempt(config, results, **options)
+                state = attempt(one, **options)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
                 shortages.append(error)
                 continue
             if state == "busy":
-                busy.append(config)
+                busy.append(one)
             else:
-                yield config, state
+                yield one.config, state
         if busy and len(busy) == len(pending):
             time.sleep(0.5)
         pending = busy
@@ -166,33 +156,18 @@ def get_records(
     >>> get_records([RunConfig("synthetic", "bpr")], "no-such-folder", train=False, split=swapped)
     [None]
     """
-    configs = list(configs)
-    results = default_results() if results is None else results
+    runs = [planned(config, results, split) for config in configs]
     force = force and train
-    if split is not None:
-        for config in configs:
-            check_split(config, split)
-
-    def load_stored() -> list[Record | None]:
-        return [load_record(stored_path(results, config, split)) for config in configs]
-
-    records: list[Record | None] = [None] * len(configs) if force else load_stored()
-    missing = [config for config, record in zip(configs, records, strict=True) if record is None]
+    records: list[Record | None] = [None if force else load_record(one.stored) for one in runs]
+    missing = [one for one, record in zip(runs, records, strict=True) if record is None]
     if train and missing:
-        for config in set(missing):
-            check_device(config.device)
+        for device in {one.config.device for one in missing}:
+            check_device(device)
         with progress_bar(progress, total=len(missing)) as bar:
-            for _ in attempt_all(missing, results, force=force, on_epoch=partial(show, bar), split=split):
+            for _ in attempt_all(missing, force=force, on_epoch=partial(show, bar)):
                 bar.update()
-        records = load_stored()
-    _print_failures(configs, records, results, split)
+        records = [load_record(one.stored) for one in runs]
+    for one, record in zip(runs, records, strict=True):
+        if record is None and (failure := load_failure(one)):
+            print(f"{one.path.stem} failed: {failure['reason']}")
     return records
-
-
-def _print_failures(
-    configs: list[RunConfig], records: list[Record | None], results: Path | str, split: Split | None
-) -> None:
-    for config, record in zip(configs, records, strict=True):
-        path = record_path(results, config, *identity_hashes(config, split))
-        if record is None and (failure := load_failure(path)):
-            print(f"{path.stem} failed: {failure['reason']}")

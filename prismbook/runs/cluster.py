@@ -20,8 +20,7 @@ from prismbook.extras import need
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import attempt
 from prismbook.runs.machine import is_out_of_memory
-from prismbook.runs.records import record_path
-from prismlib import datasets
+from prismbook.runs.records import planned
 
 
 def work(config: RunConfig, results: Path, name: str, retry_failed: bool) -> str:
@@ -38,9 +37,10 @@ def work(config: RunConfig, results: Path, name: str, retry_failed: bool) -> str
     """
     if not results.is_dir():
         raise ValueError(f"a worker sees no folder {results}: all workers must share the results folder")
-    if record_path(results, config, datasets.content_hash(config.dataset)).name != name:
+    run = planned(config, results)
+    if run.path.name != name:
         raise ValueError(f"a worker has another version of prismlib: it does not know the run as {name}")
-    return attempt(config, results, retry_failed=retry_failed)
+    return attempt(run, retry_failed=retry_failed)
 
 
 def attempt_on_cluster(
@@ -76,7 +76,7 @@ def attempt_on_cluster(
     shortages: list[Exception] = []
 
     def submit(config: RunConfig) -> object:
-        name = record_path(results, config, datasets.content_hash(config.dataset)).name
+        name = planned(config, results).path.name
         key = f"{name}-{sweep}-{uuid4().hex[:4]}"
         future = client.submit(work, config, results, name, retry_failed, key=key, pure=False)
         submitted[future] = config
@@ -142,5 +142,5 @@ def _announce_workers(client: Any, scheduler: str) -> None:
 
 
 def _killed(config: RunConfig, results: Path, reason: str) -> ChildProcessError:
-    name = record_path(results, config, datasets.content_hash(config.dataset)).stem
+    name = planned(config, results).path.stem
     return ChildProcessError(f"{name}: every worker that tried it was killed, out of memory perhaps ({reason})")

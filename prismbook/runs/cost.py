@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from prismbook.plan.config import RunConfig
-from prismbook.runs.records import Record
+from prismbook.runs.records import Record, planned
 from prismbook.runs.run import run
-from prismbook.runs.splits import load_split
 from prismlib import datasets
 
 
@@ -116,9 +115,9 @@ class Costs:
         for config in sorted(configs, key=lambda config: config.lr):
             if kind(config) not in tried:
                 tried.add(kind(config))
-                split = load_split(config.dataset, config.split_seed)
+                one_epoch = planned(replace(config, max_epochs=1)).loaded()
                 with suppress(ArithmeticError, RuntimeError, MemoryError, ValueError):
-                    seconds = run(replace(config, max_epochs=1), split)[0]["seconds"]
+                    seconds = run(one_epoch)[0]["seconds"]
                     _spend(self.spent, kind(config), seconds["train"] + seconds["evaluate"], 1)
 
     def expected(self, counts: Mapping[RunConfig, int]) -> Expected:

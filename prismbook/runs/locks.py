@@ -9,15 +9,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 
-def lock_path(record: Path) -> Path:
-    """The lock of a run: ``results/.locks/<dataset>-<name>.lock`` for the record ``results/<dataset>/<name>.json``.
-
-    Args:
-        record: where the run's record is or would be.
-    """
-    return record.parents[1] / ".locks" / f"{record.parent.name}-{record.stem}.lock"
-
-
 @contextmanager
 def lock(path: Path) -> Iterator[bool]:
     """Hold the lock of a run for this process: True, or False where another process holds it.
@@ -25,7 +16,7 @@ def lock(path: Path) -> Iterator[bool]:
     The lock is the operating system's. When a process is killed, its locks are free at once.
 
     Args:
-        path: the lock, from :func:`lock_path`.
+        path: the lock, :attr:`prismbook.runs.records.Planned.lock`.
 
     >>> import tempfile
     >>> with lock(Path(tempfile.mkdtemp()) / "run.lock") as acquired:
@@ -51,7 +42,7 @@ def in_flight(path: Path) -> str | None:
     """What the process that holds a lock last wrote into it; None where no process holds it.
 
     Args:
-        path: the lock, from :func:`lock_path`.
+        path: the lock, :attr:`prismbook.runs.records.Planned.lock`.
     """
     if not path.exists():
         return None

@@ -21,7 +21,7 @@ from prismbook.runs.records import (
     folder,
     load_record,
     load_scores,
-    record_path,
+    planned,
     scan,
     wrong_scores,
 )
@@ -182,7 +182,7 @@ def _foreign(path: Path, record: Record) -> str | None:
     card, content_hash = datasets.identity_card(config.dataset), datasets.content_hash(config.dataset)
     if data["content_hash"] != content_hash:
         return f"{path} was trained on other interactions than those of {config.dataset}"
-    if path != (expected := record_path(path.parents[1], config, content_hash)):
+    if path != (expected := planned(config, path.parents[1]).path):
         return f"{path} should be {expected}"
     if config.split_seed == 123 and card.split_hash is not None and data["split_hash"] != card.split_hash:
         return f"{path} was trained on another split of {config.dataset}"

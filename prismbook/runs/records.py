@@ -11,14 +11,15 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from prismbook.plan.config import RunConfig, run_id, semantics
-from prismbook.runs.splits import identity_hashes
+from prismbook.runs.splits import RANDOM, check_split, load_split, ordered
+from prismlib import datasets
 from prismlib.data import Split
 from prismlib.files import write_atomically
 
@@ -97,38 +98,87 @@ def add_results_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def record_path(results: Path | str, config: RunConfig, content_hash: str, split_hash: str | None = None) -> Path:
-    """``results/<dataset>/<backbone>-<loss>-<run id>.json``.
+@dataclass(frozen=True)
+class Planned:
+    """A run that is planned: which run it is, and where what it leaves is kept. :func:`planned` makes it.
+
+    Attributes:
+        config: the run's configuration.
+        id: the run's identity, see :func:`prismbook.plan.config.run_id`.
+        path: where its record belongs: ``results/<dataset>/<backbone>-<loss>-<id>.json``.
+        split: what it is trained and tested on; None is the random split, which :meth:`loaded` loads.
+    """
+
+    config: RunConfig
+    id: str
+    path: Path
+    split: Split | None
+
+    @property
+    def lock(self) -> Path:
+        """The lock that is held while it is trained."""
+        return self.path.parents[1] / ".locks" / f"{self.path.parent.name}-{self.path.stem}.lock"
+
+    @property
+    def failure(self) -> Path:
+        """Where it is stored that it failed."""
+        return self.path.parent / "failed" / self.path.name
+
+    @property
+    def stored(self) -> Path:
+        """The path of its record, or of the same run's on a GPU where only that is stored.
+
+        So results of a CPU and of a GPU make one table. A run that is asked for on a GPU is that one alone.
+        """
+        if self.config.device == "cpu" and not self.path.exists():
+            on_gpu = planned(replace(self.config, device="cuda"), self.path.parents[1], self.split).path
+            return on_gpu if on_gpu.exists() else self.path
+        return self.path
+
+    def loaded(self) -> Planned:
+        """The same run with its split in memory."""
+        if self.split is not None:
+            return self
+        return replace(self, split=load_split(self.config.dataset, self.config.split_seed))
+
+
+def planned(config: RunConfig, results: Path | str | None = None, split: Split | None = None) -> Planned:
+    """A run with its identity and its place in a folder. They are worked out here, once, and nowhere else.
 
     Args:
-        results: the folder of the records.
         config: the run's configuration.
-        content_hash: the content hash of its dataset.
-        split_hash: the hash of a split of your own; None for the random split of ``config.split_seed``.
+        results: the folder of the records; None is :func:`default_results`.
+        split: a split of your own; None is the random split of ``config.split_seed``.
+
+    Raises:
+        ValueError: an unknown dataset, or a split that is not the configuration's.
+
+    >>> planned(RunConfig("synthetic", "bpr"), "results").path.parent.as_posix()
+    'results/synthetic'
     """
-    name = f"{config.backbone}-{config.loss}-{run_id(config, content_hash, split_hash)}.json"
-    return Path(results) / config.dataset / name
+    split_hash = None
+    if split is None:
+        content_hash = datasets.content_hash(config.dataset)
+    else:
+        check_split(config, split)
+        split = ordered(split)
+        content_hash = split.dataset.content_hash
+        split_hash = None if split.name == RANDOM else split.split_hash
+    identity = run_id(config, content_hash, split_hash)
+    folder = default_results() if results is None else Path(results)
+    path = folder / config.dataset / f"{config.backbone}-{config.loss}-{identity}.json"
+    return Planned(config, identity, path, split)
 
 
 def stored_path(results: Path | str, config: RunConfig, split: Split | None = None) -> Path:
-    """The path of a run's record, or of the same run's on a GPU where only that is stored.
-
-    So results of a CPU and of a GPU make one table. A run that is asked for on a GPU is that one alone.
+    """Where the record of a run is, or that of the same run on a GPU, see :attr:`Planned.stored`.
 
     Args:
         results: the folder of the records.
         config: the run's configuration.
         split: a split of your own; None is the random split of ``config.split_seed``.
-
-    Raises:
-        ValueError: an unknown dataset, or a split that is not the configuration's.
     """
-    hashes = identity_hashes(config, split)
-    path = record_path(results, config, *hashes)
-    if config.device == "cpu" and not path.exists():
-        gpu_path = record_path(results, replace(config, device="cuda"), *hashes)
-        return gpu_path if gpu_path.exists() else path
-    return path
+    return planned(config, results, split).stored
 
 
 def load_record(path: Path) -> Record | None:

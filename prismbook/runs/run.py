@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prismbook.plan.config import RunConfig, run_id, semantics
+from prismbook.plan.config import RunConfig, semantics
 from prismbook.runs.machine import environment, joules_between, joules_so_far
-from prismbook.runs.records import Record
-from prismbook.runs.splits import RANDOM, check_split, ordered
+from prismbook.runs.records import Planned, Record
+from prismbook.runs.splits import RANDOM
 from prismlib._device import check_device, flushed_denormals
 from prismlib._rows import norms as norms_of
 from prismlib.baselines import IPL, MACR, ReSN
@@ -33,26 +33,24 @@ Popularity = dict[str, Tensor]  # training interactions per row of the tables "u
 
 @flushed_denormals()  # from the start, so that torch's worker threads have it too
 def run(
-    config: RunConfig, split: Split, on_epoch: Callable[[History], bool | None] | None = None
+    planned: Planned, on_epoch: Callable[[History], bool | None] | None = None
 ) -> tuple[Record, dict[str, np.ndarray]]:
     """Train and test one configuration. Nothing is written.
 
     Args:
-        config: what to run.
-        split: the split of ``config.dataset`` to train and test on, whose seed is ``config.split_seed``. A split other
-            than the random one of that seed is part of the run's identity, and the record has its name and hash.
+        planned: what to run. A split of your own is part of the run's identity, and the record has its name and hash.
         on_epoch: called after every epoch, see :func:`prismlib.train.fit`.
 
     Returns:
         The run's record, and the scores of each test user as :func:`prismbook.runs.records.load_scores` gives them.
 
     Raises:
-        ValueError: the split is not the configuration's; the device is not there.
+        ValueError: the device is not there.
         FloatingPointError: the loss, or the length of a row, is no longer finite.
         MemoryError: the device has less memory free than training needs.
     """
-    check_split(config, split)
-    split = ordered(split)
+    config, split = planned.config, planned.loaded().split
+    assert split is not None
     check_device(config.device)
     device = torch.device(config.device)
     popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
@@ -64,7 +62,7 @@ def run(
     by_exponent, scores_with_lengths = rank_with_lengths(config, split, loss, user, item, popularity)
     norms = {"user": norm_summary(user, popularity["user"]), "item": norm_summary(item, popularity["item"])}
     record = {
-        **identity(config, split),
+        **identity(planned, split),
         "best_epoch": history.best_epoch,
         "stopped_by": history.stopped_by,
         "test": {ranking: _rounded(mean_score(scores[ranking])) for ranking in ("dot", "cosine")},
@@ -85,21 +83,24 @@ def run(
     return record, {name: values.cpu().numpy() for name, values in (scores | scores_with_lengths | rows).items()}
 
 
-def identity(config: RunConfig, split: Split) -> dict[str, Any]:
+def identity(planned: Planned, split: Split) -> dict[str, Any]:
     """The first entries of a record: which run it is, and on which data.
 
     Args:
-        config: the run's configuration.
-        split: its split, as :func:`prismbook.runs.splits.ordered` gives it.
+        planned: the run.
+        split: its split.
     """
-    content_hash, split_hash = split.dataset.content_hash, split.split_hash
-    data = {"synthetic": split.dataset.synthetic, "content_hash": content_hash, "split_hash": split_hash}
+    data = {
+        "synthetic": split.dataset.synthetic,
+        "content_hash": split.dataset.content_hash,
+        "split_hash": split.split_hash,
+    }
     if split.name != RANDOM:
         data["split"] = split.name
     return {
-        "id": run_id(config, content_hash, None if split.name == RANDOM else split_hash),
-        "semantics": semantics(config),
-        "config": vars(config).copy(),
+        "id": planned.id,
+        "semantics": semantics(planned.config),
+        "config": vars(planned.config).copy(),
         "data": data,
     }
 

@@ -51,26 +51,6 @@ def check_split(config: RunConfig, split: Split) -> None:
         )
 
 
-def identity_hashes(config: RunConfig, split: Split | None = None) -> tuple[str, str | None]:
-    """What the data add to a run's identity: the content hash, and the hash of a split of your own (else None).
-
-    Args:
-        config: the run's configuration.
-        split: None is the random split of ``config.split_seed``.
-
-    Raises:
-        ValueError: an unknown dataset, or a split that is not the configuration's.
-
-    >>> identity_hashes(RunConfig("synthetic", "bpr"))[1] is None
-    True
-    """
-    if split is None:
-        return datasets.content_hash(config.dataset), None
-    check_split(config, split)
-    split = ordered(split)
-    return split.dataset.content_hash, None if split.name == RANDOM else split.split_hash
-
-
 @lru_cache(maxsize=4)
 def ordered(split: Split) -> Split:
     """The split with its parts in an order that the pairs and the seed alone decide.

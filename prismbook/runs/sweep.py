@@ -13,12 +13,12 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import Search
 from prismbook.runs import patience, tuning
 from prismbook.runs.failures import Failure, load_failure
-from prismbook.runs.locks import in_flight, lock_path
+from prismbook.runs.locks import in_flight
 from prismbook.runs.records import (
     Record,
     RecordError,
     load_record,
-    stored_path,
+    planned,
 )
 
 #: What a run of a sweep can be.
@@ -67,17 +67,17 @@ def state(config: RunConfig, results: Path) -> tuple[str, str]:
         config: the run's configuration.
         results: the folder of the records.
     """
-    path = stored_path(results, config)
+    run = planned(config, results)
     try:
-        record = load_record(path)
+        record = load_record(run.stored)
     except RecordError as error:
         return "damaged", str(error)
     if record is not None:
         return "done", f"NDCG@20 {record['test']['dot']['ndcg']:.4f}"
-    note = in_flight(lock_path(path))
+    note = in_flight(run.lock)
     if note is not None:
         return "running", note
-    failure = load_failure(path)
+    failure = load_failure(run)
     return ("missing", "") if failure is None else ("failed", failure["reason"])
 
 

@@ -27,8 +27,8 @@ from prismbook.runs.progress import progress_bar, show
 from prismbook.runs.records import (
     add_results_option,
     load_record,
+    planned,
     scan,
-    stored_path,
 )
 from prismbook.runs.sweep import Sweep, choice_so_far, plan, state
 from prismbook.runs.sweep_lines import choice_line, estimate, name, state_lines, time_left
@@ -145,7 +145,8 @@ def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, sche
     left = Counter(todo)
     with progress_bar(True, len(todo)) as bar:
         if scheduler is None:
-            outcomes = attempts.attempt_all(todo, results, on_epoch=partial(show, bar), retry_failed=retry)
+            runs = [planned(config, results) for config in todo]
+            outcomes = attempts.attempt_all(runs, on_epoch=partial(show, bar), retry_failed=retry)
         else:
             from prismbook.runs.cluster import attempt_on_cluster
 
@@ -154,7 +155,7 @@ def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, sche
             left -= Counter([config])
             outcome, detail = state(config, results)
             if outcome == "done":
-                costs.add(load_record(stored_path(results, config)))
+                costs.add(load_record(planned(config, results).stored))
             remaining = time_left(costs.expected(left), scheduler)
             bar.clear()
             print(

@@ -11,7 +11,7 @@ from prismbook.plan.experiments import Search
 from prismbook.runs import tuning
 from prismbook.runs.cost import Costs, Expected, duration
 from prismbook.runs.records import (
-    stored_path,
+    planned,
 )
 from prismbook.runs.sweep import STATES, Sweep, choice_so_far, plan, state
 from prismbook.text import plural
@@ -110,7 +110,7 @@ def name(config: RunConfig, results: Path) -> str:
         config: the run's configuration.
         results: the folder of the records.
     """
-    path = stored_path(results, config)
+    path = planned(config, results).stored
     fields = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
     shown = [f"{field} {value:g}" for field, value in fields.items() if value is not None]
     return f"{path.stem} ({', '.join(shown)}, seed {config.seed})"

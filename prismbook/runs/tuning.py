@@ -12,8 +12,8 @@ from prismbook.plan.config import RunConfig, semantics
 from prismbook.plan.experiments import Search, searches
 from prismbook.runs import patience
 from prismbook.runs.attempts import get_records
-from prismbook.runs.failures import Failure, failure_path, load_failure
-from prismbook.runs.records import Record, load_record, stored_path, write_json
+from prismbook.runs.failures import Failure, load_failure
+from prismbook.runs.records import Record, load_record, planned, write_json
 
 SEED_FIELDS = ("seed", "split_seed")
 
@@ -242,8 +242,8 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
     Raises:
         RecordError: a file stands where the record should and is not one.
     """
-    path = stored_path(results, config)
-    return load_record(path) or load_failure(path)
+    run = planned(config, results)
+    return load_record(run.stored) or load_failure(run)
 
 
 def ended(results: Path | str, config: RunConfig) -> bool:
@@ -253,8 +253,8 @@ def ended(results: Path | str, config: RunConfig) -> bool:
         results: the folder of the records.
         config: the run's configuration.
     """
-    path = stored_path(results, config)
-    return path.exists() or failure_path(path).exists()
+    run = planned(config, results)
+    return run.stored.exists() or run.failure.exists()
 
 
 def stored(results: Path | str) -> Outcomes:

@@ -17,7 +17,7 @@ from prismbook.runs.attempts import attempt
 from prismbook.runs.cost import Costs, kind
 from prismbook.runs.machine import SHARED, environment
 from prismbook.runs.mps import mps
-from prismbook.runs.records import load_record, scan, stored_path
+from prismbook.runs.records import load_record, planned, scan
 from prismlib._device import check_device
 from prismlib.train import History
 
@@ -89,17 +89,17 @@ def work(
         needed = longest(config, costs)
         if end is not None and time.time() + (needed or 0.0) > end:
             continue
-        path = stored_path(results, config)
-        if load_record(path) is not None:
+        run = planned(config, results)
+        if load_record(run.stored) is not None:
             continue
         try:
-            outcome = attempt(config, results, retry_failed=retry, on_epoch=watch)
+            outcome = attempt(run, retry_failed=retry, on_epoch=watch)
         except OutOfTime:
-            print(f"{path.stem} stopped: the time is over, and nothing of it is stored", flush=True)
+            print(f"{run.path.stem} stopped: the time is over, and nothing of it is stored", flush=True)
             return
         if outcome != "busy":
-            costs.add(load_record(stored_path(results, config)))
-            print(f"{path.stem} {outcome}", flush=True)
+            costs.add(load_record(run.stored))
+            print(f"{run.path.stem} {outcome}", flush=True)
 
 
 def _process(
