@@ -53,8 +53,8 @@ from prismlib import (
     popularity_groups,
     random_split,
     train_step,
-    uniformity_released,
 )
+from prismlib.hypersphere import uniformity_released
 from prismlib.optim import make_optimizer
 from prismlib.train import batches
 

@@ -53,7 +53,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prismlib import FullRanking, norm_summary, popularity_groups, prism_, prism_norm, random_split, synthetic
+from prismlib import FullRanking, popularity_groups, prism_, prism_norm, random_split, synthetic
+from prismlib.norms import norm_summary
 
 torch.set_num_threads(1)  # batches this small gain nothing by more
 split = random_split(synthetic(600, 500, 20_000), seed)

@@ -5,21 +5,20 @@ A Popularity Perspective", KDD 2025.
 """
 
 from prismlib.data import Dataset, Interactions, Split, dataset_from_pairs, random_split, synthetic
-from prismlib.hypersphere import alignment, margin_alignment, uniformity, uniformity_released
 from prismlib.init import prism, prism_, prism_norm
-from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, bpr_loss, directau_loss, mawu_loss, ssm_loss
-from prismlib.metrics import GROUPS, ndcg, popularity_groups
+from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss, ScoreLoss
+from prismlib.metrics import ndcg, popularity_groups
 from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
-from prismlib.norms import norm_summary
 from prismlib.ranking import FullRanking
-from prismlib.serving import Recommendations, recommend
+from prismlib.serving import Recommendations as Recommendations  # for those who serve a model: not in __all__
+from prismlib.serving import recommend as recommend
 from prismlib.train import History, fit, train_step
 
 __version__ = "0.1.0"
 
+#: What a newcomer needs. All else is imported from its module.
 __all__ = [
     "BPR",
-    "GROUPS",
     "MAWU",
     "MF",
     "SSM",
@@ -32,26 +31,16 @@ __all__ = [
     "LightGCN",
     "NonLinearMF",
     "RankingLoss",
-    "Recommendations",
+    "ScoreLoss",
     "Split",
-    "alignment",
-    "bpr_loss",
     "dataset_from_pairs",
-    "directau_loss",
     "fit",
-    "margin_alignment",
-    "mawu_loss",
     "ndcg",
-    "norm_summary",
     "popularity_groups",
     "prism",
     "prism_",
     "prism_norm",
     "random_split",
-    "recommend",
-    "ssm_loss",
     "synthetic",
     "train_step",
-    "uniformity",
-    "uniformity_released",
 ]

@@ -81,21 +81,6 @@ def free_bytes(device: torch.device) -> int | None:
         return None
 
 
-def check_device(device: str) -> None:
-    """Raise a ValueError where PyTorch sees no such device.
-
-    Args:
-        device: ``"cpu"`` or ``"cuda"``.
-
-    Raises:
-        ValueError: ``"cuda"`` is asked for and PyTorch sees no GPU.
-
-    >>> check_device("cpu")
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device='cuda' was asked for, but PyTorch sees no GPU here: use device='cpu'")
-
-
 def denormals_are_kept() -> bool:
     """Whether this thread computes with numbers below 2 ** -126, the smallest that float32 holds in full precision.
 

@@ -14,17 +14,10 @@ import pandas as pd
 import pytest
 import torch
 
-from prismlib import (
-    FullRanking,
-    Interactions,
-    dataset_from_pairs,
-    norm_summary,
-    popularity_groups,
-    prism,
-    prism_norm,
-)
+from prismlib import FullRanking, Interactions, dataset_from_pairs, popularity_groups, prism, prism_norm
 from prismlib._columns import counts, ids, keys
 from prismlib.baselines import IPL
+from prismlib.norms import norm_summary
 
 COUNTS = [0, 6, 3, 200]
 
@@ -203,7 +196,8 @@ SNIPPET = """
 import numpy as np
 import pandas as pd
 import torch
-from prismlib import FullRanking, Interactions, dataset_from_pairs, norm_summary, popularity_groups, prism_, prism_norm
+from prismlib import FullRanking, Interactions, dataset_from_pairs, popularity_groups, prism_, prism_norm
+from prismlib.norms import norm_summary
 
 counts = np.array([1, 2, 3])
 table = torch.nn.Embedding(3, 4)

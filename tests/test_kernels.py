@@ -9,21 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from prismlib import (
-    BPR,
-    MF,
-    SSM,
-    LightGCN,
-    NonLinearMF,
-    hypersphere,
-    random_split,
-    synthetic,
-    train_step,
-    uniformity,
-    uniformity_released,
-)
+from prismlib import BPR, MF, SSM, LightGCN, NonLinearMF, hypersphere, random_split, synthetic, train_step
 from prismlib._fast import kernels
-from prismlib.hypersphere import _first_of_each
+from prismlib.hypersphere import _first_of_each, uniformity, uniformity_released
 
 GPU = torch.cuda.is_available()
 if not GPU:  # before Triton is first imported; its interpreter takes tensors of the CPU

@@ -7,22 +7,19 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from prismlib import (
-    BPR,
-    MAWU,
-    SSM,
-    DirectAU,
+from prismlib import BPR, MAWU, SSM, DirectAU
+from prismlib.baselines import IPL, MACR, ReSN
+from prismlib.hypersphere import (
+    _first_of_each,
+    _uniformity_of,
     alignment,
-    bpr_loss,
-    directau_loss,
+    distinct,
     margin_alignment,
-    mawu_loss,
-    ssm_loss,
     uniformity,
     uniformity_released,
+    unit,
 )
-from prismlib.baselines import IPL, MACR, ReSN
-from prismlib.hypersphere import _first_of_each, _uniformity_of, distinct, unit
+from prismlib.losses import bpr_loss, directau_loss, mawu_loss, ssm_loss
 
 
 def rows(*shape: int, seed: int = 0) -> Tensor:

@@ -17,18 +17,16 @@ from prismlib import (
     Dataset,
     FullRanking,
     Interactions,
-    bpr_loss,
-    directau_loss,
     popularity_groups,
     prism,
     prism_,
     prism_norm,
     random_split,
-    ssm_loss,
     theory,
-    uniformity,
 )
 from prismlib.baselines import MACR, ipl_penalty, resn_penalty, resn_penalty_batch
+from prismlib.hypersphere import uniformity
+from prismlib.losses import bpr_loss, directau_loss, ssm_loss
 from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall
 
 # the same examples on every machine, with no time limit that a busy one would miss

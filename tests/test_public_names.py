@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import prismlib
+
 
 def loaded_by(statement: str) -> set[str]:
     """The modules that a fresh Python has loaded after a statement."""
@@ -18,3 +20,16 @@ def test_importing_prismlib_loads_neither_the_baselines_nor_triton() -> None:
     assert {"prismlib", "prismlib.train", "prismlib.losses"} <= loaded
     assert not loaded & {"prismlib.baselines", "triton", "pandas", "matplotlib", "prismbook"}
     assert "prismlib.baselines" in loaded_by("import prismlib.baselines")
+
+
+def test_prismlib_exports_what_a_newcomer_needs_and_nothing_else() -> None:
+    expected = {
+        *("prism_", "prism", "prism_norm"),
+        *("MF", "NonLinearMF", "LightGCN", "Backbone"),
+        *("BPR", "SSM", "DirectAU", "MAWU", "RankingLoss", "ScoreLoss"),
+        *("fit", "train_step", "History"),
+        *("FullRanking", "ndcg", "popularity_groups"),
+        *("Interactions", "Dataset", "Split", "random_split", "dataset_from_pairs", "synthetic"),
+    }
+    assert len(expected) == 25 and set(prismlib.__all__) == expected and len(prismlib.__all__) == 25
+    assert all(getattr(prismlib, name).__module__.startswith("prismlib.") for name in expected)

@@ -7,9 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import ndcg_score
 
-from prismlib import GROUPS, FullRanking, Interactions, norm_summary, popularity_groups, random_split, synthetic
+from prismlib import FullRanking, Interactions, popularity_groups, random_split, synthetic
 from prismlib._fast.topk import TILE, top_k
-from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall, tail_ratio
+from prismlib.metrics import GROUPS, average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall, tail_ratio
+from prismlib.norms import norm_summary
 
 USERS, ITEMS, DIM = 300, 700, 6
 

@@ -11,7 +11,8 @@ import pytest
 import sympy as sp
 import torch
 
-from prismlib import alignment, theory
+from prismlib import theory
+from prismlib.hypersphere import alignment
 from prismlib.train import batches
 
 Vector = tuple[sp.Symbol, ...]

@@ -14,11 +14,10 @@ import torch
 from prismbook.plan.config import RunConfig
 from prismbook.runs.failures import failure_of, load_failure, save_failure
 from prismbook.runs.locks import lock
-from prismbook.runs.machine import environment, is_out_of_memory, is_shortage
+from prismbook.runs.machine import check_device, environment, is_out_of_memory, is_shortage
 from prismbook.runs.progress import progress_bar, show, state_of
 from prismbook.runs.records import Planned, Record, load_record, planned, save_record
 from prismbook.runs.run import run
-from prismlib._device import check_device
 from prismlib.data import Split
 from prismlib.train import History
 

@@ -164,3 +164,18 @@ def _nvidia(device: torch.device) -> float | None:
         return None if any(done) else millijoules.value / 1e3
     except (OSError, AttributeError, RuntimeError, AssertionError):  # no driver, an older one, no such GPU
         return None
+
+
+def check_device(device: str) -> None:
+    """Raise a ValueError where PyTorch sees no such device.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: ``"cuda"`` is asked for and PyTorch sees no GPU.
+
+    >>> check_device("cpu")
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda' was asked for, but PyTorch sees no GPU here: use device='cpu'")

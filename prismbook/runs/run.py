@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from prismbook.plan.config import RunConfig, semantics
-from prismbook.runs.machine import environment, joules_between, joules_so_far
+from prismbook.runs.machine import check_device, environment, joules_between, joules_so_far
 from prismbook.runs.records import Planned, Record
 from prismbook.runs.splits import RANDOM
-from prismlib._device import check_device, flushed_denormals
+from prismlib._device import flushed_denormals
 from prismlib._rows import norms as norms_of
 from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.data import Interactions, Split

@@ -22,7 +22,7 @@ from prismbook.plan.config import CHOICES, RunConfig
 from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, PAPER_DATASETS, configs, searches
 from prismbook.runs import attempts, priorities, tuning, workers
 from prismbook.runs.cost import Costs
-from prismbook.runs.machine import environment, is_shortage
+from prismbook.runs.machine import check_device, environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
 from prismbook.runs.records import (
     add_results_option,
@@ -33,7 +33,6 @@ from prismbook.runs.records import (
 from prismbook.runs.sweep import Sweep, choice_so_far, plan, state
 from prismbook.runs.sweep_lines import choice_line, estimate, name, state_lines, time_left
 from prismlib import datasets
-from prismlib._device import check_device
 
 
 def run_by_value(

@@ -15,10 +15,9 @@ import torch
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import attempt
 from prismbook.runs.cost import Costs, kind
-from prismbook.runs.machine import SHARED, environment
+from prismbook.runs.machine import SHARED, check_device, environment
 from prismbook.runs.mps import mps
 from prismbook.runs.records import load_record, planned, scan
-from prismlib._device import check_device
 from prismlib.train import History
 
 #: Seconds that a process has to end by itself, once it is asked to.
