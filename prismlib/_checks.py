@@ -64,15 +64,83 @@ def check_count(name: str, value: object, minimum: int = 1) -> None:
         raise ValueError(f"{name} must be >= {minimum}, got {value}")
 
 
+def check_fraction(name: str, value: object) -> float:
+    """The number itself; a ValueError unless it is a real number in [0, 1].
+
+    Args:
+        name: what the error calls the value.
+        value: the argument that a caller was given.
+
+    Raises:
+        ValueError: ``value`` is no number, or is outside [0, 1].
+
+    >>> check_fraction("alpha", 0.5)
+    0.5
+    >>> check_fraction("alpha", "1")
+    Traceback (most recent call last):
+    ValueError: alpha must lie in [0, 1], got '1'
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:  # type: ignore[operator]
+        raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def check_dense(name: str, tensor: Tensor) -> None:
+    """Raise a ValueError unless a tensor is dense, and of a precision that PyTorch computes in.
+
+    Args:
+        name: what the error calls the tensor.
+        tensor: any shape.
+
+    Raises:
+        ValueError: ``tensor`` is sparse, or holds floating-point numbers of 8 bits or fewer.
+
+    >>> check_dense("user", torch.ones(2, dtype=torch.bfloat16))
+    >>> check_dense("user", torch.ones(2).to(torch.float8_e5m2))
+    Traceback (most recent call last):
+    ValueError: user must be float16, bfloat16, float32 or float64, got float8_e5m2: user.float() makes it float32
+    """
+    if tensor.layout != torch.strided:
+        raise ValueError(f"{name} must be dense, got {tensor.layout}: {name}.to_dense() makes it so")
+    if tensor.is_floating_point() and tensor.dtype.itemsize < 2:
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"{name} must be float16, bfloat16, float32 or float64, got {dtype}: {name}.float() makes it float32"
+        )
+
+
+def check_values(name: str, tensor: Tensor) -> None:
+    """Raise a ValueError where a tensor is on the meta device, and so has a shape and no values.
+
+    Args:
+        name: what the error calls the tensor.
+        tensor: any dtype, any shape.
+
+    Raises:
+        ValueError: ``tensor`` is on the meta device.
+
+    >>> check_values("weight", torch.ones(2))
+    >>> check_values("weight", torch.ones(2, device="meta"))
+    Traceback (most recent call last):
+    ValueError: weight is on the meta device, which keeps no values: .to_empty() and an initialiser come first
+    """
+    if tensor.is_meta:
+        raise ValueError(
+            f"{name} is on the meta device, which keeps no values: .to_empty() and an initialiser come first"
+        )
+
+
 def check_rows(name: str, rows: object) -> None:
-    """Raise a ValueError unless ``rows`` is a tensor of real floating-point numbers.
+    """Raise a ValueError unless ``rows`` is a dense tensor of real floating-point numbers, in 16 bits or more.
 
     Args:
         name: what the error calls the rows.
         rows: embeddings, any shape.
 
     Raises:
-        ValueError: ``rows`` is not a tensor, or holds integers, booleans or complex numbers.
+        ValueError: ``rows`` is not a tensor, is sparse, or holds integers, booleans, complex numbers, or floating-point
+            numbers of 8 bits or fewer, which PyTorch stores but does not compute with.
 
     >>> check_rows("user", torch.ones(2, 3))
     >>> check_rows("user", torch.ones(2, 3, dtype=torch.int64))
@@ -82,6 +150,7 @@ def check_rows(name: str, rows: object) -> None:
     if not isinstance(rows, Tensor) or not rows.is_floating_point():
         given = rows.dtype if isinstance(rows, Tensor) else type(rows).__name__
         raise ValueError(f"{name} must be a floating-point tensor, got {given}: torch.as_tensor(...).float() makes one")
+    check_dense(name, rows)
 
 
 def check_table(name: str, table: Tensor, rows: int | None = None) -> None:
@@ -145,6 +214,7 @@ def as_ids(name: str, ids: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     if ids.numel() and (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool):
         hint = f" ({MISSING_ID})" if ids.is_floating_point() else ""
         raise ValueError(f"{name} is {str(ids.dtype).removeprefix('torch.')}, but must be integers{hint}")
+    check_dense(name, ids)
     if shape is not None and ids.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {tuple(ids.shape)}")
     return ids.long()
@@ -164,6 +234,7 @@ def check_ids(name: str, ids: Any, size: int) -> None:
     >>> check_ids("train.user", torch.tensor([0, 2]), size=3)
     """
     ids = as_ids(name, ids)
+    check_values(name, ids)
     low, high = (int(ids.min()), int(ids.max())) if ids.numel() else (0, -1)
     if low < 0 or high >= size:
         raise ValueError(f"{name} must lie in [0, {size}), the table's rows, got {low} to {high}")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from prismlib._checks import MISSING_ID, as_ids
+from prismlib._checks import MISSING_ID, as_ids, check_dense, check_values
 
 #: A public function takes as a column a tensor, or anything that NumPy makes a 1-D array of.
 Column: TypeAlias = Tensor | npt.ArrayLike
@@ -143,6 +143,8 @@ def _numbers(name: str, column: Column) -> Tensor:
     """The column as a 1-D tensor of int64 or floating point."""
     if isinstance(column, Tensor):
         tensor = column.detach()
+        check_values(name, tensor)
+        check_dense(name, tensor)
         if hasattr(tensor, "full_tensor"):  # a DTensor
             tensor = tensor.full_tensor()
         if tensor.dim() != 1:
@@ -171,6 +173,8 @@ def _array(name: str, column: Column, dtype: Any = None) -> npt.NDArray[Any]:
     if isinstance(column, np.ma.MaskedArray) and np.ma.is_masked(column):
         raise ValueError(f"{name} has masked entries: .filled(0) gives each of them the number 0")
     if isinstance(column, Tensor):
+        check_values(name, column)
+        check_dense(name, column)
         column = column.detach().cpu()
     try:
         array = np.asarray(column, dtype)
