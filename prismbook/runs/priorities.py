@@ -17,7 +17,7 @@ from prismbook.runs.tuning import Outcomes
 #: other learning rates, and last what no claim needs.
 PRIORITIES = ("first seed", "seeds", "search", "beside the claims")
 #: The experiments that no claim needs, and those that give the runs of another further seeds or more patience.
-BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds", "patient")
+BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings", "law"), ("debias-seeds", "patient")
 
 
 def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[str, list[RunConfig]]:
