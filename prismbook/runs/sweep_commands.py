@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from prismbook.plan.config import CHOICES, RunConfig
+from prismbook.plan.config import FIELDS, RunConfig
 from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, PAPER_DATASETS, configs, searches
 from prismbook.runs import attempts, priorities, tuning, workers
 from prismbook.runs.attempts import rounds
@@ -232,7 +232,7 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device",
         default="cpu",
-        choices=CHOICES["device"],
+        choices=FIELDS["device"].names,
         help="The device that the runs are trained on. The default is %(default)s.",
     )
 
