@@ -86,7 +86,7 @@ page.origin(runs, command("batched_decay", dataset=dataset, **given, train=True,
 # ## Verdict
 
 # %%
-page.verdict("C6", dataset, decay_claims.claim_c6(runs))
+page.verdict("C6", dataset, decay_claims.claim_c6(runs), results)
 
 # %% [markdown]
 # **What would change our mind.** Batched decay that scores, or writes popularity, as decay of the whole tables does. The two are

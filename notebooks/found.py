@@ -35,7 +35,7 @@ page.begin()
 
 # %%
 found, accepted = findings(results), ledger.accepted(results)
-pd.DataFrame({"where": {each.finding.title: each.status for each in found}}).rename_axis("finding")
+pd.DataFrame({"where": {each.heading: each.status for each in found}}).rename_axis("finding")
 
 # %% tags=["remove-input"]
 for finding in found:

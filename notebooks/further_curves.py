@@ -44,10 +44,10 @@ import matplotlib.pyplot as plt
 from prismbook.claims import decay_claims
 from prismbook.pages import figures, page, parameters
 from prismbook.pages.provenance import command
-from prismbook.plan.experiments import as_list, grid_configs
+from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.runs.records import default_results
-from prismbook.tables import analysis, labels
+from prismbook.tables import analysis
 
 parameters.check(
     globals(),
@@ -93,10 +93,9 @@ page.origin(runs, redo)
 
 # %%
 judge = {"C2": decay_claims.claim_c2, "C18": decay_claims.nonlinear}[claim]
-page.verdict(f"{claim}, {', '.join(labels.LOSS_NAMES[loss] for loss in as_list(losses))}", dataset, judge(runs))
+page.verdict(claim, dataset, judge(runs), results)
 
 # %% [markdown]
 # **What would change our mind.** A gap between popular and unpopular items that stays or narrows as decay grows. The gap is the
-# difference of two parts of NDCG@20: where decay costs more quality than it shifts, it can narrow while the popular items' share,
-# in brackets, grows. The [ledger](ledger.ipynb) judges C2 over all losses. On non-linear MF, BPR ranks popular items alone on
-# MovieLens1M, whatever the decay, but for the one run that learned more, at 1e-8: what C18 says of BPR there hangs on that run.
+# difference of two parts of NDCG@20: where decay costs more quality than it shifts, it can narrow while popular items keep a larger
+# share of what is left.

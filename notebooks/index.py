@@ -35,7 +35,7 @@ import matplotlib.pyplot as plt
 
 from prismbook.claims import ledger
 from prismbook.claims.magnitudes import magnitudes
-from prismbook.pages import figures, page, parameters, start_page, widgets
+from prismbook.pages import figures, marks, page, parameters, start_page, widgets
 from prismbook.pages.provenance import command
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results, scan
@@ -55,12 +55,20 @@ start_page.scope_table(real_runs)
 # ## What we found
 
 # %% tags=["remove-input"]
-numbers, accepted = magnitudes(results), ledger.accepted(results)
-page.say("\n".join(f"- {answer}" for answer in start_page.answers(numbers, accepted, results)))
+rows = ledger.ledger(results)
+numbers, accepted = magnitudes(results), ledger.summary(rows)
+page.say(marks.KEY)
+
+# %% tags=["remove-input"]
+page.html(start_page.answers(rows, page.pages(), results))
+
+# %% tags=["remove-input"]
+page.say(start_page.how_sure(rows))
 
 # %% [markdown]
-# The words after each claim are its verdicts, computed in the [ledger](pages/ledger.ipynb). Some findings are not in the paper: see
-# [what we found that the paper does not say](pages/found.ipynb).
+# *A mark is the ledger's verdict on a claim, a number our difference as a share, with the number of seeds in brackets. A line opens to
+# the statements behind it. [All claims](pages/ledger.ipynb) · [what we found that the paper does not say](pages/found.ipynb) ·
+# [how verdicts are made](pages/verdicts.ipynb)*
 #
 # ## The paper's numbers and ours
 
@@ -71,10 +79,10 @@ if groups:
     plt.show()
 
 # %% [markdown]
-# *Every claim of the paper that comes with a number. A black bar is the paper's change, a marker is ours with its 95 % interval over users and seeds. Colour, shape and the
-# word on the right are the verdict on the claim, which may rest on more than this number. A hollow marker is provisional: it rests on one seed. The paper's bars of C8 to C10 are those of
-# the same losses on the same dataset in its Table 1; those of C11 and C12 are its means over datasets. Losses are named where not all that the claim is about
-# could be compared. The axis is linear between -5 and +5 % and logarithmic beyond. An epoch count of one seed has no interval.*
+# *The claims of the paper on PRISM that come with a number. A black bar is the paper's change, a marker is ours with its 95 % interval over users and seeds. Colour, shape and the
+# word on the right are the verdict on the claim, which may rest on more than this number. A hollow marker is provisional. The paper's bars of C8 to C10 are those of
+# the same losses on the same dataset in its Table 1; those of C11 and C12 are its means over datasets. If a row names losses, the others
+# were not run. The axis is linear between -5 and +5 % and logarithmic beyond.*
 #
 # ## PRISM in six lines
 #
@@ -145,29 +153,29 @@ page.html(widgets.tradeoff_widget(tables, "weight decay λ", f"Who is served, on
 # ## How to read a page
 #
 # Every page of results is one notebook, run with parameters. It states the question and the paper's claim, trains the
-# models or loads the records of trained ones, draws the figure and ends with a verdict, which is computed from the
-# numbers:
+# models or loads the records of trained ones, draws the figure and prints the [ledger's](pages/ledger.ipynb) verdict. A verdict is that of the
+# claim's core statements, one to three for each claim, which are judged by [the same rules](pages/verdicts.ipynb) everywhere:
 #
 # reproduced
-# : every statement that the claim makes about these runs holds
+# : all core statements hold. *Reproduced, size differs*: they do, and the paper's figure is not ours
 #
-# in part
-# : some hold; others do not, or are open. The page shows which
+# for X, not for Y
+# : they hold for some losses, protocols or readings, which are named, and not for others
 #
 # not reproduced
-# : nothing that was measured holds
+# : none of those that are decided holds
 #
-# undecided
-# : what was run does not tell: a search that did not end, or seeds that differ too much
+# open (k of n decided)
+# : what was run does not tell
 #
 # provisional
-# : the verdict rests on a single seed, and would be another without it
+# : the verdict would be another without statements that hold only just
 #
 # not measured
 # : runs that the claim needs have not been made. The page shows which
 #
-# Pages that say **synthetic** show generated data, trained on the machine that built this book. They show the mechanism; they
-# are no evidence about the paper's datasets. All other pages of results are drawn from run records: one small file per run with its
+# Pages that say **synthetic** show generated data, trained on the machine that built this book. They show the mechanism and have
+# no verdict: they are no evidence about the paper's datasets. All other pages of results are drawn from run records: one small file per run with its
 # configuration, seed, data hash, code version, device and seconds, folded below each figure.
 #
 # ## Where to go next

@@ -88,7 +88,7 @@ for backbone, own in runs[runs["run"].notna()].groupby("backbone"):
 # ## Verdict
 
 # %%
-page.verdict("C7", dataset, decay_claims.claim_c7(runs))
+page.verdict("C7", dataset, decay_claims.claim_c7(runs), results)
 
 # %% [markdown]
 # **What would change our mind.** A LightGCN that loses as large a part of its best score to a wrong decay as MF does.

@@ -86,7 +86,7 @@ page.origin(runs, redo)
 
 # %% [markdown]
 # *Mean length of the item embeddings in each bin of popularity; bands are one standard deviation within a bin. If the paper is right,
-# curves with decay climb in a straight line, and the one without decay is flat.* The same to move:
+# curves with decay climb in a straight line, and those without decay do not.* The same to move:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {labels.dataset_name(dataset)}"))
@@ -95,7 +95,7 @@ page.html(norms_widget(by_loss, "weight decay", f"Length of item embeddings, {la
 # ## Verdict
 
 # %%
-page.verdict("C3", dataset, decay_claims.claim_c3(runs))
+page.verdict("C3", dataset, decay_claims.claim_c3(runs), results)
 
 # %% [markdown]
 # *Moderate* is taken as the decay that validation chooses. Lengths *follow* popularity where their correlation with
@@ -103,8 +103,8 @@ page.verdict("C3", dataset, decay_claims.claim_c3(runs))
 #
 # **What would change our mind.** Lengths that follow popularity as well without decay as with it.
 #
-# How much of the ranking is in the lengths? By cosine, which does not see them, the same runs reach less, with decay by more;
-# BPR, whose gradient itself writes lengths, by much also without:
+# How much of the ranking is in the lengths? Ranking by cosine ignores them. The lower a run scores by cosine than by dot product, the
+# more of its ranking is in the lengths:
 
 # %%
 by_cosine = runs.pivot(index="weight_decay", columns="loss", values=["ndcg", "cosine"])

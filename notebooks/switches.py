@@ -71,10 +71,7 @@ if dataset == "movielens1m":
     display(pd.DataFrame(variants.levels(ratings, results)).set_index("trained"))
 
 # %% [markdown]
-# *Test NDCG@20 with its share of Table 1's number, one seed.* All ratings raise the level. They bring SSM, with decay and with PRISM,
-# nearly to the printed numbers, and so would explain most of what it lacks. DirectAU they take further above them: its $\gamma$ is here
-# the one that validation chooses, and at $\gamma = 1$, which [RQ3](rq3_prism_movielens1m.ipynb) finds nearest to the printed
-# numbers, it stands a little below them without these ratings.
+# *Test NDCG@20 with its share of Table 1's number, one seed.*
 #
 # One more departure needs no run: the percentages of Table 1 are shares of PRISM's score and not of the baseline's; the pages of
 # RQ3 compute both.

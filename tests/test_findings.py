@@ -204,6 +204,6 @@ def test_a_finding_that_is_not_shown_is_not_claimed() -> None:
     accepted = {"C8 gowalla": {"verdict": "reproduced (provisional)"}}
     text = start_page.section(found, accepted, {"page"})
     assert "**Not shown by the stored runs.**" in text and "coat" not in text
-    assert "- **Gowalla.** On Gowalla. [Evidence](page.ipynb)" in text
-    assert text.endswith("*The paper's claim: C8: Gowalla △ reproduced (provisional).*")
+    assert "- ✗ **Gowalla.** On Gowalla. [Evidence](page.ipynb)" in text
+    assert text.endswith("*The paper's claim: C8: Gowalla ○✓ reproduced (provisional).*")
     assert "coat" in start_page.section(judged(gowalla=Statement("on Gowalla", True)), accepted, set())

@@ -3,118 +3,123 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+import re
+from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import nbformat
 import pandas as pd
+import pytest
 from made_up import made_up
 
-from prismbook.claims.statements import OUTCOMES, Statement
-from prismbook.pages import ledger_tables, reproduce_tables, rq3_tables, rq4_tables, speed_tables
+from prismbook.claims import ledger
+from prismbook.claims.catalogue import CLAIMS
+from prismbook.claims.ledger import Row
+from prismbook.claims.statements import Statement, verdict
+from prismbook.pages import ledger_tables, marks, reproduce_tables, rq1_tables, rq3_tables, rq4_tables, speed_tables
 from prismbook.plan.experiments import grid_configs
 from prismbook.tables.analysis import tidy
 from prismbook.tables.decay_vs_prism import pair
+from prismbook.tables.labels import DATASET_NAMES
 from prismbook.tables.rules import Difference
 
-BENCH = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
+BENCH = ROOT / "benchmarks"
 
 
-@dataclass
-class Claim:
-    """As far as the page looks at one."""
-
-    id: str
-    text: str = "text"
-    place: str = "Section 1"
-    paper: str = "a figure"
-    page: str = "page_{dataset}"
+CLAIM = replace(CLAIMS[7], page="page_{dataset}")  # C8
+YES, NO = Statement("it climbs: 1 against 2; not tuned", True, seeds=3), Statement("it falls", False, provisional=True)
 
 
-@dataclass
-class Row:
-    """As far as the page looks at one."""
-
-    claim: Claim
-    dataset: str
-    verdict: str
-    statements: tuple[Statement, ...] = ()
-    run_ids: tuple[str, ...] = ()
-
-    provisional: bool = False
-    kind: str = "measurement"
-    cases: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def phrase(self) -> str:
-        return f"{self.verdict} (provisional)" if self.provisional else self.verdict
+def row(dataset: str, *statements: Statement, ids: tuple[str, ...] = ()) -> Row:
+    return Row(CLAIM, dataset, statements, verdict(statements), ids)
 
 
-ROWS: Any = [
-    Row(Claim("C1"), "movielens1m", "reproduced", (Statement("it climbs", True),)),
-    Row(Claim("C1"), "gowalla", "not measured"),
-    Row(Claim("C2"), "", "open (1 of 2 decided)", (Statement("proved", True), Statement("open", None))),
-]
+def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
+    found = Difference((0.05, 0.06, 0.07), (0.03, 0.07))
+    assert ledger_tables.cell(row("gowalla", replace(YES, found=found))) == "<b>✓</b> +6.0 % (3)"
+    assert ledger_tables.cell(row("gowalla", NO)) == "<b>○✗</b>"
+    assert ledger_tables.cell(row("gowalla", Statement("it", None))) == "· not run"
+    part = replace(YES, about="SSM"), replace(NO, about="BPR", provisional=False)
+    assert ledger_tables.cell(row("gowalla", *part)) == "<b>~</b><br><small>for SSM, not for BPR</small>"
+    assert "<small>" not in ledger_tables.cell(row("gowalla", replace(part[0], about="x" * 40), part[1]))
 
 
-def test_the_ledger_at_a_glance_has_one_row_per_claim_and_links_where_a_page_is() -> None:
-    head, rule, first, second = ledger_tables.at_a_glance(ROWS, {"page_movielens1m"}).splitlines()
-    assert head == "| claim | theory | MovieLens1M | Gowalla |"
-    assert rule == "|---|---|---|---|"
-    reproduced = "[▲ reproduced](page_movielens1m.ipynb)"
-    assert first == f"| **C1** text |  | {reproduced} | · not measured |"
-    assert second == "| **C2** text | ? open (1 of 2 decided) |  |  |"
-
-
-def test_a_provisional_verdict_has_a_hollow_mark() -> None:
-    for word, hollow in ledger_tables.HOLLOW.items():
-        phrase = "for a, not for b" if word == "for some, not for others" else word
-        assert ledger_tables.mark(phrase, provisional=True) == hollow != ledger_tables.mark(phrase)
-    assert len({*ledger_tables.MARKS.values(), *ledger_tables.HOLLOW.values()}) == 8
-    assert list(ledger_tables.MARKS) == sorted(OUTCOMES, key=list(ledger_tables.MARKS).index)
-
-
-def test_the_ledger_with_numbers_shows_ours_beside_the_papers() -> None:
-    found = Difference((0.05, 0.06), (0.03, 0.07))
-    statements = (
-        Statement("it climbs: 1 against 2", True, found=found),
-        Statement("it falls", False, found=Difference((-0.2,)), provisional=True),
-        Statement("it has no number", True),
+def test_a_cell_has_a_line_per_protocol_where_they_differ() -> None:
+    found = Difference((-0.42,), (-0.5, -0.3))
+    text, code = replace(NO, case="the paper's text", found=found), replace(YES, case="the released code")
+    assert ledger_tables.cell(row("gowalla", text, code)) == (
+        "<small>text</small> <b>○✗</b> -42 % (1)<br><small>code</small> <b>✓</b>"
     )
-    rows: Any = [
-        Row(Claim("C1"), "gowalla", "for it climbs, not for it falls", statements, ("a",), True),
-        Row(Claim("C1"), "movielens1m", "reproduced", statements[:1], ("b",), cases={"text": "reproduced"}),
-        Row(Claim("C1"), "yelp2018", "not measured"),
-        Row(
-            Claim("C1"), "amazonbook", "reproduced", (replace(statements[0], case="text"),), ("c",), cases={"text": "x"}
-        ),
-        Row(Claim("C2"), "", "reproduced", statements[2:], kind="identity"),
-    ]
-    head, _, first, second, fourth, third = ledger_tables.with_numbers(rows, {"page_gowalla"}).splitlines()
-    assert head.startswith("| claim | the paper's number | dataset | ours") and head.endswith("protocol | verdict |")
-    space = "\N{NO-BREAK SPACE}"  # the two ends of an interval stay on one line
-    numbers = f"▲ it climbs: +5.5% [{found.interval[0]:+.1%},{space}{found.interval[1]:+.1%}]"
-    assert first == (
-        f"| **C1** text (Section 1) | a figure | Gowalla | {numbers}<br>▽ it falls: -20.0% | 1, 2 | the paper's text |"
-        " [◇ for it climbs, not for it falls (provisional)](page_gowalla.ipynb) |"
-    )
-    assert second == f"| **C1** |  | MovieLens1M | {numbers} | 2 | text: reproduced | ▲ reproduced |"
-    assert numbers.replace("it climbs", "it climbs (text)") in fourth
-    assert third == "| **C2** text (Section 1) | a figure | computed on the spot |  |  |  | ▲ reproduced |"
+    assert "<br>" not in ledger_tables.cell(row("gowalla", replace(YES, case="the paper's text"), code))
 
 
-def test_the_ledger_statement_by_statement_names_what_was_not_measured() -> None:
-    first, second = ledger_tables.statement_by_statement(ROWS, set())
-    assert first.split("\n\n") == [
-        "### C1: text",
-        "Section 1. The paper's figure: a figure.",
-        "**MovieLens1M: reproduced**",
-        "- it climbs: *holds*",
-        "Not measured: Gowalla.",
+def test_the_ledger_has_each_claim_once_in_a_group_with_a_short_sentence() -> None:
+    sentences = {claim: text for group in ledger_tables.GROUPS.values() for claim, text in group.items()}
+    assert set(sentences) == {claim.id for claim in CLAIMS}
+    assert sum(map(len, ledger_tables.GROUPS.values())) == len(CLAIMS)
+    assert max(map(len, sentences.values())) <= 75
+
+
+def test_a_line_of_the_ledger_opens_to_its_statements_and_repeats_nothing() -> None:
+    rows = [
+        row("movielens1m", NO, replace(YES, role="size", text="a size; not tuned"), replace(YES, text="b; not tuned")),
+        row("gowalla", YES),
+        row("yelp2018", Statement("not run", None)),
     ]
-    assert "**computed on the spot: open (1 of 2 decided)**" in second and "- open: *not measured*" in second
+    text = ledger_tables.table(rows, {"page_gowalla"})
+    assert text.count("<details") == 1 and text.count("not tuned") == 1  # one footnote for three statements
+    assert "<li>✓ it climbs: 1 against 2<sup>a</sup></li>" in text and "<sup>a</sup> not tuned</p>" in text
+    assert text.index("b<sup>a</sup>") < text.index("<i>size:</i> a size")  # the core first
+    assert '<a href="page_gowalla.html">Gowalla</a>: ✓ reproduced' in text and "page_movielens1m" not in text
+    assert 'data-label="Yelp2018">· not run</span>' in text and "AmazonBook" in text
+
+
+def test_claims_are_counted_by_their_core() -> None:
+    other = replace(CLAIM, id="C9")
+    rows = [row("gowalla", YES), row("yelp2018", replace(NO, role="size")), replace(row("gowalla", NO), claim=other)]
+    assert ledger_tables.counted(rows) == "Of 2 claims that are measured: reproduced 1, not reproduced 1."
+
+
+def test_a_page_prints_the_verdict_of_the_ledger_and_no_other() -> None:
+    """Whatever a page's own runs say, the words of verdicts on it are those of the ledger's row."""
+    for word in ([YES], [NO], [YES, NO], [Statement("it", None, undecided=True)]):
+        text = marks.on_page("C14", "gowalla", word)
+        [head, *rest] = text.splitlines()
+        assert head == f"**C14 on Gowalla: {marks.mark(PHRASE)} {PHRASE}** ([all claims](ledger.ipynb))"
+        below = "\n".join(rest)
+        assert marks.ALONE in below and marks.marked(word) in below and not VERDICT.search(below)
+        generated = marks.on_page("C14", "synthetic", word)
+        assert "no verdict" in generated and not VERDICT.search(generated)
+    same = ledger.row("C14", "gowalla").statements
+    assert marks.ALONE not in marks.on_page("C14", "gowalla", same)
+
+
+PHRASE = ledger.accepted()["C14 gowalla"]["verdict"]
+#: Words of a verdict. "Not measured" is one as well; of a statement it says that a run is missing.
+VERDICT = re.compile(r"\breproduced\b|\bopen \(\d+ of \d+ decided\)|\bin part\b|\bfor [^.;:]*, not for ")
+#: A verdict as pages print it.
+PRINTED = re.compile(r"\*\*(C\d+) on ([^:*]+): \S+ ([^*]+)\*\*")
+SHOWN = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/pages/*.ipynb")]
+#: What explains verdicts or has the ledger's own tables: their cells are computed from its rows.
+OF_THE_LEDGER = ("ledger", "verdicts", "index", "found", "reproduce")
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_an_executed_page_has_no_verdict_that_the_ledger_does_not_have(path: Path) -> None:
+    if path.stem in OF_THE_LEDGER:
+        pytest.skip("its cells are rows of the ledger")
+    accepted = {name: entry["verdict"] for name, entry in ledger.accepted().items()}
+    by_title = {title: name for name, title in DATASET_NAMES.items()}
+    outputs = [output for each in nbformat.read(path, as_version=4).cells for output in each.get("outputs", [])]
+    for output in outputs:
+        for text in (output.get("data", {}).get("text/markdown", ""), output.get("text", "")):
+            for claim, place, phrase in PRINTED.findall(text):
+                assert accepted.get(f"{claim} {by_title[place]}", "not measured") == phrase
+            assert VERDICT.findall(PRINTED.sub("", text)) == []
 
 
 def rq4() -> tuple[pd.DataFrame, list[Any]]:
@@ -137,6 +142,22 @@ def test_figure_4_shows_prism_and_the_decay_that_validation_chooses() -> None:
     assert list(shown) == ["PRISM, alpha 1", "decay 0.0001"] and shown["decay 0.0001"] is records[3]
     none = tidy(grid_configs("gowalla", "directau", [0.0, 1e-6]), [None, None])
     assert rq4_tables.tuned_decay(none) is None and rq4_tables.prism_and_tuned(none, [None, None]) == {}
+
+
+def test_sentences_with_numbers_follow_from_the_runs() -> None:
+    runs, _ = rq4()
+    assert rq4_tables.trade(runs) == ""  # one strength
+    configs = [*grid_configs("gowalla", "directau", 0.0, init="prism", alpha=1.0)]
+    configs += grid_configs("gowalla", "directau", 0.0, init="prism", alpha=0.0)
+    made = tidy(configs, [made_up(configs[0], (0.08, 0.0, 0.02)), made_up(configs[1], (0.04, 0.0, 0.04))])
+    assert rq4_tables.trade(made) == (
+        "From alpha 1 to 0 the unpopular / popular ratio goes from 0.250 to 1.000, and NDCG@20 from 0.1000 to 0.0800"
+        " (-20.0 %)."
+    )
+    decays = grid_configs("gowalla", "bpr", [0.0, 1e-6])
+    made = tidy(decays, [made_up(decays[0], (0.08, 0.0, 0.02)), made_up(decays[1], (0.06, 0.0, 0.02))])
+    assert rq1_tables.widest_gaps(made).endswith("BPR at decay 0 (0.060, beyond it 0.040 at last).")
+    assert rq1_tables.widest_gaps(made.iloc[:1]) == ""
 
 
 def test_runs_that_ended_early_are_named() -> None:

@@ -14,10 +14,12 @@ import pytest
 from made_up import made_up
 
 from prismbook.claims import ledger, magnitudes
-from prismbook.claims.catalogue import CLAIMS
+from prismbook.claims.catalogue import CLAIMS, known
+from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
-from prismbook.claims.statements import outcome_of
+from prismbook.claims.statements import Statement, outcome_of
 from prismbook.pages import figures, page, start_page
+from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables import decay_vs_prism
@@ -95,7 +97,7 @@ def test_the_figure_is_readable_without_colour() -> None:
     ]
     assert [line.get_markerfacecolor() == "white" for line in points[::2]] == [True, False]  # hollow: provisional
     [right] = axis.child_axes
-    assert [text.get_text() for text in right.get_yticklabels()] == ["reproduced", "not reproduced"]
+    assert [text.get_text() for text in right.get_yticklabels()] == ["✓ reproduced", "✗ not reproduced"]
     assert len({marker for _, marker in figures.VERDICTS.values()}) == len(figures.VERDICTS)
 
 
@@ -117,18 +119,19 @@ def test_the_scope_counts_real_runs_alone() -> None:
     assert table.loc["AmazonBook"].tolist() == ["0", "0", "0.0", "not run", "not run", "not run"]
 
 
-def test_the_answers_come_with_verdicts_and_a_page_that_exists() -> None:
-    rows = [replace(ROW, claim="C12", case="", paper=0.7598)]
-    answers = start_page.answers(rows, ledger.accepted())
-    assert 4 <= len(answers) <= 7
-    assert all(set(re.findall(r"\(pages/(\w+)\.ipynb\)", answer)) <= page.pages() for answer in answers)
-    [ratio] = [answer for answer in answers if "ratio" in answer]
-    assert "differs from that with tuned decay by +20.0 % on Gowalla (DirectAU alone)" in ratio
-    assert "the mean over datasets is +76.0 %" in ratio
+def test_each_question_is_answered_by_a_line_of_the_ledger() -> None:
+    rows = [ledger.row("C12", dataset) for dataset in ("gowalla", "amazonbook")]
+    text = start_page.answers(rows, page.pages())
+    assert start_page.QUESTIONS["C12"] in text and start_page.QUESTIONS["C8"] not in text
+    assert mark(rows[0].phrase) in text and 'data-label="AmazonBook">· not run' in text
+    assert {f"pages/{name}" for name in page.pages()} >= set(re.findall(r'href="([^"]+)\.html"', text)) != set()
 
 
-def test_without_runs_there_is_no_answer(tmp_path: Path) -> None:
-    assert start_page.answers([], {}, tmp_path) == []
+def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
+    one, three = (known([Statement("a", True, seeds=seeds)]) for seeds in (1, 3))
+    rows = [Row(BY_ID["C1"], "gowalla", each.statements, "reproduced", (), each) for each in (one, three, three)]
+    rows.append(Row(BY_ID["C1"], "yelp2018", [], "not measured", (), known([])))
+    assert start_page.how_sure(rows).startswith("If one seed decided nothing, 1 of 3 verdicts would be another")
 
 
 def test_the_readme_and_the_start_page_show_the_same_code() -> None:

@@ -265,10 +265,10 @@ def test_pages_ask_the_card_whether_data_are_generated(
     line = pages_page.about("own-shown")
     if generated:
         assert "synthetic data" in line and "real" not in line
-        assert shown[0].startswith("**C2 on own-shown (generated data, no evidence about the paper): reproduced**")
+        assert shown[0].startswith("**C2 on own-shown**: no verdict, generated data, no evidence about the paper.")
     else:
         assert "real interactions" in line and "synthetic" not in line
-        assert shown[0].startswith("**C2 on own-shown: reproduced**")
+        assert shown[0].startswith("**C2 on own-shown**: no verdict, the paper does not make this claim of it.")
     pages_page.verdict("C2", "synthetic", [Statement("a", True)])
     assert "generated data" in shown[1]
 

@@ -117,7 +117,8 @@ def test_a_page_shows_that_a_dataset_is_generated_by_its_card(tmp_path: Path, mo
     for name, generated in (("shop", True), ("store", False)):
         datasets.save(dataset_from_pairs(name, user, item, synthetic=generated)[0], source="made here")
         page.verdict("C2", name, [YES])
-    assert heads == [f"**C2 on shop ({GENERATED}): reproduced**", "**C2 on store: reproduced**"]
+    no_claim = "the paper does not make this claim of it"
+    assert heads == [f"**C2 on shop**: no verdict, {GENERATED}.", f"**C2 on store**: no verdict, {no_claim}."]
 
 
 def test_the_weakest_statement_decides() -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prismbook.pages.marks import MARKS
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
 from prismlib.metrics import GROUPS
@@ -267,7 +268,7 @@ def paper_and_ours(groups: Mapping[str, Sequence[Mapping[str, Any]]], margin: fl
             axis.plot(row["ours"], place, marker, color=colour, markerfacecolor=face, markersize=7)
             axis.plot(row["paper"], place, "|", color="black", markersize=11, markeredgewidth=2, label="the paper")
             ticks[place] = row["label"]
-            words[place] = row["verdict"]
+            words[place] = f"{MARKS[row['verdict']]} {row['verdict']}"
         top += 1 + len(rows)
     shares = [-0.5, -0.15, -0.05, 0, 0.05, 0.15, 0.5, 2]
     axis.set_xscale("symlog", linthresh=0.05, linscale=0.7)
@@ -282,7 +283,7 @@ def paper_and_ours(groups: Mapping[str, Sequence[Mapping[str, Any]]], margin: fl
     right.spines["right"].set_visible(False)
     for verdict in dict.fromkeys(row["verdict"] for rows in groups.values() for row in rows):
         colour, marker = VERDICTS[verdict]
-        axis.plot([], [], marker, color=colour, label=f"ours: {verdict}")
+        axis.plot([], [], marker, color=colour, label=f"ours: {MARKS[verdict]} {verdict}")
     axis.plot([], [], "o", color="#777777", markerfacecolor="white", label="hollow: provisional")
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))

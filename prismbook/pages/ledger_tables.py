@@ -1,157 +1,256 @@
-"""The tables of the ledger's page in Markdown: all claims at a glance, with their numbers, and by statement."""
+"""The ledger's page: all claims in one table whose rows open, and its counts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 
+from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Statement, listed, outcome_of, subject, verdict
-from prismbook.tables.labels import DATASET_NAMES
+from prismbook.claims.statements import Statement, core, outcome_of
+from prismbook.pages.marks import mark, statement_mark
+from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.tables.labels import DATASET_NAMES, dataset_name
 from prismbook.text import plural
 
-#: The mark of each verdict, for readers who see no colours; a provisional one is hollow.
-MARKS = {
-    "reproduced": "▲",
-    "reproduced, size differs": "▲",
-    "for some, not for others": "◆",
-    "not reproduced": "▼",
-    "open": "?",
-    "not measured": "·",
+#: The claims in their groups, each in one short sentence.
+GROUPS = {
+    "Weight decay": {
+        "C1": "DirectAU needs weight decay; with too little it falls below BPR.",
+        "C2": "Decay widens the gap between popular and unpopular items.",
+        "C3": "Decay writes log popularity into the lengths of item vectors.",
+        "C6": "Decay of the batch's rows alone does what no decay does.",
+        "C7": "LightGCN barely changes with decay.",
+        "C14": "Angles are learnt early, lengths later.",
+        "C18": "Non-linear MF depends on decay as MF does.",
+        "C21": "Every loss needs carefully tuned decay.",
+        "C22": "BPR changes little with decay, compared with DirectAU.",
+    },
+    "PRISM": {
+        "C8": "On MF PRISM is as good as tuned decay.",
+        "C9": "On non-linear MF PRISM beats it, with DirectAU and MAWU.",
+        "C10": "On non-linear MF PRISM falls short of it, with SSM.",
+        "C11": "PRISM needs fewer epochs, at comparable quality.",
+        "C12": "PRISM is fairer, and alpha trades popular against unpopular items.",
+        "C13": "PRISM is fairer than methods made for fairness.",
+        "C23": "Decay is a coarse knob on popularity bias.",
+    },
+    "Theory": {
+        "C4": "How probable it is that an item is in a batch.",
+        "C5": "Decay shortens, the loss lengthens, the batch decides how often.",
+        "C15": "Expected lengths separate by popularity at usual batch sizes.",
+        "C16": "Decay in the batch, or many negatives, remove the asymmetry.",
+        "C17": "A perceptron under SSM washes PRISM's lengths out; DirectAU keeps them.",
+    },
+    "Other": {
+        "C19": "With PRISM sparse updates are possible.",
+        "C20": "The datasets have the sizes of Table 2.",
+    },
 }
-HOLLOW = {
-    "reproduced": "△",
-    "reproduced, size differs": "△",
-    "for some, not for others": "◇",
-    "not reproduced": "▽",
-}
+#: How an outcome is said in a count, in the order of a count.
+_COUNTED = (
+    ("reproduced", "reproduced"),
+    ("reproduced, size differs", "reproduced, with another size"),
+    ("for some, not for others", "for some losses, protocols or readings and not for others"),
+    ("not reproduced", "not reproduced"),
+    ("open", "open"),
+    ("not measured", "not measured"),
+)
+#: A part of a statement that stands in so many or more becomes a footnote.
+REPEATED = 3
+#: A cell has no more words than this; what is longer is in the row that opens.
+_SHORT = 34
 
 
-def mark(word: str, provisional: bool = False) -> str:
-    """The mark of a verdict: solid, or hollow where it is provisional.
+def counted(rows: Iterable[Row]) -> str:
+    """How many claims came out how, in Markdown: those that are measured, then formulas and sizes of datasets.
 
     Args:
-        word: the verdict in words.
-        provisional: whether the verdict is provisional.
-
-    >>> mark("reproduced"), mark("reproduced", provisional=True)
-    ('▲', '△')
+        rows: the ledger, claim by claim.
     """
-    kind = outcome_of(word)
-    return HOLLOW.get(kind, MARKS[kind]) if provisional else MARKS[kind]
+    by_kind = ledger.counts(rows)
+    names = {"measurement": "claims that are measured", "identity": "claims on formulas", "dataset size": "on sizes"}
+    return " ".join(_count(by_kind[kind], name) for kind, name in names.items() if by_kind[kind].total())
 
 
-def link(row: Row, text: str, pages: Collection[str]) -> str:
-    """A text that links to the page of a ledger's row, where the book has that page.
+def _count(outcomes: Counter[str], name: str) -> str:
+    parts = [f"{said} {outcomes[word]}" for word, said in _COUNTED if outcomes[word]]
+    return f"Of {outcomes.total()} {name}: {', '.join(parts)}."
+
+
+def number(statement: Statement | None) -> str:
+    """The number of a statement and how many seeds it rests on; empty where it has none.
 
     Args:
-        row: the row of the ledger.
-        text: the text that is shown.
-        pages: names of the book's pages.
+        statement: of any claim.
+
+    >>> from prismbook.tables.rules import Difference
+    >>> number(Statement("a", True, found=Difference((-0.2214,)))), number(Statement("b", True))
+    ('-22 % (1)', '')
     """
-    name = row.claim.page.format(dataset=row.dataset)
-    return f"[{text}]({name}.ipynb)" if name in pages else text
+    if statement is None or statement.found is None:
+        return ""
+    found = statement.found
+    if getattr(found, "measure", "") == "correlation":
+        value = f"{found.mean:+.2f}"
+    else:
+        value = f"{100 * found.mean:+.{0 if abs(found.mean) >= 0.1 else 1}f} %"
+    return f"{value} ({len(found.by_seed)})"
 
 
-def at_a_glance(rows: Iterable[Row], pages: Collection[str]) -> str:
-    """One table for all claims: one row per claim, one column per dataset of the rows and one for the theory.
+def cell(row: Row) -> str:
+    """A claim on a dataset in a cell of HTML: mark, number and seeds; a line each where protocols or rates differ.
+
+    Args:
+        row: a row of the ledger.
+    """
+    if row.outcome == "not measured":
+        return "· not run"
+    if len({outcome_of(phrase) for phrase in row.cases.values()}) > 1:
+        return "<br>".join(_of_case(row, case, phrase) for case, phrase in row.cases.items())
+    words = row.phrase.removesuffix(" (provisional)")
+    said = words if row.outcome in ("for some, not for others", "open") and len(words) <= _SHORT else ""
+    value = number(row.headline) if row.outcome != "for some, not for others" else ""
+    parts = [f"<b>{mark(row.phrase)}</b> {value}".strip(), f"<small>{escape(said)}</small>" if said else ""]
+    return "<br>".join(part for part in parts if part)
+
+
+def _of_case(row: Row, case: str, phrase: str) -> str:
+    """One protocol or learning rate of a cell."""
+    of_case = [each for each in core(row.statements) if each.case == case and each.found is not None]
+    decided = [each for each in of_case if each.holds is not None] or of_case
+    short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
+    value = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
+    return f"<small>{escape(short)}</small> <b>{mark(phrase)}</b> {value}".strip()
+
+
+def table(
+    rows: Sequence[Row],
+    pages: Collection[str],
+    base: str = "",
+    groups: Mapping[str, Mapping[str, str]] = GROUPS,
+    results: Path | str | None = None,
+) -> str:
+    """All claims as HTML: one row each, in groups, with a cell per dataset; a row opens to its statements.
+
+    What several statements repeat is a footnote. On a narrow screen the style sheet makes a card of each claim.
 
     Args:
         rows: the ledger, claim by claim.
         pages: names of the book's pages, for links.
+        base: where these pages are from the page that shows the table, e.g. ``"pages/"``.
+        groups: the claims that are shown, each with its sentence, by the headings of their groups.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
     """
-    rows = list(rows)
-    shown = {row.dataset for row in rows}
-    columns = {"": "theory"} | {name: title for name, title in DATASET_NAMES.items() if name in shown}
-    lines = ["| claim | " + " | ".join(columns.values()) + " |", "|---" * (1 + len(columns)) + "|"]
-    for claim_rows in by_claim(rows):
-        by_dataset = {row.dataset: row for row in claim_rows}
-        cells = [_verdict(row, pages) if (row := by_dataset.get(name)) else "" for name in columns]
-        claim = claim_rows[0].claim
-        lines.append(f"| **{claim.id}** {claim.text} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def statement_by_statement(rows: Iterable[Row], pages: Collection[str], results: Path | str | None = None) -> list[str]:
-    """One text per claim: the statements on each dataset that was measured, and the datasets that were not.
-
-    Args:
-        rows: the ledger, claim by claim.
-        pages: names of the book's pages, for links.
-        results: folder of the run records; None is the project's ``results/``.
-    """
-    return ["\n\n".join(_section(claim_rows, pages, results)) for claim_rows in by_claim(rows)]
-
-
-def with_numbers(rows: Iterable[Row], pages: Collection[str]) -> str:
-    """One table with a row per claim and dataset: the paper's number, ours with interval, seeds, protocol, verdict.
-
-    Args:
-        rows: the ledger, claim by claim; of rows that were not measured none is shown.
-        pages: names of the book's pages, for links.
-    """
-    titles = ["claim", "the paper's number", "dataset", "ours, as a share of the baseline, with its 95 % interval"]
-    lines = ["| " + " | ".join([*titles, "seeds", "protocol", "verdict"]) + " |", "|---" * 7 + "|"]
-    for claim_rows in by_claim(rows):
-        for place, row in enumerate(row for row in claim_rows if row.verdict != "not measured"):
-            claim = row.claim
-            head = (
-                [f"**{claim.id}** {claim.text} ({claim.place})", claim.paper] if place == 0 else [f"**{claim.id}**", ""]
-            )
-            seeds = sorted({len(each.found.by_seed) for each in row.statements if each.found is not None})
-            cells = [
-                *head,
-                DATASET_NAMES.get(row.dataset, "computed on the spot"),
-                "<br>".join(_measured(each, bool(row.cases)) for each in row.statements if each.found is not None),
-                ", ".join(map(str, seeds)),
-                "<br>".join(f"{case}: {word}" for case, word in row.cases.items()) or _protocol(row),
-                _verdict(row, pages),
+    claims = {claim_rows[0].claim.id: claim_rows for claim_rows in by_claim(rows)}
+    shown = [row for sentences in groups.values() for claim in sentences for row in claims.get(claim, ())]
+    notes = footnotes(each.text for row in shown for each in row.statements)
+    heads = "".join(f"<span>{escape(name)}</span>" for name in ("claim", "the paper", *_names()))
+    parts = [f'<div class="ledger"><div class="ledger-head">{heads}</div>']
+    for group, sentences in groups.items():
+        there = {claim: text for claim, text in sentences.items() if claim in claims}
+        if there and group:
+            parts.append(f'<p class="ledger-group">{group}</p>')
+        for claim, text in there.items():
+            opened = [
+                _opened(row, notes, pages, base, results) for row in claims[claim] if row.outcome != "not measured"
             ]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            parts.append(_claim(claims[claim], text, "".join(opened)))
+    parts += [f'<p class="ledger-note"><sup>{letter}</sup> {escape(text)}</p>' for text, letter in notes.items()]
+    return "\n".join([*parts, "</div>"])
 
 
-def _verdict(row: Row, pages: Collection[str]) -> str:
-    return link(row, f"{mark(row.verdict, row.provisional)} {row.phrase}", pages)
+def _names() -> list[str]:
+    return [DATASET_NAMES[dataset] for dataset in PAPER_DATASETS]
 
 
-def _measured(statement: Statement, cases: bool) -> str:
-    """A statement's subject, its case where there are several, its number, and the mark of what the number says."""
-    assert statement.found is not None
-    case = f" ({statement.case})" if cases and statement.case else ""
-    low, high = statement.found.interval
-    # the two ends of an interval stay on one line
-    interval = f" [{low:+.1%},\N{NO-BREAK SPACE}{high:+.1%}]" if high > low else ""
-    return f"{_statement_mark(statement)} {subject(statement)}{case}: {statement.found.mean:+.1%}{interval}"
+def _claim(rows: Sequence[Row], sentence: str, opened: str) -> str:
+    claim, by_dataset = rows[0].claim, {row.dataset: row for row in rows}
+    computed = by_dataset.get("")
+    text = f"<b>{claim.id}</b> {escape(sentence)}"
+    if computed is not None and len(rows) > 1:
+        text += f" <small>formulas <b>{mark(computed.phrase)}</b></small>"
+    # a claim with a figure has it here; "curves coincide" is in the full sentence
+    paper = claim.paper if any(letter.isdigit() for letter in claim.paper) else ""
+    cells = [f'<span class="ledger-text">{text}</span><span class="ledger-paper">{escape(paper)}</span>']
+    if computed is not None and len(rows) == 1:
+        cells.append(f'<span class="ledger-cell ledger-wide" data-label="computed">{cell(computed)}</span>')
+    else:
+        cells += [_cell(by_dataset.get(dataset), dataset) for dataset in PAPER_DATASETS]
+    said = f"<p>{escape(claim.text)} ({escape(claim.place)}; the paper's figure: {escape(claim.paper)}).</p>"
+    return (
+        f'<details class="ledger-claim" id="{claim.id.lower()}"><summary>{"".join(cells)}</summary>'
+        f'<div class="ledger-body">{said}{opened}</div></details>'
+    )
 
 
-def _statement_mark(statement: Statement) -> str:
-    return mark(verdict([replace(statement, role="core")]), statement.provisional)
+def _cell(row: Row | None, dataset: str) -> str:
+    if row is None:
+        return '<span class="ledger-cell ledger-none"></span>'
+    kind = row.outcome.partition(",")[0].replace(" ", "-")
+    return f'<span class="ledger-cell ledger-{kind}" data-label="{dataset_name(dataset)}">{cell(row)}</span>'
 
 
-def _protocol(row: Row) -> str:
-    return PROTOCOL_CASES["text"] if row.kind == "measurement" else ""
+def _opened(row: Row, notes: Mapping[str, str], pages: Collection[str], base: str, results: Path | str | None) -> str:
+    """The statements of a row, the core first, with a link to the page and the records behind a second fold."""
+    name = row.claim.page.format(dataset=row.dataset)
+    place = DATASET_NAMES.get(row.dataset, "computed")
+    title = f'<a href="{base}{name}.html">{place}</a>' if name in pages else place
+    ordered = sorted(row.statements, key=lambda each: each.role != "core")
+    lines = "".join(f"<li>{_statement(each, notes)}</li>" for each in ordered)
+    users = f", {spread(row, results)}" if row.run_ids else ""
+    head = f"<p><b>{title}: {mark(row.phrase)} {escape(row.phrase)}</b>{users}</p>"
+    return f"{head}<ul>{lines}</ul>{folded(row.run_ids)}"
 
 
-def _section(rows: Sequence[Row], pages: Collection[str], results: Path | str | None) -> list[str]:
-    claim = rows[0].claim
-    paragraphs = [f"### {claim.id}: {claim.text}", f"{claim.place}. The paper's figure: {claim.paper}."]
-    missing = [row for row in rows if row.verdict == "not measured" and row.dataset and not row.run_ids]
-    for row in rows:
-        if row not in missing:
-            heading = f"**{DATASET_NAMES.get(row.dataset, 'computed on the spot')}: {link(row, row.phrase, pages)}**"
-            paragraphs.append(f"{heading}, {spread(row, results)}" if row.run_ids else heading)
-            paragraphs.append(listed(row.statements))
-            if row.run_ids:
-                paragraphs.append(_folded(row.run_ids))
-    if missing:
-        paragraphs.append(f"Not measured: {', '.join(DATASET_NAMES[row.dataset] for row in missing)}.")
-    return paragraphs
+def _statement(statement: Statement, notes: Mapping[str, str]) -> str:
+    text, letters = without_repeated(statement.text, notes)
+    role = "" if statement.role == "core" else f"<i>{statement.role}:</i> "
+    return f"{statement_mark(statement)} {role}{escape(text)}{f'<sup>{letters}</sup>' if letters else ''}"
 
 
-def _folded(run_ids: Sequence[str]) -> str:
-    """The ids of records, folded: HTML in Markdown."""
+def footnotes(texts: Iterable[str]) -> dict[str, str]:
+    """The parts, between semicolons, that so many statements repeat, each with its letter.
+
+    Args:
+        texts: statements.
+
+    >>> footnotes(["a: 1; not tuned", "b: 2; not tuned", "c: 3; not tuned; one seed"])
+    {'not tuned': 'a'}
+    """
+    parts = Counter(part for text in texts for part in text.split("; ")[1:])
+    repeated = [part for part, times in parts.most_common() if times >= REPEATED]
+    return {part: chr(ord("a") + place) for place, part in enumerate(repeated[:26])}
+
+
+def without_repeated(text: str, notes: Mapping[str, str]) -> tuple[str, str]:
+    """A statement without what footnotes say, and their letters.
+
+    Args:
+        text: the statement.
+        notes: of :func:`footnotes`.
+
+    >>> without_repeated("c: 3; not tuned; one seed", {"not tuned": "a"})
+    ('c: 3; one seed', 'a')
+    """
+    first, *others = text.split("; ")
+    kept = [part for part in others if part not in notes]
+    return "; ".join([first, *kept]), ", ".join(notes[part] for part in others if part in notes)
+
+
+def folded(run_ids: Sequence[str]) -> str:
+    """The ids of records, folded, as HTML; empty where there are none.
+
+    Args:
+        run_ids: the ids.
+
+    >>> folded(["9c7b05ac6a8b"])
+    '<details><summary>1 record</summary><code>9c7b05ac6a8b</code></details>'
+    """
+    if not run_ids:
+        return ""
     ids = ", ".join(f"<code>{run}</code>" for run in run_ids)
     return f"<details><summary>{plural(len(run_ids), 'record')}</summary>{ids}</details>"

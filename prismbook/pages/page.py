@@ -11,10 +11,13 @@ import yaml  # type: ignore[import-untyped]
 from IPython.display import HTML, Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from prismbook.claims.statements import Statement, verdict_text
-from prismbook.pages import figures, provenance
+from prismbook.claims.findings import FINDINGS
+from prismbook.claims.statements import Statement
+from prismbook.pages import figures, marks, provenance
+from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
 from prismbook.tables.labels import dataset_name
+from prismbook.tables.rules import RULES
 from prismlib import datasets
 
 
@@ -84,15 +87,48 @@ def html(text: str) -> None:
     display(HTML(text))  # type: ignore[no-untyped-call]
 
 
-def verdict(claim: str, dataset: str, statements: Sequence[Statement]) -> None:
-    """Show the verdict on a claim, computed from its statements. The verdict says where the data are generated.
+def verdict(claim: str, dataset: str, statements: Sequence[Statement], results: Path | str | None = None) -> None:
+    """Show a claim as :func:`prismbook.pages.marks.on_page` has it: the ledger's verdict, then this page's runs alone.
 
     Args:
         claim: the claim's name, e.g. ``"C1"``.
-        dataset: the dataset's name. The dataset's card says whether the data are generated.
-        statements: the statements of the claim on the dataset.
+        dataset: the dataset's name.
+        statements: the statements of the claim on this page's runs.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
     """
-    say(verdict_text(claim, dataset_name(dataset), statements, datasets.identity_card(dataset).synthetic))
+    say(marks.on_page(claim, dataset, statements, results))
+
+
+def finding(name: str, dataset: str, results: Path | str | None = None) -> None:
+    """Show what the stored runs say of a finding on a dataset, one sentence with its numbers each; else show nothing.
+
+    Args:
+        name: the finding's id, of :data:`prismbook.claims.findings.FINDINGS`.
+        dataset: the dataset's name. Only datasets of the paper have findings.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+    """
+    text = findings_text(name, dataset, results)
+    if text:
+        say(text)
+
+
+def findings_text(name: str, dataset: str, results: Path | str | None = None) -> str:
+    """What :func:`finding` shows, in Markdown; empty where no run says anything.
+
+    Args:
+        name: the finding's id.
+        dataset: the dataset's name.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> findings_text("dips", "synthetic")
+    ''
+    """
+    [found] = [each for each in FINDINGS if each.id == name]
+    folder = default_results() if results is None else Path(results)
+    if dataset not in PAPER_DATASETS or not (folder / dataset).is_dir():
+        return ""
+    said = [each for each in found.evidence(dataset, folder, RULES) if each.holds is not None or each.undecided]
+    return marks.marked(said)
 
 
 def origin(runs: pd.DataFrame, redo: str) -> None:

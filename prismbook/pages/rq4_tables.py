@@ -78,3 +78,20 @@ def ended_early(records: Mapping[str, Record]) -> str:
     if not notes:
         return f"No run on this page ended within its first {EARLY} epochs."
     return f"Ended within their first {EARLY} epochs, so look twice: {', '.join(notes)}."
+
+
+def trade(runs: pd.DataFrame) -> str:
+    """What the smallest strength costs and brings against the largest, in Markdown; empty without two strengths.
+
+    Args:
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
+    """
+    prism = runs[(runs["init"] == "prism") & runs["run"].notna()].sort_values("alpha")
+    if prism["alpha"].nunique() < 2:
+        return ""
+    weak, strong = prism.iloc[0], prism.iloc[-1]
+    return (
+        f"From alpha {strong.alpha:g} to {weak.alpha:g} the unpopular / popular ratio goes from {strong.ratio:.3f} to"
+        f" {weak.ratio:.3f}, and NDCG@20 from {strong.ndcg:.4f} to {weak.ndcg:.4f}"
+        f" ({100 * (weak.ndcg / strong.ndcg - 1):+.1f} %)."
+    )

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from prismbook.claims.findings import FINDINGS, JudgedFinding
+from prismbook.claims.alternatives import verdict_under
+from prismbook.claims.findings import JudgedFinding
+from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import CHANGES, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import outcome_of
-from prismbook.pages.ledger_tables import mark
-from prismbook.plan.experiments import PAPER_DATASETS, configs
-from prismbook.runs.records import Record, default_results
-from prismbook.tables.analysis import best, curves, measured
+from prismbook.claims.statements import PROVISIONAL, outcome_of
+from prismbook.pages import ledger_tables
+from prismbook.pages.marks import mark, statement_mark
+from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.runs.records import Record
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.tables.rules import Rules
 from prismbook.text import listed_names, plural
 
 #: The ledger as :func:`prismbook.claims.ledger.accepted` gives it.
 Accepted = Mapping[str, Mapping[str, Any]]
-PROVISIONAL = " (provisional)"
-#: What differs between PRISM and tuned decay, as the subject of a sentence.
-_SUBJECTS = {
-    "C8": "On MF, NDCG@20 with PRISM",
-    "C11": "The best epoch of DirectAU with PRISM",
-    "C12": "The unpopular / popular ratio of DirectAU with PRISM",
+#: The questions of the start page, each by the claim that answers it.
+QUESTIONS = {
+    "C21": "Is weight decay needed, whatever the loss?",
+    "C3": "Does it write popularity into lengths?",
+    "C8": "Is PRISM as good as tuned decay, on MF?",
+    "C9": "Is it better on non-linear MF, with DirectAU and MAWU?",
+    "C11": "Does it train in fewer epochs?",
+    "C12": "Is it fairer?",
 }
 
 
@@ -112,12 +117,11 @@ def verdicts(claim: str, accepted: Accepted) -> str:
         accepted: the accepted ledger.
 
     >>> verdicts("C1", {"C1 gowalla": {"verdict": "reproduced"}, "C10 gowalla": {"verdict": "not reproduced"}})
-    'C1: Gowalla ▲ reproduced'
+    'C1: Gowalla ✓ reproduced'
     """
     rows = {name.removeprefix(claim).strip(): row for name, row in accepted.items() if name.split(" ")[0] == claim}
     parts = [
-        f"{dataset_name(dataset)} {mark(*split_phrase(row['verdict']))} {row['verdict']}".strip()
-        for dataset, row in rows.items()
+        f"{dataset_name(dataset)} {mark(row['verdict'])} {row['verdict']}".strip() for dataset, row in rows.items()
     ]
     return f"{claim}: {', '.join(parts) or 'no verdict'}"
 
@@ -155,99 +159,32 @@ def _case(row: Magnitude, cases: Collection[str]) -> str:
     return {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "released code"}.get(row.case, row.case)
 
 
-def answers(magnitudes: Sequence[Magnitude], accepted: Accepted, results: Path | str | None = None) -> list[str]:
-    """The start page's findings in Markdown, each with its verdicts and a link to its evidence.
-
-    Every sentence gives numbers of the stored runs. A sentence without a run is left out.
+def answers(rows: Sequence[Row], pages: Collection[str], results: Path | str | None = None) -> str:
+    """The start page's questions as HTML, each answered by a line of the ledger.
 
     Args:
-        magnitudes: the claims with a number.
-        accepted: the accepted ledger.
+        rows: the ledger.
+        pages: names of the book's pages, for links.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
     """
-    folder = default_results() if results is None else Path(results)
-    parts = [
-        _item("Is weight decay needed?", _needed(folder), ["C1"], accepted, "rq1_weight_decay_movielens1m"),
-        _item("What does it write?", _written(folder), ["C3"], accepted, "rq2_norms_movielens1m"),
-        _item("Can PRISM write it?", _changed("C8", magnitudes), ["C8"], accepted, "rq3_prism_movielens1m"),
-        _finding(FINDINGS[0].judged(folder), "And on non-linear MF?"),
-        _item("Does it train faster?", _changed("C11", magnitudes), ["C11"], accepted, "rq4_benefits_movielens1m"),
-        _item("Is it fairer?", _changed("C12", magnitudes), ["C12"], accepted, "rq4_benefits_movielens1m"),
-    ]
-    return [part for part in parts if part]
+    return ledger_tables.table(rows, pages, "pages/", {"": QUESTIONS}, results)
 
 
-def _item(question: str, sentence: str, claims: Sequence[str], accepted: Accepted, page: str) -> str:
-    if not sentence:
-        return ""
-    judged = "; ".join(verdicts(claim, accepted) for claim in claims)
-    return f"**{question}** {sentence} *{judged}.* [Evidence](pages/{page}.ipynb)"
+def how_sure(rows: Iterable[Row]) -> str:
+    """How many verdicts would be others if one seed decided nothing, as a sentence.
 
+    Args:
+        rows: the ledger.
 
-def _finding(judged: JudgedFinding, question: str) -> str:
-    if not judged.shown:
-        return ""
-    return f"**{question}** {judged.finding.title}. *{judged.status}.* [Evidence](pages/found.ipynb)"
-
-
-def _each(results: Path, value: Callable[[str], str | None]) -> list[str]:
-    """A text per dataset that has one."""
-    texts = {name: value(name) for name in PAPER_DATASETS if (results / name).is_dir()}
-    return [f"{text} on {dataset_name(name)}" for name, text in texts.items() if text]
-
-
-def _needed(results: Path) -> str:
-    """How far BPR and DirectAU fall short of their own best without decay."""
-
-    def missed(dataset: str) -> str | None:
-        table = curves(measured(results, configs("rq1", dataset)), ["BPR", "DirectAU"])
-        if len(table) < 2 or table.index[0] != 0:
-            return None
-        lost = 100 * (1 - table["ndcg"].iloc[0] / table["ndcg"].max())
-        return f"{lost['DirectAU']:.0f} and {lost['BPR']:.0f} %"
-
-    each = _each(results, missed)
-    return f"Without it, DirectAU and BPR fall short of their own best NDCG@20 by {listed_names(each)}." if each else ""
-
-
-def _written(results: Path) -> str:
-    """How DirectAU's item norms correlate with log popularity, without decay and with the chosen one."""
-
-    def correlations(dataset: str) -> str | None:
-        runs = measured(results, [config for config in configs("rq2", dataset) if config.loss == "directau"])
-        zero, decayed = (runs[(runs["weight_decay"] == 0) == without] for without in (True, False))
-        if zero["run"].isna().all() or decayed["run"].isna().all():
-            return None
-        return f"from {zero['norm_correlation'].mean():.2f} to {best(decayed)['norm_correlation']:.2f}"
-
-    each = _each(results, correlations)
-    if not each:
-        return ""
+    >>> how_sure([])
+    'If one seed decided nothing, 0 of 0 verdicts would be another: see [how verdicts are made](pages/verdicts.ipynb).'
+    """
+    judged = [row for row in rows if row.verdict != "not measured"]
+    changed = sum(verdict_under(row, Rules(one_seed=False)) != row.phrase for row in judged)
     return (
-        "From no decay to the decay that validation chooses, the correlation of DirectAU's item norms with log"
-        f" popularity goes {listed_names(each)}."
+        f"If one seed decided nothing, {changed} of {len(judged)} verdicts would be another: see"
+        " [how verdicts are made](pages/verdicts.ipynb)."
     )
-
-
-def _changed(claim: str, magnitudes: Iterable[Magnitude]) -> str:
-    """Our changes and the paper's, for one claim. The intervals are in the figure."""
-    rows = [row for row in magnitudes if row.claim == claim]
-    several = len({row.case for row in rows}) > 1
-    texts = []
-    for row in rows:
-        notes = [row.case] if several else []
-        notes += [f"{' and '.join(row.losses)} alone"] if row.losses else []
-        where = dataset_name(row.dataset) + (f" ({', '.join(notes)})" if notes else "")
-        texts.append(f"{100 * row.ours:+.1f} % on {where}")
-    if not texts:
-        return ""
-    papers = {f"{100 * row.paper:+.1f} %" for row in rows}
-    if len(papers) == 1:
-        paper = f"the mean over datasets is {papers.pop()}"
-    else:
-        of_dataset = {dataset_name(row.dataset): f"{100 * row.paper:+.1f} %" for row in rows}
-        paper = "it is " + listed_names([f"{value} on {name}" for name, value in of_dataset.items()])
-    return f"{_SUBJECTS[claim]} differs from that with tuned decay by {listed_names(texts)}. In the paper, {paper}."
 
 
 def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str]) -> str:
@@ -265,7 +202,9 @@ def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str]) -
     for dataset, statements in judged.statements.items():
         name = judged.finding.page.format(dataset=dataset)
         link = f" [Evidence]({name}.ipynb)" if name in pages else ""
-        items += [f"- **{dataset_name(dataset)}.** {_upper(each.text)}.{link}" for each in statements]
+        items += [
+            f"- {statement_mark(each)} **{dataset_name(dataset)}.** {_upper(each.text)}.{link}" for each in statements
+        ]
     lines.append("\n".join(items))
     claims = [claim for claim in judged.finding.claims if any(name.split(" ")[0] == claim for name in accepted)]
     if claims:
