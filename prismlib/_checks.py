@@ -42,6 +42,25 @@ def check_number(name: str, value: object, minimum: float = 0.0, inclusive: bool
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
+def check_whole(name: str, value: object) -> None:
+    """Raise a ValueError unless a value is a whole number.
+
+    Args:
+        name: what the error calls the value.
+        value: the argument that a caller was given.
+
+    Raises:
+        ValueError: ``value`` is no integer; ``2.0`` and ``True`` are none.
+
+    >>> check_whole("k", 20)
+    >>> check_whole("k", True)
+    Traceback (most recent call last):
+    ValueError: k must be a whole number, got True
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+
+
 def check_count(name: str, value: object, minimum: int = 1) -> None:
     """Raise a ValueError unless a value is a whole number that is large enough.
 
@@ -58,9 +77,8 @@ def check_count(name: str, value: object, minimum: int = 1) -> None:
     Traceback (most recent call last):
     ValueError: batch_size must be a whole number, got 2.5
     """
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number, got {value!r}")
-    if value < minimum:
+    check_whole(name, value)
+    if value < minimum:  # type: ignore[operator]
         raise ValueError(f"{name} must be >= {minimum}, got {value}")
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from prismlib._checks import check_count, check_number
 from prismlib._columns import Column, check_aligned, ids, keys
 
 IntArray = npt.NDArray[np.int32]
@@ -91,8 +92,8 @@ class Dataset:
         synthetic: True for generated data, so that no page can present it as the paper's.
 
     Raises:
-        ValueError: no interactions, columns that are no :class:`Interactions`, ids out of range, not sorted, or a pair
-            twice.
+        ValueError: sizes that are no whole numbers, no interactions, columns that are no :class:`Interactions`, ids out
+            of range, not sorted, or a pair twice.
 
     >>> toy = Dataset("toy", np.array([0, 0, 1], np.int32), np.array([0, 2, 1], np.int32), 2, 3)
     >>> len(toy), f"{toy.density:.2f}"
@@ -107,6 +108,8 @@ class Dataset:
     synthetic: bool = False
 
     def __post_init__(self) -> None:
+        for name, size in (("num_users", self.num_users), ("num_items", self.num_items)):
+            check_count(f"{self.name}: {name}", size)
         pairs = _checked(self.name, (self.user, self.item), self.num_users, self.num_items)
         if len(pairs.user) == 0:
             raise ValueError(f"{self.name}: user and item must be non-empty")
@@ -189,12 +192,13 @@ def random_split(dataset: Dataset, seed: int) -> Split:
         seed: an integer >= 0; the only source of randomness.
 
     Raises:
-        ValueError: fewer than 10 interactions, or a negative seed.
+        ValueError: fewer than 10 interactions, or a seed that is no whole number >= 0.
 
     >>> split = random_split(synthetic(), seed=123)
     >>> len(split.train.user), len(split.validation.user), len(split.test.user)
     (64000, 8000, 8000)
     """
+    check_count("seed", seed, minimum=0)  # None would draw a split that nobody can draw again
     n = len(dataset)
     if n < 10:
         raise ValueError(f"{dataset.name}: {n} interactions are too few for an 80/10/10 split, 10 or more are needed")
@@ -267,16 +271,19 @@ def synthetic(
         seed: an integer >= 0; the only source of randomness.
 
     Raises:
-        ValueError: sizes that do not fit together, or a ``popularity`` that is negative or not finite.
+        ValueError: sizes that are no whole numbers or do not fit together, a ``popularity`` that is negative or not
+            finite, or a seed that is no whole number >= 0.
 
     >>> data = synthetic()
     >>> len(data), data.num_users, data.num_items
     (80000, 2000, 1500)
     """
+    for name, size in (("num_users", num_users), ("num_items", num_items), ("num_interactions", num_interactions)):
+        check_count(name, size)
+    check_count("seed", seed, minimum=0)
+    check_number("popularity", popularity, inclusive=True)
     if not 10 * num_users <= num_interactions <= num_users * num_items // 4:
         raise ValueError("num_interactions must lie between 10 * num_users and a quarter of num_users * num_items")
-    if not 0 <= popularity < np.inf:
-        raise ValueError(f"popularity must be finite and >= 0, got {popularity}")
     rank = 8
     uniform = _Uniform(seed)
     log_popularity = -np.log(np.arange(num_items) + 10.0)[np.argsort(uniform(num_items), kind="stable")]

@@ -31,7 +31,9 @@ _Int = npt.NDArray[np.int64]
 _ID_LIMIT = 10_000_000  # published ids stay below 100,000: a larger one is a damaged file, not a large dataset
 #: The fewest stars of a positive, by the name of the dataset. The paper's have 3 or more, its released code keeps all.
 _RATED = {"movielens1m": 3, "movielens1m-all": 1}
-_NAME = re.compile("[a-z0-9][a-z0-9_-]*")  # of a user's dataset: a safe name for a file, a folder and an argument
+_LENGTH = 100  # files add to a name, and file systems end names at 255 bytes
+#: Of a user's dataset: a safe name for a file, a folder and an argument.
+_NAME = re.compile(f"[a-z0-9][a-z0-9_-]{{0,{_LENGTH - 1}}}")
 _CARD = ".card.json"
 _DAMAGED = (KeyError, OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)  # when unzipping
 
@@ -164,14 +166,14 @@ def save(data: Dataset, source: str, terms: str = "Private.", citation: str = "n
         The dataset's card.
 
     Raises:
-        ValueError: ``PRISM_DATA`` is no folder; the name belongs to a published dataset, has other characters than
-            lower-case letters, digits, ``-`` and ``_``, or is kept with other interactions; or the dataset has fewer
-            than 10 interactions.
+        ValueError: ``PRISM_DATA`` is no folder; the name belongs to a published dataset, is longer than 100 characters,
+            has others than lower-case letters, digits, ``-`` and ``_``, or is kept with other interactions; or the
+            dataset has fewer than 10 interactions.
     """
     if data.name in CARDS or not _NAME.fullmatch(data.name):
         raise ValueError(
-            f"{data.name!r} cannot name a dataset of your own: use lower-case letters, digits, - and _, "
-            f"and none of {', '.join(CARDS)}"
+            f"{data.name!r} cannot name a dataset of your own: use lower-case letters, digits, - and _, at most "
+            f"{_LENGTH} of them, and none of {', '.join(CARDS)}"
         )
     if not _folder().is_dir():
         raise ValueError("set the environment variable PRISM_DATA to the folder that shall keep the dataset")
@@ -267,8 +269,9 @@ def _cached_files(name: str, download: bool, progress: bool) -> list[Path]:
 
 
 def _not_found(name: str, *why: str) -> str:
-    lines = [f"{name}: no data found. Set the environment variable PRISM_DATA to a folder that holds one of"]
-    lines += ["  " + " and ".join(map(str, paths)) for paths in _layouts(name)]
+    # the first line says it all: a sweep prints no more of an error
+    files = "; ".join(" and ".join(map(str, paths)) for paths in _layouts(name))
+    lines = [f"{name}: no data found. Set the environment variable PRISM_DATA to a folder that holds one of: {files}"]
     if name == "amazonbook":
         lines += ["  (not amazonbook.npz: that is partial, and loads only as 'amazonbook-partial')"]
     lines += [f"  from {url}" for source in SOURCES.get(name, ()) for url in source.urls]

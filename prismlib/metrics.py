@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismlib._checks import as_ids
+from prismlib._checks import as_ids, check_count, check_values, check_whole
 from prismlib._columns import Column, counts, ids
 
 #: The popularity groups, in the order of every stratified result.
@@ -60,13 +60,12 @@ def dcg_discount(k: int, device: torch.device | str | None = None) -> Tensor:
         float32, shape ``(k,)``.
 
     Raises:
-        ValueError: ``k`` < 1.
+        ValueError: ``k`` is no whole number or < 1.
 
     >>> dcg_discount(3)
     tensor([1.0000, 0.6309, 0.5000])
     """
-    if k < 1:
-        raise ValueError(f"k must be >= 1, got {k}")
+    check_count("k", k)
     return 1 / torch.log2(torch.arange(2, k + 2, device=device, dtype=torch.float32))
 
 
@@ -85,7 +84,8 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
         float32, shape ``(users,)`` without ``group``; ``(users, 3)``, in the order of :data:`GROUPS`, with it.
 
     Raises:
-        ValueError: a user without held-out items, who has no NDCG; other dtypes or shapes than these.
+        ValueError: a user without held-out items, who has no NDCG; more hits than held-out items, as where a list names
+            an item twice; other dtypes or shapes than these.
 
     >>> hit = torch.tensor([[True, False, True]])
     >>> ndcg(hit, torch.tensor([2]))
@@ -93,7 +93,23 @@ def ndcg(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tens
     >>> ndcg(hit, torch.tensor([2]), group=torch.tensor([[0, 0, 2]]))
     tensor([[0.6131, 0.0000, 0.3066]])
     """
-    num_relevant, group = _checked(hit, num_relevant, group)
+    return ndcg_of_hits(hit, *_checked(hit, num_relevant, group))
+
+
+def ndcg_of_hits(hit: Tensor, num_relevant: Tensor, group: Tensor | None = None) -> Tensor:
+    """NDCG@K as :func:`ndcg` gives it, of hits that need no check, as those of a ranking's own lists.
+
+    Args:
+        hit: as for :func:`ndcg`.
+        num_relevant: as for :func:`ndcg`, int64.
+        group: as for :func:`ndcg`, int64.
+
+    Returns:
+        As :func:`ndcg`.
+
+    >>> ndcg_of_hits(torch.tensor([[True, False, True]]), torch.tensor([2]))
+    tensor([0.9197])
+    """
     discount = dcg_discount(hit.shape[1], hit.device)
     ideal = discount.cumsum(0)[num_relevant.clamp(max=hit.shape[1]) - 1]
     return _by_group(hit * discount / ideal[:, None], group)
@@ -178,9 +194,14 @@ def tail_ratio(parts: Tensor) -> float | None:
     Returns:
         The ratio, rounded to six digits after the point; None where the popular items' part is 0.
 
+    Raises:
+        ValueError: ``parts`` has another shape, or no user.
+
     >>> tail_ratio(torch.tensor([[0.4, 0.1, 0.1], [0.4, 0.0, 0.0]]))
     0.125
     """
+    if parts.dim() != 2 or parts.shape[1] != len(GROUPS) or len(parts) == 0:
+        raise ValueError(f"parts must have shape (users, {len(GROUPS)}), users >= 1, got {tuple(parts.shape)}")
     popular, unpopular = parts[:, 0].double().mean(), parts[:, 2].double().mean()
     return round(float(unpopular / popular), 6) if popular > 0 else None
 
@@ -189,19 +210,21 @@ def coverage(items: Tensor, num_items: int) -> Tensor:
     """Share of all items that are in at least one list. Not in the paper; Ge et al. 2010.
 
     Args:
-        items: recommended item ids, integers, any shape; -1 stands for no item.
+        items: recommended item ids, integers, any shape; -1 stands for no item. The last of two or more dimensions is
+            that of a list, which has each item once; in one dimension ids of several lists may stand.
         num_items: number of all items; every id is below it.
 
     Returns:
         Scalar in [0, 1], float32.
 
     Raises:
-        ValueError: ids that are not integers, or outside [-1, num_items).
+        ValueError: ids that are not integers, or outside [-1, num_items); a list that names an item twice;
+            ``num_items`` is no whole number or < 1.
 
     >>> coverage(torch.tensor([[0, 1], [1, -1]]), num_items=4)
     tensor(0.5000)
     """
-    return (_counts(items, num_items) > 0).float().mean()
+    return _coverage(_counts(items, num_items))
 
 
 def gini(items: Tensor, num_items: int) -> Tensor:
@@ -223,11 +246,7 @@ def gini(items: Tensor, num_items: int) -> Tensor:
     >>> gini(torch.tensor([[0, 1], [2, 3]]), num_items=4), gini(torch.tensor([[0], [0]]), num_items=4)
     (tensor(0.), tensor(0.7500))
     """
-    count = _counts(items, num_items).double().sort().values
-    if count.sum() == 0:
-        raise ValueError("items holds no item: the Gini coefficient of nothing is not defined")
-    rank = torch.arange(1, num_items + 1, device=count.device)
-    return (((2 * rank - num_items - 1) * count).sum() / (num_items * count.sum())).float()
+    return _gini(_counts(items, num_items))
 
 
 def average_popularity(items: Tensor, popularity: Column) -> Tensor:
@@ -243,20 +262,18 @@ def average_popularity(items: Tensor, popularity: Column) -> Tensor:
         Scalar, float32; 0 where all lists are empty.
 
     Raises:
-        ValueError: ids that are not integers, not in two dimensions, or without a count; counts as
-            :func:`popularity_groups`.
+        ValueError: ids that are not integers, not in two dimensions, or without a count; a list that names an item
+            twice; counts as :func:`popularity_groups`.
 
     >>> average_popularity(torch.tensor([[0, 1], [1, -1]]), torch.tensor([10, 4]))
     tensor(5.5000)
     """
+    items = as_ids("items", items)
     count = counts("popularity", popularity).to(items.device)
-    items = _checked_lists(items, len(count), "popularity has")
+    items = check_lists(items, len(count), "which popularity has")
     if items.dim() != 2:
         raise ValueError(f"items must have shape (users, K), got {tuple(items.shape)}")
-    real = items >= 0
-    length = real.sum(1)
-    listed = (count[items.clamp_min(0)] * real).sum(1) / length.clamp_min(1)
-    return listed.float().sum() / (length > 0).sum().clamp_min(1)
+    return _average_popularity(items, count)
 
 
 def report(
@@ -279,7 +296,7 @@ def report(
         ``average_popularity`` of the lists.
 
     Raises:
-        ValueError: a length outside [1, K]; arguments that one of the metrics refuses.
+        ValueError: a length that is no whole number in [1, K]; arguments that one of the metrics refuses.
 
     >>> hit = torch.tensor([[True, False]])
     >>> lists = torch.tensor([[1, 0]])
@@ -287,9 +304,15 @@ def report(
     >>> result["2"]["mrr"], result["1"]["average_popularity"]
     ([1.0, 1.0, 0.0, 0.0], 9.0)
     """
-    popularity = counts("popularity", popularity)
+    items = as_ids("items", items)
+    popularity = counts("popularity", popularity).to(items.device)
+    items = check_lists(items, len(popularity), "which popularity has")
+    _checked(hit, num_relevant, group)
+    if items.shape != hit.shape:
+        raise ValueError(f"items must have the shape of hit, {tuple(hit.shape)}, got {tuple(items.shape)}")
     result = {}
     for k in ks:
+        check_whole("ks", k)
         if not 1 <= k <= items.shape[1]:
             raise ValueError(f"ks must lie in [1, {items.shape[1]}], the length of the lists, got {k}")
         cut: dict[str, Any] = {}
@@ -299,15 +322,17 @@ def report(
             cut[metric.__name__] = [float(mean.sum()), *mean.tolist()]
             if metric is ndcg:
                 cut["unpopular_over_popular"] = tail_ratio(parts)
-        for of_lists in (coverage, gini):
-            cut[of_lists.__name__] = float(of_lists(items[:, :k], len(popularity)))
-        cut["average_popularity"] = float(average_popularity(items[:, :k], popularity))
+        count = _count(items[:, :k], len(popularity))
+        cut |= {"coverage": float(_coverage(count)), "gini": float(_gini(count))}
+        cut["average_popularity"] = float(_average_popularity(items[:, :k], popularity))
         result[str(k)] = cut
     return result
 
 
 def _checked(hit: Tensor, num_relevant: Tensor, group: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """The number of held-out items, and the groups, as int64; a ValueError where the three do not fit together."""
+    if not isinstance(hit, Tensor):
+        raise ValueError(f"hit must be a bool tensor of shape (users, K), got {type(hit).__name__}")
     if hit.dtype != torch.bool or hit.dim() != 2 or hit.shape[1] == 0:
         raise ValueError(f"hit must be bool, of shape (users, K), K >= 1, got {hit.dtype}, {tuple(hit.shape)}")
     num_relevant = ids("num_relevant", num_relevant)
@@ -315,6 +340,8 @@ def _checked(hit: Tensor, num_relevant: Tensor, group: Tensor | None) -> tuple[T
         raise ValueError(f"num_relevant must have shape ({len(hit)},), one per user, got {tuple(num_relevant.shape)}")
     if (num_relevant < 1).any():
         raise ValueError("num_relevant must be >= 1: leave out users without held-out items, they have no score")
+    if (hit.sum(1) > num_relevant).any():
+        raise ValueError("hit has more hits than num_relevant says a user has: a list may name each item once")
     if group is not None:
         group = as_ids("group", group)
         if group.shape != hit.shape:
@@ -334,17 +361,69 @@ def _first(hit: Tensor) -> Tensor:
     return hit & (hit.cumsum(1) == 1)
 
 
-def _checked_lists(items: Tensor, num_items: int, source: str) -> Tensor:
-    """Lists of item ids as int64; a ValueError names an id that is no item."""
+def check_lists(items: Tensor, num_items: int, source: str) -> Tensor:
+    """Lists of item ids as int64, in which each item stands once.
+
+    Args:
+        items: item ids, integers, any shape; -1 stands for no item, and may be there often. The last of two or more
+            dimensions is that of a list.
+        num_items: number of all items; every id is below it.
+        source: what an error says of this number.
+
+    Returns:
+        int64, of the shape of ``items``.
+
+    Raises:
+        ValueError: ids that are not integers, an id that is no item, or a list that names an item twice.
+
+    >>> check_lists(torch.tensor([[2, 0, -1, -1]]), 3, "the items")
+    tensor([[ 2,  0, -1, -1]])
+    >>> check_lists(torch.tensor([[2, 0, 2, -1]]), 3, "the items")
+    Traceback (most recent call last):
+    ValueError: items names item 2 twice in one list: a list has each item once
+    """
     items = as_ids("items", items)
-    if items.numel():
-        low, high = int(items.min()), int(items.max())
-        if low < -1 or high >= num_items:
-            wrong = low if low < -1 else high
-            raise ValueError(f"items must be ids in [0, {num_items}), which {source}, or -1; got {wrong}")
+    check_values("items", items)
+    if items.numel() == 0:
+        return items
+    low, high = int(items.min()), int(items.max())
+    if low < -1 or high >= num_items:
+        wrong = low if low < -1 else high
+        raise ValueError(f"items must be ids in [0, {num_items}), {source}, or -1; got {wrong}")
+    if items.dim() > 1:
+        ordered = items.sort(-1).values
+        twice = (ordered[..., 1:] == ordered[..., :-1]) & (ordered[..., 1:] >= 0)
+        if twice.any():
+            raise ValueError(
+                f"items names item {int(ordered[..., 1:][twice][0])} twice in one list: a list has each item once"
+            )
     return items
 
 
 def _counts(items: Tensor, num_items: int) -> Tensor:
-    items = _checked_lists(items, num_items, "num_items says")
+    """How often each item is in checked lists."""
+    check_count("num_items", num_items)
+    return _count(check_lists(items, num_items, "which num_items says"), num_items)
+
+
+def _count(items: Tensor, num_items: int) -> Tensor:
     return torch.bincount(items[items >= 0], minlength=num_items)
+
+
+def _coverage(count: Tensor) -> Tensor:
+    return (count > 0).float().mean()
+
+
+def _gini(count: Tensor) -> Tensor:
+    if count.sum() == 0:
+        raise ValueError("items holds no item: the Gini coefficient of nothing is not defined")
+    n, count = len(count), count.double().sort().values
+    rank = torch.arange(1, n + 1, device=count.device)
+    return (((2 * rank - n - 1) * count).sum() / (n * count.sum())).float()
+
+
+def _average_popularity(items: Tensor, count: Tensor) -> Tensor:
+    real = items >= 0
+    length = real.sum(1)
+    listed = (count[items.clamp_min(0)] * real).sum(1) / length.clamp_min(1)
+    return listed.float().sum() / (length > 0).sum().clamp_min(1)

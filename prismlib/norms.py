@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prismlib._checks import check_table
+from prismlib._checks import check_table, check_values
 from prismlib._columns import Column, counts
 from prismlib._rows import norms, power_of_two
 
@@ -38,6 +38,7 @@ def norm_summary(table: Tensor, popularity: Column) -> dict[str, Any]:
     (1.0, 3, 2.5)
     """
     check_table("table", table)
+    check_values("table", table)
     popularity = counts("popularity", popularity, len(table)).cpu()
     if len(table) == 0 or not torch.isfinite(table).all():
         raise ValueError("table is empty or has rows that are not finite: they have no norm")

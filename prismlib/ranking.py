@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prismlib._checks import as_ids, check_ids, check_table
+from prismlib._checks import check_count, check_ids, check_table, check_values, check_whole
 from prismlib._columns import Column, counts, ids
 from prismlib._fast.topk import TiledColumns
 from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
-from prismlib.metrics import GROUPS, ndcg, report
+from prismlib.metrics import GROUPS, check_lists, ndcg_of_hits, report
 
 
 def block_size(num_items: int, device: torch.device) -> int:
@@ -53,8 +53,8 @@ class FullRanking:
         count: number of held-out items of each of them, int64.
 
     Raises:
-        ValueError: nothing held out, no user left, an id that is no row of its table, a group that is none, ``k`` not
-            in [1, num_items], or an interaction both held out and masked.
+        ValueError: nothing held out, no user left, an id that is no row of its table, a group that is none, ``k`` no
+            whole number in [1, num_items], ``masked`` that is no interactions, or an interaction held out and masked.
 
     >>> held_out, masked = Interactions([0], [2]), Interactions([0], [0])
     >>> evaluate = FullRanking(held_out, masked, torch.tensor([0, 1, 2]), num_users=1, k=2)
@@ -78,13 +78,17 @@ class FullRanking:
             raise ValueError(
                 f"groups must lie in [0, {len(GROUPS)}), the popularity groups, got {group.unique().tolist()}"
             )
+        check_count("num_users", num_users)
+        check_whole("k", k)
         self.num_users, self.num_items, self.k = num_users, len(group), k
         relevant = self._keys("held_out", [held_out])
         if len(relevant) == 0:
             raise ValueError("held_out is empty: there is nothing to evaluate; check the split")
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in [1, {self.num_items}], the number of items, got {k}")
-        hidden = self._keys("masked", [masked] if isinstance(masked, Interactions) else masked)
+        if isinstance(masked, Interactions) or not isinstance(masked, Iterable):
+            masked = [masked]
+        hidden = self._keys("masked", masked)
         if torch.isin(relevant, hidden).any():
             raise ValueError("held_out and masked share interactions: a masked item could never be found")
         count = torch.bincount(relevant // self.num_items, minlength=num_users)
@@ -140,7 +144,8 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {score: self.parts(items) for score, items in self.lists(user, item).items()}
+        # the ranking's own lists need no check, which would cost a sort and make a GPU wait
+        return {score: self._parts(items) for score, items in self.lists(user, item).items()}
 
     @torch.no_grad()
     def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
@@ -162,6 +167,7 @@ class FullRanking:
         """
         for name, table, rows in (("user", user, self.num_users), ("item", item, self.num_items)):
             check_table(name, table, rows)
+            check_values(name, table)
             if not torch.isfinite(table).all():
                 raise ValueError(f"{name} has rows that are not finite: they cannot be ranked")
         if user.shape[1] != item.shape[1]:
@@ -194,9 +200,9 @@ class FullRanking:
             float32, shape ``(len(self.users), 3)``.
 
         Raises:
-            ValueError: lists of other users, or ids that are no items.
+            ValueError: lists of other users, ids that are no items, or a list that names an item twice.
         """
-        return ndcg(self.hits(items), self.count, self.group(items))
+        return self._parts(self._checked(items))
 
     def report(self, items: Tensor, popularity: Column, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
         """Every metric at every K of given lists, see :func:`prismlib.metrics.report`.
@@ -212,8 +218,9 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`parts` and :func:`prismlib.metrics.report`.
         """
+        items = self._checked(items)
         count = counts("popularity", popularity, self.num_items).to(items.device)
-        return report(items, self.hits(items), self.count, self.group(items), count, ks)
+        return report(items, self._hits(items), self.count, self._group(items), count, ks)
 
     def hits(self, items: Tensor) -> Tensor:
         """Whether each listed item is a held-out item of its user: bool, shape ``(len(self.users), K)``.
@@ -224,10 +231,7 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`parts`.
         """
-        items = self._checked(items)
-        key = self.users[:, None] * self.num_items + items
-        position = torch.searchsorted(self.relevant, key).clamp_(max=len(self.relevant) - 1)
-        return (items >= 0) & (self.relevant[position] == key)
+        return self._hits(self._checked(items))
 
     def group(self, items: Tensor) -> Tensor:
         """Popularity group of each listed item: int64, shape ``(len(self.users), K)``; that of no item means nothing.
@@ -238,19 +242,26 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`parts`.
         """
-        return self.groups[self._checked(items).clamp_min(0)]
+        return self._group(self._checked(items))
+
+    def _parts(self, items: Tensor) -> Tensor:
+        return ndcg_of_hits(self._hits(items), self.count, self._group(items))
+
+    def _hits(self, items: Tensor) -> Tensor:
+        key = self.users[:, None] * self.num_items + items
+        position = torch.searchsorted(self.relevant, key).clamp_(max=len(self.relevant) - 1)
+        return (items >= 0) & (self.relevant[position] == key)
+
+    def _group(self, items: Tensor) -> Tensor:
+        return self.groups[items.clamp_min(0)]
 
     def _checked(self, items: Tensor) -> Tensor:
-        """Lists of the ranked users as int64."""
-        items = as_ids("items", items)
+        """Lists of the ranked users as int64, each of whose items is there once."""
+        items = check_lists(items, self.num_items, "the items")
         if items.dim() != 2 or len(items) != len(self.users) or items.shape[1] == 0:
             raise ValueError(
                 f"items must have shape ({len(self.users)}, K), one list per ranked user, got {tuple(items.shape)}"
             )
-        low, high = int(items.min()), int(items.max())
-        if low < -1 or high >= self.num_items:
-            wrong = low if low < -1 else high
-            raise ValueError(f"items must be ids in [0, {self.num_items}), the items, or -1; got {wrong}")
         return items
 
     def _keys(self, name: str, parts: Iterable[Interactions]) -> Tensor:

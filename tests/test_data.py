@@ -134,3 +134,19 @@ def test_a_written_file_has_the_permissions_that_the_umask_leaves(
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "note").stat().st_mode) == mode
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+@pytest.mark.parametrize("seed", [None, 1.0, True, "1", -1])
+def test_a_seed_is_a_whole_number(seed: object) -> None:
+    """None would draw other interactions at each call."""
+    for call in (lambda: random_split(synthetic(200, 100, 2500), seed), lambda: synthetic(seed=seed)):
+        with pytest.raises(ValueError, match="seed must be"):
+            call()
+
+
+@pytest.mark.parametrize("sizes", [(2000.0, 1500), (2000, "1500"), (None, 1500), (True, 1500)])
+def test_sizes_are_whole_numbers(sizes: tuple[object, object]) -> None:
+    with pytest.raises(ValueError, match=r"num_(users|items) must be a whole number, got"):
+        synthetic(*sizes)
+    with pytest.raises(ValueError, match=r"toy: num_(users|items) must be a whole number, got"):
+        Dataset("toy", np.array([0]), np.array([0]), *sizes)

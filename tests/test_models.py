@@ -171,3 +171,19 @@ def test_second_derivatives_of_scores_and_tables(name: str) -> None:
     assert gradgradcheck(squares, tuple(model.parameters()), atol=1e-6, fast_mode=True)
     gradient = torch.autograd.grad(squares(), model.user.weight, create_graph=True)[0]
     assert torch.autograd.grad(gradient.sum(), model.item.weight)[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3), (0,), (2, 0), (1, 2, 3)])
+def test_ids_of_any_shape_give_their_rows(shape: tuple[int, ...], sparse: bool) -> None:
+    ids = torch.randint(5, shape, generator=torch.Generator().manual_seed(0))
+    train = Interactions([0, 1], [2, 4])
+    models = [MF(6, 5, 4, sparse=sparse), NonLinearMF(6, 5, 4, sparse=sparse)]
+    for model in [*models, LightGCN(6, 5, train, 4)]:
+        user, item = model(ids, ids)
+        assert user.shape == item.shape == (*shape, 4)
+        for rows, table in zip((user, item), model.embeddings(), strict=True):
+            torch.testing.assert_close(rows, table[ids])
+        (user.sum() + item.sum()).backward()
+        gradient = model.item.weight.grad
+        assert gradient is not None and gradient.shape == (5, 4)

@@ -9,7 +9,19 @@ from sklearn.metrics import ndcg_score
 
 from prismlib import FullRanking, Interactions, popularity_groups, random_split, synthetic
 from prismlib._fast.topk import TILE, top_k
-from prismlib.metrics import GROUPS, average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall, tail_ratio
+from prismlib.metrics import (
+    GROUPS,
+    average_popularity,
+    coverage,
+    dcg_discount,
+    gini,
+    hit_rate,
+    mrr,
+    ndcg,
+    recall,
+    report,
+    tail_ratio,
+)
 from prismlib.norms import norm_summary
 
 USERS, ITEMS, DIM = 300, 700, 6
@@ -386,3 +398,95 @@ def test_lists_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             ranking(user, torch.ones(3, 2))
+
+
+# Lists of one's own
+
+
+def test_a_list_that_names_an_item_twice_is_refused() -> None:
+    """A hit that counts twice made a recall of 1.5."""
+    ranking = FullRanking(pairs([0, 0, 1], [2, 1, 1]), [], [0, 1, 2, 2], 2, k=3)
+    twice = torch.tensor([[3, 0, -1], [1, 0, 1]])
+    popularity = torch.tensor([9, 8, 7, 6])
+    hit = torch.zeros(2, 3, dtype=torch.bool)
+    for call in (
+        ranking.hits,
+        ranking.group,
+        ranking.parts,
+        lambda items: ranking.report(items, popularity, [1]),
+        lambda items: coverage(items, 4),
+        lambda items: gini(items, 4),
+        lambda items: average_popularity(items, popularity),
+        lambda items: report(items, hit, torch.tensor([2, 1]), torch.zeros_like(items), popularity, [1]),
+        lambda items: coverage(items[None], 4),
+    ):
+        with pytest.raises(ValueError, match="items names item 1 twice in one list: a list has each item once"):
+            call(twice)
+        call(torch.tensor([[2, -1, -1], [0, 1, -1]]))  # no item may stand there often
+
+
+def test_recall_is_at_most_1() -> None:
+    hit = torch.tensor([[True, True, True]])
+    for metric in (ndcg, recall, hit_rate, mrr):
+        with pytest.raises(ValueError, match="hit has more hits than num_relevant says a user has"):
+            metric(hit, torch.tensor([2]))
+        metric(hit, torch.tensor([3]))
+
+
+def test_ids_of_several_lists_in_one_dimension_may_repeat() -> None:
+    assert coverage(torch.tensor([0, 0, 1]), 4) == 0.5
+    assert gini(torch.tensor([0, 0]), 2) == 0.5
+
+
+def test_the_ranking_s_own_lists_cost_no_check(
+    problem: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranking = evaluator(problem, 5)
+    expected = ranking(*problem[:2])
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("lists that the ranking made were checked")
+
+    monkeypatch.setattr("prismlib.ranking.check_lists", refuse)
+    monkeypatch.setattr("prismlib.metrics._checked", refuse)
+    assert ranking(*problem[:2]) == expected
+
+
+@pytest.mark.parametrize("k", [2.0, True, "2", None, 0, -1, 4])
+def test_k_is_a_whole_number_of_items(k: object) -> None:
+    with pytest.raises(ValueError, match=r"k must (be a whole number|lie in \[1, 3\])"):
+        FullRanking(pairs([0], [2]), [], [0, 1, 2], 2, k=k)
+    lists = torch.tensor([[0, 1, 2]])
+    ranking = FullRanking(pairs([0], [2]), [], [0, 1, 2], 2, k=3)
+    with pytest.raises(ValueError, match=r"ks must (be a whole number|lie in \[1, 3\])"):
+        ranking.report(lists, [1, 2, 3], [k])
+
+
+def test_arguments_of_other_types_are_refused_in_one_line() -> None:
+    held_out = pairs([0], [2])
+    for masked, name in ((None, "NoneType"), (5, "int"), ([None], "NoneType"), ("ab", "str")):
+        with pytest.raises(ValueError, match=f"masked must be Interactions, got {name}"):
+            FullRanking(held_out, masked, [0, 1, 2], 2, k=2)
+    for users in (2.0, None, "2", True):
+        with pytest.raises(ValueError, match="num_users must be a whole number"):
+            FullRanking(held_out, [], [0, 1, 2], users, k=2)
+    ranking = FullRanking(held_out, [], [0, 1, 2], 2, k=2)
+    for user, message in (
+        (torch.ones(2, 4, device="meta"), "user is on the meta device"),
+        (torch.ones(2, 4).to(torch.float8_e4m3fn), "user must be float16, bfloat16, float32 or float64, got float8"),
+        (torch.ones(2, 4).to_sparse(), "user must be dense"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ranking(user, torch.ones(3, 4))
+        with pytest.raises(ValueError, match=message.replace("user", "table")):
+            norm_summary(user, [1, 2])
+    for items in (2.5, "4", None, 0):
+        for metric in (coverage, gini):
+            with pytest.raises(ValueError, match="num_items must be"):
+                metric(torch.tensor([[0]]), items)
+    with pytest.raises(ValueError, match="hit must be a bool tensor"):
+        recall([[True]], torch.tensor([1]))
+    with pytest.raises(ValueError, match=r"parts must have shape \(users, 3\)"):
+        tail_ratio(torch.ones(3))
+    with pytest.raises(ValueError, match="k must be a whole number"):
+        dcg_discount(2.0)

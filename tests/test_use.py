@@ -300,6 +300,21 @@ def test_a_full_disk_leaves_what_was_kept(folder: Path) -> None:
     assert load("own-full").content_hash == toy("own-full").content_hash
 
 
+@pytest.mark.parametrize("length", [1, 100])
+def test_a_name_may_have_a_hundred_characters(folder: Path, length: int) -> None:
+    save(toy(length * "n"), "a test")
+    assert len(load(length * "n")) == 12
+
+
+@pytest.mark.parametrize("name", [101 * "n", 250 * "n", 5000 * "n"])
+def test_a_name_that_is_too_long_for_a_file(folder: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot name a dataset of your own: .*, at most 100 of them"):
+        save(toy(name), "a test")
+    with pytest.raises(ValueError, match="unknown dataset"):
+        load(name)
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize("name", ["gowalla", "synthetic", "Shop", "my shop", "../shop", "", "shop.v2", "-shop"])
 def test_names_that_are_taken_or_unsafe(folder: Path, name: str) -> None:
     with pytest.raises(ValueError, match="cannot name a dataset of your own"):
