@@ -34,17 +34,24 @@ CLAIM = replace(CLAIMS[7], page="page_{dataset}")  # C8
 YES, NO = Statement("it climbs: 1 against 2; not tuned", True, seeds=3), Statement("it falls", False, provisional=True)
 
 
+TICK, CROSS = '<b class="ledger-reproduced">✓</b>', '<b class="ledger-not-reproduced">○✗</b>'
+SPACE = "\N{NO-BREAK SPACE}"
+
+
 def row(dataset: str, *statements: Statement, ids: tuple[str, ...] = ()) -> Row:
     return Row(CLAIM, dataset, statements, verdict(statements), ids)
 
 
 def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
     found = Difference((0.05, 0.06, 0.07), (0.03, 0.07))
-    assert ledger_tables.cell(row("gowalla", replace(YES, found=found))) == "<b>✓</b> +6.0 % (3)"
-    assert ledger_tables.cell(row("gowalla", NO)) == "<b>○✗</b>"
+    assert ledger_tables.cell(row("gowalla", replace(YES, found=found))) == f"{TICK} +6.0{SPACE}%{SPACE}(3)"
+    assert ledger_tables.cell(row("gowalla", NO)) == CROSS
     assert ledger_tables.cell(row("gowalla", Statement("it", None))) == "· not run"
     part = replace(YES, about="SSM"), replace(NO, about="BPR", provisional=False)
-    assert ledger_tables.cell(row("gowalla", *part)) == "<b>~</b><br><small>for SSM, not for BPR</small>"
+    assert (
+        ledger_tables.cell(row("gowalla", *part))
+        == '<b class="ledger-for-some">~</b><br><small>for SSM, not for BPR</small>'
+    )
     assert "<small>" not in ledger_tables.cell(row("gowalla", replace(part[0], about="x" * 40), part[1]))
 
 
@@ -52,7 +59,7 @@ def test_a_cell_has_a_line_per_protocol_where_they_differ() -> None:
     found = Difference((-0.42,), (-0.5, -0.3))
     text, code = replace(NO, case="the paper's text", found=found), replace(YES, case="the released code")
     assert ledger_tables.cell(row("gowalla", text, code)) == (
-        "<small>text</small> <b>○✗</b> -42 % (1)<br><small>code</small> <b>✓</b>"
+        f"<small>text</small> {CROSS} -42{SPACE}%{SPACE}(1)<br><small>code</small> {TICK}"
     )
     assert "<br>" not in ledger_tables.cell(row("gowalla", replace(YES, case="the paper's text"), code))
 

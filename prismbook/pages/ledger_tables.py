@@ -10,7 +10,7 @@ from pathlib import Path
 from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Statement, core, outcome_of
+from prismbook.claims.statements import PROVISIONAL, Statement, core, outcome_of
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.tables.labels import DATASET_NAMES, dataset_name
@@ -53,8 +53,8 @@ GROUPS = {
 #: How an outcome is said in a count, in the order of a count.
 _COUNTED = (
     ("reproduced", "reproduced"),
-    ("reproduced, size differs", "reproduced, with another size"),
-    ("for some, not for others", "for some losses, protocols or readings and not for others"),
+    ("reproduced, size differs", "reproduced with another size"),
+    ("for some, not for others", "for some and not for others"),
     ("not reproduced", "not reproduced"),
     ("open", "open"),
     ("not measured", "not measured"),
@@ -89,7 +89,7 @@ def number(statement: Statement | None) -> str:
 
     >>> from prismbook.tables.rules import Difference
     >>> number(Statement("a", True, found=Difference((-0.2214,)))), number(Statement("b", True))
-    ('-22 % (1)', '')
+    ('-22\\xa0%\\xa0(1)', '')
     """
     if statement is None or statement.found is None:
         return ""
@@ -97,8 +97,8 @@ def number(statement: Statement | None) -> str:
     if getattr(found, "measure", "") == "correlation":
         value = f"{found.mean:+.2f}"
     else:
-        value = f"{100 * found.mean:+.{0 if abs(found.mean) >= 0.1 else 1}f} %"
-    return f"{value} ({len(found.by_seed)})"
+        value = f"{100 * found.mean:+.{0 if abs(found.mean) >= 0.1 else 1}f}\N{NO-BREAK SPACE}%"
+    return f"{value}\N{NO-BREAK SPACE}({len(found.by_seed)})"
 
 
 def cell(row: Row) -> str:
@@ -111,11 +111,13 @@ def cell(row: Row) -> str:
         return "· not run"
     if len({outcome_of(phrase) for phrase in row.cases.values()}) > 1:
         return "<br>".join(_of_case(row, case, phrase) for case, phrase in row.cases.items())
-    words = row.phrase.removesuffix(" (provisional)")
-    said = words if row.outcome in ("for some, not for others", "open") and len(words) <= _SHORT else ""
+    words = row.phrase.removesuffix(PROVISIONAL)
+    said = words if row.outcome == "for some, not for others" and len(words) <= _SHORT else ""
+    if row.outcome == "open":
+        concerned = core(row.statements)
+        said = f"{sum(each.holds is not None for each in concerned)} of {len(concerned)} decided"
     value = number(row.headline) if row.outcome != "for some, not for others" else ""
-    parts = [f"<b>{mark(row.phrase)}</b> {value}".strip(), f"<small>{escape(said)}</small>" if said else ""]
-    return "<br>".join(part for part in parts if part)
+    return f"{_mark(row.phrase)} {value}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
 
 
 def _of_case(row: Row, case: str, phrase: str) -> str:
@@ -124,7 +126,12 @@ def _of_case(row: Row, case: str, phrase: str) -> str:
     decided = [each for each in of_case if each.holds is not None] or of_case
     short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
     value = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
-    return f"<small>{escape(short)}</small> <b>{mark(phrase)}</b> {value}".strip()
+    return f"<small>{escape(short.replace('learning rate', 'lr'))}</small> {_mark(phrase)} {value}".strip()
+
+
+def _mark(phrase: str) -> str:
+    kind = outcome_of(phrase).partition(",")[0].replace(" ", "-")
+    return f'<b class="ledger-{kind}">{mark(phrase)}</b>'
 
 
 def table(
@@ -172,9 +179,8 @@ def _claim(rows: Sequence[Row], sentence: str, opened: str) -> str:
     computed = by_dataset.get("")
     text = f"<b>{claim.id}</b> {escape(sentence)}"
     if computed is not None and len(rows) > 1:
-        text += f" <small>formulas <b>{mark(computed.phrase)}</b></small>"
-    # a claim with a figure has it here; "curves coincide" is in the full sentence
-    paper = claim.paper if any(letter.isdigit() for letter in claim.paper) else ""
+        text += f" <small>formulas {_mark(computed.phrase)}</small>"
+    paper = claim.paper if "%" in claim.paper else ""  # "curves coincide" is no number, and in the full sentence
     cells = [f'<span class="ledger-text">{text}</span><span class="ledger-paper">{escape(paper)}</span>']
     if computed is not None and len(rows) == 1:
         cells.append(f'<span class="ledger-cell ledger-wide" data-label="computed">{cell(computed)}</span>')
@@ -190,8 +196,7 @@ def _claim(rows: Sequence[Row], sentence: str, opened: str) -> str:
 def _cell(row: Row | None, dataset: str) -> str:
     if row is None:
         return '<span class="ledger-cell ledger-none"></span>'
-    kind = row.outcome.partition(",")[0].replace(" ", "-")
-    return f'<span class="ledger-cell ledger-{kind}" data-label="{dataset_name(dataset)}">{cell(row)}</span>'
+    return f'<span class="ledger-cell" data-label="{dataset_name(dataset)}">{cell(row)}</span>'
 
 
 def _opened(row: Row, notes: Mapping[str, str], pages: Collection[str], base: str, results: Path | str | None) -> str:
