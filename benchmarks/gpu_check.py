@@ -45,14 +45,14 @@ from prismlib import (  # noqa: E402
     Split,
     datasets,
     fit,
-    hypersphere,
     popularity_groups,
     prism_,
     random_split,
     train_step,
 )
 from prismlib._capture import GRAPHS, CapturedSteps, graph_for  # noqa: E402
-from prismlib._fast import kernels  # noqa: E402
+from prismlib._fast import kernels, trial  # noqa: E402
+from prismlib._fast.uniformity import tiled_sums  # noqa: E402
 from prismlib.optim import make_optimizer  # noqa: E402
 
 #: Milliseconds per step, unless said otherwise: at most, and for the last one at least.
@@ -184,10 +184,10 @@ class Check:
         """The kernel and the tiled form beside float64."""
         n, d = (64, 8) if self.tiny else (4096, 64)
         x = nn.functional.normalize(torch.randn(n, d, device=self.device), dim=1)
-        total, product = hypersphere._tiled(x.double())
-        forms: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {"tiled": lambda: hypersphere._tiled(x)}
-        if kernels.can_run(kernels.uniformity_sums, x):
-            for precision in kernels.KERNEL_PRECISIONS:
+        total, product = tiled_sums(x.double(), None)
+        forms: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {"tiled": lambda: tiled_sums(x, None)}
+        for precision in kernels.KERNEL_PRECISIONS:
+            if trial.can_run(kernels.uniformity_sums, x, precision):
                 forms[precision] = lambda precision=precision: kernels.uniformity_sums(x, None, precision)
         found = {}
         for name, form in forms.items():
@@ -202,9 +202,9 @@ class Check:
     def kernels(self) -> dict[str, Any]:
         """Which kernels run here and are right; the log says why one is not."""
         x, ids = torch.ones(4, 64, device=self.device), torch.arange(4, device=self.device)
-        on_rows = (kernels.uniformity_sums, kernels.listed_scores, kernels.sparse_product)
-        found = {function.__name__: kernels.can_run(function, x) for function in on_rows}
-        found[kernels.first_of_each.__name__] = kernels.can_run(kernels.first_of_each, ids)
+        on_rows = (kernels.pair_terms, kernels.unit_rows, kernels.listed_scores, kernels.sparse_product)
+        found = {function.__name__: trial.can_run(function, x, "pairs") for function in on_rows}
+        found[kernels.first_of_each.__name__] = trial.can_run(kernels.first_of_each, ids)
         return {"used": found, "all": all(found.values())}
 
     def same(self) -> dict[str, Any]:

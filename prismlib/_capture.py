@@ -43,11 +43,27 @@ def cuda_graph(body: Callable[[], None], generator: torch.Generator) -> Graph:
     Raises:
         RuntimeError: ``body`` cannot be captured.
     """
-    graph = torch.cuda.CUDAGraph()
-    graph.register_generator_state(generator)
-    with torch.cuda.graph(graph):
-        body()
+    device = generator.device
+    with (
+        # else the capture would be that of the GPU that happens to be current, and nothing of the body would be in it
+        torch.cuda.device(device),
+        # a capture that breaks off leaves the thread on its stream; this brings it back
+        torch.cuda.stream(torch.cuda.current_stream(device)),
+    ):
+        graph = torch.cuda.CUDAGraph()
+        if _registers_generators():
+            graph.register_generator_state(generator)
+        # PyTorch's own stream for captures is of the GPU that it first captured on; other threads may do what they like
+        side = torch.cuda.Stream(device)
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+            body()
     return graph
+
+
+def _registers_generators() -> bool:
+    """Whether a graph must be told of its generator: from PyTorch 2.14 on it finds it, and telling warns."""
+    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
+    return (major, minor) < (2, 14)
 
 
 #: Captures what a function launches, which draws from a generator.
@@ -65,6 +81,8 @@ class CapturedSteps:
         batch_size: pairs per step; the last batch of an epoch may be smaller.
         generator: source of the steps' draws.
         graph: captures steps, see :func:`cuda_graph`; None takes every step one by one.
+        modules: what is trained. Where an epoch finds other parameters, or others that are trained, the step is
+            captured anew. None looks at nothing.
 
     Attributes:
         generator: the source from here on. It is another object, in the same state, after a capture that failed.
@@ -84,7 +102,9 @@ class CapturedSteps:
         batch_size: int,
         generator: torch.Generator,
         graph: Capture | None,
+        modules: nn.Module | None = None,
     ) -> None:
+        self.modules = modules
         self.step, self.pairs, self.batch_size, self.generator, self.graph = step, pairs, batch_size, generator, graph
         device = pairs[0].device
         # a graph reads and writes these where they are; they are filled, never replaced
@@ -93,6 +113,7 @@ class CapturedSteps:
         self.total = torch.zeros((), device=device)
         self.within = torch.arange(min(batch_size, len(pairs[0])), device=device)
         self.captured: Graph | None = None
+        self.seen: list[tuple[int, int, bool]] = []
         self.warm = 0
 
     def epoch(self, order: Tensor) -> Tensor:
@@ -104,6 +125,7 @@ class CapturedSteps:
         Returns:
             The sum of the pairs' losses, a float32 scalar on the device. It is a copy.
         """
+        self._look_at_parameters()
         self.order.copy_(order)
         self.total.zero_()
         self.start.zero_()
@@ -114,6 +136,13 @@ class CapturedSteps:
         if len(rest):
             self._take(rest)
         return self.total.clone()
+
+    def _look_at_parameters(self) -> None:
+        """Capture anew where a parameter was replaced, moved, frozen or thawed: a graph goes on with what it knew."""
+        parameters = [] if self.modules is None else self.modules.parameters()
+        seen = [(id(each), each.data_ptr(), each.requires_grad) for each in parameters]
+        if seen != self.seen:
+            self.seen, self.captured, self.warm = seen, None, 0
 
     def _take(self, chosen: Tensor) -> None:
         user, item = (ids.index_select(0, chosen) for ids in self.pairs)
@@ -151,8 +180,11 @@ class CapturedSteps:
         state = self.generator.get_state()
         try:
             self.captured = graph(self._body, self.generator)
-        except RuntimeError as error:
-            log.warning("training steps run one by one: their capture failed, %s", str(error).partition("\n")[0])
+        except Exception as error:  # a warning that is an error, or a method that is no more: training goes on
+            # a capture that breaks off ends with an error of its own, which comes after the cause
+            causes = [each for each in (error.__context__, error) if each is not None]
+            told = "; then ".join(str(each).partition("\n")[0] or type(each).__name__ for each in causes)
+            log.warning("training steps run one by one: their capture failed, %s", told)
             self.graph = None
             # a generator that a capture was broken off with stays bound to it
             self.generator = torch.Generator(self.generator.device)

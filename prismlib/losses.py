@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prismlib._checks import as_ids, at_least_float32, check_count, check_number
-from prismlib.hypersphere import alignment, check_pairs, margin_alignment, uniformity, unit
+from prismlib.hypersphere import (
+    alignment_and_uniformities,
+    check_pairs,
+    margin_alignment,
+    margin_alignment_and_uniformities,
+    uniformity,
+    unit,
+)
 from prismlib.models import Backbone
 
 
@@ -107,8 +114,8 @@ def directau_loss(
     tensor(-4.)
     """
     check_number("gamma", gamma)
-    spread = uniformity(user, user_id) + uniformity(item, item_id)
-    return alignment(user, item) + gamma * spread / 2
+    align, of_users, of_items = alignment_and_uniformities(user, item, user_id, item_id)
+    return align + gamma * (of_users + of_items) / 2
 
 
 def mawu_loss(
@@ -143,6 +150,9 @@ def mawu_loss(
     """
     check_number("gamma_user", gamma_user, inclusive=True)
     check_number("gamma_item", gamma_item, inclusive=True)
+    if spread is uniformity:
+        align, of_users, of_items = margin_alignment_and_uniformities(user, item, margin, user_id, item_id)
+        return align + gamma_user * of_users + gamma_item * of_items
     align = margin_alignment(user, item, margin)
     return align + gamma_user * spread(user, user_id) + gamma_item * spread(item, item_id)
 

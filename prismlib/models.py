@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
-from prismlib._fast import kernels
+from prismlib._fast import kernels, trial
 from prismlib._fast.scores import list_items, pair_scores
+from prismlib._fast.sparse import SparseMatrix, averaged
 from prismlib.data import Interactions, as_pairs
 from prismlib.hypersphere import unit
 
@@ -87,7 +85,7 @@ class Backbone(nn.Module):
             )
         if user_id.device.type != "cpu":  # looking for distinct items would stall the stream
             pays = self.item_table_is_free or self.item.num_embeddings <= item_id.numel()
-            if pays and not self.item.sparse and kernels.can_run(kernels.listed_scores, self.item.weight):
+            if pays and not self.item.sparse and trial.can_run(kernels.listed_scores, self.item.weight):
                 return self._score_in_table(user_id, item_id, cosine)
             user, item = self(user_id, item_id)
             user, item = (unit(user), unit(item)) if cosine else (at_least_float32(user), at_least_float32(item))
@@ -99,9 +97,13 @@ class Backbone(nn.Module):
 
     def _score_in_table(self, user_id: Tensor, item_id: Tensor, cosine: bool) -> Tensor:
         """The same from the rows of all items, so that those of the listed ones are never written."""
-        user, item = self(user_id, torch.arange(self.item.num_embeddings, device=item_id.device))
+        user, item = self._with_item_table(user_id)
         user, item = (unit(user), unit(item)) if cosine else (at_least_float32(user), at_least_float32(item))
         return kernels.listed_scores(user, item, item_id)
+
+    def _with_item_table(self, user_id: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of some users and those of all items, as :meth:`forward` gives them."""
+        return self(user_id, torch.arange(self.item.num_embeddings, device=user_id.device))
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """The tables that full ranking multiplies: ``(num_users, dim)`` and ``(num_items, dim)``."""
@@ -150,6 +152,11 @@ class MF(Backbone):
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
         return _rows(self.user, user_id), _rows(self.item, item_id)
+
+    def _with_item_table(self, user_id: Tensor) -> tuple[Tensor, Tensor]:
+        if type(self).forward is not MF.forward:  # a subclass that maps ids in its own way is asked
+            return super()._with_item_table(user_id)
+        return _rows(self.user, user_id), self.item.weight
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         return self.user.weight, self.item.weight
@@ -247,74 +254,30 @@ class LightGCN(MF):
         degree_user, degree_item = user.bincount(minlength=num_users), item.bincount(minlength=num_items)
         value = (degree_user[user] * degree_item[item]).to(at_least_float32(self.user.weight).dtype).rsqrt()
         # each direction is a product of its own, and the other direction is its gradient: both are made once
-        self.to_user = _SparseMatrix(user, item, value, (num_users, num_items))
-        self.to_item = _SparseMatrix(item, user, value, (num_items, num_users))
+        self.to_user = SparseMatrix(user, item, value, (num_users, num_items))
+        self.to_item = SparseMatrix(item, user, value, (num_items, num_users))
 
     def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+        if type(self).embeddings is not LightGCN.embeddings:  # a subclass's own tables are its rows too
+            user, item = self.embeddings()
+            return _select(user, user_id), _select(item, item_id)
+        user_id, item_id = as_ids("user_id", user_id), as_ids("item_id", item_id)
+        user, item = self._averaged((user_id.flatten(), item_id.flatten()))
+        return user.unflatten(0, user_id.shape), item.unflatten(0, item_id.shape)
+
+    def _with_item_table(self, user_id: Tensor) -> tuple[Tensor, Tensor]:
+        if type(self).forward is not LightGCN.forward:
+            return super()._with_item_table(user_id)
         user, item = self.embeddings()
-        return _select(user, user_id), _select(item, item_id)
+        return _select(user, user_id), item
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        user, item = (
-            at_least_float32(self.user.weight),
-            at_least_float32(self.item.weight),
-        )  # there are no sparse products in half
-        user_sum, item_sum = user, item
-        to_user, to_item = self.to_user(user.dtype), self.to_item(user.dtype)
-        for _ in range(self.depth):
-            user, item = _propagate(to_user, to_item, item), _propagate(to_item, to_user, user)
-            user_sum, item_sum = user_sum + user, item_sum + item
-        return user_sum / (self.depth + 1), item_sum / (self.depth + 1)
+        return self._averaged(None)
 
-
-class _Propagate(torch.autograd.Function):
-    """A sparse product whose gradient is the product with the transposed matrix, given rather than made."""
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-        ctx.matrix, ctx.transposed = matrix, transposed
-        if kernels.can_run(kernels.sparse_product, x):
-            return kernels.sparse_product(matrix.crow_indices(), matrix.col_indices(), matrix.values(), x)
-        with torch.autocast(x.device.type, enabled=False):  # there is no sparse product of two dtypes, nor of bfloat16
-            return matrix @ x
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[None, None, Tensor]:
-        # the gradient is itself such a product, so that it can be differentiated again
-        return None, None, _propagate(ctx.transposed, ctx.matrix, upstream)
-
-
-def _propagate(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-    result: Tensor = _Propagate.apply(matrix, transposed, x)  # type: ignore[no-untyped-call]
-    return result
-
-
-class _SparseMatrix(nn.Module):
-    """A constant CSR matrix in three plain buffers, which move, cast and copy as any module's do.
-
-    Its indices are int32, which a product reads in half the time of int64.
-    """
-
-    capturable = True
-    pointers: Tensor
-    columns: Tensor
-    values: Tensor
-
-    def __init__(self, row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> None:
-        super().__init__()
-        order = (row * shape[1] + column).argsort()
-        pointers = torch.cat([torch.zeros(1, dtype=torch.long), row.bincount(minlength=shape[0]).cumsum(0)])
-        self.shape = shape
-        self.register_buffer("pointers", pointers.int(), persistent=False)
-        self.register_buffer("columns", column[order].int(), persistent=False)
-        self.register_buffer("values", value[order], persistent=False)
-
-    def forward(self, dtype: torch.dtype) -> Tensor:
-        values = self.values.to(dtype)
-        with warnings.catch_warnings():
-            # that it is in beta state; PyTorch 2.11, that no invariants are checked, though they are said not to be
-            warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
-            return torch.sparse_csr_tensor(self.pointers, self.columns, values, size=self.shape, check_invariants=False)
+    def _averaged(self, ids: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        # there are no sparse products in half precision
+        user, item = at_least_float32(self.user.weight), at_least_float32(self.item.weight)
+        return averaged(self.to_user, self.to_item, user, item, self.depth, ids)
 
 
 def _mlp(dim: int, relu: bool, generator: torch.Generator | None) -> nn.Sequential:

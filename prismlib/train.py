@@ -276,7 +276,7 @@ def fit(
     user, item = (ids.to(device) for ids in as_pairs("train", train))
     pairs = user, item
     graph = graph_for(model, criterion, stepper, negatives, device) if capture else None
-    captured = CapturedSteps(step, pairs, batch_size, generator, graph) if graph else None
+    captured = CapturedSteps(step, pairs, batch_size, generator, graph, modules) if graph else None
     history, best_state = History(), {}
     cpu_start = time.process_time()
     with _modes_kept(modules):

@@ -29,7 +29,7 @@ from prismlib import (
     synthetic,
     train_step,
 )
-from prismlib._capture import GRAPHS, WARM_UP, CapturedSteps, Graph, why_not
+from prismlib._capture import GRAPHS, WARM_UP, CapturedSteps, Graph, cuda_graph, why_not
 from prismlib._device import flushed_denormals
 from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.optim import RowSparseAdam, make_optimizer
@@ -366,3 +366,91 @@ def test_what_is_captured_keeps_no_host_waiting(
     steps = CapturedSteps(step, pairs, SIZE, torch.Generator(), None)
     steps._body()
     assert steps.total.is_meta and steps.start.is_meta
+
+
+def test_the_cause_of_a_failed_capture_is_told_whatever_its_kind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What breaks off a capture comes first, and then what the end of the capture makes of it."""
+
+    def broken(body: Callable[[], None], generator: torch.Generator) -> Graph:
+        try:
+            raise AttributeError("register_generator_state is gone")
+        finally:
+            raise UserWarning("operation failed due to a previous error during capture\nand more")
+
+    monkeypatch.setitem(GRAPHS, "cpu", broken)
+    with caplog.at_level(logging.WARNING, "prismlib"):
+        assert fitted("MF", "BPR", "adam", "table", 0.1)[0] == plain("MF", "BPR", "adam", "table", 0.1)[0]
+    assert caplog.messages == [
+        "training steps run one by one: their capture failed, register_generator_state is gone;"
+        " then operation failed due to a previous error during capture"
+    ]
+
+
+@pytest.mark.parametrize("change", ["freeze", "replace", "nothing"])
+def test_parameters_that_change_between_epochs_are_captured_anew(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    captures: list[PlainCalls] = []
+    monkeypatch.setitem(GRAPHS, "cpu", lambda *given: captures.append(PlainCalls(*given)) or captures[-1])  # type: ignore[func-returns-value]
+    modules = build("MF", "BPR")
+
+    def on_epoch(history: Any) -> None:
+        if len(history.loss) == 1 and change == "freeze":
+            modules[0].item.weight.requires_grad_(False)
+        if len(history.loss) == 1 and change == "replace":
+            modules[0].item.weight = nn.Parameter(modules[0].item.weight.detach().clone())
+
+    fit(modules[0], modules[1], SPLIT.train, RANKING, batch_size=SIZE, max_epochs=3, on_epoch=on_epoch)
+    assert len(captures) == (1 if change == "nothing" else 2)
+
+
+class Recorded:
+    """Stands in for a context manager of :mod:`torch.cuda`, and notes when it is entered and left."""
+
+    def __init__(self, events: list[str], name: str) -> None:
+        self.events, self.name = events, name
+
+    def __enter__(self) -> None:
+        self.events.append(f"in {self.name}")
+
+    def __exit__(self, *error: object) -> None:
+        self.events.append(f"out {self.name}")
+
+
+@pytest.mark.parametrize(("version", "registered"), [("2.5.0", True), ("2.13.1+cu130", True), ("2.14.1", False)])
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_capture_is_of_the_models_gpu_and_leaves_the_stream_as_it_was(
+    version: str, registered: bool, breaks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is called, in its order; the model is on cuda:1 while cuda:0 is current."""
+    events: list[str] = []
+
+    class OfCuda1:
+        device = torch.device("cuda", 1)
+
+    class FakeGraph:
+        def register_generator_state(self, generator: object) -> None:
+            events.append("registered")
+
+    def graph(graph: object, stream: object, capture_error_mode: str) -> Recorded:
+        return Recorded(events, f"graph on {stream}, {capture_error_mode}")
+
+    monkeypatch.setattr(torch, "__version__", version)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: Recorded(events, str(device)))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"the caller's of {device}")
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"a side stream of {device}")
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: Recorded(events, stream))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+
+    def body() -> None:
+        events.append("body")
+        if breaks:
+            raise RuntimeError("broken off")
+
+    generator: Any = OfCuda1()
+    with pytest.raises(RuntimeError, match="broken off") if breaks else contextlib.nullcontext():
+        cuda_graph(body, generator)
+    around = ["cuda:1", "the caller's of cuda:1", "graph on a side stream of cuda:1, thread_local"]
+    entered, left = [f"in {name}" for name in around], [f"out {name}" for name in reversed(around)]
+    assert events == [*entered[:2], *["registered"] * registered, entered[2], "body", *left]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from prismlib import BPR, MF, SSM, LightGCN, NonLinearMF, hypersphere, random_split, synthetic, train_step
-from prismlib._fast import kernels
-from prismlib.hypersphere import _first_of_each, uniformity, uniformity_released
+from prismlib._fast import kernels, trial
+from prismlib._fast import uniformity as fast
+from prismlib._fast.unit import unit_of
+from prismlib.hypersphere import _fixed_shape, uniformity, uniformity_released
 
 GPU = torch.cuda.is_available()
 if not GPU:  # before Triton is first imported; its interpreter takes tensors of the CPU
@@ -32,7 +35,7 @@ def reference(x: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return e.sum(), e @ x
 
 
-def check(x: Tensor, counts: Tensor | None = None, tolerance: float = 2e-6, precision: str = "tf32x3") -> None:
+def check(x: Tensor, counts: Tensor | None = None, tolerance: float = 2e-6, precision: str = "pairs") -> None:
     total, product = kernels.uniformity_sums(x, counts, precision, processors=4)
     expected_total, expected_product = reference(x, counts)
     assert total.dtype == torch.float64 and product.dtype == torch.float32
@@ -90,7 +93,7 @@ def test_zero_rows(n: int) -> None:
     assert total == 0 and not product.any()
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 5e-3), ("float16", 2e-3)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("pairs", 2e-6), ("float16", 2e-3)])
 def test_coarser_products(precision: str, tolerance: float) -> None:
     check(unit_rows(200, 64), precision=precision, tolerance=tolerance)
 
@@ -112,8 +115,8 @@ def test_uniformity_by_the_kernel(kind: Callable[..., Tensor], repeats: bool, mo
     for precise in (True, False):
         own = (rows.double() if precise else rows.to(DEVICE)).requires_grad_()
         if not precise:
-            monkeypatch.setattr(hypersphere, "_counted", lambda rows, ids: _first_of_each(rows, ids))
-            monkeypatch.setattr(kernels, "can_run", lambda function, x: True)
+            monkeypatch.setattr(hypersphere, "_unit_and_counted", lambda rows, ids: _fixed_shape(rows, ids))
+            monkeypatch.setattr(trial, "can_run", lambda function, x, precision="": True)
         value = kind(own, ids.to(own.device))
         (gradient,) = torch.autograd.grad(value, own, create_graph=True)
         (second,) = torch.autograd.grad(gradient.square().sum(), own)
@@ -122,13 +125,13 @@ def test_uniformity_by_the_kernel(kind: Callable[..., Tensor], repeats: bool, mo
         assert (found - expected).norm() <= 1e-4 * expected.norm()
 
 
-@pytest.mark.parametrize(("setting", "expected"), [("highest", "tf32x3"), ("high", "tf32"), ("medium", "float16")])
+@pytest.mark.parametrize(("setting", "expected"), [("highest", "pairs"), ("high", "float16"), ("medium", "float16")])
 def test_precision_follows_pytorchs_setting(setting: str, expected: str) -> None:
     x, before = torch.ones(2, 2), torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision(setting)
-        assert hypersphere._kernel_precision(x, torch.float32) == expected
-        assert hypersphere._kernel_precision(x, torch.bfloat16) == "float16"  # under autocast
+        assert fast.kernel_precision(x, torch.float32) == expected
+        assert fast.kernel_precision(x, torch.bfloat16) == "float16"  # under autocast
     finally:
         torch.set_float32_matmul_precision(before)
 
@@ -140,9 +143,13 @@ def test_precision_follows_pytorchs_setting(setting: str, expected: str) -> None
         (torch.ones(0, 4), {}, "x must be float32 with shape"),
         (torch.ones(3, 257), {}, r"d <= 256\), got torch.float32 with shape \(3, 257\)"),
         (torch.ones(3, 4, dtype=torch.float64), {}, "got torch.float64"),
-        (torch.ones(3, 4), {"counts": torch.ones(2, dtype=torch.bool)}, r"counts must be bool with shape \(3,\)"),
-        (torch.ones(3, 4), {"counts": torch.ones(3)}, "counts must be bool"),
-        (torch.ones(3, 4), {"precision": "fp8"}, "precision must be one of tf32x3, tf32, float16, got 'fp8'"),
+        (
+            torch.ones(3, 4),
+            {"is_counted": torch.ones(2, dtype=torch.bool)},
+            r"is_counted must be bool with shape \(3,\)",
+        ),
+        (torch.ones(3, 4), {"is_counted": torch.ones(3)}, "is_counted must be bool"),
+        (torch.ones(3, 4), {"precision": "fp8"}, "precision must be one of pairs, float16, got 'fp8'"),
     ],
 )
 def test_what_is_refused(x: Tensor, options: dict[str, object], message: str) -> None:
@@ -163,7 +170,7 @@ def test_first_of_each_id_without_a_sort(n: int, kinds: int) -> None:
 
 def test_distinct_ids_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = torch.tensor([4, 4, 2, 4, 2, 9], device=DEVICE)
-    monkeypatch.setattr(kernels, "can_run", lambda function, x: True)
+    monkeypatch.setattr(trial, "can_run", lambda function, x, precision="": True)
     assert hypersphere.is_first(ids).tolist() == [True, False, True, False, False, True]
 
 
@@ -264,7 +271,7 @@ def test_listed_scores_refuse(arguments: tuple[Tensor, Tensor, Tensor], message:
 
 @pytest.mark.parametrize("ids", [torch.ones(3), torch.ones(0, dtype=torch.int64), torch.ones(2, 2, dtype=torch.int64)])
 def test_first_of_each_refuses(ids: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"ids must be integers with shape \(n >= 1,\)"):
+    with pytest.raises(ValueError, match=r"ids must be integers with shape \(1 <= n <= 131072,\)"):
         kernels.first_of_each(ids)
 
 
@@ -296,7 +303,7 @@ def test_lightgcn_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Embeddings, gradients, and the gradient of a gradient."""
     results = []
     for by_kernel in (True, False):
-        monkeypatch.setattr(kernels, "can_run", lambda function, x, by_kernel=by_kernel: by_kernel)
+        monkeypatch.setattr(trial, "can_run", lambda function, x, precision="", by_kernel=by_kernel: by_kernel)
         model = BACKBONES["LightGCN"](torch.Generator().manual_seed(1)).double().to(DEVICE)
         user, item = model.embeddings()
         first = torch.autograd.grad(user.square().sum() + item.exp().sum(), list(model.parameters()), create_graph=True)
@@ -306,27 +313,34 @@ def test_lightgcn_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(found, expected)
 
 
-FUNCTIONS = [kernels.uniformity_sums, kernels.first_of_each, kernels.listed_scores, kernels.sparse_product]
+FUNCTIONS = [
+    kernels.uniformity_sums,
+    kernels.pair_terms,
+    kernels.unit_rows,
+    kernels.first_of_each,
+    kernels.listed_scores,
+    kernels.sparse_product,
+]
 
 
 @pytest.fixture(autouse=True)
 def tried_anew() -> Iterator[None]:
     yield
-    kernels._is_right.cache_clear()
+    trial._is_right.cache_clear()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("d", [16, 64, 256])
+@pytest.mark.parametrize(("d", "precision"), [(1, ""), (16, "pairs"), (100, "float16"), (128, "pairs")])
 def test_each_kernel_is_tried_before_it_is_used(
-    function: Callable[..., object], d: int, caplog: pytest.LogCaptureFixture
+    function: Callable[..., object], d: int, precision: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     state, before = torch.get_rng_state(), torch.get_default_dtype()
     for dtype in (torch.float32, torch.float64):
-        kernels._is_right.cache_clear()
+        trial._is_right.cache_clear()
         torch.set_default_dtype(dtype)
         try:
             with torch.no_grad(), torch.inference_mode():
-                assert kernels._is_right(function, torch.device(DEVICE), d)
+                assert trial._is_right(function, torch.device(DEVICE), d, precision)
         finally:
             torch.set_default_dtype(before)
     assert not caplog.records and torch.equal(torch.get_rng_state(), state)
@@ -339,18 +353,266 @@ def test_a_kernel_that_fails_or_is_wrong_is_not_used(
     def fails(kernel: object) -> object:
         raise RuntimeError("no such instruction\nat line 3")
 
-    def wrong(device: torch.device, d: int) -> tuple[list[Tensor], list[Tensor]]:
+    def wrong(device: torch.device, d: int, precision: str) -> tuple[list[Tensor], list[Tensor]]:
         return [torch.ones(2), torch.tensor([torch.nan])], [torch.ones(2), torch.ones(1)]
 
     device = torch.device(DEVICE)
-    for name, value, message in (
-        ("_compiled", fails, "RuntimeError: no such instruction"),
-        ("_EXAMPLES", {function: wrong}, "relative to PyTorch's operations its errors are 0, nan"),
+    for owner, name, value, message in (
+        (kernels, "compiled", fails, "RuntimeError: no such instruction"),
+        (trial, "_EXAMPLES", {function: wrong}, "relative to PyTorch's operations its errors are 0, nan"),
     ):
-        kernels._is_right.cache_clear()
-        monkeypatch.setattr(kernels, name, value)
+        trial._is_right.cache_clear()
+        monkeypatch.setattr(owner, name, value)
         caplog.clear()
-        assert not kernels._is_right(function, device, 16)
-        assert not kernels._is_right(function, device, 16)  # and says so once
+        assert not trial._is_right(function, device, 16, "")
+        assert not trial._is_right(function, device, 16, "")  # and says so once
         [record] = caplog.records
         assert record.getMessage() == f"the kernel of {function.__name__} is not used: {message}"
+
+
+@pytest.mark.parametrize(
+    ("capability", "triton", "d", "used"),
+    [
+        ((9, 0), "3.2.0", 128, True),
+        ((9, 0), "3.10.1", 64, True),
+        ((9, 0), "3.1.0", 64, False),  # ends the process where it compiles
+        ((9, 0), "3.2.0", 129, False),  # spills, or has no fast products
+        ((8, 0), "3.7.1", 64, True),
+        ((8, 0), "3.7.1", 65, False),
+        ((8, 6), "3.7.1", 64, False),  # never looked at
+        ((7, 5), "3.7.1", 64, False),
+    ],
+)
+def test_uniformity_is_used_where_it_is_known_to_be_fast(
+    capability: tuple[int, int], triton: str, d: int, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Rows:
+        device, dtype, shape = torch.device("cuda", 0), torch.float32, (100, d)
+
+        def __len__(self) -> int:
+            return 100
+
+    rows: Any = Rows()
+    tried: list[tuple[int, str]] = []
+    monkeypatch.setattr(trial, "version", lambda name: triton)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    monkeypatch.setattr(trial, "_is_right", lambda function, device, d, precision: tried.append((d, precision)) or True)
+    trial._device_can.cache_clear()
+    try:
+        assert trial.can_run(kernels.pair_terms, rows, "float16") == used
+        assert tried == ([(d, "float16")] if used else [])  # at the call's own width and precision
+        others = triton != "3.1.0" and capability >= (8, 0)
+        assert trial.can_run(kernels.listed_scores, rows) == others
+    finally:
+        trial._device_can.cache_clear()
+
+
+def pair_rows(n: int, d: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(n * d)
+    ids = torch.randint(max(1, n // 2), (n,), generator=g), torch.randint(10**9, (n,), generator=g) % (2 * n)
+    tables = [torch.randn(2 * n, d, generator=g) for _ in range(2)]
+    user, item = (table[rows] for table, rows in zip(tables, ids, strict=True))
+    return user.to(DEVICE), item.to(DEVICE), ids[0].to(DEVICE), ids[1].to(DEVICE)
+
+
+def by_parts(user: Tensor, item: Tensor, user_id: Tensor | None, item_id: Tensor | None) -> tuple[Tensor, ...]:
+    """The terms by the public functions, of the distinct rows; on a CPU, in float64."""
+    x, y = (torch.nn.functional.normalize(rows, dim=1) for rows in (user, item))
+    return (x - y).square().sum(1).mean(), (x * y).sum(1), uniformity(user, user_id), uniformity(item, item_id)
+
+
+@pytest.mark.parametrize("with_ids", [True, False])
+@pytest.mark.parametrize(("n", "d"), [(2, 1), (3, 5), (64, 16), (65, 64), (130, 100), (300, 128), (40, 200)])
+def test_pair_terms(n: int, d: int, with_ids: bool) -> None:
+    """Four terms, the gradient of each alone and of all together, against float64."""
+    user, item, *ids = pair_rows(n, d)
+    given = ids if with_ids else [None, None]
+    terms = kernels.pair_terms(user, item, *given, processors=4)
+    wide = [rows.double().cpu().requires_grad_() for rows in (user, item)]
+    expected = by_parts(*wide, *(None if x is None else x.cpu() for x in given))
+    found = terms.alignment, terms.cosine, terms.first, terms.second
+    for value, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(value.double().cpu(), wanted.detach(), rtol=2e-6, atol=5e-6)
+    weights = [torch.full_like(x.detach(), w) for x, w in zip(expected, (0.3, 1.0, 2.0, -1.5), strict=True)]
+    weights[1] = torch.linspace(-1, 1, n, dtype=torch.float64)
+    for chosen in ([0], [1], [2], [3], [0, 1, 2, 3]):
+        upstream = [weights[k].float().to(DEVICE) if k in chosen else None for k in range(4)]
+        gradients = kernels.pair_gradients(terms.saved, *upstream)
+        loss = sum((expected[k] * weights[k]).sum() for k in chosen)
+        wanted = torch.autograd.grad(loss, wide, retain_graph=True, allow_unused=True)
+        for value, other in zip(gradients, wanted, strict=True):
+            if with_ids:  # a repeat's gradient goes to its id's first row, or to all alike: the sum over an id counts
+                rows = ids[0] if other is wanted[0] else ids[1]
+                size = int(rows.max()) + 1
+                value, other = (
+                    torch.zeros(size, d, dtype=torch.float64).index_add_(0, rows.cpu(), x.detach().double().cpu())
+                    if x is not None
+                    else torch.zeros(size, d, dtype=torch.float64)
+                    for x in (value, other)
+                )
+            other = torch.zeros(n, d, dtype=torch.float64) if other is None else other
+            torch.testing.assert_close(value.double().cpu(), other, rtol=1e-4, atol=2e-6)
+
+
+def test_pair_terms_of_few_rows_that_count() -> None:
+    """Two rows that count among many repeats of opposite directions: the sum is of two tiny numbers."""
+    x = unit_rows(1, 64)
+    ids = (torch.arange(300, device=DEVICE) >= 150).long()
+    rows = torch.where(ids[:, None] == 0, x, -x)
+    terms = kernels.pair_terms(rows, rows, ids, ids, processors=4)
+    assert float(terms.first) == pytest.approx(-8, abs=1e-4) and float(terms.second) == float(terms.first)
+    same = kernels.pair_terms(rows, rows, torch.zeros_like(ids), torch.zeros_like(ids), processors=4)
+    assert float(same.first) == 0 and not kernels.pair_gradients(same.saved, None, None, same.first + 1, None)[0].any()
+
+
+def test_directau_and_mawu_normalise_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses, gradients and second derivatives by the kernels, against the losses in float64."""
+    from prismlib.losses import directau_loss, mawu_loss
+
+    monkeypatch.setattr(kernels, "pair_terms", counted := Counted(kernels.pair_terms))
+    monkeypatch.setattr(trial, "can_run", lambda function, x, precision="": x.dtype == torch.float32)
+    monkeypatch.setattr(hypersphere, "_pair_terms", hypersphere.pair_terms)
+    user, item, *ids = pair_rows(70, 12)
+    margin = torch.linspace(0.1, 0.5, 70)
+    for loss in (
+        lambda u, i: directau_loss(u, i, 2.0, *ids),
+        lambda u, i: mawu_loss(u, i, margin.to(u), 0.8, 0.6, *ids),
+    ):
+        results = []
+        for dtype in (torch.float64, torch.float32):
+            own = [rows.detach().to(dtype).requires_grad_() for rows in (user, item)]
+            value = loss(*own)
+            first = torch.autograd.grad(value, own, create_graph=True)
+            second = torch.autograd.grad(sum(x.square().sum() for x in first), own)
+            # of one id, one row: the sums over repeats are what a table would get
+            of_ids = [
+                torch.zeros(200, 12, dtype=torch.float64).index_add_(0, rows, x.detach().double())
+                for rows, x in zip((*ids, *ids), (*first, *second), strict=True)
+            ]
+            results.append([value.detach().double(), *of_ids[:2]])
+            assert all(torch.isfinite(x).all() for x in second)
+        for expected, found in zip(*results, strict=True):
+            assert (found - expected).norm() <= 1e-4 * expected.norm()
+    assert counted.calls == 2
+
+
+class Counted:
+    """A function that counts its calls."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.calls = function, 0
+
+    def __call__(self, *given: Any) -> Any:
+        self.calls += 1
+        return self.function(*given)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (40, 64), (7, 4, 100), (3, 256), (0, 8)])
+def test_unit_rows_each_way(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    g = torch.Generator().manual_seed(1)
+    rows = (torch.randn(shape, generator=g) * 10.0 ** torch.randint(-30, 30, (*shape[:-1], 1), generator=g)).to(DEVICE)
+    upstream = torch.randn(shape, generator=g).to(DEVICE)
+    results = []
+    monkeypatch.setattr(trial, "can_run", lambda function, x, precision="": x.dtype == torch.float32)
+    for dtype in (torch.float64, torch.float32):
+        own = rows.to(dtype).requires_grad_()
+        unit = unit_of(own, "rows")
+        (gradient,) = torch.autograd.grad(unit, own, upstream.to(dtype))
+        results.append([unit.detach().double(), gradient.double() * rows.double().norm(dim=-1, keepdim=True)])
+    for expected, found in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_unit_rows_of_any_length_and_none() -> None:
+    rows = torch.tensor([[3e38, 3e38], [3e-38, 0.0], [0.0, 0.0]], device=DEVICE)
+    unit, inverse = kernels.unit_rows(rows)
+    torch.testing.assert_close(unit.cpu(), torch.tensor([[0.5**0.5] * 2, [1.0, 0.0], [0.0, 0.0]]))
+    assert torch.isfinite(inverse).all()
+
+
+@pytest.mark.parametrize("bad", [torch.ones(3, 257), torch.ones(3, 2, dtype=torch.float64), torch.ones(())])
+def test_unit_rows_refuse(bad: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"rows must be float32 with shape \(\.\.\., d <= 256\)"):
+        kernels.unit_rows(bad)
+
+
+def test_pair_terms_refuse() -> None:
+    rows, ids = torch.ones(3, 4), torch.arange(3)
+    for given, message in (
+        ((rows[0], rows, ids, ids), "user must be float32"),
+        ((rows, rows[:2], ids, ids), r"item must be torch.float32 with shape \(3, 4\)"),
+        ((rows, rows, None, ids), "user_id and item_id must both be given, or neither"),
+        ((rows, rows, ids, ids, "tf32"), "precision must be one of pairs, float16, got 'tf32'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kernels.pair_terms(*given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("d", [8, 64])
+def test_sparse_product_of_some_rows_of_flagged_columns_with_a_base(d: int) -> None:
+    pointers, names, values, x = sparse(40, 30, d, 300)
+    owner = torch.arange(40, device=DEVICE).repeat_interleave(pointers.diff().long())
+    dense = torch.zeros(40, 30, dtype=torch.float64, device=DEVICE)
+    dense[owner, names.long()] = values.double()
+    flags = torch.arange(30, device=DEVICE) % 3 == 1
+    x, base = x * flags[:, None], torch.randn(40, d, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    expected = (base + dense @ x.double()) / 3
+    order = pointers.diff().argsort(descending=True)
+    found = kernels.sparse_product(pointers, names, values, x, order=order, flags=flags, base=base, divisor=3)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+    rows = torch.tensor([7, 7, 0, 39], device=DEVICE)
+    some = kernels.sparse_product(pointers, names, values, x, rows=rows, base=base, divisor=3)
+    torch.testing.assert_close(some.double(), expected[rows], rtol=1e-5, atol=1e-6)
+    untouched = torch.where(flags[:, None], x, torch.nan)  # what is flagged as zero is not read
+    assert torch.equal(
+        kernels.sparse_product(pointers, names, values, untouched, flags=flags, rows=rows),
+        found_rows(pointers, names, values, x, rows),
+    )
+    with pytest.raises(ValueError, match=r"base must be torch.float32 with shape \(40, "):
+        kernels.sparse_product(pointers, names, values, x, base=base[1:])
+
+
+def found_rows(pointers: Tensor, names: Tensor, values: Tensor, x: Tensor, rows: Tensor) -> Tensor:
+    return kernels.sparse_product(pointers, names, values, x, rows=rows)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_rows_of_lightgcn_by_the_kernel(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a batch, gradients and second derivatives, of users and items that repeat."""
+    user_id, item_id = (
+        torch.tensor([3, 3, 0, 59], device=DEVICE),
+        torch.tensor([[1, 49], [1, 1], [7, 8], [9, 1]], device=DEVICE),
+    )
+    results = []
+    for by_kernel in (True, False):
+        monkeypatch.setattr(trial, "can_run", lambda function, x, precision="", by_kernel=by_kernel: by_kernel)
+        g = torch.Generator().manual_seed(1)
+        model = LightGCN(60, 50, SPLIT.train, 8, depth, g).double().to(DEVICE)
+        user, item = model(user_id, item_id)
+        assert user.shape == (4, 8) and item.shape == (4, 2, 8)
+        loss = user.square().sum() + item.exp().sum()
+        plain = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+        first = torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
+        second = torch.autograd.grad(sum(x.square().sum() for x in first), list(model.parameters()))
+        results.append([x.detach() for x in (user, item, *plain, *first, *second)])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+class Shifted(MF):
+    """A model that maps ids in its own way: its item table is not its rows."""
+
+    def forward(self, user_id: Tensor, item_id: Tensor) -> tuple[Tensor, Tensor]:
+        user, item = super().forward(user_id, item_id)
+        return user, item + 1
+
+
+def test_a_model_with_its_own_rows_is_asked_for_them() -> None:
+    model, ids = (
+        Shifted(4, 5, 3, torch.Generator().manual_seed(0)).to(DEVICE),
+        torch.tensor([[0, 1], [4, 4]], device=DEVICE),
+    )
+    users = torch.tensor([1, 2], device=DEVICE)
+    user, item = model(users, ids)
+    torch.testing.assert_close(model._score_in_table(users, ids, False), (user[:, None] * item).sum(-1))

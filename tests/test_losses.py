@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from prismlib import BPR, MAWU, SSM, DirectAU
+from prismlib._fast.uniformity import uniformity_of
 from prismlib.baselines import IPL, MACR, ReSN
 from prismlib.hypersphere import (
-    _first_of_each,
-    _uniformity_of,
+    _fixed_shape,
     alignment,
     distinct,
     margin_alignment,
@@ -127,7 +127,7 @@ def test_the_fixed_shape_that_gpus_take_gives_the_same(ids: list[int]) -> None:
     """Repeats as zero rows whose number is not looked at, against repeats left out."""
     x, same = rows(6, 4).requires_grad_(), torch.tensor(ids)
     results = []
-    for value in (uniformity(x, same), _uniformity_of(*_first_of_each(x, same))):
+    for value in (uniformity(x, same), uniformity_of(*_fixed_shape(x, same))):
         results.append((value, *torch.autograd.grad(value, x)))
     for left_out, zeroed in zip(*results, strict=True):
         torch.testing.assert_close(zeroed, left_out, rtol=1e-12, atol=1e-14)
@@ -140,7 +140,7 @@ def test_uniformity_in_bfloat16_is_nearly_that_of_float32(dim: int) -> None:
     results = []
     for half in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            value = _uniformity_of(*_first_of_each(x, ids))
+            value = uniformity_of(*_fixed_shape(x, ids))
         results.append((value, *torch.autograd.grad(value, x)))
     (single, gradient), (half, half_gradient) = results
     assert half.dtype == half_gradient.dtype == torch.float32
@@ -333,7 +333,7 @@ def test_second_derivatives_are_those_of_finite_differences() -> None:
     x, ids = rows(5, 3).requires_grad_(), torch.tensor([0, 1, 0, 2, 3])
     assert gradgradcheck(unit, (x,))
     assert gradgradcheck(lambda x: uniformity(x, ids), (x,))
-    assert gradgradcheck(lambda x: _uniformity_of(*_first_of_each(x, ids)), (x,))
+    assert gradgradcheck(lambda x: uniformity_of(*_fixed_shape(x, ids)), (x,))
     assert gradgradcheck(lambda x: uniformity_released(x, ids), (x,))
 
 

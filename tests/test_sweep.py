@@ -487,8 +487,8 @@ def test_a_kind_whose_epoch_fails_is_tried_once_and_stays_unmeasured(
 ) -> None:
     tried = []
 
-    def fails(config: RunConfig, split: object) -> None:
-        tried.append(config)
+    def fails(planned: Planned) -> None:
+        tried.append(planned)
         raise error("made up")
 
     monkeypatch.setattr("prismbook.runs.cost.run", fails)

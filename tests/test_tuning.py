@@ -196,10 +196,10 @@ def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_sa
     [before] = decay_claims.claim_c21(table)
     assert before.found is not None and before.found.by_seed == pytest.approx((0.3 / 0.2 - 1,))
     assert "patience" not in before.text and table["instead_of"].isna().all()
-    run(tmp_path, patience.twin(dip), 0.25)
+    run(tmp_path, patience.patient_run(dip), 0.25)
     table = analysis.measured(tmp_path, [dip, best])
     assert table["instead_of"].dropna().tolist() == [name(tmp_path, dip)]
-    assert set(analysis.record_ids(table)) == {name(tmp_path, each) for each in (dip, patience.twin(dip), best)}
+    assert set(analysis.record_ids(table)) == {name(tmp_path, each) for each in (dip, patience.patient_run(dip), best)}
     assert table["weight_decay"].tolist() == [0.0, 1e-6] and table["best_epoch"].tolist() == [25, 25]
     assert [record and record["config"]["patience"] for record in analysis.records(table)] == [100, 10]
     assert "the second run counts, with its epochs: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
@@ -213,9 +213,9 @@ def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_sa
 def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compared(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     other = [replace(config, seed=246, split_seed=246) for config in (dip, best)]
-    run(tmp_path, patience.twin(dip), 0.25)
+    run(tmp_path, patience.patient_run(dip), 0.25)
     run(tmp_path, other[0], 0.2, history_of_validation=[0.0] * 15 + [0.2])
-    run(tmp_path, patience.twin(other[0]), 0.25, stopped_by="max_epochs")
+    run(tmp_path, patience.patient_run(other[0]), 0.25, stopped_by="max_epochs")
     run(tmp_path, other[1], 0.3)
     [statement] = decay_claims.claim_c21(analysis.measured(tmp_path, [dip, best, *other]))
     # at the second seed the twin was cut off, so that the first alone is compared
@@ -229,26 +229,26 @@ def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compa
 def test_a_sweep_of_all_wants_the_twins_whose_scores_a_claim_compares(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     outcomes = tuning.stored(tmp_path)
-    found = priorities.twins_of({"rq1 on synthetic": [dip, best], "rq1-losses on synthetic": [best]}, outcomes)
-    assert found == {"twins of rq1 on synthetic": [patience.twin(dip)]}
+    found = priorities.patient_runs_of({"rq1 on synthetic": [dip, best], "rq1-losses on synthetic": [best]}, outcomes)
+    assert found == {"patient runs of rq1 on synthetic": [patience.patient_run(dip)]}
     for own in ("table1 mf-directau", "switches", "rq4"):
-        assert priorities.twins_of({f"{own} on synthetic": [dip, best]}, outcomes) == {}
+        assert priorities.patient_runs_of({f"{own} on synthetic": [dip, best]}, outcomes) == {}
     on_gpu = [replace(config, device="cuda") for config in (dip, best)]
-    sweep = Sweep(on_gpu, [], tmp_path, any_device=True, waited_for=on_gpu)  # what a CPU has run counts as run
+    sweep = Sweep(on_gpu, [], tmp_path, any_device=True, with_more_patience=on_gpu)  # what a CPU has run counts as run
     known, _ = plan(sweep)
-    assert known == [*on_gpu, patience.twin(on_gpu[0])] and sweep.state(known[2])[0] == "missing"
-    run(tmp_path, patience.twin(dip), 0.25)
+    assert known == [*on_gpu, patience.patient_run(on_gpu[0])] and sweep.state(known[2])[0] == "missing"
+    run(tmp_path, patience.patient_run(dip), 0.25)
     assert sweep.state(known[2])[0] == "done" and plan(Sweep(on_gpu, [], tmp_path, any_device=True))[0] == on_gpu
 
 
 def test_a_twin_that_failed_or_of_a_run_that_was_in_no_dip_does_not_count(tmp_path: Path) -> None:
     [config] = grid_configs("synthetic", "directau", 0.0)
     run(tmp_path, config, 0.2)
-    run(tmp_path, patience.twin(config), 0.3)
+    run(tmp_path, patience.patient_run(config), 0.3)
     assert analysis.measured(tmp_path, [config])["ndcg"].tolist() == [0.2]
     dip = made_up(config, validation=[0.0, 0.1])
-    outcomes = {config: dip, patience.twin(config): {"reason": "it diverged"}}.get
-    assert patience.counted(config, outcomes) == config  # type: ignore[arg-type]
+    outcomes = {config: dip, patience.patient_run(config): {"reason": "it diverged"}}.get
+    assert patience.run_that_counts(config, outcomes) == config  # type: ignore[arg-type]
 
 
 def test_a_dip_is_an_early_end_by_the_stopping_rule_alone(tmp_path: Path) -> None:

@@ -8,15 +8,16 @@ notebook calls :func:`check` right after its parameters.
 from __future__ import annotations
 
 import ast
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from prismbook.plan.config import CHOICES
+from prismbook.plan.config import FIELDS
 from prismbook.plan.experiments import BUDGETS
+from prismbook.plan.fields import Field, choice, flag, integer, optional, rate, several, text
 from prismlib import datasets
+
+__all__ = ["ParameterError", "check", "choice", "fields", "integer", "optional", "rate", "several", "text"]
 
 #: The first line of the cell in which papermill sets parameters.
 INJECTED = "# Parameters"
@@ -32,129 +33,33 @@ class ParameterError(ValueError):
         return [f"{type(self).__name__}: {self}"]
 
 
-@dataclass(frozen=True)
-class Field:
-    """The values that a parameter accepts.
-
-    Attributes:
-        accepts: a function of a value that is True where the value is accepted.
-        accepted: the accepted values in words, to follow "must be".
-        hint: a function of the parameter's name and of a value that is not accepted. It returns what to write instead,
-            or an empty text.
-    """
-
-    accepts: Callable[[Any], bool]
-    accepted: str
-    hint: Callable[[str, Any], str] = lambda name, value: ""
-
-
-def flag() -> Field:
-    """True or False, and neither 1 nor the text ``"false"``."""
-    hint = "papermill reads only -p {0} True and -p {0} False as these".format
-    return Field(lambda value: isinstance(value, bool), "True or False", lambda name, value: hint(name))
-
-
-def integer(low: int, high: int | None = None) -> Field:
-    """An integer.
-
-    Args:
-        low: the smallest value that is accepted.
-        high: the first value above ``low`` that is no longer accepted; None for no upper limit.
-    """
-    accepted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high})"
-    return Field(lambda value: type(value) is int and low <= value and (high is None or value < high), accepted)
-
-
-def number(holds: Callable[[float], bool], accepted: str) -> Field:
-    """A finite number, integers among them.
-
-    Args:
-        holds: a function of a number that is True where the number is accepted.
-        accepted: the accepted numbers in words, e.g. ``"> 0"``.
-    """
-    return Field(
-        lambda value: type(value) in (int, float) and math.isfinite(value) and holds(value), f"a number {accepted}"
-    )
-
-
-def rate() -> Field:
-    """A learning rate."""
-    return number(lambda value: value > 0, "> 0")
-
-
-def choice(names: Iterable[str]) -> Field:
-    """One of some texts.
-
-    Args:
-        names: the texts that are accepted.
-    """
-    known = tuple(names)
-    return Field(lambda value: isinstance(value, str) and value in known, f"one of {', '.join(known)}", _as_text)
-
-
-def text() -> Field:
-    """A text that is not empty, e.g. the name of a folder."""
-    return Field(lambda value: isinstance(value, str) and value != "", "text", _as_text)
-
-
-def _as_text(name: str, value: Any) -> str:
-    """A hint where papermill's -p has read text as a number, a truth value or None: -r leaves text as it is."""
-    plain = value is None or isinstance(value, bool | int | float)
-    return f"papermill leaves a value as text with -r {name} {value}" if plain else ""
-
-
-def optional(field: Field) -> Field:
-    """What another field accepts, or None.
-
-    Args:
-        field: the other field.
-    """
-    return Field(lambda value: value is None or field.accepts(value), f"{field.accepted}, or None", field.hint)
-
-
-def several(field: Field) -> Field:
-    """One value that a field accepts, or a list of one or more of them.
-
-    Args:
-        field: the field of each value.
-    """
-
-    def accepts(value: Any) -> bool:
-        values = value if isinstance(value, list | tuple) else [value]
-        return len(values) > 0 and all(map(field.accepts, values))
-
-    return Field(accepts, f"{field.accepted}; or a list of one or more such values", field.hint)
-
-
 def fields() -> dict[str, Field]:
     """The fields of the notebooks' parameters by name. A name means the same in every notebook.
 
     >>> fields()["device"].accepted
     'one of cpu, cuda'
     """
-    decay, strength = number(lambda value: value >= 0, ">= 0"), number(lambda value: 0 <= value <= 1, "in [0, 1]")
-    seed = integer(0, 2**63)
     return {
-        "alphas": several(strength),
-        "backbone": choice(CHOICES["backbone"]),
-        "batch_size": integer(1),
+        "alphas": several(FIELDS["alpha"]),
+        "backbone": FIELDS["backbone"],
+        "batch_size": FIELDS["batch_size"],
         "budget": choice(BUDGETS),
         "claim": choice(["C2", "C18"]),
         "dataset": choice(datasets.known()),
-        "device": choice(CHOICES["device"]),
-        "dim": integer(1),
-        "epochs": optional(integer(1)),
+        "device": FIELDS["device"],
+        "dim": FIELDS["dim"],
+        "epochs": optional(FIELDS["max_epochs"]),
         "folder": optional(text()),
         "force": flag(),
-        "learning_rates": several(rate()),
-        "losses": several(choice(CHOICES["loss"])),
-        "lr": optional(rate()),
-        "patience": integer(1),
+        "learning_rates": several(FIELDS["lr"]),
+        "losses": several(FIELDS["loss"]),
+        "lr": optional(FIELDS["lr"]),
+        "patience": FIELDS["patience"],
         "results": optional(text()),
-        "seed": seed,
-        "seeds": several(seed),
+        "seed": FIELDS["seed"],
+        "seeds": several(FIELDS["seed"]),
         "train": flag(),
-        "weight_decays": optional(several(decay)),
+        "weight_decays": optional(several(FIELDS["weight_decay"])),
     }
 
 
@@ -185,9 +90,11 @@ def check(namespace: Mapping[str, Any], *names: str, **others: Field) -> None:
         if name not in namespace:
             raise ParameterError(f"{name} is not set; it must be {field.accepted}")
         value = namespace[name]
-        if not field.accepts(value):
-            hint = field.hint(name, value)
-            raise ParameterError(f"{name} must be {field.accepted}, got {value!r}{f'; {hint}' if hint else ''}")
+        try:
+            field.checked(name, value)
+        except ValueError as error:
+            hint = f"; {field.hint.format(name=name, value=value)}" if field.hint else ""
+            raise ParameterError(f"{error}{hint}") from None
 
 
 def _injected(inputs: Iterable[str]) -> list[str]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
+from prismbook.plan.fields import choice, flag, integer, number, rate, text
 from prismlib.baselines import IPL_FORMS, MACR_STARTS
 from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
 from prismlib.train import PRECISIONS
@@ -28,30 +25,52 @@ LOSS_PARAMETERS = {
     "resn": ("resn_beta",),
     "macr": ("macr_alpha", "macr_beta", "macr_c"),
 }
-#: The parameters of losses that may be 0. The others must be above it.
-ZERO_ALLOWED = ("gamma_user", "gamma_item", "ipl_c", "resn_beta", "macr_alpha", "macr_beta", "macr_c")
-#: The values that each field of text accepts.
-CHOICES = {
-    "loss": tuple(LOSS_PARAMETERS),
-    "backbone": ("mf", "nonlinear-mf", "lightgcn"),
-    "optimizer": OPTIMIZERS,
-    "decay_scope": DECAY_SCOPES,
-    "init": ("xavier", "prism"),
-    "device": ("cpu", "cuda"),
-    "negatives": ("all", "batch"),
-    "mawu_uniformity": ("pairs", "released"),
-    "groups_from": ("train", "all"),
-    "ipl_form": IPL_FORMS,
-    "macr_start": MACR_STARTS,
-    "resn_form": ("batch", "items"),
-    "precision": PRECISIONS,
-}
 #: The parameters of all losses, in the order of :data:`LOSS_PARAMETERS`.
 ALL_LOSS_PARAMETERS = tuple(name for names in LOSS_PARAMETERS.values() for name in names)
-BOOLEANS = ("relu", "reshuffle", "drop_last_user")
-#: The fields that are whole numbers, each with its smallest value.
-INTEGERS = {"dim": 1, "batch_size": 1, "max_epochs": 1, "patience": 1, "seed": 0, "split_seed": 0, "num_negatives": 1}
-OPTIONAL = ("alpha", "batch_size", "length_exponent", *ALL_LOSS_PARAMETERS)
+_ABOVE_0 = rate()
+_FROM_0 = number(lambda value: value >= 0, "a finite number >= 0")
+_FROM_0_TO_1 = number(lambda value: 0 <= value <= 1, "a number in [0, 1]")
+#: What each field of a configuration accepts, besides None where that is its default.
+FIELDS = {
+    "dataset": text("the name of a dataset, as text"),
+    "loss": choice(LOSS_PARAMETERS),
+    "gamma": _ABOVE_0,
+    "seed": integer(0),
+    "split_seed": integer(0),
+    "backbone": choice(("mf", "nonlinear-mf", "lightgcn")),
+    "dim": integer(1),
+    "optimizer": choice(OPTIMIZERS),
+    "lr": _ABOVE_0,
+    "weight_decay": _FROM_0,
+    "decay_scope": choice(DECAY_SCOPES),
+    "init": choice(("xavier", "prism")),
+    "alpha": _FROM_0_TO_1,
+    "batch_size": integer(1),
+    "max_epochs": integer(1),
+    "patience": integer(1),
+    "device": choice(("cpu", "cuda")),
+    "tau": _ABOVE_0,
+    "num_negatives": integer(1),
+    "gamma_user": _FROM_0,
+    "gamma_item": _FROM_0,
+    "relu": flag(),
+    "negatives": choice(("all", "batch")),
+    "reshuffle": flag(),
+    "mawu_uniformity": choice(("pairs", "released")),
+    "groups_from": choice(("train", "all")),
+    "drop_last_user": flag(),
+    "ipl_c": _FROM_0,
+    "ipl_b": _ABOVE_0,
+    "ipl_form": choice(IPL_FORMS),
+    "resn_beta": _FROM_0,
+    "resn_form": choice(("batch", "items")),
+    "macr_alpha": _FROM_0,
+    "macr_beta": _FROM_0,
+    "macr_c": _FROM_0,
+    "precision": choice(PRECISIONS),
+    "macr_start": choice(MACR_STARTS),
+    "length_exponent": _FROM_0_TO_1,
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +141,7 @@ class RunConfig:
     16384
     >>> RunConfig(dataset="gowalla", loss="bpr", weight_decay=-1)
     Traceback (most recent call last):
-    ValueError: weight_decay must be >= 0 and finite, got -1
+    ValueError: weight_decay must be a finite number >= 0, got -1
     """
 
     dataset: str
@@ -178,13 +197,10 @@ class RunConfig:
 
     def _check_loss_parameters(self) -> None:
         for name in ALL_LOSS_PARAMETERS:
-            value = getattr(self, name)
-            if name not in LOSS_PARAMETERS[self.loss]:
-                self._check(name, value is None, f"None for {self.loss}")
-            elif name in ZERO_ALLOWED:
-                self._check(name, value is not None and 0 <= value < math.inf, f">= 0 for {self.loss}, and finite")
+            if name in LOSS_PARAMETERS[self.loss]:
+                self._check(name, getattr(self, name) is not None, f"{FIELDS[name].accepted} for {self.loss}")
             else:
-                self._check(name, value is not None and 0 < value < math.inf, f"> 0 for {self.loss}, and finite")
+                self._check(name, getattr(self, name) is None, f"None for {self.loss}")
 
     def _check_combinations(self) -> None:
         if self.init == "prism":
@@ -221,64 +237,16 @@ def checked(field: str, value: Any, argument: str | None = None) -> Any:
     Raises:
         ValueError: a value of another type, or out of range.
 
+    >>> import numpy as np
     >>> checked("dim", np.int64(64)), checked("lr", 1), checked("relu", np.bool_(False))
     (64, 1.0, False)
     >>> checked("max_epochs", "3", argument="epochs")
     Traceback (most recent call last):
     ValueError: epochs must be an integer >= 1, got '3'
     """
-    accepted = "text"
-    if value is None and field in OPTIONAL:
+    if value is None and RunConfig.__dataclass_fields__[field].default is None:
         return None
-    if field in BOOLEANS:
-        accepted = "True or False"
-        if isinstance(value, bool | np.bool_):
-            return bool(value)
-    elif field in INTEGERS:
-        least = INTEGERS[field]
-        accepted = f"an integer >= {least}" if least else "an integer in [0, 2**63)"
-        if isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) < 2**63:
-            return int(value)
-    elif field in CHOICES:
-        accepted = f"one of {', '.join(CHOICES[field])}"
-        if isinstance(value, str) and value in CHOICES[field]:
-            return str(value)
-    elif field == "dataset":
-        accepted = "the name of a dataset, as text"
-        if isinstance(value, str) and value:
-            return str(value)
-    else:
-        number = _python_float(value)
-        accepted = "a number"
-        if number is not None:
-            holds, accepted = _range(field, number)
-            if holds:
-                return number
-    raise ValueError(f"{argument or field} must be {accepted}, got {value!r}")
-
-
-def _python_float(value: Any) -> float | None:
-    """A number as Python's float; None for what is no number. 1 and 1.0 are one value, and so are 0.0 and -0.0."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return None
-    try:
-        # the decimal that a short NumPy number shows: float32's 0.001 is not 0.0010000000474974513
-        return float(str(value) if isinstance(value, np.floating) else value) + 0.0
-    except OverflowError:
-        return None
-
-
-def _range(field: str, number: float) -> tuple[bool, str]:
-    """Whether a field that is a number accepts this one, and what it accepts."""
-    if field == "lr":
-        return 0 < number < math.inf, "> 0 and finite"
-    if field == "weight_decay":
-        return 0 <= number < math.inf, ">= 0 and finite"
-    if field == "alpha":
-        return 0 <= number <= 1, "in [0, 1]"
-    if field == "length_exponent":
-        return 0 <= number <= 1, "in [0, 1]"
-    return True, ""  # a loss's parameter: what it accepts depends on the loss
+    return FIELDS[field].checked(argument or field, value)
 
 
 #: The switches of the paper's text and of the released code, for ``RunConfig(..., **PROTOCOLS["released"])``. Other

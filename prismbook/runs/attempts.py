@@ -118,6 +118,22 @@ def attempt_all(runs: Iterable[Planned], **options: Any) -> Iterator[tuple[RunCo
         raise shortages[0]
 
 
+def rounds(wanted: Callable[[], Iterable[RunConfig]]) -> Iterator[list[RunConfig]]:
+    """What is wanted and was in no earlier round, round by round until nothing is: a grid, and then its choice.
+
+    Args:
+        wanted: called before each round. What has been run by then may decide what it gives.
+
+    >>> plans = iter([["grid"], ["grid", "choice"], ["grid", "choice"]])
+    >>> list(rounds(lambda: next(plans)))
+    [['grid'], ['choice']]
+    """
+    tried: set[RunConfig] = set()
+    while todo := [config for config in dict.fromkeys(wanted()) if config not in tried]:
+        tried |= set(todo)
+        yield todo
+
+
 def get_records(
     configs: Iterable[RunConfig],
     results: Path | str | None = None,

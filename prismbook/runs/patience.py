@@ -1,7 +1,7 @@
-"""Runs that the stopping rule ends in a dip, and their twins, which wait ten times as long.
+"""Runs that the stopping rule ends in a dip, and patient runs, which are the same with ten times the patience.
 
 A patience of 10 epochs ends a run whose validation score dips at first and would climb later. Where such a run decides
-a verdict, a twin with a patience of 100 is run, and takes the run's place.
+a verdict, it is run with a patience of 100 too, and that run takes its place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prismbook.runs.records import Record
 
 #: A run that the stopping rule ends with its best epoch before this one may have ended in a dip.
 EARLY_BEST = 20
-#: The patience of a twin, in epochs.
+#: The patience of a patient run, in epochs.
 LONG = 100
 
 
@@ -23,51 +23,52 @@ def in_dip(run: Record | Failure | None) -> bool:
     """Whether the stopping rule ended a run so early that it may have been in a dip.
 
     Args:
-        run: its record. A failure is in no dip, and neither is a run that is not stored.
+        run: its record. A failure did not end in a dip, nor did a run that is not stored.
     """
     if run is None or "reason" in run or run["config"]["patience"] >= LONG:
         return False
     return bool(run["stopped_by"] == "patience" and run["best_epoch"] < EARLY_BEST)
 
 
-def twin(config: RunConfig) -> RunConfig:
+def patient_run(config: RunConfig) -> RunConfig:
     """The same run with more patience.
 
-    Args:
-        config: the run's configuration.
-
-    >>> twin(RunConfig("gowalla", "bpr")).patience
+    >>> patient_run(RunConfig("gowalla", "bpr")).patience
     100
     """
     return replace(config, patience=LONG)
 
 
-def twins(configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record | Failure | None]) -> list[RunConfig]:
-    """The twins of those of some runs that ended in a dip.
+def patient_runs(
+    configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record | Failure | None]
+) -> list[RunConfig]:
+    """With more patience, those of some runs that ended in a dip.
 
     Args:
         configs: the runs.
         outcomes: what is stored of each configuration.
     """
-    return [twin(config) for config in configs if in_dip(outcomes(config))]
+    return [patient_run(config) for config in configs if in_dip(outcomes(config))]
 
 
-def counted(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> RunConfig:
-    """The run that counts: the twin where the run ended in a dip and the twin has a record, else the run itself.
-
-    Args:
-        config: the run's configuration.
-        outcomes: what is stored of each configuration.
-    """
-    waited = outcomes(twin(config)) if in_dip(outcomes(config)) else None
-    return config if waited is None or "reason" in waited else twin(config)
-
-
-def standing(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> Record | Failure | None:
-    """The outcome of the run that counts, see :func:`counted`.
+def run_that_counts(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> RunConfig:
+    """The patient run where the run ended in a dip and the patient one has a record, else the run itself.
 
     Args:
         config: the run's configuration.
         outcomes: what is stored of each configuration.
     """
-    return outcomes(counted(config, outcomes))
+    patient = outcomes(patient_run(config)) if in_dip(outcomes(config)) else None
+    return config if patient is None or "reason" in patient else patient_run(config)
+
+
+def outcome_that_counts(
+    config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]
+) -> Record | Failure | None:
+    """The outcome of the run that counts, see :func:`run_that_counts`.
+
+    Args:
+        config: the run's configuration.
+        outcomes: what is stored of each configuration.
+    """
+    return outcomes(run_that_counts(config, outcomes))

@@ -13,11 +13,11 @@ from prismbook.runs.tuning import Outcomes
 
 #: The priorities of a sweep, the most valuable first. Without the first seed of an experiment, or without the first
 #: learning rate of a search of Table 1, its claims are not measured. The other seeds, without which a verdict is
-#: provisional, the two best of a search, and the twins of runs that ended in a dip come next. Then come the other
-#: learning rates, and last what no claim needs.
+#: provisional, the two best of a search, and the patient runs for those that ended in a dip come next. Then come the
+#: other learning rates, and last what no claim needs.
 PRIORITIES = ("first seed", "seeds", "search", "beside the claims")
 #: The experiments that no claim needs, and those that give the runs of another further seeds or more patience.
-BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings"), ("debias-seeds", "twins")
+BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings", "law"), ("debias-seeds", "patient")
 
 
 def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[str, list[RunConfig]]:
@@ -31,23 +31,23 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
         budget: a name of :data:`prismbook.plan.experiments.BUDGETS`.
         device: the device of the runs.
     """
-    found: dict[str, list[RunConfig]] = {}
+    experiments: dict[str, list[RunConfig]] = {}
     everything = (*(name for name in EXPERIMENTS if name != "all-ratings"), "table1")
     for data in datasets:
         for name in FURTHER_DATASETS.get(data, everything):
             if name != "table1":
-                found[f"{name} on {data}"] = configs(name, data, budget, device=device)
+                experiments[f"{name} on {data}"] = configs(name, data, budget, device=device)
                 continue
             for search in searches(name, data, budget, device=device):
                 pair = search.name.rpartition("-")[0]
-                found.setdefault(f"table1 {pair} on {data}", []).extend(search.grid)
-    return found
+                experiments.setdefault(f"table1 {pair} on {data}", []).extend(search.grid)
+    return experiments
 
 
-def waiting(experiments: Iterable[str]) -> list[str]:
-    """The experiments whose scores a claim compares as they are: their runs are waited for where they end in a dip.
+def with_more_patience(experiments: Iterable[str]) -> list[str]:
+    """The experiments whose scores a claim compares as they are, which need patient runs where runs end in a dip.
 
-    The searches of Table 1 ask for the twins of what they choose. In RQ4 numbers of epochs are compared, which patience
+    The searches of Table 1 ask for those of what they choose. In RQ4 numbers of epochs are compared, which patience
     itself changes. No claim needs what stands :data:`BESIDE` them.
 
     Args:
@@ -57,15 +57,18 @@ def waiting(experiments: Iterable[str]) -> list[str]:
     return [name for name in experiments if name.partition(" ")[0] not in others]
 
 
-def twins_of(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
-    """The twins of those runs that the stopping rule ended in a dip, by ``"twins of experiment on dataset"``.
+def patient_runs_of(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
+    """The patient runs that experiments need, by ``"patient runs of experiment on dataset"``.
 
     Args:
         experiments: as :func:`experiments_of` gives them.
         outcomes: what is stored of each configuration.
     """
-    found = {f"twins of {name}": patience.twins(experiments[name], outcomes) for name in waiting(experiments)}
-    return {name: twins for name, twins in found.items() if twins}
+    needed = {
+        f"patient runs of {name}": patience.patient_runs(experiments[name], outcomes)
+        for name in with_more_patience(experiments)
+    }
+    return {name: runs for name, runs in needed.items() if runs}
 
 
 def by_value(
@@ -85,9 +88,9 @@ def by_value(
     groups: dict[tuple[int, str], list[RunConfig]] = {}
     named: dict[RunConfig, str] = {}
     rates: dict[str, float] = {}
-    for name, found in experiments.items():
-        named = dict.fromkeys(found, name) | named
-        rates[name] = found[0].lr  # of a search, the first learning rate
+    for name, runs in experiments.items():
+        named = dict.fromkeys(runs, name) | named
+        rates[name] = runs[0].lr  # of a search, the first learning rate
     for config in dict.fromkeys(todo):
         name = named.get(config, "chosen by a search")
         groups.setdefault((_priority(config, name, rates.get(name)), name), []).append(config)

@@ -33,14 +33,14 @@ class Sweep(NamedTuple):
         searches: the searches, whose choices are run when their grids are complete.
         results: the folder of the records.
         any_device: whether what is stored of another device counts, as it does for the claims.
-        waited_for: those of the runs of which a twin is wanted too, where they end in a dip.
+        with_more_patience: those of the runs that are wanted with more patience too, where they end in a dip.
     """
 
     configs: list[RunConfig]
     searches: list[Search]
     results: Path
     any_device: bool = False
-    waited_for: Sequence[RunConfig] = ()
+    with_more_patience: Sequence[RunConfig] = ()
 
     def state(self, config: RunConfig) -> tuple[str, str]:
         """One of :data:`STATES`, and what there is to say about it.
@@ -48,11 +48,11 @@ class Sweep(NamedTuple):
         Args:
             config: the run's configuration.
         """
-        found = state(config, self.results)
-        if self.any_device and found[0] != "done":
+        here = state(config, self.results)
+        if self.any_device and here[0] != "done":
             elsewhere = state(replace(config, device="cpu"), self.results)  # that of a GPU counts for a CPU's
-            return elsewhere if elsewhere[0] == "done" else found
-        return found
+            return elsewhere if elsewhere[0] == "done" else here
+        return here
 
     def outcomes(self) -> tuning.Outcomes:
         """What is stored of each configuration."""
@@ -88,7 +88,7 @@ def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
         sweep: what is wanted.
     """
     outcomes = sweep.outcomes()
-    known, later = [*sweep.configs, *patience.twins(sweep.waited_for, outcomes)], []
+    known, later = [*sweep.configs, *patience.patient_runs(sweep.with_more_patience, outcomes)], []
     for search in sweep.searches:
         known += tuning.wanted(search, outcomes)
         if any(outcomes(config) is None for config in search.grid):

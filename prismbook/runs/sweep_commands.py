@@ -12,15 +12,17 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from prismbook.plan.config import CHOICES, RunConfig
+from prismbook.plan.config import FIELDS, RunConfig
 from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, PAPER_DATASETS, configs, searches
 from prismbook.runs import attempts, priorities, tuning, workers
+from prismbook.runs.attempts import rounds
 from prismbook.runs.cost import Costs
 from prismbook.runs.machine import check_device, environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
@@ -65,14 +67,11 @@ def run_by_value(
     device = environment(torch.device(sweep.configs[0].device))["device"]
     sweep.results.mkdir(parents=True, exist_ok=True)
     wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
-    tried: set[RunConfig] = set()
-    while True:  # twice where something is searched or waited for: the grid, and then its choice and the twins
-        costs = Costs(scan(sweep.results)[0], device)
-        todo = [config for config in plan(sweep)[0] if config not in tried and sweep.state(config)[0] in wanted]
-        if not todo or (end is not None and time.time() > end):
+    for todo in rounds(lambda: [config for config in plan(sweep)[0] if sweep.state(config)[0] in wanted]):
+        if end is not None and time.time() > end:
             break
-        tried |= set(todo)
-        named = {**experiments, **priorities.twins_of(experiments, sweep.outcomes())}
+        costs = Costs(scan(sweep.results)[0], device)
+        named = {**experiments, **priorities.patient_runs_of(experiments, sweep.outcomes())}
         ordered = priorities.by_value(todo, named, costs)
         print("\n".join(priorities.value_lines(ordered, costs)), flush=True)
         workers.work_together([config for *_, config in ordered], sweep.results, number, end, retry)
@@ -108,24 +107,13 @@ def run_all(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, re
     sweep.results.mkdir(parents=True, exist_ok=True)
     wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
     print("\n".join(estimate(sweep, costs, wanted, measure=scheduler is None)), flush=True)
-    _train_all(sweep, costs, wanted, scheduler, retry)
+    for todo in rounds(lambda: [config for config in plan(sweep)[0] if state(config, sweep.results)[0] in wanted]):
+        train_and_print(todo, sweep.results, costs, scheduler, retry)
     known, _ = plan(sweep)
     for search in sweep.searches:
         print(choice_line(search, sweep.results, names))
     print("\n".join(state_lines(known, sweep.results, only=("failed", "damaged"))))
     return 0 if all(state(config, sweep.results)[0] == "done" for config in known) else 1
-
-
-def _train_all(sweep: Sweep, costs: Costs, wanted: Container[str], scheduler: str | None, retry: bool) -> None:
-    """Train the known runs until none is left: twice where something is searched, the grid and then its choice."""
-    tried: set[RunConfig] = set()
-    while True:
-        known, _ = plan(sweep)
-        todo = [config for config in known if config not in tried and state(config, sweep.results)[0] in wanted]
-        if not todo:
-            return
-        tried |= set(todo)
-        train_and_print(todo, sweep.results, costs, scheduler, retry)
 
 
 def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, scheduler: str | None, retry: bool) -> None:
@@ -174,13 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 where all runs are done, 1 where they are not, 130 after an interruption.
     """
     given = parser().parse_args(arguments)
-    return guarded(lambda: _command(given))
+    return guarded(lambda: given.call(given))
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = argparse.ArgumentParser(prog="prismbook sweep", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
+    calls = {"run": _run, "status": _status, "estimate": _estimate}
     texts = {
         "run": "Train the runs that are missing. Started in several terminals, the command shares the work among them.",
         "status": "Print which runs are done, failed, damaged, running and missing. Nothing is trained.",
@@ -189,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     }
     for command, text in texts.items():
         sub = commands.add_parser(command, help=text, description=text)
+        sub.set_defaults(call=calls[command])
         _add_options(sub)
         if command == "run":
             sub.add_argument(
@@ -242,67 +232,90 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device",
         default="cpu",
-        choices=CHOICES["device"],
+        choices=FIELDS["device"].names,
         help="The device that the runs are trained on. The default is %(default)s.",
     )
 
 
-def _command(given: argparse.Namespace) -> int:
-    everything = given.experiment == "all"
-    chosen = [given.dataset or "synthetic"] if given.dataset or not everything else at_hand()
-    if everything:
-        experiments = priorities.experiments_of(chosen, given.budget, given.device)
-    else:
-        found = configs(given.experiment, chosen[0], given.budget, device=given.device)
-        experiments = {f"{given.experiment} on {chosen[0]}": found}
-    names = "table1" if everything else given.experiment, given.budget
-    runs = list(dict.fromkeys(config for found in experiments.values() for config in found))
-    tuned = [search for data in chosen for search in searches(names[0], data, given.budget, device=given.device)]
-    waited_for = (
-        [config for name in priorities.waiting(experiments) for config in experiments[name]] if everything else []
-    )
-    sweep = Sweep(runs, tuned, given.results.resolve(), everything, waited_for)
-    if everything:
-        outcomes = sweep.outcomes()
-        for search in tuned:
-            wanted = [config for config in tuning.wanted(search, outcomes) if config not in search.grid]
-            if wanted:
-                experiments[f"choice {search.name} on {wanted[0].dataset}"] = wanted
-    if given.command == "run":
-        limit = None if given.limit is None else workers.seconds(given.limit)
-        if given.workers is None and limit is None and not everything:
-            return run_all(sweep, names, given.scheduler, given.retry_failed)
-        if given.scheduler is not None:
-            raise ValueError("--scheduler has workers of its own: leave out --workers, --for and all")
-        number = 1 if given.workers is None else given.workers
-        return run_by_value(sweep, experiments, names, number, limit, given.retry_failed)
-    if given.command == "status":
-        known, later = plan(sweep)
-        print("\n".join(state_lines(known, sweep.results)))
-        if later:
-            print(f"{len(later)} more follow when their grids are complete")
-        return 0
+class _Asked(NamedTuple):
+    """What a command line asks for: a sweep, the runs of each of its experiments, and the names for its reports."""
+
+    sweep: Sweep
+    experiments: dict[str, list[RunConfig]]
+    names: tuple[str, str]
+
+    def by_value(self, left: Sequence[RunConfig], costs: Costs) -> list[str]:
+        """A line per experiment of which runs are left, those that are worth most first."""
+        named = {**self.experiments, **priorities.patient_runs_of(self.experiments, self.sweep.outcomes())}
+        return priorities.value_lines(priorities.by_value(left, named, costs), costs)
+
+
+def _asked(given: argparse.Namespace) -> _Asked:
+    if given.experiment == "all":
+        return _all_asked(given, [given.dataset] if given.dataset else at_hand())
+    name, dataset = given.experiment, given.dataset or "synthetic"
+    runs = configs(name, dataset, given.budget, device=given.device)
+    tuned = searches(name, dataset, given.budget, device=given.device)
+    sweep = Sweep(runs, tuned, given.results.resolve())
+    return _Asked(sweep, {f"{name} on {dataset}": runs}, (name, given.budget))
+
+
+def _all_asked(given: argparse.Namespace, names: Sequence[str]) -> _Asked:
+    experiments = priorities.experiments_of(names, given.budget, given.device)
+    runs = list(dict.fromkeys(config for each in experiments.values() for config in each))
+    tuned = [search for name in names for search in searches("table1", name, given.budget, device=given.device)]
+    patient = [config for name in priorities.with_more_patience(experiments) for config in experiments[name]]
+    sweep = Sweep(runs, tuned, given.results.resolve(), any_device=True, with_more_patience=patient)
+    outcomes = sweep.outcomes()
+    for search in tuned:
+        if chosen := [config for config in tuning.wanted(search, outcomes) if config not in search.grid]:
+            experiments[f"choice {search.name} on {chosen[0].dataset}"] = chosen
+    return _Asked(sweep, experiments, ("table1", given.budget))
+
+
+def _run(given: argparse.Namespace) -> int:
+    asked = _asked(given)
+    limit = None if given.limit is None else workers.seconds(given.limit)
+    if given.workers is None and limit is None and not asked.sweep.any_device:
+        return run_all(asked.sweep, asked.names, given.scheduler, given.retry_failed)
+    if given.scheduler is not None:
+        raise ValueError("--scheduler has workers of its own: leave out --workers, --for and all")
+    number = 1 if given.workers is None else given.workers
+    return run_by_value(asked.sweep, asked.experiments, asked.names, number, limit, given.retry_failed)
+
+
+def _status(given: argparse.Namespace) -> int:
+    sweep = _asked(given).sweep
+    known, later = plan(sweep)
+    print("\n".join(state_lines(known, sweep.results)))
+    if later:
+        print(f"{len(later)} more follow when their grids are complete")
+    return 0
+
+
+def _estimate(given: argparse.Namespace) -> int:
+    asked = _asked(given)
+    sweep, everything = asked.sweep, asked.sweep.any_device
     costs = Costs(scan(sweep.results)[0], _device_of_estimate(given.device, everything))
     if everything:
         known, later = plan(sweep)
         left = [config for config in known if sweep.state(config)[0] in ("missing", "running")] + later
-        named = {**experiments, **priorities.twins_of(experiments, sweep.outcomes())}
-        print("\n".join(priorities.value_lines(priorities.by_value(left, named, costs), costs)))
+        print("\n".join(asked.by_value(left, costs)))
     print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0
 
 
 def at_hand() -> list[str]:
     """The datasets of the paper and the further ones whose identity is known here. A line names those left out."""
-    found = []
+    names = []
     for dataset in (*PAPER_DATASETS, *FURTHER_DATASETS):
         try:
             if datasets.identity_card(dataset).content_hash is None:
                 datasets.load(dataset, download=False)
-            found.append(dataset)
+            names.append(dataset)
         except (FileNotFoundError, ModuleNotFoundError):
             print(f"{dataset}: left out, its files are not at hand", flush=True)
-    return found
+    return names
 
 
 def _device_of_estimate(device: str, everything: bool) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from prismbook.plan.config import RunConfig, semantics
 from prismbook.plan.experiments import Search, searches
 from prismbook.runs import patience
-from prismbook.runs.attempts import get_records
+from prismbook.runs.attempts import get_records, rounds
 from prismbook.runs.failures import Failure, load_failure
 from prismbook.runs.records import Record, load_record, planned, write_json
 
@@ -110,7 +110,7 @@ def wanted(search: Search, outcomes: Outcomes) -> list[RunConfig]:
         of_first = wanted(first, outcomes) if len(first.grid) < len(search.grid) else []
         return list(dict.fromkeys([*search.grid, *of_first]))
     finals = [run for config in finalists(search, outcomes) for run in further(search, config)]
-    return list(dict.fromkeys([*search.grid, *finals, *patience.twins(finals, outcomes)]))
+    return list(dict.fromkeys([*search.grid, *finals, *patience.patient_runs(finals, outcomes)]))
 
 
 def finalists(search: Search, outcomes: Outcomes) -> list[RunConfig]:
@@ -181,14 +181,17 @@ class _Decision(NamedTuple):
 def _decide(search: Search, outcomes: Outcomes) -> _Decision:
     """The best candidate of a complete grid, as :func:`choose` says."""
     two = _ranked(search, outcomes)[:2]
-    runs = [[outcomes(run) for run in further(search, config)] for _, config in two]
-    counted = [[patience.standing(run, outcomes) for run in further(search, config)] for _, config in two]
-    ids = [run["id"] for each in runs + counted for run in each if run is not None and "reason" not in run]
-    all_seeds = all(run is not None for each in counted for run in each)
-    over_seeds = [_mean_score(each) for each in counted]
-    second_is_better = all_seeds and len(two) == 2 and (over_seeds[1] or 0.0) > (over_seeds[0] or 0.0)
-    validation, config = two[second_is_better] if two else (None, None)
-    return _Decision(config, validation, all_seeds, tuple(dict.fromkeys(ids)))
+    runs = [further(search, config) for _, config in two]
+    that_count = [[patience.outcome_that_counts(run, outcomes) for run in each] for each in runs]
+    read = [*(outcomes(run) for each in runs for run in each), *(run for each in that_count for run in each)]
+    ids = dict.fromkeys(run["id"] for run in read if run is not None and "reason" not in run)
+    all_seeds = all(run is not None for each in that_count for run in each)
+    validation, config = two[0] if two else (None, None)
+    if all_seeds and len(two) == 2:
+        first, second = (_mean_score(each) or 0.0 for each in that_count)
+        if second > first:
+            validation, config = two[1]
+    return _Decision(config, validation, all_seeds, tuple(ids))
 
 
 def _by_candidate(search: Search) -> dict[RunConfig, list[RunConfig]]:
@@ -280,13 +283,12 @@ def run_searches(
     """
     prefixes = {f"{backbone}-{loss}" for backbone in backbones for loss in losses}
     chosen = [search for search in searches("table1", dataset, budget) if search.name.rpartition("-")[0] in prefixes]
-    tried: set[RunConfig] = set()
-    while True:
+
+    def of_all() -> list[RunConfig]:
         outcomes = stored(results)
-        todo = [config for search in chosen for config in wanted(search, outcomes) if config not in tried]
-        if not todo:
-            return
-        tried |= set(todo)
+        return [config for search in chosen for config in wanted(search, outcomes)]
+
+    for todo in rounds(of_all):
         get_records(todo, results)
 
 

@@ -299,7 +299,7 @@ def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) ->
     """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
     A run that the stopping rule ended in a dip gives its place to its twin with more patience, where that is stored,
-    see :func:`prismbook.runs.patience.counted`. The column ``instead_of`` then has its id.
+    see :func:`prismbook.runs.patience.run_that_counts`. The column ``instead_of`` then has its id.
 
     Args:
         results: folder of the records.
@@ -307,7 +307,7 @@ def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) ->
         twins: False leaves every run its place, for what compares numbers of epochs, which patience itself changes.
     """
     unique, outcomes = list(dict.fromkeys(configs)), tuning.stored(results)
-    counted = [patience.counted(config, outcomes) if twins else config for config in unique]
+    counted = [patience.run_that_counts(config, outcomes) if twins else config for config in unique]
     first, found = ([_record(outcomes(config)) for config in runs] for runs in (unique, counted))
     instead_of = [
         one["id"] if one is not None and one is not other else None for one, other in zip(first, found, strict=True)

@@ -240,7 +240,9 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
     choice = tuning.choose(replace(search, grid=finished), outcomes) if finished else None
     if choice is None or choice.config is None or choice.validation is None:
         return None
-    runs = {config.seed: patience.standing(config, outcomes) for config in tuning.further(search, choice.config)}
+    runs = {
+        config.seed: patience.outcome_that_counts(config, outcomes) for config in tuning.further(search, choice.config)
+    }
     searched = [run["id"] for run in map(outcomes, finished) if run is not None and "reason" not in run]
     return Method(
         grid=len(search.grid),
