@@ -1,0 +1,80 @@
+"""The law of lengths against records: made up ones that follow it, and those of the project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_up import made_up
+
+from prismbook.plan.config import RunConfig
+from prismbook.runs.records import Record, default_results, scan
+from prismbook.tables import lengths
+from prismlib.theory import gradient_noise, rest_length_adam
+
+
+def record(decay: float, length: Any, **fields: Any) -> Record:
+    """A run on MovieLens1M whose rows have the lengths that a function of popularity gives."""
+    config = RunConfig("movielens1m", "directau", gamma=0.5, weight_decay=decay, **fields)
+    made = made_up(config)
+    bins = [{"from": 2**b, "to": 2 ** (b + 1) - 1, "rows": 9, "std": 0.0} for b in range(11)]
+    for part in bins:
+        part["mean"] = float(length(np.sqrt(part["from"] * part["to"])))
+    made["norms"] = {side: made["norms"][side] | {"bins": bins} for side in ("item", "user")}
+    return made
+
+
+def law(decay: float) -> Any:
+    return lambda d: 0.8 * rest_length_adam(gradient_noise(torch.tensor(d), 4096, 669_182), 1e-3, decay, 64)
+
+
+def test_lengths_that_follow_the_law_are_explained_by_it_and_by_nothing_else() -> None:
+    runs = [record(decay, law(decay)) for decay in (1e-6, 1e-5, 1e-4)]
+    table = lengths.profiles(runs)
+    assert len(table) == 3 * 2 * 9 and table["d"].min() > lengths.LEAST
+    accuracy = lengths.held_out(table, (runs[0]["id"], "item"))
+    assert accuracy.loc["law", "R2"] == pytest.approx(1) and accuracy.loc["law", "rms"] < 1e-5
+    assert accuracy.loc["sgd", "R2"] < 0.9 and accuracy.loc["prism", "R2"] < 0.5
+    assert lengths.free_slope(table) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"optimizer": "sgd"}, {"decay_scope": "batch"}, {"decay_scope": "decoupled"}, {"init": "prism", "alpha": 1.0}],
+)
+def test_other_trainings_are_not_the_laws(fields: dict[str, Any]) -> None:
+    assert lengths.profiles([record(1e-5, law(1e-5), **fields)]).empty
+    assert lengths.profiles([record(1e-7, law(1e-7))]).empty
+
+
+def test_the_slope_in_popularity_is_the_exponent() -> None:
+    assert lengths.slope_in_popularity(record(0.0, lambda d: 0.2 * d**0.25)) == pytest.approx(0.25)
+
+
+def test_the_table_by_training_averages_seeds_and_says_what_was_not_kept() -> None:
+    runs = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0, seed=seed) for seed in (123, 246)]
+    runs[0]["lengths"] = {
+        "exponents": [0.0, 0.25],
+        "chosen": 0.25,
+        "test": [{"ndcg": 0.1, "popular": 0.1, "unpopular": 0.0}, {"ndcg": 0.3, "popular": 0.2, "unpopular": 0.1}],
+    }
+    table = lengths.by_training([*runs, record(1e-5, law(1e-5))])
+    sgd = table.loc[("plain SGD, no decay", 30.0)]
+    assert sgd["seeds"] == 2 and sgd["ndcg with it"] == 0.3 and sgd["ratio with it"] == 0.5
+    assert np.isnan(table.loc[("Adam, decay 1e-05", 1e-3), "exponent"])
+
+
+def test_the_stored_runs_follow_the_law_of_lengths() -> None:
+    """What the page says: the law predicts held-out lengths, the theorem at rest and log(d + 2) do so less well."""
+    stored, _ = scan(default_results())
+    table = lengths.profiles(stored)
+    (run,) = (
+        r["id"]
+        for r in stored
+        if RunConfig(**r["config"]) == RunConfig("movielens1m", "directau", gamma=0.5, weight_decay=1e-5)
+    )
+    accuracy = lengths.held_out(table, (run, "item"))
+    assert accuracy.loc["law", "R2"] > 0.97 > accuracy["R2"].drop("law").max()
+    assert lengths.free_slope(table) == pytest.approx(1 / 3, abs=0.03)
