@@ -159,7 +159,7 @@ display(ended) if len(ended) else page.say("None of them.")
 # Some of these runs again with ten times the patience, and others that end later:
 
 # %%
-waited = experiments.twin_pairs("patience", dataset, budget)
+waited = experiments.protocol_pairs("patience", dataset, budget)
 records = get_records([config for pair in waited for config in pair], results, train=train)
 rows = variants.beside(waited, results)
 pd.DataFrame(rows).set_index("trained")
@@ -195,7 +195,7 @@ page.finding("dips", dataset, results)
 # released one, with all its departures at once:
 
 # %%
-released = experiments.twin_pairs("released", dataset, budget)
+released = experiments.protocol_pairs("released", dataset, budget)
 get_records([config for pair in released for config in pair], results, train=train)
 pd.DataFrame(variants.beside(released, results)).set_index("trained")
 

@@ -104,7 +104,7 @@ display(speed_tables.offered({"CPU": bench, "GPU": gpu}))
 # test NDCG@20 stands with its 95 % interval over test users (paired bootstrap); what is not run says so.
 
 # %% tags=["remove-input"]
-pairs = experiments.twin_pairs("speed", dataset)
+pairs = experiments.protocol_pairs("speed", dataset)
 display(pd.DataFrame(variants.beside(pairs, results)).set_index("trained"))
 
 # %% tags=["remove-input", "nbval-ignore-output"]

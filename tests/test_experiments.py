@@ -10,14 +10,14 @@ from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.plan.experiments import (
     ALL_DECAYS,
     EXPERIMENTS,
-    LRS,
     SWITCHES,
     configs,
     grid_configs,
+    protocol_pairs,
     searches,
     switch_pairs,
-    twin_pairs,
 )
+from prismbook.plan.grid import LRS
 from prismbook.plan.hyperparameters import LOSS_GRIDS, TUNED, TUNED_FOR_PRISM, tuned_parameters
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import outcome_of, validation_score
@@ -84,7 +84,7 @@ def test_epochs_of_prism_and_decay_are_compared_without_cutting_either_off(budge
 @pytest.mark.parametrize(("experiment", "dataset"), [("speed", "movielens1m"), ("patience", "gowalla")])
 def test_what_is_not_the_papers_stands_beside_runs_of_other_experiments(experiment: str, dataset: str) -> None:
     others = {config for name in ("rq1", "rq1-losses", "table1") for config in configs(name, dataset)}
-    for plain, changed in twin_pairs(experiment, dataset):
+    for plain, changed in protocol_pairs(experiment, dataset):
         assert replace(plain, seed=123, split_seed=123) in others
         assert (plain.precision, plain.optimizer, plain.patience) == ("float32", "adam", 10)
         assert len(differing(plain, changed)) == 1
@@ -93,7 +93,7 @@ def test_what_is_not_the_papers_stands_beside_runs_of_other_experiments(experime
 @pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
 def test_the_released_preset_stands_beside_the_papers_on_non_linear_mf(dataset: str) -> None:
     others = configs("table1", dataset)
-    for plain, released in twin_pairs("released", dataset):
+    for plain, released in protocol_pairs("released", dataset):
         assert plain in others and plain.backbone == "nonlinear-mf"
         assert differing(plain, released) == PROTOCOLS["released"]
 

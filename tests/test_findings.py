@@ -15,7 +15,7 @@ from prismbook.claims.findings import FINDINGS, Finding, JudgedFinding, findings
 from prismbook.claims.statements import Statement
 from prismbook.pages import start_page
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import SEEDS, grid_configs, switch_pairs, twin_pairs
+from prismbook.plan.experiments import SEEDS, grid_configs, protocol_pairs, switch_pairs
 from prismbook.runs.records import planned, save_record
 from prismbook.tables.paper import table1
 from prismbook.tables.rules import Rules
@@ -85,7 +85,7 @@ def test_a_comparison_is_over_the_seeds_that_both_have(tmp_path: Path) -> None:
     [(0.08, 0.12, True), (0.12, 0.12, False), (0.08, 0.08, False), (0.1, 0.12, False)],
 )
 def test_discarded_relu(tmp_path: Path, text: float, released: float, holds: bool) -> None:
-    for plain, changed in twin_pairs("released", "gowalla"):
+    for plain, changed in protocol_pairs("released", "gowalla"):
         prism = plain.init == "prism"
         put(tmp_path, plain, text if prism else 0.1)
         put(tmp_path, changed, released if prism else 0.1)
@@ -116,7 +116,7 @@ CLIMB = [0.0, 0.05, *[0.04] * 20, 0.06, 0.09]
     ],
 )
 def test_stopped_in_dips(tmp_path: Path, curve: list[float], score: float, holds: bool) -> None:
-    short, long = twin_pairs("patience", "gowalla")[1]
+    short, long = protocol_pairs("patience", "gowalla")[1]
     put(tmp_path, short, validation=CLIMB[:12], epochs=11)
     put(tmp_path, long, score, validation=curve)
     assert only("dips", tmp_path).holds is holds

@@ -14,7 +14,7 @@ from prismbook.claims.statements import share_and_seeds, verdict
 from prismbook.pages import rq3_tables
 from prismbook.pages.rq3_tables import search_cost
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import ALL_DECAYS, searches, twin_pairs
+from prismbook.plan.experiments import ALL_DECAYS, protocol_pairs, searches
 from prismbook.runs.records import Record, default_results, load_record, scan, stored_path
 from prismbook.runs.tuning import run_searches, validation_score
 from prismbook.tables import decay_vs_prism
@@ -506,7 +506,7 @@ def test_an_early_dip_ends_nonlinear_ssm_with_prism_at_two_seeds_of_three() -> N
 
 def test_waited_for_one_of_these_two_doubles_its_score() -> None:
     """As the RQ3 page says of MovieLens1M."""
-    pairs = [twins for twins in twin_pairs("patience", "movielens1m") if twins[0].backbone == "nonlinear-mf"]
+    pairs = [twins for twins in protocol_pairs("patience", "movielens1m") if twins[0].backbone == "nonlinear-mf"]
     [(early, late)] = [twins for twins in pairs if (twins[0].loss, twins[0].seed) == ("ssm", 246)]
     scores = [load_record(stored_path(default_results(), config)) for config in (early, late)]
     first, waited = (record["test"]["dot"]["ndcg"] for record in scores if record is not None)

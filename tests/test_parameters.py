@@ -12,7 +12,8 @@ import jupytext
 import pytest
 
 from prismbook.pages import parameters
-from prismbook.pages.parameters import ParameterError, check, choice, fields, integer, optional, rate, several, text
+from prismbook.pages.parameters import ParameterError, check, choice, fields, integer, optional, rate, several
+from prismbook.plan.fields import text
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 NAN, INF = float("nan"), float("inf")

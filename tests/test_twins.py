@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.plan.experiments import all_ratings_pairs, switch_pairs, twin_pairs
+from prismbook.plan.experiments import all_ratings_pairs, protocol_pairs, switch_pairs
 from prismbook.tables.paper import table1
 from prismbook.tables.variants import beside, levels, prism_minus_decay
 
 USERS = np.linspace(0.05, 0.35, 50)
-PAIRS = twin_pairs("patience", "synthetic", "smoke")
+PAIRS = protocol_pairs("patience", "synthetic", "smoke")
 
 
 def test_a_pair_has_both_runs_and_their_difference_with_its_interval(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_what_was_not_run_or_kept_no_users_has_no_difference(tmp_path: Path) -> 
 
 
 def test_a_user_whom_the_released_code_leaves_out_is_left_out_of_the_difference(tmp_path: Path) -> None:
-    pairs = twin_pairs("released", "synthetic", "smoke")
+    pairs = protocol_pairs("released", "synthetic", "smoke")
     text, released = pairs[0]
     store(tmp_path, made_up(text), USERS)
     # without its last user, whose score would have been another
@@ -89,7 +89,7 @@ def test_which_switches_move_table_1_is_as_the_rq3_page_says() -> None:
 
 @pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
 def test_directau_with_prism_is_ahead_in_the_released_protocol_alone_as_the_rq3_page_says(dataset: str) -> None:
-    row = prism_minus_decay(*twin_pairs("released", dataset)[2:])
+    row = prism_minus_decay(*protocol_pairs("released", dataset)[2:])
     assert row["loss"] == "DirectAU" and row["with"] == "the released protocol"
     behind, ahead = row["PRISM - decay, as in the paper"], row["PRISM - decay, with it"]
     assert "[-" in behind and ", -" in behind  # the whole interval

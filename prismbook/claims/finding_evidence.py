@@ -20,9 +20,9 @@ from prismbook.plan.experiments import (
     SWITCHES,
     configs,
     grid_configs,
+    protocol_pairs,
     searches,
     switch_pairs,
-    twin_pairs,
 )
 from prismbook.runs.records import Record, load_record, stored_path
 from prismbook.tables.analysis import best, first_seed, measured, seed_by_seed
@@ -45,7 +45,7 @@ def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]
         results: folder of the records.
         rules: those that make a word of a difference.
     """
-    twins = [pair for pair in twin_pairs("released", dataset) if pair[0].loss == "directau"]
+    twins = [pair for pair in protocol_pairs("released", dataset) if pair[0].loss == "directau"]
     decays, prisms = (_one_setting([pair for pair in twins if pair[0].init == init]) for init in ("xavier", "prism"))
     text, released = (_change(prisms[place], decays[place], results) for place in (0, 1))
     if text is None or released is None:
@@ -95,7 +95,7 @@ def stopped_in_dips(dataset: str, results: Path, rules: Rules) -> list[Statement
         rules: those that make a word of a difference.
     """
     statements = []
-    for short, long in twin_pairs("patience", dataset):
+    for short, long in protocol_pairs("patience", dataset):
         early, late = (load_record(stored_path(results, config)) for config in (short, long))
         if early is not None and late is not None and len(early["history"]["loss"]) <= EARLY:
             better = _word(_change([long], [short], results), ["better"], rules)

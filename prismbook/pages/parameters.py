@@ -14,10 +14,13 @@ from typing import Any
 
 from prismbook.plan.config import FIELDS
 from prismbook.plan.experiments import BUDGETS
-from prismbook.plan.fields import Field, choice, flag, integer, optional, rate, several, text
+from prismbook.plan.fields import Field, flag, text
+from prismbook.plan.fields import choice as choice  # for what a notebook has of its own, like the others
+from prismbook.plan.fields import integer as integer
+from prismbook.plan.fields import optional as optional
+from prismbook.plan.fields import rate as rate
+from prismbook.plan.fields import several as several
 from prismlib import datasets
-
-__all__ = ["ParameterError", "check", "choice", "fields", "integer", "optional", "rate", "several", "text"]
 
 #: The first line of the cell in which papermill sets parameters.
 INJECTED = "# Parameters"

@@ -148,7 +148,7 @@ def loss_parameter_rows(
         backbone: the backbone of the runs, e.g. ``"mf"``.
         loss: the loss whose parameters vary, e.g. ``"directau"``.
         results: folder of the run records; None is the project's ``results/``.
-        budget: the budget of the search, a name of :data:`prismbook.plan.experiments.BUDGETS`.
+        budget: the budget of the search, a name of :data:`prismbook.plan.search.BUDGETS`.
 
     >>> loss_parameter_rows("gowalla", "mf", "directau", "no folder")
     []
@@ -247,7 +247,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
     Args:
         pairs: the pairs of the table.
         results: folder of the run records; None is the project's ``results/``.
-        budget: the budget of the searches, a name of :data:`prismbook.plan.experiments.BUDGETS`.
+        budget: the budget of the searches, a name of :data:`prismbook.plan.search.BUDGETS`.
 
     >>> runners_up([decay_vs_prism.pair("gowalla", "mf", "ssm", "no folder")])
     []

@@ -24,11 +24,11 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
     """The runs of every experiment on some datasets, by ``"experiment on dataset"``.
 
     Table 1 is one experiment per backbone and loss, e.g. ``"table1 mf-ssm on gowalla"``, with the grids of both
-    methods. On a dataset of :data:`prismbook.plan.experiments.FURTHER_DATASETS` only what is planned on it is meant.
+    methods. On a dataset of :data:`prismbook.plan.lists.FURTHER_DATASETS` only what is planned on it is meant.
 
     Args:
         datasets: their names.
-        budget: a name of :data:`prismbook.plan.experiments.BUDGETS`.
+        budget: a name of :data:`prismbook.plan.search.BUDGETS`.
         device: the device of the runs.
     """
     experiments: dict[str, list[RunConfig]] = {}

@@ -27,8 +27,8 @@ def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
         pairs: each a configuration of the paper's protocol, and the same configuration with a change.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
-    >>> from prismbook.plan.experiments import twin_pairs
-    >>> [row] = beside(twin_pairs("patience", "gowalla")[:1], "no folder")
+    >>> from prismbook.plan.experiments import protocol_pairs
+    >>> [row] = beside(protocol_pairs("patience", "gowalla")[:1], "no folder")
     >>> row["trained"], row["with"], row["with it"]
     ('BPR, PRISM', 'patience 100', 'not run')
     """
@@ -85,8 +85,8 @@ def prism_minus_decay(
         prism: a run with PRISM, and its variant with the same change.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
-    >>> from prismbook.plan.experiments import twin_pairs
-    >>> prism_minus_decay(*twin_pairs("patience", "gowalla")[1:3], "no folder")["PRISM - decay, with it"]
+    >>> from prismbook.plan.experiments import protocol_pairs
+    >>> prism_minus_decay(*protocol_pairs("patience", "gowalla")[1:3], "no folder")["PRISM - decay, with it"]
     'not run'
     """
     plain, changed = (difference(*configs, results) or "not run" for configs in zip(decay, prism, strict=True))
@@ -107,8 +107,8 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
     Returns:
         Empty text where a run or its users' scores are not stored.
 
-    >>> from prismbook.plan.experiments import twin_pairs
-    >>> difference(*twin_pairs("patience", "gowalla")[0], "no folder")
+    >>> from prismbook.plan.experiments import protocol_pairs
+    >>> difference(*protocol_pairs("patience", "gowalla")[0], "no folder")
     ''
     """
     folder = default_results() if results is None else Path(results)
