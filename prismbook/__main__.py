@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -66,11 +67,14 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status of the command, or 1 where a package is missing. One line on stderr names that package.
     """
+    began = time.time()
     command = parser().parse_args(arguments[:1]).command
     module, _ = COMMANDS[command]
     try:
-        # the import is here, since `prismbook records` needs no package that tables need
-        status: int = import_module(module).main(arguments[1:])
+        # the import is here, since `prismbook records` needs no package that tables need; it takes seconds, which
+        # count for `sweep run --for`
+        options = {"began": began} if command == "sweep" else {}
+        status: int = import_module(module).main(arguments[1:], **options)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("prismbook", "prismlib"):
             raise  # a fault of this project needs its traceback

@@ -223,13 +223,13 @@ def test_processes_are_asked_to_end_before_they_are_terminated(tmp_path: Path, m
     """Amid its work on a GPU, a process that is terminated may take the service with it."""
     endless = replace(RUNS[0], max_epochs=10**6, patience=10**6)
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    process = context.Process(target=workers._process, args=([endless], tmp_path, None, False, 1, stop))
+    lifeline, here = context.Pipe(duplex=False)
+    process = context.Process(target=workers._process, args=([endless], tmp_path, None, False, 1, lifeline))
     process.start()
     deadline = time.time() + 60
     while in_flight(planned(endless, tmp_path).lock) is None and time.time() < deadline:
         time.sleep(0.1)
-    stop.set()
+    here.close()
     process.join(60)
     assert process.exitcode == 0 and not list(tmp_path.glob("synthetic/**/*.json"))
 
@@ -240,5 +240,5 @@ def test_processes_that_share_a_gpu_know_it(number: int, shared: str | None, mon
     monkeypatch.delenv(machine.SHARED)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(workers, "work", lambda *arguments: None)
-    workers._process([], Path(), None, False, number, multiprocessing.get_context("spawn").Event())
+    workers._process([], Path(), None, False, number, None)
     assert os.environ.get(machine.SHARED) == shared

@@ -46,6 +46,7 @@ def mps(device: str) -> Iterator[str]:
         # not in TMPDIR: the path of a socket may have 107 characters
         with tempfile.TemporaryDirectory(prefix="mps-", dir="/tmp", ignore_cleanup_errors=True) as folder:
             os.environ |= dict.fromkeys(FOLDERS, folder)
+            keeper = _keeper(folder)
             try:
                 failed = _started(folder)
                 if failed is None:
@@ -59,6 +60,29 @@ def mps(device: str) -> Iterator[str]:
                 if os.environ.get(FOLDERS[0]) == folder:
                     _end(folder)
                     _forget()
+                with suppress(OSError, subprocess.TimeoutExpired):  # of a keeper that has been killed
+                    keeper.communicate(b"ended", PATIENCE)
+
+
+def _keeper(folder: str) -> subprocess.Popen[bytes]:
+    """A process that ends the daemon where this one ends without doing it, e.g. by kill -9.
+
+    It reads from a pipe that this process alone writes to. The pipe is closed when this process ends, however it ends.
+    """
+    return subprocess.Popen(
+        [sys.executable, __file__, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C and a lost terminal reach all processes of one session
+    )
+
+
+def _keep(folder: str) -> None:
+    """What the keeper does."""
+    if not sys.stdin.buffer.read():  # nobody has said that the daemon is ended
+        _end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _started(folder: str) -> str | None:
@@ -106,3 +130,7 @@ def _end(folder: str) -> None:
 def _forget() -> None:
     for name in FOLDERS:
         os.environ.pop(name, None)
+
+
+if __name__ == "__main__":
+    _keep(sys.argv[1])

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from prismbook.plan.experiments import BUDGETS, EXPERIMENTS, FURTHER_DATASETS, P
 from prismbook.runs import attempts, priorities, tuning, workers
 from prismbook.runs.attempts import rounds
 from prismbook.runs.cost import Costs
+from prismbook.runs.endings import EndedBySignal, signals_raise
 from prismbook.runs.machine import check_device, environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
 from prismbook.runs.records import (
@@ -36,13 +38,16 @@ from prismbook.runs.sweep import Sweep, choice_so_far, plan, state
 from prismbook.runs.sweep_lines import choice_line, estimate, name, state_lines, time_left
 from prismlib import datasets
 
+#: Seconds that a command keeps of its time, to say what was done once its processes have ended.
+CLOSING = 1.0
+
 
 def run_by_value(
     sweep: Sweep,
     experiments: Mapping[str, Sequence[RunConfig]],
     names: Sequence[str],
     number: int,
-    limit: float | None = None,
+    end: float | None = None,
     retry: bool = False,
 ) -> int:
     """Train what is missing of a sweep in several processes, what is worth most first, and end in time.
@@ -52,7 +57,8 @@ def run_by_value(
         experiments: the runs of each experiment, see :func:`prismbook.runs.priorities.by_value`.
         names: the names of the experiment and of the budget, for the reports of the searches.
         number: how many processes.
-        limit: seconds after which to have ended; None for no limit. No run is started that would take longer.
+        end: the time at which to have ended, of ``time.time()``; None for no limit. No run is started that would take
+            longer, and one that is still going is stopped.
         retry: train also what failed before.
 
     Returns:
@@ -60,21 +66,21 @@ def run_by_value(
 
     Raises:
         ValueError: a device that is not there, or no process.
-        RuntimeError: a process ended with an error.
+        ChildProcessError: a process ended with an error.
     """
-    end = None if limit is None else time.time() + limit
     check_device(sweep.configs[0].device)
     device = environment(torch.device(sweep.configs[0].device))["device"]
     sweep.results.mkdir(parents=True, exist_ok=True)
     wanted = {"missing", "running", "failed"} if retry else {"missing", "running"}
     for todo in rounds(lambda: [config for config in plan(sweep)[0] if sweep.state(config)[0] in wanted]):
-        if end is not None and time.time() > end:
+        if end is not None and time.time() > end - CLOSING:
             break
         costs = Costs(scan(sweep.results)[0], device)
         named = {**experiments, **priorities.patient_runs_of(experiments, sweep.outcomes())}
         ordered = priorities.by_value(todo, named, costs)
         print("\n".join(priorities.value_lines(ordered, costs)), flush=True)
-        workers.work_together([config for *_, config in ordered], sweep.results, number, end, retry)
+        last = None if end is None else end - CLOSING
+        workers.work_together([config for *_, config in ordered], sweep.results, number, last, retry)
     for search in sweep.searches:
         if choice_so_far(search, sweep.results) is not None:
             print(choice_line(search, sweep.results, names))
@@ -152,16 +158,19 @@ def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, sche
             bar.update()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, began: float | None = None) -> int:
     """Run a command of ``prismbook sweep`` and return its exit status.
 
     Args:
         arguments: the command and its arguments; None takes them from the command line.
+        began: when the command began, of ``time.time()``, from which the time of ``--for`` is counted; None is now.
 
     Returns:
-        0 where all runs are done, 1 where they are not, 130 after an interruption.
+        0 where all runs are done, 1 where they are not, 130 after an interruption, 128 and a signal's number after
+        that signal.
     """
-    given = parser().parse_args(arguments)
+    began = time.time() if began is None else began
+    given = parser().parse_args(arguments, argparse.Namespace(began=began))
     return guarded(lambda: given.call(given))
 
 
@@ -202,7 +211,10 @@ def parser() -> argparse.ArgumentParser:
                 "--for",
                 dest="limit",
                 metavar="TIME",
-                help="End within this time, e.g. 9m: no run is started that would take longer, going by the records.",
+                help="End within this time, e.g. 9m, counted from the start of the command. No run is started that"
+                " would take longer, going by the records. A run that is still going when the time is over, also one"
+                " whose kind was never measured, is stopped between two steps of its training, and nothing of it is"
+                " stored. What cannot be interrupted, such as one step, may take some seconds more.",
             )
     return parser
 
@@ -281,7 +293,8 @@ def _run(given: argparse.Namespace) -> int:
     if given.scheduler is not None:
         raise ValueError("--scheduler has workers of its own: leave out --workers, --for and all")
     number = 1 if given.workers is None else given.workers
-    return run_by_value(asked.sweep, asked.experiments, asked.names, number, limit, given.retry_failed)
+    end = None if limit is None else given.began + limit
+    return run_by_value(asked.sweep, asked.experiments, asked.names, number, end, given.retry_failed)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -335,14 +348,23 @@ def _device_of_estimate(device: str, everything: bool) -> str | None:
 def guarded(command: Callable[[], int]) -> int:
     """Call a command. An interruption, or an error that is foreseen, becomes one line and an exit status.
 
+    SIGTERM and SIGHUP are interruptions too, after which processes that were started are ended.
+
     Args:
         command: what to call; it returns its exit status.
     """
     try:
-        return command()
+        with signals_raise():
+            return command()
     except KeyboardInterrupt:
         print("Interrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         return 130
+    except EndedBySignal as error:
+        [received] = error.args
+        with suppress(OSError):  # where the terminal has gone
+            text = f"Ended by {received.name}. What was finished is kept; the same command goes on from there."
+            print(text, file=sys.stderr, flush=True)
+        return 128 + int(received)  # as a shell reports it
     except BrokenPipeError:  # for the command line to end quietly
         raise
     except Exception as error:
