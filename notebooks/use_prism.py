@@ -174,8 +174,9 @@ print("a leaf, and trained:", weight.is_leaf and weight.requires_grad)
 
 # %% [markdown]
 # Only slices do this. Indexing with a list or a tensor of ids, `weight[ids]`, makes a copy, and `prism_` refuses it: it would
-# scale the copy and leave the table as it is. Where ids are mixed, count the popularity of all rows, in the order of the
-# table, and make one call on the whole of it.
+# scale the copy and leave the table as it is. (Of a frozen table PyTorch cannot tell a copy that you hold in a variable from
+# a table of your own: that copy is scaled, and the table is not.) Where ids are mixed, count the popularity of all rows, in
+# the order of the table, and make one call on the whole of it.
 #
 # Training, by the model's own `recommendation_loss`, which is BPR, and by cosines as above. `lambda_reg=0`: its default
 # is a penalty on the rows' lengths, that is, weight decay.
@@ -334,9 +335,14 @@ print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().t
 #
 # Nothing special. PRISM leaves no state: the norms are in the table, and so in `state_dict()`. Call it before training and
 # never on a loaded checkpoint, where it would overwrite lengths. A table that is sharded as a `DTensor`, as FSDP2 does, is
-# initialised by one call on every rank, with the counts of all rows. Shards that are plain tensors can be initialised one by
-# one only where each holds whole rows, with the counts of its rows. Where $k$ shards each hold some columns of every row,
-# each would get the norm that the whole row should have, and the row $\sqrt{k}$ times that norm.
+# initialised by one call on every rank, with the counts of all rows. What is wrong on one rank is an error on every rank. Where
+# a `DTensor` is sharded by rows, slices of it and its `full_tensor()` are copies, and `prism_` refuses them: leave out a padding
+# row before the table is sharded. Shards that are plain tensors can be initialised one by one only where each holds whole
+# rows, with the counts of its rows. Where $k$ shards each hold some columns of every row, each would get the norm that the
+# whole row should have, and the row $\sqrt{k}$ times that norm.
+#
+# `prism_` works in blocks of rows, to the same numbers as `prism`: beside the table it needs less than a tenth of its memory. A
+# table on the meta device has no values to scale, and is refused: after `to_empty` and an initialiser comes `prism_`.
 #
 # ### `weight_norm`, pruning, `max_norm`?
 #
@@ -346,8 +352,8 @@ print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().t
 #
 # ### Half precision?
 #
-# Tables may be of any floating-point type; norms are right to its rounding. Under autocast tables stay float32 and nothing
-# changes.
+# Tables may be float64, float32, bfloat16 or float16; norms are right to the type's rounding. Types of 8 bits, which PyTorch
+# stores but does not compute with, are refused. Under autocast tables stay float32 and nothing changes.
 
 # %%
 rows = {}

@@ -18,6 +18,7 @@ from torch.distributed.tensor import Replicate, Shard, distribute_tensor, init_d
 from torch.nn.utils import parametrizations, prune
 
 from prismlib import init, prism, prism_, prism_norm
+from prismlib._memory import _references_of_a_temporary
 
 
 def test_hand_worked_rows() -> None:
@@ -232,6 +233,11 @@ FROZEN_COPIES: dict[str, Callable[[], Tensor]] = {
 }
 
 
+#: Python 3.14 counts no reference of a variable to an argument.
+counted = pytest.mark.skipif(_references_of_a_temporary() == 0, reason="Python counts a variable's references alike")
+
+
+@counted
 @pytest.mark.parametrize("make", FROZEN_COPIES.values(), ids=FROZEN_COPIES)
 def test_a_copy_without_a_gradient_that_nothing_holds_is_refused(make: Callable[[], Tensor]) -> None:
     before = FROZEN.weight.clone()
@@ -244,6 +250,7 @@ def test_a_copy_without_a_gradient_that_nothing_holds_is_refused(make: Callable[
     assert torch.equal(FROZEN.weight, before)
 
 
+@counted
 @pytest.mark.parametrize("make", COMPUTED.values(), ids=COMPUTED)
 def test_a_computed_table_is_refused_under_no_grad_too(make: Callable[[], Tensor]) -> None:
     with torch.no_grad(), pytest.raises(ValueError, match="would change no table"):
