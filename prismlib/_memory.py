@@ -60,6 +60,12 @@ weight_norm, spectral_norm or pruning; and on a slice, weight[a:b], since rows p
         return
     if attribute := _computed_attribute(weight):
         raise ValueError(f"{name} is computed from {attribute}: {_COMPUTED.partition(': ')[2]}")
+    if _may_be_gathered(weight):
+        raise ValueError(
+            f"{name} is a view of rows that nothing else holds, as full_tensor() of a sharded table is, so that "
+            "writing to it would change no table: call prism_ on the whole DTensor, with the counts of all rows; "
+            f"{name}.clone() makes a tensor of your own"
+        )
     if references <= _references_of_a_temporary() and caller is not None and _result_is_dropped(caller):
         raise ValueError(
             f"{name} is a copy that nothing else holds, so that writing to it would change no table: call prism_ on "
@@ -145,6 +151,16 @@ def _owners(tensor: Tensor) -> tuple[int, int]:
     """How often a tensor's storage is held, and how often the tensor that it is a view of."""
     base = tensor._base
     return torch._C._storage_Use_Count(tensor.untyped_storage()._cdata), 0 if base is None else sys.getrefcount(base)
+
+
+def _may_be_gathered(weight: Tensor) -> bool:
+    """Whether a tensor that is alone with its memory may be ``full_tensor()``, or a slice of it, without a gradient.
+
+    That is a view of a tensor that nothing else holds. A process that shards no table makes such views of its own.
+    """
+    base = weight._base
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return distributed and base is not None and base.shape[1:] == weight.shape[1:]
 
 
 def _computed_attribute(weight: Tensor) -> str | None:

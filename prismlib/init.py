@@ -81,9 +81,9 @@ def prism_(weight: Tensor, popularity: Column, alpha: float = 1.0) -> Tensor:
     A copy is refused, since writing to it would change no table. It is told from a table by its memory: rows picked by
     ids, another dtype, a table that is computed at each use, and rows of a DTensor that is sharded by rows, which
     slicing and ``full_tensor()`` copy. Where nothing requires a gradient, PyTorch keeps no record of what a tensor was
-    computed from. Such a copy is refused where nothing else holds it and the result of the call is not used, which Python
-    up to 3.13 can tell. A tensor without a gradient that you hold in a variable is scaled as it is, whatever it is a copy
-    of.
+    computed from. Such a copy is refused where nothing else holds it and the result of the call is not used, which
+    Python up to 3.13 can tell. A tensor without a gradient that you hold in a variable is scaled as it is, whatever it
+    is a copy of; but ``full_tensor()`` is refused there too.
 
     Args:
         weight: a table, or a view of its rows such as ``weight[:n]``, shape ``(n, d)``, see :func:`prism`.

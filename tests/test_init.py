@@ -419,6 +419,18 @@ def check_copies(whole: Tensor, mesh: Any) -> None:
     for weight in (gathered, gathered.split(3)[0], part):
         with pytest.raises(ValueError, match="weight is a copy of rows of a sharded table, so that writing to it"):
             prism_(weight, counts[: len(weight)])
+    for requires_grad in (True, False):
+        table = nn.Parameter(distribute_tensor(whole.clone(), mesh, [Shard(0)]), requires_grad=requires_grad)
+        with torch.no_grad():
+            gathered = table.full_tensor()
+            rows = table.data.full_tensor()[1:]
+        for weight in (gathered, rows):
+            with pytest.raises(ValueError, match=r"as full_tensor\(\) of a sharded table is, so that writing"):
+                prism_(weight, counts[: len(weight)])
+            prism_(weight.clone(), counts[: len(weight)]).norm()
+    own = torch.randn(20).view(5, 4)
+    prism_(own, counts)
+    torch.testing.assert_close(own.norm(dim=1), prism_norm(counts))
     # where the whole is on every rank, or each rank has some columns of every row, slices write to the table
     expected = prism(whole[1:], counts[1:])
     for placement in (Shard(1), Replicate()):
