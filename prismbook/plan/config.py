@@ -272,7 +272,6 @@ def run_id(config: RunConfig, content_hash: str, split_hash: str | None = None) 
     Fields at their default are left out, so a field that is added later does not rename the runs made before it.
 
     Args:
-        config: the run's configuration.
         content_hash: the content hash of its dataset.
         split_hash: the hash of a split of your own; None for the random split of ``config.split_seed``.
 
@@ -290,9 +289,6 @@ def semantics(config: RunConfig) -> int:
     ReSN took the rows of every pair of the batch at first. It takes each row once now. IPL's released form summed a
     positive's and its negative's score before the sigmoid at first. It takes them as two values now.
 
-    Args:
-        config: the run's configuration.
-
     >>> semantics(RunConfig("gowalla", "bpr")), semantics(RunConfig("gowalla", "resn", resn_beta=0.01))
     (1, 2)
     """
@@ -301,10 +297,6 @@ def semantics(config: RunConfig) -> int:
 
 
 def changed(config: RunConfig) -> dict[str, Any]:
-    """The fields of a configuration that are not at their default.
-
-    Args:
-        config: the run's configuration.
-    """
+    """The fields of a configuration that are not at their default."""
     fields = ((field.name, getattr(config, field.name), field.default) for field in dataclasses.fields(config))
     return {name: value for name, value, default in fields if value != default}

@@ -29,12 +29,6 @@ from prismbook.plan.search import searches as searches
 def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) -> list[RunConfig]:
     """The runs of an experiment that are known beforehand. Of a search, these are the runs of its grid.
 
-    Args:
-        experiment: a name of :data:`prismbook.plan.lists.EXPERIMENTS`, or ``"table1"``.
-        dataset: the name of a dataset.
-        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`prismbook.plan.search.BUDGETS`.
-        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
-
     Raises:
         ValueError: an unknown name, the smoke budget for a dataset that is not synthetic, or a value that
             :class:`~prismbook.plan.config.RunConfig` does not accept.

@@ -28,7 +28,6 @@ def grid_configs(
     """The grid of RQ1, "is weight decay necessary?" (Section 3.1.1, Figure 1): every loss at every decay and seed.
 
     Args:
-        dataset: the name of a dataset.
         losses: one loss or several.
         weight_decays: one weight decay or several; None takes this project's for the dataset.
         seeds: one seed or several.

@@ -65,9 +65,7 @@ def tuned_parameters(dataset: str, backbone: str, loss: str) -> LossParameters:
     A backbone on which nothing was tuned takes what was tuned on linear MF.
 
     Args:
-        dataset: the name of a dataset.
         backbone: ``"mf"``, ``"nonlinear-mf"`` or ``"lightgcn"``.
-        loss: the name of a loss.
 
     >>> tuned_parameters("gowalla", "mf", "directau"), tuned_parameters("amazonbook", "mf", "directau")
     ({'gamma': 5.0}, {'gamma': 1.0})
@@ -86,10 +84,6 @@ def loss_grid(dataset: str, loss: str) -> list[LossParameters]:
     """The parameters of a loss that are searched on a dataset.
 
     MAWU is not searched where its pair is published for the dataset.
-
-    Args:
-        dataset: the name of a dataset.
-        loss: the name of a loss.
 
     >>> loss_grid("gowalla", "mawu"), len(loss_grid("movielens1m", "mawu"))
     ([{'gamma_user': 2.6, 'gamma_item': 1.4}], 6)

@@ -100,11 +100,7 @@ class Search:
     beyond: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def at_rates(self, rates: Collection[float]) -> Search:
-        """The part of the search at some learning rates.
-
-        Args:
-            rates: the learning rates.
-        """
+        """The part of the search at some learning rates."""
         return replace(self, grid=tuple(config for config in self.grid if config.lr in rates))
 
     def beyond_edge(self, best: RunConfig) -> tuple[RunConfig, ...]:
@@ -112,9 +108,6 @@ class Search:
 
         The grid grows by the next value of the field, beside the best, at every seed of the grid. A field with one
         value is not searched and has no edge. Nothing lies below 0, which is therefore no edge.
-
-        Args:
-            best: the best configuration of the grid, at any of the grid's seeds.
 
         >>> decays = [RunConfig("gowalla", "ssm", tau=0.2, num_negatives=10, weight_decay=x) for x in (0, 1e-5, 1e-4)]
         >>> search = Search("mf-ssm-decay", tuple(decays), SEEDS, BEYOND)
@@ -146,12 +139,6 @@ def searches(experiment: str, dataset: str, budget: str = "lean", **common: Any)
     the loss's parameters. The second is PRISM with alpha = 1, over the same without weight decay. Both try the same
     learning rates. The budget says whether every pair of a weight decay and the loss's parameters is tried, or one of
     the two at a time.
-
-    Args:
-        experiment: a name of :data:`prismbook.plan.lists.EXPERIMENTS`, or ``"table1"``.
-        dataset: the name of a dataset.
-        budget: ``"smoke"``, ``"lean"`` or ``"paper"``, see :data:`BUDGETS`.
-        common: further fields of every run, e.g. ``device="cuda"``, or ``epochs``.
 
     Raises:
         ValueError: as of :func:`prismbook.plan.experiments.configs`.

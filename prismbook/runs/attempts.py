@@ -33,7 +33,6 @@ def attempt(
     Args:
         planned: what to run, from :func:`prismbook.runs.records.planned`.
         force: train again also what is stored, and replace it.
-        retry_failed: train again what failed before.
         on_epoch: called with the configuration and the history after every epoch.
 
     Returns:

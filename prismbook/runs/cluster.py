@@ -27,10 +27,7 @@ def work(config: RunConfig, results: Path, name: str, retry_failed: bool) -> str
     """What a worker does for one run: :func:`prismbook.runs.attempts.attempt`.
 
     Args:
-        config: what to run.
-        results: the folder of the records, which all workers share.
         name: the file name of the run's record by the client's prismlib.
-        retry_failed: train again what failed before.
 
     Raises:
         ValueError: the worker does not see the results folder, or its prismlib names the run otherwise.
@@ -52,10 +49,7 @@ def attempt_on_cluster(
     memory of a worker is too small, is left out, and its error is raised after the others.
 
     Args:
-        configs: what to run.
-        results: the folder of the records, which all workers share.
         scheduler: the scheduler's address, or its scheduler file.
-        retry_failed: train again what failed before.
         timeout: how many seconds to wait for the scheduler's answer.
 
     Raises:

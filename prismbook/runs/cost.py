@@ -41,11 +41,7 @@ class Kind(NamedTuple):
 
 
 def kind(config: RunConfig) -> Kind:
-    """The kind of run that a configuration is.
-
-    Args:
-        config: the run's configuration.
-    """
+    """The kind of run that a configuration is."""
     return Kind(*(getattr(config, field) for field in Kind._fields))
 
 
@@ -106,9 +102,6 @@ class Costs:
         """Train one epoch of each kind that has not run on this device; nothing is stored.
 
         A kind whose epoch fails stays unmeasured: the run itself will say why.
-
-        Args:
-            configs: the runs whose kinds are wanted.
         """
         tried = set(self.spent)
         # the smallest learning rate: least likely to fail
@@ -121,11 +114,7 @@ class Costs:
                     _spend(self.spent, kind(config), seconds["train"] + seconds["evaluate"], 1)
 
     def expected(self, counts: Mapping[RunConfig, int]) -> Expected:
-        """What some runs will take, one after the other.
-
-        Args:
-            counts: how often each run is counted.
-        """
+        """What some runs will take, one after the other."""
         epochs, most_epochs, hours, most_hours = 0.0, 0, 0.0, 0.0
         unmeasured: dict[str, None] = {}
         scaled: dict[str, None] = {}
@@ -196,9 +185,6 @@ def _like(kinds: Iterable[Kind], wanted: Kind, but: Iterable[str]) -> list[Kind]
 def interactions(dataset: str) -> int:
     """The number of interactions of a dataset, by its card.
 
-    Args:
-        dataset: the dataset's name.
-
     >>> interactions("gowalla")
     1027370
     """
@@ -207,9 +193,6 @@ def interactions(dataset: str) -> int:
 
 def duration(hours: float) -> str:
     """Hours in words, in a unit that suits them.
-
-    Args:
-        hours: how many.
 
     >>> duration(0.001), duration(0.5), duration(30)
     ('4 s', '30 min', '30.0 h')

@@ -16,12 +16,6 @@ Failure = dict[str, Any]
 def failure_of(run: Planned, reason: str, epochs: int = 0, seconds: float = 0.0) -> Failure:
     """What is stored of a run that failed, as of now.
 
-    Args:
-        run: the run.
-        reason: why it failed, in one line.
-        epochs: how many epochs it began.
-        seconds: how long it ran.
-
     >>> from prismbook.plan.config import RunConfig
     >>> from prismbook.runs.records import planned
     >>> failure_of(planned(RunConfig("gowalla", "bpr")), "the loss became nan")["reason"]
@@ -43,7 +37,6 @@ def save_failure(failure: Failure, run: Planned) -> None:
 
     Args:
         failure: what :func:`failure_of` gives, with further entries if wanted.
-        run: the run.
     """
     write_json(failure, run.failure, replace=True)
 
@@ -53,9 +46,6 @@ def load_failure(run: Planned) -> Failure | None:
 
     A file that cannot be read is a failure too, with that as its reason. A shortage of the machine is not, so one that
     an earlier version stored is passed over and the run is tried again.
-
-    Args:
-        run: the run.
     """
     try:
         content = json.loads(run.failure.read_text())

@@ -15,9 +15,6 @@ def lock(path: Path) -> Iterator[bool]:
 
     The lock is the operating system's. When a process is killed, its locks are free at once.
 
-    Args:
-        path: the lock, :attr:`prismbook.runs.records.Planned.lock`.
-
     >>> import tempfile
     >>> with lock(Path(tempfile.mkdtemp()) / "run.lock") as acquired:
     ...     acquired
@@ -39,11 +36,7 @@ def lock(path: Path) -> Iterator[bool]:
 
 
 def in_flight(path: Path) -> str | None:
-    """What the process that holds a lock last wrote into it; None where no process holds it.
-
-    Args:
-        path: the lock, :attr:`prismbook.runs.records.Planned.lock`.
-    """
+    """What the process that holds a lock last wrote into it; None where no process holds it."""
     if not path.exists():
         return None
     with lock(path) as free:

@@ -17,11 +17,7 @@ from prismbook.text import plural
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: versions, commit and device. Nothing names the host.
-
-    Args:
-        device: the device that the run used.
-    """
+    """What a run ran on: versions, commit and device. Nothing names the host."""
     packages = {name: version(name) for name in ("torch", "numpy")}
     if device.type == "cuda":
         hardware = {"device": torch.cuda.get_device_name(device)}
@@ -90,9 +86,6 @@ def is_shortage(error: BaseException | str) -> bool:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is a shortage of memory, which other runs need not meet.
 
-    Args:
-        error: what was raised.
-
     >>> is_out_of_memory(MemoryError()), is_out_of_memory(OSError("no space left"))
     (True, False)
     """
@@ -114,9 +107,6 @@ def joules_so_far(device: torch.device) -> float | None:
     root alone, and it starts again from 0 after some hours of load. The counter of a GPU covers the whole card, which
     must be Volta or newer; for processes that share the card, see :data:`SHARED`, it counts as none.
 
-    Args:
-        device: the device whose counter is read.
-
     >>> counted = joules_so_far(torch.device("cpu"))
     >>> counted is None or counted >= 0
     True
@@ -128,10 +118,6 @@ def joules_so_far(device: torch.device) -> float | None:
 
 def joules_between(before: float | None, after: float | None) -> float | None:
     """Joules between two readings of :func:`joules_so_far`; None where one is missing or the counter started again.
-
-    Args:
-        before: the first reading.
-        after: the second reading.
 
     >>> joules_between(100.0, 250.5), joules_between(250.5, 100.0), joules_between(None, None)
     (150.5, None, None)

@@ -42,22 +42,12 @@ def patient_run(config: RunConfig) -> RunConfig:
 def patient_runs(
     configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record | Failure | None]
 ) -> list[RunConfig]:
-    """With more patience, those of some runs that ended in a dip.
-
-    Args:
-        configs: the runs.
-        outcomes: what is stored of each configuration.
-    """
+    """With more patience, those of some runs that ended in a dip."""
     return [patient_run(config) for config in configs if in_dip(outcomes(config))]
 
 
 def run_that_counts(config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]) -> RunConfig:
-    """The patient run where the run ended in a dip and the patient one has a record, else the run itself.
-
-    Args:
-        config: the run's configuration.
-        outcomes: what is stored of each configuration.
-    """
+    """The patient run where the run ended in a dip and the patient one has a record, else the run itself."""
     patient = outcomes(patient_run(config)) if in_dip(outcomes(config)) else None
     return config if patient is None or "reason" in patient else patient_run(config)
 
@@ -65,10 +55,5 @@ def run_that_counts(config: RunConfig, outcomes: Callable[[RunConfig], Record | 
 def outcome_that_counts(
     config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]
 ) -> Record | Failure | None:
-    """The outcome of the run that counts, see :func:`run_that_counts`.
-
-    Args:
-        config: the run's configuration.
-        outcomes: what is stored of each configuration.
-    """
+    """The outcome of the run that counts, see :func:`run_that_counts`."""
     return outcomes(run_that_counts(config, outcomes))

@@ -25,11 +25,6 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
 
     Table 1 is one experiment per backbone and loss, e.g. ``"table1 mf-ssm on gowalla"``, with the grids of both
     methods. On a dataset of :data:`prismbook.plan.lists.FURTHER_DATASETS` only what is planned on it is meant.
-
-    Args:
-        datasets: their names.
-        budget: a name of :data:`prismbook.plan.search.BUDGETS`.
-        device: the device of the runs.
     """
     experiments: dict[str, list[RunConfig]] = {}
     everything = (*(name for name in EXPERIMENTS if name != "all-ratings"), "table1")
@@ -49,21 +44,13 @@ def with_more_patience(experiments: Iterable[str]) -> list[str]:
 
     The searches of Table 1 ask for those of what they choose. In RQ4 numbers of epochs are compared, which patience
     itself changes. No claim needs what stands :data:`BESIDE` them.
-
-    Args:
-        experiments: their names, as :func:`experiments_of` gives them.
     """
     others = (*BESIDE, "table1", "choice", "rq4", "rq4-decay")
     return [name for name in experiments if name.partition(" ")[0] not in others]
 
 
 def patient_runs_of(experiments: Mapping[str, Sequence[RunConfig]], outcomes: Outcomes) -> dict[str, list[RunConfig]]:
-    """The patient runs that experiments need, by ``"patient runs of experiment on dataset"``.
-
-    Args:
-        experiments: as :func:`experiments_of` gives them.
-        outcomes: what is stored of each configuration.
-    """
+    """The patient runs that experiments need, by ``"patient runs of experiment on dataset"``."""
     needed = {
         f"patient runs of {name}": patience.patient_runs(experiments[name], outcomes)
         for name in with_more_patience(experiments)
@@ -83,7 +70,6 @@ def by_value(
         todo: the runs that are left.
         experiments: the runs of each experiment, by its name, which begins with ``"choice "`` for what a search wants
             besides its grid. A run of several is counted to the first; one of none was chosen by a search.
-        costs: what runs take.
     """
     groups: dict[tuple[int, str], list[RunConfig]] = {}
     named: dict[RunConfig, str] = {}
@@ -109,12 +95,7 @@ def _priority(config: RunConfig, name: str, first_rate: float | None) -> int:
 
 
 def value_lines(ordered: Sequence[tuple[str, str, RunConfig]], costs: Costs) -> list[str]:
-    """A line per priority and experiment: how many runs are left, and what they will take, in the order of value.
-
-    Args:
-        ordered: as :func:`by_value` gives them.
-        costs: what runs take.
-    """
+    """A line per priority and experiment: how many runs are left, and what they will take, in the order of value."""
     lines = []
     for priority, name in dict.fromkeys((priority, name) for priority, name, _ in ordered):
         runs = Counter(config for *group, config in ordered if group == [priority, name])

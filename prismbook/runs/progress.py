@@ -10,12 +10,7 @@ from prismlib.train import History
 
 
 def progress_bar(show: bool, total: int) -> Any:
-    """A bar over some runs, on a terminal; without tqdm, or where none is wanted, one that does nothing.
-
-    Args:
-        show: whether a bar is wanted.
-        total: the number of runs.
-    """
+    """A bar over some runs, on a terminal; without tqdm, or where none is wanted, one that does nothing."""
     try:
         from tqdm import tqdm
     except ImportError:
@@ -28,19 +23,13 @@ def show(bar: Any, config: RunConfig, history: History) -> None:
 
     Args:
         bar: what :func:`progress_bar` gave.
-        config: the run's configuration.
-        history: what the run has trained so far.
     """
     bar.set_description(f"{config.dataset} {config.loss} weight decay {config.weight_decay:g}", refresh=False)
     bar.set_postfix_str(state_of(history))
 
 
 def state_of(history: History) -> str:
-    """How far a run is, in words.
-
-    Args:
-        history: what the run has trained so far.
-    """
+    """How far a run is, in words."""
     return f"epoch {len(history.loss)}, validation NDCG@20 {history.validation_dot[-1]:.4f}"
 
 

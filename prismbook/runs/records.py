@@ -39,9 +39,6 @@ def default_results() -> Path:
 def folder(name: str) -> Path:
     """A folder that is named on a command line.
 
-    Args:
-        name: the folder's path. A leading ``~`` stands for the user's home.
-
     >>> folder("~/results") == Path.home() / "results"
     True
     """
@@ -84,11 +81,7 @@ def check_level(results: Path) -> None:
 
 
 def add_results_option(command: argparse.ArgumentParser) -> None:
-    """Give a command the option ``--results``, the folder of the records, as :func:`folder` reads it.
-
-    Args:
-        command: the command's parser.
-    """
+    """Give a command the option ``--results``, the folder of the records, as :func:`folder` reads it."""
     command.add_argument(
         "--results",
         type=folder,
@@ -146,7 +139,6 @@ def planned(config: RunConfig, results: Path | str | None = None, split: Split |
     """A run with its identity and its place in a folder. They are worked out here, once, and nowhere else.
 
     Args:
-        config: the run's configuration.
         results: the folder of the records; None is :func:`default_results`.
         split: a split of your own; None is the random split of ``config.split_seed``.
 
@@ -174,8 +166,6 @@ def stored_path(results: Path | str, config: RunConfig, split: Split | None = No
     """Where the record of a run is, or that of the same run on a GPU, see :attr:`Planned.stored`.
 
     Args:
-        results: the folder of the records.
-        config: the run's configuration.
         split: a split of your own; None is the random split of ``config.split_seed``.
     """
     return planned(config, results, split).stored
@@ -185,9 +175,6 @@ def load_record(path: Path) -> Record | None:
     """Read one record; None where there is no such file.
 
     Scores that a flag of the record calls wrong are NaN: see :func:`wrong_scores`.
-
-    Args:
-        path: where the record is.
 
     Raises:
         RecordError: the file is there but is not a record, or not the one that its name says. It is left as it is.
@@ -225,9 +212,6 @@ def wrong_scores(record: Record) -> dict[str, str]:
 
     A record says so in its entry ``flags``. :func:`load_record` puts NaN in their place and :func:`load_scores` leaves
     them out, so that no table and no figure shows them.
-
-    Args:
-        record: a record, as loaded.
 
     Raises:
         ValueError: a flag for something else.
@@ -291,9 +275,6 @@ def write_json(content: Mapping[str, Any], path: Path, replace: bool) -> None:
 def load_scores(path: Path) -> dict[str, np.ndarray] | None:
     """The scores of each test user of the run whose record is at ``path``; None where they were not kept.
 
-    Args:
-        path: where the record is.
-
     Returns:
         ``user``: ids, int32, shape ``(users,)``. ``dot`` and ``cosine``: the parts of NDCG@20 by popularity group,
         float32, shape ``(users, 3)``. Scores that a flag of the record calls wrong are left out.
@@ -344,11 +325,7 @@ def _nested(value: Any) -> str:
 
 
 def scan(results: Path | str) -> tuple[list[Record], list[str]]:
-    """All records below a folder, and one sentence per file that is not one.
-
-    Args:
-        results: the folder of the records.
-    """
+    """All records below a folder, and one sentence per file that is not one."""
     records, problems = [], []
     for path in sorted(Path(results).glob("*/*.json")):
         try:

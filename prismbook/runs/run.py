@@ -84,12 +84,7 @@ def run(
 
 
 def identity(planned: Planned, split: Split) -> dict[str, Any]:
-    """The first entries of a record: which run it is, and on which data.
-
-    Args:
-        planned: the run.
-        split: its split.
-    """
+    """The first entries of a record: which run it is, and on which data."""
     data = {
         "synthetic": split.dataset.synthetic,
         "content_hash": split.dataset.content_hash,
@@ -108,14 +103,7 @@ def identity(planned: Planned, split: Split) -> dict[str, Any]:
 def starting_point(
     config: RunConfig, split: Split, popularity: Popularity, device: torch.device
 ) -> tuple[MF, RankingLoss]:
-    """The model and the loss of a configuration on its device, with their starting values.
-
-    Args:
-        config: the run's configuration.
-        split: its split.
-        popularity: what PRISM scales the tables by.
-        device: where both shall be.
-    """
+    """The model and the loss of a configuration on its device, with their starting values."""
     # drawn on the CPU, so that every device starts from the same tables
     generator = torch.Generator().manual_seed(config.seed)
     model = make_model(config, split, generator)
@@ -136,14 +124,6 @@ def train(
     on_epoch: Callable[[History], bool | None] | None = None,
 ) -> tuple[History, float | None]:
     """Train a model as its configuration says; its best epoch stays in it.
-
-    Args:
-        config: the run's configuration.
-        split: its split.
-        model: the model at its starting values.
-        loss: the loss, on the model's device.
-        popularity: training interactions per user and per item.
-        on_epoch: see :func:`run`.
 
     Returns:
         The history of training, and the joules that the device counted meanwhile (None where it counts none).
@@ -184,12 +164,9 @@ def evaluate(
     """Rank all items for the test users, by dot product and by cosine.
 
     Args:
-        config: the run's configuration.
-        split: its split.
         loss: the trained loss, which may rank by other tables than the model's.
         user: the trained model's user table, float, shape ``(num_users, dim)``.
         item: its item table, float, shape ``(num_items, dim)``.
-        popularity: training interactions per user and per item.
 
     Returns:
         The test users with the parts of their NDCG@20, and the report of every metric at every K by ranking.
@@ -220,12 +197,9 @@ def rank_with_lengths(
     """Rank with the item lengths d ** b in place of the trained ones, for each exponent b of a fixed list.
 
     Args:
-        config: the run's configuration.
-        split: its split.
         loss: the trained loss. MACR has a ranking rule of its own, and is not ranked here.
         user: the trained model's user table, float, shape ``(num_users, dim)``.
         item: its item table, float, shape ``(num_items, dim)``.
-        popularity: training interactions per user and per item.
 
     Returns:
         For the record: the exponents, the mean NDCG@20 with its parts at each of them on the validation and on the
@@ -267,9 +241,7 @@ def make_model(config: RunConfig, split: Split, generator: torch.Generator) -> M
     """The model that a configuration names, with its starting values.
 
     Args:
-        config: the run's configuration.
         split: its split; LightGCN takes its graph from the training interactions.
-        generator: what the starting values are drawn from.
     """
     sizes = (split.dataset.num_users, split.dataset.num_items, config.dim)
     sparse = config.optimizer == "sparse_adam"
@@ -284,7 +256,6 @@ def make_loss(config: RunConfig, split: Split, model: Backbone, generator: torch
     """The loss that a configuration names, with its parameters and starting values.
 
     Args:
-        config: the run's configuration.
         split: its split; IPL counts popularity on its training interactions.
         model: the model; ReSN on all items scores its item table.
         generator: what the starting values of MAWU and MACR are drawn from.

@@ -22,7 +22,6 @@ def load_split(dataset: str, seed: int) -> Split:
 
     Args:
         dataset: a name that :func:`prismlib.datasets.load` knows.
-        seed: the seed of the split.
     """
     return _load_split(dataset, datasets.content_hash(dataset), seed)
 
@@ -41,7 +40,6 @@ def check_split(config: RunConfig, split: Split) -> None:
     """Raise a ValueError where a split is not of the configuration's dataset and seed.
 
     Args:
-        config: the run's configuration.
         split: the split that it shall be trained and tested on.
     """
     if (split.dataset.name, split.seed) != (config.dataset, config.split_seed):

@@ -43,11 +43,7 @@ class Sweep(NamedTuple):
     with_more_patience: Sequence[RunConfig] = ()
 
     def state(self, config: RunConfig) -> tuple[str, str]:
-        """One of :data:`STATES`, and what there is to say about it.
-
-        Args:
-            config: the run's configuration.
-        """
+        """One of :data:`STATES`, and what there is to say about it."""
         here = state(config, self.results)
         if self.any_device and here[0] != "done":
             elsewhere = state(replace(config, device="cpu"), self.results)  # that of a GPU counts for a CPU's
@@ -61,12 +57,7 @@ class Sweep(NamedTuple):
 
 
 def state(config: RunConfig, results: Path) -> tuple[str, str]:
-    """One of :data:`STATES`, and what there is to say about it.
-
-    Args:
-        config: the run's configuration.
-        results: the folder of the records.
-    """
+    """One of :data:`STATES`, and what there is to say about it."""
     run = planned(config, results)
     try:
         record = load_record(run.stored)
@@ -82,11 +73,7 @@ def state(config: RunConfig, results: Path) -> tuple[str, str]:
 
 
 def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
-    """The runs that are known by now, and stand-ins of equal cost for those that a search has yet to choose.
-
-    Args:
-        sweep: what is wanted.
-    """
+    """The runs that are known by now, and stand-ins of equal cost for those that a search has yet to choose."""
     outcomes = sweep.outcomes()
     known, later = [*sweep.configs, *patience.patient_runs(sweep.with_more_patience, outcomes)], []
     for search in sweep.searches:
@@ -104,21 +91,13 @@ def choice_so_far(search: Search, results: Path) -> tuning.Choice | None:
     """What a search chooses from what is stored; None where its grid is incomplete or one of its records is damaged.
 
     The grid is taken with what it has grown by, see :func:`prismbook.runs.tuning.grown`.
-
-    Args:
-        search: the search.
-        results: the folder of the records.
     """
     outcomes = readable(results)
     return tuning.choose(tuning.grown(search, outcomes), outcomes)
 
 
 def readable(results: Path) -> tuning.Outcomes:
-    """What is stored of each configuration. A damaged record counts as none.
-
-    Args:
-        results: the folder of the records.
-    """
+    """What is stored of each configuration. A damaged record counts as none."""
 
     def outcome(config: RunConfig) -> Record | Failure | None:
         with suppress(RecordError):

@@ -53,13 +53,10 @@ def run_by_value(
     """Train what is missing of a sweep in several processes, what is worth most first, and end in time.
 
     Args:
-        sweep: what is wanted.
         experiments: the runs of each experiment, see :func:`prismbook.runs.priorities.by_value`.
-        names: the names of the experiment and of the budget, for the reports of the searches.
         number: how many processes.
         end: the time at which to have ended, of ``time.time()``; None for no limit. No run is started that would take
             longer, and one that is still going is stopped.
-        retry: train also what failed before.
 
     Returns:
         0 where all runs are done, else 1, as an exit status.
@@ -93,10 +90,7 @@ def run_all(sweep: Sweep, names: Sequence[str], scheduler: str | None = None, re
     """Train what is missing of a sweep; what a search has chosen follows its grid.
 
     Args:
-        sweep: what is wanted.
-        names: the names of the experiment and of the budget, for the reports of the searches.
         scheduler: the address of a dask scheduler; None trains here.
-        retry: train also what failed before.
 
     Returns:
         0 where all runs are done, else 1, as an exit status.
@@ -126,11 +120,8 @@ def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, sche
     """Train runs, and print a line for each that ends, with the time left.
 
     Args:
-        todo: the runs.
-        results: the folder of the records.
         costs: what runs took; the new ones are added.
         scheduler: the address of a dask scheduler; None trains here.
-        retry: train also what failed before.
 
     Raises:
         OSError, MemoryError, ImportError, RuntimeError: as of :func:`prismbook.runs.attempts.attempt_all`.

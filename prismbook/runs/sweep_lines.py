@@ -21,7 +21,6 @@ def time_left(expected: Expected, scheduler: str | None) -> str:
     """The time left in words. The workers of a cluster come and go, so there it is the time of one worker.
 
     Args:
-        expected: what the runs that are left will take.
         scheduler: the address of a dask scheduler; None trains here.
 
     >>> time_left(Expected(12, 30, 0.5, 1.0, []), None)
@@ -35,13 +34,7 @@ def time_left(expected: Expected, scheduler: str | None) -> str:
 
 
 def choice_line(search: Search, results: Path, names: Sequence[str]) -> str:
-    """What a search chose and what it cost, in one line. Its report is stored.
-
-    Args:
-        search: the search.
-        results: the folder of the records and reports.
-        names: the names of the experiment and of the budget.
-    """
+    """What a search chose and what it cost, in one line. Its report is stored."""
     choice = choice_so_far(search, results)
     if choice is None:
         return f"{search.name}: not chosen yet, its grid is incomplete"
@@ -62,8 +55,6 @@ def estimate(
     """What is left to train and what it will take, in lines.
 
     Args:
-        sweep: what is wanted.
-        costs: what runs took.
         wanted: the states that are still to be trained.
         measure: train one epoch of each kind of run that this device never ran.
     """
@@ -85,13 +76,7 @@ def estimate(
 
 
 def state_lines(known: Sequence[RunConfig], results: Path, only: Sequence[str] = STATES) -> list[str]:
-    """A line per run of some states, then how many runs are in which state.
-
-    Args:
-        known: the runs.
-        results: the folder of the records.
-        only: the states whose runs have a line.
-    """
+    """A line per run of some states, then how many runs are in which state."""
     states = {config: state(config, results) for config in known}
     counts = Counter(run_state for run_state, _ in states.values())
     lines = [
@@ -104,12 +89,7 @@ def state_lines(known: Sequence[RunConfig], results: Path, only: Sequence[str] =
 
 
 def name(config: RunConfig, results: Path) -> str:
-    """The name of a run's record, and the fields by which a reader tells runs apart.
-
-    Args:
-        config: the run's configuration.
-        results: the folder of the records.
-    """
+    """The name of a run's record, and the fields by which a reader tells runs apart."""
     path = planned(config, results).stored
     fields = {"lr": config.lr, "decay": config.weight_decay, "alpha": config.alpha, "gamma": config.gamma}
     shown = [f"{field} {value:g}" for field, value in fields.items() if value is not None]

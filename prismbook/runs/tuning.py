@@ -52,19 +52,12 @@ class Choice:
 
 
 def validation_score(record: Record) -> float:
-    """The best validation NDCG@20 by dot product over the epochs. Early stopping keeps it, and tuning sees no more.
-
-    Args:
-        record: the run's record.
-    """
+    """The best validation NDCG@20 by dot product over the epochs. Early stopping keeps it, and tuning sees no more."""
     return max(record["history"]["validation_dot"])
 
 
 def varied(grid: Sequence[RunConfig]) -> dict[str, list[Any]]:
     """The fields in which the configurations of a grid differ, seeds aside, with their values in order.
-
-    Args:
-        grid: the configurations.
 
     >>> varied([RunConfig("synthetic", "bpr", weight_decay=decay, seed=seed) for decay in (0, 1e-6) for seed in (1, 2)])
     {'weight_decay': [0.0, 1e-06]}
@@ -78,10 +71,6 @@ def grown(search: Search, outcomes: Outcomes) -> Search:
 
     Where the grid is complete and its best at an edge, the next value is added, and so on. What was added last may not
     have been run.
-
-    Args:
-        search: the search.
-        outcomes: what is stored of each configuration.
     """
     while all(outcomes(config) is not None for config in search.grid):
         best = _decide(search, outcomes).config
@@ -99,10 +88,6 @@ def wanted(search: Search, outcomes: Outcomes) -> list[RunConfig]:
     these a run that the stopping rule ended in a dip is wanted with more patience too. While the grid is not complete,
     the same is wanted of its first learning rate, with which the methods are compared until then. A search is at its
     end where all that it wants has ended.
-
-    Args:
-        search: the search.
-        outcomes: what is stored of each configuration.
     """
     search = grown(search, outcomes)
     if any(outcomes(config) is None for config in search.grid):
@@ -114,12 +99,7 @@ def wanted(search: Search, outcomes: Outcomes) -> list[RunConfig]:
 
 
 def finalists(search: Search, outcomes: Outcomes) -> list[RunConfig]:
-    """The two best configurations of a grid by mean validation NDCG@20 over the grid's seeds, the best first.
-
-    Args:
-        search: the search.
-        outcomes: what is stored of each configuration.
-    """
+    """The two best configurations of a grid by mean validation NDCG@20 over the grid's seeds, the best first."""
     return [config for _, config in _ranked(search, outcomes)[:2]]
 
 
@@ -149,7 +129,6 @@ def choose(search: Search, outcomes: Outcomes) -> Choice | None:
 
     Args:
         search: the search. Its grid is taken as it is, see :func:`grown`.
-        outcomes: what is stored of each configuration.
 
     Returns:
         The choice; None where a run of the grid is missing.
@@ -215,11 +194,7 @@ def _total_cost(ended: Sequence[Record | Failure]) -> tuple[int, dict[str, float
 
 
 def cost(outcome: Record | Failure) -> tuple[int, float]:
-    """The epochs and seconds of a run, finished or failed.
-
-    Args:
-        outcome: the run's record or failure.
-    """
+    """The epochs and seconds of a run, finished or failed."""
     if "reason" in outcome:
         return outcome["epochs"], outcome["seconds"]
     return len(outcome["history"]["loss"]), outcome["seconds"]["train"] + outcome["seconds"]["evaluate"]
@@ -229,7 +204,6 @@ def further(search: Search, config: RunConfig) -> list[RunConfig]:
     """A configuration at each of the search's seeds, those of the grid included.
 
     Args:
-        search: the search.
         config: one of its two best configurations.
     """
     return [replace(config, seed=seed, split_seed=seed) for seed in search.seeds]
@@ -237,10 +211,6 @@ def further(search: Search, config: RunConfig) -> list[RunConfig]:
 
 def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | None:
     """The record of a run, else its failure, else None.
-
-    Args:
-        results: the folder of the records.
-        config: the run's configuration.
 
     Raises:
         RecordError: a file stands where the record should and is not one.
@@ -250,37 +220,20 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
 
 
 def ended(results: Path | str, config: RunConfig) -> bool:
-    """Whether a run has ended, with a record or a failure. Neither is read.
-
-    Args:
-        results: the folder of the records.
-        config: the run's configuration.
-    """
+    """Whether a run has ended, with a record or a failure. Neither is read."""
     run = planned(config, results)
     return run.stored.exists() or run.failure.exists()
 
 
 def stored(results: Path | str) -> Outcomes:
-    """What is stored in a folder, by configuration. Each file is read once.
-
-    Args:
-        results: the folder of the records.
-    """
+    """What is stored in a folder, by configuration. Each file is read once."""
     return cache(partial(outcome_of, results))
 
 
 def run_searches(
     dataset: str, backbones: Sequence[str], losses: Sequence[str], results: Path | str, budget: str
 ) -> None:
-    """Run all that Table 1's searches want, see :func:`wanted`: grids, what they grow by, the two best at all seeds.
-
-    Args:
-        dataset: name of the dataset.
-        backbones: names of the backbones.
-        losses: names of the losses.
-        results: folder of the records.
-        budget: ``"smoke"``, ``"lean"`` or ``"paper"``: how much is searched.
-    """
+    """Run all that Table 1's searches want, see :func:`wanted`: grids, what they grow by, the two best at all seeds."""
     prefixes = {f"{backbone}-{loss}" for backbone in backbones for loss in losses}
     chosen = [search for search in searches("table1", dataset, budget) if search.name.rpartition("-")[0] in prefixes]
 
@@ -293,11 +246,7 @@ def run_searches(
 
 
 def report(choice: Choice) -> dict[str, Any]:
-    """A choice as it is stored: what was searched, what that cost, what was chosen and from which runs.
-
-    Args:
-        choice: what a search chose.
-    """
+    """A choice as it is stored: what was searched, what that cost, what was chosen and from which runs."""
     grid = choice.search.grid
     chosen = choice.config and {name: getattr(choice.config, name) for name in varied(grid)}
     return {
@@ -321,14 +270,7 @@ def report(choice: Choice) -> dict[str, Any]:
 
 
 def save_report(choice: Choice, results: Path | str, experiment: str, budget: str) -> Path:
-    """Store a report in ``results/<dataset>/tuning/``; one of the same experiment, budget and search is replaced.
-
-    Args:
-        choice: what a search chose.
-        results: the folder of the records.
-        experiment: the name of the experiment.
-        budget: the name of the budget.
-    """
+    """Store a report in ``results/<dataset>/tuning/``; one of the same experiment, budget and search is replaced."""
     first = choice.search.grid[0]
     path = Path(results) / first.dataset / "tuning" / f"{experiment}-{budget}-{choice.search.name}-{first.device}.json"
     write_json(report(choice), path, replace=True)
