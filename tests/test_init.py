@@ -1,12 +1,12 @@
 """PRISM against rows worked by hand, and its errors."""
 
 import math
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -445,10 +445,10 @@ def check_copies(whole: Tensor, mesh: Any) -> None:
         assert not torch.equal(table.full_tensor(), whole)
 
 
-def on_two_ranks(rank: int, port: int) -> None:
+def on_two_ranks(rank: int, meeting: str) -> None:
     """What each rank checks; a rank that would wait for ever for the other runs into a timeout."""
     torch.set_num_threads(1)
-    store = dist.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
+    store = dist.FileStore(meeting, 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
     try:
         mesh = init_device_mesh("cpu", (2,))
@@ -516,8 +516,5 @@ def on_two_ranks(rank: int, port: int) -> None:
 
 
 @pytest.mark.skipif(not dist.is_available(), reason="PyTorch without torch.distributed")
-def test_a_sharded_table_gets_its_norms_and_errors_on_every_rank() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(on_two_ranks, (port,), nprocs=2)
+def test_a_sharded_table_gets_its_norms_and_errors_on_every_rank(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(on_two_ranks, (str(tmp_path / "meeting"),), nprocs=2)
