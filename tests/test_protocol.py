@@ -72,7 +72,7 @@ def test_validation_masks_training_and_the_test_masks_both(monkeypatch: pytest.M
     monkeypatch.setattr(run_module, "FullRanking", Spy)
     run(planned(QUICK, split=split))
     train, validation, test = id(split.train), id(split.validation), id(split.test)
-    assert seen == [[validation, train], [test, train, validation]]
+    assert {tuple(parts) for parts in seen} == {(validation, train), (test, train, validation)}
 
 
 @pytest.mark.parametrize("num_negatives", [10, 20])

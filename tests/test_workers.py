@@ -16,7 +16,7 @@ from made_up import made_up, store
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
-from prismbook.runs import machine, mps, priorities, sweep_commands, workers
+from prismbook.runs import mps, priorities, sweep_commands, workers
 from prismbook.runs.cost import Costs
 from prismbook.runs.locks import in_flight
 from prismbook.runs.machine import environment
@@ -232,13 +232,3 @@ def test_processes_are_asked_to_end_before_they_are_terminated(tmp_path: Path, m
     here.close()
     process.join(60)
     assert process.exitcode == 0 and not list(tmp_path.glob("synthetic/**/*.json"))
-
-
-@pytest.mark.parametrize(("number", "shared"), [(1, None), (2, "1")])
-def test_processes_that_share_a_gpu_know_it(number: int, shared: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(machine.SHARED, "")  # taken back afterwards
-    monkeypatch.delenv(machine.SHARED)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(workers, "work", lambda *arguments: None)
-    workers._process([], Path(), None, False, number, None)
-    assert os.environ.get(machine.SHARED) == shared

@@ -78,7 +78,6 @@ class Costs:
         self.device = device
         self.epochs: dict[Kind, list[int]] = {}
         self.spent: dict[Kind, tuple[float, int]] = {}  # seconds, epochs
-        self.elsewhere: dict[Kind, tuple[float, int]] = {}  # the same on devices of any name
         for record in records:
             self.add(record)
 
@@ -94,7 +93,6 @@ class Costs:
         epochs = len(record["history"]["loss"])
         self.epochs.setdefault(kind(config), []).append(epochs)
         seconds = record["seconds"]["train"] + record["seconds"]["evaluate"]
-        _spend(self.elsewhere, kind(config), seconds, epochs)
         if self.device in (None, record["environment"]["device"]):
             _spend(self.spent, kind(config), seconds, epochs)
 
@@ -143,33 +141,15 @@ class Costs:
     def _hours_per_epoch(self, wanted: Kind) -> float | None:
         """The time of an epoch; None where none is known.
 
-        Else it is that on other data, in proportion to the interactions; else that on another backbone too; else that
-        on a device of another class, in the proportion of the runs that both classes have of the same kinds.
+        Else it is that on other data, in proportion to the interactions; else that on another backbone too.
         """
         for fields in ((), ("dataset",), ("dataset", "backbone")):
-            if rate := self._seconds_per_pair(_like(self.spent, wanted, fields)):
-                return rate * interactions(wanted.dataset) / 3600
-        here, elsewhere = 0.0, 0.0
-        other_class = {other: spent for other, spent in self.elsewhere.items() if other.device != wanted.device}
-        for other in self.spent:
-            if other.device == wanted.device:
-                seconds = self._seconds_per_pair(_like(other_class, other, ("device",)), other_class)
-                if seconds:
-                    here, elsewhere = here + (self._seconds_per_pair([other]) or 0.0), elsewhere + seconds
-        for fields in (("device",), ("device", "dataset")):
-            rate = self._seconds_per_pair(_like(other_class, wanted, fields), other_class)
-            if rate and elsewhere:
-                return rate * here / elsewhere * interactions(wanted.dataset) / 3600
+            alike = [(self.spent[other], interactions(other.dataset)) for other in _like(self.spent, wanted, fields)]
+            pairs = sum(epochs * size for (_, epochs), size in alike)
+            if pairs:
+                seconds = sum(spent for (spent, _), _ in alike)
+                return seconds / pairs * interactions(wanted.dataset) / 3600
         return None
-
-    def _seconds_per_pair(
-        self, kinds: Iterable[Kind], spent: Mapping[Kind, tuple[float, int]] | None = None
-    ) -> float | None:
-        """Seconds per epoch and interaction over runs of some kinds; None where there are none."""
-        spent = self.spent if spent is None else spent
-        known = [(spent[kind], interactions(kind.dataset)) for kind in kinds]
-        pairs = sum(epochs * size for (_, epochs), size in known)
-        return sum(seconds for (seconds, _), _ in known) / pairs if pairs else None
 
 
 def _spend(spent: dict[Kind, tuple[float, int]], epoch_kind: Kind, seconds: float, epochs: int) -> None:

@@ -1,9 +1,7 @@
-"""What a run ran on: its device, versions and commit, the energy that it counted, and what it can be short of."""
+"""What a run ran on: its device, versions and commit, and what it can be short of."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 import platform
 import re
 import subprocess
@@ -93,63 +91,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )
-
-
-POWERCAP = Path("/sys/class/powercap")
-#: This variable is set in the environment of processes that share a GPU, whose counter tells nothing about one of them.
-SHARED = "PRISM_SHARES_GPU"
-
-
-def joules_so_far(device: torch.device) -> float | None:
-    """The device's energy counter in joules, from an arbitrary start; None where it has none that we may read.
-
-    The counter of a CPU covers all its packages, so it includes the work of other processes. It is often readable by
-    root alone, and it starts again from 0 after some hours of load. The counter of a GPU covers the whole card, which
-    must be Volta or newer; for processes that share the card, see :data:`SHARED`, it counts as none.
-
-    >>> counted = joules_so_far(torch.device("cpu"))
-    >>> counted is None or counted >= 0
-    True
-    """
-    if device.type != "cuda":
-        return _packages(POWERCAP)
-    return None if os.environ.get(SHARED) else _nvidia(device)
-
-
-def joules_between(before: float | None, after: float | None) -> float | None:
-    """Joules between two readings of :func:`joules_so_far`; None where one is missing or the counter started again.
-
-    >>> joules_between(100.0, 250.5), joules_between(250.5, 100.0), joules_between(None, None)
-    (150.5, None, None)
-    """
-    if before is None or after is None or after < before:
-        return None
-    return round(after - before, 1)
-
-
-def _packages(folder: Path) -> float | None:
-    try:
-        # one file per package; its parts (cores, memory) have a second number in their name
-        files = sorted(folder.glob("intel-rapl:[0-9]*/energy_uj"))
-        packages = [file for file in files if file.parent.name.count(":") == 1]
-        return sum(int(file.read_text()) for file in packages) / 1e6 if packages else None
-    except (OSError, ValueError):
-        return None
-
-
-def _nvidia(device: torch.device) -> float | None:
-    try:
-        library: Any = ctypes.CDLL("libnvidia-ml.so.1")
-        handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
-        name = f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode()
-        done = [
-            library.nvmlInit_v2(),
-            library.nvmlDeviceGetHandleByUUID(name, ctypes.byref(handle)),
-            library.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules)),
-        ]
-        return None if any(done) else millijoules.value / 1e3
-    except (OSError, AttributeError, RuntimeError, AssertionError):  # no driver, an older one, no such GPU
-        return None
 
 
 def check_device(device: str) -> None:

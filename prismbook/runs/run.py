@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from prismbook.plan.config import RunConfig, semantics
-from prismbook.runs.machine import check_device, environment, joules_between, joules_so_far
+from prismbook.runs.machine import check_device, environment
 from prismbook.runs.records import Planned, Record
 from prismbook.runs.splits import RANDOM
 from prismlib._device import flushed_denormals
@@ -55,7 +55,7 @@ def run(
     device = torch.device(config.device)
     popularity = {"user": torch.from_numpy(split.user_popularity), "item": torch.from_numpy(split.item_popularity)}
     model, loss = starting_point(config, split, popularity, device)
-    history, joules = train(config, split, model, loss, popularity, on_epoch)
+    history = train(config, split, model, loss, popularity, on_epoch)
     with torch.no_grad():
         user, item = model.embeddings()
     scores, report = evaluate(config, split, loss, user, item, popularity)
@@ -75,7 +75,7 @@ def run(
         "norms": _rounded(norms),
         **({"lengths": _rounded(by_exponent)} if by_exponent else {}),
         "seconds": {clock: round(getattr(history, f"{clock}_seconds"), 3) for clock in ("train", "evaluate", "cpu")},
-        "joules": joules,
+        "joules": None,  # the energy of a run; stored runs on a GPU have it, and it is no longer counted
         "environment": environment(device),
     }
     # a length in half precision is right to three digits
@@ -122,18 +122,12 @@ def train(
     loss: RankingLoss,
     popularity: Popularity,
     on_epoch: Callable[[History], bool | None] | None = None,
-) -> tuple[History, float | None]:
-    """Train a model as its configuration says; its best epoch stays in it.
-
-    Returns:
-        The history of training, and the joules that the device counted meanwhile (None where it counts none).
-    """
-    device = torch.device(config.device)
+) -> History:
+    """Train a model as its configuration says; its best epoch stays in it."""
     groups = popularity_groups(popularity["item"])
     validation = _ranking(config, split, split.validation, [split.train], groups)
     assert config.batch_size is not None
-    joules_before = joules_so_far(device)
-    history = fit(
+    return fit(
         model,
         loss,
         split.train,
@@ -154,7 +148,6 @@ def train(
         else popularity_power(popularity["item"], config.length_exponent),
         on_epoch=on_epoch,
     )
-    return history, joules_between(joules_before, joules_so_far(device))
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import attempt
 from prismbook.runs.cost import Costs, kind
 from prismbook.runs.endings import CLOSED_PIPE, GRACE, OutOfTime, until
-from prismbook.runs.machine import SHARED, check_device, environment, is_out_of_memory, is_shortage
+from prismbook.runs.machine import check_device, environment, is_out_of_memory, is_shortage
 from prismbook.runs.mps import mps
 from prismbook.runs.records import Planned, load_record, planned, scan
 from prismbook.text import plural
@@ -127,8 +127,6 @@ def _process(
     reason: Connection | None = None,
 ) -> None:
     """One of several processes; why it ended with an error goes to ``reason``, for the parent to say it once."""
-    if number > 1:
-        os.environ[SHARED] = "1"
     if "OMP_NUM_THREADS" not in os.environ:  # or each process would take all cores
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // number))
     try:
