@@ -280,6 +280,14 @@ EDITS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (put("environment", "device", value="NVIDIA H200"), "asks for cpu, its device is NVIDIA H200"),
     (put("environment", "commit", value="main"), "its commit must be hexadecimal digits or null, got 'main'"),
     (put("environment", "torch", value=2), "its torch is 2"),
+    (put("lengths", "chosen", value=0.3), "chosen exponent 0.3 is not the best of its validation"),
+    (
+        put("lengths", "test", 0, "ndcg", value=0.9),
+        "its test NDCG@20 with lengths of exponent 0.0 is 0.9000, its parts",
+    ),
+    (put("lengths", "validation", 0, "popular", value=-0.1), "validation popular with lengths of exponent 0.0 must be"),
+    (lambda record: record["lengths"]["test"].pop(), "8 exponents and 7 scores of the test"),
+    (lambda record: record["lengths"].pop("exponents"), "its lengths have validation, test, chosen"),
     (put("flag", value={"cosine": "a misspelt entry"}), "an entry that no record has: flag"),
 ]
 
@@ -325,6 +333,9 @@ RESCORED: list[tuple[Callable[[dict[str, np.ndarray]], object], str]] = [
     (lambda scores: scores.update(dot=scores["dot"].mean(0) + 0 * scores["dot"]), "the hit rate@20 by dot is 1.0"),
     (shuffled, "% of the users whose scores tell how many test items they have, have others"),
     (lambda scores: scores.pop("cosine"), "is not readable as scores"),
+    (lambda scores: scores.update(with_lengths=scores["dot"] / 2), "the parts with lengths are"),
+    (lambda scores: scores.update(user_norm=scores["user_norm"][1:]), r"user_norm must have shape \(2000,\)"),
+    (lambda scores: scores.update(item_norm=scores["item_norm"] * 2), "item_norm has the mean"),
 ]
 
 

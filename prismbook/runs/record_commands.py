@@ -26,7 +26,7 @@ from prismbook.runs.records import (
     wrong_scores,
 )
 from prismbook.runs.soundness import contradiction
-from prismbook.runs.split_facts import Facts, Peers, against_facts, against_scores, facts_of_data
+from prismbook.runs.split_facts import Facts, Peers, against_facts, against_lengths, against_scores, facts_of_data
 from prismbook.runs.splits import RANDOM
 from prismbook.text import plural
 from prismlib import datasets
@@ -214,7 +214,8 @@ def unsound(path: Path, record: Record, facts: Facts | None) -> str | None:
     if facts is not None and (reason := against_facts(record, None, facts)) is not None:
         return f"{path}: {reason}"
     if scores is not None:
-        if (reason := against_scores(record, scores)) is not None:
+        reason = against_scores(record, scores) or against_lengths(record, path.with_suffix(".npz"))
+        if reason is not None:
             return f"{path.with_suffix('.npz')} and {path.name} contradict each other: {reason}"
         if facts is not None and (reason := against_facts(record, scores, facts)) is not None:
             return f"{path.with_suffix('.npz')}: {reason}"

@@ -20,10 +20,10 @@ from prismlib import datasets
 from prismlib._cards import Card
 from prismlib.metrics import GROUPS
 
-#: The entries of a record. Early records have no report, and a CPU's have no joules.
+#: The entries of a record. Early records have no report and no lengths, a CPU's no joules, and MACR's no lengths.
 ENTRIES = {
     *("id", "semantics", "config", "data", "best_epoch", "stopped_by", "test", "history"),
-    *("norms", "seconds", "environment", "report", "joules", "flags"),
+    *("norms", "seconds", "environment", "report", "lengths", "joules", "flags"),
 }
 RANKINGS = ("dot", "cosine")
 MEANS = ("ndcg", "recall", "hit_rate", "mrr")  # four numbers each, over all items and by popularity group
@@ -61,6 +61,8 @@ def _contradictions(record: Record) -> Iterator[str]:
     yield from _tests(record["test"], rankings)
     if "report" in record:
         yield from _reports(record, rankings, card)
+    if "lengths" in record:
+        yield from _lengths(record["lengths"])
     yield from _training(record, config, rankings)
     for table, rows in (("user", None if card is None else card.users), ("item", None if card is None else card.items)):
         yield from _norms(table, record["norms"][table], rows)
@@ -85,12 +87,33 @@ def _data(data: Mapping[str, Any], card: Card | None) -> Iterator[str]:
 
 def _tests(tests: Mapping[str, Mapping[str, Any]], rankings: Iterable[str]) -> Iterator[str]:
     for ranking in rankings:
-        test = tests[ranking]
-        if set(test) != {"ndcg", *GROUPS}:
-            yield f"its test by {ranking} has {', '.join(test)}, not ndcg, {', '.join(GROUPS)}"
-        for name, value in test.items():
-            yield from _number(f"test {name} by {ranking}", value, 0, 1 + NEAR)
-        yield from _sum(f"test NDCG@20 by {ranking}", test["ndcg"], [test[name] for name in GROUPS])
+        yield from _parts(f"test {{}} by {ranking}", tests[ranking])
+
+
+def _parts(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with an NDCG@20 and its parts; ``where`` takes the name of a number."""
+    if set(scores) != {"ndcg", *GROUPS}:
+        yield f"its {where.format('score')} has {', '.join(scores)}, not ndcg, {', '.join(GROUPS)}"
+    for name, value in scores.items():
+        yield from _number(where.format(name), value, 0, 1 + NEAR)
+    yield from _sum(where.format("NDCG@20"), scores["ndcg"], [scores[name] for name in GROUPS])
+
+
+def _lengths(lengths: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the scores at each exponent of the items' lengths."""
+    if set(lengths) != {"exponents", "validation", "test", "chosen"}:
+        yield f"its lengths have {', '.join(lengths)}, not exponents, validation, test and chosen"
+    exponents = lengths["exponents"]
+    for exponent in exponents:
+        yield from _number("exponent of lengths", exponent, 0, 1)
+    for part in ("validation", "test"):
+        if len(lengths[part]) != len(exponents):
+            yield f"its lengths have {len(exponents)} exponents and {len(lengths[part])} scores of the {part}"
+        for exponent, scores in zip(exponents, lengths[part], strict=True):
+            yield from _parts(f"{part} {{}} with lengths of exponent {exponent}", scores)
+    chosen, curve = lengths["chosen"], [scores["ndcg"] for scores in lengths["validation"]]
+    if chosen not in exponents or curve[exponents.index(chosen)] < max(curve):
+        yield f"its chosen exponent {chosen} is not the best of its validation"
 
 
 def _sum(name: str, total: float, parts: list[float]) -> Iterator[str]:

@@ -57,6 +57,37 @@ def against_scores(record: Record, scores: Scores) -> str | None:
     return None
 
 
+def against_lengths(record: Record, path: Path) -> str | None:
+    """How a record and what is kept of its lengths contradict each other, as one sentence; None where they do not.
+
+    Args:
+        record: a sound record, as loaded.
+        path: its ``.npz``, which :func:`prismbook.runs.records.load_scores` has read. Early ones have no lengths.
+    """
+    with np.load(path, allow_pickle=False) as arrays:
+        kept = {name: arrays[name] for name in ("with_lengths", "user_norm", "item_norm") if name in arrays.files}
+        users = len(arrays["user"])
+    if "lengths" in record:
+        lengths, parts = record["lengths"], kept.get("with_lengths")
+        if parts is None or parts.shape != (users, 3):
+            return f"with_lengths must have shape ({users}, 3), got {None if parts is None else parts.shape}"
+        chosen = lengths["test"][lengths["exponents"].index(lengths["chosen"])]
+        means, reported = parts.mean(0, dtype=np.float64), [chosen[name] for name in GROUPS]
+        if not np.allclose(means, reported, rtol=0, atol=NEAR):
+            return f"the parts with lengths are {means}, its record says {reported}"
+    for table, norms in record["norms"].items():
+        rows, bins = kept.get(f"{table}_norm"), norms["bins"]
+        if rows is None:
+            continue
+        count = sum(one["rows"] for one in bins)
+        if rows.shape != (count,):
+            return f"{table}_norm must have shape ({count},), got {rows.shape}"
+        mean = sum(one["rows"] * one["mean"] for one in bins) / count
+        if not np.isclose(rows.mean(dtype=np.float64), mean, rtol=1e-3, atol=NEAR):  # kept in half precision
+            return f"{table}_norm has the mean {rows.mean(dtype=np.float64):.4g}, its record's bins have {mean:.4g}"
+    return None
+
+
 @cache
 def _one_hit() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The NDCG@20 of one hit at each rank among each number of held-out items, ascending, and that number.
