@@ -156,10 +156,10 @@ class MF(Backbone):
     def _with_item_table(self, user_id: Tensor) -> tuple[Tensor, Tensor]:
         if type(self).forward is not MF.forward:  # a subclass that maps ids in its own way is asked
             return super()._with_item_table(user_id)
-        return _rows(self.user, user_id), self.item.weight
+        return _rows(self.user, user_id), _weight(self.item)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        return self.user.weight, self.item.weight
+        return _weight(self.user), _weight(self.item)
 
 
 class NonLinearMF(MF):
@@ -206,7 +206,7 @@ class NonLinearMF(MF):
         return self.user_mlp(user), self.item_mlp(item)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        return self.user_mlp(self.user.weight), self.item_mlp(self.item.weight)
+        return self.user_mlp(_weight(self.user)), self.item_mlp(_weight(self.item))
 
 
 class LightGCN(MF):
@@ -276,7 +276,7 @@ class LightGCN(MF):
 
     def _averaged(self, ids: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
         # there are no sparse products in half precision
-        user, item = at_least_float32(self.user.weight), at_least_float32(self.item.weight)
+        user, item = at_least_float32(_weight(self.user)), at_least_float32(_weight(self.item))
         return averaged(self.to_user, self.to_item, user, item, self.depth, ids)
 
 
@@ -289,10 +289,23 @@ def _mlp(dim: int, relu: bool, generator: torch.Generator | None) -> nn.Sequenti
     return nn.Sequential(*layers)
 
 
+def _weight(table: nn.Embedding) -> Tensor:
+    """A table's rows, which are taken without calling it; a ValueError where a call would do more than take them."""
+    for option in ("padding_idx", "max_norm"):
+        if getattr(table, option) is not None:
+            raise ValueError(
+                f"{option} must be None in the embeddings of MF, NonLinearMF and LightGCN, got {getattr(table, option)}"
+            )
+    if table.scale_grad_by_freq:
+        raise ValueError("scale_grad_by_freq must be False in the embeddings of MF, NonLinearMF and LightGCN, got True")
+    return table.weight
+
+
 def _rows(table: nn.Embedding, ids: Tensor) -> Tensor:
+    weight = _weight(table)
     if table.sparse:
         return table(as_ids("ids", ids))
-    return _select(table.weight, ids)
+    return _select(weight, ids)
 
 
 def _select(table: Tensor, ids: Tensor) -> Tensor:

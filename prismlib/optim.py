@@ -1,4 +1,15 @@
-"""Optimisers by name. Weight decay is the experiment here: each says what it does to rows that are not in the batch."""
+r"""Weight decay and optimisers: Equation 1 is here.
+
+Equation 1 adds :math:`\frac{\lambda}{2} \|\Theta\|^2` to the loss, whose gradient is :math:`\lambda w` for a weight
+w. What that acts on is the paper's subject, and the experiment here. There are three scopes:
+
+* ``"table"``, Equation 1: every row of every parameter at every step, in the batch or not. :math:`\lambda w` joins the
+  gradient, before Adam's moments (:func:`make_optimizer`).
+* ``"batch"``, Section 4.1.1: the same on the rows of the batch alone, which the training step adds
+  (:func:`decay_rows`).
+* ``"decoupled"``: every row, by AdamW. :math:`\eta \lambda w` is subtracted from the weight, beside Adam's step of
+  rate :math:`\eta` (:func:`make_optimizer`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +25,9 @@ from prismlib._checks import check_count, check_number, check_table
 OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam")
 #: The momentum of ``"sgd_momentum"``.
 MOMENTUM = 0.9
-#: What weight decay acts on, see :func:`prismlib.train.fit`.
+#: What the optimisers other than SGD add to the root of a mean square.
+EPSILON = 1e-8
+#: What weight decay acts on; the module's first lines say how.
 DECAY_SCOPES = ("table", "batch", "decoupled")
 
 
@@ -30,6 +43,124 @@ class Optimizer(Protocol):
 
     def step(self) -> object:
         """Change the parameters by their gradients."""
+
+
+def make_optimizer(
+    name: str, modules: Iterable[nn.Module], lr: float, weight_decay: float = 0.0, decay_scope: str = "table"
+) -> Optimizer:
+    """The optimiser of a run. Its weight decay is Equation 1's, AdamW's, or none: the module's first lines say which.
+
+    Args:
+        name: ``"adam"`` (with ``decay_scope="decoupled"`` it is AdamW), ``"sgd"`` (no momentum, the optimiser of the
+            paper's theory), ``"sgd_momentum"`` (a momentum of :data:`MOMENTUM`), ``"rowwise_adagrad"``
+            (:class:`RowWiseAdagrad`) or ``"sparse_adam"`` (:class:`RowSparseAdam`).
+        modules: the modules that are trained.
+        lr: learning rate, > 0 and finite.
+        weight_decay: >= 0 and finite. With the scope ``"batch"`` the training step applies it, see
+            :func:`decay_rows`, and the optimiser has none.
+        decay_scope: what the decay acts on, one of :data:`DECAY_SCOPES`.
+
+    Raises:
+        ValueError: a name, a scope or a value is not accepted, or they contradict each other; or a constant is 0 in the
+            dtype of the parameters, as Adam's epsilon is in float16.
+
+    >>> make_optimizer("adam", [torch.nn.Embedding(3, 2)], lr=1e-3, decay_scope="decoupled").__class__.__name__
+    'AdamW'
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    if decay_scope not in DECAY_SCOPES:
+        raise ValueError(f"decay_scope must be one of {', '.join(DECAY_SCOPES)}, got {decay_scope!r}")
+    check_number("lr", lr)
+    check_number("weight_decay", weight_decay, inclusive=True)
+    modules = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
+    epsilon = 0.0 if name in ("sgd", "sgd_momentum") else EPSILON
+    _check_constants(name, modules, {"lr": lr, "weight_decay": weight_decay, "epsilon": epsilon})
+    sparse = any(isinstance(part, nn.Embedding) and part.sparse for part in modules.modules())
+    if name == "sparse_adam":
+        if weight_decay:
+            raise ValueError(
+                f"weight_decay must be 0 for optimizer='sparse_adam', got {weight_decay}: it would touch all rows"
+            )
+        return RowSparseAdam(modules, lr)
+    if sparse:
+        raise ValueError(f"optimizer must be 'sparse_adam' for a model with sparse=True, got {name!r}")
+    if name != "adam" and decay_scope == "decoupled":
+        raise ValueError(f"decay_scope must be table or batch for optimizer={name!r}: only Adam's decay is decoupled")
+    parameters = list(modules.parameters())
+    if decay_scope == "table":  # every row: weight_decay * w joins the gradient
+        return _coupled(name, parameters, lr, weight_decay)
+    if decay_scope == "batch":  # the rows of the batch: decay_rows, and no decay here
+        return _coupled(name, parameters, lr, weight_decay=0.0)
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)  # every row, beside the step
+
+
+def _check_constants(name: str, modules: nn.Module, constants: dict[str, float]) -> None:
+    """Raise a ValueError where a constant is not 0, but is 0 in the dtype of parameters that are trained."""
+    for dtype in {parameter.dtype for parameter in modules.parameters() if parameter.requires_grad}:
+        for what, value in constants.items():
+            if value and not torch.tensor(value, dtype=dtype):
+                held = str(dtype).removeprefix("torch.")
+                raise ValueError(
+                    f"{what} of optimizer={name!r} is {value:g}, which is 0 in {held}, the parameters' dtype:"
+                    " .float() trains in float32"
+                )
+
+
+def decay_of_batch(weight_decay: float, decay_scope: str) -> float:
+    """The decay that a training step gives to the rows of its batch, see :func:`decay_rows`; 0 where it has no part.
+
+    Args:
+        weight_decay: that of the training, >= 0.
+        decay_scope: one of :data:`DECAY_SCOPES`.
+
+    >>> [decay_of_batch(0.1, scope) for scope in DECAY_SCOPES]
+    [0.0, 0.1, 0.0]
+    """
+    return weight_decay if decay_scope == "batch" else 0.0
+
+
+def decay_rows(table: Tensor, ids: Tensor, weight_decay: float) -> None:
+    """Add ``weight_decay * w`` to the gradient of some rows of a table: the scope ``"batch"``.
+
+    Args:
+        table: its gradient is there. One without, such as a frozen table, does not decay, as under the optimisers of
+            :mod:`torch.optim`.
+        ids: the rows, int64, any shape. A row that is named several times decays once.
+        weight_decay: >= 0.
+
+    Raises:
+        ValueError: the gradient is sparse, or the table is no parameter but computed from others, such as a
+            ``weight_norm``: its rows have no gradient of their own.
+
+    >>> table = nn.Parameter(torch.tensor([[1.0], [1.0]]))
+    >>> table.grad = torch.zeros(2, 1)
+    >>> decay_rows(table, torch.tensor([1, 1]), weight_decay=0.5)
+    >>> table.grad.flatten()
+    tensor([0.0000, 0.5000])
+    """
+    if not table.is_leaf:
+        raise ValueError(
+            "decay_scope='batch' needs tables that are parameters, got one that is computed (parametrised, such as by"
+            " weight_norm): take decay_scope='table'"
+        )
+    if table.grad is None:
+        return
+    if table.grad.is_sparse:
+        raise ValueError("decay of the batch's rows needs dense gradients: make the model with sparse=False")
+    each = torch.zeros(len(table), 1, dtype=table.dtype, device=table.device)
+    table.grad.addcmul_(table.detach(), each.index_fill_(0, ids.flatten(), weight_decay))
+
+
+def _coupled(name: str, parameters: list[nn.Parameter], lr: float, weight_decay: float) -> Optimizer:
+    """The optimiser of a name, with a decay that joins the gradient."""
+    if name == "rowwise_adagrad":
+        return RowWiseAdagrad(parameters, lr=lr, weight_decay=weight_decay)
+    # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    momentum = MOMENTUM if name == "sgd_momentum" else 0.0
+    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
 
 class RowSparseAdam:
@@ -159,55 +290,3 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                     state["sum"] = torch.zeros_like(squares)
                 state["sum"].add_(squares)
                 parameter.addcdiv_(gradient, state["sum"].sqrt().add_(group["eps"]), value=-group["lr"])
-
-
-def make_optimizer(
-    name: str, modules: Iterable[nn.Module], lr: float, weight_decay: float = 0.0, decay_scope: str = "table"
-) -> Optimizer:
-    """The optimiser of a run; :func:`prismlib.train.fit` describes its names and the scopes of decay.
-
-    Args:
-        name: ``"adam"`` (with ``decay_scope="decoupled"`` it is AdamW), ``"sgd"`` (no momentum, the optimiser of the
-            paper's theory), ``"sgd_momentum"`` (a momentum of :data:`MOMENTUM`), ``"rowwise_adagrad"``
-            (:class:`RowWiseAdagrad`) or ``"sparse_adam"`` (:class:`RowSparseAdam`).
-        modules: the modules that are trained.
-        lr: learning rate, > 0 and finite.
-        weight_decay: >= 0 and finite. With the scope ``"batch"`` the training step applies it, and the optimiser has
-            none.
-        decay_scope: what the decay acts on, one of :data:`DECAY_SCOPES`.
-
-    Raises:
-        ValueError: a name, a scope or a value is not accepted, or they contradict each other.
-
-    >>> make_optimizer("adam", [torch.nn.Embedding(3, 2)], lr=1e-3, decay_scope="decoupled").__class__.__name__
-    'AdamW'
-    """
-    if name not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {name!r}")
-    if decay_scope not in DECAY_SCOPES:
-        raise ValueError(f"decay_scope must be one of {', '.join(DECAY_SCOPES)}, got {decay_scope!r}")
-    check_number("lr", lr)
-    check_number("weight_decay", weight_decay, inclusive=True)
-    modules = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
-    sparse = any(isinstance(part, nn.Embedding) and part.sparse for part in modules.modules())
-    if name == "sparse_adam":
-        if weight_decay:
-            raise ValueError(
-                f"weight_decay must be 0 for optimizer='sparse_adam', got {weight_decay}: it would touch all rows"
-            )
-        return RowSparseAdam(modules, lr)
-    if sparse:
-        raise ValueError(f"optimizer must be 'sparse_adam' for a model with sparse=True, got {name!r}")
-    if decay_scope == "batch":
-        weight_decay = 0.0
-    parameters = list(modules.parameters())
-    # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
-    if name != "adam" and decay_scope == "decoupled":
-        raise ValueError(f"decay_scope must be table or batch for optimizer={name!r}: only Adam's decay is decoupled")
-    if name == "rowwise_adagrad":
-        return RowWiseAdagrad(parameters, lr=lr, weight_decay=weight_decay)
-    if name in ("sgd", "sgd_momentum"):
-        momentum = MOMENTUM if name == "sgd_momentum" else 0.0
-        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
-    adam = torch.optim.AdamW if decay_scope == "decoupled" else torch.optim.Adam
-    return adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from prismlib._capture import CapturedSteps, graph_for
 from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
@@ -18,7 +19,7 @@ from prismlib.data import Interactions, as_pairs
 from prismlib.lengths import check_lengths, with_lengths
 from prismlib.losses import RankingLoss, ScoreLoss
 from prismlib.models import Backbone
-from prismlib.optim import Optimizer, make_optimizer
+from prismlib.optim import Optimizer, decay_of_batch, decay_rows, make_optimizer
 from prismlib.ranking import FullRanking
 
 #: Of the training steps, see :func:`fit`.
@@ -133,12 +134,12 @@ def update(
         criterion: the loss, whose :meth:`~prismlib.losses.RankingLoss.project_` is called at the end.
         optimizer: what changes the parameters.
         loss: scalar.
-        decayed: the rows that decay, as pairs of a table and the ids of its rows. A table without a gradient, such as
-            a frozen one, does not decay, as under the optimisers of :mod:`torch.optim`.
-        decay: coupled weight decay of these rows, >= 0. A row that is named several times decays once.
+        decayed: the rows that decay, as pairs of a table and the ids of its rows, see
+            :func:`prismlib.optim.decay_rows`.
+        decay: coupled weight decay of these rows, >= 0.
 
     Raises:
-        ValueError: a table that decays has sparse gradients.
+        ValueError: as :func:`prismlib.optim.decay_rows`.
 
     >>> from prismlib import BPR
     >>> table = nn.Parameter(torch.tensor([[1.0], [1.0]]))
@@ -150,12 +151,7 @@ def update(
     optimizer.zero_grad()
     loss.backward()
     for table, ids in decayed:
-        if table.grad is None:
-            continue
-        if table.grad.is_sparse:
-            raise ValueError("decay of the batch's rows needs dense gradients: make the model with sparse=False")
-        each = torch.zeros(len(table), 1, dtype=table.dtype, device=table.device).index_fill_(0, ids.flatten(), decay)
-        table.grad.addcmul_(table.detach(), each)
+        decay_rows(table, ids, decay)
     optimizer.step()
     criterion.project_()
 
@@ -175,6 +171,8 @@ def batches(pairs: tuple[Tensor, ...], order: Tensor, size: int) -> Iterator[tup
     yield from zip(*(ids[order].split(size) for ids in pairs), strict=True)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()  # whatever the caller's mode is
 @flushed_denormals()
 def fit(
     model: Backbone,
@@ -210,9 +208,8 @@ def fit(
         lr: learning rate, > 0.
         weight_decay: lambda of Equation 1, >= 0; ``decay_scope`` says what it acts on.
         decay_scope: what ``weight_decay`` acts on. ``"table"``: every row of every parameter at every step, in the
-            batch or not, by Adam's coupled L2, where ``weight_decay * w`` joins the gradient before the moments
-            (Equation 1). ``"batch"``: the same on the rows of the batch alone (Section 4.1.1). ``"decoupled"``: every
-            row by AdamW's decay, where ``lr * weight_decay * w`` is subtracted from the weight.
+            batch or not (Equation 1). ``"batch"``: the rows of the batch alone (Section 4.1.1). ``"decoupled"``: every
+            row, by AdamW. :mod:`prismlib.optim` has the three side by side.
         optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; ``"sgd_momentum"``;
             ``"rowwise_adagrad"``; or ``"sparse_adam"``, whose steps cost what the rows of the batch cost, without
             decay, for a model made with ``sparse=True``. See :mod:`prismlib.optim`.
@@ -253,7 +250,8 @@ def fit(
     >>> len(history.loss)
     3
     """
-    _check(model, criterion, train, validation, negatives, precision, seed)
+    batch_decay = decay_of_batch(weight_decay, decay_scope)
+    _check(model, criterion, train, validation, negatives, precision, seed, batch_decay)
     if lengths is not None:
         lengths = check_lengths(lengths, validation.num_items).to(next(model.parameters()).device)
     for name, value in (("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)):
@@ -266,7 +264,6 @@ def fit(
     generator = torch.Generator(device).manual_seed(seed)
 
     def step(user_id: Tensor, item_id: Tensor, generator: torch.Generator) -> Tensor:
-        batch_decay = weight_decay if decay_scope == "batch" else 0.0
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             loss = train_step(
                 model, criterion, stepper, user_id, item_id, validation.num_items, generator, batch_decay, negatives
@@ -371,6 +368,7 @@ def _check(
     negatives: str,
     precision: str,
     seed: int,
+    batch_decay: float,
 ) -> None:
     """Raise a ValueError for what would fail, or mislead, in the middle of a training."""
     for what, value, accepted in (("precision", precision, PRECISIONS), ("negatives", negatives, NEGATIVES)):
@@ -383,6 +381,9 @@ def _check(
     for name, rows, table in (("user", validation.num_users, model.user), ("item", validation.num_items, model.item)):
         if rows != table.num_embeddings:
             raise ValueError(f"validation ranks {rows} {name}s, the model has {table.num_embeddings}")
+    for name, tensor in nn.ModuleDict({"model": model, "criterion": criterion}).named_parameters():
+        if tensor.is_inference():
+            raise ValueError(f"{name} was made under torch.inference_mode() and cannot be trained: make it outside")
     device = next(model.parameters()).device
     of_criterion = (*criterion.named_parameters(prefix="criterion"), *criterion.named_buffers(prefix="criterion"))
     for name, tensor in (("validation", validation.users), *of_criterion):
@@ -392,6 +393,17 @@ def _check(
         check_ids(f"train.{name}", ids, table.num_embeddings)
         if not torch.isfinite(table.weight).all():
             raise ValueError(f"model.{name} has rows that are not finite: initialise it before training")
+    for name, table in (("user", model.user), ("item", model.item)):
+        if not table.weight.is_leaf and not is_parametrized(table, "weight"):
+            raise ValueError(
+                f"model.{name}.weight is computed by a hook (of pruning, or the old weight_norm) that no step calls:"
+                " take torch.nn.utils.parametrizations, or prune.remove"
+            )
+        if batch_decay and not table.weight.is_leaf:
+            raise ValueError(
+                f"decay_scope='batch' needs tables that are parameters, but model.{name}.weight is parametrised:"
+                " take decay_scope='table'"
+            )
     if not any(parameter.requires_grad for parameter in (*model.parameters(), *criterion.parameters())):
         raise ValueError("model and criterion have nothing to train: requires_grad is False everywhere")
     if criterion.num_negatives > validation.num_items:
