@@ -5,7 +5,7 @@ READY := .venv/.ready
 LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 
-.PHONY: help book pdf test test-browser bench why readme-figure clean
+.PHONY: help book pdf test test-browser bench why readme-figure gpu-matrix clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
 	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
 	@echo "make bench         speed against plain references, into benchmarks/*.json, which the book shows (8 minutes)"
+	@echo "make gpu-matrix    every step of a GPU without one: compiled, traced and emulated; needs g++ and Triton"
 	@echo "make why           which pages of the book are stale, and why"
 	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
 
@@ -53,6 +54,13 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/bench.py $(BENCH) --output benchmarks/bench.json
 	@$(BIN)/python benchmarks/bench.py --growth --repeats 5 --output benchmarks/growth.json
 	@$(BIN)/python benchmarks/denormals.py --output benchmarks/denormals.json
+
+gpu-matrix: $(READY)
+	@$(BIN)/python tests/gpu/trace.py
+	@$(BIN)/python tests/gpu/trace.py --all
+	@$(BIN)/python tests/gpu/emulate.py --all
+	@$(BIN)/python tests/gpu/emulate.py --kernels
+	@$(BIN)/python tests/gpu/ahead_of_time.py
 
 why: $(READY)
 	@$(BIN)/python book/_ext/pages.py --why

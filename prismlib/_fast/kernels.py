@@ -298,18 +298,21 @@ def _gradients_kernel(  # type: ignore[no-untyped-def]
 
 
 def _product_kernel(  # type: ignore[no-untyped-def]
-    row_ptr, pointer_ptr, column_ptr, value_ptr, x_ptr, flag_ptr, base_ptr, product_ptr, d, divisor,
-    PADDED: tl.constexpr, WIDTH: tl.constexpr, CHOSEN: tl.constexpr, FLAGS: tl.constexpr, BASE: tl.constexpr,
+    order_ptr, pointer_ptr, column_ptr, value_ptr, x_ptr, flag_ptr, base_ptr, wanted_ptr, product_ptr, d, divisor,
+    PADDED: tl.constexpr, WIDTH: tl.constexpr, FLAGS: tl.constexpr, BASE: tl.constexpr, WANTED: tl.constexpr,
 ):  # fmt: skip
     """One row of (base + product) / divisor: the weighted sum of the rows of x that its entries name.
 
     WIDTH entries are taken at a time. Their sums are kept apart, and added once at the end: there is no barrier in the
-    loop. Rows of x whose flag is 0 are zero and are not read. With CHOSEN, ``row_ptr`` names the rows; else it is the
-    order in which they are taken.
+    loop. Rows of x whose flag is 0 are zero and are not read. A row that is not wanted ends at once.
     """
-    program, along = tl.program_id(0), tl.arange(0, PADDED)
-    row = tl.load(row_ptr + program).to(tl.int64)
+    row, along = tl.load(order_ptr + tl.program_id(0)).to(tl.int64), tl.arange(0, PADDED)
     first, last = tl.load(pointer_ptr + row), tl.load(pointer_ptr + row + 1)
+    stored = along < d
+    if WANTED:
+        wanted = tl.load(wanted_ptr + row) != 0
+        last = tl.where(wanted, last, first)
+        stored = stored & wanted
     sums = tl.zeros((WIDTH, PADDED), dtype=x_ptr.dtype.element_ty)
     for start in range(first, last, WIDTH):
         entry = start + tl.arange(0, WIDTH)
@@ -322,9 +325,8 @@ def _product_kernel(  # type: ignore[no-untyped-def]
         sums += value[:, None] * tl.load(x_ptr + column[:, None] * d + along[None, :], mask=inside, other=0.0)
     total = tl.sum(sums, 0)
     if BASE:
-        total += tl.load(base_ptr + row * d + along, mask=along < d, other=0.0)
-    to = program.to(tl.int64) if CHOSEN else row
-    tl.store(product_ptr + to * d + along, total / divisor, mask=along < d)
+        total += tl.load(base_ptr + row * d + along, mask=stored, other=0.0)
+    tl.store(product_ptr + row * d + along, total / divisor, mask=stored)
 
 
 @cache
@@ -744,9 +746,9 @@ def sparse_product(
     values: Tensor,
     x: Tensor,
     *,
-    rows: Tensor | None = None,
     order: Tensor | None = None,
     flags: Tensor | None = None,
+    wanted: Tensor | None = None,
     base: Tensor | None = None,
     divisor: int = 1,
 ) -> Tensor:
@@ -759,15 +761,15 @@ def sparse_product(
             no row of ``x`` is undefined behaviour.
         values: the entries, of the dtype of ``x``, ``(entries,)``.
         x: the table, floating point, ``(m, d)``, d <= :data:`MAX_DIM`.
-        rows: the rows of the product that are wanted, int64, ``(k,)``; None for all.
-        order: a permutation of all rows, int32 or int64: the order in which they are taken where ``rows`` is None. The
-            longest come first where one of them would otherwise begin last. None takes them as they stand.
-        flags: which rows of ``x`` are not zero, int8 or bool, ``(m,)``; the others are not read. None reads all.
+        order: a permutation of all rows, int32 or int64: the order in which they are taken. The longest come first
+            where one of them would otherwise begin last. None takes them as they stand.
+        flags: which rows of ``x`` are not zero, int8, ``(m,)``; the others are not read. None reads all.
+        wanted: which rows of the product are made, int8, ``(rows,)``; the others hold anything. None makes all.
         base: a table of the product's whole shape that is added; None adds nothing.
         divisor: what the sum is divided by, >= 1.
 
     Returns:
-        ``(rows, d)`` or ``(k, d)``, of the dtype of ``x``. It does not depend on the order in which blocks end.
+        ``(rows, d)``, of the dtype of ``x``. It does not depend on the order in which blocks end.
 
     Raises:
         ValueError: an argument is not as described.
@@ -792,18 +794,21 @@ def sparse_product(
         raise ValueError(
             f"base must be {x.dtype} with shape ({number}, {d}), got {base.dtype} with shape {tuple(base.shape)}"
         )
-    taken = rows if rows is not None else order if order is not None else torch.arange(number, device=x.device)
-    product = x.new_empty(len(taken), d)
-    tables = (pointers, columns, values, x, x if flags is None else flags, x if base is None else base)
+    if order is None:
+        order = torch.arange(number, device=x.device)
+    product = x.new_empty(number, d)
+    # what a kernel does not touch is given as any pointer
+    optional = tuple(x if given is None else given for given in (flags, base, wanted))
     launch(
         _product_kernel,
-        (len(taken),),
-        *(taken.contiguous(), *(table.contiguous() for table in tables), product, d, divisor),
+        (number,),
+        *(given.contiguous() for given in (order, pointers, columns, values, x, *optional)),
+        *(product, d, divisor),
         PADDED=padded(d),
         WIDTH=32,
-        CHOSEN=rows is not None,
         FLAGS=flags is not None,
         BASE=base is not None,
+        WANTED=wanted is not None,
         num_warps=2,
     )
     return product

@@ -142,20 +142,24 @@ class _Averaged(torch.autograd.Function):
         matrices: tuple[SparseMatrix, SparseMatrix],
         depth: int,
     ) -> tuple[Tensor, Tensor]:
-        ctx.ids, ctx.matrices, ctx.depth, ctx.lengths = ids, matrices, depth, (len(user), len(item))
-        return _rounds(user, item, matrices, depth, rows=ids)
+        ctx.matrices, ctx.depth, ctx.lengths, ctx.ids, ctx.flags = matrices, depth, (len(user), len(item)), ids, None
+        if ids is None:
+            return _rounds(user, item, matrices, depth)
+        ctx.flags = [
+            torch.zeros(len(x), dtype=torch.int8, device=x.device).index_fill_(0, of_x, 1)
+            for x, of_x in zip((user, item), ids, strict=True)
+        ]
+        user, item = _rounds(user, item, matrices, depth, wanted=ctx.flags)
+        return user.index_select(0, ids[0]), item.index_select(0, ids[1])
 
     @staticmethod
     def backward(ctx: Any, user: Tensor, item: Tensor) -> tuple[Any, ...]:
-        again, flags = torch.is_grad_enabled(), None
         if ctx.ids is not None:  # the gradient of the rows that were asked for; of the others it is zero
-            given = tuple(zip((user, item), ctx.ids, ctx.lengths, strict=True))
+            given = zip((user, item), ctx.ids, ctx.lengths, strict=True)
             user, item = (x.new_zeros(n, x.shape[1]).index_add(0, ids, x) for x, ids, n in given)
-            if not again:
-                flags = [x.new_zeros(n, dtype=torch.int8).index_fill_(0, ids, 1) for x, ids, n in given]
-        if again:  # the gradient is to be differentiated too
+        if torch.is_grad_enabled():  # the gradient is to be differentiated too
             return *_Averaged.apply(user, item, None, ctx.matrices, ctx.depth), None, None, None  # type: ignore[no-untyped-call]
-        return *_rounds(user, item, ctx.matrices, ctx.depth, flags=flags), None, None, None
+        return *_rounds(user, item, ctx.matrices, ctx.depth, flags=ctx.flags), None, None, None
 
 
 def _rounds(
@@ -163,10 +167,10 @@ def _rounds(
     item: Tensor,
     matrices: tuple[SparseMatrix, SparseMatrix],
     depth: int,
-    rows: tuple[Tensor, Tensor] | None = None,
     flags: list[Tensor] | None = None,
+    wanted: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The rounds, where only ``flags`` of the first tables are not zero, and only ``rows`` of the last are wanted."""
+    """The rounds, where only ``flags`` of the first tables are not zero, and only ``wanted`` of the last are made."""
     to_user, to_item = matrices
     user, item = user.contiguous(), item.contiguous()
     at_user, at_item = user, item
@@ -174,11 +178,11 @@ def _rounds(
         of_user: dict[str, Any] = {}
         of_item: dict[str, Any] = {}
         if number == 0 and flags is not None:
-            of_user, of_item = {"flags": flags[1]}, {"flags": flags[0]}
+            of_user["flags"], of_item["flags"] = flags[1], flags[0]
         if number == depth - 1:
             of_user["divisor"] = of_item["divisor"] = depth + 1
-            if rows is not None:
-                of_user["rows"], of_item["rows"] = rows
+            if wanted is not None:
+                of_user["wanted"], of_item["wanted"] = wanted
         at_user, at_item = (
             to_user.product(at_item, user, **of_user),
             to_item.product(at_user, item, **of_item),

@@ -168,14 +168,18 @@ def _product_example(device: torch.device, d: int, precision: str) -> tuple[list
     pointers = torch.searchsorted(entries[:, 0].contiguous(), torch.arange(31, device=device)).int()
     given = pointers, entries[:, 1].int(), matrix[matrix != 0]
     flags = torch.arange(50, device=device) % 3 == 0
-    rows = torch.arange(60, device=device) * 7 % 30
-    found = [
-        kernels.sparse_product(*given, x),
-        kernels.sparse_product(*given, x * flags[:, None], rows=rows, flags=flags, base=base, divisor=4),
-    ]
+    wanted = torch.arange(30, device=device) % 5 > 1
+    options: dict[str, Any] = {
+        "flags": flags.to(torch.int8),
+        "wanted": wanted.to(torch.int8),
+        "base": base,
+        "divisor": 4,
+    }
+    some = kernels.sparse_product(*given, x * flags[:, None], **options)
+    found = [kernels.sparse_product(*given, x), torch.where(wanted[:, None] != 0, some, 0)]
     wide = matrix.double()
-    some = (base + wide @ (x.double() * flags[:, None]))[rows] / 4
-    return found, [wide @ x.double(), some]
+    expected = (base + wide @ (x.double() * flags[:, None])) / 4
+    return found, [wide @ x.double(), expected * wanted[:, None]]
 
 
 _EXAMPLES: dict[Callable[..., Any], _Example] = {

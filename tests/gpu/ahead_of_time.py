@@ -170,11 +170,11 @@ def calls(arch: int, dims: list[int], lengths: list[int]) -> Iterator[tuple[str,
                 kernels.unit_gradient(rows, *kernels.unit_rows(rows))
 
             yield f"unit n={n} d={d}", unit
-        table, base, wanted = torch.empty(900, d), torch.empty(1000, d), torch.zeros(4096, dtype=torch.int64)
+        table, base = torch.empty(900, d), torch.empty(1000, d)
         for label, options in (
             ("whole", {"order": integers[0][:1000]}),
             ("flagged", {"order": integers[0][:1000], "flags": torch.zeros(900, dtype=torch.int8)}),
-            ("rows", {"rows": wanted, "divisor": 4}),
+            ("wanted", {"order": integers[0][:1000], "wanted": torch.zeros(1000, dtype=torch.int8), "divisor": 4}),
         ):
 
             def product(table: Any = table, base: Any = base, options: Any = options) -> None:

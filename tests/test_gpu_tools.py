@@ -1,0 +1,62 @@
+"""The engine of a GPU, held without one: what is compiled, what is launched, and training on an emulated card."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "gpu"
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="g++, which makes the pretended GPU, is missing"
+)
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton, which compiles the kernels, is missing")
+
+
+def run(tool: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """A tool in a process of its own: it must begin before PyTorch is imported."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, str(FOLDER / f"{tool}.py"), *options]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+
+
+@needs_compiler
+def test_what_is_captured_waits_for_nothing_and_launches_what_the_table_says() -> None:
+    done = run("trace")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_table_meets_the_targets_of_the_prediction() -> None:
+    table = json.loads((FOLDER / "launches.json").read_text())
+    with_target = {name: row for name, row in table.items() if "target_ms" in row}
+    assert len(with_target) == 6
+    assert all(row["predicted_ms"] <= row["target_ms"] for row in with_target.values())
+    assert table["MF DirectAU"]["launches"] <= 50
+    # plain SGD reads and writes no moments, and so costs less than Adam
+    assert table["MF BPR sgd"]["predicted_ms"] < table["MF BPR"]["predicted_ms"]
+
+
+@needs_compiler
+def test_training_on_an_emulated_gpu_captured_and_not_is_the_cpus() -> None:
+    done = run("emulate")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_compiler
+@pytest.mark.parametrize("mistake", ["counter", "order", "look"])
+def test_the_emulation_finds_mistakes_of_a_capture(mistake: str) -> None:
+    done = run("emulate", "--only", "MF BPR sgd table", "--plant", mistake)
+    assert done.returncode == 1 and "WRONG" in done.stdout, done.stdout + done.stderr
+
+
+@needs_triton
+def test_the_kernels_compile_for_an_h100_and_spill_nothing() -> None:
+    done = run("ahead_of_time", "--arch", "90", "--dims", "64", "--lengths", "4096")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "_sums_kernel" in done.stdout and "fence" not in done.stdout  # a fence at each addition halves the speed
