@@ -65,10 +65,10 @@ def lengths_by_optimiser(records: Mapping[str, Record]) -> Figure:
         parts = [part for part in record["norms"]["item"]["bins"] if part["from"] >= 1]
         d = [np.sqrt(part["from"] * part["to"]) for part in parts]
         axis.plot(d, [part["mean"] for part in parts], marker=marker, label=name)
-    d = np.array([4.0, 2000.0])
+    ends = np.array([4.0, 2000.0])
     for exponent, text in ((1 / 4, "d^(1/4)"), (1 / 6, "d^(1/6)")):
-        axis.plot(d, 0.12 * d**exponent, color="black", linestyle=":", linewidth=1)
-        axis.annotate(text, (d[1], 0.12 * d[1] ** exponent), fontsize="small")
+        axis.plot(ends, 0.12 * ends**exponent, color="black", linestyle=":", linewidth=1)
+        axis.annotate(text, (ends[1], 0.12 * ends[1] ** exponent), fontsize="small")
     axis.set(xscale="log", yscale="log", xlabel="popularity d of the item", ylabel="mean length")
     axis.legend(fontsize="small")
     return figure
