@@ -381,8 +381,8 @@ def _check(
     for name, rows, table in (("user", validation.num_users, model.user), ("item", validation.num_items, model.item)):
         if rows != table.num_embeddings:
             raise ValueError(f"validation ranks {rows} {name}s, the model has {table.num_embeddings}")
-    for name, tensor in nn.ModuleDict({"model": model, "criterion": criterion}).named_parameters():
-        if tensor.is_inference():
+    for name, parameter in nn.ModuleDict({"model": model, "criterion": criterion}).named_parameters():
+        if parameter.is_inference():
             raise ValueError(f"{name} was made under torch.inference_mode() and cannot be trained: make it outside")
     device = next(model.parameters()).device
     of_criterion = (*criterion.named_parameters(prefix="criterion"), *criterion.named_buffers(prefix="criterion"))

@@ -146,12 +146,9 @@ def test_a_kind_that_never_ran_takes_its_time_from_like_runs() -> None:
     ratio = datasets.identity_card("yelp2018").interactions / datasets.identity_card("gowalla").interactions
     assert hours(yelp, took(gowalla, 3600.0)) == pytest.approx(ratio)
     assert hours(replace(gowalla, backbone="nonlinear-mf"), took(gowalla, 3600.0)) == pytest.approx(1.0)
-    # SSM never ran on a GPU: BPR is ten times as fast there
-    gpu = replace(gowalla, device="cuda")
-    ssm_runs = [RunConfig("gowalla", "ssm", tau=0.2, num_negatives=10, device=device) for device in ("cpu", "cuda")]
-    records = took(gowalla, 3600.0), took(gpu, 360.0), took(ssm_runs[0], 7200.0)
-    assert hours(ssm_runs[1], *records) == pytest.approx(0.2)
-    assert Costs([], None).expected({gowalla: 1}).unmeasured == ["mf with bpr"]
+    gpu = replace(gowalla, device="cuda")  # no time is guessed from another class of device
+    for records in ([], [took(gowalla, 3600.0)]):
+        assert Costs(records, None).expected({gpu: 1}).unmeasured == ["mf with bpr"]
 
 
 def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Path) -> None:
