@@ -115,12 +115,13 @@ class FullRanking:
             self._blocks.append((row[ranked].to(device), masked_item[ranked].to(device)))
 
     @torch.no_grad()
-    def __call__(self, user: Tensor, item: Tensor) -> dict[str, dict[str, float]]:
+    def __call__(self, user: Tensor, item: Tensor, cosine: bool = True) -> dict[str, dict[str, float]]:
         """Mean NDCG@K over users and its three parts, by dot product and by cosine.
 
         Args:
             user: user embeddings, as for :meth:`lists`.
             item: item embeddings, as for :meth:`lists`.
+            cosine: False leaves the ranking by cosine out, as for :meth:`lists`.
 
         Returns:
             ``{"dot": {"ndcg": ..., "popular": ..., "neutral": ..., "unpopular": ...}, "cosine": {...}}``.
@@ -128,15 +129,16 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {score: mean_score(parts) for score, parts in self.per_user(user, item).items()}
+        return {score: mean_score(parts) for score, parts in self.per_user(user, item, cosine).items()}
 
     @torch.no_grad()
-    def per_user(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
+    def per_user(self, user: Tensor, item: Tensor, cosine: bool = True) -> dict[str, Tensor]:
         """The three parts of each ranked user's NDCG@K, by dot product and by cosine.
 
         Args:
             user: user embeddings, as for :meth:`lists`.
             item: item embeddings, as for :meth:`lists`.
+            cosine: False leaves the ranking by cosine out, as for :meth:`lists`.
 
         Returns:
             ``{"dot": parts, "cosine": parts}``, each float32 of shape ``(len(self.users), 3)``.
@@ -145,10 +147,10 @@ class FullRanking:
             ValueError: as :meth:`lists`.
         """
         # the ranking's own lists need no check, which would cost a sort and make a GPU wait
-        return {score: self._parts(items) for score, items in self.lists(user, item).items()}
+        return {score: self._parts(items) for score, items in self.lists(user, item, cosine).items()}
 
     @torch.no_grad()
-    def lists(self, user: Tensor, item: Tensor) -> dict[str, Tensor]:
+    def lists(self, user: Tensor, item: Tensor, cosine: bool = True) -> dict[str, Tensor]:
         """The K best items of each ranked user, best first, by dot product and by cosine.
 
         Equal scores are always ordered by item id, lower first. A factor common to all rows of a table changes no list.
@@ -156,6 +158,7 @@ class FullRanking:
         Args:
             user: user embeddings, floating point, shape ``(num_users, d)``.
             item: item embeddings, floating point, shape ``(num_items, d)``.
+            cosine: False leaves the ranking by cosine out, and with it most of the search for the best scores.
 
         Returns:
             ``{"dot": items, "cosine": items}``, each int64 of shape ``(len(self.users), k)``; -1 where a user has
@@ -179,14 +182,15 @@ class FullRanking:
         columns = TiledColumns((1 / norm).to(item.dtype), interleaved=item.device.type == "cuda")
         table = item[columns.item].T.contiguous()
         buffer = user.new_empty(self._size, table.shape[1])
-        lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []}
+        lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []} if cosine else {"dot": []}
         for users, (row, masked_item) in zip(self.users.split(self._size), self._blocks, strict=True):
             scores = torch.mm(user[users], table, out=buffer[: len(users)])
             scores.view(-1).index_fill_(0, row * scores.shape[1] + columns.column[masked_item], -torch.inf)
             scores.index_fill_(1, columns.unused, -torch.inf)
             highest = columns.tiles(scores).amax(2)
             lists["dot"].append(columns.top(scores, highest, self.k))
-            lists["cosine"].append(columns.top(scores, highest, self.k, scaled=True))
+            if cosine:
+                lists["cosine"].append(columns.top(scores, highest, self.k, scaled=True))
         return {score: torch.cat(blocks) for score, blocks in lists.items()}
 
     def parts(self, items: Tensor) -> Tensor:

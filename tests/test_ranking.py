@@ -490,3 +490,11 @@ def test_arguments_of_other_types_are_refused_in_one_line() -> None:
         tail_ratio(torch.ones(3))
     with pytest.raises(ValueError, match="k must be a whole number"):
         dcg_discount(2.0)
+
+
+def test_by_dot_product_alone_the_lists_and_scores_are_the_same(problem: tuple[torch.Tensor, ...]) -> None:
+    user, item, _, _ = problem
+    evaluate = evaluator(problem, 5)
+    both, alone = evaluate.lists(user, item), evaluate.lists(user, item, cosine=False)
+    assert list(both) == ["dot", "cosine"] and list(alone) == ["dot"] and torch.equal(both["dot"], alone["dot"])
+    assert evaluate(user, item, cosine=False) == {"dot": evaluate(user, item)["dot"]}
