@@ -5,7 +5,7 @@ READY := .venv/.ready
 LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 
-.PHONY: help book pdf test test-browser bench why readme-figure gpu-matrix clean
+.PHONY: help book pdf test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
 .DELETE_ON_ERROR:
 
 help:
@@ -13,8 +13,10 @@ help:
 	@echo "make pdf           print the whole book into book/_build/prism.pdf; needs Chromium"
 	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
 	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
+	@echo "make test-recipes  the recipes for other libraries, each with its library in an environment under .recipes/ (5 GB)"
 	@echo "make bench         speed against plain references, into benchmarks/*.json, which the book shows (8 minutes)"
 	@echo "make gpu-matrix    every step of a GPU without one: compiled, traced and emulated; needs g++ and Triton"
+	@echo "make bench-serving what indexes do to a PRISM model's lists, with faiss and hnswlib in .recipes/serving"
 	@echo "make why           which pages of the book are stale, and why"
 	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
 
@@ -50,6 +52,10 @@ test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"
 	@$(BIN)/pytest -n 2 -m browser tests/test_browser.py
 
+# RECIPES says which: make test-recipes RECIPES="recbole cornac"
+test-recipes: $(READY)
+	@$(BIN)/python recipes/run.py $(RECIPES)
+
 bench: $(READY)
 	@$(BIN)/python benchmarks/bench.py $(BENCH) --output benchmarks/bench.json
 	@$(BIN)/python benchmarks/bench.py --growth --repeats 5 --output benchmarks/growth.json
@@ -61,6 +67,11 @@ gpu-matrix: $(READY)
 	@$(BIN)/python tests/gpu/emulate.py --all
 	@$(BIN)/python tests/gpu/emulate.py --kernels
 	@$(BIN)/python tests/gpu/ahead_of_time.py
+
+# SERVING says which part: make bench-serving SERVING="--part quality"
+bench-serving: $(READY)
+	@$(BIN)/python -c "import sys; sys.path.insert(0, 'recipes'); import run; run.environment('serving')"
+	@PYTHONPATH=. .recipes/serving/bin/python benchmarks/serving.py $(SERVING)
 
 why: $(READY)
 	@$(BIN)/python book/_ext/pages.py --why

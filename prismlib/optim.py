@@ -20,9 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from prismlib._checks import check_count, check_number, check_table
+from prismlib._row_adam import RowAdam
 
 #: The names that :func:`make_optimizer` knows.
-OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam")
+OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam", "row_adam")
+#: Those that need gradients of the batch's rows alone, of models made with ``sparse=True``.
+ROW_SPARSE = ("sparse_adam", "row_adam")
 #: The momentum of ``"sgd_momentum"``.
 MOMENTUM = 0.9
 #: What the optimisers other than SGD add to the root of a mean square.
@@ -53,7 +56,9 @@ def make_optimizer(
     Args:
         name: ``"adam"`` (with ``decay_scope="decoupled"`` it is AdamW), ``"sgd"`` (no momentum, the optimiser of the
             paper's theory), ``"sgd_momentum"`` (a momentum of :data:`MOMENTUM`), ``"rowwise_adagrad"``
-            (:class:`RowWiseAdagrad`) or ``"sparse_adam"`` (:class:`RowSparseAdam`).
+            (:class:`RowWiseAdagrad`), ``"sparse_adam"`` (:class:`RowSparseAdam`) or ``"row_adam"`` (Adam without
+            decay, whose steps cost what the rows of the batch cost: a row makes the moves that it missed when it is
+            looked up again).
         modules: the modules that are trained.
         lr: learning rate, > 0 and finite.
         weight_decay: >= 0 and finite. With the scope ``"batch"`` the training step applies it, see
@@ -77,14 +82,14 @@ def make_optimizer(
     epsilon = 0.0 if name in ("sgd", "sgd_momentum") else EPSILON
     _check_constants(name, modules, {"lr": lr, "weight_decay": weight_decay, "epsilon": epsilon})
     sparse = any(isinstance(part, nn.Embedding) and part.sparse for part in modules.modules())
-    if name == "sparse_adam":
+    if name in ROW_SPARSE:
         if weight_decay:
             raise ValueError(
-                f"weight_decay must be 0 for optimizer='sparse_adam', got {weight_decay}: it would touch all rows"
+                f"weight_decay must be 0 for optimizer={name!r}, got {weight_decay}: it would touch all rows"
             )
-        return RowSparseAdam(modules, lr)
+        return RowSparseAdam(modules, lr) if name == "sparse_adam" else RowAdam(modules, lr)
     if sparse:
-        raise ValueError(f"optimizer must be 'sparse_adam' for a model with sparse=True, got {name!r}")
+        raise ValueError(f"optimizer must be 'sparse_adam' or 'row_adam' for a model with sparse=True, got {name!r}")
     if name != "adam" and decay_scope == "decoupled":
         raise ValueError(f"decay_scope must be table or batch for optimizer={name!r}: only Adam's decay is decoupled")
     parameters = list(modules.parameters())

@@ -15,6 +15,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from prismlib._capture import CapturedSteps, graph_for
 from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
 from prismlib._device import check_memory, flushed_denormals, training_bytes
+from prismlib._row_adam import RowAdam
 from prismlib.data import Interactions, as_pairs
 from prismlib.lengths import check_lengths, with_lengths
 from prismlib.losses import RankingLoss, ScoreLoss
@@ -211,8 +212,9 @@ def fit(
             batch or not (Equation 1). ``"batch"``: the rows of the batch alone (Section 4.1.1). ``"decoupled"``: every
             row, by AdamW. :mod:`prismlib.optim` has the three side by side.
         optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; ``"sgd_momentum"``;
-            ``"rowwise_adagrad"``; or ``"sparse_adam"``, whose steps cost what the rows of the batch cost, without
-            decay, for a model made with ``sparse=True``. See :mod:`prismlib.optim`.
+            ``"rowwise_adagrad"``; or, without decay and for a model made with ``sparse=True``, two whose steps cost
+            what the rows of the batch cost: ``"row_adam"``, which trains what Adam trains, and ``"sparse_adam"``,
+            PyTorch's, which is another optimiser. See :mod:`prismlib.optim`.
         batch_size: positive pairs per step, >= 1; the last batch of an epoch may be smaller.
         max_epochs: the largest number of epochs, >= 1.
         patience: training ends when this many epochs, >= 1, have brought no better validation.
@@ -294,6 +296,8 @@ def fit(
             trained = time.perf_counter()
 
             modules.eval()
+            if isinstance(stepper, RowAdam):  # rows that were not looked up lately have moves to make up for
+                stepper.flush()
             _validate(model, criterion, validation, lengths, history)
             if history.best_epoch == epoch:
                 best_state = {name: value.clone() for name, value in modules.state_dict().items()}

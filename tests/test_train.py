@@ -254,7 +254,7 @@ NO_ROWS = Interactions(np.array([], np.int32), np.array([], np.int32))
         ({"precision": "tf32"}, "precision must be one of float32, bfloat16, got 'tf32'"),
         (
             {"optimizer": "adagrad"},
-            "optimizer must be one of adam, sgd, sgd_momentum, rowwise_adagrad, sparse_adam, got 'adagrad'",
+            "optimizer must be one of adam, sgd, sgd_momentum, rowwise_adagrad, sparse_adam, row_adam, got 'adagrad'",
         ),
         ({"optimizer": "sparse_adam"}, r"optimizer='sparse_adam' needs tables with sparse gradients: MF\(..., sparse"),
         ({"optimizer": "sgd", "decay_scope": "decoupled"}, "decay_scope must be table or batch for optimizer='sgd'"),
@@ -327,7 +327,9 @@ def test_parameters_that_model_and_loss_share_are_stepped_once(split: Split, opt
 def test_other_combinations_of_optimisers_are_refused() -> None:
     with pytest.raises(ValueError, match="weight_decay must be 0 for optimizer='sparse_adam'"):
         make_optimizer("sparse_adam", [MF(2, 2, 2, sparse=True)], 1e-3, 1e-6)
-    with pytest.raises(ValueError, match="optimizer must be 'sparse_adam' for a model with sparse=True, got 'adam'"):
+    with pytest.raises(
+        ValueError, match=r"optimizer must be 'sparse_adam' or 'row_adam' for a model with sparse=.*, got 'adam'"
+    ):
         make_optimizer("adam", [MF(2, 2, 2, sparse=True)], 1e-3)
 
 

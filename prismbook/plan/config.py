@@ -10,7 +10,7 @@ from typing import Any
 
 from prismbook.plan.fields import choice, flag, integer, number, rate, text
 from prismlib.baselines import IPL_FORMS, MACR_STARTS
-from prismlib.optim import DECAY_SCOPES, OPTIMIZERS
+from prismlib.optim import DECAY_SCOPES, OPTIMIZERS, ROW_SPARSE
 from prismlib.train import PRECISIONS
 
 #: The version of what training computes. It is raised when every configuration would train or evaluate differently.
@@ -90,8 +90,9 @@ class RunConfig:
         split_seed: the seed of the random 80/10/10 split, in [0, 2**63).
         backbone: ``"mf"``, ``"nonlinear-mf"`` or ``"lightgcn"``, see :mod:`prismlib.models`.
         dim: the number of columns of each embedding table.
-        optimizer: ``"adam"``, ``"sgd"``, ``"sgd_momentum"``, ``"rowwise_adagrad"`` or ``"sparse_adam"``, see
-            :func:`prismlib.optim.make_optimizer`. AdamW is ``"adam"`` with ``decay_scope="decoupled"``.
+        optimizer: ``"adam"``, ``"sgd"``, ``"sgd_momentum"``, ``"rowwise_adagrad"``, ``"sparse_adam"`` or
+            ``"row_adam"``, see :func:`prismlib.optim.make_optimizer`. AdamW is ``"adam"`` with
+            ``decay_scope="decoupled"``.
         lr: the learning rate, above 0.
         weight_decay: lambda of Equation 1, at least 0.
         decay_scope: what weight decay acts on: ``"table"``, ``"batch"`` or ``"decoupled"``, see
@@ -207,9 +208,9 @@ class RunConfig:
             self._check("alpha", self.alpha is not None, "in [0, 1] for init='prism'")
         else:
             self._check("alpha", self.alpha is None, f"None for init={self.init!r}")
-        if self.optimizer == "sparse_adam":
-            self._check("weight_decay", self.weight_decay == 0, "0 for optimizer='sparse_adam'")
-            self._check("backbone", self.backbone != "lightgcn", "mf or nonlinear-mf for optimizer='sparse_adam'")
+        if self.optimizer in ROW_SPARSE:
+            self._check("weight_decay", self.weight_decay == 0, f"0 for optimizer={self.optimizer!r}")
+            self._check("backbone", self.backbone != "lightgcn", f"mf or nonlinear-mf for optimizer={self.optimizer!r}")
         if self.optimizer != "adam":
             accepted = f"table or batch for optimizer={self.optimizer!r}"
             self._check("decay_scope", self.decay_scope != "decoupled", accepted)

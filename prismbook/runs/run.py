@@ -24,6 +24,7 @@ from prismlib.losses import BPR, MAWU, SSM, DirectAU, RankingLoss
 from prismlib.metrics import popularity_groups
 from prismlib.models import MF, Backbone, LightGCN, NonLinearMF
 from prismlib.norms import norm_summary
+from prismlib.optim import ROW_SPARSE
 from prismlib.ranking import FullRanking, mean_score
 from prismlib.train import History, fit
 
@@ -237,7 +238,7 @@ def make_model(config: RunConfig, split: Split, generator: torch.Generator) -> M
         split: its split; LightGCN takes its graph from the training interactions.
     """
     sizes = (split.dataset.num_users, split.dataset.num_items, config.dim)
-    sparse = config.optimizer == "sparse_adam"
+    sparse = config.optimizer in ROW_SPARSE
     if config.backbone == "lightgcn":
         return LightGCN(*sizes[:2], split.train, config.dim, generator=generator)
     if config.backbone == "nonlinear-mf":

@@ -1,0 +1,53 @@
+"""Short answers that need torch alone: two towers, EmbeddingBag, a warm start, counts that grow."""
+
+from __future__ import annotations
+
+import torch
+from toy import assert_norms, num_items, split
+
+from prismlib import prism_, prism_norm, recommend
+
+popularity = torch.as_tensor(split.item_popularity)
+features = torch.randn(num_items, 48, generator=torch.Generator().manual_seed(0))
+layer = torch.nn.Linear(48, 16)
+
+
+def tower(items):
+    return torch.nn.functional.normalize(layer(items), dim=1)
+
+
+# what normalises its output deletes a length before it
+table = torch.nn.Embedding(num_items, 16)
+prism_(table.weight, popularity)
+assert torch.allclose(torch.nn.functional.normalize(table.weight, dim=1).norm(dim=1), torch.ones(num_items))
+
+with torch.no_grad():
+    # [towers]
+    unit = tower(features)  # (n, d), normalised
+    served = unit * prism_norm(popularity)[:, None]  # into an inner-product index
+    # [end]
+    users = torch.randn(4, 16)
+    by_index = (users @ served.T).topk(20).indices
+    assert torch.equal(by_index, recommend((users, unit), range(4), length=prism_norm(popularity)).items)
+assert_norms(served, popularity)
+
+# [bag]
+bag = torch.nn.EmbeddingBag(num_items, 16)
+prism_(bag.weight, popularity)
+warm = torch.nn.Embedding.from_pretrained(torch.randn(num_items, 16), freeze=False)
+prism_(warm.weight, popularity)
+# [end]
+assert_norms(bag.weight, popularity)
+assert_norms(warm.weight, popularity)
+
+old, new = popularity, popularity + 7
+with torch.no_grad():  # what training did
+    table.weight.mul_(1 + torch.rand(num_items, 1))
+before = table.weight.detach().clone()
+# [grow]
+with torch.no_grad():
+    table.weight.mul_((prism_norm(new) / prism_norm(old))[:, None])
+# [end]
+grown = table.weight.norm(dim=1) / before.norm(dim=1)
+assert torch.allclose(grown, prism_norm(new) / prism_norm(old))
+assert torch.allclose(torch.cosine_similarity(table.weight, before), torch.ones(num_items))

@@ -1,0 +1,112 @@
+"""The recipes of the book are run: those of torch alone here, those of other libraries by `make test-recipes`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "recipes"
+PAGE = (ROOT / "book/recipes.md").read_text()
+#: Each part of a file that the page shows: the file, and the marks before and after it.
+SHOWN = re.findall(
+    r'```\{literalinclude\} \.\./recipes/(\w+\.py)\n:start-after: "(# \[\w+\])"\n:end-before: "( *# \[end\])"\n', PAGE
+)
+
+
+def runner() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("recipes_run", RECIPES / "run.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+run = runner()
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize("name", ["fsdp2", "ddp"])
+def test_two_processes(name: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, RECIPES / f"{name}.py"], env=environment(), capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "norms right" in done.stdout
+
+
+def test_short_answers() -> None:
+    done = subprocess.run(
+        [sys.executable, RECIPES / "plain.py"], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_page_shows_parts_of_the_files_that_are_run_and_nothing_else() -> None:
+    assert len(SHOWN) >= 15
+    assert PAGE.count("```{literalinclude}") == len(SHOWN)
+    assert "```python" not in PAGE
+    run_here = {"fsdp2.py", "ddp.py", "plain.py"}
+    assert {name for name, _, _ in SHOWN} == run_here | set(run.RECIPES.values())
+
+
+@pytest.mark.parametrize(("name", "start", "end"), SHOWN, ids=lambda text: text.strip())
+def test_a_part_is_there_and_short(name: str, start: str, end: str) -> None:
+    source = (RECIPES / name).read_text()
+    assert source.count(start) == 1
+    part = source.partition(start)[2].partition(end)[0]
+    code = [line for line in part.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert 1 <= len(code) <= 24
+    # what counts is what PRISM adds; imports and a library's own lines come with it
+    assert len([line for line in code if "import" not in line]) <= 15
+
+
+@pytest.mark.parametrize("name", run.RECIPES)
+def test_versions_are_pinned_and_the_stored_result_is_of_these(name: str) -> None:
+    with_others, alone = run.requirements(name)
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in [*with_others, *alone])
+    assert json.loads(run.STORED.read_text())[name]["requirements"] == with_others + alone
+
+
+def test_the_table_of_the_page_is_what_the_recipes_reported() -> None:
+    assert run.table(json.loads(run.STORED.read_text())) == run.TABLE.read_text()
+
+
+def test_what_the_page_says_of_scores_and_shardings() -> None:
+    stored = json.loads(run.STORED.read_text())
+    scores = stored["recbole"]["scores"]
+    assert scores["DirectAU, PRISM"] > scores["DirectAU, own start"]
+    for name in ("recbole", "lenskit", "cornac"):
+        assert stored[name]["scores"]["BPR, PRISM"] < stored[name]["scores"]["BPR, own start"]
+        assert stored[name]["regulariser"]
+    shardings = stored["torchrec"]["shardings"]
+    assert shardings["data-parallel"] == "right"
+    assert shardings["row-wise"].startswith("refused") and "column-wise shard" in shardings["column-wise"]
+
+
+def test_a_library_that_cannot_be_installed_is_skipped_by_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> Path:
+        raise subprocess.CalledProcessError(1, "pip", stderr="no wheel\nfor this machine")
+
+    monkeypatch.setattr(run, "environment", fail)
+    assert run.run("cornac") is None
+    assert capsys.readouterr().out == "cornac: skipped, it cannot be installed here: for this machine\n"
+
+
+def test_a_recipe_that_is_none() -> None:
+    with pytest.raises(SystemExit, match="no recipe is called spam; there are recbole, "):
+        run.main(["spam"])

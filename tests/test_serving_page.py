@@ -1,0 +1,53 @@
+"""What the page on serving says is in the tables that the benchmark stored."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STORED = json.loads((ROOT / "benchmarks/serving.json").read_text())
+PAGE = (ROOT / "book/serving.md").read_text()
+
+
+def rows(part: str, word: str) -> list[dict[str, float]]:
+    found = [row for row in STORED[part] if word in row["index"]]
+    assert found, word
+    return found
+
+
+@pytest.mark.parametrize("part", ["quality", "million"])
+def test_the_table_of_the_page_is_what_was_measured(part: str) -> None:
+    with (ROOT / f"benchmarks/serving_{part}.csv").open(newline="") as file:
+        _, *shown = csv.reader(file)
+    assert shown == [[str(value) for value in row.values()] for row in STORED[part]]
+    assert f"../benchmarks/serving_{part}.csv" in PAGE
+
+
+def test_what_the_page_says_of_indexes() -> None:
+    [exact] = rows("quality", "exact: recommend")
+    [cosine] = rows("quality", "cosine: recommend")
+    [flat, normalised, fifty, bitmap] = rows("quality", "IndexFlatIP")
+    assert flat["recall"] > 0.999 and flat["ndcg"] == exact["ndcg"] == bitmap["ndcg"] and bitmap["recall"] > 0.999
+    # "the exact answer to another question"
+    for row in (normalised, *rows("quality", "hnswlib cosine"), *rows("quality", "512, normalised")):
+        assert row["ndcg"] == pytest.approx(cosine["ndcg"], abs=5e-4) and row["ndcg"] < 0.8 * exact["ndcg"]
+    [raw] = rows("quality", "L2 on the raw rows")
+    assert raw["recall"] < 0.1 and raw["ndcg"] < 0.1 * exact["ndcg"]
+    [longer] = rows("quality", "one more dimension")
+    assert longer["recall"] > 0.95
+    assert fifty["full"] < 0.8 and fifty["ndcg"] < exact["ndcg"]
+    probes = rows("quality", "IVF60")
+    assert [row["recall"] for row in probes] == sorted(row["recall"] for row in probes)
+    # "loses NDCG more slowly than recall"
+    assert probes[0]["ndcg"] / exact["ndcg"] > probes[0]["recall"] + 0.05
+
+
+def test_what_is_measured_at_a_million_items() -> None:
+    assert {row["items"] for row in STORED["million"]} == {1_000_000}
+    [exact] = rows("million", "exact: recommend")
+    assert exact["recall"] == 1.0
+    assert all(row["cpu_ms"] > 0 for row in STORED["million"])
