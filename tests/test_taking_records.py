@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from prismbook import __main__ as command_line
 from prismbook.plan.config import RunConfig, run_id
 from prismbook.runs import split_facts
 from prismbook.runs.record_commands import fault, main, take, unsound
@@ -441,6 +442,10 @@ def test_a_wrong_folder_level_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
             assert message in capsys.readouterr().err
         with pytest.raises(ValueError, match=re.escape(message)):
             take(wrong, empty)
+        for command, *rest in (["sweep", "status", "rq1"], ["ledger", "show"]):  # whatever takes such a folder
+            with pytest.raises(SystemExit):
+                command_line.main([command, *rest, "--results", str(wrong)])
+            assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["take", str(results), str(empty)])
     assert f"{empty} holds no records" in capsys.readouterr().err

@@ -80,11 +80,21 @@ def check_level(results: Path) -> None:
             raise ValueError(f"{results} has no folder per dataset: name the folder {folder} in it, which has")
 
 
+def _results(name: str) -> Path:
+    """A folder of records that is named on a command line, and is not one level too deep or too high."""
+    path = folder(name)
+    try:
+        check_level(path)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return path
+
+
 def add_results_option(command: argparse.ArgumentParser) -> None:
     """Give a command the option ``--results``, the folder of the records, as :func:`folder` reads it."""
     command.add_argument(
         "--results",
-        type=folder,
+        type=_results,
         default=default_results(),
         metavar="FOLDER",
         help="The folder that holds the records. The default is %(default)s.",
