@@ -164,7 +164,7 @@ def steps_against_reference(
         return MF(*sizes, DIM, generator).to(device)
 
     start = [table.detach() for table in model().embeddings()]
-    mawu = MAWU(*sizes, 2.6, 1.4, spread=uniformity_released, generator=torch.Generator().manual_seed(2)).to(device)
+    mawu = MAWU(*sizes, 2.6, 1.4, uniformity=uniformity_released, generator=torch.Generator().manual_seed(2)).to(device)
     plain_mawu = reference.PlainMAWU(mawu.user_margin.detach(), mawu.item_margin.detach(), 2.6, 1.4)
     big = 2048 if device.type == "cpu" else 4096  # the plain form of MAWU needs 4 GB for each tensor of 4,096 pairs
     # name, plain model, plain loss, our model, our loss, batch, negatives, steps

@@ -27,7 +27,7 @@ _KEYS = (
 )
 
 
-def counts(name: str, column: Column, rows: int | None = None) -> Tensor:
+def popularity_column(name: str, column: Column, rows: int | None = None) -> Tensor:
     """Counts of interactions, one per row of a table, as a tensor.
 
     Args:
@@ -42,7 +42,7 @@ def counts(name: str, column: Column, rows: int | None = None) -> Tensor:
     Raises:
         ValueError: not one real number per row, labels in another order, or a count that is negative or not finite.
 
-    >>> counts("popularity", [3, 0, 7])
+    >>> popularity_column("popularity", [3, 0, 7])
     tensor([3, 0, 7])
     """
     labels = _labels(column)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prismlib._checks import as_ids, at_least_float32, check_count, check_number, check_rows
-from prismlib._columns import Column, counts
+from prismlib._columns import Column, popularity_column
 from prismlib.hypersphere import check_pairs, distinct, is_first
 from prismlib.losses import RankingLoss, bpr_loss
 from prismlib.models import Backbone
@@ -154,7 +154,7 @@ class IPL(RankingLoss):
 
     Args:
         popularity: training interactions of each item, shape ``(num_items,)``, real numbers >= 0; see
-            ``prismlib._columns.counts``.
+            ``prismlib._columns.popularity_column``.
         c: weight of the penalty, >= 0 and finite.
         b: exponent, finite; in [1, 2] as published.
         form: what the penalty runs over. ``"batch"``: the pairs of the batch, added to its loss. ``"epoch"``: the
@@ -181,7 +181,7 @@ class IPL(RankingLoss):
         if form not in IPL_FORMS:
             raise ValueError(f"form must be one of {', '.join(IPL_FORMS)}, got {form!r}")
         self.c, self.b, self.form = c, b, form
-        self.register_buffer("popularity", counts("popularity", popularity), persistent=False)
+        self.register_buffer("popularity", popularity_column("popularity", popularity), persistent=False)
 
     def forward(self, user: Tensor, item: Tensor, negative: Tensor | None = None, **ids: Tensor) -> Tensor:
         negative = self.require_negatives(negative)

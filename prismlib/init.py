@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prismlib._checks import check_fraction, check_table, check_values
-from prismlib._columns import Column, counts
+from prismlib._columns import Column, popularity_column
 from prismlib._memory import check_writes_to_table
 from prismlib._rows import is_moderate, peaks
 
@@ -24,7 +24,7 @@ def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
 
     Args:
         popularity: ``d``, training interactions of each row, shape ``(n,)``, real numbers >= 0: a tensor, a NumPy
-            array, a list, or a column of pandas, polars or pyarrow; see ``prismlib._columns.counts``.
+            array, a list, or a column of pandas, polars or pyarrow; see ``prismlib._columns.popularity_column``.
         alpha: strength in [0, 1]; 1 encodes log popularity fully, 0 gives unit rows.
 
     Returns:
@@ -38,7 +38,7 @@ def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
     tensor([0.8466, 1.5397])
     """
     alpha = check_fraction("alpha", alpha)
-    values = counts("popularity", popularity)
+    values = popularity_column("popularity", popularity)
     return _norms(values if values.is_floating_point() else values.to(torch.get_default_dtype()), alpha)
 
 
@@ -175,7 +175,7 @@ def _agreed(weight: Tensor, popularity: Any, alpha: float, check: Callable[[], N
 def _checked(weight: Any, popularity: Column, alpha: float, check: Callable[[], None] | None) -> Tensor:
     check_table("weight", weight)
     check_values("weight", weight)
-    values = counts("popularity", popularity, len(weight))
+    values = popularity_column("popularity", popularity, len(weight))
     check_fraction("alpha", alpha)
     if _is_sharded(weight):
         if any(placement.is_partial() for placement in weight.placements):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from prismlib._checks import check_number, check_table
-from prismlib._columns import Column, counts
+from prismlib._columns import Column, popularity_column
 from prismlib._rows import norms
 from prismlib.ranking import FullRanking
 
@@ -41,7 +41,7 @@ def popularity_power(popularity: Column, exponent: float) -> Tensor:
     tensor([1., 1., 2.])
     """
     check_number("exponent", exponent, inclusive=True)
-    values = counts("popularity", popularity)
+    values = popularity_column("popularity", popularity)
     values = values if values.is_floating_point() else values.to(torch.get_default_dtype())
     return values.clamp_min(1) ** exponent
 
@@ -84,7 +84,7 @@ def check_lengths(lengths: Column, rows: int) -> Tensor:
     >>> check_lengths([1.0, 2.0], rows=2)
     tensor([1., 2.], dtype=torch.float64)
     """
-    values = counts("lengths", lengths, rows)
+    values = popularity_column("lengths", lengths, rows)
     if not (values > 0).all():
         raise ValueError("lengths must be > 0: a row of length 0 has no direction")
     return values

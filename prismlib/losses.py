@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prismlib import hypersphere
 from prismlib._checks import as_ids, at_least_float32, check_count, check_number
 from prismlib.hypersphere import (
     alignment_and_uniformities,
     check_pairs,
     margin_alignment,
     margin_alignment_and_uniformities,
-    uniformity,
     unit,
 )
 from prismlib.models import Backbone
@@ -126,7 +126,7 @@ def mawu_loss(
     gamma_item: float,
     user_id: Tensor | None = None,
     item_id: Tensor | None = None,
-    spread: Callable[[Tensor, Tensor | None], Tensor] = uniformity,
+    uniformity: Callable[[Tensor, Tensor | None], Tensor] = hypersphere.uniformity,
 ) -> Tensor:
     r"""MAWU: margin-aware alignment + :math:`\gamma_u`, :math:`\gamma_i` times the uniformities (Appendix B.4.4).
 
@@ -138,7 +138,7 @@ def mawu_loss(
         gamma_item: weight of the items' uniformity, >= 0 and finite.
         user_id: ids of the users, any integer dtype, ``(B,)``, for uniformity over distinct users; None takes all rows.
         item_id: ids of the items, any integer dtype, ``(B,)``, for uniformity over distinct items.
-        spread: :func:`~prismlib.hypersphere.uniformity` or :func:`~prismlib.hypersphere.uniformity_released`.
+        uniformity: :func:`~prismlib.hypersphere.uniformity` or :func:`~prismlib.hypersphere.uniformity_released`.
 
     Raises:
         ValueError: an argument is no floating-point tensor or has another shape, a row is zero,
@@ -150,11 +150,11 @@ def mawu_loss(
     """
     check_number("gamma_user", gamma_user, inclusive=True)
     check_number("gamma_item", gamma_item, inclusive=True)
-    if spread is uniformity:
+    if uniformity is hypersphere.uniformity:
         align, of_users, of_items = margin_alignment_and_uniformities(user, item, margin, user_id, item_id)
         return align + gamma_user * of_users + gamma_item * of_items
     align = margin_alignment(user, item, margin)
-    return align + gamma_user * spread(user, user_id) + gamma_item * spread(item, item_id)
+    return align + gamma_user * uniformity(user, user_id) + gamma_item * uniformity(item, item_id)
 
 
 class RankingLoss(nn.Module):
@@ -369,8 +369,8 @@ class MAWU(RankingLoss):
         num_items: number of items, >= 1.
         gamma_user: weight of the users' uniformity, >= 0; published for MF: Gowalla 2.6, Yelp2018 0.8.
         gamma_item: weight of the items' uniformity, >= 0; published for MF: Gowalla 1.4, Yelp2018 0.6.
-        spread: :func:`~prismlib.hypersphere.uniformity`, or :func:`~prismlib.hypersphere.uniformity_released` for what
-            the authors' code computes.
+        uniformity: :func:`~prismlib.hypersphere.uniformity`, or for what the authors' code computes
+            :func:`~prismlib.hypersphere.uniformity_released`.
         generator: source of the starting values; None draws them from PyTorch's global generator.
 
     Raises:
@@ -390,7 +390,7 @@ class MAWU(RankingLoss):
         num_items: int,
         gamma_user: float = 1.0,
         gamma_item: float = 1.0,
-        spread: Callable[[Tensor, Tensor | None], Tensor] = uniformity,
+        uniformity: Callable[[Tensor, Tensor | None], Tensor] = hypersphere.uniformity,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -398,7 +398,7 @@ class MAWU(RankingLoss):
         check_count("num_items", num_items)
         check_number("gamma_user", gamma_user, inclusive=True)
         check_number("gamma_item", gamma_item, inclusive=True)
-        self.gamma_user, self.gamma_item, self.spread = gamma_user, gamma_item, spread
+        self.gamma_user, self.gamma_item, self.uniformity = gamma_user, gamma_item, uniformity
         self.user_margin = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_users, 1), generator=generator))
         self.item_margin = nn.Parameter(nn.init.xavier_uniform_(torch.empty(num_items, 1), generator=generator))
 
@@ -408,7 +408,7 @@ class MAWU(RankingLoss):
         user_id, item_id = (as_ids(name, ids[name], user.shape[:1]) for name in ("user_id", "item_id"))
         sum_of_both = self.user_margin.index_select(0, user_id) + self.item_margin.index_select(0, item_id)
         margin = 1 - torch.sigmoid(sum_of_both.squeeze(1))
-        return mawu_loss(user, item, margin, self.gamma_user, self.gamma_item, user_id, item_id, self.spread)
+        return mawu_loss(user, item, margin, self.gamma_user, self.gamma_item, user_id, item_id, self.uniformity)
 
     @torch.no_grad()
     def project_(self) -> None:
@@ -416,4 +416,4 @@ class MAWU(RankingLoss):
         self.item_margin.clamp_(0, 1)
 
     def extra_repr(self) -> str:
-        return f"gamma_user={self.gamma_user}, gamma_item={self.gamma_item}, spread={self.spread.__name__}"
+        return f"gamma_user={self.gamma_user}, gamma_item={self.gamma_item}, uniformity={self.uniformity.__name__}"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prismlib._checks import as_ids, check_count, check_values, check_whole
-from prismlib._columns import Column, counts, ids
+from prismlib._columns import Column, ids, popularity_column
 
 #: The popularity groups, in the order of every stratified result.
 GROUPS = ("popular", "neutral", "unpopular")
@@ -27,7 +27,7 @@ def popularity_groups(popularity: Column) -> Tensor:
 
     Args:
         popularity: interactions of each item, shape ``(num_items,)``, real numbers >= 0: a tensor, a NumPy array, a
-            list, or a column of pandas, polars or pyarrow; see ``prismlib._columns.counts``.
+            list, or a column of pandas, polars or pyarrow; see ``prismlib._columns.popularity_column``.
 
     Returns:
         int64, shape ``(num_items,)``; an index into :data:`GROUPS`.
@@ -38,7 +38,7 @@ def popularity_groups(popularity: Column) -> Tensor:
     >>> popularity_groups(torch.tensor([1, 9, 3, 4, 5, 2, 7, 6, 8, 0]))
     tensor([2, 0, 2, 2, 2, 2, 2, 2, 1, 2])
     """
-    values = counts("popularity", popularity)
+    values = popularity_column("popularity", popularity)
     n = len(values)
     if n == 0:
         raise ValueError("popularity is empty: there is no item to group")
@@ -224,7 +224,7 @@ def coverage(items: Tensor, num_items: int) -> Tensor:
     >>> coverage(torch.tensor([[0, 1], [1, -1]]), num_items=4)
     tensor(0.5000)
     """
-    return _coverage(_counts(items, num_items))
+    return _coverage(_times_recommended(items, num_items))
 
 
 def gini(items: Tensor, num_items: int) -> Tensor:
@@ -246,7 +246,7 @@ def gini(items: Tensor, num_items: int) -> Tensor:
     >>> gini(torch.tensor([[0, 1], [2, 3]]), num_items=4), gini(torch.tensor([[0], [0]]), num_items=4)
     (tensor(0.), tensor(0.7500))
     """
-    return _gini(_counts(items, num_items))
+    return _gini(_times_recommended(items, num_items))
 
 
 def average_popularity(items: Tensor, popularity: Column) -> Tensor:
@@ -269,7 +269,7 @@ def average_popularity(items: Tensor, popularity: Column) -> Tensor:
     tensor(5.5000)
     """
     items = as_ids("items", items)
-    count = counts("popularity", popularity).to(items.device)
+    count = popularity_column("popularity", popularity).to(items.device)
     items = check_lists(items, len(count), "which popularity has")
     if items.dim() != 2:
         raise ValueError(f"items must have shape (users, K), got {tuple(items.shape)}")
@@ -305,7 +305,7 @@ def report(
     ([1.0, 1.0, 0.0, 0.0], 9.0)
     """
     items = as_ids("items", items)
-    popularity = counts("popularity", popularity).to(items.device)
+    popularity = popularity_column("popularity", popularity).to(items.device)
     items = check_lists(items, len(popularity), "which popularity has")
     _checked(hit, num_relevant, group)
     if items.shape != hit.shape:
@@ -400,7 +400,7 @@ def check_lists(items: Tensor, num_items: int, source: str) -> Tensor:
     return items
 
 
-def _counts(items: Tensor, num_items: int) -> Tensor:
+def _times_recommended(items: Tensor, num_items: int) -> Tensor:
     """How often each item is in checked lists."""
     check_count("num_items", num_items)
     return _count(check_lists(items, num_items, "which num_items says"), num_items)

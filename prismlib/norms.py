@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prismlib._checks import check_table, check_values
-from prismlib._columns import Column, counts
+from prismlib._columns import Column, popularity_column
 from prismlib._rows import norms, power_of_two
 
 
@@ -22,7 +22,7 @@ def norm_summary(table: Tensor, popularity: Column) -> dict[str, Any]:
     Args:
         table: embeddings, floating point, finite, shape ``(n, d)``.
         popularity: training interactions of each row, shape ``(n,)``, real numbers >= 0; see
-            ``prismlib._columns.counts``.
+            ``prismlib._columns.popularity_column``.
 
     Returns:
         ``bins`` is a list of ``{"from", "to", "rows", "mean", "std"}``, whose mean and standard deviation are those of
@@ -39,7 +39,7 @@ def norm_summary(table: Tensor, popularity: Column) -> dict[str, Any]:
     """
     check_table("table", table)
     check_values("table", table)
-    popularity = counts("popularity", popularity, len(table)).cpu()
+    popularity = popularity_column("popularity", popularity, len(table)).cpu()
     if len(table) == 0 or not torch.isfinite(table).all():
         raise ValueError("table is empty or has rows that are not finite: they have no norm")
     norm = norms(table.detach()).cpu()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from prismlib._checks import check_count, check_ids, check_table, check_values, check_whole
-from prismlib._columns import Column, counts, ids
+from prismlib._columns import Column, ids, popularity_column
 from prismlib._fast.topk import TiledColumns
 from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
@@ -223,7 +223,7 @@ class FullRanking:
             ValueError: as :meth:`parts` and :func:`prismlib.metrics.report`.
         """
         items = self._checked(items)
-        count = counts("popularity", popularity, self.num_items).to(items.device)
+        count = popularity_column("popularity", popularity, self.num_items).to(items.device)
         return report(items, self._hits(items), self.count, self._group(items), count, ks)
 
     def hits(self, items: Tensor) -> Tensor:

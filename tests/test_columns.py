@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from prismlib import FullRanking, Interactions, dataset_from_pairs, popularity_groups, prism, prism_norm
-from prismlib._columns import counts, ids, keys
+from prismlib._columns import ids, keys, popularity_column
 from prismlib.baselines import IPL
 from prismlib.norms import norm_summary
 
@@ -54,7 +54,7 @@ MAKES: dict[str, Callable[[list[int]], Any]] = {
 @pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 def test_every_make_of_column_means_the_same_everywhere(make: Callable[[list[int]], Any]) -> None:
     weight, expected = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)), torch.tensor(COUNTS)
-    assert torch.equal(counts("popularity", make(COUNTS)), expected)
+    assert torch.equal(popularity_column("popularity", make(COUNTS)), expected)
     assert torch.equal(ids("item", make(COUNTS)), expected)
     assert torch.equal(prism(weight, make(COUNTS)), prism(weight, expected))
     assert torch.equal(prism_norm(make(COUNTS)), prism_norm(expected))
@@ -72,7 +72,7 @@ def test_every_make_of_column_means_the_same_everywhere(make: Callable[[list[int
 
 @pytest.mark.parametrize("make", [np.array, pd.Series, torch.tensor, list], ids=["array", "pandas", "tensor", "list"])
 def test_counts_may_be_fractions(make: Callable[[list[float]], Any]) -> None:
-    assert counts("popularity", make([0.5, 2.0])).tolist() == [0.5, 2.0]
+    assert popularity_column("popularity", make([0.5, 2.0])).tolist() == [0.5, 2.0]
 
 
 ITEMS = pd.Series([2, 2, 2, 1, 1, 0])  # item 0 is seen once

@@ -67,7 +67,7 @@ def test_ssm_is_its_formula(n: int) -> None:
 def test_mawu_is_its_formula(released: bool) -> None:
     user_id, item_id = torch.tensor([2, 0, 2, 1]), torch.tensor([4, 4, 0, 3])
     users, items = rows(3, 4), rows(5, 4, seed=1)
-    loss = MAWU(3, 5, 0.7, 0.3, spread=uniformity_released if released else uniformity).double()
+    loss = MAWU(3, 5, 0.7, 0.3, uniformity=uniformity_released if released else uniformity).double()
     with torch.no_grad():
         loss.user_margin.copy_(torch.tensor([[0.1], [0.9], [0.5]]))
         loss.item_margin.copy_(torch.tensor([[0.2], [0.0], [1.0], [0.4], [0.6]]))

@@ -263,9 +263,9 @@ def make_loss(config: RunConfig, split: Split, model: Backbone, generator: torch
         case "directau":
             return DirectAU(**parameters)
         case "mawu":
-            spread = uniformity_released if config.mawu_uniformity == "released" else uniformity
+            pairs_or_released = uniformity_released if config.mawu_uniformity == "released" else uniformity
             sizes = (split.dataset.num_users, split.dataset.num_items)
-            return MAWU(*sizes, **parameters, spread=spread, generator=generator)
+            return MAWU(*sizes, **parameters, uniformity=pairs_or_released, generator=generator)
         case "ipl":
             return IPL(torch.from_numpy(split.item_popularity), **parameters, form=config.ipl_form)
         case "resn":

@@ -298,7 +298,7 @@ def steps(pairs: Any) -> tuple[dict[str, Callable[[], Any]], dict[str, tuple[Cal
         "SSM": (lambda model: SSM(), 16384),
         "DirectAU": (lambda model: DirectAU(5.0), 4096),
         "MAWU": (lambda model: MAWU(USERS, ITEMS, 2.6, 1.4), 4096),
-        "MAWU-released": (lambda model: MAWU(USERS, ITEMS, spread=uniformity_released), 4096),
+        "MAWU-released": (lambda model: MAWU(USERS, ITEMS, uniformity=uniformity_released), 4096),
         "IPL": (lambda model: IPL(popularity, 1.0, 1.5), 16384),
         "IPL-released": (lambda model: IPL(popularity, 1.0, 1.5, form="released"), 16384),
         "ReSN": (lambda model: ReSN(0.01), 16384),
