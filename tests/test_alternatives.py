@@ -1,19 +1,14 @@
-"""Verdicts under other rules: judged again from the same evidence, each comparison of users drawn once."""
+"""Verdicts under other rules: judged again from the same evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import pytest
-
 from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts
-from prismbook.claims.catalogue import CLAIMS, TUNED_RATE, Evidence, known
+from prismbook.claims.catalogue import CLAIMS, Evidence, known
 from prismbook.claims.ledger import Row, counts
 from prismbook.claims.statements import Statement, from_judgement, verdict
 from prismbook.pages import verdict_tables
-from prismbook.tables import significance
 from prismbook.tables.rules import Difference, Rules, judge
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -31,7 +26,7 @@ def better(difference: Difference, case: str = "") -> Evidence:
 
 
 def test_the_margin_is_that_of_the_alternative() -> None:
-    sure = row(better(Difference((0.03, 0.03, 0.03), (0.02, 0.04))))
+    sure = row(better(Difference((0.03, 0.03, 0.03), None, "ndcg", 0.005)))
     assert [verdict_under(sure, Rules(margin)) for margin in (0.01, 0.025, 0.05)] == [
         verdict([Statement("a", True)]),
         verdict([Statement("a", True)]),
@@ -40,8 +35,8 @@ def test_the_margin_is_that_of_the_alternative() -> None:
 
 
 def test_one_seed_may_decide_nothing() -> None:
-    one = row(better(Difference((0.1,), (0.05, 0.15))))
-    assert verdict_under(one, Rules()) == "reproduced (provisional)"
+    one = row(better(Difference((0.1,), None, "ndcg", 0.01)))
+    assert verdict_under(one, Rules()) == "reproduced"
     assert verdict_under(one, Rules(one_seed=False)) == "open (0 of 1 decided)"
     # also where no difference was judged
     typed = row(known([Statement("a", False, seeds=1), Statement("b", True)]))
@@ -54,13 +49,20 @@ def test_a_protocol_that_a_claim_does_not_have_leaves_its_cell_empty() -> None:
     cases = ("the paper's text", "the released code")
     both = row(known([Statement("a", True, case=cases[0]), Statement("a", False, case=cases[1])]))
     assert [verdict_under(both, Rules(case=case)) for case in cases] == ["reproduced", "not reproduced"]
-    assert verdict_under(both, Rules(case=TUNED_RATE)) == ""
+    assert verdict_under(both, Rules(case="learning rate 0.01")) == ""
+    # a note is judged where its case alone counts
+    noted = row(known([Statement("a", True, case=cases[0]), Statement("a", False, case=cases[1], role="note")]))
+    assert [verdict_under(noted, Rules(case=case)) for case in ("", *cases)] == [
+        "reproduced",
+        "reproduced",
+        "not reproduced",
+    ]
     assert verdict_under(replace(both, evidence=None), Rules()) == ""
 
 
 def test_the_table_names_what_changes() -> None:
     rows = [
-        row(better(Difference((0.03, 0.03, 0.03), (0.02, 0.04)))),
+        row(better(Difference((0.03, 0.03, 0.03), None, "ndcg", 0.005))),
         row(known([Statement("a", True)]), "C4", ""),
         row(known([Statement("a", None)]), "C9"),  # not measured: no line
     ]
@@ -88,22 +90,3 @@ def test_claims_are_counted_once_and_by_kind() -> None:
         "identity": {"reproduced": 1},
         "dataset size": {"reproduced": 1},
     }
-
-
-def test_a_comparison_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[Sequence[significance.PerUser]] = []
-
-    def spy(first: Sequence[significance.PerUser], *rest: object) -> significance.Comparison:
-        drawn.append(first)
-        return significance.Comparison(0.0, 0.0, 0.0, (0.0,), 1.0)
-
-    monkeypatch.setattr(significance, "paired_bootstrap", spy)
-    monkeypatch.setattr(significance, "_COMPARISONS", {})
-    users, scores = np.arange(3), np.array([0.1, 0.2, 0.3])
-    for _ in range(3):
-        significance.compared([(users, scores)], [(users, 2 * scores)], ["a"], ["b"])
-    assert len(drawn) == 1
-    # other records, or other scores under the same name, are another comparison
-    significance.compared([(users, scores)], [(users, 2 * scores)], ["a"], ["c"])
-    significance.compared([(users, 3 * scores)], [(users, 2 * scores)], ["a"], ["b"])
-    assert len(drawn) == 3

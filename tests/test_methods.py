@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +10,17 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.claims import prism_claims
-from prismbook.claims.statements import share_and_seeds, verdict
+from prismbook.claims.magnitudes import mean_change
+from prismbook.claims.statements import Statement, outcome, share_and_seeds, verdict
+from prismbook.claims.table1_claims import claim_c8, claim_c8_mean, claim_c9, claim_c10
 from prismbook.pages import rq3_tables
 from prismbook.pages.rq3_tables import search_cost
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import ALL_DECAYS, protocol_pairs, searches
-from prismbook.runs.records import Record, default_results, load_record, scan, stored_path
-from prismbook.runs.tuning import run_searches, validation_score
-from prismbook.tables import decay_vs_prism
-from prismbook.tables.decay_vs_prism import Pair, pair
-from prismbook.tables.significance import bootstrap_generator, paired_bootstrap
+from prismbook.plan.experiments import searches
+from prismbook.runs.records import Record, stored_path
+from prismbook.runs.tuning import run_searches
+from prismbook.tables.decay_vs_prism import Method, Pair, pair
+from prismbook.tables.significance import Comparison
 
 SEARCHES = {search.name: search for search in searches("table1", "synthetic", "smoke")}
 DECAYS = SEARCHES["mf-directau-decay"].grid  # without decay, and with
@@ -38,7 +39,7 @@ def made_up_pair(results: Path, prism: float, seeds: int = 1) -> Pair:
     """A pair in which PRISM's score of each user is tuned decay's plus ``prism``, more or less."""
     stored(results, DECAYS[0], 0.2, seeds=seeds)  # the larger decay would be at the edge of the grid
     stored(results, DECAYS[1], 0.1)
-    stored(results, PRISM, 0.2, USERS + prism + 0.01 * np.sin(np.arange(50)), seeds=seeds)
+    stored(results, PRISM, 0.2, USERS + prism + 0.003 * np.sin(np.arange(50)), seeds=seeds)
     return stored_pair(results)
 
 
@@ -47,6 +48,11 @@ def stored_anew(results: Path, record: Record, users: np.ndarray) -> None:
     for path in results.glob(f"synthetic/*-{record['id']}.*"):
         path.unlink()
     store(results, record, users)
+
+
+def matches(pairs: Sequence[Pair]) -> list[Statement]:
+    """Whether PRISM matches decay by itself: the details of C8."""
+    return [statement for statement in claim_c8(pairs) if statement.role == "detail"]
 
 
 def stored_pair(results: Path) -> Pair:
@@ -72,10 +78,10 @@ def test_an_incomplete_search_says_how_far_it_went(tmp_path: Path) -> None:
     assert found.decay is not None and (found.decay.ran, found.decay.grid, found.decay.chosen) == (1, 2, DECAYS[1])
     rows = search_cost([found])
     assert [(row["method"], row["runs"]) for row in rows] == [("tuned decay", "1 of 2"), ("PRISM", "1 of 1")]
-    [statement] = prism_claims.matches([found])
+    [statement] = matches([found])
     assert "1 seed; decay searched only in part, 1 of 2 configurations; decay's weight_decay 0.0001" in statement.text
     stored(tmp_path, DECAYS[0], 0.3)
-    [statement] = prism_claims.matches([stored_pair(tmp_path)])
+    [statement] = matches([stored_pair(tmp_path)])
     assert "in part" not in statement.text and "edge" not in statement.text
     one_seed = [f"{name} chosen on one seed, the two best not yet run at all seeds" for name in ("PRISM", "decay")]
     assert statement.text.endswith("; ".join(["1 seed", *one_seed]))
@@ -88,11 +94,11 @@ def test_a_choice_at_the_edge_of_its_grid_is_not_tuned(tmp_path: Path) -> None:
     stored(tmp_path, PRISM, 0.2)
     found = stored_pair(tmp_path)
     assert found.decay is not None and found.decay.at_edge == ("weight_decay 0.0001",) and found.decay.open()
-    [statement] = prism_claims.matches([found])
+    [statement] = matches([found])
     assert statement.undecided and "is at the edge of its grid, not tuned" in statement.text
     # what is behind it is behind it wherever it is tuned further
     stored_anew(tmp_path, made_up(PRISM, (0.15, 0, 0), [0.0, 0.2]), USERS - 0.05)
-    assert prism_claims.falls_short([stored_pair(tmp_path)])[0].holds is True
+    assert claim_c10([stored_pair(tmp_path)])[0].holds is True
 
 
 def test_a_method_that_collapsed_has_no_mean_over_seeds(tmp_path: Path) -> None:
@@ -103,7 +109,7 @@ def test_a_method_that_collapsed_has_no_mean_over_seeds(tmp_path: Path) -> None:
     assert str(found.judgement()) == "collapsed" and found.comparison is None
     assert found.difference() == "collapsed; tuned decay collapsed at 1 of 2 seeds, 0.2000 where it trained"
     assert rq3_tables.row(found)["tuned decay, ours"].startswith("0.2000 (1 seed); collapsed at 1 of 2 seeds")
-    assert prism_claims.beats([found])[0].undecided
+    assert claim_c9([found])[0].undecided
 
 
 def test_a_seed_that_was_cut_off_decides_nothing(tmp_path: Path) -> None:
@@ -111,13 +117,13 @@ def test_a_seed_that_was_cut_off_decides_nothing(tmp_path: Path) -> None:
     run = replace(PRISM, seed=246, split_seed=246)
     stored_anew(tmp_path, made_up(run, (0.1, 0, 0), [0.0, 0.1], stopped_by="max_epochs"), USERS * 0.5)
     found = stored_pair(tmp_path)
-    assert str(found.judgement()) == "worse (provisional: one seed)" and found.seeds() == [123]
+    assert str(found.judgement()) == "worse" and found.seeds() == [123]
     assert found.setbacks() == "PRISM cut off at 1 of 2 seeds"
     # where no seed is left the difference is shown and decides nothing
     stored_anew(tmp_path, made_up(PRISM, (0.1, 0, 0), [0.0, 0.1], stopped_by="max_epochs"), USERS * 0.5)
     found = stored_pair(tmp_path)
     assert str(found.judgement()) == "undecided" and found.comparison is not None
-    assert prism_claims.falls_short([found])[0].undecided
+    assert claim_c10([found])[0].undecided
 
 
 def test_what_was_not_run_is_none(tmp_path: Path) -> None:
@@ -130,55 +136,35 @@ def test_what_was_not_run_is_none(tmp_path: Path) -> None:
     half = stored_pair(tmp_path)
     assert half.decay is half.comparison is None and half.prism is not None
     assert half.difference() == "not run" and rq3_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
-    for judge in (prism_claims.matches, prism_claims.beats, prism_claims.falls_short):
+    for judge in (matches, claim_c9, claim_c10):
         assert verdict(judge([nothing, half])) == "not measured"
 
 
 @pytest.mark.parametrize(
-    ("prism", "word", "matches", "beats", "falls_short"),
+    ("prism", "word", "holds"),
     [
-        (0.05, "better", True, True, False),
-        (0.0, "equivalent", True, False, False),
-        (-0.05, "worse", False, False, True),
+        (0.05, "better", [True, True, False]),
+        (-0.0005, "equivalent (provisional)", [True, False, False]),
+        (-0.05, "worse", [False, False, True]),
     ],
 )
-def test_the_comparison_is_prism_minus_decay(
-    tmp_path: Path, prism: float, word: str, matches: bool, beats: bool, falls_short: bool
-) -> None:
+def test_the_comparison_is_prism_minus_decay(tmp_path: Path, prism: float, word: str, holds: list[bool]) -> None:
     found = made_up_pair(tmp_path, prism)
-    assert found.comparison is not None and str(found.judgement()) == f"{word} (provisional: one seed)"
+    assert found.comparison is not None and str(found.judgement()) == word
     assert found.comparison.difference == pytest.approx(prism, abs=5e-4)
     assert found.comparison.low < found.comparison.difference < found.comparison.high
-    for judge, holds in (
-        (prism_claims.matches, matches),
-        (prism_claims.beats, beats),
-        (prism_claims.falls_short, falls_short),
-    ):
-        [statement] = judge([found])
-        assert statement.holds is holds and statement.provisional and found.difference() in statement.text
+    for judge, expected in zip((matches, claim_c9, claim_c10), holds, strict=True):
+        statement = judge([found])[0]
+        assert statement.holds is expected and found.difference() in statement.text
+        assert statement.provisional == word.endswith("(provisional)") and statement.seeds == 1
     assert found.difference().startswith(f"{found.comparison.difference:+.4f} [")
-    assert found.difference().endswith(f"%), {word} (provisional: one seed)")
+    assert found.difference().endswith(f"%), {word}")
     # the same pair has the same interval wherever it is shown
     assert stored_pair(tmp_path).comparison == found.comparison
 
 
-def test_the_interval_is_drawn_from_the_ids_of_the_compared_records(tmp_path: Path) -> None:
-    found = made_up_pair(tmp_path, 0.05, seeds=2)
-    assert found.prism is not None and found.decay is not None and found.comparison is not None
-    ids = [[record["id"] for record in method.records.values()] for method in (found.prism, found.decay)]
-    assert [len(run_ids) for run_ids in ids] == [2, 2]
-    users = np.arange(50)
-    shift = (0.05 + 0.01 * np.sin(users)).astype(np.float32)
-    scores = [[(users, (USERS + shift).astype(np.float32))] * 2, [(users, USERS.astype(np.float32))] * 2]
-    expected = paired_bootstrap(*scores, bootstrap_generator(*ids))
-    assert found.comparison.low == pytest.approx(expected.low, abs=1e-7)
-    assert found.comparison.high == pytest.approx(expected.high, abs=1e-7)
-    other = paired_bootstrap(*scores, bootstrap_generator(*reversed(ids)))
-    assert abs(other.low - expected.low) > 1e-6
-
-
 @pytest.mark.parametrize(
-    ("verdict", "partly", "matches", "beats", "falls_short"),
+    ("word", "partly", "matching", "beating", "falling_short"),
     [
         ("better", "decay", None, None, None),
         ("better", "prism", True, True, False),
@@ -189,15 +175,15 @@ def test_the_interval_is_drawn_from_the_ids_of_the_compared_records(tmp_path: Pa
     ],
 )
 def test_what_a_search_run_in_part_could_turn_round_is_not_decided(
-    tmp_path: Path, verdict: str, partly: str, matches: bool | None, beats: bool | None, falls_short: bool | None
+    tmp_path: Path, word: str, partly: str, matching: bool | None, beating: bool | None, falling_short: bool | None
 ) -> None:
-    found = made_up_pair(tmp_path, {"better": 0.05, "equivalent": 0.0, "worse": -0.05}[verdict])
+    found = made_up_pair(tmp_path, {"better": 0.05, "equivalent": -0.0005, "worse": -0.05}[word])
     searched = getattr(found, partly)
     found = replace(found, **{partly: replace(searched, grid=searched.ran + 1)})
     judgement = found.judgement()
-    assert judgement is not None and judgement.word == verdict
-    statements = [judge([found])[0] for judge in (prism_claims.matches, prism_claims.beats, prism_claims.falls_short)]
-    assert [statement.holds for statement in statements] == [matches, beats, falls_short]
+    assert judgement is not None and judgement.word == word
+    statements = [judge([found])[0] for judge in (matches, claim_c9, claim_c10)]
+    assert [statement.holds for statement in statements] == [matching, beating, falling_short]
     assert all(statement.undecided is (statement.holds is None) for statement in statements)
 
 
@@ -212,12 +198,75 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
     store(tmp_path, made_up(other, (0.2, 0, 0)), USERS)
     two = stored_pair(tmp_path).comparison
     assert two is not None and two.difference == pytest.approx((0.05 + 0.7) / 2, abs=5e-4)
-    # the seeds differ much, and point one way
     assert str(stored_pair(tmp_path).judgement()) == "better"
-    stored_anew(tmp_path, made_up(second, (0.1, 0, 0)), USERS - 0.04)
-    assert str(stored_pair(tmp_path).judgement()) == "undecided"
-    for judge in (prism_claims.matches, prism_claims.beats, prism_claims.falls_short):
-        assert judge([stored_pair(tmp_path)])[0].undecided
+    # a mean that is surely no loss, and not surely a gain
+    stored_anew(tmp_path, made_up(second, (0.1, 0, 0)), USERS - 0.044)
+    assert str(stored_pair(tmp_path).judgement()) == "not worse"
+    holds = [judge([stored_pair(tmp_path)])[0].holds for judge in (matches, claim_c9, claim_c10)]
+    assert holds == [True, None, False]
+
+
+def cell(prism: float, decay: float, seeds: int = 3) -> Pair:
+    """DirectAU on Gowalla, where the paper's cell is +2.9 %, with these means at each seed."""
+    method = Method(1, 1, RunConfig("gowalla", "directau", gamma=1.0), 0.2, {}, (), 0, {})
+    change = prism - decay
+    comparison = Comparison(change, change - 1e-4, change + 1e-4, (change,) * seeds, decay)
+    return Pair("gowalla", "mf", "directau", method, method, (method, method), comparison)
+
+
+@pytest.mark.parametrize(
+    ("prism", "holds"),
+    [
+        (0.103, True),  # the paper's change
+        (0.100, True),  # none: 2.9 points from the paper's, and before, a match because it is none
+        (0.090, False),  # -10 %
+        (0.120, False),  # +20 %
+        (0.0985, None),  # 4.4 points away
+    ],
+)
+def test_c8_is_judged_against_the_papers_cell(prism: float, holds: bool | None) -> None:
+    statement = claim_c8([cell(prism, 0.1)])[0]
+    assert statement.holds is holds and statement.undecided is (holds is None)
+    assert "+2.9% in its Table 1" in statement.text and statement.role == "core"
+
+
+def test_c8_has_a_mean_over_all_cells_once() -> None:
+    [near] = claim_c8_mean([cell(0.101, 0.1), cell(0.099, 0.1)])
+    assert near.holds is True and "over the 2 cells" in near.text
+    assert claim_c8_mean([cell(0.08, 0.1)] * 2)[0].holds is False
+    assert outcome(claim_c8_mean([])) == "not measured"
+
+
+def test_what_is_not_searched_is_a_note_and_has_no_direction() -> None:
+    """Before, PRISM beat one untuned decay by 17 %, which was a verdict."""
+    released = replace(cell(0.12, 0.1), protocol="released", backbone="nonlinear-mf")
+    [note] = claim_c9([released])
+    assert note.role == "note" and "not searched, and neither is PRISM" in note.text
+    assert outcome(claim_c9([released])) == "not measured"
+    text = replace(released, protocol="text")
+    assert outcome(claim_c9([text, released])) == "reproduced, size differs"  # +20 %, and the paper's is +11.7 %
+
+
+def test_two_opposite_changes_have_no_mean() -> None:
+    """Before, -14.5 % and +14.6 % were a mean change of 0.0 %."""
+    up, down = (replace(cell(prism, 0.1), backbone="nonlinear-mf") for prism in (0.115, 0.085))
+    *_, size = claim_c9([up, replace(down, loss="mawu")])
+    assert size.role == "size" and size.holds is None
+    assert [row.ours for row in mean_change("C9", "the paper's text", [up, replace(down, loss="mawu")], 2)] == [
+        pytest.approx(0.15),
+        pytest.approx(-0.15),
+    ]
+
+
+def test_runs_at_a_start_by_chance_leave_a_search_open(tmp_path: Path) -> None:
+    """Before, the baseline lost by settings that had not left their start."""
+    made_up_pair(tmp_path, 0.05)
+    assert claim_c9([stored_pair(tmp_path)])[0].holds is True
+    stored_anew(tmp_path, made_up(DECAYS[1], (0.001, 0, 0), [1e-4, 0.0]), USERS * 0.01)
+    found = stored_pair(tmp_path)
+    assert found.decay is not None and found.decay.dips == 1 and found.decay.open()
+    [statement] = [each for each in claim_c9([found]) if each.role == "core"]
+    assert statement.undecided and "1 of decay's runs ended at a start by chance" in statement.text
 
 
 def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_path: Path) -> None:
@@ -226,7 +275,7 @@ def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_pat
     found = stored_pair(tmp_path)
     assert found.comparison is None and known is not None
     assert found.difference() == "undecided: the scores of users were not kept"
-    assert prism_claims.beats([found])[0].holds is None
+    assert claim_c9([found])[0].holds is None
 
 
 def test_a_row_has_the_papers_cells_where_it_prints_them(tmp_path: Path) -> None:
@@ -388,135 +437,3 @@ def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is
     cells |= {"validation NDCG@20": "0.2000", "training loss": "1.000"}
     assert rq3_tables.ended_early("synthetic", tmp_path) == [{"trained": "DirectAU, PRISM, seed 246"} | cells]
     assert len(rq3_tables.ended_early("synthetic", tmp_path, within=40)) == 2
-
-
-def test_on_yelp2018_gamma_1_is_near_the_papers_numbers_and_no_other_was_run() -> None:
-    """As the RQ3 page says."""
-    [row] = rq3_tables.loss_parameter_rows("yelp2018", "mf", "directau")
-    assert row["DirectAU at"] == "1"
-    assert all(95 <= int(row[f"{title} / paper"].split()[0]) <= 105 for title in ("tuned decay", "PRISM"))
-
-
-@pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
-def test_at_gamma_1_alone_directau_is_near_the_papers_numbers(dataset: str) -> None:
-    """As the RQ3 page says, of the runs that are stored."""
-
-    def off(row: dict[str, str]) -> list[int]:
-        return [abs(int(row[f"{title} / paper"].split()[0]) - 100) for title in ("tuned decay", "PRISM") if row[title]]
-
-    rows = rq3_tables.loss_parameter_rows(dataset, "mf", "directau")
-    assert [row["DirectAU at"] for row in rows if max(off(row)) <= 5] == ["1"]
-    assert all(min(off(row)) > 5 for row in rows if row["DirectAU at"] != "1")
-    nearest = min(rq3_tables.loss_parameter_rows(dataset, "mf", "mawu"), key=lambda row: max(off(row)))
-    if dataset == "movielens1m":
-        assert nearest["MAWU at"] == "0.25, 0.25"
-    else:
-        assert nearest["MAWU at"] == "2.6, 1.4" and max(off(nearest)) <= 5
-    directau, mawu = pair(dataset, "mf", "directau"), pair(dataset, "mf", "mawu")
-    for ours, theirs in ((directau.decay, mawu.decay), (directau.prism, mawu.prism)):
-        assert ours is not None and theirs is not None and np.mean(ours.ndcg()) > np.mean(theirs.ndcg())
-        assert ours.chosen.gamma == {"movielens1m": 0.5, "gowalla": 5}[dataset]
-    assert all(int(share.split()[0]) > 110 for share in rq3_tables.nearness(directau).values() if "%" in share)
-
-
-def test_on_gowalla_prism_on_nonlinear_mf_ends_far_below_tuned_decay() -> None:
-    """As the RQ3 page says: by validation, after 20 epochs, while the training loss still falls."""
-    for loss, share in (("directau", 3 / 5), ("mawu", 1 / 2)):
-        found = pair("gowalla", "nonlinear-mf", loss)
-        assert found.prism is not None and found.decay is not None
-        assert found.prism.validation / found.decay.validation == pytest.approx(share, abs=0.05)
-        history = found.prism.records[123]["history"]
-        best = int(np.argmax(history["validation_dot"]))
-        assert best > 20 and history["loss"][-1] < history["loss"][best]
-
-
-def test_with_weak_uniformity_a_perceptron_turns_all_rows_one_way() -> None:
-    """As the RQ3 page says of MovieLens1M: the loss ends at its value for one direction, 0 of DirectAU, -1 of MAWU."""
-    seen = set()
-    for record in short_runs("movielens1m"):
-        config = RunConfig(**record["config"])
-        if config.backbone == "nonlinear-mf" and config.loss in ("directau", "mawu"):
-            seen.add((decay_vs_prism.loss_values(config), config.init, config.weight_decay, config.seed))
-            assert record["best_epoch"] < 10 and record["test"]["dot"]["ndcg"] < 0.06
-            one_way = 0.0 if config.loss == "directau" else -1.0
-            assert record["history"]["loss"][-1] == pytest.approx(one_way, abs=0.06)
-    assert seen == {
-        ("0.2", "prism", 0.0, 123),
-        ("0.125, 0.125", "prism", 0.0, 123),
-        *(("0.125, 0.125", "xavier", decay, 123) for decay in ALL_DECAYS),
-        *(("0.25, 0.25", "xavier", decay, 123) for decay in (0.0, 1e-8, 1e-6, 1e-4)),
-        *(("0.25, 0.25", "xavier", 1e-5, seed) for seed in (246, 492)),
-    }
-
-
-def test_with_weak_uniformity_directau_turns_all_rows_one_way_on_gowalla_too() -> None:
-    """As the RQ3 page says."""
-    seen = set()
-    for record in short_runs("gowalla"):
-        config = RunConfig(**record["config"])
-        if config.backbone == "nonlinear-mf" and config.loss == "directau":
-            seen.add((config.gamma, config.init, config.weight_decay))
-            assert record["test"]["dot"]["ndcg"] < 0.02 and abs(record["history"]["loss"][-1]) < 0.06
-    assert seen == {(0.2, "prism", 0.0), (0.2, "xavier", 1e-4), (0.5, "xavier", 1e-4)}
-
-
-def test_the_decay_that_one_seed_would_choose_for_mawu_on_nonlinear_mf_fails_at_the_others() -> None:
-    """As the RQ3 page says of MovieLens1M: over all seeds validation chooses another, and PRISM is ahead of that."""
-    found = pair("movielens1m", "nonlinear-mf", "mawu")
-    assert found.prism is not None and found.decay is not None
-    assert decay_vs_prism.loss_values(found.prism.chosen) == "0.25, 0.25" and len(found.prism.records) == 3
-    assert (decay_vs_prism.loss_values(found.decay.chosen), found.decay.chosen.weight_decay) == ("1, 0.1", 1e-4)
-    assert found.decay.all_seeds and len(found.decay.records) == 3 and str(found.judgement()) == "better"
-    assert min(found.prism.ndcg()) > 0.2
-    # a larger decay was searched too
-    assert found.decay.at_edge == () and prism_claims.beats([found])[0].holds
-    second = pair("movielens1m", "nonlinear-mf", "mawu", without=found.decay.chosen).decay
-    assert second is not None and second.validation > found.decay.validation
-    assert (decay_vs_prism.loss_values(second.chosen), second.chosen.weight_decay) == ("0.25, 0.25", 1e-5)
-    first, *others = [record["test"]["dot"]["ndcg"] for record in second.records.values()]
-    assert first > 0.2 and max(others) < 0.001 and len(others) == 2 and second.ndcg() == [first]
-    mean = [np.mean([validation_score(r) for r in method.records.values()]) for method in (found.decay, second)]
-    assert mean[0] > mean[1]
-
-
-def test_an_early_dip_ends_nonlinear_ssm_with_prism_at_two_seeds_of_three() -> None:
-    """As the RQ3 page says of MovieLens1M, and which other runs of non-linear MF end within 20 epochs there."""
-    short = [RunConfig(**record["config"]) for record in short_runs("movielens1m")]
-    short = [config for config in short if config.backbone == "nonlinear-mf" and config.loss in ("bpr", "ssm")]
-    assert {(c.loss, c.init, c.weight_decay, c.seed) for c in short} == {
-        *(("bpr", "xavier", decay, 123) for decay in (1e-7, 1e-4)),
-        *((loss, "prism", 0.0, seed) for loss in ("bpr", "ssm") for seed in (246, 492)),
-    }
-    prism = pair("movielens1m", "nonlinear-mf", "ssm").prism
-    assert prism is not None
-    plain = [
-        load_record(stored_path(default_results(), replace(prism.chosen, seed=seed, split_seed=seed)))
-        for seed in (123, 246, 492)
-    ]
-    first, *rest = (record["test"]["dot"]["ndcg"] for record in plain if record is not None)
-    assert len(rest) == 2 and all(0.5 < score / first < 0.6 for score in rest)
-    # one of them was waited for and takes the run's place; at neither seed is anything decided
-    found = pair("movielens1m", "nonlinear-mf", "ssm")
-    assert found.decay is not None and str(found.judgement()) == "worse (provisional: one seed)"
-    assert prism.waited() == [246] and prism.usable() == [123]
-    assert prism_claims.falls_short([found])[0].holds is True
-    behind = np.subtract(found.decay.ndcg(), [first, *rest])
-    assert 0.04 < behind.min() < 0.05 and 0.13 < behind.max() < 0.14
-
-
-def test_waited_for_one_of_these_two_doubles_its_score() -> None:
-    """As the RQ3 page says of MovieLens1M."""
-    pairs = [twins for twins in protocol_pairs("patience", "movielens1m") if twins[0].backbone == "nonlinear-mf"]
-    [(early, late)] = [twins for twins in pairs if (twins[0].loss, twins[0].seed) == ("ssm", 246)]
-    scores = [load_record(stored_path(default_results(), config)) for config in (early, late)]
-    first, waited = (record["test"]["dot"]["ndcg"] for record in scores if record is not None)
-    assert waited > 2 * first
-    assert scores[1] is not None and scores[1]["best_epoch"] == 995 and len(scores[1]["history"]["loss"]) == 1000
-    decay = pair("movielens1m", "nonlinear-mf", "ssm").decay
-    assert decay is not None and 0.9 < waited / np.mean(decay.ndcg()) < 1
-
-
-def short_runs(dataset: str) -> list[Record]:
-    """Records of runs that ended within 20 epochs."""
-    records = scan(default_results())[0]
-    return [r for r in records if r["config"]["dataset"] == dataset and len(r["history"]["loss"]) <= 20]

@@ -18,7 +18,7 @@ from prismbook.runs.cost import Costs, kind
 from prismbook.runs.records import default_results, stored_path
 from prismbook.runs.sweep import Sweep, plan
 from prismbook.tables import analysis, decay_vs_prism
-from prismbook.tables.rules import edges
+from prismbook.tables.endings import edges
 from prismlib import datasets
 
 DECAYS = (0.0, 1e-5, 1e-4)

@@ -1,7 +1,4 @@
-"""Verdicts from records made up here: each claim must be able to come out either way, and as not measured.
-
-At the end, sentences of the pages about the stored runs.
-"""
+"""Verdicts from records made up here: each claim must be able to come out either way, and as not measured."""
 
 from __future__ import annotations
 
@@ -34,11 +31,10 @@ from prismbook.claims.statements import (
 )
 from prismbook.pages import page
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import SEEDS, configs, grid_configs
-from prismbook.runs.records import default_results
-from prismbook.tables.analysis import best, measured, tidy
+from prismbook.plan.experiments import SEEDS, grid_configs
+from prismbook.tables.analysis import tidy
 from prismbook.tables.rules import RULES, Judgement
-from prismbook.tables.seed_differences import difference
+from prismbook.tables.seed_differences import relative_difference
 from prismlib import dataset_from_pairs, datasets
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
@@ -180,25 +176,36 @@ FLAT: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.02, 0.02), (0.10, 0.02,
 RISING: list[Parts | None] = [(0.03, 0.02, 0.04), (0.07, 0.03, 0.03), (0.12, 0.03, 0.01)]
 
 
+def by_name(statements: Sequence[Statement]) -> dict[str, bool | None]:
+    """What the core statements say, by what they are about."""
+    return {statement.name: statement.holds for statement in statements if statement.role == "core"}
+
+
+def roles(statements: Sequence[Statement], role: str) -> list[bool | None]:
+    return [statement.holds for statement in statements if statement.role == role]
+
+
 def test_c1() -> None:
-    assert verdict(decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))) == "reproduced"
     poor, below = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))
-    assert "0.0900 at 0 against 0.1600 at 0.0001" in poor.text and "-43.8%, 1 seed: worse" in poor.text
-    assert "behind at 2 of 2 decays weaker than its best" in below.text and poor.provisional and below.provisional
-    assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=FLAT))) == [None, False]  # nothing to lose, and above
+    assert poor.holds is below.holds is True and "0.0900 against 0.1600, at 0 and 0.0001" in poor.text
+    assert not poor.provisional and poor.seeds == 1  # 44 % at one seed is forty times the spread
+    assert "worse at 2 of 2 decays weaker than its best" in below.text
+    # nothing to lose, and above
+    assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=FLAT))) == [False, False]
     # a shallow curve below BPR's: it falls below, and depends on decay hardly
     shallow: list[Parts | None] = [(0.040, 0.01, 0.01), (0.0405, 0.01, 0.01), (0.0402, 0.01, 0.01)]
     assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=shallow))) == [None, True]
 
 
-def test_c1_looks_at_all_decays_too_weak_and_too_strong() -> None:
-    falling: list[Parts | None] = [(0.11, 0.03, 0.02), (0.12, 0.03, 0.02), (0.03, 0.02, 0.02)]
-    runs = rq1(bpr=[*FLAT[:2], (0.001, 0, 0)], directau=falling)
-    runs.loc[runs["ndcg"] == 0.001, "largest_norm"] = 1e-6
+def test_c1_chooses_nothing_on_the_test_set() -> None:
+    """Before, the decay with the lowest test score was the poor choice, and the one furthest behind was compared."""
+    runs = rq1(bpr=FLAT, directau=[(0.12, 0.02, 0.02), (0.05, 0.02, 0.02), (0.12, 0.03, 0.02)])
+    # by validation the run without decay is the worst one, which the test set does not bear out
+    for decay, validation in ((0, 0.1), (1e-6, 0.16), (1e-4, 0.2)):
+        runs.loc[(runs["loss"] == "DirectAU") & (runs["weight_decay"] == decay), "validation"] = validation
     poor, below = decay_claims.claim_c1(runs)
-    assert poor.holds is True and "0.0700 at 0.0001 against 0.1700 at 1e-06" in poor.text
-    assert poor.text.endswith("the strongest decay costs DirectAU 59%, BPR 99% (collapsed at 1 of 1 seeds)")
-    assert below.holds is False  # only the decay weaker than its best counts, not the one at which it is worst
+    assert "at 0 and 0.0001" in poor.text and poor.holds is not False
+    assert "worse at 1 of 2" in below.text and "; at 0," in below.text and below.holds is False
 
 
 def test_c1_needs_both_without_decay_and_runs_that_decide() -> None:
@@ -216,72 +223,97 @@ def test_c1_needs_both_without_decay_and_runs_that_decide() -> None:
     runs.loc[runs["loss"] == "DirectAU", "epochs"] = 30
     poor, below = decay_claims.claim_c1(runs)
     assert poor.holds is True and below.undecided and "BPR cut off at 3 of 3 runs" in below.text
+    for loss in ("bpr", "directau"):
+        assert verdict(decay_claims.claim_c1(rq1(**{loss: FLAT}))) == "not measured"
 
 
-def test_c2() -> None:
-    bpr, directau, less = decay_claims.claim_c2(rq1(bpr=FLAT, directau=RISING))
-    assert bpr.undecided and "validation chooses no decay" in bpr.text  # all as good: the first is none
-    assert (
-        directau.holds is True and directau.provisional and "-0.010 to 0.110 (+133.3%, 1 seed: wider" in directau.text
-    )
-    # without decay BPR's gap is the larger one
-    assert less.holds is False and "at decays 0 to 0, where neither is past its best: mean 0.080 against" in less.text
+def test_every_curve_reads_all_seeds_that_are_stored() -> None:
+    """Before, the first seed alone was read, whatever was stored."""
+    runs = [
+        (grid_configs("gowalla", loss, decay, SEEDS), {"parts": parts, "validation": [0.0, sum(parts)]})
+        for loss, curve in (("bpr", FLAT), ("directau", RISING))
+        for decay, parts in zip([0, 1e-6, 1e-4], curve, strict=True)
+        if parts is not None
+    ]
+    three_seeds = table(*runs)
+    for claim in (decay_claims.claim_c1, decay_claims.claim_c2, decay_claims.claim_c22):
+        decided = [each for each in claim(three_seeds) if each.found is not None and each.role == "core"]
+        assert decided and {len(each.found.by_seed) for each in decided if each.found} == {3}
+    once = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))[0].found
+    thrice = decay_claims.claim_c1(three_seeds)[0].found
+    assert once is not None and thrice is not None
+    assert once.standard_error == pytest.approx(3**0.5 * thrice.standard_error)
+
+
+def test_c2_is_about_the_widening() -> None:
+    """Before, the level of the gap decided: here BPR's is the larger one, and widens less."""
+    slow: list[Parts | None] = [(0.20, 0.02, 0.02), (0.21, 0.02, 0.02), (0.22, 0.02, 0.02)]
+    statements = decay_claims.claim_c2(rq1(bpr=slow, directau=RISING))
+    names = {"the gap of BPR": True, "the gap of DirectAU": True, "BPR against DirectAU": True}
+    assert by_name(statements) == names and verdict(statements) == "reproduced"
+    assert roles(statements, "detail") == [False]  # the level
+    # the other way round it widens more
+    assert by_name(decay_claims.claim_c2(rq1(bpr=RISING, directau=slow)))["BPR against DirectAU"] is False
+    flat = by_name(decay_claims.claim_c2(rq1(bpr=FLAT, directau=RISING)))
+    assert flat["the gap of BPR"] is None  # all as good: validation takes the first, which is no decay
     narrower: list[Parts | None] = [(0.10, 0.02, 0.02), (0.10, 0.03, 0.03), (0.10, 0.05, 0.04)]
-    wide: list[Parts | None] = [(0.20, 0.02, 0.02), (0.21, 0.02, 0.02), (0.25, 0.02, 0.02)]
-    assert held(decay_claims.claim_c2(rq1(bpr=narrower, directau=wide))) == [False, True, True]
-    slow: list[Parts | None] = [(0.10, 0.02, 0.02), (0.11, 0.02, 0.02), (0.12, 0.02, 0.02)]
-    assert verdict(decay_claims.claim_c2(rq1(bpr=slow, directau=wide))) == "reproduced"
-    assert held(decay_claims.claim_c2(rq1(bpr=FLAT[:1], directau=RISING[:1]))) == [None, None, False]
+    assert by_name(decay_claims.claim_c2(rq1(bpr=narrower)))["the gap of BPR"] is False
+    # with another loss than DirectAU BPR is compared beside the claim
+    others = decay_claims.claim_c2(rq1(bpr=slow, ssm=RISING))
+    assert set(by_name(others)) == {"the gap of BPR", "the gap of SSM"} and len(roles(others, "detail")) == 2
 
 
 def test_c2_is_judged_up_to_the_best_decay_of_each() -> None:
     """Before, the end point decided, at which BPR ranks by popularity alone or has collapsed."""
     rising_then_gone: list[Parts | None] = [(0.10, 0.02, 0.02), (0.12, 0.02, 0.01), (0.06, 0.0, 0.0)]
-    bpr, directau, less = decay_claims.claim_c2(rq1(bpr=rising_then_gone, directau=RISING))
+    bpr = decay_claims.claim_c2(rq1(bpr=rising_then_gone))[0]
     assert bpr.holds is True and "to its best decay of 1e-06: popular minus unpopular 0.080 to 0.110" in bpr.text
-    # at the end point BPR's gap, 0.06, would be smaller than DirectAU's, 0.11
-    assert directau.holds is True and less.holds is False and "at decays 0 to 1e-06" in less.text
-    assert "mean 0.095 against 0.015, smaller at 0 of 2" in less.text
 
 
-def test_c2_judges_each_loss_on_the_decays_at_which_it_was_run() -> None:
-    statements = decay_claims.claim_c2(rq1(bpr=[None] * 3, directau=[RISING[0], None, RISING[2]]))
-    assert held(statements) == [None, True, None] and "not run in both" in statements[2].text
-    # BPR is compared with every other loss
-    runs = rq1(bpr=RISING, ssm=FLAT, directau=RISING)
-    compared = decay_claims.claim_c2(runs)[3:]
-    assert [statement.text[:42] for statement in compared] == [
-        f"BPR's gap is less pronounced than {loss}'s: at"[:42] for loss in ("SSM", "DirectAU")
-    ]
-    runs.loc[runs["loss"] == "SSM", "stopped_by"] = "max_epochs"
-    ssm, against = (decay_claims.claim_c2(runs)[place] for place in (1, 3))
-    assert ssm.undecided and against.undecided and "SSM cut off at 3 of 3 runs" in against.text
+def test_c2_leaves_open_what_was_not_run_or_cut_off() -> None:
+    missing = by_name(decay_claims.claim_c2(rq1(bpr=[None] * 3, directau=[RISING[0], None, RISING[2]])))
+    assert missing == {"the gap of BPR": None, "the gap of DirectAU": True, "BPR against DirectAU": None}
+    runs = rq1(bpr=RISING, directau=RISING)
+    runs.loc[runs["loss"] == "DirectAU", "stopped_by"] = "max_epochs"
+    cut = {each.name: each for each in decay_claims.claim_c2(runs)}
+    assert cut["the gap of DirectAU"].undecided and cut["BPR against DirectAU"].undecided
+    assert "DirectAU cut off at 3 of 3 runs" in cut["BPR against DirectAU"].text
+
+
+def test_c18_claims_the_gap_and_that_decay_matters_and_no_order() -> None:
+    statements = decay_claims.claim_c18(rq1(bpr=FLAT, directau=RISING))
+    assert set(by_name(statements)) == {"a poor choice of decay with DirectAU", "the gap of BPR", "the gap of DirectAU"}
+    assert by_name(statements)["the gap of DirectAU"] is True
+    assert verdict(decay_claims.claim_c18(tidy([], []))) == "not measured"
 
 
 def test_c21() -> None:
-    def judged(*curve: float | None) -> Statement:
+    def judged(*curve: float | None) -> list[Statement]:
         runs = (
             (grid_configs("gowalla", "ssm", decay), ndcg and {"parts": (ndcg, 0, 0), "validation": [0.0, ndcg]})
-            for decay, ndcg in zip([0, 1e-6, 1e-4], curve, strict=True)
+            for decay, ndcg in zip([0, 1e-7, 1e-6, 1e-5, 1e-4], curve, strict=True)
         )
-        return decay_claims.claim_c21(table(*runs))[0]
+        return decay_claims.claim_c21(table(*runs))
 
-    needed = judged(0.10, 0.12, 0.11)
-    assert needed.holds is True and needed.provisional and "0.1200 at 1e-06" in needed.text
-    assert judged(0.12, 0.10, 0.11).undecided  # validation chooses none; of its users nothing is known
-    assert judged(0.10, 0.101, 0.09).undecided
-    assert "the strongest of these runs" in judged(0.10, 0.11, 0.12).text
-    assert "the strongest" not in needed.text
-    assert judged(None, 0.1, 0.1) == judged(0.1, None, None) and judged(0.1, None, None).holds is None
+    needed, careful = judged(0.10, 0.105, 0.12, 0.11, 0.10)
+    assert needed.holds is True and not needed.provisional and "0.1200 against 0.1000, at 1e-06" in needed.text
+    assert careful.holds is True and "3 of 4 decays are worse than 1e-06" in careful.text
+    # before, some decay that beats none was all that careful tuning meant
+    needed, careful = judged(0.10, 0.12, 0.1201, 0.12, 0.12)
+    assert needed.holds is True and careful.holds is False and "0 of 4 decays are worse" in careful.text
+    assert judged(0.10, 0.105, 0.1201, 0.1170, 0.1171)[1].holds is None
+    assert judged(0.12, 0.12, 0.12, 0.12, 0.12)[0].holds is False  # validation chooses none
+    assert "the strongest of these runs" in judged(0.10, 0.10, 0.11, 0.12, 0.13)[0].text
+    assert judged(None, 0.1, 0.1, 0.1, 0.1)[0].holds is None
+    assert roles(judged(0.1, 0.12, None, None, None), "detail") == [None]  # too few to say how careful
 
 
 def test_c22() -> None:
     weaker, stronger = decay_claims.claim_c22(rq1(bpr=FLAT, directau=RISING))
-    assert weaker.holds is True and weaker.provisional and "by 0% against 44%" in weaker.text
-    assert stronger.undecided and "by 0% against 0%" in stronger.text
-    assert held(decay_claims.claim_c22(rq1(bpr=RISING, directau=FLAT))) == [False, None]
+    assert weaker.holds is True and "by 0% against 44%" in weaker.text and stronger.holds is False
     falling: list[Parts | None] = [(0.12, 0.03, 0.01), (0.07, 0.03, 0.03), (0.03, 0.02, 0.02)]
-    assert held(decay_claims.claim_c22(rq1(bpr=FLAT, directau=falling))) == [None, True]
+    assert held(decay_claims.claim_c22(rq1(bpr=FLAT, directau=falling))) == [False, True]
+    assert held(decay_claims.claim_c22(rq1(bpr=RISING, directau=FLAT)))[0] is False
     assert verdict(decay_claims.claim_c22(rq1(bpr=FLAT[:1], directau=FLAT[:1]))) == "not measured"
 
 
@@ -289,57 +321,81 @@ def test_c22_counts_a_collapse_and_not_a_run_that_was_cut_off() -> None:
     runs = rq1(bpr=[*FLAT[:2], (0.001, 0, 0)], directau=RISING)
     last = runs["ndcg"] == 0.001
     runs.loc[last, "epochs"] = 12
-    stronger = decay_claims.claim_c22(runs)[1]
-    assert stronger.undecided and "by 0% against 0% (BPR cut off at 1 of 3 runs: what" in stronger.text
+    assert "by 0% against 0%, at the worst by validation (BPR cut off at 1 of 3 runs: what" in (
+        decay_claims.claim_c22(runs)[1].text
+    )
     runs.loc[last, "largest_norm"] = 1e-6
     stronger = decay_claims.claim_c22(runs)[1]
-    assert stronger.holds is False and "by 99% against 0% (BPR collapsed at 1 of 3 runs: what" in stronger.text
+    assert stronger.holds is False and "by 99% against 0%" in stronger.text
+    assert "BPR collapsed at 1 of 3 runs" in stronger.text
+    # a start by chance has not collapsed: what it would score nobody knows
+    runs.loc[last, "by_chance"] = True
+    assert "by 0% against 0%" in decay_claims.claim_c22(runs)[1].text
+    assert "at a start by chance" in decay_claims.claim_c22(runs)[1].text
 
 
-def test_c23() -> None:
-    def judged(decays: Sequence[float], alphas: Sequence[float]) -> list[bool | None]:
+def test_c23_is_about_decay_alone() -> None:
+    def judged(decays: Sequence[float], alphas: Sequence[float]) -> list[Statement]:
         runs = [(grid_configs("gowalla", "directau", 10.0**-n), scores(u)) for n, u in enumerate(decays, start=4)]
         runs += [
             (grid_configs("gowalla", "directau", 0, init="prism", alpha=n / 4), scores(u)) for n, u in enumerate(alphas)
         ]
-        return held(prism_claims.claim_c23(table(*runs)))
+        return prism_claims.claim_c23(table(*runs))
 
-    assert judged([0.01, 0.01, 0.04], [0.04, 0.03, 0.02, 0.01]) == [True]
-    assert judged([0.01, 0.02, 0.03, 0.04], [0.04, 0.04, 0.01]) == [False]
-    assert judged([0.01, 0.0249, 0.04], [0.01, 0.025, 0.04]) == [None]  # within the margin of one another
-    assert judged([0.01, 0.04], [0.04, 0.03, 0.01]) == [None]
+    # before, alpha's steps were compared with decay's, which the paper does not do
+    for alphas in ([0.04, 0.03, 0.02, 0.01], [0.04, 0.04, 0.01]):
+        core, note = judged([0.01, 0.01, 0.08], alphas)
+        assert core.holds is True and note.role == "note"
+    assert judged([0.01, 0.02, 0.03, 0.04, 0.05], [])[0].holds is False
+    assert held(judged([0.01, 0.04], [0.04, 0.03, 0.01])) == [None]
 
 
 def test_a_gap_is_a_share_of_the_second_settings_ndcg() -> None:
     rows = rq1(bpr=[(0.10, 0.05, 0.05), None, None], directau=[(0.05, 0.05, 0.10), None, None])
     bpr, directau = (rows[(rows["loss"] == loss) & rows["run"].notna()] for loss in ("BPR", "DirectAU"))
-    found = difference(bpr, directau, "gap")
+    found = relative_difference(bpr, directau, "gap")
     assert found is not None and found.by_seed == pytest.approx((0.1 / 0.2,))  # 0.05 less -0.05, of 0.2
+    within = relative_difference(bpr, bpr, "gap")
+    assert within is not None and found.standard_error > within.standard_error  # two losses share less of a seed
 
 
-def rq2(without: float | None, *with_decay: tuple[float, float]) -> pd.DataFrame:
-    """BPR's correlation of norms with log popularity without decay; with decay besides its validation NDCG@20."""
+def test_a_ratio_of_none_is_not_compared() -> None:
+    rows = rq1(bpr=[(0.10, 0.05, 0.0), None, None], directau=[(0.05, 0.05, 0.10), None, None])
+    bpr, directau = (rows[(rows["loss"] == loss) & rows["run"].notna()] for loss in ("BPR", "DirectAU"))
+    assert relative_difference(bpr, directau, "ratio") is None
+    doubled = relative_difference(directau, directau.assign(ratio=1.0), "ratio")
+    assert doubled is not None and doubled.mean == pytest.approx(1.0)
+
+
+def rq2(without: float | None, *with_decay: tuple[float, float], loss: str = "bpr") -> pd.DataFrame:
+    """The correlation of norms with log popularity without decay; with decay besides its validation NDCG@20."""
     zero = without if without is None else {"correlation": without, "validation": [0.9]}
     return table(
-        (grid_configs("gowalla", "bpr", 0), zero),
+        (grid_configs("gowalla", loss, 0), zero),
         *(
-            (grid_configs("gowalla", "bpr", 10.0**-place), {"correlation": r, "validation": [validation]})
+            (grid_configs("gowalla", loss, 10.0**-place), {"correlation": r, "validation": [validation]})
             for place, (r, validation) in enumerate(with_decay, start=4)
         ),
     )
 
 
 def test_c3() -> None:
-    assert held(decay_claims.claim_c3(rq2(0.3, (0.9, 0.1)))) == [True, True]
+    assert held(decay_claims.claim_c3(rq2(0.3, (0.95, 0.1)))) == [True, True]
     assert held(decay_claims.claim_c3(rq2(0.8, (0.6, 0.1)))) == [False, False]  # 36 % and 64 % of the variance
-    # norms that fall with popularity do not follow it
-    assert held(decay_claims.claim_c3(rq2(-0.9, (-0.9, 0.1)))) == [False, True]
+    # norms that fall with popularity do not follow it; before, they counted as carrying nothing of it
+    assert held(decay_claims.claim_c3(rq2(-0.9, (0.95, 0.1)))) == [True, False]
+    assert held(decay_claims.claim_c3(rq2(-0.1, (-0.95, 0.1)))) == [False, True]
+    assert held(decay_claims.claim_c3(rq2(0.66, (0.95, 0.1))))[1] is None  # half as much is at 0.67
     assert held(decay_claims.claim_c3(rq2(None, (0.9, 0.1)))) == held(decay_claims.claim_c3(rq2(0.3))) == [None]
 
 
-def test_c3_looks_at_the_decay_that_validation_chooses() -> None:
-    assert held(decay_claims.claim_c3(rq2(0.3, (0.2, 0.1), (0.9, 0.2)))) == [True, True]
-    assert held(decay_claims.claim_c3(rq2(0.3, (0.2, 0.3), (0.9, 0.2)))) == [False, True]
+def test_c3_takes_one_decay_for_both_losses() -> None:
+    """Before, each loss had the decay that validation chooses for it; the paper's figure has one."""
+    directau = rq2(0.3, (0.2, 0.1), (0.95, 0.2), loss="directau")  # chooses 1e-5
+    bpr = rq2(0.3, (0.1, 0.9), (0.95, 0.2))  # would choose 1e-4
+    names = by_name(decay_claims.claim_c3(pd.concat([bpr, directau], ignore_index=True)))
+    assert names["BPR with decay"] is names["DirectAU with decay"] is True
+    assert by_name(decay_claims.claim_c3(bpr))["BPR with decay"] is False
 
 
 Run = tuple[float, float]  # NDCG@20 and correlation
@@ -361,61 +417,63 @@ def batched(none: Run | None, batch: Run | None, whole: Run | None, seeds: Seque
 @pytest.mark.parametrize(
     ("none", "batch", "whole", "expected"),
     [
-        ((0.1, 0.1), (0.101, 0.2), (0.2, 0.9), [None, True]),  # no interval: one seed of unknown users
-        ((0.1, 0.1), (0.11, 0.2), (0.2, 0.9), [False, True]),  # nearer to no decay, and yet 10 % off
-        ((0.1, 0.1), (0.19, 0.95), (0.2, 0.9), [False, False]),
+        ((0.1, 0.1), (0.101, 0.2), (0.2, 0.9), [True, True]),
+        ((0.1, 0.1), (0.11, 0.2), (0.2, 0.9), [True, True]),  # 10 % off, where decay gains 100 %: before, not like none
+        ((0.1, 0.1), (0.15, 0.2), (0.2, 0.9), [False, True]),
+        ((0.1, 0.1), (0.09, 0.2), (0.2, 0.9), [True, True]),  # worse than none is no gain either
+        ((0.1, 0.1), (0.102, 0.2), (0.11, 0.9), [None, True]),  # a fifth of a small gain
+        ((0.1, 0.1), (0.19, 0.95), (0.2, 0.85), [False, False]),
         ((0.1, 0.6), (0.11, 0.62), (0.1, 0.58), [None]),  # too weak to write popularity even on the whole tables
         (None, (0.11, 0.2), (0.2, 0.9), [None]),
         ((0.1, 0.1), None, (0.2, 0.9), [None]),
         ((0.1, 0.1), (0.11, 0.2), None, [None]),
-        (None, (0.11, 0.2), None, [None]),  # no run with decay of the whole tables at all
         (None, None, None, [None]),
     ],
 )
 def test_c6(none: Run | None, batch: Run | None, whole: Run | None, expected: list[bool | None]) -> None:
-    assert held(decay_claims.claim_c6(batched(none, batch, whole))) == expected
-    several = decay_claims.claim_c6(batched(none, batch, whole, seeds=(123, 246)))
-    if expected[0] is None and len(expected) > 1:
-        expected = [True, *expected[1:]]  # two seeds that agree to the last digit
-    assert held(several) == expected
-    assert not any(statement.provisional for statement in several)
+    statements = decay_claims.claim_c6(batched(none, batch, whole))
+    assert roles(statements, "core") == expected
+    assert len(roles(statements, "detail")) == (len(expected) > 1)  # whether the norms resemble those without decay
 
 
 def test_c6_of_runs_that_were_cut_off_is_left_open() -> None:
     runs = batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9))
     runs.loc[runs["decay_scope"] == "batch", "epochs"] = 17
-    alike, loses = decay_claims.claim_c6(runs)
-    assert (
-        alike.undecided
-        and alike.text.endswith("undecided: DirectAU with decay 1e-06 (batch) cut off at 1 of 1 seeds")
-        and loses.holds
-    )
+    alike, loses, _ = decay_claims.claim_c6(runs)
+    assert alike.undecided and "undecided: cut off at 1 of 1 seeds" in alike.text and loses.holds
 
 
-def test_c6_names_the_decay_that_is_too_weak_to_be_compared() -> None:
-    weak = [
-        (
-            grid_configs("gowalla", "directau", 1e-8, decay_scope=scope),
-            {"parts": (0.1, 0, 0), "correlation": correlation},
-        )
-        for scope, correlation in (("table", 0.05), ("batch", 0.09))
-    ]
-    runs = pd.concat([batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9)), table(*weak)], ignore_index=True)
-    _, second = decay_claims.claim_c6(runs)
-    assert second.holds and "left out: 1e-08" in second.text
+def test_c6_names_the_decay_that_is_too_weak_and_is_decided_by_the_weakest_of_the_others() -> None:
+    def more(decay: float, ndcg: float, whole: float) -> list[tuple[list[RunConfig], dict[str, Any]]]:
+        return [
+            (grid_configs("gowalla", "directau", decay, decay_scope=scope), {"parts": (ndcg, 0, 0), "correlation": r})
+            for scope, r in (("table", whole), ("batch", 0.09))
+        ]
+
+    first = batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9))
+    weak = pd.concat([first, table(*more(1e-8, 0.1, 0.12))], ignore_index=True)
+    statements = decay_claims.claim_c6(weak)
+    assert "left out: 1e-08" in statements[0].text and roles(statements, "core") == [True, True]
+    strong = pd.concat([first, table(*more(1e-5, 0.18, 0.9))], ignore_index=True)
+    statements = decay_claims.claim_c6(strong)
+    assert roles(statements, "core") == [False, True] and statements[0].text.startswith("decay 1e-05")
 
 
 def test_c7() -> None:
     def judged(lightgcn: Sequence[float | None], mf: Sequence[float | None]) -> list[bool | None]:
         runs = [
-            (grid_configs("gowalla", "directau", decay, backbone=backbone), ndcg and {"parts": (ndcg, 0, 0)})
+            (
+                grid_configs("gowalla", "directau", decay, backbone=backbone),
+                ndcg and {"parts": (ndcg, 0, 0), "validation": [0.0, ndcg]},
+            )
             for backbone, scores in (("lightgcn", lightgcn), ("mf", mf))
             for decay, ndcg in zip([0, 1e-6, 1e-4], scores, strict=True)
         ]
         return held(decay_claims.claim_c7(table(*runs)))
 
-    assert judged([0.20, 0.19, 0.20], [0.10, 0.15, 0.20]) == [True, False]  # less than MF, but 5 % is no barely
-    assert judged([0.200, 0.198, 0.200], [0.10, 0.15, 0.20]) == [True, None]  # of users' scores nothing is known
+    assert judged([0.20, 0.19, 0.20], [0.10, 0.15, 0.20]) == [True, False]  # less than MF, but 5 % is not barely
+    assert judged([0.200, 0.1999, 0.200], [0.10, 0.15, 0.20]) == [True, True]
+    assert judged([0.200, 0.198, 0.200], [0.10, 0.15, 0.20]) == [True, None]
     assert judged([0.10, 0.15, 0.20], [0.20, 0.19, 0.20]) == [False, False]
     assert judged([0.20, 0.19, 0.20], [0.10, 0.20, None]) == [True, False]  # over the decays of both
     assert judged([0.20, None, None], [0.10, 0.15, 0.20]) == [None]
@@ -434,45 +492,71 @@ def benefits(decay: dict[str, Any] | None, **prism: dict[str, Any] | None) -> pd
     )
 
 
-SLOW = {"parts": (0.15, 0.04, 0.01), "validation": [0.0, 0.1, 0.15, 0.2]}
-FAST = {"parts": (0.15, 0.04, 0.02), "validation": [0.0, 0.21]}
-POOR = {"parts": (0.10, 0.02, 0.005), "validation": [0.0, 0.1, 0.12, 0.13, 0.14]}
+def best_at(epoch: int, validation: float = 0.2, parts: Parts = (0.15, 0.04, 0.01)) -> dict[str, Any]:
+    return {"parts": parts, "validation": [0.0] * epoch + [validation]}
 
 
-@pytest.mark.parametrize(
-    ("sooner_at", "words", "whole"),
-    [
-        ((True, True), ("reproduced", "reproduced"), "reproduced"),
-        (
-            (False, True),
-            ("not reproduced", "reproduced"),
-            "for some, not for others",
-        ),  # not reproduced, had 1e-3 alone been judged
-        ((False, False), ("not reproduced", "not reproduced"), "not reproduced"),
-    ],
-)
-def test_c11_has_a_verdict_for_each_learning_rate(
-    tmp_path: Path, sooner_at: tuple[bool, bool], words: tuple[str, str], whole: str
-) -> None:
-    decay = grid_configs("gowalla", "directau", 1e-6)
-    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
-    for rate, sooner in zip(LEARNING_RATES, sooner_at, strict=True):
-        for [config], scores in ((decay, SLOW), (prism, FAST if sooner else POOR)):
-            store(tmp_path, made_up(replace(config, lr=rate), **scores))
-    statements = epochs_needed("gowalla", tmp_path).under(RULES)
-    assert [word.removesuffix(" (provisional)") for word in by_case(statements).values()] == list(words)
-    assert outcome(statements) == whole
+SLOW, FAST = best_at(100), best_at(10, 0.21, (0.15, 0.04, 0.02))
 
 
 def test_c11() -> None:
-    fewer, as_good, sooner = prism_claims.claim_c11(benefits(SLOW, a100=FAST))
-    assert fewer.holds and fewer.provisional and "at epoch 1 against 3 (-66.7%, 1 seed: fewer" in fewer.text
-    assert as_good.holds and as_good.provisional and sooner.holds and sooner.provisional
-    assert held(prism_claims.claim_c11(benefits(SLOW, a100=POOR))) == [False, False, False]
-    assert held(prism_claims.claim_c11(benefits(SLOW, a100=None))) == held(
-        prism_claims.claim_c11(benefits(None, a100=FAST))
-    )
-    assert held(prism_claims.claim_c11(benefits(None, a100=FAST))) == [None]
+    fewer, size, as_good, sooner = prism_claims.claim_c11(benefits(SLOW, a100=FAST))
+    assert fewer.holds is True and fewer.seeds == 1 and not fewer.provisional
+    assert "at epoch 10 against 100 (-90.0% [" in fewer.text and "1 seed: fewer" in fewer.text
+    assert size.holds is False and size.role == "size" and as_good.role == sooner.role == "detail"
+    assert prism_claims.claim_c11(benefits(SLOW, a100=best_at(300)))[0].holds is False
+    # one seed of epochs has one sign, which before was a word in 91 % of cases
+    unclear = prism_claims.claim_c11(benefits(SLOW, a100=best_at(70)))[0]
+    assert unclear.undecided
+    refuted = prism_claims.claim_c11(benefits(SLOW, a100=best_at(190)))[0]
+    assert refuted.holds is False and "not fewer" in refuted.text
+    for runs in (benefits(SLOW, a100=None), benefits(None, a100=FAST), tidy([], [])):
+        assert held(prism_claims.claim_c11(runs)) == [None]
+
+
+def test_c11_takes_some_alpha_as_good_by_validation() -> None:
+    """Before, the alpha with the best validation score was compared, which is the slowest."""
+    fewer = prism_claims.claim_c11(benefits(SLOW, a50=best_at(10, 0.199), a100=best_at(300, 0.21)))[0]
+    assert fewer.holds is True and fewer.text.startswith("PRISM, alpha 0.5, the fastest of 2 strengths")
+    # not comparable: 10 % worse by validation
+    slow = prism_claims.claim_c11(benefits(SLOW, a50=best_at(10, 0.18), a100=best_at(300, 0.21)))[0]
+    assert slow.holds is False and slow.text.startswith("PRISM, alpha 1,")
+    none = prism_claims.claim_c11(benefits(SLOW, a50=best_at(10, 0.18)))
+    assert outcome(none) == "not reproduced" and "none of 1 strength" in none[0].text
+    left = prism_claims.claim_c11(benefits(SLOW, a50=best_at(10, 0.18), a100=None))
+    assert outcome(left) == "open" and "(1 of 2 strengths were run)" in left[0].text
+
+
+def test_c11_of_a_run_that_was_cut_off_the_epochs_are_not_known() -> None:
+    for decay, prism, which in (
+        (SLOW | {"stopped_by": "max_epochs"}, FAST, "decay 1e-06"),
+        (SLOW, FAST | {"stopped_by": "max_epochs"}, "PRISM, alpha 1"),
+    ):
+        cut = prism_claims.claim_c11(benefits(decay, a100=prism))[0]
+        assert cut.undecided and f"undecided: DirectAU with {which} cut off at 1 of 1 seeds" in cut.text
+
+
+@pytest.mark.parametrize(
+    ("fast_at", "word"),
+    [((1e-3, 1e-2), "reproduced, size differs"), ((1e-2,), "not reproduced"), ((), "not reproduced")],
+)
+def test_c11_is_judged_at_the_learning_rate_that_validation_chooses(
+    tmp_path: Path, fast_at: Sequence[float], word: str
+) -> None:
+    """Before, one learning rate of two that said yes was enough."""
+    decay = grid_configs("gowalla", "directau", 1e-6)
+    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
+    for rate, score in zip(LEARNING_RATES, (0.2, 0.15), strict=True):
+        epochs = 10 if rate in fast_at else 300
+        for [config], scores in ((decay, best_at(100, score)), (prism, best_at(epochs, score))):
+            store(tmp_path, made_up(replace(config, lr=rate), **scores))
+    statements = epochs_needed("gowalla", tmp_path).under(RULES)
+    assert verdict(statements) == word
+    [note] = [each for each in statements if each.role == "note"]
+    assert note.case == "learning rate 0.01" and note.holds is (1e-2 in fast_at)
+    # where that learning rate alone counts, its note is the core
+    alone = epochs_needed("gowalla", tmp_path).under(replace(RULES, case="learning rate 0.01"))
+    assert outcome(alone) == ("reproduced" if 1e-2 in fast_at else "not reproduced")
 
 
 def at_seeds(
@@ -498,145 +582,102 @@ def scores(unpopular: float, best: int = 2, whole: float = 0.2) -> dict[str, Any
 
 
 def test_what_holds_at_the_seed_that_chose_is_judged_over_all_seeds() -> None:
-    slow, fast = [scores(0.01, 9)] * 3, [scores(0.02, 3), scores(0.021, 2), scores(0.022, 4)]
-    clear = three(slow, fast)
-    fewer, size, as_good, sooner = prism_claims.claim_c11(clear)
-    assert held([fewer, as_good, sooner]) == [True] * 3
-    assert size.holds is False and "changes by -66.7%" in size.text  # the paper's -38 % is not in the interval
-    trade, variety, fairer, larger, alike = prism_claims.claim_c12(clear)
-    assert held([trade, variety, fairer, alike]) == [True, False, True, True]
-    assert "3 seeds" in fairer.text and not fairer.provisional and larger.holds is False
+    slow = [scores(0.01, 9)] * 3
+    clear = three(slow, [scores(0.02, 3), scores(0.021, 2), scores(0.022, 4)])
+    assert prism_claims.claim_c11(clear)[0].holds is True
+    assert by_name(prism_claims.claim_c12(clear)) == {"being fairer": True, "being as good": True}
     # the first seed alone would say fairer and faster
-    mixed = three(slow, [scores(0.02, 3), scores(0.001, 9), scores(0.009, 20)])
-    fewer, _, as_good, sooner = prism_claims.claim_c11(mixed)
-    assert fewer.undecided and "3 seeds: undecided" in fewer.text
-    assert as_good.holds is True and sooner.undecided
-    assert "at epoch 3, decay at 9; at epoch 9, decay at 9; at epoch 20, decay at 9 (3 seeds)" in sooner.text
-    assert prism_claims.claim_c12(mixed)[2].undecided
+    mixed = three(slow, [scores(0.02, 3), scores(0.005, 9), scores(0.009, 20)])
+    assert prism_claims.claim_c11(mixed)[0].undecided and "3 seeds" in prism_claims.claim_c11(mixed)[0].text
+    assert by_name(prism_claims.claim_c12(mixed))["being fairer"] is not True
     turned = three([scores(0.02, 3)] * 3, [scores(0.01, 9), scores(0.011, 8), scores(0.012, 7)])
-    assert prism_claims.claim_c12(turned)[2].holds is False
-    assert held(prism_claims.claim_c11(turned)) == [False, False, True, False]
-
-
-def test_three_seeds_that_agree_decide_where_their_sizes_differ() -> None:
-    """Before, a spread as large as the difference left a claim open that one seed alone would have decided."""
-    slow = [scores(0.01, 20)] * 3
-    fewer = prism_claims.claim_c11(three(slow, [scores(0.01, 2), scores(0.01, 19), scores(0.01, 18)]))[0]
-    assert fewer.holds is True and not fewer.provisional
-
-
-def test_a_run_that_was_cut_off_does_not_count_where_another_seed_decides() -> None:
-    slow, fast = [scores(0.01, 9)] * 3, [scores(0.02, 3), scores(0.021, 2), scores(0.022, 40)]
-    fewer = prism_claims.claim_c11(three(slow, [*fast[:2], fast[2] | {"stopped_by": "max_epochs"}]))[0]
-    assert fewer.holds is True and "2 seeds" in fewer.text
-    assert prism_claims.claim_c11(three(slow, fast))[0].undecided
+    assert by_name(prism_claims.claim_c12(turned))["being fairer"] is False
+    assert prism_claims.claim_c11(turned)[0].holds is False
 
 
 def test_only_seeds_of_both_count_and_none_but_the_first_chooses() -> None:
-    one = three([scores(0.01, 9), None, scores(0.3, 1)], [scores(0.02, 3), scores(0.001, 50), None])
-    fewer, as_good, _ = prism_claims.claim_c11(one)
-    assert fewer.holds and fewer.provisional and "at epoch 3 against 9 (-66.7%, 1 seed" in fewer.text
-    assert as_good.undecided  # one seed, of whose users nothing is known
+    one = three([scores(0.01, 90), None, scores(0.3, 1)], [scores(0.02, 3), scores(0.001, 50), None])
+    fewer = prism_claims.claim_c11(one)[0]
+    assert fewer.holds and fewer.seeds == 1 and "at epoch 3 against 90" in fewer.text
     # at another seed PRISM without strength would be chosen
     lucky = (
         grid_configs("gowalla", "directau", 0.0, 246, init="prism", alpha=0.0),
         scores(0.05, 1) | {"validation": [9]},
     )
     more = pd.concat([one, table(lucky)], ignore_index=True)
-    assert prism_claims.claim_c12(more)[2].text == prism_claims.claim_c12(one)[2].text
+    assert prism_claims.claim_c12(more)[0].text == prism_claims.claim_c12(one)[0].text
 
 
 def test_as_good_is_within_the_margin_and_noise_is_not() -> None:
-    """Before, whatever the spread over seeds explained counted as good."""
-
-    def as_good(scores_of_prism: Sequence[float]) -> Statement:
+    def as_good(scores_of_prism: Sequence[float]) -> bool | None:
         decay = [scores(0.01, whole=whole) for whole in (0.20, 0.21, 0.22)]
-        found = prism_claims.claim_c11(three(decay, [scores(0.01, whole=whole) for whole in scores_of_prism]))
-        return next(statement for statement in found if "is at least equivalent" in statement.text)
+        statements = prism_claims.claim_c12(three(decay, [scores(0.01, whole=whole) for whole in scores_of_prism]))
+        return by_name(statements)["being as good"]
 
-    assert as_good((0.2, 0.2, 0.22)).undecided  # a loss of 5 % at one seed
-    assert as_good((0.2, 0.209, 0.221)).holds is True
-    assert as_good((0.21, 0.22, 0.23)).holds is True  # better
-    assert as_good((0.19, 0.2, 0.21)).holds is False
-
-
-def test_c13_at_all_seeds_of_both() -> None:
-    bpr = (grid_configs("gowalla", "bpr", 1e-6), scores(0.005, whole=0.1))
-    decay = [scores(0.02), scores(0.03), scores(0.019)]
-    against_bpr, against_decay = prism_claims.claim_c13(
-        table(bpr, *at_seeds(decay), *at_seeds([scores(0.021)] * 3, init="prism", alpha=1.0))
-    )
-    assert against_bpr.holds is True and against_bpr.provisional
-    assert "one setting, not searched" in against_bpr.text
-    assert against_decay.undecided and "3 seeds" in against_decay.text
-
-
-def test_c13_names_a_decay_that_is_as_good_and_fairer() -> None:
-    def weak(ndcg: float, unpopular: float) -> tuple[list[RunConfig], dict[str, Any]]:
-        configs = grid_configs("gowalla", "directau", 1e-8, SEEDS)
-        return configs, scores(unpopular, whole=ndcg) | {"validation": [0.0, 0.01]}
-
-    def last(*more: tuple[list[RunConfig], dict[str, Any]]) -> Statement:
-        prism = at_seeds([scores(0.02)] * 3, init="prism", alpha=1.0)
-        return prism_claims.claim_c13(table(*at_seeds([scores(0.01)] * 3), *more, *prism))[-1]
-
-    assert last().holds is True
-    worse = last(weak(0.1, 0.03))  # fairer, but no rival
-    assert worse.holds is True and worse.text.startswith("against DirectAU with decay 1e-06: ratio")
-    rival = last(weak(0.2, 0.03))
-    assert rival.holds is False and "DirectAU with decay 1e-08, as good as PRISM by NDCG@20" in rival.text
-
-
-def test_c11_of_a_run_that_was_cut_off_the_epochs_are_not_known() -> None:
-    cut = prism_claims.claim_c11(benefits(SLOW | {"stopped_by": "max_epochs"}, a100=FAST))
-    assert (
-        held(cut)[0] is None
-        and cut[0].undecided
-        and "undecided: DirectAU with decay 1e-06 cut off at 1 of 1 seeds" in cut[0].text
-    )
-    cut = prism_claims.claim_c11(benefits(SLOW, a100=FAST | {"stopped_by": "max_epochs"}))
-    assert held(cut)[0] is None and "undecided: DirectAU with PRISM, alpha 1 cut off at 1 of 1 seeds" in cut[0].text
-
-
-def test_c11_judges_the_alpha_that_validation_chooses_and_full_strength_beside_it() -> None:
-    statements = prism_claims.claim_c11(benefits(SLOW, a50=FAST, a100=POOR))
-    assert held(statements) == [True, True, True, False]
-    assert statements[0].text.startswith("PRISM, alpha 0.5,") and statements[3].text.startswith("PRISM, alpha 1 ")
+    assert as_good((0.2, 0.209, 0.221)) is True
+    assert as_good((0.21, 0.22, 0.23)) is True  # better
+    assert as_good((0.203, 0.213, 0.223)) is True  # surely not worse, though not surely equivalent
+    assert as_good((0.196, 0.206, 0.216)) is None
+    assert as_good((0.19, 0.2, 0.21)) is False
 
 
 def test_c12() -> None:
     fair = {"parts": (0.12, 0.05, 0.04), "validation": [0.0, 0.3]}
     popular = {"parts": (0.16, 0.05, 0.01), "validation": [0.0, 0.2]}
-    assert held(prism_claims.claim_c12(benefits(SLOW, a0=fair, a100=popular))) == [True, True, True, True]
-    # the other way round nothing is traded as claimed; the chosen one is as before
-    assert held(prism_claims.claim_c12(benefits(SLOW, a0=popular, a100=fair))) == [False, True, True, True]
+    statements = prism_claims.claim_c12(benefits(SLOW, a0=fair, a100=popular))
+    assert by_name(statements) == {"being fairer": True, "being as good": True}
+    assert verdict(statements) == "reproduced, size differs"  # four times the ratio, and the paper's is +76 %
+    assert roles(statements, "detail")[0] is True  # popular items gain and unpopular ones lose
+    # the other way round nothing is traded as claimed, which is what alpha does by itself and no part of the core
+    turned = prism_claims.claim_c12(benefits(SLOW, a0=popular, a100=fair))
+    assert outcome(turned) == outcome(statements) and roles(turned, "detail")[0] is False
     unfair = {"parts": (0.12, 0.05, 0.001), "validation": [0.0, 0.3]}
-    assert held(prism_claims.claim_c12(benefits(SLOW, a0=popular, a100=unfair))) == [False, True, False, False]
+    assert outcome(prism_claims.claim_c12(benefits(SLOW, a0=popular, a100=unfair))) == "not reproduced"
     assert held(prism_claims.claim_c12(benefits(SLOW, a0=fair))) == [None]  # one alpha is no trade
     assert held(prism_claims.claim_c12(benefits(None, a0=fair, a100=popular))) == [None]
 
 
-def test_c13() -> None:
-    def judged(
-        prism: Parts | None, bpr: Parts | None, resn: Parts | None, decay: Parts | None = None
-    ) -> list[bool | None]:
-        runs = table(
-            (grid_configs("gowalla", "bpr", 1e-6), bpr and {"parts": bpr}),
-            (grid_configs("gowalla", "resn", 1e-6), resn and {"parts": resn}),
-            *([(grid_configs("gowalla", "directau", 1e-6), {"parts": decay})] if decay else []),
-            (grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
-        )
-        return held(prism_claims.claim_c13(runs))
+def c13(
+    prism: Parts | None,
+    bpr: Parts | None,
+    resn: Parts | None = None,
+    decay: Parts | None = None,
+    more: Sequence[tuple[list[RunConfig], dict[str, Any]]] = (),
+) -> list[Statement]:
+    runs = table(
+        (grid_configs("gowalla", "bpr", 1e-6), bpr and {"parts": bpr}),
+        (grid_configs("gowalla", "resn", 1e-6), resn and {"parts": resn}),
+        *([(grid_configs("gowalla", "directau", 1e-6), {"parts": decay})] if decay else []),
+        (grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0), prism and {"parts": prism}),
+        *more,
+    )
+    return prism_claims.claim_c13(runs)
 
+
+def test_c13() -> None:
     ours = (0.10, 0.02, 0.03)
-    assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02)) == [True, True]
-    assert judged(ours, (0.20, 0.02, 0.07), (0.05, 0.02, 0.03)) == [False, False]  # fairer; the first is better too
-    assert judged(ours, (0.20, 0.02, 0.02), (0.09, 0.02, 0.02)) == [False, True]  # better but not fairer
-    assert judged(ours, None, (0.09, 0.02, 0.02)) == [None, True]
+
+    def judged(*others: Parts | None) -> list[bool | None]:
+        names = by_name(c13(ours, *others))
+        return [names[name] for name in names if name != "the ratio as a knob against decay"]
+
+    assert judged((0.10, 0.02, 0.02), (0.09, 0.02, 0.022)) == [True, True]
+    assert judged((0.20, 0.02, 0.07), (0.20, 0.02, 0.08))[0] is False  # fairer, and better
+    assert judged((0.20, 0.02, 0.02), None)[0] is False  # better, but not fairer
+    assert judged(None, None) == [None, None]
     # of the same loss with decay only the ratio is asked
-    assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02), (0.12, 0.02, 0.02)) == [True, True, True]
-    assert judged(ours, (0.10, 0.02, 0.02), (0.09, 0.02, 0.02), (0.10, 0.02, 0.04)) == [True, True, False]
-    assert judged(None, (0.09, 0.02, 0.02), (0.09, 0.02, 0.02)) == [None]
+    assert judged((0.10, 0.02, 0.02), None, (0.12, 0.02, 0.02))[-1] is True
+    assert judged((0.10, 0.02, 0.02), None, (0.10, 0.02, 0.04))[-1] is False
+    assert outcome(c13(None, (0.09, 0.02, 0.02))) == "not measured"
+
+
+@pytest.mark.parametrize("resn", [(0.05, 0.01, 0.03), (0.0005, 0.0, 0.0004), (0.10, 0.02, 0.001)])
+def test_c13_a_baseline_that_does_not_work_takes_no_part(resn: Parts) -> None:
+    """Before, PRISM beat a baseline with an NDCG of 0.001, and one that is less fair than BPR."""
+    statements = c13((0.10, 0.02, 0.03), (0.10, 0.02, 0.02), resn)
+    assert "beating ReSN" not in by_name(statements)
+    [note] = [statement for statement in statements if statement.role == "note"]
+    assert "our baseline does not work" in note.text and note.holds is None
 
 
 @pytest.mark.parametrize(
@@ -652,85 +693,76 @@ def test_c13_says_how_far_a_baseline_was_searched(best_beta: float | None, note:
         )
         for beta in betas
     ]
-    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
-    [against] = prism_claims.claim_c13(table(*baselines, (prism, {"parts": (0.1, 0.02, 0.03)})))
-    assert against.text.startswith(f"against ReSN{note}: ratio")
+    texts = [each.text for each in c13((0.1, 0.02, 0.03), (0.1, 0.02, 0.019), more=baselines)]
+    if best_beta is None:
+        assert any(text.startswith("against ReSN") for text in texts)
+    else:
+        assert any(text.startswith(f"against ReSN{note}: ratio") for text in texts)
 
 
-def test_c13_counts_no_setting_that_was_cut_off_as_tried() -> None:
-    ends = {1e-3: 14, 1e-2: 30, 1e-1: 30}
-    baselines = [
-        (
-            grid_configs("gowalla", "resn", 1e-6, resn_beta=beta),
-            {"validation": [0.0, 0.9 if beta == 1e-2 else 0.1], "epochs": epochs},
+def test_c13_sets_alpha_as_a_knob_against_decay_as_a_knob() -> None:
+    """Before, alpha = 1 was set against the decay with the largest ratio on the test set."""
+
+    def frontier(weak_decay: float, half_alpha: float, validation: float = 0.2) -> Statement:
+        def one(ratio: float, score: float = 0.2) -> dict[str, Any]:
+            return scores(0.2 * ratio / (1 + ratio)) | {"validation": [0.0, score]}
+
+        runs = table(
+            (grid_configs("gowalla", "directau", 1e-6), one(weak_decay)),
+            (grid_configs("gowalla", "directau", 1e-4), one(0.1)),
+            (grid_configs("gowalla", "directau", 0, init="prism", alpha=0.5), one(half_alpha, validation)),
+            (grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0), one(0.1)),
         )
-        for beta, epochs in ends.items()
-    ]
-    prism = grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
-    [against] = prism_claims.claim_c13(table(*baselines, (prism, {"parts": (0.1, 0.02, 0.03)})))
-    # of the two that are left the choice is the lower end
-    note = ", resn_beta 0.01 at the edge of what was tried, 1 of 3 settings cut off"
-    assert against.text.startswith(f"against ReSN{note}: ratio")
+        return prism_claims.claim_c13(runs)[-1]
+
+    assert frontier(0.1, 0.3).holds is True and "alpha 0.5 against decay 1e-06" in frontier(0.1, 0.3).text
+    assert frontier(0.3, 0.1).holds is False and frontier(0.3, 0.29).undecided
+    # an alpha that does not keep the score is not on it
+    assert frontier(0.1, 0.3, validation=0.1).holds is not True
+    assert "alpha 1 against" in frontier(0.1, 0.3, validation=0.1).text
 
 
 def test_c14() -> None:
     [config] = grid_configs("gowalla", "directau", 1e-6)
-    early, late = [0.0, 0.99, 1.0, 1.0], [0.0, 0.5, 0.9, 1.0]
-    fallen = [0.0, 0.99, 1.0, 0.3]
-    for dot, cosine, holds in (
-        (late, early, [True, True]),
-        (early, late, [False, False]),  # at dot's best, epoch 2, cosine has 0.9 of its maximum
-        (late, late, [False, True]),
-        (late, fallen, [True, False]),
-    ):
-        assert held(decay_claims.claim_c14(made_up(config, validation=dot, cosine=cosine))) == holds
-    sooner, stays = decay_claims.claim_c14(made_up(config, validation=late, cosine=fallen))
-    assert "reaches 95 % of its maximum at epoch 1, the dot-product curve at epoch 3" in sooner.text
-    assert "at 30% of it" in stays.text
-    assert held(decay_claims.claim_c14(None)) == [None]
+    slow = [0.0] * 30 + [0.5] * 30 + [1.0]
+    early, late = [0.0, 0.99, *[1.0] * 59], slow
+
+    def judged(dot: Sequence[float], cosine: Sequence[float], seeds: int = 1) -> list[Statement]:
+        return decay_claims.claim_c14([made_up(config, validation=dot, cosine=cosine)] * seeds)
+
+    assert held(judged(late, early)) == [True, True] and held(judged(early, late)) == [False, False]
+    assert held(judged(late, late)) == [None, True]
+    assert held(judged(late, [*early[:-1], 0.3])) == [True, False]
+    sooner, stays = judged(late, [*early[:-1], 0.3])
+    assert "at epoch 1, the dot-product curve at epoch 60" in sooner.text and "at 30% of it" in stays.text
+    # three seeds are firm
+    assert [each.provisional for each in judged(late, early)] == [False, True]
+    assert [each.provisional for each in judged(late, early, 3)] == [False, False]
+    assert held(decay_claims.claim_c14([])) == [None]
+
+
+def c17(ssm: Sequence[float], directau: Sequence[float], **made: Any) -> list[Statement]:
+    runs = [
+        (
+            grid_configs("gowalla", loss, 0, seed, backbone="nonlinear-mf", init="prism", alpha=1.0),
+            {"correlation": r} | made,
+        )
+        for loss, correlations in (("ssm", ssm), ("directau", directau))
+        for seed, r in zip(SEEDS, correlations, strict=False)
+    ]
+    return prism_claims.claim_c17_norms(table(*runs), "the text")
 
 
 def test_c17() -> None:
-    def judged(ssm: float | None, directau: float | None) -> list[bool | None]:
-        runs = [
-            (
-                grid_configs("gowalla", loss, 0, backbone="nonlinear-mf", init="prism", alpha=1.0),
-                r and {"correlation": r},
-            )
-            for loss, r in (("ssm", ssm), ("directau", directau))
-        ]
-        return held(prism_claims.claim_c17_norms(table(*runs)))
-
-    assert judged(0.1, 0.9) == [True, True, True]
-    assert judged(0.9, 0.1) == [False, False, False]
-    assert judged(0.61, 0.65) == [True, True, False]  # the smaller one, and neither follows
-    assert judged(None, 0.9) == judged(0.1, None) == judged(None, None) == [None]
-
-
-def test_c17_compares_seed_by_seed() -> None:
-    def judged(ssm: Sequence[float], directau: Sequence[float], **made: Any) -> Statement:
-        runs = [
-            (
-                grid_configs("gowalla", loss, 0, seed, backbone="nonlinear-mf", init="prism", alpha=1.0),
-                {"correlation": r} | made,
-            )
-            for loss, correlations in (("ssm", ssm), ("directau", directau))
-            for seed, r in zip(SEEDS, correlations, strict=False)
-        ]
-        return prism_claims.claim_c17_norms(table(*runs))[0]
-
-    one = judged([0.1, 0.9, 0.9], [0.7])  # one seed in common
-    assert one.holds is True and one.provisional
-    assert judged([0.1, 0.9, 0.9], [0.7, 0.7, 0.7]).undecided
-    three = judged([0.1, 0.1, 0.2], [0.7, 0.7, 0.7])
-    assert three.holds is True and not three.provisional
-    cut = judged([0.1], [0.7], stopped_by="max_epochs")
+    assert by_name(c17([0.1], [0.9])) == {"the text": True} and len(c17([0.1], [0.9])) == 3
+    assert by_name(c17([0.9], [0.1])) == {"the text": False}
+    assert by_name(c17([0.3], [0.6])) == {"the text": False}  # less, and yet not kept
+    # 0.61 against 0.80: the margin of a correlation is its own, and one seed of two losses is wide
+    assert by_name(c17([0.74], [0.80])) == {"the text": None}
+    assert by_name(c17([0.1], [])) == {"the text": None}
+    cut = c17([0.1], [0.7], stopped_by="max_epochs")[0]
     assert cut.undecided and "SSM cut off at 1 of 1 seeds" in cut.text
-
-
-def test_c1_needs_both_losses() -> None:
-    for runs in (rq1(ssm=FLAT), rq1(ssm=FLAT, bpr=FLAT), rq1(directau=RISING)):
-        assert verdict(decay_claims.claim_c1(runs)) == "not measured"
+    assert c17([0.1, 0.1, 0.2], [0.9, 0.9, 0.9])[0].seeds == 3
 
 
 def test_no_run_at_all_is_not_measured() -> None:
@@ -738,62 +770,11 @@ def test_no_run_at_all_is_not_measured() -> None:
         assert verdict(judge(tidy([], []))) == "not measured"
 
 
-def stored(experiment: str, dataset: str) -> pd.DataFrame:
-    """The stored runs of an experiment at its first seed."""
-    runs = measured(default_results(), configs(experiment, dataset))
-    return runs[runs["run"].notna()]
-
-
-@pytest.mark.parametrize(("dataset", "lost"), [("movielens1m", 1 / 5), ("gowalla", 1 / 3), ("yelp2018", 1 / 3)])
-def test_without_strength_prism_is_fairer_and_worse(dataset: str, lost: float) -> None:
-    """As the RQ4 page says: the ratio three times as large or more, NDCG@20 lower by so much."""
-    prism = stored("rq4", dataset).set_index("alpha")
-    assert prism.at[0.0, "ratio"] > 3 * prism.at[1.0, "ratio"]
-    assert 1 - prism.at[0.0, "ndcg"] / prism.at[1.0, "ndcg"] == pytest.approx(lost, abs=0.02)
-
-
-@pytest.mark.parametrize(("dataset", "widest"), [("movielens1m", 1e-5), ("gowalla", 1e-6), ("yelp2018", 1e-6)])
-def test_bprs_gap_is_widest_short_of_where_decay_outweighs_it(dataset: str, widest: float) -> None:
-    """As the RQ1 page says, which has beyond it all but popular items lost; and RQ2's: the cosine reaches less."""
-    runs = stored("rq1", dataset)
-    assert (runs["cosine"] < runs["ndcg"]).all()
-    bpr = runs[runs["loss"] == "BPR"].set_index("weight_decay")
-    gap, share = bpr["popular"] - bpr["unpopular"], bpr["popular"] / bpr["ndcg"]
-    assert gap.idxmax() == widest and (share[share.index > widest] > 0.95).all()
-    directau = runs[runs["loss"] == "DirectAU"].set_index("weight_decay")
-    behind = [float(1 - table.at[0.0, "cosine"] / table.at[0.0, "ndcg"]) for table in (bpr, directau)]
-    assert behind[0] > 2 * behind[1] > 0  # BPR's gradient writes lengths also without decay
-    with_decay = directau.loc[best(runs[runs["loss"] == "DirectAU"])["weight_decay"]]
-    assert 1 - with_decay["cosine"] / with_decay["ndcg"] > behind[1]
-
-
-@pytest.mark.parametrize("dataset", ["movielens1m", "gowalla"])
-def test_a_decay_that_validation_does_not_choose_is_fairer_than_prism(dataset: str) -> None:
-    """As the page on debiasing says: DirectAU at 1e-6, as good within half a percent, or one percent worse."""
-    runs = stored("debias", dataset)
-    directau = runs[runs["loss"] == "DirectAU"]
-    [prism] = directau[directau["init"] == "prism"].itertuples()
-    decay = directau[directau["init"] == "xavier"]
-    [weak] = decay[decay["weight_decay"] == 1e-6].itertuples()
-    assert best(decay)["weight_decay"] != 1e-6 and weak.ratio > prism.ratio
-    within = {"movielens1m": (-0.005, 0.005), "gowalla": (-0.015, -0.005)}[dataset]
-    assert within[0] < weak.ndcg / prism.ndcg - 1 < within[1]
-
-
-def test_on_yelp2018_the_decay_that_validation_chooses_is_fairer_than_prism() -> None:
-    """As the page on debiasing says: DirectAU at 1e-6, as good within one percent."""
-    runs = stored("debias", "yelp2018")
-    directau = runs[runs["loss"] == "DirectAU"]
-    [prism] = directau[directau["init"] == "prism"].itertuples()
-    chosen = best(directau[directau["init"] == "xavier"])
-    assert chosen["weight_decay"] == 1e-6 and chosen["ratio"] > prism.ratio
-    assert abs(chosen["ndcg"] / prism.ndcg - 1) < 0.01
-
-
-def test_one_run_of_nonlinear_bpr_learned_more_than_popularity() -> None:
-    """As the page on non-linear MF says of MovieLens1M."""
-    runs = stored("rq1-nonlinear", "movielens1m")
-    bpr = runs[runs["loss"] == "BPR"].set_index("weight_decay")
-    share = bpr["popular"] / bpr["ndcg"]
-    assert len(bpr) == 6 and (share.drop(1e-8) > 0.99).all()
-    assert bpr.at[1e-8, "ndcg"] > 1.4 * bpr["ndcg"].drop(1e-8).max()
+def test_no_verdict_rests_on_runs_that_a_limit_cut() -> None:
+    """Before, two sections of one page on synthetic data said the opposite, four lines apart."""
+    runs = rq1(bpr=FLAT, directau=RISING)
+    runs["stopped_by"] = "max_epochs"
+    for claim in (decay_claims.claim_c1, decay_claims.claim_c2, decay_claims.claim_c21, decay_claims.claim_c22):
+        assert outcome(claim(runs)) in ("open", "not measured"), claim.__name__
+    for claim in (decay_claims.claim_c6, decay_claims.claim_c7):
+        assert outcome(claim(runs)) in ("open", "not measured"), claim.__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prismbook.claims.catalogue import LEARNING_RATES, TUNED_RATE, at_rate
+from prismbook.claims.catalogue import LEARNING_RATES, at_rate
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import verdict_phrase
@@ -35,8 +35,7 @@ ALTERNATIVES = (
     Alternative("margin 5%", Rules(margin=0.05)),
     Alternative("one seed decides nothing", Rules(one_seed=False)),
     *(Alternative(f"{case} alone", Rules(case=case)) for case in PROTOCOL_CASES.values()),
-    Alternative(f"{at_rate(LEARNING_RATES[0])} alone", Rules(case=at_rate(LEARNING_RATES[0]))),
-    Alternative(TUNED_RATE, Rules(case=TUNED_RATE)),
+    *(Alternative(f"{at_rate(rate)} alone", Rules(case=at_rate(rate))) for rate in LEARNING_RATES),
 )
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from prismbook.claims import decay_claims, prism_claims, theory_claims
-from prismbook.claims.decay_claims import nonlinear
+from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
 from prismbook.claims.statements import Statement, without_one_seed
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
 from prismbook.runs.records import load_record
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import best, measured, record_ids
+from prismbook.tables.analysis import measured, record_ids
 from prismbook.tables.rules import RULES, Rules
 from prismlib import datasets
 
@@ -34,16 +33,18 @@ class Evidence:
     _judged: dict[Rules, Sequence[Statement]] = field(default_factory=dict, repr=False, compare=False)
 
     def under(self, rules: Rules) -> list[Statement]:
-        """The statements under some rules.
+        """The statements under some rules. Where they name a case, it is judged as if it were the claim.
 
         Args:
             rules: the margin, whether one seed gives a word, and the protocol or setting that counts.
         """
-        # the tuned learning rate is a judgement of its own; any other case is a choice among the statements of all
-        whole = rules if rules.case == TUNED_RATE else replace(rules, case="")
+        whole = replace(rules, case="")
         if whole not in self._judged:
             self._judged[whole] = self.judge(whole)
-        statements = [each for each in self._judged[whole] if rules.case in ("", each.case)]
+        statements = list(self._judged[whole])
+        if rules.case:  # what is a note beside the other cases is the core where its case alone counts
+            concerned = [each for each in statements if each.case == rules.case]
+            statements = [replace(each, role="core") if each.role == "note" else each for each in concerned]
         return statements if rules.one_seed else [without_one_seed(each) for each in statements]
 
     @property
@@ -62,8 +63,6 @@ def known(statements: Sequence[Statement], run_ids: tuple[str, ...] = ()) -> Evi
     return Evidence(lambda rules: statements, run_ids)
 
 
-#: The case in which validation chooses the learning rate of each method, as the paper does.
-TUNED_RATE = "learning rate chosen by validation"
 #: A claim can be about runs, about mathematics that is computed on the spot, or about the size of a dataset.
 KINDS = ("measurement", "identity", "dataset size")
 #: From a dataset's name and the folder of the records to the evidence.
@@ -166,7 +165,9 @@ def from_pairs(
     return evidence
 
 
-#: The learning rates at which C11 is judged, each by itself.
+#: The losses of Table 1's summary of linear MF.
+LINEAR_LOSSES = ("ssm", "directau", "mawu")
+#: The learning rates that were tried for C11.
 LEARNING_RATES = (1e-3, 1e-2)
 
 
@@ -197,52 +198,76 @@ def benefit_runs(dataset: str, results: Path, rate: float | None = None) -> pd.D
 
 
 def epochs_needed(dataset: str, results: Path) -> Evidence:
-    """C11: PRISM against tuned decay at each learning rate that was tried.
+    """C11: PRISM against tuned decay at the learning rate that validation chooses for each method.
 
-    Rules whose case is :data:`TUNED_RATE` ask for the rate that validation chooses for each method instead.
+    What another learning rate says is a note: nobody would train with it.
 
     Args:
         dataset: name of the dataset.
         results: folder of the records.
     """
-    tables = {at_rate(rate): benefit_runs(dataset, results, rate) for rate in LEARNING_RATES}
-    first, *further = tables
-    cases = {first: tables[first]} | {case: tables[case] for case in further if tables[case]["run"].notna().any()}
+    tables = {rate: benefit_runs(dataset, results, rate) for rate in LEARNING_RATES}
+    tuned, rates = at_chosen_rate(tables)
 
     def judge(rules: Rules) -> list[Statement]:
-        tuned = {TUNED_RATE: _at_chosen_rate(list(cases.values()))} if rules.case == TUNED_RATE else {}
-        return [
-            replace(statement, case=case)
-            for case, runs in (tuned or cases).items()
-            for statement in prism_claims.claim_c11(runs, rules)
-        ]
+        statements = prism_claims.claim_c11(tuned, rules)
+        for rate, runs in tables.items():
+            if set(rates) != {rate} and runs["run"].notna().any():
+                note = prism_claims.claim_c11(runs, rules)[0]
+                statements.append(replace(note, case=at_rate(rate), about="", role="note"))
+        return statements
 
     return Evidence(judge, tuple(run for runs in tables.values() for run in record_ids(runs)))
 
 
-def _at_chosen_rate(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Of each initialisation the runs at the learning rate with the highest validation NDCG@20 at the first seed."""
-    chosen = []
+def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, tuple[float, ...]]:
+    """Of each initialisation the runs at the learning rate with the highest validation NDCG@20 at the first seed.
+
+    Args:
+        tables: by learning rate, the runs with it.
+
+    Returns:
+        The runs, and the learning rates that were chosen for PRISM and for decay.
+    """
+    chosen, rates = [], []
     for init in ("prism", "xavier"):
-        parts = [runs[runs["init"] == init] for runs in tables]
-        tried = [part for part in parts if part["run"].notna().any()] or parts[:1]
-        chosen.append(max(tried, key=lambda part: part.loc[part["seed"] == SEEDS[0], "validation"].max()))
-    return pd.concat(chosen, ignore_index=True)
+        parts = {rate: runs[runs["init"] == init] for rate, runs in tables.items()}
+        tried = [rate for rate, part in parts.items() if part["run"].notna().any()] or list(parts)[:1]
+        best_rate = max(tried, key=lambda rate: parts[rate].loc[parts[rate]["seed"] == SEEDS[0], "validation"].max())
+        chosen.append(parts[best_rate])
+        rates.append(best_rate)
+    return pd.concat(chosen, ignore_index=True), tuple(rates)
 
 
-def best_curve(dataset: str, results: Path) -> Evidence:
-    """C14: the validation curves of DirectAU at the decay that validation chooses.
+def curves_at_the_best_decay(dataset: str, results: Path) -> Evidence:
+    """C14: the validation curves of DirectAU at the decay that validation chooses, at every seed.
 
     Args:
         dataset: name of the dataset.
         results: folder of the records.
     """
-    planned = [config for config in configs("cosine", dataset) if config.weight_decay > 0]
+    planned = [config for config in configs("cosine", dataset, seeds=SEEDS) if config.weight_decay > 0]
     runs = measured(results, planned)
     if runs["run"].isna().all():
-        return known(decay_claims.claim_c14(None))
-    record = load_record(best(runs)["path"])
-    return known(decay_claims.claim_c14(record), record_ids(runs))
+        return known(decay_claims.claim_c14([]))
+    chosen = runs[(runs["weight_decay"] == decay_claims.chosen_decay(runs)) & runs["run"].notna()]
+    records = [record for path in chosen["path"] if (record := load_record(path)) is not None]
+    return Evidence(lambda rules: decay_claims.claim_c14(records, rules), record_ids(runs))
+
+
+def linear_mf(dataset: str, results: Path) -> Evidence:
+    """C8: each dataset cell by cell, and once, without a dataset, the mean over all cells.
+
+    Args:
+        dataset: name of the dataset; empty for the mean over all cells.
+        results: folder of the records.
+    """
+    if dataset:
+        return from_pairs(table1_claims.claim_c8, "mf", LINEAR_LOSSES)(dataset, results)
+    names = [name for name in PAPER_DATASETS if (results / name).is_dir()]
+    pairs = [decay_vs_prism.pair(name, "mf", loss, results) for name in names for loss in LINEAR_LOSSES]
+    run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
+    return Evidence(lambda rules: table1_claims.claim_c8_mean(pairs, rules), tuple(run_ids))
 
 
 def norms_kept(dataset: str, results: Path) -> Evidence:
@@ -273,67 +298,91 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
     return Evidence(judge, tuple(run_ids))
 
 
-def identity_card(dataset: str, results: Path) -> Evidence:
+def sizes_of(dataset: str, results: Path) -> Evidence:
     """C20: the sizes of a dataset, against Table 2.
+
+    A number of users or items that is one above ours is the largest id, counted from 1: the same data, counted
+    differently.
 
     Args:
         dataset: name of the dataset.
         results: folder of the records, of which none is read.
     """
-    card = datasets.identity_card(dataset)
+    return known(claim_c20(datasets.identity_card(dataset)))
+
+
+def claim_c20(card: datasets.Card) -> list[Statement]:
+    """C20: the sizes on a dataset's card, against Table 2.
+
+    Args:
+        card: of the dataset.
+    """
     if card.content_hash is None:
-        return known([Statement("no file of this dataset was hashed, so its sizes are not known to be those", None)])
-    sizes = card.users, card.items, card.interactions
-    rows = zip(("users", "items", "interactions"), sizes, card.paper or (0, 0, 0), strict=True)
-    return known([Statement(f"{name}: {size:,}, Table 2 {printed:,}", size == printed) for name, size, printed in rows])
+        return [Statement("no file of this dataset was hashed, so its sizes are not known to be those", None)]
+    printed = card.paper or (0, 0, 0)
+    statements = []
+    for name, size, theirs in zip(("users", "items"), (card.users, card.items), printed, strict=False):
+        text = f"{name}: {size:,}, Table 2 {theirs:,}"
+        if theirs == size + 1:
+            text += ", one more: the same data, counted by the largest id"
+        statements.append(Statement(text, theirs in (size, size + 1), about=name))
+    same = card.interactions == printed[2]
+    text = f"interactions: {card.interactions:,}, Table 2 {printed[2]:,}"
+    return [Statement(text, same, about="interactions"), *statements]
 
 
 # fmt: off
 CLAIMS = (
     Claim("C1", "Section 3.1.1, Figure 1",
-          "DirectAU on MF depends strongly on weight decay; with too weak a decay it falls below BPR",
+          "DirectAU on MF depends strongly on weight decay (under Adam); with too weak a decay it falls below BPR",
           "order of the curves, MovieLens1M and Gowalla", "rq1_weight_decay_{dataset}",
-          from_runs(decay_claims.claim_c1, "rq1"), ("movielens1m", "gowalla")),
+          from_runs(decay_claims.claim_c1, "rq1", seeds=SEEDS), ("movielens1m", "gowalla")),
     Claim("C2", "Section 3.1.1, Figures 1 and 10",
-          "a stronger decay widens the gap between popular and unpopular items, for all losses; BPR's is less wide",
-          "monotone trend", "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c2, "rq1", "rq1-losses")),
+          "a stronger decay widens the gap between popular and unpopular items, for all losses; BPR's less than"
+          " DirectAU's",
+          "monotone trend", "rq1_weight_decay_{dataset}",
+          from_runs(decay_claims.claim_c2, "rq1", "rq1-losses", seeds=SEEDS)),
     Claim("C3", "Section 3.1.2, Figure 2",
-          "item norms follow log popularity under moderate decay, for BPR and DirectAU, and much less without decay",
+          "item norms follow log popularity under moderate decay, for BPR and DirectAU, and carry little of it without",
           "correlation high, then low", "rq2_norms_{dataset}",
-          from_runs(lambda runs, rules: decay_claims.claim_c3(runs), "rq2")),
+          from_runs(decay_claims.claim_c3, "rq2", seeds=SEEDS)),
     Claim("C4", "Section 3.2, Equation 2",
           "an item of d interactions is in the batch with probability 1 - (1 - b)^d, b the batch's share of all",
           "identity", "theory", from_theory(theory_claims.claim_c4), ("",), needs_records=False),
-    Claim("C5", "Section 3.2, Equation 3", "decay shortens, the ranking loss lengthens, the batch probability mixes",
+    Claim("C5", "Section 3.2, Equation 3",
+          "under plain SGD decay shortens, the ranking loss lengthens, the batch probability mixes",
           "identity and signs", "theory", from_theory(theory_claims.claim_c5), ("",), needs_records=False),
     Claim("C6", "Section 4.1.1, Figure 3",
           "decay on the batch's rows alone performs like no decay, and norms lose popularity",
-          "curves coincide", "batched_decay_{dataset}", from_runs(decay_claims.claim_c6, "cosine", "batched")),
+          "curves coincide", "batched_decay_{dataset}",
+          from_runs(decay_claims.claim_c6, "cosine", "batched", seeds=SEEDS)),
     Claim("C7", "Section 4.1.2, Figure 8", "LightGCN barely changes with decay (DirectAU)",
-          "flat curves", "lightgcn_{dataset}", from_runs(decay_claims.claim_c7, "lightgcn", "cosine"),
+          "flat curves", "lightgcn_{dataset}", from_runs(decay_claims.claim_c7, "lightgcn", "cosine", seeds=SEEDS),
           ("gowalla", "yelp2018")),
-    Claim("C8", "Table 1", "PRISM without decay matches tuned decay on linear MF",
+    Claim("C8", "Table 1", "PRISM without decay matches tuned decay on linear MF, as the cells of Table 1 say",
           "mean change 0.12 %, largest gain 4.77 %", "rq3_prism_{dataset}",
-          from_pairs(prism_claims.matches, "mf", ("ssm", "directau", "mawu"))),
+          linear_mf, (*PAPER_DATASETS, "")),
     Claim("C9", "Table 1", "on non-linear MF with DirectAU and MAWU PRISM beats tuned decay", "mean +8.59 %",
-          "rq3_prism_{dataset}", from_pairs(prism_claims.beats, "nonlinear-mf", ("directau", "mawu"))),
+          "rq3_prism_{dataset}", from_pairs(table1_claims.claim_c9, "nonlinear-mf", ("directau", "mawu"))),
     Claim("C10", "Table 1", "on non-linear MF with SSM PRISM falls short of tuned decay", "mean -21.61 %",
-          "rq3_prism_{dataset}", from_pairs(prism_claims.falls_short, "nonlinear-mf", ("ssm",))),
-    Claim("C11", "Section 5.2.1, Figure 4", "with a well-chosen alpha PRISM needs fewer epochs, at comparable quality",
+          "rq3_prism_{dataset}", from_pairs(table1_claims.claim_c10, "nonlinear-mf", ("ssm",))),
+    Claim("C11", "Section 5.2.1, Figure 4",
+          "with some alpha PRISM needs fewer epochs than tuned decay, at comparable quality",
           "mean -38.48 %, Gowalla 249 to 125", "rq4_benefits_{dataset}",
           epochs_needed),
     Claim("C12", "Section 5.2.2, Figure 5",
-          "alpha trades popular against unpopular items; the best model is fairer than tuned decay, and as good",
+          "PRISM's best model is fairer than tuned decay's, and as good",
           "unpopular/popular ratio +75.98 %, NDCG +1.7 %", "rq4_benefits_{dataset}",
           from_runs(prism_claims.claim_c12, "rq4", "rq4-decay", seeds=SEEDS, twins=False)),
     Claim("C13", "Appendix D.2, Figure 9",
           "DirectAU with PRISM has a better unpopular/popular ratio than BPR, ReSN, IPL and MACR, at a higher NDCG, and"
           " it is PRISM that brings the ratio",
-          "scatter", "debiasing_{dataset}", from_runs(prism_claims.claim_c13, "debias", "rq1", seeds=SEEDS)),
+          "scatter", "debiasing_{dataset}", from_runs(prism_claims.claim_c13, "debias", "rq1", "rq4", seeds=SEEDS)),
     Claim("C14", "Appendix B.5, Figure 6",
           "validation by cosine saturates early, validation by dot product keeps rising (DirectAU)",
-          "curves, Gowalla and Yelp2018", "cosine_{dataset}", best_curve),
-    Claim("C15", "Appendix C.2, Figure 7", "at usual batch sizes the expected norm change separates by degree",
+          "curves, Gowalla and Yelp2018", "cosine_{dataset}", curves_at_the_best_decay),
+    Claim("C15", "Appendix C.2, Figure 7",
+          "at usual batch sizes the expected norm change separates by degree, under plain SGD",
           "heat map", "theory", from_theory(theory_claims.claim_c15), ("",), needs_records=False),
     Claim("C16", "Appendices C.3 and C.4", "batched decay and many negatives remove the asymmetry",
           "identities", "theory", from_theory(theory_claims.claim_c16), ("",), needs_records=False),
@@ -341,20 +390,22 @@ CLAIMS = (
           "dot product and Euclidean distance give no sign guarantee; SSM with a perceptron washes PRISM's norms out,"
           " DirectAU keeps them", "identities; an explanation", "rq3_prism_{dataset}", norms_kept,
           ("", *PAPER_DATASETS)),
-    Claim("C18", "Appendix D.4, Figure 11", "non-linear MF depends on decay as MF does",
-          "curves", "nonlinear_mf_{dataset}", from_runs(nonlinear, "rq1-nonlinear")),
+    Claim("C18", "Appendix D.4, Figure 11", "on non-linear MF too, decay widens the gap, and performance hangs on it",
+          "curves", "nonlinear_mf_{dataset}", from_runs(decay_claims.claim_c18, "rq1-nonlinear", seeds=SEEDS)),
     Claim("C19", "Sections 4.2 and 5.1",
           "with PRISM no access to the full tables is needed, so sparse updates are possible",
           "claimed, not measured", "use_prism", from_theory(theory_claims.claim_c19), ("",), needs_records=False),
-    Claim("C20", "Table 2", "sizes of the datasets", "table", "datasets", identity_card, needs_records=False,
+    Claim("C20", "Table 2", "sizes of the datasets", "table", "datasets", sizes_of, needs_records=False,
           kind="dataset size"),
-    Claim("C21", "Abstract", "high performance needs careful tuning of weight decay, regardless of the loss",
+    Claim("C21", "Abstract",
+          "high performance needs careful tuning of weight decay, regardless of the loss (under Adam)",
           "a sentence",
-          "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c21, "rq1", "rq1-losses")),
-    Claim("C22", "Section 4.1.2", "BPR's changes with weight decay are small, compared with DirectAU's", "a sentence",
-          "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c22, "rq1")),
-    Claim("C23", "Sections 1 and 5.2.2", "weight decay is a coarse knob on popularity bias, alpha a fine one",
+          "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c21, "rq1", "rq1-losses", seeds=SEEDS)),
+    Claim("C22", "Section 4.1.2", "BPR's changes with weight decay are small, compared with DirectAU's (under Adam)",
           "a sentence",
-          "rq4_benefits_{dataset}", from_runs(prism_claims.claim_c23, "rq4", "rq4-decay")),
+          "rq1_weight_decay_{dataset}", from_runs(decay_claims.claim_c22, "rq1", seeds=SEEDS)),
+    Claim("C23", "Sections 1 and 5.2.2", "weight decay is a coarse, non-linear knob on popularity bias",
+          "a sentence",
+          "rq4_benefits_{dataset}", from_runs(prism_claims.claim_c23, "rq4", "rq4-decay", seeds=SEEDS)),
 )
 # fmt: on

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from prismbook.claims.statements import Statement, from_judgement, in_words, share_and_seeds
 from prismbook.runs.patience import LONG
 from prismbook.tables.labels import setting
-from prismbook.tables.rules import Rules, judge
-from prismbook.tables.seed_differences import common, difference, setbacks
+from prismbook.tables.rules import Difference, Rules, judge
+from prismbook.tables.seed_differences import common, relative_difference, setbacks
 
 #: The words for a score that is above another, below it, or as good.
 SCORE_WORDS = ("better", "worse", "equivalent")
 
 
-def compared(
+def statement_on(
     text: str,
     first: pd.DataFrame,
     second: pd.DataFrame,
@@ -24,7 +26,8 @@ def compared(
     holds: Sequence[str],
     rules: Rules,
     words: tuple[str, str, str] = SCORE_WORDS,
-    keys: Sequence[str] = ("seed",),
+    role: str = "core",
+    about: str = "",
 ) -> Statement:
     """Whether one setting is above or below another, or as good, over the seeds at which both decide something.
 
@@ -35,20 +38,89 @@ def compared(
         text: the sentence with its numbers.
         first: runs of one setting, a table of :func:`prismbook.tables.analysis.measured`.
         second: runs of the other.
-        measure: what is compared, as :func:`~prismbook.tables.seed_differences.difference` takes it.
+        measure: what is compared, as :func:`~prismbook.tables.seed_differences.relative_difference` takes it.
         holds: the rules' words with which the sentence holds.
         rules: the margin, and whether one seed gives a word.
         words: the measure's own words for better, worse and equivalent.
-        keys: the columns in which the compared runs agree.
+        role: what the statement is to its claim.
+        about: what it is about, in a word or two.
     """
     ours, theirs = first.reset_index(), second.reset_index()
-    found = difference(ours, theirs, measure, keys)
+    found = relative_difference(ours, theirs, measure)
     if found is None:
         why = f"undecided: {_why(ours, theirs)}{waited(ours, theirs)}"
-        return Statement(f"{text}; {why}", None, undecided=True)
+        return Statement(f"{text}; {why}", None, undecided=True, role=role, about=about)
+    return judged(text, found, holds, rules, words, role, about, waited(*common(ours, theirs, ["seed"])))
+
+
+def judged(
+    text: str,
+    found: Difference,
+    holds: Sequence[str],
+    rules: Rules,
+    words: tuple[str, str, str] = SCORE_WORDS,
+    role: str = "core",
+    about: str = "",
+    remark: str = "",
+) -> Statement:
+    """A statement on a difference, with its number, interval, seeds and word.
+
+    Args:
+        text: the sentence.
+        found: the difference.
+        holds: the rules' words with which the sentence holds.
+        rules: the margin, and whether one seed gives a word.
+        words: the measure's own words for better, worse and equivalent.
+        role: what the statement is to its claim.
+        about: what it is about, in a word or two.
+        remark: what stands behind the word.
+    """
     judgement = judge(found, rules)
-    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{waited(*common(ours, theirs, keys))}"
-    return from_judgement(f"{text} ({said})", judgement, holds, found)
+    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{remark}"
+    return from_judgement(f"{text} ({said})", judgement, holds, found, role, about)
+
+
+def minus(first: Difference, second: Difference, measure: str = "") -> Difference:
+    """The difference of two differences, whose errors add as those of independent numbers.
+
+    Args:
+        first: a difference, not in logs.
+        second: what is subtracted.
+        measure: the measure of the result; empty: that of the first.
+    """
+    seeds = min(len(first.by_seed), len(second.by_seed))
+    error = float(np.hypot(first.standard_error, second.standard_error)) * seeds**0.5
+    if len(first.by_seed) == len(second.by_seed):
+        by_seed = tuple(a - b for a, b in zip(first.by_seed, second.by_seed, strict=True))
+    else:
+        by_seed = (first.centre - second.centre,) * seeds
+    return Difference(by_seed, None, measure or first.measure, error)
+
+
+def times(found: Difference, factor: float, measure: str) -> Difference:
+    """A difference on another scale, with its error.
+
+    Args:
+        found: a difference, not in logs.
+        factor: what it is multiplied by.
+        measure: the measure of the result.
+    """
+    error = abs(factor) * found.standard_error * len(found.by_seed) ** 0.5
+    return Difference(tuple(factor * value for value in found.by_seed), None, measure, error)
+
+
+def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:
+    """The means of two settings over the seeds that are compared, as text; over all where none is.
+
+    Args:
+        first: runs of one setting.
+        second: runs of the other.
+        measure: a column of the tables.
+        spec: the format of the numbers.
+    """
+    compared = common(first.reset_index(), second.reset_index(), ["seed"])
+    first, second = compared if len(compared[0]) else (first, second)
+    return f"{first[measure].mean():{spec}} against {second[measure].mean():{spec}}"
 
 
 def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
@@ -56,9 +128,9 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
     sides = [
         f"{runs.iloc[0].loss} with {setting(runs.iloc[0])} {ended}"
         for runs in (first, second)
-        if (ended := setbacks(runs))
+        if len(runs) and (ended := setbacks(runs))
     ]
-    return ", ".join(dict.fromkeys(sides)) or "no seed in common"
+    return ", ".join(dict.fromkeys(sides)) or "no seed in common, or a ratio of 0"
 
 
 def waited(*sides: pd.DataFrame) -> str:
@@ -67,6 +139,6 @@ def waited(*sides: pd.DataFrame) -> str:
     Args:
         sides: the compared runs, tables of :func:`prismbook.tables.analysis.measured`.
     """
-    twins = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
-    names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in twins)
+    patient = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
+    names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in patient)
     return f"; waited for with patience {LONG}: {' and '.join(names)}" if names else ""

@@ -26,10 +26,11 @@ from prismbook.plan.experiments import (
 )
 from prismbook.runs.records import Record, load_record, stored_path
 from prismbook.tables.analysis import best, first_seed, measured, seed_by_seed
+from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, setting
 from prismbook.tables.paper import table1
-from prismbook.tables.rules import EARLY, Difference, Rules, as_share, judge
-from prismbook.tables.seed_differences import difference, setbacks
+from prismbook.tables.rules import Difference, Rules, as_share, judge
+from prismbook.tables.seed_differences import relative_difference, setbacks
 from prismbook.tables.variants import comparison
 from prismbook.text import plural
 
@@ -74,7 +75,7 @@ def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statem
         return [Statement("SSM is not run without decay and with it", None)]
     chosen = best(decayed)
     ours, theirs = (side.reset_index() for side in seed_by_seed(runs, best(zero), chosen))
-    found = difference(ours, theirs, "ndcg")
+    found = relative_difference(ours, theirs, "ndcg")
     sentence = (
         f"without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
         f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(found)}"
@@ -151,7 +152,7 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     if pair is None:
         return None, f"at learning rate {rate:g}, no run"
     ours, theirs = pair
-    found = difference(ours, theirs, "best_epoch")
+    found = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
     epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
     tried = f"the best of {plural(strengths, 'strength')} against that of {plural(decays, 'decay')}"
@@ -204,7 +205,7 @@ def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Stat
         return [Statement("DirectAU is not run with decay and with PRISM", None)]
     near = tried[tried["validation"] >= (1 - rules.margin) * tried["validation"].max()]
     decay = runs[runs["weight_decay"] == near["weight_decay"].min()]
-    quality, ratio = (difference(decay, prism, measure) for measure in ("ndcg", "ratio"))
+    quality, ratio = (relative_difference(decay, prism, measure) for measure in ("ndcg", "ratio"))
     both = sorted(set(decay.dropna(subset="run")["seed"]) & set(prism.dropna(subset="run")["seed"]))
     means = [side[side["seed"].isin(both)][["ndcg", "ratio"]].mean() for side in (decay, prism)]
     sentence = (

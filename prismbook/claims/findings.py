@@ -14,8 +14,9 @@ from prismbook.claims import finding_evidence as evidence
 from prismbook.claims.statements import Statement
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
+from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import dataset_name
-from prismbook.tables.rules import EARLY, RULES, Rules
+from prismbook.tables.rules import RULES, Rules
 from prismbook.text import listed_names
 
 

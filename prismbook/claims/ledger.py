@@ -62,7 +62,7 @@ class Row:
     @property
     def kind(self) -> str:
         """What the row is about, one of :data:`prismbook.claims.catalogue.KINDS`."""
-        return self.claim.kind if self.dataset else "identity"
+        return self.claim.kind if self.dataset or self.run_ids else "identity"
 
     @property
     def outcome(self) -> str:

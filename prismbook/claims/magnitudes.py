@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.catalogue import LEARNING_RATES, at_rate, benefit_runs
-from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES, tried_runs
+from prismbook.claims.catalogue import LEARNING_RATES, at_chosen_rate, benefit_runs
+from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES, fastest_comparable, tried_runs
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import best, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import LOSS_NAMES
-from prismbook.tables.rules import Difference
-from prismbook.tables.seed_differences import difference
+from prismbook.tables.rules import WIDTH, Difference
+from prismbook.tables.seed_differences import relative_difference
 
 #: What changes, by claim.
 CHANGES = {
@@ -101,6 +101,8 @@ def _of_table1(dataset: str, results: Path) -> list[Magnitude]:
 def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Magnitude]:
     """The mean change over the pairs that decide something, beside the paper's of the same pairs; empty for none.
 
+    Changes that point different ways have no mean: then there is a row for each pair.
+
     Args:
         claim: the claim's name.
         case: the protocol, as the ledger names it.
@@ -111,7 +113,10 @@ def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Ma
     known = [(pair, share, paper) for pair, share, paper in decided if share is not None and paper is not None]
     if not known:
         return []
-    low, high = (float(np.mean([share.interval[end] for _, share, _ in known])) for end in (0, 1))
+    if len({share.mean > 0 for _, share, _ in known}) > 1:
+        return [row for pair, _, _ in known for row in mean_change(claim, case, [pair], count)]
+    error = float(np.sqrt(sum(share.standard_error**2 for _, share, _ in known))) / len(known)
+    ours = float(np.mean([share.mean for _, share, _ in known]))
     return [
         Magnitude(
             claim,
@@ -119,33 +124,35 @@ def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Ma
             case,
             tuple(LOSS_NAMES[pair.loss] for pair, _, _ in known) if len(known) < count else (),
             float(np.mean([paper for _, _, paper in known])),
-            float(np.mean([share.mean for _, share, _ in known])),
-            low,
-            high,
+            ours,
+            ours - WIDTH * error,
+            ours + WIDTH * error,
             min(len(share.by_seed) for _, share, _ in known),
         )
     ]
 
 
 def _of_epochs(dataset: str, results: Path) -> list[Magnitude]:
-    rows = []
-    for rate in LEARNING_RATES:
-        pair = chosen_pair(benefit_runs(dataset, results, rate))
-        found = None if pair is None else difference(*pair, "best_epoch")
-        rows += _row("C11", dataset, at_rate(rate), FEWER_EPOCHS, found)
-    return rows
+    tuned, _ = at_chosen_rate({rate: benefit_runs(dataset, results, rate) for rate in LEARNING_RATES})
+    prism, decay = tried_runs(tuned)
+    fastest = None if prism.empty or decay.empty else fastest_comparable(prism, decay)
+    if fastest is None:
+        return []
+    ours, theirs = seed_by_seed(tuned, fastest, best(decay))
+    found = relative_difference(ours.reset_index(), theirs.reset_index(), "best_epoch")
+    return _row("C11", dataset, FEWER_EPOCHS, found)
 
 
 def _of_ratio(dataset: str, results: Path) -> list[Magnitude]:
     pair = chosen_pair(benefit_runs(dataset, results))
-    found = None if pair is None else difference(*pair, "ratio")
-    return _row("C12", dataset, "", LARGER_RATIO, found)
+    found = None if pair is None else relative_difference(*pair, "ratio")
+    return _row("C12", dataset, LARGER_RATIO, found)
 
 
-def _row(claim: str, dataset: str, case: str, paper: float, found: Difference | None) -> list[Magnitude]:
+def _row(claim: str, dataset: str, paper: float, found: Difference | None) -> list[Magnitude]:
     if found is None:
         return []
-    return [Magnitude(claim, dataset, case, (), paper, found.mean, *found.interval, len(found.by_seed))]
+    return [Magnitude(claim, dataset, "", (), paper, found.mean, *found.interval, len(found.by_seed))]
 
 
 def chosen_pair(runs: pd.DataFrame) -> tuple[Any, Any] | None:

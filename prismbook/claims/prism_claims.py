@@ -1,39 +1,43 @@
-"""Judgements of what the paper measures of PRISM: C8 to C13, C23, and the empirical half of C17.
+"""Judgements of what the paper measures of PRISM: C11 to C13, C23, and the empirical half of C17.
 
-C8 to C10 are judged from two searches, :class:`prismbook.tables.decay_vs_prism.Pair`, the others from a table of
-:func:`prismbook.tables.analysis.measured`. In the latter the first seed chooses the setting of each method, and the
-methods are compared at every seed at which both decide something. Every comparison goes through the rules of
-:mod:`prismbook.tables.rules`.
+They are judged from a table of :func:`prismbook.tables.analysis.measured`. The first seed chooses the setting of each
+method, by validation, and the methods are compared at every seed at which both decide something. Every comparison goes
+through the rules of :mod:`prismbook.tables.rules`. C8 to C10 are in :mod:`prismbook.claims.table1_claims`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.comparison import compared
-from prismbook.claims.statements import Statement, from_judgement, in_words, provisionally, share_and_seeds, weakest
+from prismbook.claims.comparison import judged, means, statement_on
+from prismbook.claims.statements import Statement, share_and_seeds, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_values, seed_by_seed
-from prismbook.tables.decay_vs_prism import Pair
-from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, setting
-from prismbook.tables.rules import RULES, Difference, Rules, contains, edges, judge
-from prismbook.tables.seed_differences import collapsed_runs, common, difference, gap, setbacks, usable
+from prismbook.tables.endings import edges, takes_part
+from prismbook.tables.labels import setting
+from prismbook.tables.rules import RULES, Difference, Rules, contains, judge
+from prismbook.tables.seed_differences import collapsed_runs, common, gap, relative_difference, setbacks, usable
+from prismbook.tables.spreads import spread
 from prismbook.text import plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
-FEWER_EPOCHS, LARGER_RATIO = -0.3848, 0.7598
+FEWER_EPOCHS, LARGER_RATIO, HIGHER_NDCG = -0.3848, 0.7598, 0.017
 #: The protocols under which Table 1 is judged.
 PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}
-#: A comparison can come out as these, from the least favourable to the most.
-_ORDER = ("worse", "equivalent", "better")
+#: A validation score within this share of another is comparable with it.
+COMPARABLE = 0.025
+#: A relation explains more than half of a variance where its correlation is above this.
+_HALF = float(np.sqrt(0.5))
 
 
 def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
-    """C11: PRISM needs fewer epochs than tuned decay, at comparable quality.
+    """C11: with some alpha PRISM needs fewer epochs than tuned decay, at comparable quality.
+
+    Of the strengths whose validation NDCG@20 at the first seed is within 2.5 % of tuned decay's, or above it, the one
+    with the fewest epochs is compared.
 
     Args:
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at one alpha or more.
@@ -42,13 +46,25 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     prism, decay = tried_runs(runs)
     if decay.empty or prism.empty:
         return [Statement("C11 needs runs with decay and runs with PRISM", None)]
-    tuned, chosen = best(decay), best(prism)
-    pair = seed_by_seed(runs, chosen, tuned)
-    statements = [*_fewer_epochs(_chosen(runs), *pair, rules), _as_good(*pair, rules)]
-    full = prism[prism["alpha"] == 1]
-    for run in [chosen] if chosen["alpha"] == 1 or full.empty else [chosen, full.iloc[0]]:
-        statements.append(_sooner_as_good(*seed_by_seed(runs, run, tuned)))
-    return statements
+    tuned, fastest = best(decay), fastest_comparable(prism, decay)
+    if fastest is None:
+        left = _not_run(runs)
+        text = f"none of {plural(len(prism), 'strength')} has a validation NDCG@20 comparable with {setting(tuned)}"
+        return [Statement(text + left, None if left else False, undecided=bool(left), seeds=1)]
+    ours, theirs = seed_by_seed(runs, fastest, tuned)
+    name = f"{setting(fastest)}, the fastest of {plural(len(prism), 'strength')} whose validation score is comparable"
+    text = f"{name}{_not_run(runs)}, is best in fewer epochs than tuned {setting(tuned)}"
+    sides = common(ours.reset_index(), theirs.reset_index(), ["seed"])
+    if len(sides[0]):
+        text += f": at epoch {sides[0]['best_epoch'].mean():.0f} against {sides[1]['best_epoch'].mean():.0f}"
+    # fewer is better here; the rules' words are those of a score
+    words = ("more", "fewer", "as many")
+    return [
+        statement_on(text, ours, theirs, "best_epoch", ("worse",), rules, words, about="needing fewer epochs"),
+        *_size("the number of epochs", ours, theirs, "best_epoch", FEWER_EPOCHS),
+        replace(_as_good(ours, theirs, rules), role="detail"),
+        _sooner_as_good(ours, theirs),
+    ]
 
 
 def tried_runs(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -63,34 +79,35 @@ def tried_runs(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return finished[finished["init"] == "prism"], decay
 
 
-def _chosen(runs: pd.DataFrame) -> str:
-    """PRISM's chosen setting as the subject of a sentence, with the number of strengths where some were not run."""
+def fastest_comparable(prism: pd.DataFrame, decay: pd.DataFrame) -> Any:
+    """PRISM's strength with the fewest epochs among those as good as tuned decay by validation; None where none is.
+
+    Args:
+        prism: runs with PRISM at the first seed.
+        decay: runs with decay at the first seed.
+    """
+    comparable = prism[prism["validation"] >= (1 - COMPARABLE) * best(decay)["validation"]]
+    return None if comparable.empty else comparable.iloc[int(np.argmin(comparable["best_epoch"]))]
+
+
+def _not_run(runs: pd.DataFrame) -> str:
+    """How many strengths were not run, as the end of a noun; empty where all were."""
     prism = first_seed(runs)
     prism = prism[prism["init"] == "prism"]
     finished = prism["ndcg"].notna()
-    part = "" if finished.all() else f" from {finished.sum()} of {len(finished)} strengths"
-    return f"{setting(best(prism))}, chosen by validation{part},"
+    return "" if finished.all() else f" ({finished.sum()} of {len(finished)} strengths were run)"
 
 
 def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, figure: float) -> list[Statement]:
-    """Whether the paper's figure lies in the interval measured here; nothing where there is no interval."""
-    found = difference(first.reset_index(), second.reset_index(), measure)
-    if found is None or found.interval[0] == found.interval[1]:
+    """Whether the paper's figure lies in the interval measured here; nothing where there is no difference."""
+    found = relative_difference(first.reset_index(), second.reset_index(), measure)
+    if found is None:
         return []
+    within = contains(found, figure)
     text = f"the size: {name} changes by {share_and_seeds(found)}; the paper's {figure:+.2%} is in this interval"
-    seeds = len(found.by_seed)
-    return [Statement(text, contains(found, figure), provisional=seeds == 1, found=found, role="size", seeds=seeds)]
-
-
-def _fewer_epochs(chosen: str, prism: Any, tuned: Any, rules: Rules) -> list[Statement]:
-    ours, theirs = (usable(runs)["best_epoch"] for runs in (prism, tuned))
-    text = f"{chosen} is best in fewer epochs than tuned {setting(tuned.iloc[0])}"
-    if len(ours) and len(theirs):
-        text += f": at epoch {ours.mean():.0f} against {theirs.mean():.0f}"
-    size = _size("the number of epochs", prism, tuned, "best_epoch", FEWER_EPOCHS)
-    # fewer is better here; the rules' words are those of a score
-    words = ("more", "fewer", "as many")
-    return [compared(text, prism, tuned, "best_epoch", ("worse",), rules, words), *size]
+    if within is None:
+        text += ", which is too wide to say: it holds zero too"
+    return [Statement(text, within, within is None, found=found, role="size", seeds=len(found.by_seed))]
 
 
 def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
@@ -111,15 +128,8 @@ def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
 
 def _as_good(prism: Any, tuned: Any, rules: Rules) -> Statement:
     """Whether PRISM's NDCG@20 is equivalent to tuned decay's, or better."""
-    text = f"{setting(prism.iloc[0])} is at least equivalent to tuned decay by NDCG@20: {_means(prism, tuned, 'ndcg')}"
-    return compared(text, prism, tuned, "ndcg", ("equivalent", "better"), rules)
-
-
-def _means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:
-    """The means of two settings over the seeds that are compared; over all where none is."""
-    compared_runs = common(first.reset_index(), second.reset_index(), ["seed"])
-    first, second = compared_runs if len(compared_runs[0]) else (first, second)
-    return f"{first[measure].mean():{spec}} against {second[measure].mean():{spec}}"
+    text = f"{setting(prism.iloc[0])} is at least equivalent to tuned decay by NDCG@20: {means(prism, tuned, 'ndcg')}"
+    return statement_on(text, prism, tuned, "ndcg", ("equivalent", "better"), rules, about="being as good")
 
 
 def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
@@ -133,20 +143,17 @@ def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     if prism["alpha"].nunique() < 2 or decay.empty:
         return [Statement("C12 needs PRISM at two alphas or more and runs with decay", None)]
     ours, theirs = seed_by_seed(runs, best(prism), best(decay))
+    text = (
+        f"{setting(best(prism))}, chosen by validation{_not_run(runs)}, has a larger unpopular / popular ratio than"
+        f" tuned {setting(best(decay))}: {means(ours, theirs, 'ratio', '.3f')}"
+    )
     return [
+        statement_on(text, ours, theirs, "ratio", ("better",), rules, about="being fairer"),
+        _as_good(ours, theirs, rules),
+        *_size("the ratio", ours, theirs, "ratio", LARGER_RATIO),
+        *_size("NDCG@20", ours, theirs, "ndcg", HIGHER_NDCG),
         _trade(prism),
         *_variety(prism, rules),
-        compared(
-            f"{_chosen(runs)} has a larger unpopular / popular ratio than tuned {setting(theirs.iloc[0])}:"
-            f" {_means(ours, theirs, 'ratio')}",
-            ours,
-            theirs,
-            "ratio",
-            ("better",),
-            rules,
-        ),
-        *_size("the ratio", ours, theirs, "ratio", LARGER_RATIO),
-        _as_good(ours, theirs, rules),
     ]
 
 
@@ -157,46 +164,58 @@ def _trade(prism: pd.DataFrame) -> Statement:
         f"popular items gain and unpopular ones lose from alpha {low.alpha:g} to {high.alpha:g}: popular"
         f" {low.popular:.3f} to {high.popular:.3f}, unpopular {low.unpopular:.4f} to {high.unpopular:.4f}",
         bool(high.popular > low.popular and high.unpopular < low.unpopular),
-        provisional=True,
+        role="detail",
+        seeds=1,
     )
 
 
 def _variety(prism: pd.DataFrame, rules: Rules) -> list[Statement]:
-    """Whether another alpha is as good by NDCG@20 as the best one; nothing where the best is not usable."""
+    """Which other alphas are as good by NDCG@20 as the best one; nothing where the best is not usable."""
     chosen = prism.loc[[best(prism).name]]
-    similar = []
+    if usable(chosen).empty:
+        return []
+    words = []
     for place, run in prism.drop(index=chosen.index).iterrows():
-        other = prism.loc[[place]]
-        found = difference(other, chosen, "ndcg")
-        if found is not None and judge(found, rules).word in ("equivalent", "better"):
-            similar.append(f"alpha {run.alpha:g} (ratio {run.ratio:.3f}, {found.mean:+.1%})")
+        found = relative_difference(prism.loc[[place]], chosen, "ndcg")
+        word = "undecided" if found is None else judge(found, rules).word
+        words.append(
+            (word, f"alpha {run.alpha:g} (ratio {run.ratio:.3f}{'' if found is None else f', {found.mean:+.1%}'})")
+        )
+    good = [text for word, text in words if word in ("equivalent", "better", "not worse")]
+    unclear = [text for word, text in words if word in ("undecided", "not better")]
     text = (
         f"other strengths keep NDCG@20 within the margin of {setting(chosen.iloc[0])} (ratio"
-        f" {chosen.iloc[0].ratio:.3f}): {', '.join(similar) or 'none'} of {len(prism) - 1}"
+        f" {chosen.iloc[0].ratio:.3f}): {', '.join(good) or 'none'} of {len(words)}"
     )
-    return [Statement(text, bool(similar), provisional=True)] if len(usable(chosen)) else []
+    if unclear:
+        text += f", undecided {', '.join(unclear)}"
+    holds = True if good else None if unclear else False
+    return [Statement(text, holds, holds is None, role="detail", seeds=1)]
 
 
 def claim_c13(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
-    """C13: DirectAU with PRISM is fairer, and better, than BPR and its debiased forms.
+    """C13: DirectAU with PRISM is fairer, and better, than BPR and its debiased forms, and it is PRISM's doing.
 
-    A further statement is about DirectAU with a decay that is as good as PRISM by NDCG@20, the fairest of these.
+    PRISM's doing it is where PRISM is fairer than DirectAU with the decay that validation chooses, and where alpha as a
+    knob is fairer than decay as a knob, at an equal validation score. A debiased form takes part where it works, by
+    :func:`~prismbook.tables.endings.takes_part`; else it is a note.
 
     Args:
-        runs: DirectAU with PRISM, and each other method from Xavier initialisation.
+        runs: DirectAU with PRISM, at alpha 1 or more strengths, and each other method from Xavier initialisation.
         rules: the margin, and whether one seed gives a word.
     """
     candidates = first_seed(runs)
-    prism = candidates[(candidates["init"] == "prism") & candidates["ndcg"].notna()]
-    if prism.empty:
+    full = candidates[(candidates["init"] == "prism") & (candidates["alpha"] == 1) & candidates["ndcg"].notna()]
+    if full.empty:
         return [Statement("C13 needs DirectAU with PRISM", None)]
     plain = candidates[candidates["init"] == "xavier"]
     others = best_of_each(plain)
+    bpr = next((run for _, run in others.iterrows() if run["loss"] == "BPR" and pd.notna(run["run"])), None)
     statements = [
-        _fairer_and_better(runs, best(prism), other, _how_searched(plain, other), rules)
+        _fairer_and_better(runs, best(full), other, bpr, _how_searched(plain, other), rules)
         for _, other in others.iterrows()
     ]
-    return statements + _fairest_as_good(runs, best(prism), others, rules)
+    return [*statements, *_frontier(runs, rules)]
 
 
 def _how_searched(candidates: pd.DataFrame, other: Any) -> str:
@@ -216,55 +235,82 @@ def _how_searched(candidates: pd.DataFrame, other: Any) -> str:
     return "".join(f", {note}" for note in notes)
 
 
-def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, searched: str, rules: Rules) -> Statement:
+def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, bpr: Any, searched: str, rules: Rules) -> Statement:
     """Whether PRISM's ratio is larger than another method's, and its NDCG@20 higher."""
     # Of the same loss with decay the paper says that the ratio is PRISM's doing, not that it ranks worse.
     same_loss = other["loss"] == prism["loss"]
     name = f"{other['loss']} with {setting(other)}" if same_loss else other["loss"]
+    about = "the ratio against tuned decay" if same_loss else f"beating {other['loss']}"
     if pd.isna(other["ndcg"]):
-        return Statement(f"against {name}: not run", None)
+        return Statement(f"against {name}: not run", None, about=about)
+    if not same_loss and other["loss"] != "BPR" and (why := _does_not_work(other, bpr)):
+        return Statement(f"against {name}{searched}: our baseline does not work, {why}", None, role="note", about=about)
     ours, theirs = seed_by_seed(runs, prism, other)
     text = (
-        f"against {name}{searched}: ratio {_means(ours, theirs, 'ratio', '.3f')},"
-        f" NDCG@20 {_means(ours, theirs, 'ndcg', '.3f')}"
+        f"against {name}{searched}: ratio {means(ours, theirs, 'ratio', '.3f')},"
+        f" NDCG@20 {means(ours, theirs, 'ndcg', '.3f')}"
     )
     measures = {"ratio": "ratio"} if same_loss else {"ratio": "ratio", "ndcg": "NDCG@20"}
     return weakest(
         [
-            compared(f"{text}; by {title}", ours, theirs, measure, ("better",), rules)
+            statement_on(f"{text}; by {title}", ours, theirs, measure, ("better",), rules, about=about)
             for measure, title in measures.items()
         ]
     )
 
 
-def _fairest_as_good(runs: pd.DataFrame, prism: Any, others: pd.DataFrame, rules: Rules) -> list[Statement]:
-    """PRISM against the fairest decay of the same loss that is as good by NDCG@20; nothing where there is none."""
-    candidates = first_seed(runs)
-    same = (candidates["loss"] == prism["loss"]) & (candidates["init"] == "xavier") & candidates["run"].notna()
-    rivals = []
-    for _, run in candidates[same].iterrows():
-        ours, theirs = seed_by_seed(runs, prism, run)
-        found = difference(theirs.reset_index(), ours.reset_index(), "ndcg")
-        if found is not None and judge(found, rules).word in ("equivalent", "better"):
-            rivals.append((run["ratio"], run))
-    if not rivals:
-        return []
-    _, fairest = max(rivals, key=lambda rival: rival[0])
-    if fairest["run"] in set(others["run"]):
-        return []  # it is the decay that validation chooses, which has its statement
-    ours, theirs = seed_by_seed(runs, prism, fairest)
-    text = (
-        f"against {fairest['loss']} with {setting(fairest)}, as good as PRISM by NDCG@20"
-        f" ({_means(theirs, ours, 'ndcg')}): ratio {_means(ours, theirs, 'ratio')}"
+def _does_not_work(other: Any, bpr: Any) -> str:
+    """Why a debiasing baseline takes no part; empty where it does."""
+    if bpr is None:
+        return "BPR, which it is to keep up with, is not run"
+    if takes_part(other["ndcg"], other["ratio"], bpr["ndcg"], bpr["ratio"]):
+        return ""
+    return (
+        f"it has NDCG@20 {other['ndcg']:.3f} and ratio {other['ratio']:.3f}, BPR {bpr['ndcg']:.3f} and"
+        f" {bpr['ratio']:.3f}"
     )
-    return [compared(text, ours, theirs, "ratio", ("better",), rules)]
+
+
+def _frontier(runs: pd.DataFrame, rules: Rules) -> list[Statement]:
+    """Alpha as the knob against decay as the knob: the fairest end of each that keeps the score, by validation.
+
+    Of each knob the settings are looked at whose validation score is within 2.5 % of the best of both. Fairer is the
+    smaller alpha, and the weaker decay, so that no test score chooses.
+    """
+    about = "the ratio as a knob against decay"
+    candidates = usable(first_seed(runs))
+    same = candidates[candidates["loss"] == "DirectAU"]
+    alpha = same[same["init"] == "prism"]
+    decay = same[(same["init"] == "xavier") & (same["weight_decay"] > 0)]
+    if alpha["alpha"].nunique() < 2 or decay["weight_decay"].nunique() < 2:
+        return [
+            Statement(
+                "alpha as the knob against decay as the knob: needs two strengths and two decays", None, about=about
+            )
+        ]
+    lowest = (1 - COMPARABLE) * same.loc[[*alpha.index, *decay.index], "validation"].max()
+    kept = [side[side["validation"] >= lowest] for side in (alpha, decay)]
+    if any(side.empty for side in kept):
+        loser = "alpha" if kept[0].empty else "decay"
+        text = f"alpha as the knob against decay as the knob: no setting of {loser} keeps the score"
+        return [Statement(text, loser == "decay", about=about, seeds=1)]
+    first = kept[0].iloc[int(np.argmin(kept[0]["alpha"]))]
+    second = kept[1].iloc[int(np.argmin(kept[1]["weight_decay"]))]
+    ours, theirs = seed_by_seed(runs, first, second)
+    text = (
+        f"alpha as the knob against decay as the knob, at a validation NDCG@20 within {COMPARABLE:.1%} of the best:"
+        f" {setting(first)} against {setting(second)}, NDCG@20 {means(ours, theirs, 'ndcg')}, ratio"
+        f" {means(ours, theirs, 'ratio', '.3f')}"
+    )
+    return [statement_on(text, ours, theirs, "ratio", ("better",), rules, about=about)]
 
 
 def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) -> list[Statement]:
     """C17, the measured half: on non-linear MF, SSM washes PRISM's norms out and DirectAU keeps them.
 
-    The losses are compared at the seeds at which both decide something, by the difference of their correlations. The
-    norms are those of the perceptron's outputs.
+    The core is one statement: the correlation is lower under SSM than under DirectAU, and explains more than half of
+    the norms' variance under DirectAU. The weaker of the two decides it. That it explains less than half under SSM is a
+    detail. The norms are those of the perceptron's outputs.
 
     Args:
         runs: non-linear MF with PRISM, under SSM and under DirectAU.
@@ -280,25 +326,33 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     if correlations.empty:
         ended = ", ".join(f"{loss} {setbacks(finished[finished['loss'] == loss])}" for loss in ("SSM", "DirectAU"))
         return [Statement(f"{text}; undecided: {ended}", None, undecided=True, case=case)]
-    found = Difference(tuple(correlations["DirectAU"] - correlations["SSM"]))
-    ssm, directau = (float(correlations[loss].mean()) for loss in ("SSM", "DirectAU"))
-    seeds = plural(len(correlations), "seed")
-    statements = [
-        from_judgement(f"{text}: {ssm:.2f} against {directau:.2f} ({seeds})", judge(found, rules), ("better",), found),
-        *provisionally(
-            [
-                Statement(
-                    f"under SSM log popularity explains less than half of their variance, {_explained(ssm):.0%}",
-                    _explained(ssm) < 0.5,
-                ),
-                Statement(
-                    f"under DirectAU it explains more than half, {_explained(directau):.0%}", _explained(directau) > 0.5
-                ),
-            ],
-            len(correlations),
+    ssm, directau = correlations["SSM"], correlations["DirectAU"]
+    known = spread("correlation", across=True)
+    across = np.inf if known is None else known.value
+    apart = Difference(tuple(directau - ssm), None, "correlation", across)
+    parts = [
+        judged(f"{text}: {ssm.mean():.2f} against {directau.mean():.2f}", apart, ("better",), rules),
+        judged(
+            f"under SSM log popularity explains less than half of their variance, {_explained(ssm.mean()):.0%}; the"
+            f" correlation less {_HALF:.2f} is",
+            Difference(tuple(ssm - _HALF), None, "correlation"),
+            ("worse", "equivalent"),
+            rules,
+        ),
+        judged(
+            f"under DirectAU it explains more than half, {_explained(directau.mean()):.0%}; the correlation less"
+            f" {_HALF:.2f} is",
+            Difference(tuple(directau - _HALF), None, "correlation"),
+            ("better",),
+            rules,
         ),
     ]
-    return [replace(statement, case=case) for statement in statements]
+    less, _, keeps = parts
+    decisive = weakest([less, keeps])
+    return [
+        replace(part, case=case, about=case, role="core" if part is decisive else "detail")
+        for part in sorted(parts, key=lambda part: part is not decisive)
+    ]
 
 
 def _explained(correlation: float) -> float:
@@ -306,146 +360,46 @@ def _explained(correlation: float) -> float:
     return max(correlation, 0.0) ** 2
 
 
-def matches(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
-    """C8: PRISM matches tuned decay: it is equivalent, or better.
-
-    Args:
-        pairs: linear MF, one for each loss.
-        rules: the margin, and whether one seed gives a word.
-    """
-    return _table1(pairs, "is at least equivalent to", ("equivalent", "better"), rules)
-
-
-def beats(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
-    """C9: PRISM beats tuned decay.
-
-    Args:
-        pairs: non-linear MF, one for each loss, under one protocol or several.
-        rules: the margin, and whether one seed gives a word.
-    """
-    return _table1(pairs, "beats", ("better",), rules)
-
-
-def falls_short(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
-    """C10: PRISM falls short of tuned decay.
-
-    Args:
-        pairs: non-linear MF, one for each loss, under one protocol or several.
-        rules: the margin, and whether one seed gives a word.
-    """
-    return _table1(pairs, "falls short of", ("worse",), rules)
-
-
-def _table1(pairs: Sequence[Pair], verb: str, holds: Sequence[str], rules: Rules) -> list[Statement]:
-    """One statement per pair, and for each protocol one on the size of the change."""
-    statements = []
-    for protocol, case in PROTOCOL_CASES.items():
-        concerned = [pair for pair in pairs if pair.protocol == protocol]
-        found = [_statement(pair, verb, holds, rules) for pair in concerned]
-        found += _mean_change(concerned, all(statement.holds for statement in found))
-        statements += [replace(statement, case=case) for statement in found]
-    return statements
-
-
-def _statement(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Statement:
-    """Whether PRISM against decay has one of some words, so far as the searches decide it."""
-    decay_name = "tuned decay" if pair.protocol == "text" else "decay"
-    subject = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}: PRISM {verb} {decay_name}"
-    judgement = pair.judgement(rules)
-    if pair.compared is None or pair.prism is None or pair.decay is None or judgement is None:
-        return Statement(f"{subject} (not run in both)", None)
-    text = f"{subject}: {pair.difference()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
-    printed = pair.paper()
-    if printed is not None:
-        text += f"; the paper's Table 1: {printed:+.1%}"
-    statement = from_judgement(text, judgement, holds, pair.share())
-    if statement.holds is not None and _could_turn(judgement.word, pair.decay.open(), pair.prism.open(), holds):
-        return replace(statement, holds=None, undecided=True, provisional=False)
-    return statement
-
-
-def _searched(pair: Pair) -> str:
-    """What of the searches is not complete, or not tuned because its choice is at an edge; empty where nothing is."""
-    text = ""
-    for title, method in (("decay", pair.decay), ("PRISM", pair.prism)):
-        if method is None:
-            continue
-        if pair.protocol == "released" and title == "decay":
-            text += f"; decay {method.chosen.weight_decay:g} alone, not searched"
-        if method.ran < method.grid:
-            text += f"; {title} searched only in part, {method.ran} of {method.grid} configurations"
-        if method.at_edge:
-            text += f"; {title}'s {', '.join(method.at_edge)} is at the edge of its grid, not tuned"
-    return "; ".join([text, *pair.not_tuned()])
-
-
-def _could_turn(word: str, decay_open: bool, prism_open: bool, holds: Sequence[str]) -> bool:
-    """Whether more of a search could turn a statement round: a search that goes further only helps its own method."""
-    place = _ORDER.index(word)
-    reached = _ORDER[0 if decay_open else place : len(_ORDER) if prism_open else place + 1]
-    return len({each in holds for each in reached}) > 1
-
-
-def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
-    """Whether the paper's mean change on this dataset lies in our interval; nothing where none of the pairs was run.
-
-    It is left open where a pair was not compared or not searched to the end. A wide interval holds many figures, so
-    that the paper's counts in favour of a claim only where every pair bears the claim out.
-    """
-    shares = [pair.share() if pair.decides() else None for pair in pairs]
-    printed = [pair.paper() for pair in pairs]
-    figures = [value for value in printed if value is not None]
-    if not pairs or len(figures) < len(pairs) or all(pair.compared is None for pair in pairs):
-        return []
-    figure = float(np.mean(figures))
-    text = f"the size: the paper's mean change on this dataset, {figure:+.1%}, is in our interval"
-    measured = [share for share in shares if share is not None]
-    unfinished = any(method.ran < method.grid for pair in pairs for method in pair.methods())
-    if len(measured) < len(pairs) or unfinished:
-        return [Statement(f"{text}, which is not known before every pair is", None, undecided=True, role="size")]
-    low, high = (float(np.mean([share.interval[end] for share in measured])) for end in (0, 1))
-    mean = float(np.mean([share.mean for share in measured]))
-    provisional = any(len(share.by_seed) == 1 for share in measured)
-    text = f"{text}: {mean:+.1%} [{low:+.1%}, {high:+.1%}]"
-    if low <= figure <= high and not all_hold:
-        return [Statement(f"{text}, which is too wide to say more", None, undecided=True, role="size")]
-    return [Statement(text, low <= figure <= high, provisional=provisional, role="size")]
-
-
 def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
-    """C23: weight decay is a coarse, non-linear knob between popular and unpopular items, alpha a fine one.
+    """C23: weight decay is a coarse, non-linear knob between popular and unpopular items.
 
-    A knob is the finer, the less of its range of the gap, popular minus unpopular items' NDCG@20, its largest step
-    covers. Steps are those in which each is tuned: alpha in equal steps, decay in factors of ten.
+    It is coarse where one step, a factor of ten, covers more than half of its range of the gap, popular minus unpopular
+    items' NDCG@20. How evenly alpha spans its own range is a detail: the paper compares no steps.
 
     Args:
-        runs: DirectAU at three weight decays or more, and with PRISM at three alphas or more.
+        runs: DirectAU at three weight decays or more, and with PRISM at any alphas.
         rules: the margin, and whether one seed gives a word.
     """
-    finished = usable(first_seed(runs))
-    decay = finished[finished["init"] == "xavier"].sort_values("weight_decay")
-    alpha = finished[finished["init"] == "prism"].sort_values("alpha")
-    if decay["weight_decay"].nunique() < 3 or alpha["alpha"].nunique() < 3:
-        return [Statement("C23 needs three decays or more and three alphas or more", None)]
-    fine, coarse = (_largest_step(gap(knob)) for knob in (alpha, decay))
-    found = Difference((fine - coarse,))
-    judgement = judge(found, rules)
+    finished = usable(runs)
+    decay = _gaps(finished[finished["init"] == "xavier"], "weight_decay")
+    alpha = _gaps(finished[finished["init"] == "prism"], "alpha")
+    if len(decay) < 3:
+        return [Statement("C23 needs three weight decays or more", None)]
+    coarse = _largest_step(decay["gap"])
+    # the step and the range are each a difference of two settings; the range is the scale
+    known = spread("gap")
+    scale = float(decay["ndcg"].mean() / np.ptp(decay["gap"].to_numpy(float)))
+    error = np.inf if known is None else known.value * scale * float(np.hypot(1, coarse))
+    found = Difference((coarse - 0.5,), None, "gap", error)
     text = (
-        f"alpha spans the gap between popular and unpopular items more evenly than decay: its largest step covers"
-        f" {fine:.0%} of the range ({_spanned(alpha, 'alpha')}), that of decay {coarse:.0%}"
-        f" ({_spanned(decay, 'weight_decay')})"
+        f"one step of weight decay covers {coarse:.0%} of the range of the gap between popular and unpopular items"
+        f" ({_spanned(decay['gap'])}); more than half by"
     )
-    return [
-        from_judgement(
-            f"{text}: {in_words(judgement, 'less evenly', 'more evenly', 'alike')}", judgement, ("worse",), found
-        )
-    ]
+    core = judged(text, found, ("better",), rules, ("more", "less", "half"), about="decay is coarse")
+    if len(alpha) < 3:
+        return [core]
+    beside = f"the largest step of alpha covers {_largest_step(alpha['gap']):.0%} of its own ({_spanned(alpha['gap'])})"
+    return [core, Statement(beside, None, undecided=True, role="note")]
 
 
-def _spanned(knob: pd.DataFrame, name: str) -> str:
+def _gaps(runs: pd.DataFrame, knob: str) -> pd.DataFrame:
+    """The mean gap and NDCG@20 over seeds at each value of a knob."""
+    return runs.assign(gap=gap(runs)).groupby(knob)[["gap", "ndcg"]].mean()
+
+
+def _spanned(gaps: pd.Series) -> str:
     """The values of a knob and the gap from the first to the last."""
-    values, gaps = ", ".join(f"{value:g}" for value in knob[name]), gap(knob)
-    return f"{values}: {gaps.iloc[0]:.3f} to {gaps.iloc[-1]:.3f}"
+    return f"{', '.join(f'{value:g}' for value in gaps.index)}: {gaps.iloc[0]:.3f} to {gaps.iloc[-1]:.3f}"
 
 
 def _largest_step(values: pd.Series) -> float:

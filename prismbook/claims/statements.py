@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from prismbook.tables.rules import Difference, Judgement
+import numpy as np
+
+from prismbook.tables.rules import MAY_BE, MEASURES, Difference, Judgement
 from prismbook.text import listed_names, plural
 
 #: What a verdict from generated data says beside its word.
@@ -215,12 +217,13 @@ def from_judgement(
     role: str = "core",
     about: str = "",
 ) -> Statement:
-    """A statement about a comparison, decided by its word.
+    """A statement about a comparison, decided by its word: it holds where all that may be true bears it out.
 
     Args:
         text: the sentence.
         judgement: of the comparison; None where there is nothing to compare.
-        holds: the words with which the sentence holds. With an undecided or a collapsed comparison it is left open.
+        holds: the words with which the sentence holds, of better, worse and equivalent. It does not hold where none of
+            them may be true, and is left open where some may and others too.
         found: the difference that was judged.
         role: what the statement is to its claim, one of :data:`ROLES`.
         about: what it is about, in a word or two.
@@ -231,9 +234,10 @@ def from_judgement(
     if judgement is None:
         return Statement(text, None, role=role, about=about)
     seeds = None if found is None else len(found.by_seed)
-    if judgement.word in ("undecided", "collapsed"):
+    may_be = MAY_BE[judgement.word]
+    if not may_be <= set(holds) and may_be & set(holds):
         return Statement(text, None, undecided=True, found=found, role=role, about=about, seeds=seeds)
-    return Statement(text, judgement.word in holds, False, judgement.provisional, "", found, role, about, seeds)
+    return Statement(text, may_be <= set(holds), False, judgement.provisional, "", found, role, about, seeds)
 
 
 def share_and_seeds(difference: Difference) -> str:
@@ -242,32 +246,27 @@ def share_and_seeds(difference: Difference) -> str:
     Args:
         difference: of two settings.
 
-    >>> share_and_seeds(Difference((0.05,), (0.03, 0.07)))
+    >>> share_and_seeds(Difference((0.05,), seed_error=0.01))
     '+5.0% [+3.0%, +7.0%], 1 seed'
     """
     return f"{share(difference)}, {plural(len(difference.by_seed), 'seed')}"
 
 
 def share(difference: Difference) -> str:
-    """A relative difference with its interval over users and seeds.
+    """A difference with its interval over users and seeds, which decides its word.
 
-    Where that interval holds zero and the one over users alone, which decides the direction, does not, both are given.
+    It is a share of the second setting's mean, in per cent. That of a correlation is plain.
 
     Args:
         difference: of two settings.
 
-    >>> share(Difference((0.02, 0.08), (0.03, 0.07)))
-    '+5.0% [-33.1%, +43.1%], over users alone [+3.0%, +7.0%]'
+    >>> share(Difference((0.02, 0.08), seed_error=0.05)), share(Difference((0.1,), None, "correlation", 0.02))
+    ('+5.0% [-1.9%, +11.9%]', '+0.10 [+0.06, +0.14]')
     """
     low, high = difference.interval
-    text = f"{difference.mean:+.1%}"
-    if high > low:
-        text += f" [{low:+.1%}, {high:+.1%}]"
-    if difference.users is not None and low <= 0 <= high:
-        users_low, users_high = difference.users
-        if not users_low <= 0 <= users_high:
-            text += f", over users alone [{users_low:+.1%}, {users_high:+.1%}]"
-    return text
+    spec = "+.2f" if MEASURES[difference.measure].plain else "+.1%"
+    text = f"{difference.mean:{spec}}"
+    return f"{text} [{low:{spec}}, {high:{spec}}]" if np.isfinite(high) and high > low else text
 
 
 def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:
@@ -283,6 +282,7 @@ def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> 
     'fewer (provisional: one seed)'
     """
     words = {"better": better, "worse": worse, "equivalent": equivalent}
+    words |= {"not better": f"not {better}", "not worse": f"not {worse}"}
     return str(replace(judgement, word=words.get(judgement.word, judgement.word)))
 
 
@@ -300,7 +300,9 @@ def provisionally(statements: Iterable[Statement], seeds: int) -> list[Statement
 
 
 def weakest(statements: Sequence[Statement]) -> Statement:
-    """The statement that decides a claim which needs all of them: one that does not hold, else one left open.
+    """The statement that decides a claim which needs all of them.
+
+    It is one that does not hold, else one left open, else one that holds provisionally.
 
     Args:
         statements: one or more; of equally weak ones the first is taken.
@@ -309,7 +311,7 @@ def weakest(statements: Sequence[Statement]) -> Statement:
     'c'
     """
     strength = {False: 0, None: 1, True: 2}
-    return min(statements, key=lambda statement: strength[statement.holds])
+    return min(statements, key=lambda each: (strength[each.holds], bool(each.holds) and not each.provisional))
 
 
 def subject(statement: Statement) -> str:
@@ -336,7 +338,8 @@ def listed(statements: Iterable[Statement]) -> str:
     lines = []
     for statement in statements:
         aside = {"core": "", "size": "", "detail": "beside the claim, ", "note": "a note, "}[statement.role]
-        lines.append(f"- {aside}{statement.text}: *{word(statement)}*")
+        said = "" if statement.role == "note" and statement.holds is None else f": *{word(statement)}*"
+        lines.append(f"- {aside}{statement.text}{said}")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prismbook.claims import prism_claims
+from prismbook.claims import prism_claims, table1_claims
 from prismbook.claims.statements import Statement, share_and_seeds
 from prismbook.plan.config import RunConfig
 from prismbook.plan.hyperparameters import LOSS_GRIDS
@@ -16,16 +16,16 @@ from prismbook.runs.tuning import stored, validation_score
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import measured
 from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_pair, search_part
+from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import table1
-from prismbook.tables.rules import EARLY
 from prismbook.text import plural
 
 #: Each claim on Table 1 has the function that judges it, and its backbone and losses.
 TABLE1_CLAIMS: dict[str, tuple[Callable[[Sequence[Pair]], Sequence[Statement]], str, tuple[str, ...]]] = {
-    "C8": (prism_claims.matches, "mf", ("ssm", "directau", "mawu")),
-    "C9": (prism_claims.beats, "nonlinear-mf", ("directau", "mawu")),
-    "C10": (prism_claims.falls_short, "nonlinear-mf", ("ssm",)),
+    "C8": (table1_claims.claim_c8, "mf", ("ssm", "directau", "mawu")),
+    "C9": (table1_claims.claim_c9, "nonlinear-mf", ("directau", "mawu")),
+    "C10": (table1_claims.claim_c10, "nonlinear-mf", ("ssm",)),
 }
 #: The two methods of a pair, and their column headings in the tables.
 TITLES = {"decay": "tuned decay", "prism": "PRISM"}

@@ -9,8 +9,8 @@ import pandas as pd
 
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best
+from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import setting
-from prismbook.tables.rules import EARLY
 
 
 def tuned_decay(runs: pd.DataFrame) -> Any:

@@ -13,14 +13,17 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs import patience, tuning
 from prismbook.runs.failures import Failure
 from prismbook.runs.records import Record, load_record, stored_path
+from prismbook.tables.endings import EARLY, ended_by_chance, never_learned
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, TITLES, cell, setting
-from prismbook.tables.rules import EARLY
 from prismlib.metrics import GROUPS
 
 SETTINGS = ["backbone", "loss", "init", "alpha", "weight_decay", "decay_scope", "seed"]
 SCORES = ["ndcg", *GROUPS, "ratio", "cosine"]
 MEASURES = [*SCORES, "norm_correlation"]
-TRAINING = ["validation", "curve", "norm_correlation", "largest_norm", "best_epoch", "epochs", "stopped_by", "seconds"]
+TRAINING = [
+    *["validation", "curve", "norm_correlation", "largest_norm"],
+    *["best_epoch", "epochs", "stopped_by", "by_chance", "seconds"],
+]
 ORIGIN = ["run", "instead_of", "content", "synthetic", "device", "hardware", "commit"]
 
 
@@ -43,6 +46,7 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
         - ``norm_correlation``: of item norms with log popularity;
         - ``largest_norm``: the largest mean item norm of a popularity bin;
         - ``best_epoch``, ``epochs``, ``stopped_by``, ``seconds``: of training, the last one with evaluation;
+        - ``by_chance``: whether it ended in a dip from a start by chance;
         - ``run``, ``content``, ``commit``: id of the record, start of the dataset's hash, commit of the code;
         - ``instead_of``: missing; in a table of :func:`measured` the id of the run whose place this one takes;
         - ``synthetic``: True for a run on generated data, by what its record says of the data;
@@ -83,6 +87,7 @@ def _training(record: Record) -> dict[str, Any]:
         "best_epoch": record["best_epoch"],
         "epochs": len(record["history"]["loss"]),
         "stopped_by": record["stopped_by"],
+        "by_chance": ended_by_chance(record),
         "seconds": seconds["train"] + seconds["evaluate"],
     }
 
@@ -256,7 +261,11 @@ def notes(runs: pd.DataFrame) -> str:
             " second run counts, with its epochs",
             finished[finished["instead_of"].notna()],
         ),
-        ("Collapsed, decay outweighed the loss and all item rows shrank to nothing", finished[collapsed(finished)]),
+        ("Collapsed: no epoch was better than the start, or all item rows shrank to nothing", _collapsed(finished)),
+        (
+            "Ended at a start by chance, which a run with more patience may leave",
+            finished[finished["by_chance"].astype(bool)],
+        ),
     ):
         if len(chosen):
             lines.append(f"{sentence}: {_named(chosen)}.")
@@ -270,16 +279,13 @@ def _named(runs: pd.DataFrame) -> str:
     return "; ".join(f"{run.loss} at {setting(run)} (epoch {run.epochs:.0f})" for run in runs.itertuples())
 
 
-def collapsed(runs: pd.DataFrame) -> pd.Series:
-    """Which runs collapsed: decay outweighed the loss, and the largest mean item norm of a bin is below 0.001.
-
-    Args:
-        runs: a table of :func:`tidy`; its column ``largest_norm`` is used.
-
-    >>> collapsed(pd.DataFrame({"largest_norm": [1e-9, 0.4]})).tolist()
-    [True, False]
-    """
-    return runs["largest_norm"] < 1e-3
+def _collapsed(finished: pd.DataFrame) -> pd.DataFrame:
+    """The runs that collapsed, by the rules: those that ended at a start by chance are not among them."""
+    gone = [
+        never_learned(run["best_epoch"], run["stopped_by"], run["largest_norm"]) and not run["by_chance"]
+        for run in finished.to_dict("records")
+    ]
+    return finished[np.array(gone, dtype=bool)]
 
 
 def parameter_values(loss_parameters: str) -> dict[str, float]:

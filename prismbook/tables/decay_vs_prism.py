@@ -11,12 +11,14 @@ import numpy as np
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import Search, configs, searches
 from prismbook.runs import patience, tuning
+from prismbook.runs.failures import Failure
 from prismbook.runs.records import Record, default_results, load_scores, stored_path
 from prismbook.runs.tuning import Outcomes, varied
+from prismbook.tables.endings import cut_off, edges, ended_by_chance, never_learned
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.paper import table1
-from prismbook.tables.rules import RULES, Difference, Judgement, Rules, as_share, cut_off, edges, judge, never_learned
-from prismbook.tables.significance import Comparison, PerUser, compared, per_user
+from prismbook.tables.rules import RULES, Difference, Judgement, Rules, as_share, judge
+from prismbook.tables.significance import Comparison, PerUser, compared_users, per_user
 from prismbook.text import plural
 
 
@@ -36,6 +38,7 @@ class Method:
         seconds: training and evaluation time of the search so far, by class of device (``"cpu"``, ``"cuda"``).
         at_edge: the chosen values that are at the edge of what was searched, as text.
         all_seeds: whether the two best of the search were run at all seeds before the choice.
+        dips: number of the grid's runs that ended at a start by chance and were not waited for.
     """
 
     grid: int
@@ -48,6 +51,7 @@ class Method:
     seconds: dict[str, float]
     at_edge: tuple[str, ...] = ()
     all_seeds: bool = True
+    dips: int = 0
 
     def configs(self) -> list[RunConfig]:
         """The chosen configuration at each seed that was run, with the patience of the run that counts."""
@@ -65,34 +69,44 @@ class Method:
         return {*self.searched, *(record["id"] for record in self.records.values())}
 
     def ndcg(self) -> list[float]:
-        """Test NDCG@20 at each seed at which the run did not collapse."""
+        """Test NDCG@20 at each seed at which the run left its start."""
         return [self.records[seed]["test"]["dot"]["ndcg"] for seed in self.trained()]
 
     def trained(self) -> list[int]:
-        """The seeds at which the run did not collapse."""
-        return [seed for seed, record in self.records.items() if not _collapsed(record)]
+        """The seeds at which the run left its start and its rows did not shrink to nothing."""
+        return [seed for seed, record in self.records.items() if not _never_learned(record)]
+
+    def collapsed(self) -> list[int]:
+        """The seeds at which the run collapsed: it did not train, and its start was not by chance."""
+        return [seed for seed in self.records if seed not in self.trained() and not ended_by_chance(self.records[seed])]
 
     def usable(self) -> list[int]:
-        """The seeds whose runs decide something: those that neither collapsed nor were cut off."""
+        """The seeds whose runs decide something: those that trained and were not cut off."""
         return [seed for seed in self.trained() if not _cut_off(self.records[seed])]
 
     def setbacks(self) -> str:
         """At how many seeds the run collapsed or was cut off, with the score where it trained; empty where at none."""
         seeds, trained, usable = plural(len(self.records), "seed"), self.trained(), self.usable()
+        collapsed = len(self.collapsed())
         parts = []
-        if len(trained) < len(self.records):
+        if collapsed:
             where = f", {np.mean(self.ndcg()):.4f} where it trained" if trained else ""
-            parts.append(f"collapsed at {len(self.records) - len(trained)} of {seeds}{where}")
+            parts.append(f"collapsed at {collapsed} of {seeds}{where}")
+        if len(trained) + collapsed < len(self.records):
+            parts.append(f"at a start by chance at {len(self.records) - len(trained) - collapsed} of {seeds}")
         if len(usable) < len(trained):
             parts.append(f"cut off at {len(trained) - len(usable)} of {seeds}")
         return " and ".join(parts)
 
     def open(self) -> bool:
-        """Whether more of the search could improve the method: it is not complete, or its choice is at an edge."""
-        return self.ran < self.grid or bool(self.at_edge)
+        """Whether more of the search could improve the method.
+
+        It is not complete, its choice is at an edge, or runs of it ended at a start by chance and were not waited for.
+        """
+        return self.ran < self.grid or bool(self.at_edge) or self.dips > 0
 
 
-def _collapsed(record: Record) -> bool:
+def _never_learned(record: Record) -> bool:
     largest_norm = max(norms["mean"] for norms in record["norms"]["item"]["bins"])
     return never_learned(record["best_epoch"], record["stopped_by"], largest_norm)
 
@@ -171,7 +185,7 @@ class Pair:
         """
         if self.compared is None:
             return None
-        if any(len(method.trained()) < len(method.records) for method in self.compared):
+        if any(method.collapsed() for method in self.compared):
             return Judgement("collapsed")
         share = self.share()
         return judge(share, rules) if share is not None and self.decides() else Judgement("undecided")
@@ -240,9 +254,11 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
     choice = tuning.choose(replace(search, grid=finished), outcomes) if finished else None
     if choice is None or choice.config is None or choice.validation is None:
         return None
-    runs = {
-        config.seed: patience.outcome_that_counts(config, outcomes) for config in tuning.further(search, choice.config)
-    }
+
+    def standing(config: RunConfig) -> Record | Failure | None:
+        return patience.outcome_that_counts(config, outcomes)
+
+    runs = {config.seed: standing(config) for config in tuning.further(search, choice.config)}
     searched = [run["id"] for run in map(outcomes, finished) if run is not None and "reason" not in run]
     return Method(
         grid=len(search.grid),
@@ -255,6 +271,7 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
         seconds=choice.seconds,
         at_edge=_at_edge(search, choice.config),
         all_seeds=choice.all_seeds,
+        dips=sum(run is not None and "reason" not in run and ended_by_chance(run) for run in map(standing, finished)),
     )
 
 
@@ -414,7 +431,7 @@ def _compare(prism: Method, decay: Method, seeds: Sequence[int], results: Path) 
     if not prism_scores or not decay_scores:
         return None
     prism_ids, decay_ids = ([method.records[seed]["id"] for seed in seeds] for method in (prism, decay))
-    return compared(prism_scores, decay_scores, prism_ids, decay_ids)
+    return compared_users(prism_scores, decay_scores, (prism_ids, decay_ids))
 
 
 def _per_user(method: Method, seeds: Sequence[int], results: Path) -> list[PerUser]:

@@ -1,32 +1,79 @@
-"""The rules by which measured numbers become a word: better, worse, equivalent, undecided or collapsed.
+"""The rules by which a measured difference becomes a word: better, worse, equivalent, or what it is not.
 
 Each rule is one function, and is the same for every claim:
 
-- :func:`judge`: a difference is better or worse by the rule for direction, equivalent by the rule for equivalence, and
-  undecided otherwise. One seed gives a provisional word.
-- :func:`cut_off`: a run that was cut off, or that stopped before it had begun to learn, decides nothing.
-- :func:`never_learned`: a run that collapsed has no score that could be averaged.
-- :func:`edges`: a value at the edge of what was searched is not tuned.
-- :func:`contains`: whether the paper's figure lies in an interval measured here.
+- :class:`Difference`: its 95 % interval is that of users and seeds, and is what a page shows.
+- :func:`has_direction`: better or worse where that interval leaves out zero, and the difference exceeds the margin.
+- :func:`is_equivalent`: equivalent where that interval lies within the margin.
+- :func:`leaves_out`: not better, or not worse, where the interval ends within the margin on that side.
+- :func:`judge`: one of these words, else undecided; provisional within 2.8 standard errors.
+- :func:`contains`: whether the paper's figure lies in the interval, and the interval says which way it goes.
+
+The rules on single runs are in :mod:`prismbook.tables.endings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from prismbook.tables.significance import Comparison, seed_half_width
+from prismbook.tables.significance import Comparison
+from prismbook.tables.spreads import spread
 
-#: Differences of at most this share of the baseline count as equivalent.
-MARGIN = 0.025
-#: A run that ends within so many epochs may not have begun to learn.
-EARLY = 20
-#: The words for a comparison. Collapsed is a word for methods, the others are words for differences.
-WORDS = ("better", "worse", "equivalent", "undecided", "collapsed")
+#: The words for a comparison, each with what may be true of it. Collapsed is a word for methods, the others are words
+#: for differences.
+MAY_BE = {
+    "better": {"better"},
+    "worse": {"worse"},
+    "equivalent": {"equivalent"},
+    "not better": {"worse", "equivalent"},
+    "not worse": {"equivalent", "better"},
+    "undecided": {"worse", "equivalent", "better"},
+    "collapsed": {"worse", "equivalent", "better"},
+}
+#: Standard errors on either side of a 95 % interval.
+WIDTH = 1.96
+#: Beyond so many standard errors a word is firm; one in 200 differences that are none is as large.
+FIRM = 2.8
 
 Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is compared, and from which size on a difference of it counts.
+
+    Attributes:
+        title: its name in a sentence.
+        margin: the largest difference that counts as equivalent.
+        why: the reason for the margin.
+        log: whether differences are taken in logs, as those of what differs by factors.
+        plain: whether differences are plain numbers, and not shares of a mean.
+    """
+
+    title: str
+    margin: float
+    why: str
+    log: bool = False
+    plain: bool = False
+
+
+#: The measures with their margins. Those in logs are the logs of factors.
+MEASURES = {
+    "ndcg": Measure("NDCG@20", 0.025, "2.5 % of the baseline: what papers report as a gain is rarely less"),
+    "gap": Measure("gap, popular minus unpopular", 0.025, "2.5 % of NDCG@20, of which the gap is a part"),
+    "cell": Measure("change less the paper's", 0.05, "twice that of NDCG@20: theirs and ours may each be off by it"),
+    "gain": Measure("share of what decay gains", 0.20, "a fifth of the gain of decay: what is left is like none"),
+    "ratio": Measure("unpopular / popular ratio", float(np.log(1.10)), "10 %: seeds move it by most of that", True),
+    "correlation": Measure("correlation", 0.05, "0.05: twice what seeds move a correlation by", plain=True),
+    "epochs": Measure("epochs to the best one", float(np.log(1.25)), "25 %: validation is flat near its best", True),
+}
+#: The columns of a table of runs that are measures under another name.
+COLUMNS = {"best_epoch": "epochs", "norm_correlation": "correlation"}
+#: The margin of NDCG@20, the measure of most claims.
+MARGIN = MEASURES["ndcg"].margin
 
 
 @dataclass(frozen=True)
@@ -34,14 +81,25 @@ class Rules:
     """What a verdict takes for granted. The ledger uses the defaults.
 
     Attributes:
-        margin: the largest share of the baseline that counts as equivalent.
-        one_seed: whether a single seed gives a provisional word; False: it gives none.
+        margin: the margin of NDCG@20. Those of the other measures go up and down with it.
+        one_seed: whether a single seed gives a word; False: it gives none.
         case: the protocol or the setting whose statements alone count; empty: those of all.
     """
 
     margin: float = MARGIN
     one_seed: bool = True
     case: str = ""
+
+    def margin_of(self, measure: str) -> float:
+        """The margin of a measure.
+
+        Args:
+            measure: a name of :data:`MEASURES`.
+
+        >>> Rules().margin_of("correlation"), Rules(margin=MARGIN / 2).margin_of("correlation")
+        (0.05, 0.025)
+        """
+        return MEASURES[measure].margin * self.margin / MARGIN
 
 
 #: The rules of the ledger.
@@ -50,31 +108,60 @@ RULES = Rules()
 
 @dataclass(frozen=True)
 class Difference:
-    """A relative difference: the first method minus the second, as a share of the second method's mean.
+    """A difference of two methods, the first minus the second, as a share of the second method's mean.
+
+    That of a ratio or of a number of epochs is the log of a factor, that of a correlation is plain.
 
     Attributes:
-        by_seed: the relative difference at each seed.
-        users: the 95 % interval over users of the mean over seeds; None where the measure is not one of users, such as
+        by_seed: the difference at each seed.
+        users: its 95 % interval over users, of the mean over seeds; None where the measure is not one of users, such as
             a number of epochs, or where the users' scores were not kept.
+        measure: a name of :data:`MEASURES`.
+        seed_error: the standard deviation over seeds; None is the pooled one of the measure, of stored records.
     """
 
     by_seed: tuple[float, ...]
     users: Interval | None = None
+    measure: str = "ndcg"
+    seed_error: float | None = None
 
     @property
-    def mean(self) -> float:
-        """The mean over seeds."""
+    def centre(self) -> float:
+        """The mean over seeds, in logs where the measure is taken in logs."""
         return float(np.mean(self.by_seed))
 
     @property
-    def interval(self) -> Interval:
-        """The 95 % interval over users and seeds, which reaches as far as the wider of the two at each end.
+    def standard_error(self) -> float:
+        """The standard error over users and seeds, infinite where no spread over seeds is known."""
+        seeds = self.seed_error
+        if seeds is None:
+            known = spread(self.measure)
+            seeds = np.inf if known is None else known.value
+        users = 0.0 if self.users is None else (self.users[1] - self.users[0]) / (2 * WIDTH)
+        return float(np.hypot(seeds / len(self.by_seed) ** 0.5, users))
 
-        Over users it is that of the bootstrap, over seeds Student's. With one seed it is the users' alone.
+    def reach(self, width: float = WIDTH) -> Interval:
+        """The interval of so many standard errors, in logs where the measure is taken in logs.
+
+        Args:
+            width: number of standard errors on either side.
         """
-        low, high = self.users or (self.mean, self.mean)
-        half = seed_half_width(self.by_seed) or 0.0
-        return min(low, self.mean - half), max(high, self.mean + half)
+        half = width * self.standard_error
+        return self.centre - half, self.centre + half
+
+    @property
+    def mean(self) -> float:
+        """The mean over seeds as it is shown; of a measure in logs it is a relative change."""
+        return self._shown(self.centre)
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval over users and seeds as it is shown, which decides the word."""
+        low, high = self.reach()
+        return self._shown(low), self._shown(high)
+
+    def _shown(self, value: float) -> float:
+        return float(np.expm1(value)) if MEASURES[self.measure].log else value
 
 
 @dataclass(frozen=True)
@@ -82,19 +169,24 @@ class Judgement:
     """A word for a difference.
 
     Attributes:
-        word: one of :data:`WORDS`.
-        provisional: whether it rests on a single seed.
+        word: one of :data:`MAY_BE`.
+        provisional: whether it holds within 2.8 standard errors, and not beyond.
     """
 
     word: str
     provisional: bool = False
 
     def __str__(self) -> str:
-        return f"{self.word} (provisional: one seed)" if self.provisional else self.word
+        return f"{self.word} (provisional)" if self.provisional else self.word
 
 
 def relative(
-    first: Sequence[float], second: Sequence[float], users: Interval | None = None, base: float | None = None
+    first: Sequence[float],
+    second: Sequence[float],
+    users: Interval | None = None,
+    base: float | None = None,
+    measure: str = "ndcg",
+    seed_error: float | None = None,
 ) -> Difference:
     """The relative difference of two methods.
 
@@ -104,12 +196,14 @@ def relative(
         users: the 95 % interval over users of the mean difference, in the unit of the scores.
         base: what the difference is a share of; None is the second method's mean. A score that may be 0 or below, such
             as the gap between popular and unpopular items, needs another base.
+        measure: a name of :data:`MEASURES` that is not taken in logs.
+        seed_error: the standard deviation over seeds, as a share; None is the pooled one of the measure.
 
     Raises:
         ValueError: the methods do not have equally many scores, or none; or the base is not above 0.
 
     >>> relative([0.75], [0.5], (0.125, 0.375))
-    Difference(by_seed=(0.5,), users=(0.25, 0.75))
+    Difference(by_seed=(0.5,), users=(0.25, 0.75), measure='ndcg', seed_error=None)
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"first and second must have the same seeds, 1 or more, got {len(first)} and {len(second)}")
@@ -118,11 +212,11 @@ def relative(
     if not base > 0:
         raise ValueError(f"second must have a mean above 0, got {base}")
     by_seed = tuple(float(value) for value in np.subtract(first, second) / base)
-    return Difference(by_seed, None if users is None else (users[0] / base, users[1] / base))
+    return Difference(by_seed, None if users is None else (users[0] / base, users[1] / base), measure, seed_error)
 
 
 def as_share(comparison: Comparison) -> Difference:
-    """The relative difference of a comparison of users' scores.
+    """The relative difference of a comparison of users' NDCG@20.
 
     Args:
         comparison: the first method minus the second.
@@ -133,107 +227,78 @@ def as_share(comparison: Comparison) -> Difference:
 
 
 def judge(difference: Difference, rules: Rules = RULES) -> Judgement:
-    """The word for a difference, by the rules for direction and for equivalence.
+    """The word for a difference, by the rules for direction, for equivalence and for what is left out.
 
     Args:
         difference: of the first method from the second.
         rules: the margin, and whether one seed gives a word.
 
-    >>> str(judge(Difference((0.05, 0.06, 0.04), (0.03, 0.07)))), str(judge(Difference((0.001,), (-0.01, 0.012))))
-    ('better', 'equivalent (provisional: one seed)')
+    >>> sure, small = Difference((0.05,) * 3, seed_error=0.01), Difference((0.001,) * 3, seed_error=0.015)
+    >>> str(judge(sure)), str(judge(small)), str(judge(Difference((0.03,), seed_error=0.015)))
+    ('better', 'equivalent (provisional)', 'better (provisional)')
     """
-    provisional = len(difference.by_seed) == 1
-    if provisional and not rules.one_seed:
+    if len(difference.by_seed) == 1 and not rules.one_seed:
         return Judgement("undecided")
-    if has_direction(difference, rules.margin):
-        return Judgement("better" if difference.mean > 0 else "worse", provisional)
-    if is_equivalent(difference, rules.margin):
-        return Judgement("equivalent", provisional)
+    margin = rules.margin_of(difference.measure)
+    if has_direction(difference, margin):
+        return Judgement("better" if difference.centre > 0 else "worse", not has_direction(difference, margin, FIRM))
+    if is_equivalent(difference, margin):
+        return Judgement("equivalent", not is_equivalent(difference, margin, FIRM))
+    for word in ("not better", "not worse"):
+        if leaves_out(difference, word, margin):
+            return Judgement(word, not leaves_out(difference, word, margin, FIRM))
     return Judgement("undecided")
 
 
-def has_direction(difference: Difference, margin: float = MARGIN) -> bool:
-    """The rule for direction: better or worse.
-
-    All seeds agree in sign, the users' interval over all seeds leaves out zero, and the mean exceeds the margin.
+def has_direction(difference: Difference, margin: float = MARGIN, width: float = WIDTH) -> bool:
+    """The rule for direction: the interval leaves out zero, and the mean exceeds the margin.
 
     Args:
         difference: of the first method from the second.
-        margin: the largest share of the baseline that counts as equivalent.
+        margin: the largest difference that counts as equivalent.
+        width: number of standard errors on either side.
     """
-    signs = set(np.sign(difference.by_seed))
-    users_agree = difference.users is None or not difference.users[0] <= 0 <= difference.users[1]
-    return len(signs) == 1 and users_agree and abs(difference.mean) > margin
+    low, high = difference.reach(width)
+    return not low <= 0 <= high and abs(difference.centre) > margin
 
 
-def is_equivalent(difference: Difference, margin: float = MARGIN) -> bool:
-    """The rule for equivalence: the whole interval over users and seeds lies within the margin.
-
-    A measure without an interval of its own, at one seed, is never equivalent.
+def is_equivalent(difference: Difference, margin: float = MARGIN, width: float = WIDTH) -> bool:
+    """The rule for equivalence: the whole interval lies within the margin.
 
     Args:
         difference: of the first method from the second.
-        margin: the largest share of the baseline that counts as equivalent.
+        margin: the largest difference that counts as equivalent.
+        width: number of standard errors on either side.
     """
-    if difference.users is None and len(difference.by_seed) == 1:
-        return False
-    low, high = difference.interval
+    low, high = difference.reach(width)
     return -margin <= low and high <= margin
 
 
-def contains(difference: Difference, figure: float) -> bool:
-    """Whether a figure lies in the interval over users and seeds.
+def leaves_out(difference: Difference, word: str, margin: float = MARGIN, width: float = WIDTH) -> bool:
+    """The rule for what is not: the interval leaves out every difference beyond the margin on one side.
+
+    Args:
+        difference: of the first method from the second.
+        word: ``"not better"`` or ``"not worse"``.
+        margin: the largest difference that counts as equivalent.
+        width: number of standard errors on either side.
+    """
+    low, high = difference.reach(width)
+    return high < margin if word == "not better" else low > -margin
+
+
+def contains(difference: Difference, figure: float) -> bool | None:
+    """Whether a figure lies in the interval; None where the interval is too wide to say: it holds zero as well.
 
     Args:
         difference: as measured here.
-        figure: the paper's, a share of the baseline.
+        figure: the paper's, as a difference is shown, not 0.
+
+    >>> wide, narrow = Difference((-0.6,), seed_error=0.5), Difference((-0.4,), seed_error=0.05)
+    >>> contains(wide, -0.38), contains(narrow, -0.38), contains(narrow, 0.38)
+    (None, True, False)
     """
     low, high = difference.interval
-    return low <= figure <= high
-
-
-def cut_off(stopped_by: str, epochs: int) -> bool:
-    """Whether a run decides nothing: the limit of epochs ended it, or it ended within its first :data:`EARLY` epochs.
-
-    Args:
-        stopped_by: ``"patience"`` or ``"max_epochs"``.
-        epochs: number of epochs trained.
-
-    >>> cut_off("patience", 16), cut_off("patience", 31), cut_off("max_epochs", 1000)
-    (True, False, True)
-    """
-    return stopped_by == "max_epochs" or epochs <= EARLY
-
-
-def never_learned(best_epoch: int, stopped_by: str, largest_norm: float) -> bool:
-    """Whether a run collapsed: early stopping found no epoch better than the start, or all item rows shrank to nothing.
-
-    Args:
-        best_epoch: the epoch with the highest validation score; 0 is the start.
-        stopped_by: ``"patience"`` or ``"max_epochs"``.
-        largest_norm: the largest mean item norm of a popularity bin.
-
-    >>> never_learned(0, "patience", 0.98), never_learned(12, "patience", 1e-9), never_learned(12, "patience", 0.3)
-    (True, True, False)
-    """
-    return (best_epoch == 0 and stopped_by == "patience") or largest_norm < 1e-3
-
-
-def edges(chosen: Mapping[str, float], searched: Mapping[str, Sequence[float]]) -> list[str]:
-    """The chosen values that are at the edge of what was searched, as text.
-
-    Nothing lies below 0. A chosen 0 is therefore no edge.
-
-    Args:
-        chosen: the chosen value of each parameter.
-        searched: the values that were searched of each; of one with a single value nothing was searched.
-
-    >>> edges({"weight_decay": 1e-4, "gamma": 1.0}, {"weight_decay": [0.0, 1e-6, 1e-4], "gamma": [0.5, 1.0, 2.0]})
-    ['weight_decay 0.0001']
-    """
-    found = []
-    for name, values in searched.items():
-        value, distinct = chosen[name], sorted(set(values))
-        if len(distinct) > 1 and (value == distinct[-1] or (value == distinct[0] and value != 0)):
-            found.append(f"{name} {value:g}")
-    return found
+    if not low <= figure <= high:
+        return False
+    return None if low <= 0 <= high else True

@@ -6,58 +6,61 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from prismbook.runs.records import load_scores
-from prismbook.tables.rules import Difference, cut_off, never_learned, relative
-from prismbook.tables.significance import PerUser, compared, per_user, per_user_gap, per_user_ratio
+from prismbook.tables.endings import cut_off, never_learned
+from prismbook.tables.rules import COLUMNS, MEASURES, Difference, relative
+from prismbook.tables.significance import PerUser, compared_users, per_user, per_user_gap, per_user_ratio
+from prismbook.tables.spreads import spread
 
 #: Measures that every test user has a part in; their difference has an interval over users.
 _OF_USERS = {"ndcg": per_user, "ratio": per_user_ratio, "gap": per_user_gap}
 
 
 def usable(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that decide something: made, not collapsed and not cut off.
+    """The runs that decide something: made, not collapsed, not cut off, and not in a dip from a start by chance.
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.tidy`.
     """
     decides = [
-        pd.notna(run["run"]) and not cut_off(run["stopped_by"], run["epochs"]) and not _collapsed(run)
+        pd.notna(run["run"]) and not cut_off(run["stopped_by"], run["epochs"]) and not _never_learned(run)
         for run in _rows(runs)
     ]
     return runs[pd.Series(decides, index=runs.index, dtype=bool)]
 
 
 def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
-    """How many runs collapsed or were cut off, as text; empty where none.
+    """How many runs collapsed, were cut off, or ended at a start by chance, as text; empty where none.
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.tidy`, e.g. the runs of one setting, one per seed.
         unit: what one run stands for: ``"seed"`` where the runs are those of one setting.
     """
     finished = runs[runs["run"].notna()]
-    gone = len(collapsed_runs(finished))
-    cut = len(finished) - gone - len(usable(finished))
-    counted = (("collapsed", gone), ("cut off", cut))
+    gone, dips = len(collapsed_runs(finished)), int((finished["by_chance"] == True).sum())  # noqa: E712 (may be missing)
+    cut = len(finished) - gone - dips - len(usable(finished))
+    counted = (("collapsed", gone), ("cut off", cut), ("at a start by chance, not waited for,", dips))
     return " and ".join(f"{word} at {n} of {len(finished)} {unit}s" for word, n in counted if n)
 
 
 def collapsed_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that collapsed, by :func:`~prismbook.tables.rules.never_learned`.
+    """The runs that collapsed, by :func:`~prismbook.tables.endings.never_learned`, unless the start was by chance.
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.tidy`.
     """
-    gone = [pd.notna(run["run"]) and _collapsed(run) for run in _rows(runs)]
+    gone = [pd.notna(run["run"]) and _never_learned(run) and not run["by_chance"] for run in _rows(runs)]
     return runs[pd.Series(gone, index=runs.index, dtype=bool)]
 
 
 def _rows(runs: pd.DataFrame) -> list[Any]:
-    return runs[["run", "best_epoch", "epochs", "stopped_by", "largest_norm"]].to_dict("records")
+    return runs[["run", "best_epoch", "epochs", "stopped_by", "largest_norm", "by_chance"]].to_dict("records")
 
 
-def _collapsed(run: Any) -> bool:
+def _never_learned(run: Any) -> bool:
     return never_learned(run["best_epoch"], run["stopped_by"], run["largest_norm"])
 
 
@@ -70,14 +73,15 @@ def gap(runs: pd.DataFrame) -> pd.Series:
     return runs["popular"] - runs["unpopular"]
 
 
-def difference(
+def relative_difference(
     first: pd.DataFrame, second: pd.DataFrame, measure: str, keys: Sequence[str] = ("seed",)
 ) -> Difference | None:
     """The first setting minus the second, over the seeds at which both decide something; None where there are none.
 
-    The interval over users is that of :func:`~prismbook.tables.significance.compared`, for NDCG@20, for the
+    The interval over users is that of :func:`~prismbook.tables.significance.compared_users`, for NDCG@20, for the
     unpopular / popular ratio, and for the gap between popular and unpopular items. Other measures, and runs whose
-    users' scores are not stored, have none. The gap, which may be 0, is a share of the second setting's NDCG@20.
+    users' scores are not stored, have none. The gap, which may be 0, is a share of the second setting's NDCG@20. Ratios
+    and numbers of epochs are compared in logs; where a ratio is 0 or missing, there is no difference.
 
     Args:
         first: runs of one setting, a table of :func:`prismbook.tables.analysis.measured`.
@@ -90,11 +94,24 @@ def difference(
     ours, theirs = (runs.set_index(names) for runs in common(first, second, keys))
     if ours.empty:
         return None
-    base = float(_by_seed(theirs, theirs["ndcg"]).mean()) if measure == "gap" else None
+    kind = COLUMNS.get(measure, measure)
     first_scores, second_scores = (
-        list(_by_seed(runs, gap(runs) if measure == "gap" else runs[measure])) for runs in (ours, theirs)
+        np.array(_by_seed(runs, gap(runs) if measure == "gap" else runs[measure]), float) for runs in (ours, theirs)
     )
-    return relative(first_scores, second_scores, _users_interval(ours, theirs, measure), base)
+    known = spread(kind, across=set(ours["loss"]) != set(theirs["loss"]))
+    error = np.inf if known is None else known.value
+    if kind == "correlation":
+        return Difference(tuple((first_scores - second_scores).tolist()), None, kind, error)
+    if MEASURES[kind].log:
+        if kind == "epochs":  # the start is epoch 0, which has no log
+            first_scores, second_scores = np.maximum(first_scores, 1), np.maximum(second_scores, 1)
+        if not (np.nanmin(first_scores) > 0 and np.nanmin(second_scores) > 0):
+            return None  # a ratio of 0, or none
+        logs = tuple(np.log(first_scores / second_scores).tolist())
+        return Difference(logs, _users_interval(ours, theirs, measure, relative_to_own=True), kind, error)
+    base = float(_by_seed(theirs, theirs["ndcg"]).mean()) if measure == "gap" else None
+    users = _users_interval(ours, theirs, measure)
+    return relative(first_scores.tolist(), second_scores.tolist(), users, base, kind, error)
 
 
 def common(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -116,18 +133,29 @@ def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
     return values.groupby(runs.index.get_level_values("seed"), sort=False).mean()
 
 
-def _users_interval(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, float] | None:
-    """The interval over users; None where the measure is not one of users, or the scores of a run are missing."""
+def _users_interval(
+    first: pd.DataFrame, second: pd.DataFrame, measure: str, relative_to_own: bool = False
+) -> tuple[float, float] | None:
+    """The interval over users; None where the measure is not one of users, or the scores of a run are missing.
+
+    Relative to its own mean, a user's score is what it adds to the log of that mean.
+    """
     if measure not in _OF_USERS or "path" not in first or "path" not in second:
         return None
-    ours, theirs = (_scores(runs["path"], measure) for runs in (first, second))
+    ours, theirs = (_scores(runs["path"], measure, relative_to_own) for runs in (first, second))
     if ours is None or theirs is None:
         return None
-    found = compared(ours, theirs, list(first["run"]), list(second["run"]))
+    found = compared_users(ours, theirs, (list(first["run"]), list(second["run"])))
     return found.low, found.high
 
 
-def _scores(paths: Iterable[Path], measure: str) -> Sequence[PerUser] | None:
+def _scores(paths: Iterable[Path], measure: str, relative_to_own: bool) -> Sequence[PerUser] | None:
     """Each run's users and scores; None where those of a run are not stored."""
-    stored: list[Any] = [load_scores(path) for path in paths]
-    return None if any(scores is None for scores in stored) else [_OF_USERS[measure](scores) for scores in stored]
+    runs = []
+    for path in paths:
+        scores = load_scores(path)
+        if scores is None:
+            return None
+        users, values = _OF_USERS[measure](scores)
+        runs.append((users, values / values.mean() if relative_to_own else values))
+    return runs

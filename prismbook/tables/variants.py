@@ -13,13 +13,13 @@ from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.runs.records import default_results, load_record, load_scores, stored_path
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, cell, dataset_name, trained
 from prismbook.tables.paper import table1
-from prismbook.tables.significance import Comparison, PerUser, compared, per_user
+from prismbook.tables.significance import Comparison, PerUser, compared_users, per_user
 
 
 def beside(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | None = None) -> list[dict[str, str]]:
     """One row per pair: test NDCG@20 and best epoch of a run and of its variant, and their difference.
 
-    The difference has its 95 % interval over test users (paired bootstrap) where the scores of each user were kept for
+    The difference has its 95 % interval over test users where the scores of each user were kept for
     both runs. Users whom the released code leaves out are left out of the difference too. A run without a record is
     shown as not run.
 
@@ -42,7 +42,7 @@ def _row(plain: RunConfig, changed: RunConfig, folder: Path) -> dict[str, str]:
         record = load_record(stored_path(folder, config))
         row[title] = "not run" if record is None else f"{record['test']['dot']['ndcg']:.4f}"
         row[f"best epoch, {title}"] = "" if record is None else str(record["best_epoch"])
-    row["difference"] = difference(plain, changed, folder)
+    row["difference"] = difference_text(plain, changed, folder)
     return row
 
 
@@ -89,12 +89,12 @@ def prism_minus_decay(
     >>> prism_minus_decay(*protocol_pairs("patience", "gowalla")[1:3], "no folder")["PRISM - decay, with it"]
     'not run'
     """
-    plain, changed = (difference(*configs, results) or "not run" for configs in zip(decay, prism, strict=True))
+    plain, changed = (difference_text(*configs, results) or "not run" for configs in zip(decay, prism, strict=True))
     names = {"loss": LOSS_NAMES[decay[0].loss], "with": _change(*decay)}
     return names | {"PRISM - decay, as in the paper": plain, "PRISM - decay, with it": changed}
 
 
-def difference(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
+def difference_text(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
     """Test NDCG@20 of the second run minus that of the first, with its 95 % interval over test users.
 
     The text says so where one run was trained on a CPU and the other on a GPU.
@@ -108,7 +108,7 @@ def difference(first: RunConfig, second: RunConfig, results: Path | str | None =
         Empty text where a run or its users' scores are not stored.
 
     >>> from prismbook.plan.experiments import protocol_pairs
-    >>> difference(*protocol_pairs("patience", "gowalla")[0], "no folder")
+    >>> difference_text(*protocol_pairs("patience", "gowalla")[0], "no folder")
     ''
     """
     folder = default_results() if results is None else Path(results)
@@ -138,15 +138,14 @@ def comparison(first: Sequence[RunConfig], second: Sequence[RunConfig], results:
     stored = []
     for pair in zip(first, second, strict=True):
         paths = [stored_path(results, config) for config in pair]
-        records, scores = [load_record(path) for path in paths], [load_scores(path) for path in paths]
-        ids = [record["id"] for record in records if record is not None]
+        scores = [load_scores(path) for path in paths]
         ours, theirs = (None if users is None else per_user(users) for users in scores)
-        if len(ids) == 2 and ours is not None and theirs is not None:
-            stored.append((_among(ours, theirs[0]), _among(theirs, ours[0]), *ids))
+        if ours is not None and theirs is not None:
+            stored.append((_among(ours, theirs[0]), _among(theirs, ours[0])))
     if not stored:
         return None
-    our_scores, their_scores, our_ids, their_ids = zip(*stored, strict=True)
-    return compared(our_scores, their_scores, our_ids, their_ids)
+    our_scores, their_scores = zip(*stored, strict=True)
+    return compared_users(our_scores, their_scores)
 
 
 def _among(scores: PerUser, users: npt.NDArray[np.integer]) -> PerUser:

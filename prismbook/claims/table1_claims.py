@@ -1,0 +1,196 @@
+"""Judgements of the paper's Table 1, tuned weight decay against PRISM: C8 to C10.
+
+Each is judged from two searches, :class:`prismbook.tables.decay_vs_prism.Pair`. No direction is given to a case in
+which a method was not searched; it is a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from prismbook.claims.comparison import judged, minus
+from prismbook.claims.prism_claims import PROTOCOL_CASES
+from prismbook.claims.statements import Statement, from_judgement, share_and_seeds
+from prismbook.tables.decay_vs_prism import Pair
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.tables.rules import MAY_BE, RULES, Difference, Rules, contains
+from prismbook.text import plural
+
+#: The paper's mean change over all cells of linear MF.
+MEAN_OF_ALL_CELLS = 0.0012
+#: A comparison can come out as these, from the least favourable to the most.
+_ORDER = ("worse", "equivalent", "better")
+#: The words with which a change of ours is that of the paper's cell.
+_LIKE_THE_CELL = ("larger", "smaller", "like the paper's")
+
+
+def claim_c8(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
+    """C8: PRISM against tuned decay on linear MF, cell by cell of the paper's Table 1.
+
+    The paper says that the mean over all cells is near 0, and prints cells that are not. A cell is reproduced where our
+    change is the paper's, within twice the margin: each of the two may be off by it. That PRISM matches decay by itself
+    is a detail.
+
+    Args:
+        pairs: one for each loss, of one dataset.
+        rules: the margin, and whether one seed gives a word.
+    """
+    statements = [_like_the_cell(pair, rules) for pair in pairs]
+    beside = [_directed(pair, "is at least equivalent to", ("equivalent", "better"), rules) for pair in pairs]
+    return [*statements, *(replace(each, role="detail") for each in beside)]
+
+
+def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
+    """C8, once for all datasets: the mean change over all cells of linear MF is near 0.
+
+    Args:
+        pairs: one for each loss and dataset.
+        rules: the margin, and whether one seed gives a word.
+    """
+    shares = [share for pair in pairs if pair.decides() and (share := pair.share()) is not None]
+    text = f"the mean change over the cells of linear MF is near 0, as the paper's {MEAN_OF_ALL_CELLS:+.2%} over its 12"
+    if not shares:
+        return [Statement(text, None)]
+    seeds = min(len(share.by_seed) for share in shares)
+    error = float(np.sqrt(sum(share.standard_error**2 for share in shares))) / len(shares)
+    mean = float(np.mean([share.mean for share in shares]))
+    printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]
+    found = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5)
+    text += (
+        f"; over the {plural(len(shares), 'cell')} that are decided here the paper's is {np.mean(printed):+.1%}, ours"
+    )
+    return [judged(text, found, ("equivalent",), rules)]
+
+
+def claim_c9(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
+    """C9: on non-linear MF PRISM beats tuned decay.
+
+    Args:
+        pairs: one for each loss, under one protocol or several.
+        rules: the margin, and whether one seed gives a word.
+    """
+    return _by_protocol(pairs, "beats", ("better",), rules)
+
+
+def claim_c10(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
+    """C10: on non-linear MF PRISM falls short of tuned decay.
+
+    Args:
+        pairs: one for each loss, under one protocol or several.
+        rules: the margin, and whether one seed gives a word.
+    """
+    return _by_protocol(pairs, "falls short of", ("worse",), rules)
+
+
+def _by_protocol(pairs: Sequence[Pair], verb: str, holds: Sequence[str], rules: Rules) -> list[Statement]:
+    """One statement per pair, and for each protocol one on the size of the change."""
+    statements = []
+    for protocol, case in PROTOCOL_CASES.items():
+        concerned = [pair for pair in pairs if pair.protocol == protocol]
+        found = [_directed(pair, verb, holds, rules) for pair in concerned]
+        sizes = _mean_change(concerned, all(statement.holds for statement in found))
+        role = {"text": "core", "released": "note"}[protocol]
+        statements += [replace(each, case=case, role=role) for each in found]
+        statements += [replace(each, case=case) for each in sizes if role == "core"]
+    return statements
+
+
+def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Statement:
+    """Whether PRISM against decay has one of some words, so far as the searches decide it."""
+    decay_name, about = "tuned decay" if pair.protocol == "text" else "decay", LOSS_NAMES[pair.loss]
+    subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: PRISM {verb} {decay_name}"
+    judgement, share = pair.judgement(rules), pair.share()
+    if pair.compared is None or pair.prism is None or pair.decay is None or judgement is None:
+        return Statement(f"{subject} (not run in both)", None, about=about)
+    text = f"{subject}: {pair.difference()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
+    printed = pair.paper()
+    if printed is not None:
+        text += f"; the paper's Table 1: {printed:+.1%}"
+    statement = from_judgement(text, judgement, holds, share, about=about)
+    return _if_searched(statement, pair, judgement.word, holds)
+
+
+def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
+    """Whether our change from tuned decay to PRISM is that of the paper's cell."""
+    about = LOSS_NAMES[pair.loss]
+    subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: the change from tuned decay to PRISM is the paper's"
+    share, printed, judgement = pair.share(), pair.paper(), pair.judgement(rules)
+    if pair.compared is None or judgement is None or printed is None:
+        return Statement(f"{subject} (not run in both)", None, about=about)
+    text = f"{subject}, {printed:+.1%} in its Table 1"
+    if share is None or not pair.decides():
+        return Statement(f"{text}; undecided: {pair.difference()}", None, undecided=True, about=about)
+    text += f": ours is {share_and_seeds(share)}{_searched(pair)}"
+    cell = Difference((printed,) * len(share.by_seed), None, "cell", 0.0)
+    statement = judged(
+        f"{text}; ours less the paper's", minus(share, cell, "cell"), ("equivalent",), rules, _LIKE_THE_CELL
+    )
+    word = {True: "equivalent", False: "worse" if share.mean < printed else "better"}.get(statement.holds or False, "")
+    # the row shows our change and not its distance from the paper's
+    statement = replace(statement, found=share, about=about)
+    return statement if statement.holds is None else _if_searched(statement, pair, word, ("equivalent",))
+
+
+def _if_searched(statement: Statement, pair: Pair, word: str, holds: Sequence[str]) -> Statement:
+    """The statement, left open where more of a search could turn it round."""
+    if statement.holds is None or pair.decay is None or pair.prism is None:
+        return statement
+    if _could_turn(word, pair.decay.open(), pair.prism.open(), holds):
+        return replace(statement, holds=None, undecided=True, provisional=False)
+    return statement
+
+
+def _searched(pair: Pair) -> str:
+    """What of the searches is not complete, or not tuned because its choice is at an edge; empty where nothing is."""
+    text = ""
+    for title, method in (("decay", pair.decay), ("PRISM", pair.prism)):
+        if method is None:
+            continue
+        if pair.protocol == "released" and title == "decay":
+            text += f"; decay {method.chosen.weight_decay:g} alone, not searched, and neither is PRISM"
+        if method.ran < method.grid:
+            text += f"; {title} searched only in part, {method.ran} of {method.grid} configurations"
+        if method.dips:
+            text += f"; {method.dips} of {title}'s runs ended at a start by chance and were not waited for"
+        if method.at_edge:
+            text += f"; {title}'s {', '.join(method.at_edge)} is at the edge of its grid, not tuned"
+    return "; ".join([text, *pair.not_tuned()])
+
+
+def _could_turn(word: str, decay_open: bool, prism_open: bool, holds: Sequence[str]) -> bool:
+    """Whether more of a search could turn a statement round. A search that goes further only helps its own method.
+
+    More of decay's search makes PRISM less favourable, so that every word below could come out. More of PRISM's makes
+    it more favourable, so that every word above could. Neither: the word stays. Both: any word could.
+    """
+    places = [place for place, each in enumerate(_ORDER) if each in MAY_BE[word]]
+    first = 0 if decay_open else places[0]
+    last = len(_ORDER) - 1 if prism_open else places[-1]
+    return len({each in holds for each in _ORDER[first : last + 1]}) > 1
+
+
+def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
+    """Whether the paper's mean change on this dataset lies in our interval; nothing where none of the pairs was run.
+
+    Changes that point different ways have no mean: there is a size only where every pair bears the claim out. It is
+    left open where a pair was not compared or not searched to the end.
+    """
+    if not pairs or all(pair.compared is None for pair in pairs):
+        return []
+    figures = [figure for pair in pairs if (figure := pair.paper()) is not None]
+    shares = [share for pair in pairs if pair.decides() and (share := pair.share()) is not None]
+    if len(figures) < len(pairs):
+        return []
+    figure = float(np.mean(figures))
+    text = f"the size: the paper's mean change on {dataset_name(pairs[0].dataset)}, {figure:+.1%}, is in our interval"
+    if len(shares) < len(pairs) or not all_hold:
+        return [Statement(f"{text}, which is known where every pair bears the claim out", None, True, role="size")]
+    seeds = min(len(share.by_seed) for share in shares)
+    error = float(np.sqrt(sum(share.standard_error**2 for share in shares))) / len(shares)
+    found = Difference((float(np.mean([share.mean for share in shares])),) * seeds, None, "ndcg", error * seeds**0.5)
+    within = contains(found, figure)
+    text = f"{text}: {share_and_seeds(found)}"
+    return [Statement(text, within, within is None, found=found, role="size", seeds=seeds)]

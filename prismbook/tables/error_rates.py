@@ -1,0 +1,101 @@
+"""How often the rules are wrong: :func:`prismbook.tables.rules.judge` on differences of which the truth is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from prismbook.tables.rules import FIRM, MEASURES, RULES, WIDTH, Difference, Judgement, Rules, judge
+from prismbook.tables.spreads import MEASURES as MEASURED
+from prismbook.tables.spreads import spread
+
+#: Measures of users; their error over users is taken as half of the spread over seeds.
+_OF_USERS = ("ndcg", "gap", "ratio")
+
+
+def simulated(
+    true: float, seeds: int, measure: str, error: float, draws: int = 2000, rules: Rules = RULES
+) -> dict[str, float]:
+    """How often each word comes out where the true difference is known.
+
+    The difference at each seed is drawn around the truth, and so are the users. The generator is fixed.
+
+    Args:
+        true: the true difference, in logs where the measure is taken in logs.
+        seeds: number of seeds.
+        measure: a name of :data:`prismbook.tables.rules.MEASURES`.
+        error: the standard deviation over seeds.
+        draws: number of differences that are drawn.
+        rules: the margin, and whether one seed gives a word.
+
+    Returns:
+        The share of each word that came out.
+
+    >>> sorted(simulated(0.5, 3, "ndcg", 0.01, draws=100))
+    ['better']
+    """
+    generator, users = np.random.default_rng(0), error / 2 if measure in _OF_USERS else 0.0
+    words: Counter[str] = Counter()
+    for _ in range(draws):
+        by_seed = true + users * generator.normal() + error * generator.normal(size=seeds)
+        mean = float(by_seed.mean())
+        interval = (mean - WIDTH * users, mean + WIDTH * users) if users else None
+        words[judge(Difference(tuple(by_seed.tolist()), interval, measure, error), rules).word] += 1
+    return {word: count / draws for word, count in words.items()}
+
+
+def table(draws: int = 2000) -> pd.DataFrame:
+    """False directions and false equivalences of each measure, at one seed and at three, at the measured spreads.
+
+    Args:
+        draws: number of differences that are drawn for each cell.
+
+    Returns:
+        One row per measure and number of seeds: the margin and the spread as they enter, the number of pairs behind the
+        spread, the share of directions where nothing differs, the share of equivalences at a true difference of the
+        margin, and there the share of "not better". Shares are per cent.
+    """
+    rows = []
+    for measure in MEASURED:
+        known = spread(measure)
+        if known is None:
+            continue
+        margin = MEASURES[measure].margin
+        for seeds in (1, 3):
+            none = simulated(0.0, seeds, measure, known.value, draws)
+            at_margin = simulated(margin, seeds, measure, known.value, draws)
+            rows.append(
+                {
+                    "measure": MEASURES[measure].title,
+                    "margin": margin,
+                    "spread over seeds": known.value,
+                    "pairs": known.pairs,
+                    "seeds": seeds,
+                    "false direction, %": 100 * (none.get("better", 0.0) + none.get("worse", 0.0)),
+                    "false equivalence, %": 100 * at_margin.get("equivalent", 0.0),
+                    "false 'not better', %": 100 * at_margin.get("not better", 0.0),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def wrong_by_chance(judgements: Iterable[Judgement]) -> tuple[int, float]:
+    """How many comparisons are decided, and how many of these would be expected by chance if nothing differed at all.
+
+    A firm word comes out by chance as often as a normal variable lies beyond 2.8 standard errors, a provisional one as
+    often as it lies beyond 1.96. That is the most: where something differs, a word is right.
+
+    Args:
+        judgements: of comparisons, decided or not.
+
+    >>> decided, wrong = wrong_by_chance([Judgement("better"), Judgement("worse", True), Judgement("undecided")])
+    >>> decided, f"{wrong:.3f}"
+    (2, '0.055')
+    """
+    decided = [each for each in judgements if each.word not in ("undecided", "collapsed")]
+    beyond = {width: 2 * (1 - NormalDist().cdf(width)) for width in (WIDTH, FIRM)}
+    return len(decided), sum(beyond[WIDTH if each.provisional else FIRM] for each in decided)
