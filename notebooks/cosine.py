@@ -85,7 +85,7 @@ page.origin(runs, command("cosine", dataset=dataset, **given, train=True, force=
 # %%
 with_decay = runs[(runs["weight_decay"] > 0) & runs["ndcg"].notna()]
 best = None if with_decay.empty else records[analysis.best(with_decay).name]
-page.verdict("C14", dataset, decay_claims.claim_c14(best), results)
+page.verdict("C14", dataset, decay_claims.claim_c14([] if best is None else [best]), results)
 
 # %% [markdown]
 # *Saturated*, at the decay that validation chooses: the cosine curve reaches 95 % of its own maximum earlier than the dot

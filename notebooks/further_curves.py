@@ -92,7 +92,7 @@ page.origin(runs, redo)
 # ## Verdict
 
 # %%
-judge = {"C2": decay_claims.claim_c2, "C18": decay_claims.nonlinear}[claim]
+judge = {"C2": decay_claims.claim_c2, "C18": decay_claims.claim_c18}[claim]
 page.verdict(claim, dataset, judge(runs), results)
 
 # %% [markdown]

@@ -156,12 +156,12 @@ def test_gamma_and_the_level(tmp_path: Path, at_one: float, at_five: float, best
     ("parts", "holds"),
     [
         ((0.07, 0.0, 0.03), True),
-        ((0.08, 0.0, 0.02), False),  # as fair
+        ((0.08, 0.0, 0.02), None),  # as fair, which one seed does not say for sure
         ((0.09, 0.0, 0.01), False),  # less fair
         ((0.07, 0.0, 0.02), False),  # fairer, and worse
     ],
 )
-def test_weak_decay_is_fairer(tmp_path: Path, parts: Parts, holds: bool) -> None:
+def test_weak_decay_is_fairer(tmp_path: Path, parts: Parts, holds: bool | None) -> None:
     weakest, weak, best = grid_configs("gowalla", "directau", [1e-7, 1e-6, 1e-5])
     put(tmp_path, weakest, validation=[0.0, 0.09])  # below the best by more than the margin
     put(tmp_path, weak, parts, validation=[0.0, 0.099])

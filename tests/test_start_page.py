@@ -57,10 +57,14 @@ def test_the_figure_has_the_numbers_that_the_ledger_states(claim: str) -> None:
 def test_the_figure_has_the_mean_over_the_pairs_that_decide() -> None:
     pairs = decay_vs_prism.released_pairs("gowalla")
     assert [pair.decides() for pair in pairs] == [True, True]
-    [row] = magnitudes.mean_change("C9", "the released code", pairs, 2)
     shares = [share for pair in pairs if (share := pair.share())]
-    assert row.ours == pytest.approx(sum(share.mean for share in shares) / 2) and row.losses == ()
-    assert row.low == pytest.approx(sum(share.interval[0] for share in shares) / 2)
+    # they point different ways, and have no mean: a row each
+    ssm, directau = magnitudes.mean_change("C9", "the released code", pairs, 2)
+    assert (ssm.losses, directau.losses) == (("SSM",), ("DirectAU",))
+    assert [ssm.ours, directau.ours] == [share.mean for share in shares] and ssm.ours < 0 < directau.ours
+    [row] = magnitudes.mean_change("C9", "the released code", [pairs[1], pairs[1]], 2)
+    assert row.ours == pytest.approx(shares[1].mean) and row.losses == ()
+    assert row.high - row.low == pytest.approx((shares[1].interval[1] - shares[1].interval[0]) / 2**0.5)
     [alone] = magnitudes.mean_change("C9", "the released code", [pairs[0], replace(pairs[1], comparison=None)], 2)
     assert alone.losses == ("SSM",) and alone.paper == pairs[0].paper() and alone.ours == shares[0].mean
     assert magnitudes.mean_change("C9", "the released code", [replace(pairs[1], comparison=None)], 2) == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.claims import decay_claims, prism_claims
+from prismbook.claims import decay_claims, table1_claims
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import BUDGETS, Search, grid_configs, searches
 from prismbook.runs import patience, priorities, tuning
@@ -190,7 +190,7 @@ def name(results: Path, config: RunConfig) -> str:
 def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_says_so(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     table = analysis.measured(tmp_path, [dip, best])
-    [before] = decay_claims.claim_c21(table)
+    [before, _] = decay_claims.claim_c21(table)
     assert before.found is not None and before.found.by_seed == pytest.approx((0.3 / 0.2 - 1,))
     assert "patience" not in before.text and table["instead_of"].isna().all()
     run(tmp_path, patience.patient_run(dip), 0.25)
@@ -200,7 +200,7 @@ def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_sa
     assert table["weight_decay"].tolist() == [0.0, 1e-6] and table["best_epoch"].tolist() == [25, 25]
     assert [record and record["config"]["patience"] for record in analysis.records(table)] == [100, 10]
     assert "the second run counts, with its epochs: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
-    [after] = decay_claims.claim_c21(table)
+    [after, _] = decay_claims.claim_c21(table)
     assert after.found is not None and after.found.by_seed == pytest.approx((0.3 / 0.25 - 1,))
     assert after.text.endswith("; waited for with patience 100: DirectAU with decay 0, seed 123)")
     # where epochs are compared, each run counts as patience 10 ended it
@@ -214,11 +214,11 @@ def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compa
     run(tmp_path, other[0], 0.2, history_of_validation=[0.0] * 15 + [0.2])
     run(tmp_path, patience.patient_run(other[0]), 0.25, stopped_by="max_epochs")
     run(tmp_path, other[1], 0.3)
-    [statement] = decay_claims.claim_c21(analysis.measured(tmp_path, [dip, best, *other]))
+    [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, [dip, best, *other]))
     # at the second seed the twin was cut off, so that the first alone is compared
     assert statement.found is not None and len(statement.found.by_seed) == 1
     assert "DirectAU with decay 0, seed 123" in statement.text and "seed 246" not in statement.text
-    [statement] = decay_claims.claim_c21(analysis.measured(tmp_path, other))
+    [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, other))
     assert statement.undecided and "cut off" in statement.text
     assert statement.text.endswith("waited for with patience 100: DirectAU with decay 0, seed 246")
 
@@ -274,7 +274,7 @@ def test_a_learning_rate_takes_part_once_both_methods_were_run_with_it(tmp_path:
     # PRISM's run at 1e-2 has no counterpart: it is not compared, and the row says that the rate was not tuned
     assert (found.rates, found.untried) == ((1e-3,), (1e-2,)) and found.prism is not None and found.decay is not None
     assert found.prism.chosen.lr == 1e-3 and (found.decay.ran, found.decay.grid) == (6, 6)
-    [statement, *_] = prism_claims.matches([found])
+    statement = table1_claims.claim_c8([found])[-1]
     assert "learning rate 0.001, not tuned: 0.01 not yet run for both" in statement.text
     assert "decay chosen on one seed, the two best not yet run at all seeds" in statement.text
     for config in decay:
@@ -284,7 +284,7 @@ def test_a_learning_rate_takes_part_once_both_methods_were_run_with_it(tmp_path:
     assert (found.rates, found.untried) == ((1e-3, 1e-2), ()) and found.prism is not None and found.decay is not None
     assert found.prism.chosen.lr == found.decay.chosen.lr == 1e-2 and (found.decay.ran, found.prism.ran) == (12, 2)
     assert found.decay.at_edge == ()  # two learning rates have no inside
-    assert "learning rate" not in prism_claims.matches([found])[0].text
+    assert "learning rate" not in table1_claims.claim_c8([found])[-1].text
 
 
 def test_a_dip_of_ssm_on_nonlinear_mf_was_waited_for_and_its_row_says_so() -> None:
