@@ -279,7 +279,7 @@ def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> 
         equivalent: the word where the two are equivalent.
 
     >>> in_words(Judgement("worse", provisional=True), "more", "fewer", "as many")
-    'fewer (provisional: one seed)'
+    'fewer (provisional)'
     """
     words = {"better": better, "worse": worse, "equivalent": equivalent}
     words |= {"not better": f"not {better}", "not worse": f"not {worse}"}

@@ -99,7 +99,7 @@ class Rules:
         >>> Rules().margin_of("correlation"), Rules(margin=MARGIN / 2).margin_of("correlation")
         (0.05, 0.025)
         """
-        return MEASURES[measure].margin * self.margin / MARGIN
+        return MEASURES[measure].margin * (self.margin / MARGIN)
 
 
 #: The rules of the ledger.
