@@ -166,10 +166,10 @@ def fault(path: Path, peers: Peers | None = None) -> str | None:
         facts = _facts_at_hand(record)
         if facts is None and peers is not None:
             facts = peers.facts(record)
-        found = _foreign(path, record) or unsound(path, record, facts)
-        if found is None and load_scores(path) is None:
+        reason = _foreign(path, record) or unsound(path, record, facts)
+        if reason is None and load_scores(path) is None:
             return f"{path.with_suffix('.npz')} is missing: bring the scores along with the record"
-        return found
+        return reason
     except (KeyError, IndexError, TypeError) as error:
         return f"{path} is not a run record of this project ({error!r})"
     except (ValueError, OSError) as error:  # RecordError, or a dataset that is unknown or damaged: they say so
@@ -228,13 +228,13 @@ def said_twice(path: Path) -> str | None:
     Args:
         path: the record's JSON file.
     """
-    found: list[str] = []
+    repeated: list[str] = []
 
     def note(entries: list[tuple[str, object]]) -> None:
-        found.extend(name for name, count in Counter(name for name, _ in entries).items() if count > 1)
+        repeated.extend(name for name, count in Counter(name for name, _ in entries).items() if count > 1)
 
     json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=note)
-    return f"it has the entry {found[0]} twice" if found else None
+    return f"it has the entry {repeated[0]} twice" if repeated else None
 
 
 def take(source: Path, results: Path) -> tuple[list[str], list[str]]:

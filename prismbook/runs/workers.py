@@ -39,15 +39,15 @@ def seconds(text: str) -> float:
         text: a number with ``s``, ``m`` or ``h``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a time.
 
     >>> seconds("9m"), seconds("1.5h"), seconds("20s")
     (540.0, 5400.0, 20.0)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
-    if found is None or not float(found[1]) > 0:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if match is None or not float(match[1]) > 0:
         raise ValueError(f"a time must be a number > 0 with s, m or h, e.g. 9m, got {text!r}")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def longest(config: RunConfig, costs: Costs) -> float | None:
