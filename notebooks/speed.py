@@ -63,12 +63,17 @@ for text in speed_tables.whole_runs(gpu):
 # A GPU does a step's arithmetic faster than Python can ask for it: step by step, a run is many times its floor, and the
 # card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the
 # card (`python -m prismbook sweep run --workers`); [](reproduce.ipynb) has what such runs took.
+#
+# The milliseconds that are called predicted were not measured: each launch is counted at what a node of a captured graph took on
+# an earlier card, and bytes and arithmetic at that card's rates (`tests/gpu/trace.py`).
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 for text in speed_tables.captured(checked):
     page.say(text)
 if checked is not None:
     display(speed_tables.captured_steps(checked))
+launches = page.source_tree() / "tests" / "gpu" / "launches.json"
+display(speed_tables.predicted(json.loads(launches.read_text())))
 
 # %% [markdown]
 # ## Whole epochs, with the validation that early stopping needs

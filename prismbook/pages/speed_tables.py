@@ -126,6 +126,28 @@ def captured_steps(checked: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("work, ms unless said")
 
 
+def predicted(launches: Measured) -> pd.DataFrame:
+    """What a model predicts of a captured step, which no GPU has run, beside its target.
+
+    Args:
+        launches: the table of the steps' launches, tests/gpu/launches.json.
+
+    >>> predicted({"MF BPR": {"launches": 29, "predicted_ms": 0.153, "target_ms": 0.16}}).to_dict("records")
+    [{'launches': 29, 'predicted, not measured, ms': 0.153, 'target, ms': 0.16}]
+    """
+    rows = [
+        {
+            "captured step": name,
+            "launches": row["launches"],
+            "predicted, not measured, ms": row["predicted_ms"],
+            "target, ms": row["target_ms"],
+        }
+        for name, row in launches.items()
+        if "target_ms" in row
+    ]
+    return pd.DataFrame(rows).set_index("captured step")
+
+
 def epochs(bench: Measured) -> pd.DataFrame:
     """Seconds of training and of validation per epoch, the authors' code beside ours.
 
