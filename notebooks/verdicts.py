@@ -17,29 +17,29 @@
 # # How verdicts are made
 #
 # Every verdict of the [ledger](ledger.ipynb) is computed from run records by the same few rules. They are stated here in words; their
-# code is {py:mod}`prismbook.tables.rules`. After them stands one comparison step by step, and then every verdict under other
-# rules, so that you see which ones hang on a choice of ours.
+# code is {py:mod}`prismbook.tables.rules`. After them stand the margins, how often the rules are wrong, one comparison step by step, and every
+# verdict under other rules.
 #
 # ## The rules
 #
-# 1. **Equivalence needs a margin.** Two methods are *equivalent* where the whole 95 % interval of their relative difference, over users
-#    and seeds, lies within 2.5 % of the baseline. A difference that is merely not proved is no equivalence.
-# 2. **Direction needs agreement.** One is *better* or *worse* where all seeds agree in sign, the interval over users leaves out
-#    zero, and the mean difference exceeds the margin. What is neither equivalent nor directed is left open.
-# 3. **One seed is provisional.** A word that rests on a single seed says so, and has a hollow mark. A verdict
-#    is provisional where it would be another without such words.
-# 4. **A collapse is a result, and no number to average.** A run that never got better than its start, or whose item rows shrank to
-#    nothing, is counted as *collapsed* and is in no mean.
-# 5. **A run that was cut off decides nothing.** The limit of epochs ended it, or it ended within its first 20 epochs. A run that
-#    early stopping ends with a best epoch below 20 may have ended in a dip: once its twin with patience 100 is run, that one counts, and
-#    what compares it says so. Where epochs are compared, in C11, each run counts as patience 10 ended it.
-# 6. **A choice at the edge of its grid is not tuned.** More of the search could then turn the comparison. Where it could, a
-#    comparison of Table 1 is left open, and one of C13 says that its choice is at an edge.
-# 7. **Size counts too.** Where the paper gives a figure, a statement of its own says whether our interval holds it.
-# 8. **The paper's own sentence is tested**, under the assumptions that it states; what differs in practice is a note with its size.
-# 9. **Each protocol has its verdict**: the paper's text and the released code, and each learning rate that was tried.
+# 1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone make the verdict. Sizes,
+#    details and notes have marks of their own and change no verdict.
+# 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one number a measure, pooled from
+#    all pairs with three seeds, so that one seed has a wide interval and three have a narrower one. *Better* and *worse* need the
+#    interval off zero and a difference larger than the margin; *equivalent* needs all of the interval within the margin.
+# 3. **Firm or provisional.** What still holds at 2.8 standard errors is firm, at any number of seeds. Else it is provisional, and has a ring.
+# 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of epochs cannot fall
+#    by more than 100 %.
+# 5. **Nothing is chosen on the test set.** Validation chooses.
+# 6. **No direction against a side that was not searched**, and none for a choice at the edge of its grid where more of the search could turn it.
+# 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first 20 epochs. Once the same run with
+#    patience 100 is stored, that one counts. Where epochs are compared, in C11, each run counts as patience 10 ended it.
+# 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only where that start is
+#    better than chance; a start by chance is a dip until the run is repeated with more patience.
+# 9. **A baseline that does not work takes no part.** A method made for fairness must keep 90 % of BPR's NDCG@20 and have BPR's ratio or better.
+# 10. **Each protocol has its verdict**: the paper's text and the released code. Of learning rates the tuned one has it.
 #
-# A claim is one statement or more. The word for all of them is defined on the [first page](../index.ipynb).
+# The words for all core statements together are defined on the [first page](../index.ipynb).
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own
@@ -49,10 +49,32 @@ import pandas as pd
 
 from prismbook.claims import ledger
 from prismbook.pages import page, parameters, verdict_tables
-from prismbook.tables import decay_vs_prism
+from prismbook.tables import decay_vs_prism, error_rates
 
 parameters.check(globals(), "results")
 page.begin()
+
+# %% [markdown]
+# ## Margins
+
+# %% tags=["remove-input"]
+verdict_tables.margins()
+
+# %% [markdown]
+# *The largest difference that counts as none, the pooled standard deviation over seeds of a difference, and the number of pairs that it is
+# computed from.*
+#
+# ## How often the rules are wrong
+#
+# The rules are applied to made-up differences: of nothing, where a direction is false, and of exactly the margin, where an equivalence is
+# false. Seeds and users scatter as in the records.
+
+# %% tags=["remove-input"]
+error_rates.table().round(3)
+
+# %% tags=["remove-input"]
+rows = ledger.ledger(results)
+page.say(verdict_tables.by_chance(rows))
 
 # %% [markdown]
 # ## From records to a word
@@ -64,8 +86,7 @@ pair = decay_vs_prism.pair("movielens1m", "mf", "directau", results)
 pd.Series(verdict_tables.worked_example(pair), name="").to_frame()
 
 # %% [markdown]
-# The interval over users is a paired bootstrap that draws each user with all seeds; the one over seeds is Student's. The interval of
-# both reaches as far as the wider of the two at each end.
+# The interval over users is a paired bootstrap that draws each user with all seeds. Its standard error and that over seeds make the one of both.
 #
 # ## Every verdict under other rules
 #
@@ -73,7 +94,7 @@ pd.Series(verdict_tables.worked_example(pair), name="").to_frame()
 # learning rate.
 
 # %%
-table = verdict_tables.under_alternatives(ledger.ledger(results))
+table = verdict_tables.under_alternatives(rows)
 table
 
 # %%

@@ -9,9 +9,10 @@ import pandas as pd
 from prismbook.claims.alternatives import ALTERNATIVES, verdicts
 from prismbook.claims.ledger import Row
 from prismbook.tables.decay_vs_prism import Method, Pair
+from prismbook.tables.error_rates import wrong_by_chance
 from prismbook.tables.labels import DATASET_NAMES
-from prismbook.tables.rules import MARGIN, has_direction, is_equivalent
-from prismbook.tables.significance import seed_half_width
+from prismbook.tables.rules import MARGIN, MEASURES, has_direction, is_equivalent, judge
+from prismbook.tables.spreads import spread
 
 
 def worked_example(pair: Pair) -> dict[str, str]:
@@ -28,7 +29,7 @@ def worked_example(pair: Pair) -> dict[str, str]:
         raise ValueError("pair must have been compared; its methods were not run, or one of them collapsed")
     prism, decay = pair.compared
     signs = "agree" if len({value > 0 for value in share.by_seed}) == 1 else "differ"
-    half = seed_half_width(share.by_seed)
+    known = spread("ndcg")
     low, high = share.users or (share.mean, share.mean)
     return {
         "decay that validation chooses": f"{decay.chosen.weight_decay:g}, of {decay.ran} configurations that were run",
@@ -40,14 +41,48 @@ def worked_example(pair: Pair) -> dict[str, str]:
         "difference at each seed": ", ".join(f"{value:+.1%}" for value in share.by_seed) + f": the signs {signs}",
         "mean over seeds": f"{share.mean:+.2%}",
         "95 % interval over users, all seeds together": f"[{low:+.2%}, {high:+.2%}]",
-        "95 % interval over seeds": "one seed has none"
-        if half is None
-        else f"[{share.mean - half:+.2%}, {share.mean + half:+.2%}]",
-        "interval over users and seeds": f"[{share.interval[0]:+.2%}, {share.interval[1]:+.2%}]",
+        "spread over seeds, pooled": "not known"
+        if known is None
+        else f"{known.value:.2%}, from {known.pairs} pairs with three seeds",
+        "95 % interval over users and seeds": f"[{share.interval[0]:+.2%}, {share.interval[1]:+.2%}]",
         "rule for direction": "met" if has_direction(share) else "not met",
         f"rule for equivalence, margin {MARGIN:.1%}": "met" if is_equivalent(share) else "not met",
         "PRISM is": str(pair.judgement()),
     }
+
+
+def margins() -> pd.DataFrame:
+    """Each measure's margin with its reason, and the spread over seeds with the number of pairs behind it.
+
+    >>> margins().loc["NDCG@20", "margin"]
+    '2.5% of the baseline: what papers report as a gain is rarely less'
+    """
+    table = {}
+    for name, measure in MEASURES.items():
+        known = spread(name) if name != "gain" else None
+        table[measure.title] = {
+            "margin": measure.why,
+            "spread over seeds": "" if known is None else f"{known.value:.3f}{' (log)' if measure.log else ''}",
+            "pairs": "" if known is None else str(known.pairs),
+        }
+    return pd.DataFrame(table).T
+
+
+def by_chance(rows: Iterable[Row]) -> str:
+    """How many statements a comparison decides, and how many of them could be wrong by chance, as a sentence.
+
+    Args:
+        rows: the ledger.
+
+    >>> by_chance([])
+    'Comparisons decide 0 of 0 statements. If nothing differed at all, 0.0 of them would be expected by chance.'
+    """
+    statements = [each for row in rows for each in row.statements]
+    decided, wrong = wrong_by_chance(judge(each.found) for each in statements if each.found is not None)
+    return (
+        f"Comparisons decide {decided} of {len(statements)} statements. If nothing differed at all, {wrong:.1f} of them"
+        " would be expected by chance."
+    )
 
 
 def _score(method: Method, seed: int) -> float:
