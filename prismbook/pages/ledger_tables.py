@@ -206,7 +206,7 @@ def _opened(row: Row, notes: Mapping[str, str], pages: Collection[str], base: st
     title = f'<a href="{base}{name}.html">{place}</a>' if name in pages else place
     ordered = sorted(row.statements, key=lambda each: each.role != "core")
     lines = "".join(f"<li>{_statement(each, notes)}</li>" for each in ordered)
-    users = f", {spread(row, results)}" if row.run_ids else ""
+    users = f", {spread(row, results)}" if row.run_ids and row.dataset else ""
     head = f"<p><b>{title}: {mark(row.phrase)} {escape(row.phrase)}</b>{users}</p>"
     return f"{head}<ul>{lines}</ul>{folded(row.run_ids)}"
 

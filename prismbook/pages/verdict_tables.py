@@ -55,7 +55,7 @@ def margins() -> pd.DataFrame:
     """Each measure's margin with its reason, and the spread over seeds with the number of pairs behind it.
 
     >>> margins().loc["NDCG@20", "margin"]
-    '2.5% of the baseline: what papers report as a gain is rarely less'
+    '2.5 % of the baseline: what papers report as a gain is rarely less'
     """
     table = {}
     for name, measure in MEASURES.items():
