@@ -179,7 +179,7 @@ def _claim(rows: Sequence[Row], sentence: str, opened: str) -> str:
     computed = by_dataset.get("")
     text = f"<b>{claim.id}</b> {escape(sentence)}"
     if computed is not None and len(rows) > 1:
-        text += f" <small>formulas {_mark(computed.phrase)}</small>"
+        text += f" <small>{'all datasets' if computed.run_ids else 'formulas'} {_mark(computed.phrase)}</small>"
     paper = claim.paper if "%" in claim.paper else ""  # "curves coincide" is no number, and in the full sentence
     cells = [f'<span class="ledger-text">{text}</span><span class="ledger-paper">{escape(paper)}</span>']
     if computed is not None and len(rows) == 1:
@@ -202,7 +202,7 @@ def _cell(row: Row | None, dataset: str) -> str:
 def _opened(row: Row, notes: Mapping[str, str], pages: Collection[str], base: str, results: Path | str | None) -> str:
     """The statements of a row, the core first, with a link to the page and the records behind a second fold."""
     name = row.claim.page.format(dataset=row.dataset)
-    place = DATASET_NAMES.get(row.dataset, "computed")
+    place = DATASET_NAMES.get(row.dataset, "all datasets" if row.run_ids else "computed")
     title = f'<a href="{base}{name}.html">{place}</a>' if name in pages else place
     ordered = sorted(row.statements, key=lambda each: each.role != "core")
     lines = "".join(f"<li>{_statement(each, notes)}</li>" for each in ordered)
@@ -220,13 +220,15 @@ def _statement(statement: Statement, notes: Mapping[str, str]) -> str:
 def footnotes(texts: Iterable[str]) -> dict[str, str]:
     """The parts, between semicolons, that so many statements repeat, each with its letter.
 
+    What a statement says of the paper's figure stays in it: its mark is about that.
+
     Args:
         texts: statements.
 
     >>> footnotes(["a: 1; not tuned", "b: 2; not tuned", "c: 3; not tuned; one seed"])
     {'not tuned': 'a'}
     """
-    parts = Counter(part for text in texts for part in text.split("; ")[1:])
+    parts = Counter(part for text in texts for part in text.split("; ")[1:] if not part.startswith("the paper's"))
     repeated = [part for part, times in parts.most_common() if times >= REPEATED]
     return {part: chr(ord("a") + place) for place, part in enumerate(repeated[:26])}
 
