@@ -144,7 +144,7 @@ def quality() -> list[dict[str, Any]]:
     for name, way in ways.items():
         lists = way()
         common = [len(np.intersect1d(ours[ours >= 0], best)) / K for ours, best in zip(lists, exact, strict=True)]
-        score = float(test.parts(torch.from_numpy(lists)).sum(1).mean())
+        score = float(test.ndcg_by_group(torch.from_numpy(lists)).sum(1).mean())
         full = float((lists >= 0).all(1).mean())
         rows.append(
             {"index": name, "recall": round(float(np.mean(common)), 4), "ndcg": round(score, 4), "full": round(full, 3)}

@@ -276,7 +276,7 @@ def average_popularity(items: Tensor, popularity: Column) -> Tensor:
     return _average_popularity(items, count)
 
 
-def report(
+def all_metrics(
     items: Tensor, hit: Tensor, num_relevant: Tensor, group: Tensor, popularity: Column, ks: Iterable[int]
 ) -> dict[str, dict[str, Any]]:
     """Every metric at every K, from one set of ranked lists.
@@ -300,7 +300,7 @@ def report(
 
     >>> hit = torch.tensor([[True, False]])
     >>> lists = torch.tensor([[1, 0]])
-    >>> result = report(lists, hit, torch.tensor([1]), torch.tensor([[0, 2]]), torch.tensor([4, 9]), ks=[1, 2])
+    >>> result = all_metrics(lists, hit, torch.tensor([1]), torch.tensor([[0, 2]]), torch.tensor([4, 9]), ks=[1, 2])
     >>> result["2"]["mrr"], result["1"]["average_popularity"]
     ([1.0, 1.0, 0.0, 0.0], 9.0)
     """

@@ -13,7 +13,7 @@ from prismlib._columns import Column, ids, popularity_column
 from prismlib._fast.topk import TiledColumns
 from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
-from prismlib.metrics import GROUPS, check_lists, ndcg_of_hits, report
+from prismlib.metrics import GROUPS, all_metrics, check_lists, ndcg_of_hits
 
 
 def block_size(num_items: int, device: torch.device) -> int:
@@ -193,7 +193,7 @@ class FullRanking:
                 lists["cosine"].append(columns.top(scores, highest, self.k, scaled=True))
         return {score: torch.cat(blocks) for score, blocks in lists.items()}
 
-    def parts(self, items: Tensor) -> Tensor:
+    def ndcg_by_group(self, items: Tensor) -> Tensor:
         """The three parts of each ranked user's NDCG for given lists.
 
         Args:
@@ -208,32 +208,32 @@ class FullRanking:
         """
         return self._parts(self._checked(items))
 
-    def report(self, items: Tensor, popularity: Column, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
-        """Every metric at every K of given lists, see :func:`prismlib.metrics.report`.
+    def all_metrics(self, items: Tensor, popularity: Column, ks: Iterable[int]) -> dict[str, dict[str, Any]]:
+        """Every metric at every K of given lists, see :func:`prismlib.metrics.all_metrics`.
 
         Args:
-            items: as for :meth:`parts`.
+            items: as for :meth:`ndcg_by_group`.
             popularity: training interactions of each item, shape ``(num_items,)``.
             ks: lengths at which the lists are cut, each in [1, K].
 
         Returns:
-            As :func:`prismlib.metrics.report`.
+            As :func:`prismlib.metrics.all_metrics`.
 
         Raises:
-            ValueError: as :meth:`parts` and :func:`prismlib.metrics.report`.
+            ValueError: as :meth:`ndcg_by_group` and :func:`prismlib.metrics.all_metrics`.
         """
         items = self._checked(items)
         count = popularity_column("popularity", popularity, self.num_items).to(items.device)
-        return report(items, self._hits(items), self.count, self._group(items), count, ks)
+        return all_metrics(items, self._hits(items), self.count, self._group(items), count, ks)
 
     def hits(self, items: Tensor) -> Tensor:
         """Whether each listed item is a held-out item of its user: bool, shape ``(len(self.users), K)``.
 
         Args:
-            items: as for :meth:`parts`.
+            items: as for :meth:`ndcg_by_group`.
 
         Raises:
-            ValueError: as :meth:`parts`.
+            ValueError: as :meth:`ndcg_by_group`.
         """
         return self._hits(self._checked(items))
 
@@ -241,10 +241,10 @@ class FullRanking:
         """Popularity group of each listed item: int64, shape ``(len(self.users), K)``; that of no item means nothing.
 
         Args:
-            items: as for :meth:`parts`.
+            items: as for :meth:`ndcg_by_group`.
 
         Raises:
-            ValueError: as :meth:`parts`.
+            ValueError: as :meth:`ndcg_by_group`.
         """
         return self._group(self._checked(items))
 

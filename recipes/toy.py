@@ -40,7 +40,7 @@ def ndcg(user: Any, item: Any, exponent: float | None = None) -> float:
     """Test NDCG@20 by dot product; with an exponent b, of items whose length is replaced by d ** b at scoring."""
     length = None if exponent is None else popularity_power(split.item_popularity, exponent)
     lists = recommend((as_table(user), as_table(item)), ranking.users, seen, length=length).items
-    return round(float(ranking.parts(lists).sum(1).mean()), 4)
+    return round(float(ranking.ndcg_by_group(lists).sum(1).mean()), 4)
 
 
 def with_chosen_lengths(user: Any, item: Any) -> float:

@@ -100,7 +100,9 @@ def test_labels_in_another_order_are_refused_with_both_ways_out(labelled: pd.Ser
     for call in (
         lambda: prism(weight, labelled),
         lambda: norm_summary(weight, labelled),
-        lambda: FullRanking(Interactions([0], [0]), [], [0] * 4, 1, k=1).report(torch.tensor([[0]]), labelled, [1]),
+        lambda: FullRanking(Interactions([0], [0]), [], [0] * 4, 1, k=1).all_metrics(
+            torch.tensor([[0]]), labelled, [1]
+        ),
     ):
         with pytest.raises(ValueError, match=r"\.reindex\(range\(4\), fill_value=0\) .*\.to_numpy\(\)"):
             call()

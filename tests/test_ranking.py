@@ -11,6 +11,7 @@ from prismlib import FullRanking, Interactions, popularity_groups, random_split,
 from prismlib._fast.topk import TILE, top_k
 from prismlib.metrics import (
     GROUPS,
+    all_metrics,
     average_popularity,
     coverage,
     dcg_discount,
@@ -19,7 +20,6 @@ from prismlib.metrics import (
     mrr,
     ndcg,
     recall,
-    report,
     tail_ratio,
 )
 from prismlib.norms import norm_summary
@@ -216,9 +216,9 @@ def test_bad_input() -> None:
             ranking(user, item)
     lists = ranking.lists(torch.ones(2, 2), torch.ones(3, 2))["dot"]
     with pytest.raises(ValueError, match="popularity must have 3 entries, one per row of the table, got 2"):
-        ranking.report(lists, torch.ones(2), [1])
+        ranking.all_metrics(lists, torch.ones(2), [1])
     with pytest.raises(ValueError, match=r"ks must lie in \[1, 2\], the length of the lists, got 3"):
-        ranking.report(lists, torch.ones(3), [3])
+        ranking.all_metrics(lists, torch.ones(3), [3])
     with pytest.raises(ValueError, match=r"items must be ids in \[0, 2\), which popularity has, or -1; got 2"):
         average_popularity(torch.tensor([[0, 2]]), torch.ones(2))
     with pytest.raises(ValueError, match=r"items must be ids in \[0, 2\), which num_items says"):
@@ -233,7 +233,7 @@ def test_one_ranking_pass_reports_every_metric_at_every_k() -> None:
     held_out = pairs([0, 0, 1, 3], [5, 38, 9, 39])
     ranking = FullRanking(held_out, [pairs([0], [1])], popularity_groups(popularity), 4, k=39)
     lists = ranking.lists(torch.randn(4, 3, generator=g), torch.randn(40, 3, generator=g))["cosine"]
-    report = ranking.report(lists, popularity, ks=(3, 39))
+    report = ranking.all_metrics(lists, popularity, ks=(3, 39))
     assert list(report) == ["3", "39"]
     for k in (3, 39):
         cut, result = lists[:, :k], report[str(k)]
@@ -335,8 +335,8 @@ def test_ids_may_have_any_integer_dtype(dtype: torch.dtype) -> None:
     ranking = FullRanking(held_out, [], torch.tensor([0, 1, 2], dtype=dtype), 2, k=3)
     lists = torch.tensor([[2, 0, 1], [0, 1, 2]])
     counts = torch.tensor([5, 3, 1], dtype=dtype)
-    assert torch.equal(ranking.parts(lists.to(dtype)), ranking.parts(lists))
-    assert ranking.report(lists.to(dtype), counts, [2]) == ranking.report(lists, counts.long(), [2])
+    assert torch.equal(ranking.ndcg_by_group(lists.to(dtype)), ranking.ndcg_by_group(lists))
+    assert ranking.all_metrics(lists.to(dtype), counts, [2]) == ranking.all_metrics(lists, counts.long(), [2])
     hit, relevant, group = ranking.hits(lists), ranking.count, ranking.group(lists)
     for metric in (ndcg, recall, hit_rate, mrr):
         assert torch.equal(metric(hit, relevant.to(dtype), group.to(dtype)), metric(hit, relevant, group))
@@ -374,7 +374,7 @@ def test_lists_that_do_not_fit_are_refused() -> None:
         (torch.tensor([[0], [3]]), r"items must be ids in \[0, 3\), the items, or -1; got 3"),
         (torch.tensor([[0], [-2]]), r"items must be ids in \[0, 3\), the items, or -1; got -2"),
     ):
-        for call in (ranking.hits, ranking.group, ranking.parts):
+        for call in (ranking.hits, ranking.group, ranking.ndcg_by_group):
             with pytest.raises(ValueError, match=message):
                 call(items)
     for groups, message in (
@@ -412,12 +412,12 @@ def test_a_list_that_names_an_item_twice_is_refused() -> None:
     for call in (
         ranking.hits,
         ranking.group,
-        ranking.parts,
-        lambda items: ranking.report(items, popularity, [1]),
+        ranking.ndcg_by_group,
+        lambda items: ranking.all_metrics(items, popularity, [1]),
         lambda items: coverage(items, 4),
         lambda items: gini(items, 4),
         lambda items: average_popularity(items, popularity),
-        lambda items: report(items, hit, torch.tensor([2, 1]), torch.zeros_like(items), popularity, [1]),
+        lambda items: all_metrics(items, hit, torch.tensor([2, 1]), torch.zeros_like(items), popularity, [1]),
         lambda items: coverage(items[None], 4),
     ):
         with pytest.raises(ValueError, match="items names item 1 twice in one list: a list has each item once"):
@@ -459,7 +459,7 @@ def test_k_is_a_whole_number_of_items(k: object) -> None:
     lists = torch.tensor([[0, 1, 2]])
     ranking = FullRanking(pairs([0], [2]), [], [0, 1, 2], 2, k=3)
     with pytest.raises(ValueError, match=r"ks must (be a whole number|lie in \[1, 3\])"):
-        ranking.report(lists, [1, 2, 3], [k])
+        ranking.all_metrics(lists, [1, 2, 3], [k])
 
 
 def test_arguments_of_other_types_are_refused_in_one_line() -> None:

@@ -179,8 +179,8 @@ def evaluate(
     if not all(torch.linalg.vector_norm(table, dim=1).isfinite().all() for table in (user, item, *ranked)):
         raise FloatingPointError("the rows became so long that their norms overflow float32: lower lr")
     lists = ranking.lists(*ranked)
-    parts = {name: ranking.parts(items[:, :20]) for name, items in lists.items()}
-    report = {name: ranking.report(items, popularity["item"], ks) for name, items in lists.items()}
+    parts = {name: ranking.ndcg_by_group(items[:, :20]) for name, items in lists.items()}
+    report = {name: ranking.all_metrics(items, popularity["item"], ks) for name, items in lists.items()}
     return {"user": ranking.users.to(torch.int32), **parts}, report
 
 
