@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts
 from prismbook.claims.catalogue import CLAIMS, Evidence, known
-from prismbook.claims.ledger import Row, counts
+from prismbook.claims.ledger import Row, counts, wrong_by_chance
 from prismbook.claims.statements import Statement, from_judgement, verdict
 from prismbook.pages import verdict_tables
 from prismbook.tables.rules import Difference, Rules, judge
@@ -90,3 +90,15 @@ def test_claims_are_counted_once_and_by_kind() -> None:
         "identity": {"reproduced": 1},
         "dataset size": {"reproduced": 1},
     }
+
+
+def test_how_many_statements_could_be_wrong_by_chance() -> None:
+    found = Difference((0.1,), None, "ndcg", 0.01)
+    statements = [
+        Statement("a", True, found=found),
+        Statement("b", False, provisional=True, found=found),
+        Statement("c", None, undecided=True, found=found),
+        Statement("no comparison", True),
+    ]
+    compared, decided, wrong = wrong_by_chance([row(known(statements))])
+    assert (compared, decided) == (3, 2) and 0.05 < wrong < 0.06

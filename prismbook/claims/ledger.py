@@ -31,6 +31,8 @@ from prismbook.runs.records import (
     load_scores,
     write_json,
 )
+from prismbook.tables import error_rates
+from prismbook.tables.rules import Judgement
 from prismbook.tables.significance import per_user
 from prismbook.text import plural
 
@@ -144,6 +146,23 @@ def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
         rows: the ledger, claim by claim.
     """
     return [list(claim_rows) for _, claim_rows in groupby(rows, key=lambda row: row.claim.id)]
+
+
+def wrong_by_chance(rows: Iterable[Row]) -> tuple[int, int, float]:
+    """How many statements rest on a comparison, how many of them are decided, and how many of these may be wrong.
+
+    The last number is what chance alone would give if nothing differed at all, which is the most, see
+    :func:`prismbook.tables.error_rates.wrong_by_chance`.
+
+    Args:
+        rows: lines of a ledger.
+
+    >>> wrong_by_chance([])
+    (0, 0, 0.0)
+    """
+    compared = [each for row in rows for each in row.statements if each.found is not None]
+    words = [Judgement("undecided" if each.holds is None else "better", each.provisional) for each in compared]
+    return len(compared), *error_rates.wrong_by_chance(words)
 
 
 def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
