@@ -45,6 +45,22 @@
 # %% tags=["parameters"]
 results = None  # the folder of the records; None is the project's
 
+# %% tags=["remove-input"]
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from prismbook.pages import law_figures, page, parameters
+from prismbook.pages.provenance import command
+from prismbook.plan.experiments import configs, grid_configs
+from prismbook.runs.records import default_results, scan
+from prismbook.tables import analysis, lengths
+from prismbook.tables.labels import dataset_name
+
+parameters.check(globals(), "results")
+folder = results or default_results()
+page.begin()
+
 # %%
 import torch
 from torch.nn.functional import normalize
@@ -83,19 +99,6 @@ law = rest_length_adam(strength * chance.sqrt(), lr=3e-3, decay=1e-4, dim=dim)
 assert ((found["Adam, coupled decay"] / law - 1).abs() < 0.06).all()
 
 # %% mystnb={"image": {"alt": "Length against the chance of a gradient on logarithmic axes: coupled Adam lies on the law's line, AdamW and Adam without decay are flat, plain SGD rises most steeply"}} tags=["remove-input", "nbval-ignore-output"]
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-
-from prismbook.pages import law_figures, page
-from prismbook.pages.provenance import command
-from prismbook.plan.experiments import configs, grid_configs
-from prismbook.runs.records import default_results, scan
-from prismbook.tables import analysis, lengths
-from prismbook.tables.labels import dataset_name
-
-folder = results or default_results()
-page.begin()
 law_figures.simulated_and_predicted(chance.numpy(), {name: rows.numpy() for name, rows in found.items()}, law.numpy())
 plt.show()
 
