@@ -73,11 +73,7 @@ class FullRanking:
         drop_last_user: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        group = ids("groups", groups)
-        if len(group) and not 0 <= int(group.min()) <= int(group.max()) < len(GROUPS):
-            raise ValueError(
-                f"groups must lie in [0, {len(GROUPS)}), the popularity groups, got {group.unique().tolist()}"
-            )
+        group = _checked_groups(groups)
         check_count("num_users", num_users)
         check_whole("k", k)
         self.num_users, self.num_items, self.k = num_users, len(group), k
@@ -86,33 +82,45 @@ class FullRanking:
             raise ValueError("held_out is empty: there is nothing to evaluate; check the split")
         if not 1 <= k <= self.num_items:
             raise ValueError(f"k must lie in [1, {self.num_items}], the number of items, got {k}")
+        hidden = self._hidden(masked, relevant)
+        users, count = self._ranked_users(relevant, drop_last_user)
+
+        self.users, self.count = users.to(device), count.to(device)
+        self.relevant, self.groups = relevant.to(device), group.to(device)
+        self._size = block_size(self.num_items, self.users.device)
+        blocks = self._masked_by_block(users, hidden)
+        self._blocks = [(row.to(device), masked_item.to(device)) for row, masked_item in blocks]
+
+    def _hidden(self, masked: Iterable[Interactions] | Interactions, relevant: Tensor) -> Tensor:
+        """The keys of the masked pairs, none of which is held out."""
         if isinstance(masked, Interactions) or not isinstance(masked, Iterable):
             masked = [masked]
         hidden = self._keys("masked", masked)
         if torch.isin(relevant, hidden).any():
             raise ValueError("held_out and masked share interactions: a masked item could never be found")
-        count = torch.bincount(relevant // self.num_items, minlength=num_users)
-        users = count.nonzero().flatten()
+        return hidden
+
+    def _ranked_users(self, relevant: Tensor, drop_last_user: bool) -> tuple[Tensor, Tensor]:
+        """The users that have held-out items, ascending, and the number of these items of each."""
+        users, count = (relevant // self.num_items).unique(return_counts=True)
         if drop_last_user:
-            users = users[:-1]
+            users, count = users[:-1], count[:-1]
         if len(users) == 0:
             raise ValueError("drop_last_user leaves no user to rank: only one has held-out items")
-        # hidden is sorted by user: the pairs of the users [a, b) are one slice, edges[a] to edges[b]
-        edges = torch.searchsorted(hidden, torch.arange(num_users + 1) * self.num_items)
+        return users, count
 
-        self.users = users.to(device)
-        self.count = count[users].to(device)
-        self.relevant = relevant.to(device)
-        self.groups = group.to(device)
-        self._size = block_size(self.num_items, self.users.device)
-        # the pairs of each block that are not ranked, as the user's place in the block and the item
-        self._blocks = []
+    def _masked_by_block(self, users: Tensor, hidden: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The masked pairs of the users of each block, as the user's place in the block and the item."""
+        # hidden is sorted by user: the pairs of the users [a, b) are one slice, edges[a] to edges[b]
+        edges = torch.searchsorted(hidden, torch.arange(self.num_users + 1) * self.num_items)
+        blocks = []
         for block in users.split(self._size):
             pairs = hidden[edges[block[0]] : edges[block[-1] + 1]]
             owner, masked_item = pairs // self.num_items, pairs % self.num_items
             row = torch.searchsorted(block, owner)
-            ranked = block[row] == owner  # users without held-out items lie between
-            self._blocks.append((row[ranked].to(device), masked_item[ranked].to(device)))
+            is_ranked = block[row] == owner  # users without held-out items lie between
+            blocks.append((row[is_ranked], masked_item[is_ranked]))
+        return blocks
 
     @torch.no_grad()
     def __call__(self, user: Tensor, item: Tensor, cosine: bool = True) -> dict[str, dict[str, float]]:
@@ -293,6 +301,14 @@ def mean_score(parts: Tensor) -> dict[str, float]:
     """
     mean = parts.mean(0)
     return dict(zip(("ndcg", *GROUPS), [float(mean.sum()), *mean.tolist()], strict=True))
+
+
+def _checked_groups(groups: Column) -> Tensor:
+    """The popularity group of each item as int64."""
+    group = ids("groups", groups)
+    if len(group) and not 0 <= int(group.min()) <= int(group.max()) < len(GROUPS):
+        raise ValueError(f"groups must lie in [0, {len(GROUPS)}), the popularity groups, got {group.unique().tolist()}")
+    return group
 
 
 def _moderate(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
