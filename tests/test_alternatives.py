@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts
-from prismbook.claims.catalogue import CLAIMS, Evidence, known
+from prismbook.claims.catalogue import CLAIMS
+from prismbook.claims.evidence import Evidence, known
 from prismbook.claims.ledger import Row, counts, wrong_by_chance
 from prismbook.claims.statements import Statement, from_judgement, verdict
 from prismbook.pages import verdict_tables

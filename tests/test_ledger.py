@@ -14,7 +14,8 @@ import yaml
 from made_up import made_up, store
 
 from prismbook.claims import catalogue, ledger
-from prismbook.claims.catalogue import CLAIMS, Evidence
+from prismbook.claims.catalogue import CLAIMS
+from prismbook.claims.evidence import Evidence
 from prismbook.claims.ledger import LedgerError, Row, check, spread, summary
 from prismbook.claims.statements import Statement, is_provisional, verdict, verdict_phrase
 from prismbook.plan.experiments import grid_configs
@@ -115,7 +116,7 @@ def evidence_with_reads(monkeypatch: pytest.MonkeyPatch, claim: str, dataset: st
         read.update([] if found is None else [found["id"]])
         return found
 
-    monkeypatch.setattr("prismbook.claims.catalogue.load_record", spy)
+    monkeypatch.setattr("prismbook.claims.evidence.load_record", spy)
     monkeypatch.setattr("prismbook.tables.analysis.load_record", spy)
     monkeypatch.setattr("prismbook.runs.tuning.load_record", spy)
     evidence = BY_ID[claim].judged(dataset, results)

@@ -14,7 +14,8 @@ import pytest
 from made_up import made_up
 
 from prismbook.claims import ledger, magnitudes
-from prismbook.claims.catalogue import CLAIMS, known
+from prismbook.claims.catalogue import CLAIMS
+from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
 from prismbook.claims.statements import Statement, outcome_of

@@ -13,7 +13,7 @@ import pytest
 from made_up import Parts, made_up, store
 
 from prismbook.claims import decay_claims, prism_claims
-from prismbook.claims.catalogue import LEARNING_RATES, epochs_needed
+from prismbook.claims.evidence import LEARNING_RATES, epochs_needed
 from prismbook.claims.statements import (
     GENERATED,
     OUTCOMES,

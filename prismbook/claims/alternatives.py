@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prismbook.claims.catalogue import LEARNING_RATES, at_rate
+from prismbook.claims.evidence import LEARNING_RATES, at_rate
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import verdict_phrase

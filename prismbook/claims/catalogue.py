@@ -2,71 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
-from prismbook.claims.statements import Statement, without_one_seed
-from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
-from prismbook.runs.records import load_record
-from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import measured, record_ids
-from prismbook.tables.rules import RULES, Rules
-from prismlib import datasets
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a verdict rests on: records, read once, that can be judged under one set of rules after the other.
-
-    Attributes:
-        judge: from rules to the statements of the claim on one dataset.
-        run_ids: ids of the records behind them.
-    """
-
-    judge: Callable[[Rules], Sequence[Statement]]
-    run_ids: tuple[str, ...] = ()
-    _judged: dict[Rules, Sequence[Statement]] = field(default_factory=dict, repr=False, compare=False)
-
-    def under(self, rules: Rules) -> list[Statement]:
-        """The statements under some rules. Where they name a case, it is judged as if it were the claim.
-
-        Args:
-            rules: the margin, whether one seed gives a word, and the protocol or setting that counts.
-        """
-        whole = replace(rules, case="")
-        if whole not in self._judged:
-            self._judged[whole] = self.judge(whole)
-        statements = list(self._judged[whole])
-        if rules.case:  # what is a note beside the other cases is the core where its case alone counts
-            concerned = [each for each in statements if each.case == rules.case]
-            statements = [replace(each, role="core") if each.role == "note" else each for each in concerned]
-        return statements if rules.one_seed else [without_one_seed(each) for each in statements]
-
-    @property
-    def statements(self) -> list[Statement]:
-        """The statements under the rules of the ledger."""
-        return self.under(RULES)
-
-
-def known(statements: Sequence[Statement], run_ids: tuple[str, ...] = ()) -> Evidence:
-    """Evidence whose statements are the same under all rules.
-
-    Args:
-        statements: those of the claim on one dataset.
-        run_ids: ids of the records behind them.
-    """
-    return Evidence(lambda rules: statements, run_ids)
-
+from prismbook.claims.evidence import (
+    Evidence,
+    Judge,
+    curves_at_the_best_decay,
+    epochs_needed,
+    from_pairs,
+    from_runs,
+    from_theory,
+    known,
+    linear_mf,
+    norms_kept,
+    sizes_of,
+)
+from prismbook.claims.statements import Statement
+from prismbook.plan.experiments import PAPER_DATASETS, SEEDS
 
 #: A claim can be about runs, about mathematics that is computed on the spot, or about the size of a dataset.
 KINDS = ("measurement", "identity", "dataset size")
-#: From a dataset's name and the folder of the records to the evidence.
-Judge = Callable[[str, Path], Evidence]
 
 
 @dataclass(frozen=True)
@@ -108,227 +65,6 @@ class Claim:
         if self.needs_records and dataset and not (results / dataset).is_dir():
             return known([Statement("no run on this dataset is stored", None)])
         return self.evidence(dataset, results)
-
-
-def from_runs(
-    judge: Callable[[pd.DataFrame, Rules], list[Statement]],
-    *experiments: str,
-    seeds: Sequence[int] | None = None,
-    twins: bool = True,
-) -> Judge:
-    """The evidence of a claim that is judged from the runs of some experiments.
-
-    Args:
-        judge: from the table of the runs and rules to statements.
-        experiments: names of experiments; their runs are taken together, in this order.
-        seeds: the seeds of the runs; None: those of the experiment.
-        twins: as :func:`~prismbook.tables.analysis.measured` takes it.
-    """
-    options: dict[str, Any] = {} if seeds is None else {"seeds": seeds}
-
-    def evidence(dataset: str, results: Path) -> Evidence:
-        planned = [config for name in experiments for config in configs(name, dataset, **options)]
-        runs = measured(results, planned, twins)
-        return Evidence(lambda rules: judge(runs, rules), record_ids(runs))
-
-    return evidence
-
-
-def from_theory(judge: Callable[[], list[Statement]]) -> Judge:
-    """The evidence of a claim that is computed on the spot.
-
-    Args:
-        judge: computes the statements.
-    """
-    return lambda dataset, results: known(judge())
-
-
-def from_pairs(
-    judge: Callable[[Sequence[decay_vs_prism.Pair], Rules], list[Statement]], backbone: str, losses: Sequence[str]
-) -> Judge:
-    """The evidence of a claim about tuned decay against PRISM.
-
-    Args:
-        judge: from the pairs, one per loss, and rules to statements.
-        backbone: name of the backbone.
-        losses: names of the losses.
-    """
-
-    def evidence(dataset: str, results: Path) -> Evidence:
-        pairs = [decay_vs_prism.pair(dataset, backbone, loss, results) for loss in losses]
-        if backbone == "nonlinear-mf":
-            released = decay_vs_prism.released_pairs(dataset, results)
-            pairs += [pair for pair in released if pair.loss in losses and pair.compared is not None]
-        run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
-        return Evidence(lambda rules: judge(pairs, rules), tuple(run_ids))
-
-    return evidence
-
-
-#: The losses of Table 1's summary of linear MF.
-LINEAR_LOSSES = ("ssm", "directau", "mawu")
-#: The learning rates that were tried for C11.
-LEARNING_RATES = (1e-3, 1e-2)
-
-
-def at_rate(rate: float) -> str:
-    """The case of one learning rate.
-
-    Args:
-        rate: the learning rate of all runs.
-
-    >>> at_rate(1e-3)
-    'learning rate 0.001'
-    """
-    return f"learning rate {rate:g}"
-
-
-def benefit_runs(dataset: str, results: Path, rate: float | None = None) -> pd.DataFrame:
-    """The runs of RQ4 at all seeds: DirectAU with PRISM at each strength, and with decay from Xavier initialisation.
-
-    Each run counts as the paper's patience ended it, since numbers of epochs are compared.
-
-    Args:
-        dataset: name of the dataset.
-        results: folder of the records.
-        rate: the learning rate; None is the experiment's own.
-    """
-    planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
-    return measured(results, planned if rate is None else [replace(config, lr=rate) for config in planned], twins=False)
-
-
-def epochs_needed(dataset: str, results: Path) -> Evidence:
-    """C11: PRISM against tuned decay at the learning rate that validation chooses for each method.
-
-    What another learning rate says is a note: nobody would train with it.
-
-    Args:
-        dataset: name of the dataset.
-        results: folder of the records.
-    """
-    tables = {rate: benefit_runs(dataset, results, rate) for rate in LEARNING_RATES}
-    tuned, rates = at_chosen_rate(tables)
-
-    def judge(rules: Rules) -> list[Statement]:
-        statements = prism_claims.claim_c11(tuned, rules)
-        for rate, runs in tables.items():
-            if set(rates) != {rate} and runs["run"].notna().any():
-                note = prism_claims.claim_c11(runs, rules)[0]
-                statements.append(replace(note, case=at_rate(rate), about="", role="note"))
-        return statements
-
-    return Evidence(judge, tuple(run for runs in tables.values() for run in record_ids(runs)))
-
-
-def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, tuple[float, ...]]:
-    """Of each initialisation the runs at the learning rate with the highest validation NDCG@20 at the first seed.
-
-    Args:
-        tables: by learning rate, the runs with it.
-
-    Returns:
-        The runs, and the learning rates that were chosen for PRISM and for decay.
-    """
-    chosen, rates = [], []
-    for init in ("prism", "xavier"):
-        parts = {rate: runs[runs["init"] == init] for rate, runs in tables.items()}
-        tried = [rate for rate, part in parts.items() if part["run"].notna().any()] or list(parts)[:1]
-        best_rate = max(tried, key=lambda rate: parts[rate].loc[parts[rate]["seed"] == SEEDS[0], "validation"].max())
-        chosen.append(parts[best_rate])
-        rates.append(best_rate)
-    return pd.concat(chosen, ignore_index=True), tuple(rates)
-
-
-def curves_at_the_best_decay(dataset: str, results: Path) -> Evidence:
-    """C14: the validation curves of DirectAU at the decay that validation chooses, at every seed.
-
-    Args:
-        dataset: name of the dataset.
-        results: folder of the records.
-    """
-    planned = [config for config in configs("cosine", dataset, seeds=SEEDS) if config.weight_decay > 0]
-    runs = measured(results, planned)
-    if runs["run"].isna().all():
-        return known(decay_claims.claim_c14([]))
-    chosen = runs[(runs["weight_decay"] == decay_claims.chosen_decay(runs)) & runs["run"].notna()]
-    records = [record for path in chosen["path"] if (record := load_record(path)) is not None]
-    return Evidence(lambda rules: decay_claims.claim_c14(records, rules), record_ids(runs))
-
-
-def linear_mf(dataset: str, results: Path) -> Evidence:
-    """C8: each dataset cell by cell, and once, without a dataset, the mean over all cells.
-
-    Args:
-        dataset: name of the dataset; empty for the mean over all cells.
-        results: folder of the records.
-    """
-    if dataset:
-        return from_pairs(table1_claims.claim_c8, "mf", LINEAR_LOSSES)(dataset, results)
-    names = [name for name in PAPER_DATASETS if (results / name).is_dir()]
-    pairs = [decay_vs_prism.pair(name, "mf", loss, results) for name in names for loss in LINEAR_LOSSES]
-    run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
-    return Evidence(lambda rules: table1_claims.claim_c8_mean(pairs, rules), tuple(run_ids))
-
-
-def norms_kept(dataset: str, results: Path) -> Evidence:
-    """C17: the identities; on a dataset, PRISM's norms after training on non-linear MF.
-
-    Args:
-        dataset: name of the dataset; empty for the identities.
-        results: folder of the records.
-    """
-    if not dataset:
-        return known(theory_claims.claim_c17_signs())
-    pairs = [decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results) for loss in ("ssm", "directau")]
-    pairs_by_protocol = {"text": pairs, "released": decay_vs_prism.released_pairs(dataset, results)}
-    tables, run_ids = {}, set()
-    for protocol, each in pairs_by_protocol.items():
-        methods = [pair.prism for pair in each if pair.prism is not None]
-        if protocol == "text" or len(methods) > 1:
-            tables[protocol] = measured(results, [config for method in methods for config in method.configs()])
-        run_ids |= {run_id for method in methods for run_id in method.run_ids()}
-
-    def judge(rules: Rules) -> list[Statement]:
-        return [
-            statement
-            for protocol, runs in tables.items()
-            for statement in prism_claims.claim_c17_norms(runs, prism_claims.PROTOCOL_CASES[protocol], rules)
-        ]
-
-    return Evidence(judge, tuple(run_ids))
-
-
-def sizes_of(dataset: str, results: Path) -> Evidence:
-    """C20: the sizes of a dataset, against Table 2.
-
-    A number of users or items that is one above ours is the largest id, counted from 1: the same data, counted
-    differently.
-
-    Args:
-        dataset: name of the dataset.
-        results: folder of the records, of which none is read.
-    """
-    return known(claim_c20(datasets.identity_card(dataset)))
-
-
-def claim_c20(card: datasets.Card) -> list[Statement]:
-    """C20: the sizes on a dataset's card, against Table 2.
-
-    Args:
-        card: of the dataset.
-    """
-    if card.content_hash is None:
-        return [Statement("no file of this dataset was hashed, so its sizes are not known to be those", None)]
-    printed = card.paper or (0, 0, 0)
-    statements = []
-    for name, size, theirs in zip(("users", "items"), (card.users, card.items), printed, strict=False):
-        text = f"{name}: {size:,}, Table 2 {theirs:,}"
-        if theirs == size + 1:
-            text += ", one more: the same data, counted by the largest id"
-        statements.append(Statement(text, theirs in (size, size + 1), about=name))
-    same = card.interactions == printed[2]
-    text = f"interactions: {card.interactions:,}, Table 2 {printed[2]:,}"
-    return [Statement(text, same, about="interactions"), *statements]
 
 
 # fmt: off

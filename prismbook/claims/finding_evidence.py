@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from prismbook.claims.catalogue import LEARNING_RATES, benefit_runs
 from prismbook.claims.comparison import waited
+from prismbook.claims.evidence import LEARNING_RATES, benefit_runs
 from prismbook.claims.magnitudes import chosen_pair
 from prismbook.claims.prism_claims import tried_runs
 from prismbook.claims.statements import Statement, from_judgement, share, weakest

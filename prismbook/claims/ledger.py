@@ -21,7 +21,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from prismbook.claims.catalogue import CLAIMS, KINDS, Claim, Evidence
+from prismbook.claims.catalogue import CLAIMS, KINDS, Claim
+from prismbook.claims.evidence import Evidence
 from prismbook.claims.statements import Statement, by_case, core, is_provisional, outcome, verdict, verdict_phrase
 from prismbook.runs.records import (
     RecordError,

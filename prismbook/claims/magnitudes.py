@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.catalogue import LEARNING_RATES, at_chosen_rate, benefit_runs
+from prismbook.claims.evidence import LEARNING_RATES, at_chosen_rate, benefit_runs
 from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES, fastest_comparable, tried_runs
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
