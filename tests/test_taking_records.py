@@ -20,7 +20,7 @@ from prismbook.runs.records import Record, check_level, load_record, load_scores
 from prismbook.runs.run import run
 from prismbook.runs.split_facts import Facts, Peers, facts_of_data, told_by
 from prismbook.runs.splits import load_split
-from prismbook.tables.significance import compared
+from prismbook.tables.significance import compared_users
 from prismlib import datasets
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -454,7 +454,7 @@ def test_a_wrong_folder_level_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_other_users_on_a_page_name_the_files() -> None:
     ours, theirs = (np.array([0, 1]), np.array([0.5, 0.5])), (np.array([1, 2]), np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match=r"users in the \.npz files of the runs a1 and b1 must be the same"):
-        compared([ours], [theirs], ["a1"], ["b1"])
+        compared_users([ours], [theirs], (["a1"], ["b1"]))
 
 
 def test_a_dataset_that_is_not_known_here_is_named(tmp_path: Path) -> None:
