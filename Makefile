@@ -5,12 +5,13 @@ READY := .venv/.ready
 LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 
-.PHONY: help book pdf test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
+.PHONY: help book pdf lint test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book          build the book: sets up .venv, runs the pages that are stale, prints the address to open"
 	@echo "make pdf           print the whole book into book/_build/prism.pdf; needs Chromium"
+	@echo "make lint          style, types, and what sources, docstrings, notebooks and pages must agree on"
 	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
 	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
 	@echo "make test-recipes  the recipes for other libraries, each with its library in an environment under .recipes/ (5 GB)"
@@ -35,16 +36,21 @@ pdf: $(READY)
 	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --builder singlehtml --all -W -n --keep-going
 	@$(BIN)/python book/print_pdf.py
 
-# ..OMP_..: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
-# thread each, and the notebooks' threads spin only shortly. The two longest notebooks go first, or one worker would end
-# with them while the other is idle; without --no-loadscope-reorder the notebooks with few cells come last.
-test: $(READY)
+# Only files with such tests are opened: to look for them in all takes as long as to run them.
+lint: $(READY)
 	@echo "Linting and checking types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy prismlib prismbook
+	@echo "Reading sources, notebooks and pages"
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m lint `grep -l "pytest.mark.lint" tests/test_*.py`
+
+# ..OMP_..: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
+# thread each, and the notebooks' threads spin only shortly. The two longest notebooks go first, or one worker would end
+# with them while the other is idle; without --no-loadscope-reorder the notebooks with few cells come last.
+test: lint
 	@echo "Running tests and doctests"
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --doctest-modules tests prismlib prismbook book/_ext
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser and not lint" -n 2 --dist loadfile --doctest-modules tests prismlib prismbook book/_ext
 	@echo "Running the notebooks and comparing their outputs"
 	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval $(NOTEBOOKS)
 

@@ -27,6 +27,7 @@ def test_papermill_from_another_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]  # nothing is written beside it
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_notebook_looks_into_the_current_folder(path: Path) -> None:
     code = re.sub(r"(?m)^#.*$", "", path.read_text())

@@ -32,23 +32,27 @@ def toc_files() -> list[str]:
     return [toc["root"], *(entry["file"] for entry in entries)]
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("name", ["_config.yml", "_toc.yml"])
 def test_the_book_folder_links_to_its_configuration(name: str) -> None:
     assert (ROOT / "book" / name).resolve() == ROOT / name
 
 
+@pytest.mark.lint
 def test_contents_are_files_or_rendered_pages_and_no_page_is_left_out() -> None:
     rendered = {page.output.removeprefix("book/").removesuffix(".ipynb") for page in pages.load_pages()}
     files = {name for name in toc_files() if list((ROOT / "book").glob(f"{name}.md"))}
     assert set(toc_files()) == files | rendered
 
 
+@pytest.mark.lint
 def test_the_notebook_on_further_datasets_becomes_a_page_with_its_first_record() -> None:
     """Until then the page on datasets says that nothing is stored."""
     stored = [path for name in ("amazoncds", "amazonbook-partial") for path in (ROOT / "results" / name).glob("*.json")]
     assert bool(stored) == any(page.template.endswith("further_datasets.ipynb") for page in pages.load_pages())
 
 
+@pytest.mark.lint
 def test_page_parameters_are_parameters_of_their_templates() -> None:
     for page in pages.load_pages():
         cells = nbformat.read(ROOT / page.template, as_version=4).cells
@@ -56,6 +60,7 @@ def test_page_parameters_are_parameters_of_their_templates() -> None:
         assert page.parameters.keys() <= set(re.findall(r"^(\w+)(?::.*)? =", source, re.MULTILINE))
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_notebook_agrees_with_its_twin_in_plain_python(path: Path) -> None:
     def cells(twin: Path) -> list[tuple[str, str, list[str]]]:
@@ -64,6 +69,7 @@ def test_notebook_agrees_with_its_twin_in_plain_python(path: Path) -> None:
     assert cells(path) == cells(path.with_suffix(".py")), f"run: jupytext --sync notebooks/{path.name}"
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_notebook_has_one_parameters_cell_and_runs_in_this_environment(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
@@ -338,11 +344,13 @@ def test_scripts_of_other_hosts_and_of_thebe_are_dropped(script: object, kept: b
     assert context["script_files"] == [script] * kept
 
 
+@pytest.mark.lint
 def test_no_style_sheet_of_ours_asks_for_another_host() -> None:
     for path in (ROOT / "book/_static").glob("*.css"):
         assert "http" not in path.read_text()
 
 
+@pytest.mark.lint
 def test_small_numbers_in_the_list_of_pages_are_numbers() -> None:
     text = json.dumps([page.parameters for page in pages.load_pages()])
     assert not re.search(r'"\d+e-\d+"', text), "write 1.0e-6 in book/pages.yml: YAML takes 1e-6 for text"
@@ -380,6 +388,7 @@ def test_launch_buttons_lead_to_notebooks_of_the_repository(tmp_path: Path, url:
         ]
 
 
+@pytest.mark.lint
 def test_binder_installs_what_make_installs() -> None:
     lines = (ROOT / "binder/requirements.txt").read_text().splitlines()
     assert lines == ["-r ../requirements.txt", "-e ."] and (ROOT / "requirements.txt").exists()
@@ -387,6 +396,7 @@ def test_binder_installs_what_make_installs() -> None:
     assert f">={python}" in (ROOT / "pyproject.toml").read_text()
 
 
+@pytest.mark.lint
 def test_every_work_of_the_bibliography_can_be_found_and_is_cited() -> None:
     entries = re.findall(
         r"^@\w+\{([^,]+),\n(.*?)^\}", (ROOT / "book/references.bib").read_text(), re.DOTALL | re.MULTILINE

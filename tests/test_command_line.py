@@ -148,6 +148,7 @@ def test_data_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         datasets.load("gowalla", download=False)
 
 
+@pytest.mark.lint
 def test_commands_that_the_pages_name_are_there() -> None:
     pages = [*ROOT.glob("*.md"), *ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.py"), *ROOT.glob("prismbook/**/*.py")]
     named = [

@@ -90,6 +90,7 @@ def added_methods(cls: type) -> list[tuple[str, Any]]:
     ]
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("name", MODULES)
 def test_every_public_name_of_a_module_has_a_docstring(name: str) -> None:
     module = importlib.import_module(name)
@@ -136,6 +137,7 @@ def argument_faults(value: Any) -> str | None:
 
 
 # a function of prismbook has a sentence; what a caller of prismlib gives is explained, argument by argument
+@pytest.mark.lint
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("prismlib.")])
 def test_every_argument_is_explained_on_its_line_in_the_order_of_the_signature(name: str) -> None:
     faults = {}
@@ -147,6 +149,7 @@ def test_every_argument_is_explained_on_its_line_in_the_order_of_the_signature(n
     assert not faults
 
 
+@pytest.mark.lint
 def test_faults_of_explanations_are_found() -> None:
     def explained(a: int, b: int = 0, **others: int) -> None:
         """Do nothing.
@@ -178,18 +181,21 @@ def test_faults_of_explanations_are_found() -> None:
         assert argument_faults(explained), text
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("name", API)
 def test_every_function_and_class_has_an_example(name: str) -> None:
     # `pytest --doctest-modules prismlib` runs it
     assert re.search(r"^ *>>> ", API[name].__doc__, re.MULTILINE), "no >>> in its docstring"
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("name", in_modules(OF_THE_PAPER))
 def test_every_function_and_class_or_its_module_names_the_source(name: str) -> None:
     module = importlib.import_module(API[name].__module__)
     assert SOURCE.search(API[name].__doc__) or SOURCE.search(module.__doc__), "no place in the paper, no other work"
 
 
+@pytest.mark.lint
 def test_every_module_has_a_page_and_every_page_is_in_the_contents() -> None:
     pages = {path.stem: path.read_text() for path in (ROOT / "book/api").glob("*.md")}
     # a module whose name, or whose package's name, starts with an underscore is not public
@@ -216,6 +222,7 @@ def resolve(dotted: str) -> Any:
     return functools.reduce(getattr, dotted.removeprefix(f"{module}.").split("."), importlib.import_module(module))
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['paper']}: {row['function']}")
 def test_every_row_from_the_paper_to_the_code_leads_to_a_function_and_a_test(row: dict[str, str]) -> None:
     functions, tests = (re.findall(r"`+~?([^`]+)`+", row[column]) for column in ("function", "test"))
@@ -232,6 +239,7 @@ def test_every_row_from_the_paper_to_the_code_leads_to_a_function_and_a_test(row
 NUMBERED = re.compile(r"(Equation|Theorem|Corollary|Observation|Definition)s? ([\d.]+(?: and \d+)?)")
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if NUMBERED.search(row["paper"])], ids=lambda row: f"{row['paper']}: {row['function']}"
 )
@@ -245,6 +253,7 @@ def test_the_function_says_the_place_in_the_paper_that_its_row_says(row: dict[st
             assert any(re.search(place, function.__doc__) for function in functions), f"{kind} {number}"
 
 
+@pytest.mark.lint
 def test_the_table_from_the_paper_to_the_code_is_whole() -> None:
     places = " ".join(row["paper"] for row in ROWS)
     assert {int(n) for n in re.findall(r"(?<=Equation )\d+", places)} | {9} == set(range(1, 11))

@@ -69,6 +69,7 @@ def test_the_committed_ledger_says_what_the_committed_records_say(rows: list[Row
     check(rows)
 
 
+@pytest.mark.lint
 def test_every_claim_is_there_once_and_its_page_is_in_the_book() -> None:
     assert [claim.id for claim in CLAIMS] == [f"C{n}" for n in range(1, 24)]
     listed = yaml.safe_load((ROOT / "book/pages.yml").read_text())["pages"]
@@ -88,6 +89,7 @@ def test_a_row_for_every_claim_and_dataset_and_its_verdict_follows_from_its_stat
         assert row.statements and row.verdict == verdict(row.statements)
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize(
     "path",
     [Path("prismbook/claims/catalogue.py"), *(p.relative_to(ROOT) for p in (ROOT / "notebooks").glob("*.py"))]
@@ -102,6 +104,7 @@ def test_no_verdict_is_typed_by_hand(path: Path) -> None:
     assert VERDICT.findall(text) == []
 
 
+@pytest.mark.lint
 def test_a_typed_verdict_is_found() -> None:
     for text in ("C1 is reproduced.", "Not reproduced", "in\npart", "(not measured)", "it is undecided"):
         assert VERDICT.search(text)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.lint
+
 ROOT = Path(__file__).parents[1]
 STAGES = ("plan", "runs", "tables", "claims", "pages")
 #: Packages that a function of prismlib may import when it is called: those that download, and the compiler of kernels.

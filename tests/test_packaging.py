@@ -39,6 +39,7 @@ def distributions(requirements: list[str]) -> set[str]:
     return names
 
 
+@pytest.mark.lint
 def test_the_name_the_version_and_the_authors_are_said_alike() -> None:
     assert PROJECT["name"] == "prism-companion"
     assert PROJECT["version"] == CITATION["version"] == prismlib.__version__
@@ -48,6 +49,7 @@ def test_the_name_the_version_and_the_authors_are_said_alike() -> None:
     assert PROJECT["urls"]["Preprint"].endswith(preprint["value"].removeprefix("arXiv:"))
 
 
+@pytest.mark.lint
 def test_what_each_extra_brings() -> None:
     assert distributions(PROJECT["dependencies"]) == {"numpy", "torch"}
     assert distributions(EXTRAS["data"]) == {"filelock", "pooch", "tqdm"}
@@ -175,6 +177,7 @@ def test_prismlib_imports_with_torch_and_numpy_alone() -> None:
     assert (ended.stdout, ended.stderr) == ("80000\n", "")
 
 
+@pytest.mark.lint
 def test_every_hint_names_an_extra_that_is_there() -> None:
     files = [path for name in ("*.md", "binder/*", "book/*.md", "notebooks/*.py", "benchmarks/*.py", "prism*/**/*.py")
              for path in ROOT.glob(name)]  # fmt: skip
@@ -188,6 +191,7 @@ def test_every_hint_names_an_extra_that_is_there() -> None:
 # The workflow of GitHub, which tests what pyproject.toml declares
 
 
+@pytest.mark.lint
 def test_the_workflow_runs_make_on_every_python_that_is_declared() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
     job = workflow["jobs"]["make"]
@@ -199,6 +203,7 @@ def test_the_workflow_runs_make_on_every_python_that_is_declared() -> None:
     assert commands == ["make test", "make book"] and {"test", "book"} <= set(targets)
 
 
+@pytest.mark.lint
 def test_the_workflow_runs_the_doctests_on_the_floors() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
     steps = workflow["jobs"]["floors"]["steps"]
@@ -230,15 +235,17 @@ def test_the_readme_opens_with_a_complete_example_of_prism() -> None:
     assert norms.detach().allclose((names["popularity"] + 2).log())
 
 
+@pytest.mark.lint
 def test_the_readme_names_commands_and_pages_that_are_there() -> None:
     readme = (ROOT / "README.md").read_text()
     targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([\w-]+)", readme, re.MULTILINE))
-    assert named == {"book", "test", "help", "pdf"} <= targets
+    assert named == {"book", "test", "lint", "help", "pdf"} <= targets
     for path in re.findall(r"(?:papermill|--nbval) (\S+)", readme):
         assert (ROOT / path).exists()
 
 
+@pytest.mark.lint
 def test_contributing_has_the_stages_in_their_order() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert f"\n{' -> '.join(STAGES)}\n" in text

@@ -86,6 +86,7 @@ def code_cells(path: Path) -> list[tuple[list[str], str]]:
     return [(cell.metadata.get("tags", []), cell.source) for cell in cells]
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_notebook_checks_all_its_parameters_before_it_does_anything_else(path: Path) -> None:
     (tags, source), (_, following), *_ = code_cells(path)
@@ -101,6 +102,7 @@ def test_each_notebook_checks_all_its_parameters_before_it_does_anything_else(pa
     assert sorted(checked) == sorted(target.id for target in targets)
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_notebooks_own_values_are_accepted(path: Path) -> None:
     names: dict[str, Any] = {}

@@ -165,6 +165,7 @@ def commands(path: Path) -> list[tuple[str, set[str]]]:
     return calls
 
 
+@pytest.mark.lint
 def test_commands_of_pages_give_every_parameter_of_a_notebook_that_exists() -> None:
     called = 0
     for path in NOTEBOOKS.glob("*.py"):

@@ -54,6 +54,7 @@ def test_short_answers() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.lint
 def test_the_page_shows_parts_of_the_files_that_are_run_and_nothing_else() -> None:
     assert len(SHOWN) >= 15
     assert PAGE.count("```{literalinclude}") == len(SHOWN)
@@ -62,6 +63,7 @@ def test_the_page_shows_parts_of_the_files_that_are_run_and_nothing_else() -> No
     assert {name for name, _, _ in SHOWN} == run_here | set(run.RECIPES.values())
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize(("name", "start", "end"), SHOWN, ids=lambda text: text.strip())
 def test_a_part_is_there_and_short(name: str, start: str, end: str) -> None:
     source = (RECIPES / name).read_text()
@@ -73,6 +75,7 @@ def test_a_part_is_there_and_short(name: str, start: str, end: str) -> None:
     assert len([line for line in code if "import" not in line]) <= 15
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("name", run.RECIPES)
 def test_versions_are_pinned_and_the_stored_result_is_of_these(name: str) -> None:
     with_others, alone = run.requirements(name)
@@ -80,6 +83,7 @@ def test_versions_are_pinned_and_the_stored_result_is_of_these(name: str) -> Non
     assert json.loads(run.STORED.read_text())[name]["requirements"] == with_others + alone
 
 
+@pytest.mark.lint
 def test_the_table_of_the_page_is_what_the_recipes_reported() -> None:
     assert run.table(json.loads(run.STORED.read_text())) == run.TABLE.read_text()
 

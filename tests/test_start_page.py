@@ -139,6 +139,7 @@ def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
     assert start_page.how_sure(rows).startswith("If one seed decided nothing, 1 of 3 verdicts would be another")
 
 
+@pytest.mark.lint
 def test_the_readme_and_the_start_page_show_the_same_code() -> None:
     [readme] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     start = (ROOT / "notebooks/index.py").read_text().replace("\n# ", "\n").replace("\n#\n", "\n\n")

@@ -416,6 +416,7 @@ def test_line_ends_are_no_difference(tmp_path: Path) -> None:
     assert (new / path.relative_to(source)).read_bytes() == content  # kept with LF
 
 
+@pytest.mark.lint
 def test_how_files_are_kept_is_said_to_git() -> None:
     lines = (Path(__file__).parents[1] / ".gitattributes").read_text().splitlines()
     assert "* text=auto eol=lf" in lines and "*.npz binary" in lines
