@@ -33,12 +33,6 @@ SCORE = torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0], dtype=torch.float64)
 ITEM, POPULARITY, B = torch.tensor([2, 0, 2, 1, 0]), torch.tensor([5, 2, 9]), 1.285
 
 
-def test_ipl_is_its_formula() -> None:
-    sums = {0: sigmoid(-2) + sigmoid(0), 1: sigmoid(3), 2: sigmoid(1) + sigmoid(0.5)}
-    ratios = [sums[i] / POPULARITY[i].item() ** (2 - B) for i in range(3)]
-    assert ipl_penalty(SCORE, ITEM, POPULARITY, B).item() == pytest.approx(statistics.stdev(ratios))
-
-
 def test_ipl_as_released_puts_scores_on_wrong_items() -> None:
     # counts 2, 1, 2 of items 0, 1, 2 cut the scores as they come
     sums = {0: sigmoid(1) + sigmoid(-2), 1: sigmoid(0.5), 2: sigmoid(3) + sigmoid(0)}
@@ -97,20 +91,9 @@ def test_ipl_in_its_authors_form_steps_once_an_epoch_on_all_pairs() -> None:
     assert not torch.equal(without.item.weight, with_penalty.item.weight)
 
 
-def test_resn_is_its_formula_in_both_forms() -> None:
-    u, v = rows(4, 3, seed=0), rows(6, 3, seed=1)
-    y = [[sigmoid(sum(u[b, d].item() * v[i, d].item() for d in range(3))) for i in range(6)] for b in range(4)]
-    r = [sum(y[b][i] for b in range(4)) for i in range(6)]
-    length = math.sqrt(sum(x * x for x in r))
-    expected = sum(sum(y[b][i] * r[i] / length for i in range(6)) ** 2 for b in range(4))
-    assert resn_penalty(u, v).item() == pytest.approx(expected)
-
-    i = v[:4]
-    e = torch.ones(4, 1, dtype=torch.float64)
-    top, bottom = u @ i.T @ i @ u.T @ e, i @ u.T @ e
-    assert resn_penalty_batch(u, i).item() == pytest.approx((top.square().sum() / bottom.square().sum()).item())
-    # it is bounded by the spectral norm that it estimates
-    assert resn_penalty_batch(u, i) <= torch.linalg.matrix_norm(u @ i.T, 2) ** 2 * (1 + 1e-12)
+def test_resn_of_a_batch_is_bounded_by_the_spectral_norm_that_it_estimates() -> None:
+    u, i = rows(4, 3, seed=0), rows(4, 3, seed=1)
+    assert 0 < resn_penalty_batch(u, i) <= torch.linalg.matrix_norm(u @ i.T, 2) ** 2 * (1 + 1e-12)
 
 
 def test_resn_holds_its_direction_constant() -> None:
@@ -158,25 +141,6 @@ def test_macr_can_start_xavier_normal() -> None:
     # a uniform draw has a largest value, a normal one goes on
     largest = {start: loss.item_branch.abs().max().item() / spread for start, loss in drawn.items()}
     assert largest["uniform"] <= math.sqrt(3) < 3 < largest["normal"]
-
-
-def test_macr_is_its_formula() -> None:
-    u, i, j, alpha, beta = rows(3, 2, seed=0), rows(3, 2, seed=1), rows(3, 1, 2, seed=2), 0.3, 0.2
-    loss = MACR(2, alpha, beta).double()
-    wu, wi = loss.user_branch.flatten().tolist(), loss.item_branch.flatten().tolist()
-
-    def dot(x: list[float], y: list[float]) -> float:
-        return sum(a * b for a, b in zip(x, y, strict=True))
-
-    expected = 0.0
-    for b in range(3):
-        user, pair = u[b].tolist(), ((i[b].tolist(), 1), (j[b, 0].tolist(), 0))
-        for item, label in pair:
-            y_u, y_i = dot(wu, user), dot(wi, item)
-            branches = ((dot(user, item) * sigmoid(y_i) * sigmoid(y_u), 1.0), (y_i, alpha), (y_u, beta))
-            for logit, weight in branches:
-                expected -= weight * math.log(sigmoid(logit) if label else 1 - sigmoid(logit)) / 3
-    assert loss(u, i, j).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("c", [1.0, 40.0])

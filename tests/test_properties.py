@@ -14,6 +14,7 @@ from torch import Tensor
 
 from prismlib import (
     MAWU,
+    SSM,
     Dataset,
     FullRanking,
     Interactions,
@@ -25,7 +26,7 @@ from prismlib import (
     theory,
 )
 from prismlib.baselines import MACR, ipl_penalty, resn_penalty, resn_penalty_batch
-from prismlib.hypersphere import uniformity
+from prismlib.hypersphere import uniformity, uniformity_released
 from prismlib.losses import bpr_loss, directau_loss, ssm_loss
 from prismlib.metrics import average_popularity, coverage, gini, hit_rate, mrr, ndcg, recall
 
@@ -192,22 +193,29 @@ class Batch:
         )
 
 
-def mawu(x: Batch) -> Tensor:
-    loss = MAWU(len(x.margins[0]), len(x.margins[1]), 0.7, 0.3).to(x.user.dtype)
+def released_spread(rows: Rows) -> float:
+    """MAWU's uniformity as released: the upper triangle and the diagonal are zeros before the exponential."""
+    n = len(rows)
+    terms = [math.exp(-2 * (2 - 2 * (cosine(rows[p], rows[q]) if q < p else 0))) for p in range(n) for q in range(n)]
+    return math.log(math.fsum(terms) / n**2)
+
+
+def mawu(x: Batch, kind: Callable[..., Tensor] = uniformity) -> Tensor:
+    loss = MAWU(len(x.margins[0]), len(x.margins[1]), 0.7, 0.3, uniformity=kind).to(x.user.dtype)
     with torch.no_grad():
         loss.user_margin.copy_(x.margins[0])
         loss.item_margin.copy_(x.margins[1])
     return loss(x.user, x.item, **x.ids())
 
 
-def naive_mawu(x: Batch) -> float:
+def naive_mawu(x: Batch, kind: Callable[[Rows], float] = spread) -> float:
     terms = []
     for u, i, (user, item, _) in zip(x.user_id.tolist(), x.item_id.tolist(), x.lists(), strict=True):
         margin = 1 - sigmoid(x.margins[0][u].item() + x.margins[1][i].item())
         angle = math.acos(max(-1 + 1e-7, min(cosine(user, item), 1 - 1e-7)))
         terms.append(-math.cos(max(0.0, min(angle + margin, math.pi))))
     users, items = x.distinct()
-    return statistics.fmean(terms) + 0.7 * spread(users) + 0.3 * spread(items)
+    return statistics.fmean(terms) + 0.7 * kind(users) + 0.3 * kind(items)
 
 
 def naive_directau(x: Batch, users: Rows, items: Rows) -> float:
@@ -218,11 +226,11 @@ def naive_directau(x: Batch, users: Rows, items: Rows) -> float:
     return statistics.fmean(terms) + 2.5 * (spread(users) + spread(items)) / 2
 
 
-def naive_ssm(x: Batch) -> float:
+def naive_ssm(x: Batch, tau: float = 0.2) -> float:
     terms = []
     for user, item, negatives in x.lists():
-        top = math.exp(cosine(user, item) / 0.2)
-        terms.append(-math.log(top / (top + math.fsum(math.exp(cosine(user, j) / 0.2) for j in negatives))))
+        top = math.exp(cosine(user, item) / tau)
+        terms.append(-math.log(top / (top + math.fsum(math.exp(cosine(user, j) / tau) for j in negatives))))
     return statistics.fmean(terms)
 
 
@@ -280,18 +288,23 @@ def naive_macr(x: Batch) -> float:
 LOSSES: dict[str, tuple[Callable[[Batch], Tensor], Callable[[Batch], float]]] = {
     "BPR": (lambda x: bpr_loss(x.user, x.item, x.negative), naive_bpr),
     "SSM": (lambda x: ssm_loss(x.user, x.item, x.negative), naive_ssm),
+    "SSM at another temperature": (
+        lambda x: SSM(0.5, x.negative.shape[1])(x.user, x.item, x.negative),
+        lambda x: naive_ssm(x, 0.5),
+    ),
     "DirectAU": (lambda x: directau_loss(x.user, x.item, 2.5, **x.ids()), lambda x: naive_directau(x, *x.distinct())),
     "DirectAU with repeats": (
         lambda x: directau_loss(x.user, x.item, 2.5),
         lambda x: naive_directau(x, x.user.tolist(), x.item.tolist()),
     ),
     "MAWU": (mawu, naive_mawu),
+    "MAWU as released": (lambda x: mawu(x, uniformity_released), lambda x: naive_mawu(x, released_spread)),
     "IPL": (ipl, naive_ipl),
     "ReSN": (lambda x: resn_penalty(x.user, x.negative[0]), naive_resn),
     "ReSN on the batch": (lambda x: resn_penalty_batch(x.user, x.item), naive_resn_batch),
     "MACR": (macr, naive_macr),
 }
-ANGLE_BASED = {"SSM", "DirectAU", "DirectAU with repeats", "MAWU"}
+ANGLE_BASED = set(LOSSES) - {"BPR", "IPL", "ReSN", "ReSN on the batch", "MACR"}
 
 a_batch = st.builds(Batch, st.integers(1, 9), st.integers(2, 7), st.integers(1, 5), st.integers(1, 12), SEED)
 
@@ -426,8 +439,10 @@ def test_popularity_groups_are_the_top_5_and_the_next_15_percent(popularity: lis
 @given(st.integers(1, 30), st.integers(1, 15), st.integers(1, 12), SEED)
 def test_coverage_gini_and_average_popularity_of_random_lists(n: int, users: int, k: int, seed: int) -> None:
     g = generator(seed)
-    lists = torch.randint(-1, n, (users, k), generator=g)  # -1: no item
-    lists[0, 0] = n - 1
+    chosen = torch.rand(users, n, generator=g).argsort(1)[:, :k]  # a list has each item once
+    lists = torch.full((users, k), -1)  # no item
+    lists[:, : chosen.shape[1]] = chosen.where(torch.rand(chosen.shape, generator=g) < 0.8, -1)
+    lists[0, 0] = chosen[0, 0]
     popularity = torch.randint(100, (n,), generator=g)
     flat = [item for row in lists.tolist() for item in row if item >= 0]
     counts = [flat.count(item) for item in range(n)]
