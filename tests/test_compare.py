@@ -56,7 +56,7 @@ def test_a_normal_sample_has_the_interval_of_the_textbook() -> None:
     values = np.random.default_rng(0).normal(0.02, 0.1, (2000, 1))
     comparison = compared_users(scores(values), scores(0 * values))
     half = 1.96 * values.std() / np.sqrt(2000)
-    assert comparison.difference == pytest.approx(values.mean())
+    assert comparison.mean == pytest.approx(values.mean())
     assert (comparison.low, comparison.high) == pytest.approx((values.mean() - half, values.mean() + half))
     assert comparison.low > 0 and comparison.baseline == 0
 
@@ -83,7 +83,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_a_comparison_keeps_its_seeds_and_its_baseline() -> None:
     base = np.random.default_rng(0).random((500, 2))
     comparison = compared_users(scores(base + np.array([0.01, 0.03])), scores(base))
-    assert comparison.by_seed == pytest.approx((0.01, 0.03)) and comparison.difference == pytest.approx(0.02)
+    assert comparison.by_seed == pytest.approx((0.01, 0.03)) and comparison.mean == pytest.approx(0.02)
     assert comparison.baseline == pytest.approx(base.mean())
 
 
@@ -102,7 +102,7 @@ def test_the_mean_of_a_ratio_per_user_is_the_ratio_of_the_means() -> None:
 def test_users_are_matched_by_id_and_seeds_may_have_other_users() -> None:
     first = [(np.array([7, 1, 3]), np.array([0.7, 0.1, 0.3])), (np.array([1, 9]), np.array([0.5, 0.9]))]
     second = [(np.array([1, 3, 7]), np.array([0.0, 0.0, 0.0])), (np.array([9, 1]), np.array([0.9, 0.5]))]
-    assert compared_users(first, second).difference == pytest.approx((1.1 / 3 + 0) / 2)
+    assert compared_users(first, second).mean == pytest.approx((1.1 / 3 + 0) / 2)
 
 
 def test_students_interval_and_quantile() -> None:

@@ -11,7 +11,7 @@ import pytest
 from made_up import made_up, store
 
 from prismbook.claims.magnitudes import mean_change
-from prismbook.claims.statements import Statement, outcome, share_and_seeds, verdict
+from prismbook.claims.statements import Statement, outcome, percent_and_seeds, verdict
 from prismbook.claims.table1_claims import claim_c8, claim_c8_mean, claim_c9, claim_c10
 from prismbook.pages import rq3_tables
 from prismbook.pages.rq3_tables import search_cost
@@ -107,7 +107,7 @@ def test_a_method_that_collapsed_has_no_mean_over_seeds(tmp_path: Path) -> None:
     stored_anew(tmp_path, made_up(run, (0.001, 0, 0), [0.1, 0.0]), USERS * 0.01)
     found = stored_pair(tmp_path)
     assert str(found.judgement()) == "collapsed" and found.comparison is None
-    assert found.difference() == "collapsed; tuned decay collapsed at 1 of 2 seeds, 0.2000 where it trained"
+    assert found.difference_text() == "collapsed; tuned decay collapsed at 1 of 2 seeds, 0.2000 where it trained"
     assert rq3_tables.row(found)["tuned decay, ours"].startswith("0.2000 (1 seed); collapsed at 1 of 2 seeds")
     assert claim_c9([found])[0].undecided
 
@@ -129,13 +129,13 @@ def test_a_seed_that_was_cut_off_decides_nothing(tmp_path: Path) -> None:
 def test_what_was_not_run_is_none(tmp_path: Path) -> None:
     nothing = stored_pair(tmp_path)
     assert nothing == Pair("synthetic", "mf", "directau", None, None, None, None, rates=(1e-3,))
-    assert nothing.difference() == "not run" and search_cost([nothing]) == []
+    assert nothing.difference_text() == "not run" and search_cost([nothing]) == []
     cells = rq3_tables.row(nothing)
     assert cells["tuned decay, ours"] == cells["PRISM, ours"] == cells["PRISM - decay"] == "not run"
     stored(tmp_path, PRISM, 0.2)
     half = stored_pair(tmp_path)
     assert half.decay is half.comparison is None and half.prism is not None
-    assert half.difference() == "not run" and rq3_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
+    assert half.difference_text() == "not run" and rq3_tables.row(half)["PRISM, ours"] == "0.2000 (1 seed)"
     for judge in (matches, claim_c9, claim_c10):
         assert verdict(judge([nothing, half])) == "not measured"
 
@@ -151,14 +151,14 @@ def test_what_was_not_run_is_none(tmp_path: Path) -> None:
 def test_the_comparison_is_prism_minus_decay(tmp_path: Path, prism: float, word: str, holds: list[bool]) -> None:
     found = made_up_pair(tmp_path, prism)
     assert found.comparison is not None and str(found.judgement()) == word
-    assert found.comparison.difference == pytest.approx(prism, abs=5e-4)
-    assert found.comparison.low < found.comparison.difference < found.comparison.high
+    assert found.comparison.mean == pytest.approx(prism, abs=5e-4)
+    assert found.comparison.low < found.comparison.mean < found.comparison.high
     for judge, expected in zip((matches, claim_c9, claim_c10), holds, strict=True):
         statement = judge([found])[0]
-        assert statement.holds is expected and found.difference() in statement.text
+        assert statement.holds is expected and found.difference_text() in statement.text
         assert statement.provisional == word.endswith("(provisional)") and statement.seeds == 1
-    assert found.difference().startswith(f"{found.comparison.difference:+.4f} [")
-    assert found.difference().endswith(f"%), {word}")
+    assert found.difference_text().startswith(f"{found.comparison.mean:+.4f} [")
+    assert found.difference_text().endswith(f"%), {word}")
     # the same pair has the same interval wherever it is shown
     assert stored_pair(tmp_path).comparison == found.comparison
 
@@ -197,7 +197,7 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
     other = replace(DECAYS[0], seed=246, split_seed=246)
     store(tmp_path, made_up(other, (0.2, 0, 0)), USERS)
     two = stored_pair(tmp_path).comparison
-    assert two is not None and two.difference == pytest.approx((0.05 + 0.7) / 2, abs=5e-4)
+    assert two is not None and two.mean == pytest.approx((0.05 + 0.7) / 2, abs=5e-4)
     assert str(stored_pair(tmp_path).judgement()) == "better"
     # a mean that is surely no loss, and not surely a gain
     stored_anew(tmp_path, made_up(second, (0.1, 0, 0)), USERS - 0.044)
@@ -274,7 +274,7 @@ def test_without_each_users_scores_there_is_a_difference_but_no_interval(tmp_pat
     stored_path(tmp_path, PRISM).with_suffix(".npz").unlink()
     found = stored_pair(tmp_path)
     assert found.comparison is None and known is not None
-    assert found.difference() == "undecided: the scores of users were not kept"
+    assert found.difference_text() == "undecided: the scores of users were not kept"
     assert claim_c9([found])[0].holds is None
 
 
@@ -317,8 +317,8 @@ def test_the_cost_of_the_searches_in_words(tmp_path: Path) -> None:
 
 def test_table_1_has_the_papers_change_and_ours(tmp_path: Path) -> None:
     pair = made_up_pair(tmp_path, 0.05)
-    share, cells = pair.share(), rq3_tables.row(pair)
-    assert share is not None and cells["% Diff, ours"] == share_and_seeds(share)
+    share, cells = pair.relative_difference(), rq3_tables.row(pair)
+    assert share is not None and cells["% Diff, ours"] == percent_and_seeds(share)
     assert cells["% Diff, paper"] == ""
     printed = rq3_tables.row(replace(pair, dataset="gowalla"))["% Diff, paper"]
     assert printed == f"{0.1210 / 0.1176 - 1:+.1%}"
@@ -346,7 +346,7 @@ def test_training_runs_the_searches_and_then_what_they_chose_at_every_seed(tmp_p
         assert trained is not None and trained.ran == trained.grid and list(trained.records) == [123, 246]
     assert found.comparison is not None and found.decay is not None and found.prism is not None
     difference = np.mean(found.prism.ndcg()) - np.mean(found.decay.ndcg())
-    assert found.comparison.difference == pytest.approx(difference, abs=1e-6)
+    assert found.comparison.mean == pytest.approx(difference, abs=1e-6)
     assert not found.decides()  # after three epochs
     # nothing but these two searches: two decays and PRISM, each at two seeds
     assert len(list(tmp_path.glob("synthetic/*.json"))) == 6
@@ -385,7 +385,7 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
         },
     ]
     # PRISM was tried at gamma 2 alone, so there they are compared, though decay's best is at gamma 0.5
-    assert pair("movielens1m", "mf", "directau", tmp_path).difference().endswith(" (at 2)")
+    assert pair("movielens1m", "mf", "directau", tmp_path).difference_text().endswith(" (at 2)")
     # the same where the second best stands in for the chosen one: it lies at gamma 0.5 too
     store(tmp_path, made_up(config(0.5, 1e-5), (0.2, 0, 0), [0.0, 0.18]), USERS)
     [row] = rq3_tables.runners_up([pair("movielens1m", "mf", "directau", tmp_path)], tmp_path)

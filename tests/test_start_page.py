@@ -58,7 +58,7 @@ def test_the_figure_has_the_numbers_that_the_ledger_states(claim: str) -> None:
 def test_the_figure_has_the_mean_over_the_pairs_that_decide() -> None:
     pairs = decay_vs_prism.released_pairs("gowalla")
     assert [pair.decides() for pair in pairs] == [True, True]
-    shares = [share for pair in pairs if (share := pair.share())]
+    shares = [share for pair in pairs if (share := pair.relative_difference())]
     # they point different ways, and have no mean: a row each
     ssm, directau = magnitudes.mean_change("C9", "the released code", pairs, 2)
     assert (ssm.losses, directau.losses) == (("SSM",), ("DirectAU",))

@@ -170,7 +170,7 @@ def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Pat
     assert dip is not None and dip.config == ssm(1e-5)  # equal means over both seeds: the first
     run(tmp_path, twin, 0.5)
     waited = decay_vs_prism.method(search(), tuning.stored(tmp_path))
-    assert waited is not None and waited.chosen == ssm(1e-5) and waited.waited() == [246]
+    assert waited is not None and waited.chosen == ssm(1e-5) and waited.with_more_patience() == [246]
     assert waited.ndcg() == pytest.approx([0.3, 0.5]) and waited.configs() == [ssm(1e-5), twin]
     assert outcomes(ssm(1e-5, 246))["id"] in waited.run_ids()  # type: ignore[index]
 
@@ -289,15 +289,17 @@ def test_a_learning_rate_takes_part_once_both_methods_were_run_with_it(tmp_path:
 
 def test_a_dip_of_ssm_on_nonlinear_mf_was_waited_for_and_its_row_says_so() -> None:
     found = decay_vs_prism.pair("movielens1m", "nonlinear-mf", "ssm", default_results())
-    assert found.prism is not None and found.prism.waited() == [246]
-    assert "PRISM waited for with patience 100 at 1 of 3 seeds" in found.difference()
+    assert found.prism is not None and found.prism.with_more_patience() == [246]
+    assert "PRISM waited for with patience 100 at 1 of 3 seeds" in found.difference_text()
     assert patience.in_dip(tuning.outcome_of(default_results(), replace(found.prism.chosen, seed=246, split_seed=246)))
 
 
 def test_a_dip_of_ssm_on_gowalla_that_was_not_waited_for_decides_nothing() -> None:
     """As the RQ3 page says: the grid has grown to decay 1e-3, whose run stopped in a dip and leads by validation."""
     found = decay_vs_prism.pair("gowalla", "mf", "ssm", default_results())
-    assert found.decay is not None and found.decay.chosen.weight_decay == 1e-3 and found.decay.waited() == []
+    assert (
+        found.decay is not None and found.decay.chosen.weight_decay == 1e-3 and found.decay.with_more_patience() == []
+    )
     assert patience.in_dip(tuning.outcome_of(default_results(), found.decay.chosen))
     assert [record["best_epoch"] for record in found.decay.records.values()] == [3]
-    assert "undecided; tuned decay cut off at 1 of 1 seed" in found.difference()
+    assert "undecided; tuned decay cut off at 1 of 1 seed" in found.difference_text()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, in_words, share_and_seeds
+from prismbook.claims.statements import Statement, from_judgement, in_words, percent_and_seeds
 from prismbook.runs.patience import LONG
 from prismbook.tables.labels import setting
 from prismbook.tables.rules import Difference, Rules, judge
@@ -48,9 +48,9 @@ def statement_on(
     ours, theirs = first.reset_index(), second.reset_index()
     found = relative_difference(ours, theirs, measure)
     if found is None:
-        why = f"undecided: {_why(ours, theirs)}{waited(ours, theirs)}"
+        why = f"undecided: {_why(ours, theirs)}{more_patience(ours, theirs)}"
         return Statement(f"{text}; {why}", None, undecided=True, role=role, about=about)
-    return judged(text, found, holds, rules, words, role, about, waited(*common(ours, theirs, ["seed"])))
+    return judged(text, found, holds, rules, words, role, about, more_patience(*common(ours, theirs, ["seed"])))
 
 
 def judged(
@@ -76,7 +76,7 @@ def judged(
         remark: what stands behind the word.
     """
     judgement = judge(found, rules)
-    said = f"{share_and_seeds(found)}: {in_words(judgement, *words)}{remark}"
+    said = f"{percent_and_seeds(found)}: {in_words(judgement, *words)}{remark}"
     return from_judgement(f"{text} ({said})", judgement, holds, found, role, about)
 
 
@@ -133,7 +133,7 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
     return ", ".join(dict.fromkeys(sides)) or "no seed in common, or a ratio of 0"
 
 
-def waited(*sides: pd.DataFrame) -> str:
+def more_patience(*sides: pd.DataFrame) -> str:
     """The runs that were waited for with more patience, as the end of a sentence; empty where none was.
 
     Args:

@@ -115,7 +115,7 @@ def from_pairs(
         pairs = [decay_vs_prism.pair(dataset, backbone, loss, results) for loss in losses]
         if backbone == "nonlinear-mf":
             released = decay_vs_prism.released_pairs(dataset, results)
-            pairs += [pair for pair in released if pair.loss in losses and pair.compared is not None]
+            pairs += [pair for pair in released if pair.loss in losses and pair.fair_methods is not None]
         run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
         return Evidence(lambda rules: judge(pairs, rules), tuple(run_ids))
 

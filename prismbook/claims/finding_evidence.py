@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from prismbook.claims.comparison import waited
+from prismbook.claims.comparison import more_patience
 from prismbook.claims.evidence import LEARNING_RATES, benefit_runs
 from prismbook.claims.magnitudes import chosen_pair
 from prismbook.claims.prism_claims import tried_runs
-from prismbook.claims.statements import Statement, from_judgement, share, weakest
+from prismbook.claims.statements import Statement, from_judgement, percent_text, weakest
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import (
     SEEDS,
@@ -84,7 +84,7 @@ def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statem
         f", {name} {setbacks(side)}" for side, name in ((ours, "without decay"), (theirs, "with it")) if setbacks(side)
     ]
     sentence += "".join(ended) if found is None else ""
-    return [_all(f"{sentence}{waited(ours, theirs)}", _no_worse(found, rules))]
+    return [_all(f"{sentence}{more_patience(ours, theirs)}", _no_worse(found, rules))]
 
 
 def stopped_in_dips(dataset: str, results: Path, rules: Rules) -> list[Statement]:
@@ -266,7 +266,7 @@ def _no_worse(found: Difference | None, rules: Rules) -> Statement:
 
 
 def _share(found: Difference | None) -> str:
-    return "not known" if found is None else f"{share(found)} ({plural(len(found.by_seed), 'seed')})"
+    return "not known" if found is None else f"{percent_text(found)} ({plural(len(found.by_seed), 'seed')})"
 
 
 def _one_setting(twins: Sequence[tuple[RunConfig, RunConfig]]) -> tuple[list[RunConfig], list[RunConfig]]:

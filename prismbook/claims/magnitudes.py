@@ -109,14 +109,14 @@ def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Ma
         pairs: the pairs of one dataset.
         count: number of losses that the claim is about.
     """
-    decided = [(pair, pair.share(), pair.paper()) for pair in pairs if pair.decides()]
-    known = [(pair, share, paper) for pair, share, paper in decided if share is not None and paper is not None]
+    decided = [(pair, pair.relative_difference(), pair.paper()) for pair in pairs if pair.decides()]
+    known = [(pair, change, paper) for pair, change, paper in decided if change is not None and paper is not None]
     if not known:
         return []
-    if len({share.mean > 0 for _, share, _ in known}) > 1:
+    if len({change.mean > 0 for _, change, _ in known}) > 1:
         return [row for pair, _, _ in known for row in mean_change(claim, case, [pair], count)]
-    error = float(np.sqrt(sum(share.standard_error**2 for _, share, _ in known))) / len(known)
-    ours = float(np.mean([share.mean for _, share, _ in known]))
+    error = float(np.sqrt(sum(change.standard_error**2 for _, change, _ in known))) / len(known)
+    ours = float(np.mean([change.mean for _, change, _ in known]))
     return [
         Magnitude(
             claim,
@@ -127,7 +127,7 @@ def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Ma
             ours,
             ours - WIDTH * error,
             ours + WIDTH * error,
-            min(len(share.by_seed) for _, share, _ in known),
+            min(len(change.by_seed) for _, change, _ in known),
         )
     ]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, statement_on
-from prismbook.claims.statements import Statement, share_and_seeds, weakest
+from prismbook.claims.statements import Statement, percent_and_seeds, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_values, seed_by_seed
 from prismbook.tables.endings import edges, takes_part
 from prismbook.tables.labels import setting
@@ -104,7 +104,7 @@ def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, fi
     if found is None:
         return []
     within = contains(found, figure)
-    text = f"the size: {name} changes by {share_and_seeds(found)}; the paper's {figure:+.2%} is in this interval"
+    text = f"the size: {name} changes by {percent_and_seeds(found)}; the paper's {figure:+.2%} is in this interval"
     if within is None:
         text += ", which is too wide to say: it holds zero too"
     return [Statement(text, within, within is None, found=found, role="size", seeds=len(found.by_seed))]

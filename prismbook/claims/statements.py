@@ -240,19 +240,19 @@ def from_judgement(
     return Statement(text, may_be <= set(holds), False, judgement.provisional, "", found, role, about, seeds)
 
 
-def share_and_seeds(difference: Difference) -> str:
+def percent_and_seeds(difference: Difference) -> str:
     """A relative difference with its interval over users and seeds, and the number of seeds.
 
     Args:
         difference: of two settings.
 
-    >>> share_and_seeds(Difference((0.05,), seed_error=0.01))
+    >>> percent_and_seeds(Difference((0.05,), seed_error=0.01))
     '+5.0% [+3.0%, +7.0%], 1 seed'
     """
-    return f"{share(difference)}, {plural(len(difference.by_seed), 'seed')}"
+    return f"{percent_text(difference)}, {plural(len(difference.by_seed), 'seed')}"
 
 
-def share(difference: Difference) -> str:
+def percent_text(difference: Difference) -> str:
     """A difference with its interval over users and seeds, which decides its word.
 
     It is a share of the second setting's mean, in per cent. That of a correlation is plain.
@@ -260,8 +260,10 @@ def share(difference: Difference) -> str:
     Args:
         difference: of two settings.
 
-    >>> share(Difference((0.02, 0.08), seed_error=0.05)), share(Difference((0.1,), None, "correlation", 0.02))
-    ('+5.0% [-1.9%, +11.9%]', '+0.10 [+0.06, +0.14]')
+    >>> percent_text(Difference((0.02, 0.08), seed_error=0.05))
+    '+5.0% [-1.9%, +11.9%]'
+    >>> percent_text(Difference((0.1,), None, "correlation", 0.02))
+    '+0.10 [+0.06, +0.14]'
     """
     low, high = difference.interval
     spec = "+.2f" if MEASURES[difference.measure].plain else "+.1%"

@@ -13,7 +13,7 @@ import numpy as np
 
 from prismbook.claims.comparison import judged, minus
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Statement, from_judgement, share_and_seeds
+from prismbook.claims.statements import Statement, from_judgement, percent_and_seeds
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.rules import MAY_BE, RULES, Difference, Rules, contains
@@ -50,17 +50,17 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
         pairs: one for each loss and dataset.
         rules: the margin, and whether one seed gives a word.
     """
-    shares = [share for pair in pairs if pair.decides() and (share := pair.share()) is not None]
+    changes = [change for pair in pairs if pair.decides() and (change := pair.relative_difference()) is not None]
     text = f"the mean change over the cells of linear MF is near 0, as the paper's {MEAN_OF_ALL_CELLS:+.2%} over its 12"
-    if not shares:
+    if not changes:
         return [Statement(text, None)]
-    seeds = min(len(share.by_seed) for share in shares)
-    error = float(np.sqrt(sum(share.standard_error**2 for share in shares))) / len(shares)
-    mean = float(np.mean([share.mean for share in shares]))
+    seeds = min(len(change.by_seed) for change in changes)
+    error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
+    mean = float(np.mean([change.mean for change in changes]))
     printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]
     found = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5)
     text += (
-        f"; over the {plural(len(shares), 'cell')} that are decided here the paper's is {np.mean(printed):+.1%}, ours"
+        f"; over the {plural(len(changes), 'cell')} that are decided here the paper's is {np.mean(printed):+.1%}, ours"
     )
     return [judged(text, found, ("equivalent",), rules)]
 
@@ -102,14 +102,14 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     """Whether PRISM against decay has one of some words, so far as the searches decide it."""
     decay_name, about = "tuned decay" if pair.protocol == "text" else "decay", LOSS_NAMES[pair.loss]
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: PRISM {verb} {decay_name}"
-    judgement, share = pair.judgement(rules), pair.share()
-    if pair.compared is None or pair.prism is None or pair.decay is None or judgement is None:
+    judgement, change = pair.judgement(rules), pair.relative_difference()
+    if pair.fair_methods is None or pair.prism is None or pair.decay is None or judgement is None:
         return Statement(f"{subject} (not run in both)", None, about=about)
-    text = f"{subject}: {pair.difference()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
+    text = f"{subject}: {pair.difference_text()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
     printed = pair.paper()
     if printed is not None:
         text += f"; the paper's Table 1: {printed:+.1%}"
-    statement = from_judgement(text, judgement, holds, share, about=about)
+    statement = from_judgement(text, judgement, holds, change, about=about)
     return _if_searched(statement, pair, judgement.word, holds)
 
 
@@ -117,20 +117,20 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     """Whether our change from tuned decay to PRISM is that of the paper's cell."""
     about = LOSS_NAMES[pair.loss]
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: the change from tuned decay to PRISM is the paper's"
-    share, printed, judgement = pair.share(), pair.paper(), pair.judgement(rules)
-    if pair.compared is None or judgement is None or printed is None:
+    change, printed, judgement = pair.relative_difference(), pair.paper(), pair.judgement(rules)
+    if pair.fair_methods is None or judgement is None or printed is None:
         return Statement(f"{subject} (not run in both)", None, about=about)
     text = f"{subject}, {printed:+.1%} in its Table 1"
-    if share is None or not pair.decides():
-        return Statement(f"{text}; undecided: {pair.difference()}", None, undecided=True, about=about)
-    text += f": ours is {share_and_seeds(share)}{_searched(pair)}"
-    cell = Difference((printed,) * len(share.by_seed), None, "cell", 0.0)
+    if change is None or not pair.decides():
+        return Statement(f"{text}; undecided: {pair.difference_text()}", None, undecided=True, about=about)
+    text += f": ours is {percent_and_seeds(change)}{_searched(pair)}"
+    cell = Difference((printed,) * len(change.by_seed), None, "cell", 0.0)
     statement = judged(
-        f"{text}; ours less the paper's", minus(share, cell, "cell"), ("equivalent",), rules, _LIKE_THE_CELL
+        f"{text}; ours less the paper's", minus(change, cell, "cell"), ("equivalent",), rules, _LIKE_THE_CELL
     )
-    word = {True: "equivalent", False: "worse" if share.mean < printed else "better"}.get(statement.holds or False, "")
+    word = {True: "equivalent", False: "worse" if change.mean < printed else "better"}.get(statement.holds or False, "")
     # the row shows our change and not its distance from the paper's
-    statement = replace(statement, found=share, about=about)
+    statement = replace(statement, found=change, about=about)
     return statement if statement.holds is None else _if_searched(statement, pair, word, ("equivalent",))
 
 
@@ -178,19 +178,19 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     Changes that point different ways have no mean: there is a size only where every pair bears the claim out. It is
     left open where a pair was not compared or not searched to the end.
     """
-    if not pairs or all(pair.compared is None for pair in pairs):
+    if not pairs or all(pair.fair_methods is None for pair in pairs):
         return []
     figures = [figure for pair in pairs if (figure := pair.paper()) is not None]
-    shares = [share for pair in pairs if pair.decides() and (share := pair.share()) is not None]
+    changes = [change for pair in pairs if pair.decides() and (change := pair.relative_difference()) is not None]
     if len(figures) < len(pairs):
         return []
     figure = float(np.mean(figures))
     text = f"the size: the paper's mean change on {dataset_name(pairs[0].dataset)}, {figure:+.1%}, is in our interval"
-    if len(shares) < len(pairs) or not all_hold:
+    if len(changes) < len(pairs) or not all_hold:
         return [Statement(f"{text}, which is known where every pair bears the claim out", None, True, role="size")]
-    seeds = min(len(share.by_seed) for share in shares)
-    error = float(np.sqrt(sum(share.standard_error**2 for share in shares))) / len(shares)
-    found = Difference((float(np.mean([share.mean for share in shares])),) * seeds, None, "ndcg", error * seeds**0.5)
+    seeds = min(len(change.by_seed) for change in changes)
+    error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
+    found = Difference((float(np.mean([change.mean for change in changes])),) * seeds, None, "ndcg", error * seeds**0.5)
     within = contains(found, figure)
-    text = f"{text}: {share_and_seeds(found)}"
+    text = f"{text}: {percent_and_seeds(found)}"
     return [Statement(text, within, within is None, found=found, role="size", seeds=seeds)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from prismbook.claims import prism_claims, table1_claims
-from prismbook.claims.statements import Statement, share_and_seeds
+from prismbook.claims.statements import Statement, percent_and_seeds
 from prismbook.plan.config import RunConfig
 from prismbook.plan.hyperparameters import LOSS_GRIDS
 from prismbook.runs.records import default_results, scan
@@ -49,16 +49,16 @@ def row(pair: Pair) -> dict[str, str]:
         else:
             cells[f"{title}, paper"] = ""
         cells[f"{title}, ours"] = "not run" if method is None else _scores(method)
-    printed_share, share = pair.paper(), pair.share()
+    printed_share, share = pair.paper(), pair.relative_difference()
     cells["% Diff, paper"] = "" if printed_share is None else f"{printed_share:+.1%}"
-    cells["% Diff, ours"] = "" if share is None else share_and_seeds(share)
+    cells["% Diff, ours"] = "" if share is None else percent_and_seeds(share)
     unfinished = [
         f"{title} {method.ran} of {method.grid}"
         for name, title in TITLES.items()
         if (method := getattr(pair, name)) is not None and method.ran < method.grid
     ]
     remark = f"; not searched to the end: {', '.join(unfinished)} configurations" if unfinished else ""
-    cells["PRISM - decay"] = pair.difference() + remark
+    cells["PRISM - decay"] = pair.difference_text() + remark
     return cells
 
 
@@ -89,7 +89,7 @@ def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
     for pair in pairs:
         ours = pair.comparison
         rows[", ".join(_names(pair.dataset, pair.backbone, pair.loss)[:2])] = {
-            "ours": None if ours is None else ours.difference,
+            "ours": None if ours is None else ours.mean,
             "low": None if ours is None else ours.low,
             "high": None if ours is None else ours.high,
         }
@@ -269,7 +269,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
                 "ahead on validation by": f"{first.validation - other.decay.validation:.4f}",
                 "test, chosen": _scores(first),
                 "test, second": _scores(other.decay),
-                "PRISM - second": other.difference(),
+                "PRISM - second": other.difference_text(),
             }
         )
     return rows

@@ -24,13 +24,13 @@ def worked_example(pair: Pair) -> dict[str, str]:
     Raises:
         ValueError: the pair has no comparison.
     """
-    comparison, share = pair.comparison, pair.share()
-    if pair.compared is None or comparison is None or share is None:
+    comparison, change = pair.comparison, pair.relative_difference()
+    if pair.fair_methods is None or comparison is None or change is None:
         raise ValueError("pair must have been compared; its methods were not run, or one of them collapsed")
-    prism, decay = pair.compared
-    signs = "agree" if len({value > 0 for value in share.by_seed}) == 1 else "differ"
+    prism, decay = pair.fair_methods
+    signs = "agree" if len({value > 0 for value in change.by_seed}) == 1 else "differ"
     known = spread("ndcg")
-    low, high = share.users or (share.mean, share.mean)
+    low, high = change.users or (change.mean, change.mean)
     return {
         "decay that validation chooses": f"{decay.chosen.weight_decay:g}, of {decay.ran} configurations that were run",
         "records of tuned decay": ", ".join(decay.records[seed]["id"] for seed in pair.seeds()),
@@ -38,15 +38,15 @@ def worked_example(pair: Pair) -> dict[str, str]:
         "test NDCG@20 of tuned decay": ", ".join(f"{_score(decay, seed):.4f}" for seed in pair.seeds()),
         "test NDCG@20 of PRISM": ", ".join(f"{_score(prism, seed):.4f}" for seed in pair.seeds()),
         "collapsed or cut off": pair.setbacks() or "none",
-        "difference at each seed": ", ".join(f"{value:+.1%}" for value in share.by_seed) + f": the signs {signs}",
-        "mean over seeds": f"{share.mean:+.2%}",
+        "difference at each seed": ", ".join(f"{value:+.1%}" for value in change.by_seed) + f": the signs {signs}",
+        "mean over seeds": f"{change.mean:+.2%}",
         "95 % interval over users, all seeds together": f"[{low:+.2%}, {high:+.2%}]",
         "spread over seeds, pooled": "not known"
         if known is None
         else f"{known.value:.2%}, from {known.pairs} pairs with three seeds",
-        "95 % interval over users and seeds": f"[{share.interval[0]:+.2%}, {share.interval[1]:+.2%}]",
-        "rule for direction": "met" if has_direction(share) else "not met",
-        f"rule for equivalence, margin {MARGIN:.1%}": "met" if is_equivalent(share) else "not met",
+        "95 % interval over users and seeds": f"[{change.interval[0]:+.2%}, {change.interval[1]:+.2%}]",
+        "rule for direction": "met" if has_direction(change) else "not met",
+        f"rule for equivalence, margin {MARGIN:.1%}": "met" if is_equivalent(change) else "not met",
         "PRISM is": str(pair.judgement()),
     }
 

@@ -32,7 +32,7 @@ class Method:
         chosen: the configuration that validation NDCG@20 chose, at the first seed of the grid.
         validation: its validation NDCG@20, the mean over the seeds of the grid.
         records: the records of the chosen configuration, by seed. A run that the stopping rule ended in a dip gives its
-            place to its twin with more patience, where that is stored.
+            place to the patient run, which has more patience, where that is stored.
         searched: ids of the records on which the choice rests.
         epochs: number of epochs that the search has trained so far.
         seconds: training and evaluation time of the search so far, by class of device (``"cpu"``, ``"cuda"``).
@@ -60,7 +60,7 @@ class Method:
             for seed, record in self.records.items()
         ]
 
-    def waited(self) -> list[int]:
+    def with_more_patience(self) -> list[int]:
         """The seeds at which a run with more patience counts."""
         return [seed for seed, record in self.records.items() if record["config"]["patience"] > self.chosen.patience]
 
@@ -125,9 +125,9 @@ class Pair:
         loss: name of the loss, e.g. ``"ssm"``.
         decay: tuned decay at the best configuration that was run; None where nothing was run.
         prism: PRISM at the best configuration that was run; None where nothing was run.
-        compared: PRISM and decay, each at its best among the loss parameters that both searches have tried, so that a
-            method that was searched further has no advantage. None where they have tried none in common.
-        comparison: PRISM minus decay of ``compared``, over :meth:`seeds`. None where a method collapsed at a seed,
+        fair_methods: PRISM and decay, each at its best among the loss parameters that both searches have tried, so that
+            a method that was searched further has no advantage. None where they have tried none in common.
+        comparison: PRISM minus decay of ``fair_methods``, over :meth:`seeds`. None where a method collapsed at a seed,
             where they have no seed in common, or where the scores of each user were not kept.
         protocol: ``"text"`` for the paper's text, or ``"released"`` for the released code.
         rates: the learning rates that take part, see :func:`search_pair`.
@@ -139,7 +139,7 @@ class Pair:
     loss: str
     decay: Method | None
     prism: Method | None
-    compared: tuple[Method, Method] | None
+    fair_methods: tuple[Method, Method] | None
     comparison: Comparison | None
     protocol: str = "text"
     rates: tuple[float, ...] = ()
@@ -147,33 +147,33 @@ class Pair:
 
     def methods(self) -> list[Method]:
         """All methods that were run: the best of each search, and what was compared."""
-        candidates = (self.decay, self.prism, *(self.compared or ()))
+        candidates = (self.decay, self.prism, *(self.fair_methods or ()))
         return [method for method in candidates if method is not None]
 
     def compared_at(self) -> str:
         """The loss parameters at which the methods were compared; empty where these are the best of both."""
-        if self.compared is None or self.prism is None or self.decay is None:
+        if self.fair_methods is None or self.prism is None or self.decay is None:
             return ""
-        prism, decay = self.compared
+        prism, decay = self.fair_methods
         if (prism.chosen, decay.chosen) == (self.prism.chosen, self.decay.chosen):
             return ""
-        return " and ".join(dict.fromkeys(loss_values(method.chosen) for method in self.compared))
+        return " and ".join(dict.fromkeys(loss_values(method.chosen) for method in self.fair_methods))
 
     def seeds(self) -> list[int]:
         """The seeds of ``comparison``: those at which both methods decide something, else where both trained."""
-        if self.compared is None:
+        if self.fair_methods is None:
             return []
-        prism, decay = self.compared
+        prism, decay = self.fair_methods
         usable = [seed for seed in prism.usable() if seed in decay.usable()]
         return usable or [seed for seed in prism.trained() if seed in decay.trained()]
 
     def decides(self) -> bool:
         """Whether there is a comparison at a seed at which neither method was cut off."""
         return self.comparison is not None and all(
-            seed in method.usable() for method in self.compared or () for seed in self.seeds()
+            seed in method.usable() for method in self.fair_methods or () for seed in self.seeds()
         )
 
-    def share(self) -> Difference | None:
+    def relative_difference(self) -> Difference | None:
         """PRISM minus decay as a share of decay's score; None where there is no comparison."""
         return None if self.comparison is None else as_share(self.comparison)
 
@@ -183,26 +183,26 @@ class Pair:
         Args:
             rules: the margin, and whether one seed gives a word.
         """
-        if self.compared is None:
+        if self.fair_methods is None:
             return None
-        if any(method.collapsed() for method in self.compared):
+        if any(method.collapsed() for method in self.fair_methods):
             return Judgement("collapsed")
-        share = self.share()
-        return judge(share, rules) if share is not None and self.decides() else Judgement("undecided")
+        change = self.relative_difference()
+        return judge(change, rules) if change is not None and self.decides() else Judgement("undecided")
 
     def setbacks(self) -> str:
         """What kept runs of the compared methods from deciding anything, as text; empty where nothing did."""
-        names = zip(("PRISM", "tuned decay"), self.compared or (), strict=False)
+        names = zip(("PRISM", "tuned decay"), self.fair_methods or (), strict=False)
         return "; ".join(f"{name} {method.setbacks()}" for name, method in names if method.setbacks())
 
-    def waited(self) -> str:
+    def more_patience_text(self) -> str:
         """At how many seeds runs with more patience took the place of the compared methods' runs, as text."""
-        names = zip(("PRISM", "tuned decay"), self.compared or (), strict=False)
+        names = zip(("PRISM", "tuned decay"), self.fair_methods or (), strict=False)
         return "; ".join(
-            f"{name} waited for with patience {patience.LONG} at {len(method.waited())} of"
+            f"{name} waited for with patience {patience.LONG} at {len(method.with_more_patience())} of"
             f" {plural(len(method.records), 'seed')}"
             for name, method in names
-            if method.waited()
+            if method.with_more_patience()
         )
 
     def not_tuned(self) -> list[str]:
@@ -224,17 +224,17 @@ class Pair:
         prism, decay = (float(printed[column].loc[[names]].iloc[0]) for column in ("prism", "decay"))
         return prism / decay - 1
 
-    def difference(self) -> str:
+    def difference_text(self) -> str:
         """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word."""
-        judgement, share = self.judgement(), self.share()
-        if self.compared is None or judgement is None:
+        judgement, change = self.judgement(), self.relative_difference()
+        if self.fair_methods is None or judgement is None:
             return "not run"
-        if self.comparison is None or share is None:
+        if self.comparison is None or change is None:
             text = f"{judgement}" if self.setbacks() else f"{judgement}: the scores of users were not kept"
         else:
             users = f"[{self.comparison.low:+.4f}, {self.comparison.high:+.4f}]"
-            text = f"{self.comparison.difference:+.4f} {users} ({share.mean:+.1%}), {judgement}"
-        for remark in (self.setbacks(), self.waited()):
+            text = f"{self.comparison.mean:+.4f} {users} ({change.mean:+.1%}), {judgement}"
+        for remark in (self.setbacks(), self.more_patience_text()):
             text += f"; {remark}" if remark else ""
         parameters = self.compared_at()
         return f"{text} (at {parameters})" if parameters else text
@@ -255,10 +255,10 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
     if choice is None or choice.config is None or choice.validation is None:
         return None
 
-    def standing(config: RunConfig) -> Record | Failure | None:
+    def outcome_that_counts(config: RunConfig) -> Record | Failure | None:
         return patience.outcome_that_counts(config, outcomes)
 
-    runs = {config.seed: standing(config) for config in tuning.further(search, choice.config)}
+    runs = {config.seed: outcome_that_counts(config) for config in tuning.further(search, choice.config)}
     searched = [run["id"] for run in map(outcomes, finished) if run is not None and "reason" not in run]
     return Method(
         grid=len(search.grid),
@@ -271,7 +271,10 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
         seconds=choice.seconds,
         at_edge=_at_edge(search, choice.config),
         all_seeds=choice.all_seeds,
-        dips=sum(run is not None and "reason" not in run and ended_by_chance(run) for run in map(standing, finished)),
+        dips=sum(
+            run is not None and "reason" not in run and ended_by_chance(run)
+            for run in map(outcome_that_counts, finished)
+        ),
     )
 
 
@@ -317,7 +320,7 @@ def pair(
     common = _tried(prism_search, outcomes) & _tried(decay_search, outcomes)
     fair_prism, fair_decay = (method(search_part(part, common), outcomes) for part in (prism_search, decay_search))
     both = None if fair_prism is None or fair_decay is None else (fair_prism, fair_decay)
-    return _compared(Pair(dataset, backbone, loss, decay, prism, both, None, "text", rates, untried), folder)
+    return _with_comparison(Pair(dataset, backbone, loss, decay, prism, both, None, "text", rates, untried), folder)
 
 
 def search_pair(
@@ -378,15 +381,17 @@ def released_pairs(dataset: str, results: Path | str | None = None) -> list[Pair
     for loss, methods in by_loss.items():
         decay, prism = methods["xavier"], methods["prism"]
         both = None if decay is None or prism is None else (prism, decay)
-        pairs.append(_compared(Pair(dataset, "nonlinear-mf", loss, decay, prism, both, None, "released"), folder))
+        pairs.append(
+            _with_comparison(Pair(dataset, "nonlinear-mf", loss, decay, prism, both, None, "released"), folder)
+        )
     return pairs
 
 
-def _compared(found: Pair, folder: Path) -> Pair:
+def _with_comparison(pair: Pair, folder: Path) -> Pair:
     """The pair with its comparison, where no run of the compared methods collapsed."""
-    if found.compared is None or any(len(each.trained()) < len(each.records) for each in found.compared):
-        return found
-    return replace(found, comparison=_compare(*found.compared, found.seeds(), folder))
+    if pair.fair_methods is None or any(len(each.trained()) < len(each.records) for each in pair.fair_methods):
+        return pair
+    return replace(pair, comparison=_compare(*pair.fair_methods, pair.seeds(), folder))
 
 
 def loss_values(config: RunConfig) -> str:

@@ -23,14 +23,14 @@ class Comparison:
     """The first method minus the second.
 
     Attributes:
-        difference: the difference of the mean scores.
+        mean: the difference of the mean scores.
         low: lower end of its interval over users.
         high: upper end of its interval over users.
         by_seed: the difference of the mean scores at each seed.
         baseline: the mean score of the second method.
     """
 
-    difference: float
+    mean: float
     low: float
     high: float
     by_seed: tuple[float, ...]
@@ -60,7 +60,7 @@ def compared_users(
     >>> users = np.arange(100)
     >>> second = np.random.default_rng(0).random(100)
     >>> result = compared_users([(users, second + 0.1)], [(users, second)])
-    >>> f"{result.difference:.2f} [{result.low:.2f}, {result.high:.2f}]"
+    >>> f"{result.mean:.2f} [{result.low:.2f}, {result.high:.2f}]"
     '0.10 [0.10, 0.10]'
     """
     for ours, theirs, *ids in zip(first, second, *(run_ids or ()), strict=False):

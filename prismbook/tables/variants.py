@@ -115,7 +115,7 @@ def difference_text(first: RunConfig, second: RunConfig, results: Path | str | N
     change = comparison([second], [first], folder)
     if change is None:
         return ""
-    text = f"{change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
+    text = f"{change.mean:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
     records = [load_record(stored_path(folder, config)) for config in (first, second)]
     devices = {record["config"]["device"] for record in records if record is not None}
     return text if len(devices) == 1 else f"{text}, across devices"
