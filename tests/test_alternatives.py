@@ -96,9 +96,9 @@ def test_claims_are_counted_once_and_by_kind() -> None:
 def test_how_many_statements_could_be_wrong_by_chance() -> None:
     found = Difference((0.1,), None, "ndcg", 0.01)
     statements = [
-        Statement("a", True, found=found),
-        Statement("b", False, provisional=True, found=found),
-        Statement("c", None, undecided=True, found=found),
+        Statement("a", True, difference=found),
+        Statement("b", False, provisional=True, difference=found),
+        Statement("c", None, undecided=True, difference=found),
         Statement("no comparison", True),
     ]
     compared, decided, wrong = wrong_by_chance([row(known(statements))])

@@ -44,7 +44,7 @@ def row(dataset: str, *statements: Statement, ids: tuple[str, ...] = ()) -> Row:
 
 def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
     found = Difference((0.05, 0.06, 0.07), (0.03, 0.07))
-    assert ledger_tables.cell(row("gowalla", replace(YES, found=found))) == f"{TICK} +6.0{SPACE}%{SPACE}(3)"
+    assert ledger_tables.cell(row("gowalla", replace(YES, difference=found))) == f"{TICK} +6.0{SPACE}%{SPACE}(3)"
     assert ledger_tables.cell(row("gowalla", NO)) == CROSS
     assert ledger_tables.cell(row("gowalla", Statement("it", None))) == "· not run"
     part = replace(YES, about="SSM"), replace(NO, about="BPR", provisional=False)
@@ -57,7 +57,7 @@ def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
 
 def test_a_cell_has_a_line_per_protocol_where_they_differ() -> None:
     found = Difference((-0.42,), (-0.5, -0.3))
-    text, code = replace(NO, case="the paper's text", found=found), replace(YES, case="the released code")
+    text, code = replace(NO, case="the paper's text", difference=found), replace(YES, case="the released code")
     assert ledger_tables.cell(row("gowalla", text, code)) == (
         f"<small>text</small> {CROSS} -42{SPACE}%{SPACE}(1)<br><small>code</small> {TICK}"
     )

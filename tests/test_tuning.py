@@ -191,7 +191,7 @@ def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_sa
     dip, best = curve_with_a_dip(tmp_path)
     table = analysis.measured(tmp_path, [dip, best])
     [before, _] = decay_claims.claim_c21(table)
-    assert before.found is not None and before.found.by_seed == pytest.approx((0.3 / 0.2 - 1,))
+    assert before.difference is not None and before.difference.by_seed == pytest.approx((0.3 / 0.2 - 1,))
     assert "patience" not in before.text and table["instead_of"].isna().all()
     run(tmp_path, patience.patient_run(dip), 0.25)
     table = analysis.measured(tmp_path, [dip, best])
@@ -201,7 +201,7 @@ def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_sa
     assert [record and record["config"]["patience"] for record in analysis.records(table)] == [100, 10]
     assert "the second run counts, with its epochs: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
     [after, _] = decay_claims.claim_c21(table)
-    assert after.found is not None and after.found.by_seed == pytest.approx((0.3 / 0.25 - 1,))
+    assert after.difference is not None and after.difference.by_seed == pytest.approx((0.3 / 0.25 - 1,))
     assert after.text.endswith("; waited for with patience 100: DirectAU with decay 0, seed 123)")
     # where epochs are compared, each run counts as patience 10 ended it
     assert analysis.measured(tmp_path, [dip, best], twins=False)["best_epoch"].tolist() == [15, 25]
@@ -216,7 +216,7 @@ def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compa
     run(tmp_path, other[1], 0.3)
     [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, [dip, best, *other]))
     # at the second seed the twin was cut off, so that the first alone is compared
-    assert statement.found is not None and len(statement.found.by_seed) == 1
+    assert statement.difference is not None and len(statement.difference.by_seed) == 1
     assert "DirectAU with decay 0, seed 123" in statement.text and "seed 246" not in statement.text
     [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, other))
     assert statement.undecided and "cut off" in statement.text

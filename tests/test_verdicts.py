@@ -237,10 +237,10 @@ def test_every_curve_reads_all_seeds_that_are_stored() -> None:
     ]
     three_seeds = table(*runs)
     for claim in (decay_claims.claim_c1, decay_claims.claim_c2, decay_claims.claim_c22):
-        decided = [each for each in claim(three_seeds) if each.found is not None and each.role == "core"]
-        assert decided and {len(each.found.by_seed) for each in decided if each.found} == {3}
-    once = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))[0].found
-    thrice = decay_claims.claim_c1(three_seeds)[0].found
+        decided = [each for each in claim(three_seeds) if each.difference is not None and each.role == "core"]
+        assert decided and {len(each.difference.by_seed) for each in decided if each.difference} == {3}
+    once = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))[0].difference
+    thrice = decay_claims.claim_c1(three_seeds)[0].difference
     assert once is not None and thrice is not None
     assert once.standard_error == pytest.approx(3**0.5 * thrice.standard_error)
 

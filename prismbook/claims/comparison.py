@@ -46,16 +46,16 @@ def statement_on(
         about: what it is about, in a word or two.
     """
     ours, theirs = first.reset_index(), second.reset_index()
-    found = relative_difference(ours, theirs, measure)
-    if found is None:
+    difference = relative_difference(ours, theirs, measure)
+    if difference is None:
         why = f"undecided: {_why(ours, theirs)}{more_patience(ours, theirs)}"
         return Statement(f"{text}; {why}", None, undecided=True, role=role, about=about)
-    return judged(text, found, holds, rules, words, role, about, more_patience(*common(ours, theirs, ["seed"])))
+    return judged(text, difference, holds, rules, words, role, about, more_patience(*common(ours, theirs, ["seed"])))
 
 
 def judged(
     text: str,
-    found: Difference,
+    difference: Difference,
     holds: Sequence[str],
     rules: Rules,
     words: tuple[str, str, str] = SCORE_WORDS,
@@ -67,7 +67,7 @@ def judged(
 
     Args:
         text: the sentence.
-        found: the difference.
+        difference: the difference.
         holds: the rules' words with which the sentence holds.
         rules: the margin, and whether one seed gives a word.
         words: the measure's own words for better, worse and equivalent.
@@ -75,9 +75,9 @@ def judged(
         about: what it is about, in a word or two.
         remark: what stands behind the word.
     """
-    judgement = judge(found, rules)
-    said = f"{percent_and_seeds(found)}: {in_words(judgement, *words)}{remark}"
-    return from_judgement(f"{text} ({said})", judgement, holds, found, role, about)
+    judgement = judge(difference, rules)
+    said = f"{percent_and_seeds(difference)}: {in_words(judgement, *words)}{remark}"
+    return from_judgement(f"{text} ({said})", judgement, holds, difference, role, about)
 
 
 def minus(first: Difference, second: Difference, measure: str = "") -> Difference:
@@ -97,16 +97,16 @@ def minus(first: Difference, second: Difference, measure: str = "") -> Differenc
     return Difference(by_seed, None, measure or first.measure, error)
 
 
-def times(found: Difference, factor: float, measure: str) -> Difference:
+def times(difference: Difference, factor: float, measure: str) -> Difference:
     """A difference on another scale, with its error.
 
     Args:
-        found: a difference, not in logs.
+        difference: a difference, not in logs.
         factor: what it is multiplied by.
         measure: the measure of the result.
     """
-    error = abs(factor) * found.standard_error * len(found.by_seed) ** 0.5
-    return Difference(tuple(factor * value for value in found.by_seed), None, measure, error)
+    error = abs(factor) * difference.standard_error * len(difference.by_seed) ** 0.5
+    return Difference(tuple(factor * value for value in difference.by_seed), None, measure, error)
 
 
 def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:

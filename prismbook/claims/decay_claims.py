@@ -96,8 +96,8 @@ def _falls_below(directau: pd.DataFrame, bpr: pd.DataFrame, decays: Sequence[flo
         ]
         return Statement(f"{text}; undecided: {', '.join(ended)}", None, undecided=True, about=about)
     worst: Any = behind.idxmin()
-    found = [relative_difference(_at(directau, decay), _at(bpr, decay), "ndcg") for decay in behind.index]
-    words = [judge(each, rules).word for each in found if each is not None]
+    differences = [relative_difference(_at(directau, decay), _at(bpr, decay), "ndcg") for decay in behind.index]
+    words = [judge(each, rules).word for each in differences if each is not None]
     ours, theirs = _at(directau, worst), _at(bpr, worst)
     text += (
         f": by the rules it is worse at {words.count('worse')} of {plural(len(words), 'decay')} weaker than its best;"
@@ -302,17 +302,17 @@ def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 def _batched(decay: float, batch: Any, whole: Any, none: Any, gain: Difference | None, rules: Rules) -> list[Statement]:
     """The statements of C6 at one decay, from the runs under each scope and without decay."""
     text, about = f"decay {decay:g} on the batch's rows performs like no decay", "performing like no decay"
-    found = relative_difference(batch, none, "ndcg")
-    if found is None or gain is None or gain.mean <= 0:
+    difference = relative_difference(batch, none, "ndcg")
+    if difference is None or gain is None or gain.mean <= 0:
         ended = setbacks(batch) or setbacks(none) or "decay of the whole tables gains nothing"
         alike = Statement(f"{text}; undecided: {ended}", None, undecided=True, about=about)
     else:
         text += (
-            f": NDCG@20 {means(batch, none, 'ndcg')} is {found.mean:+.1%}, where tuned decay of the whole tables gains"
-            f" {gain.mean:+.1%}; as a share of that gain"
+            f": NDCG@20 {means(batch, none, 'ndcg')} is {difference.mean:+.1%}, where tuned decay of the whole tables"
+            f" gains {gain.mean:+.1%}; as a share of that gain"
         )
         # what is worse than no decay is no gain either
-        share, words = times(found, 1 / gain.mean, "gain"), ("more", "less", "like none")
+        share, words = times(difference, 1 / gain.mean, "gain"), ("more", "less", "like none")
         alike = judged(text, share, ("equivalent", "worse"), rules, words, about=about)
     batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
     loses = (
@@ -482,9 +482,9 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     seeds = None
     for decay in tried:
         if decay != chosen:
-            found = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
-            words[decay] = Judgement("worse") if found is None else judge(found, rules)  # a collapse is worse
-            seeds = seeds if found is None else max(seeds or 0, len(found.by_seed))
+            difference = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
+            words[decay] = Judgement("worse") if difference is None else judge(difference, rules)  # a collapse is worse
+            seeds = seeds if difference is None else max(seeds or 0, len(difference.by_seed))
     worse = [decay for decay in tried if words[decay].word == "worse"]
     near = [decay for decay in tried if "worse" not in MAY_BE[words[decay].word]]
     text = (

@@ -46,8 +46,8 @@ def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]
         results: folder of the records.
         rules: those that make a word of a difference.
     """
-    twins = [pair for pair in protocol_pairs("released", dataset) if pair[0].loss == "directau"]
-    decays, prisms = (_one_setting([pair for pair in twins if pair[0].init == init]) for init in ("xavier", "prism"))
+    pairs = [pair for pair in protocol_pairs("released", dataset) if pair[0].loss == "directau"]
+    decays, prisms = (_one_setting([pair for pair in pairs if pair[0].init == init]) for init in ("xavier", "prism"))
     text, released = (_change(prisms[place], decays[place], results) for place in (0, 1))
     if text is None or released is None:
         return [Statement("not all of the runs that this finding compares are stored", None)]
@@ -75,16 +75,16 @@ def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statem
         return [Statement("SSM is not run without decay and with it", None)]
     chosen = best(decayed)
     ours, theirs = (side.reset_index() for side in seed_by_seed(runs, best(zero), chosen))
-    found = relative_difference(ours, theirs, "ndcg")
+    difference = relative_difference(ours, theirs, "ndcg")
     sentence = (
         f"without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
-        f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(found)}"
+        f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(difference)}"
     )
     ended = [
         f", {name} {setbacks(side)}" for side, name in ((ours, "without decay"), (theirs, "with it")) if setbacks(side)
     ]
-    sentence += "".join(ended) if found is None else ""
-    return [_all(f"{sentence}{more_patience(ours, theirs)}", _no_worse(found, rules))]
+    sentence += "".join(ended) if difference is None else ""
+    return [_all(f"{sentence}{more_patience(ours, theirs)}", _no_worse(difference, rules))]
 
 
 def stopped_in_dips(dataset: str, results: Path, rules: Rules) -> list[Statement]:
@@ -137,13 +137,13 @@ def learning_rate_decides_epochs(dataset: str, results: Path, rules: Rules) -> l
         results: folder of the records.
         rules: those that make a word of a difference.
     """
-    founds, lines = zip(
+    differences, lines = zip(
         *(_epochs_at(benefit_runs(dataset, results, rate), rate) for rate in LEARNING_RATES), strict=True
     )
     sentence = f"epochs to the best one, PRISM against decay: {'; '.join(lines)}"
-    directed = [_word(found, ["better", "worse"], rules) for found in founds]
-    signs = {found.mean > 0 for found in founds if found is not None}
-    return [_all(sentence, *directed, Statement("the signs differ", len(signs) > 1 or None in founds))]
+    directed = [_word(difference, ["better", "worse"], rules) for difference in differences]
+    signs = {difference.mean > 0 for difference in differences if difference is not None}
+    return [_all(sentence, *directed, Statement("the signs differ", len(signs) > 1 or None in differences))]
 
 
 def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]:
@@ -152,11 +152,11 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     if pair is None:
         return None, f"at learning rate {rate:g}, no run"
     ours, theirs = pair
-    found = relative_difference(ours, theirs, "best_epoch")
+    difference = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
     epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
     tried = f"the best of {plural(strengths, 'strength')} against that of {plural(decays, 'decay')}"
-    return found, f"at learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(found)}"
+    return difference, f"at learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
 
 
 def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[Statement]:
@@ -226,14 +226,14 @@ def released_code_departs(dataset: str, results: Path, rules: Rules) -> list[Sta
     """
     moved, measured_pairs = [], 0
     for name, (plain, changed) in switch_pairs(dataset).items():
-        found = _change([changed], [plain], results)
-        if found is not None:
+        difference = _change([changed], [plain], results)
+        if difference is not None:
             measured_pairs += 1
-            word = _word(found, ["better", "worse"], rules)
+            word = _word(difference, ["better", "worse"], rules)
             if word.holds:
                 before, after = (_ndcg(config, results) for config in (plain, changed))
                 text = f"{name} ({LOSS_NAMES[plain.loss]}, {before:.4f} to {after:.4f})"
-                moved.append((abs(found.mean), text, word.provisional))
+                moved.append((abs(difference.mean), text, word.provisional))
     if not measured_pairs:
         return [Statement("no departure is run beside the same run without it", None)]
     moved.sort(reverse=True)
@@ -251,35 +251,37 @@ def _all(text: str, *parts: Statement) -> Statement:
     return Statement(text, decides.holds, undecided=decides.undecided, provisional=provisional)
 
 
-def _word(found: Difference | None, wanted: Sequence[str], rules: Rules) -> Statement:
+def _word(difference: Difference | None, wanted: Sequence[str], rules: Rules) -> Statement:
     """Whether a difference has one of some words."""
-    return from_judgement("", None if found is None else judge(found, rules), wanted)
+    return from_judgement("", None if difference is None else judge(difference, rules), wanted)
 
 
-def _no_worse(found: Difference | None, rules: Rules) -> Statement:
+def _no_worse(difference: Difference | None, rules: Rules) -> Statement:
     """Whether the whole interval of a difference of NDCG@20 lies above a loss of the margin."""
-    if found is None:
+    if difference is None:
         return Statement("", None, undecided=True)
-    low, high = found.interval
+    low, high = difference.interval
     holds = True if low >= -rules.margin else False if high < -rules.margin else None
-    return Statement("", holds, undecided=holds is None, provisional=holds is not None and len(found.by_seed) == 1)
+    return Statement("", holds, undecided=holds is None, provisional=holds is not None and len(difference.by_seed) == 1)
 
 
-def _share(found: Difference | None) -> str:
-    return "not known" if found is None else f"{percent_text(found)} ({plural(len(found.by_seed), 'seed')})"
+def _share(difference: Difference | None) -> str:
+    if difference is None:
+        return "not known"
+    return f"{percent_text(difference)} ({plural(len(difference.by_seed), 'seed')})"
 
 
-def _one_setting(twins: Sequence[tuple[RunConfig, RunConfig]]) -> tuple[list[RunConfig], list[RunConfig]]:
-    """The first of some twins at every seed: as in the paper's text, and with the change."""
-    first = twins[0][0]
-    same = [pair for pair in twins if replace(pair[0], seed=first.seed, split_seed=first.split_seed) == first]
+def _one_setting(pairs: Sequence[tuple[RunConfig, RunConfig]]) -> tuple[list[RunConfig], list[RunConfig]]:
+    """The first of some pairs at every seed: as in the paper's text, and with the change."""
+    first = pairs[0][0]
+    same = [pair for pair in pairs if replace(pair[0], seed=first.seed, split_seed=first.split_seed) == first]
     return [plain for plain, _ in same], [changed for _, changed in same]
 
 
 def _change(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Difference | None:
     """The relative difference of two settings by NDCG@20; None where nothing of it is stored."""
-    found = comparison(first, second, results)
-    return None if found is None else as_share(found)
+    difference = comparison(first, second, results)
+    return None if difference is None else as_share(difference)
 
 
 def _ndcg(config: RunConfig, results: Path) -> float:

@@ -78,7 +78,7 @@ class Row:
 
         None where no core statement has a number.
         """
-        numbered = [each for each in core(self.statements) if each.found is not None]
+        numbered = [each for each in core(self.statements) if each.difference is not None]
         return next((each for each in numbered if each.holds is not None), numbered[0] if numbered else None)
 
     @property
@@ -132,12 +132,12 @@ def row(claim_id: str, dataset: str = "", results: Path | str | None = None) -> 
     >>> row("C5").verdict, row("C1", "gowalla", "no folder").verdict
     ('reproduced', 'not measured')
     """
-    found = [claim for claim in CLAIMS if claim.id == claim_id]
-    if not found:
+    named = [claim for claim in CLAIMS if claim.id == claim_id]
+    if not named:
         raise ValueError(f"claim_id must be one of {CLAIMS[0].id} to {CLAIMS[-1].id}, got {claim_id!r}")
-    if dataset not in found[0].datasets:
-        raise ValueError(f"dataset must be one of {', '.join(map(repr, found[0].datasets))}, got {dataset!r}")
-    return _row(found[0], dataset, default_results() if results is None else Path(results))
+    if dataset not in named[0].datasets:
+        raise ValueError(f"dataset must be one of {', '.join(map(repr, named[0].datasets))}, got {dataset!r}")
+    return _row(named[0], dataset, default_results() if results is None else Path(results))
 
 
 def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
@@ -161,9 +161,9 @@ def wrong_by_chance(rows: Iterable[Row]) -> tuple[int, int, float]:
     >>> wrong_by_chance([])
     (0, 0, 0.0)
     """
-    compared = [each for row in rows for each in row.statements if each.found is not None]
-    words = [Judgement("undecided" if each.holds is None else "better", each.provisional) for each in compared]
-    return len(compared), *error_rates.wrong_by_chance(words)
+    with_difference = [each for row in rows for each in row.statements if each.difference is not None]
+    words = [Judgement("undecided" if each.holds is None else "better", each.provisional) for each in with_difference]
+    return len(with_difference), *error_rates.wrong_by_chance(words)
 
 
 def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
@@ -174,15 +174,15 @@ def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
     Args:
         rows: the ledger, claim by claim.
     """
-    found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    outcomes: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     for claim_rows in by_claim(rows):
         for kind in KINDS:
             concerned = [row for row in claim_rows if row.kind == kind]
             measured = [row for row in concerned if row.verdict != "not measured"]
             if concerned:
                 statements = [statement for row in measured for statement in row.statements]
-                found[kind][outcome(statements)] += 1
-    return found
+                outcomes[kind][outcome(statements)] += 1
+    return outcomes
 
 
 def spread(row: Row, results: Path | str | None = None) -> str:

@@ -81,8 +81,8 @@ def magnitudes(results: Path | str | None = None) -> list[Magnitude]:
     folder = default_results() if results is None else Path(results)
     names = [dataset for dataset in PAPER_DATASETS if (folder / dataset).is_dir()]
     parts: list[Callable[[str, Path], list[Magnitude]]] = [_of_table1, _of_epochs, _of_ratio]
-    found = [row for part in parts for dataset in names for row in part(dataset, folder)]
-    return sorted(found, key=lambda row: list(CHANGES).index(row.claim))
+    rows = [row for part in parts for dataset in names for row in part(dataset, folder)]
+    return sorted(rows, key=lambda row: list(CHANGES).index(row.claim))
 
 
 def _of_table1(dataset: str, results: Path) -> list[Magnitude]:
@@ -139,20 +139,20 @@ def _of_epochs(dataset: str, results: Path) -> list[Magnitude]:
     if fastest is None:
         return []
     ours, theirs = seed_by_seed(tuned, fastest, best(decay))
-    found = relative_difference(ours.reset_index(), theirs.reset_index(), "best_epoch")
-    return _row("C11", dataset, FEWER_EPOCHS, found)
+    difference = relative_difference(ours.reset_index(), theirs.reset_index(), "best_epoch")
+    return _row("C11", dataset, FEWER_EPOCHS, difference)
 
 
 def _of_ratio(dataset: str, results: Path) -> list[Magnitude]:
     pair = chosen_pair(benefit_runs(dataset, results))
-    found = None if pair is None else relative_difference(*pair, "ratio")
-    return _row("C12", dataset, LARGER_RATIO, found)
+    difference = None if pair is None else relative_difference(*pair, "ratio")
+    return _row("C12", dataset, LARGER_RATIO, difference)
 
 
-def _row(claim: str, dataset: str, paper: float, found: Difference | None) -> list[Magnitude]:
-    if found is None:
+def _row(claim: str, dataset: str, paper: float, difference: Difference | None) -> list[Magnitude]:
+    if difference is None:
         return []
-    return [Magnitude(claim, dataset, "", (), paper, found.mean, *found.interval, len(found.by_seed))]
+    return [Magnitude(claim, dataset, "", (), paper, difference.mean, *difference.interval, len(difference.by_seed))]
 
 
 def chosen_pair(runs: pd.DataFrame) -> tuple[Any, Any] | None:

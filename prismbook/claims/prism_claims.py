@@ -100,14 +100,14 @@ def _not_run(runs: pd.DataFrame) -> str:
 
 def _size(name: str, first: pd.DataFrame, second: pd.DataFrame, measure: str, figure: float) -> list[Statement]:
     """Whether the paper's figure lies in the interval measured here; nothing where there is no difference."""
-    found = relative_difference(first.reset_index(), second.reset_index(), measure)
-    if found is None:
+    difference = relative_difference(first.reset_index(), second.reset_index(), measure)
+    if difference is None:
         return []
-    within = contains(found, figure)
-    text = f"the size: {name} changes by {percent_and_seeds(found)}; the paper's {figure:+.2%} is in this interval"
+    within = contains(difference, figure)
+    text = f"the size: {name} changes by {percent_and_seeds(difference)}; the paper's {figure:+.2%} is in this interval"
     if within is None:
         text += ", which is too wide to say: it holds zero too"
-    return [Statement(text, within, within is None, found=found, role="size", seeds=len(found.by_seed))]
+    return [Statement(text, within, within is None, difference=difference, role="size", seeds=len(difference.by_seed))]
 
 
 def _sooner_as_good(prism: Any, tuned: Any) -> Statement:
@@ -176,11 +176,10 @@ def _variety(prism: pd.DataFrame, rules: Rules) -> list[Statement]:
         return []
     words = []
     for place, run in prism.drop(index=chosen.index).iterrows():
-        found = relative_difference(prism.loc[[place]], chosen, "ndcg")
-        word = "undecided" if found is None else judge(found, rules).word
-        words.append(
-            (word, f"alpha {run.alpha:g} (ratio {run.ratio:.3f}{'' if found is None else f', {found.mean:+.1%}'})")
-        )
+        difference = relative_difference(prism.loc[[place]], chosen, "ndcg")
+        word = "undecided" if difference is None else judge(difference, rules).word
+        change = "" if difference is None else f", {difference.mean:+.1%}"
+        words.append((word, f"alpha {run.alpha:g} (ratio {run.ratio:.3f}{change})"))
     good = [text for word, text in words if word in ("equivalent", "better", "not worse")]
     unclear = [text for word, text in words if word in ("undecided", "not better")]
     text = (
@@ -380,12 +379,12 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     known = spread("gap")
     scale = float(decay["ndcg"].mean() / np.ptp(decay["gap"].to_numpy(float)))
     error = np.inf if known is None else known.value * scale * float(np.hypot(1, coarse))
-    found = Difference((coarse - 0.5,), None, "gap", error)
+    difference = Difference((coarse - 0.5,), None, "gap", error)
     text = (
         f"one step of weight decay covers {coarse:.0%} of the range of the gap between popular and unpopular items"
         f" ({_spanned(decay['gap'])}); more than half by"
     )
-    core = judged(text, found, ("better",), rules, ("more", "less", "half"), about="decay is coarse")
+    core = judged(text, difference, ("better",), rules, ("more", "less", "half"), about="decay is coarse")
     if len(alpha) < 3:
         return [core]
     beside = f"the largest step of alpha covers {_largest_step(alpha['gap']):.0%} of its own ({_spanned(alpha['gap'])})"

@@ -40,7 +40,7 @@ class Statement:
         provisional: True where ``holds`` rests on a difference within 2.8 standard errors, or on a single seed of a
             measure of which no spread over seeds is known.
         case: the protocol or the setting that the sentence is about, where a claim is judged under several.
-        found: the measured difference that decides it; None where something else does.
+        difference: the measured difference that decides it; None where something else does.
         role: one of :data:`ROLES`.
         about: what the sentence is about, in a word or two, for "for X, not for Y": a loss, a protocol, or a reading.
             Empty: the case, else the sentence without its numbers.
@@ -52,7 +52,7 @@ class Statement:
     undecided: bool = False
     provisional: bool = False
     case: str = ""
-    found: Difference | None = None
+    difference: Difference | None = None
     role: str = "core"
     about: str = ""
     seeds: int | None = None
@@ -213,7 +213,7 @@ def from_judgement(
     text: str,
     judgement: Judgement | None,
     holds: Sequence[str],
-    found: Difference | None = None,
+    difference: Difference | None = None,
     role: str = "core",
     about: str = "",
 ) -> Statement:
@@ -224,7 +224,7 @@ def from_judgement(
         judgement: of the comparison; None where there is nothing to compare.
         holds: the words with which the sentence holds, of better, worse and equivalent. It does not hold where none of
             them may be true, and is left open where some may and others too.
-        found: the difference that was judged.
+        difference: the difference that was judged.
         role: what the statement is to its claim, one of :data:`ROLES`.
         about: what it is about, in a word or two.
 
@@ -233,11 +233,11 @@ def from_judgement(
     """
     if judgement is None:
         return Statement(text, None, role=role, about=about)
-    seeds = None if found is None else len(found.by_seed)
+    seeds = None if difference is None else len(difference.by_seed)
     may_be = MAY_BE[judgement.word]
     if not may_be <= set(holds) and may_be & set(holds):
-        return Statement(text, None, undecided=True, found=found, role=role, about=about, seeds=seeds)
-    return Statement(text, may_be <= set(holds), False, judgement.provisional, "", found, role, about, seeds)
+        return Statement(text, None, undecided=True, difference=difference, role=role, about=about, seeds=seeds)
+    return Statement(text, may_be <= set(holds), False, judgement.provisional, "", difference, role, about, seeds)
 
 
 def percent_and_seeds(difference: Difference) -> str:

@@ -58,11 +58,11 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
     mean = float(np.mean([change.mean for change in changes]))
     printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]
-    found = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5)
+    difference = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5)
     text += (
         f"; over the {plural(len(changes), 'cell')} that are decided here the paper's is {np.mean(printed):+.1%}, ours"
     )
-    return [judged(text, found, ("equivalent",), rules)]
+    return [judged(text, difference, ("equivalent",), rules)]
 
 
 def claim_c9(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
@@ -90,10 +90,10 @@ def _by_protocol(pairs: Sequence[Pair], verb: str, holds: Sequence[str], rules: 
     statements = []
     for protocol, case in PROTOCOL_CASES.items():
         concerned = [pair for pair in pairs if pair.protocol == protocol]
-        found = [_directed(pair, verb, holds, rules) for pair in concerned]
-        sizes = _mean_change(concerned, all(statement.holds for statement in found))
+        directed = [_directed(pair, verb, holds, rules) for pair in concerned]
+        sizes = _mean_change(concerned, all(statement.holds for statement in directed))
         role = {"text": "core", "released": "note"}[protocol]
-        statements += [replace(each, case=case, role=role) for each in found]
+        statements += [replace(each, case=case, role=role) for each in directed]
         statements += [replace(each, case=case) for each in sizes if role == "core"]
     return statements
 
@@ -130,7 +130,7 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     )
     word = {True: "equivalent", False: "worse" if change.mean < printed else "better"}.get(statement.holds or False, "")
     # the row shows our change and not its distance from the paper's
-    statement = replace(statement, found=change, about=about)
+    statement = replace(statement, difference=change, about=about)
     return statement if statement.holds is None else _if_searched(statement, pair, word, ("equivalent",))
 
 
@@ -190,7 +190,9 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
         return [Statement(f"{text}, which is known where every pair bears the claim out", None, True, role="size")]
     seeds = min(len(change.by_seed) for change in changes)
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
-    found = Difference((float(np.mean([change.mean for change in changes])),) * seeds, None, "ndcg", error * seeds**0.5)
-    within = contains(found, figure)
-    text = f"{text}: {percent_and_seeds(found)}"
-    return [Statement(text, within, within is None, found=found, role="size", seeds=seeds)]
+    difference = Difference(
+        (float(np.mean([change.mean for change in changes])),) * seeds, None, "ndcg", error * seeds**0.5
+    )
+    within = contains(difference, figure)
+    text = f"{text}: {percent_and_seeds(difference)}"
+    return [Statement(text, within, within is None, difference=difference, role="size", seeds=seeds)]

@@ -88,17 +88,17 @@ def number(statement: Statement | None) -> str:
         statement: of any claim.
 
     >>> from prismbook.tables.rules import Difference
-    >>> number(Statement("a", True, found=Difference((-0.2214,)))), number(Statement("b", True))
+    >>> number(Statement("a", True, difference=Difference((-0.2214,)))), number(Statement("b", True))
     ('-22\\xa0%\\xa0(1)', '')
     """
-    if statement is None or statement.found is None:
+    if statement is None or statement.difference is None:
         return ""
-    found = statement.found
-    if getattr(found, "measure", "") == "correlation":
-        value = f"{found.mean:+.2f}"
+    difference = statement.difference
+    if getattr(difference, "measure", "") == "correlation":
+        value = f"{difference.mean:+.2f}"
     else:
-        value = f"{100 * found.mean:+.{0 if abs(found.mean) >= 0.1 else 1}f}\N{NO-BREAK SPACE}%"
-    return f"{value}\N{NO-BREAK SPACE}({len(found.by_seed)})"
+        value = f"{100 * difference.mean:+.{0 if abs(difference.mean) >= 0.1 else 1}f}\N{NO-BREAK SPACE}%"
+    return f"{value}\N{NO-BREAK SPACE}({len(difference.by_seed)})"
 
 
 def cell(row: Row) -> str:
@@ -122,7 +122,7 @@ def cell(row: Row) -> str:
 
 def _of_case(row: Row, case: str, phrase: str) -> str:
     """One protocol or learning rate of a cell."""
-    of_case = [each for each in core(row.statements) if each.case == case and each.found is not None]
+    of_case = [each for each in core(row.statements) if each.case == case and each.difference is not None]
     decided = [each for each in of_case if each.holds is not None] or of_case
     short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
     value = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""

@@ -123,11 +123,11 @@ def findings_text(name: str, dataset: str, results: Path | str | None = None) ->
     >>> findings_text("dips", "synthetic")
     ''
     """
-    [found] = [each for each in FINDINGS if each.id == name]
+    [finding] = [each for each in FINDINGS if each.id == name]
     folder = default_results() if results is None else Path(results)
     if dataset not in PAPER_DATASETS or not (folder / dataset).is_dir():
         return ""
-    said = [each for each in found.evidence(dataset, folder, RULES) if each.holds is not None or each.undecided]
+    said = [each for each in finding.evidence(dataset, folder, RULES) if each.holds is not None or each.undecided]
     return marks.marked(said)
 
 

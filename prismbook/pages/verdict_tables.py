@@ -78,7 +78,7 @@ def by_chance(rows: Iterable[Row]) -> str:
     'Comparisons decide 0 of 0 statements. If nothing differed at all, 0.0 of them would be expected by chance.'
     """
     statements = [each for row in rows for each in row.statements]
-    decided, wrong = wrong_by_chance(judge(each.found) for each in statements if each.found is not None)
+    decided, wrong = wrong_by_chance(judge(each.difference) for each in statements if each.difference is not None)
     return (
         f"Comparisons decide {decided} of {len(statements)} statements. If nothing differed at all, {wrong:.1f} of them"
         " would be expected by chance."
@@ -97,11 +97,11 @@ def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
     Args:
         rows: the ledger.
     """
-    found = {}
+    words_of = {}
     for (claim, dataset), (ledger, *others) in verdicts(rows).items():
         name = f"{claim}, {DATASET_NAMES[dataset]}" if dataset else claim
-        found[name] = [ledger, *("=" if word == ledger else word for word in others)]
-    return pd.DataFrame(found, index=[each.title for each in ALTERNATIVES]).T
+        words_of[name] = [ledger, *("=" if word == ledger else word for word in others)]
+    return pd.DataFrame(words_of, index=[each.title for each in ALTERNATIVES]).T
 
 
 def changed(table: pd.DataFrame) -> str:

@@ -124,8 +124,8 @@ def choose(search: Search, outcomes: Outcomes) -> Choice | None:
 
     The two best over the grid's seeds are compared over all seeds of the search, where they were run at all of them;
     else the better of the two over the grid's seeds is chosen. A run that the stopping rule ended in a dip is compared
-    by its twin with more patience, where that is stored. A candidate of which a run failed cannot be chosen, but counts
-    in the cost.
+    by the same run with more patience, where that is stored. A candidate of which a run failed cannot be chosen, but
+    counts in the cost.
 
     Args:
         search: the search. Its grid is taken as it is, see :func:`grown`.

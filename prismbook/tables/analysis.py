@@ -304,8 +304,8 @@ def parameter_values(loss_parameters: str) -> dict[str, float]:
 def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) -> pd.DataFrame:
     """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
-    A run that the stopping rule ended in a dip gives its place to its twin with more patience, where that is stored,
-    see :func:`prismbook.runs.patience.run_that_counts`. The column ``instead_of`` then has its id.
+    A run that the stopping rule ended in a dip gives its place to the same run with more patience, where that is
+    stored, see :func:`prismbook.runs.patience.run_that_counts`. The column ``instead_of`` then has its id.
 
     Args:
         results: folder of the records.
@@ -313,12 +313,12 @@ def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) ->
         twins: False leaves every run its place, for what compares numbers of epochs, which patience itself changes.
     """
     unique, outcomes = list(dict.fromkeys(configs)), tuning.stored(results)
-    counted = [patience.run_that_counts(config, outcomes) if twins else config for config in unique]
-    first, found = ([_record(outcomes(config)) for config in runs] for runs in (unique, counted))
+    that_count = [patience.run_that_counts(config, outcomes) if twins else config for config in unique]
+    first, counting = ([_record(outcomes(config)) for config in runs] for runs in (unique, that_count))
     instead_of = [
-        one["id"] if one is not None and one is not other else None for one, other in zip(first, found, strict=True)
+        one["id"] if one is not None and one is not other else None for one, other in zip(first, counting, strict=True)
     ]
-    table, paths = tidy(unique, found), [stored_path(results, config) for config in counted]
+    table, paths = tidy(unique, counting), [stored_path(results, config) for config in that_count]
     return table.assign(path=np.array(paths, dtype=object), instead_of=np.array(instead_of, dtype=object))
 
 
@@ -336,7 +336,7 @@ def records(runs: pd.DataFrame) -> list[Record | None]:
 
 
 def record_ids(runs: pd.DataFrame) -> tuple[str, ...]:
-    """The ids of the records behind a table: of its runs, and of those that gave their place to a twin.
+    """The ids of the records behind a table: of its runs, and of those that gave their place to one with more patience.
 
     Args:
         runs: a table of :func:`measured`.

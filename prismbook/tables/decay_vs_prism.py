@@ -375,8 +375,8 @@ def released_pairs(dataset: str, results: Path | str | None = None) -> list[Pair
     folder = default_results() if results is None else Path(results)
     by_loss: dict[str, dict[str, Method | None]] = {}
     for config in configs("released", dataset):
-        found = method(Search(f"{config.loss}-{config.init}", (config,), (config.seed,)), tuning.stored(folder))
-        by_loss.setdefault(config.loss, {})[config.init] = found
+        chosen = method(Search(f"{config.loss}-{config.init}", (config,), (config.seed,)), tuning.stored(folder))
+        by_loss.setdefault(config.loss, {})[config.init] = chosen
     pairs = []
     for loss, methods in by_loss.items():
         decay, prism = methods["xavier"], methods["prism"]

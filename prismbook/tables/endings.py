@@ -120,12 +120,12 @@ def edges(chosen: Mapping[str, float], searched: Mapping[str, Sequence[float]]) 
     >>> edges({"weight_decay": 1e-4, "gamma": 1.0}, {"weight_decay": [0.0, 1e-6, 1e-4], "gamma": [0.5, 1.0, 2.0]})
     ['weight_decay 0.0001']
     """
-    found = []
+    at_edge = []
     for name, values in searched.items():
         value, distinct = chosen[name], sorted(set(values))
         if len(distinct) > 1 and (value == distinct[-1] or (value == distinct[0] and value != 0)):
-            found.append(f"{name} {value:g}")
-    return found
+            at_edge.append(f"{name} {value:g}")
+    return at_edge
 
 
 def takes_part(ndcg: float, ratio: float, bpr_ndcg: float, bpr_ratio: float) -> bool:

@@ -42,8 +42,8 @@ def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
     finished = runs[runs["run"].notna()]
     gone, dips = len(collapsed_runs(finished)), int((finished["by_chance"] == True).sum())  # noqa: E712 (may be missing)
     cut = len(finished) - gone - dips - len(usable(finished))
-    counted = (("collapsed", gone), ("cut off", cut), ("at a start by chance, not waited for,", dips))
-    return " and ".join(f"{word} at {n} of {len(finished)} {unit}s" for word, n in counted if n)
+    numbers = (("collapsed", gone), ("cut off", cut), ("at a start by chance, not waited for,", dips))
+    return " and ".join(f"{word} at {n} of {len(finished)} {unit}s" for word, n in numbers if n)
 
 
 def collapsed_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -145,8 +145,8 @@ def _users_interval(
     ours, theirs = (_scores(runs["path"], measure, relative_to_own) for runs in (first, second))
     if ours is None or theirs is None:
         return None
-    found = compared_users(ours, theirs, (list(first["run"]), list(second["run"])))
-    return found.low, found.high
+    comparison = compared_users(ours, theirs, (list(first["run"]), list(second["run"])))
+    return comparison.low, comparison.high
 
 
 def _scores(paths: Iterable[Path], measure: str, relative_to_own: bool) -> Sequence[PerUser] | None:

@@ -48,8 +48,8 @@ def spread(measure: str, across: bool = False, results: Path | str | None = None
         across: whether the difference is one of two losses.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
-    >>> found = spread("ndcg")
-    >>> found is not None and 0 < found.value < 0.05
+    >>> known = spread("ndcg")
+    >>> known is not None and 0 < known.value < 0.05
     True
     """
     return _spreads(default_results() if results is None else Path(results)).get((measure, across))
@@ -72,7 +72,7 @@ def pooled(records: Iterable[Record]) -> dict[tuple[str, bool], Spread]:
         if _decides(record):
             same = replace(config, seed=RunConfig.seed, split_seed=RunConfig.seed, device=RunConfig.device)
             settings.setdefault(same, {})[config.seed] = _measures(record)
-    found: dict[tuple[str, bool], list[float]] = {}
+    deviations: dict[tuple[str, bool], list[float]] = {}
     whole = [(config, seeds) for config, seeds in settings.items() if len(seeds) >= SEEDS_NEEDED]
     for (first, ours), (second, theirs) in combinations(whole, 2):
         seeds = sorted(set(ours) & set(theirs))
@@ -84,8 +84,8 @@ def pooled(records: Iterable[Record]) -> dict[tuple[str, bool], Spread]:
             deviation = float(np.std((a - b) / base, ddof=1))
             if np.isfinite(deviation):
                 for across in (True, False) if first.loss == second.loss else (True,):
-                    found.setdefault((measure, across), []).append(deviation)
-    return {key: Spread(float(np.sqrt(np.mean(np.square(each)))), len(each)) for key, each in found.items()}
+                    deviations.setdefault((measure, across), []).append(deviation)
+    return {key: Spread(float(np.sqrt(np.mean(np.square(each)))), len(each)) for key, each in deviations.items()}
 
 
 def _decides(record: Record) -> bool:
