@@ -26,7 +26,6 @@ from prismbook.claims.statements import (
     outcome_of,
     verdict,
     verdict_phrase,
-    verdict_text,
     weakest,
 )
 from prismbook.pages import page
@@ -85,24 +84,13 @@ def test_a_verdict_names_what_it_holds_for_once() -> None:
     assert verdict([replace(YES, case="the text"), NO]) == "for the text, not for no"
 
 
-def test_a_verdict_is_shown_with_its_statements() -> None:
+def test_statements_are_listed_with_what_the_numbers_say() -> None:
     shown = "- yes: *holds*\n- no: *does not hold*\n- open: *not measured*\n- unclear: *undecided*"
     assert listed([YES, NO, OPEN, UNDECIDED]) == shown
     assert (
         listed([DIFFERS, replace(YES, role="detail")])
         == "- as large: *does not hold*\n- beside the claim, yes: *holds*"
     )
-    start = f"**C1 on Gowalla: {verdict([YES, NO])}**\n\n- yes"
-    assert verdict_text("C1", "Gowalla", [YES, NO], False).startswith(start)
-
-
-@pytest.mark.parametrize("statements", [[YES], [YES, NO], [NO], [UNDECIDED], [OPEN], []])
-def test_a_verdict_from_generated_data_says_so_under_any_name(statements: list[Statement]) -> None:
-    head, *rest = verdict_text("C1", "shop", statements, synthetic=True).splitlines()
-    assert head == f"**C1 on shop ({GENERATED}): {verdict(statements)}**" and "no evidence about the paper" in head
-    # a name alone makes no data generated
-    plain, *same = verdict_text("C1", "synthetic", statements, synthetic=False).splitlines()
-    assert GENERATED not in plain and same == rest
 
 
 def test_a_page_shows_that_a_dataset_is_generated_by_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +126,6 @@ def test_a_claim_judged_under_two_protocols_has_a_verdict_for_each() -> None:
     assert by_case(statements) == {"text": "reproduced", "code": "for SSM, not for code"}
     assert by_case([YES, replace(NO, case="code", role="note")]) == {}  # a note makes no verdict, and no case
     assert by_case([YES, NO]) == {}
-    assert "(text: reproduced; code: for SSM, not for code)" in verdict_text("C9", "Gowalla", statements, False)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def core(statements: Iterable[Statement]) -> list[Statement]:
     """The statements that alone make a verdict.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> [statement.text for statement in core([Statement("a", True), Statement("b", False, role="size")])]
     ['a']
@@ -85,7 +85,7 @@ def outcome(statements: Sequence[Statement]) -> str:
     - Not measured: none of them was measured.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> outcome([Statement("a", True), Statement("b", True), Statement("c", False, role="size")])
     'reproduced, size differs'
@@ -108,7 +108,7 @@ def verdict(statements: Sequence[Statement]) -> str:
     """The verdict on a claim in words: its :func:`outcome`, with what it holds for, or how much of it is decided.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> verdict([Statement("a", True, about="BPR"), Statement("b", False, about="SSM"), Statement("c", True)])
     'for BPR and c, not for SSM'
@@ -135,7 +135,7 @@ def outcome_of(phrase: str) -> str:
         phrase: a verdict of :func:`verdict` or :func:`verdict_phrase`, e.g. as ``ledger.json`` keeps it.
 
     Raises:
-        ValueError: it is no verdict.
+        ValueError: it is not a verdict.
 
     >>> outcome_of("for BPR, not for SSM (provisional)"), outcome_of("open (1 of 2 decided)"), outcome_of("reproduced")
     ('for some, not for others', 'open', 'reproduced')
@@ -154,7 +154,7 @@ def is_provisional(statements: Sequence[Statement]) -> bool:
     """Whether a verdict is provisional: without its provisional statements it would be another.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> is_provisional([Statement("a", True, provisional=True)]), is_provisional([Statement("a", True)])
     (True, False)
@@ -186,7 +186,7 @@ def verdict_phrase(statements: Sequence[Statement]) -> str:
     """The verdict, with a note where it is provisional.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> verdict_phrase([Statement("a", True, provisional=True)])
     'reproduced (provisional)'
@@ -198,7 +198,7 @@ def by_case(statements: Sequence[Statement]) -> dict[str, str]:
     """The verdict under each protocol or setting; empty where the core statements are about one alone.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> by_case([Statement("a", True, case="the paper's text"), Statement("b", False, case="the released code")])
     {"the paper's text": 'reproduced', 'the released code': 'not reproduced'}
@@ -255,7 +255,7 @@ def percent_and_seeds(difference: Difference) -> str:
 def percent_text(difference: Difference) -> str:
     """A difference with its interval over users and seeds, which decides its word.
 
-    It is a share of the second setting's mean, in per cent. That of a correlation is plain.
+    It is a share of the second setting's mean, in per cent. A difference of correlations is plain.
 
     Args:
         difference: of two settings.
@@ -272,7 +272,7 @@ def percent_text(difference: Difference) -> str:
 
 
 def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:
-    """A judgement in the words of a measure that is no score, such as a number of epochs.
+    """A judgement in the words of a measure that is not a score, such as a number of epochs.
 
     Args:
         judgement: of the comparison.
@@ -292,7 +292,7 @@ def provisionally(statements: Iterable[Statement], seeds: int) -> list[Statement
     """The statements, marked as provisional where they rest on a single seed.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
         seeds: number of seeds behind them.
     """
     return [
@@ -332,7 +332,7 @@ def listed(statements: Iterable[Statement]) -> str:
     """The statements as a list in Markdown, each with what the numbers say of it.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> listed([Statement("a", True), Statement("b", None)])
     '- a: *holds*\\n- b: *not measured*'
@@ -358,21 +358,3 @@ def word(statement: Statement) -> str:
         return "undecided" if statement.undecided else "not measured"
     held = "holds" if statement.holds else "does not hold"
     return f"{held}, provisional" if statement.provisional else held
-
-
-def verdict_text(claim_id: str, dataset: str, statements: Sequence[Statement], synthetic: bool) -> str:
-    """A verdict with its statements, in Markdown. A verdict from generated data says so.
-
-    Args:
-        claim_id: the claim's name, e.g. ``"C1"``.
-        dataset: the dataset's name, as a reader sees it.
-        statements: those of the claim on the dataset.
-        synthetic: whether the data are generated, by the dataset's card or its records, never by its name.
-
-    >>> print(verdict_text("C1", "shop", [Statement("a", True)], synthetic=True).splitlines()[0])
-    **C1 on shop (generated data, no evidence about the paper): reproduced**
-    """
-    place = f"{dataset} ({GENERATED})" if synthetic else dataset
-    cases = "; ".join(f"{case}: {word}" for case, word in by_case(statements).items())
-    head = f"{verdict_phrase(statements)} ({cases})" if cases else verdict_phrase(statements)
-    return f"**{claim_id} on {place}: {head}**\n\n{listed(statements)}"
