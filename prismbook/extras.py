@@ -13,7 +13,7 @@ def need(extra: str, *packages: str) -> None:
         packages: names to import, e.g. ``"pandas"``.
 
     Raises:
-        ModuleNotFoundError: a package is missing; its ``name`` is that of the package.
+        ModuleNotFoundError: a package is missing; its ``name`` is the name of the package.
 
     >>> need("test", "pytest")
     >>> need("analysis", "no_such_package")

@@ -81,12 +81,12 @@ def judged(
 
 
 def minus(first: Difference, second: Difference, measure: str = "") -> Difference:
-    """The difference of two differences, whose errors add as those of independent numbers.
+    """The difference of two differences, whose errors add as the errors of independent numbers do.
 
     Args:
         first: a difference, not in logs.
         second: what is subtracted.
-        measure: the measure of the result; empty: that of the first.
+        measure: the measure of the result; empty: the measure of the first.
     """
     seeds = min(len(first.by_seed), len(second.by_seed))
     error = float(np.hypot(first.standard_error, second.standard_error)) * seeds**0.5

@@ -25,7 +25,7 @@ from prismbook.tables.seed_differences import collapsed_runs, common, gap, relat
 from prismbook.tables.spreads import spread
 from prismbook.text import plural
 
-#: The gap between popular and unpopular items is no score; its words are these.
+#: The gap between popular and unpopular items is not a score; its words are these.
 _GAP_WORDS = ("wider", "narrower", "as wide")
 #: A relation explains more than half of a variance where its correlation is above this.
 _HALF = float(np.sqrt(0.5))

@@ -57,7 +57,7 @@ def known(statements: Sequence[Statement], run_ids: tuple[str, ...] = ()) -> Evi
     """Evidence whose statements are the same under all rules.
 
     Args:
-        statements: those of the claim on one dataset.
+        statements: the statements of the claim on one dataset.
         run_ids: ids of the records behind them.
     """
     return Evidence(lambda rules: statements, run_ids)
@@ -78,7 +78,7 @@ def from_runs(
     Args:
         judge: from the table of the runs and rules to statements.
         experiments: names of experiments; their runs are taken together, in this order.
-        seeds: the seeds of the runs; None: those of the experiment.
+        seeds: the seeds of the runs; None: the seeds of the experiment.
         twins: as :func:`~prismbook.tables.analysis.measured` takes it.
     """
     options: dict[str, Any] = {} if seeds is None else {"seeds": seeds}

@@ -49,7 +49,7 @@ class Row:
     Attributes:
         claim: the claim.
         dataset: name of the dataset; empty where the claim is about none.
-        statements: those of the claim on the dataset.
+        statements: what the claim says on the dataset, judged.
         verdict: one word for them.
         run_ids: ids of the records behind them, sorted.
         evidence: what was judged, for other rules; None where the statements are all there is.
@@ -169,7 +169,7 @@ def wrong_by_chance(rows: Iterable[Row]) -> tuple[int, int, float]:
 def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
     """How many claims have each outcome, apart for measurements, identities and dataset sizes.
 
-    The outcome of a claim is that of its core statements on all datasets on which any was measured.
+    The outcome of a claim is the outcome of its core statements on all datasets on which any was measured.
 
     Args:
         rows: the ledger, claim by claim.

@@ -50,8 +50,8 @@ class Magnitude:
         dataset: name of the dataset.
         case: the protocol or the setting, as the ledger names it; empty where there is one alone.
         losses: the losses that ours is about, where they are not all that the claim is about; else empty.
-        paper: the paper's change. For C8 to C10 it is that of the same losses on the same dataset, from the cells of
-            its Table 1. For C11 and C12 it is its mean over datasets.
+        paper: the paper's change. For C8 to C10 it is the change of the same losses on the same dataset, from the cells
+            of its Table 1. For C11 and C12 it is its mean over datasets.
         ours: the mean change measured here.
         low: lower end of its 95 % interval over users and seeds; equal to ``high`` where there is no interval.
         high: upper end.

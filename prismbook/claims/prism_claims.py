@@ -57,7 +57,7 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     sides = common(ours.reset_index(), theirs.reset_index(), ["seed"])
     if len(sides[0]):
         text += f": at epoch {sides[0]['best_epoch'].mean():.0f} against {sides[1]['best_epoch'].mean():.0f}"
-    # fewer is better here; the rules' words are those of a score
+    # fewer is better here; the rules' words are made for a score
     words = ("more", "fewer", "as many")
     return [
         statement_on(text, ours, theirs, "best_epoch", ("worse",), rules, words, about="needing fewer epochs"),
@@ -309,7 +309,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
 
     The core is one statement: the correlation is lower under SSM than under DirectAU, and explains more than half of
     the norms' variance under DirectAU. The weaker of the two decides it. That it explains less than half under SSM is a
-    detail. The norms are those of the perceptron's outputs.
+    detail. The norms are taken of the perceptron's outputs.
 
     Args:
         runs: non-linear MF with PRISM, under SSM and under DirectAU.

@@ -23,7 +23,7 @@ from prismbook.text import plural
 MEAN_OF_ALL_CELLS = 0.0012
 #: A comparison can come out as these, from the least favourable to the most.
 _ORDER = ("worse", "equivalent", "better")
-#: The words with which a change of ours is that of the paper's cell.
+#: The words with which a change of ours is said to be the paper's.
 _LIKE_THE_CELL = ("larger", "smaller", "like the paper's")
 
 
@@ -114,7 +114,7 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
 
 
 def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
-    """Whether our change from tuned decay to PRISM is that of the paper's cell."""
+    """Whether our change from tuned decay to PRISM is the change in the paper's cell."""
     about = LOSS_NAMES[pair.loss]
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: the change from tuned decay to PRISM is the paper's"
     change, printed, judgement = pair.relative_difference(), pair.paper(), pair.judgement(rules)

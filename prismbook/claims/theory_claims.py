@@ -28,7 +28,7 @@ PAPER_BATCH = 4096  # of DirectAU and MAWU
 def claim_c4(seed: int = 0, draws: int = 20_000) -> list[Statement]:
     """C4: batch membership, Equation 2, for batches that are drawn with replacement, as the paper has it.
 
-    The formula is that of independent interactions, of which each is in the batch with the batch's share. It is an
+    The formula is the one for independent interactions, of which each is in the batch with the batch's share. It is an
     approximation: good where the batch is a small part of all interactions, as the paper's are.
 
     Args:
@@ -39,7 +39,7 @@ def claim_c4(seed: int = 0, draws: int = 20_000) -> list[Statement]:
     exact = 1 - (1 - degree / total) ** batch
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(total, (draws, batch), generator=generator)
-    # the first d interactions are those of an item of degree d
+    # the first d interactions belong to an item of degree d
     measured = torch.stack([(drawn < int(d)).any(1) for d in degree], 1).double().mean(0)
     four_errors = 4 * (exact * (1 - exact) / draws).sqrt() + 1e-9
     off = {

@@ -180,7 +180,7 @@ def _claim(rows: Sequence[Row], sentence: str, opened: str) -> str:
     text = f"<b>{claim.id}</b> {escape(sentence)}"
     if computed is not None and len(rows) > 1:
         text += f" <small>{'all datasets' if computed.run_ids else 'formulas'} {_mark(computed.phrase)}</small>"
-    paper = claim.paper if "%" in claim.paper else ""  # "curves coincide" is no number, and in the full sentence
+    paper = claim.paper if "%" in claim.paper else ""  # "curves coincide" is not a number, and in the full sentence
     cells = [f'<span class="ledger-text">{text}</span><span class="ledger-paper">{escape(paper)}</span>']
     if computed is not None and len(rows) == 1:
         cells.append(f'<span class="ledger-cell ledger-wide" data-label="computed">{cell(computed)}</span>')

@@ -64,7 +64,7 @@ def marked(statements: Iterable[Statement]) -> str:
     """The statements as a list in Markdown, each behind its mark.
 
     Args:
-        statements: those of one claim on one dataset.
+        statements: the statements of one claim on one dataset.
 
     >>> marked([Statement("a", True), Statement("b", None, role="size")])
     '- ✓ a\\n- · *size:* b'
@@ -81,7 +81,7 @@ def on_page(claim: str, dataset: str, statements: Sequence[Statement], results: 
     Args:
         claim: the claim's name, e.g. ``"C1"``.
         dataset: name of the dataset.
-        statements: those of the claim on the page's runs.
+        statements: what the claim says of the page's runs.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> print(on_page("C1", "synthetic", [Statement("a", True)]).splitlines()[0])

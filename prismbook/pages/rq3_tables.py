@@ -205,7 +205,7 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
 
 
 def cost_in_words(pairs: Sequence[Pair]) -> str:
-    """Whether the search of PRISM cost less than that of decay, in Markdown; hours of all classes of device are added.
+    """Whether PRISM's search cost less than decay's, in Markdown; hours of all classes of device are added.
 
     Args:
         pairs: the pairs of the table. Those of which a method was not run are left out.
@@ -230,7 +230,7 @@ def cost_in_words(pairs: Sequence[Pair]) -> str:
 
 
 def _hours(seconds: Mapping[str, float]) -> str:
-    """Seconds per class of device as hours: those of a CPU, then those of a GPU.
+    """Seconds per class of device as hours: the hours of a CPU, then the hours of a GPU.
 
     >>> _hours({"cpu": 3600.0, "cuda": 720.0}), _hours({"cuda": 720.0})
     ('1.00 + 0.20 on a GPU', '0.20 on a GPU')
@@ -278,7 +278,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
 def ended_early(dataset: str, results: Path | str | None = None, within: int = EARLY) -> list[dict[str, str]]:
     """One row per run that the stopping rule ended within its first epochs. Runs of all experiments are looked at.
 
-    Validation NDCG@20 is by dot product, at the best epoch. The training loss is that of the last epoch.
+    Validation NDCG@20 is by dot product, at the best epoch. The training loss is taken at the last epoch.
 
     Args:
         dataset: the dataset's name.

@@ -184,7 +184,7 @@ def validation(bench: Measured) -> str:
 
 
 def largest_evaluation(bench: Measured) -> str:
-    """The memory of an evaluation of AmazonBook's size, and that of other libraries where they were measured.
+    """The memory of an evaluation of AmazonBook's size, and the memory of other libraries where it was measured.
 
     Args:
         bench: the measurements on the CPU.

@@ -43,7 +43,7 @@ def tradeoff_widget(tables: Tables, knob: str, title: str, choose: str = "loss")
 
     Raises:
         ValueError: there is no table or no row; a column is missing; tables differ in their settings; a setting is
-            there twice; or a row has some values and some NaN, or values that are no parts of an NDCG.
+            there twice; or a row has some values and some NaN, or values that are not the parts of an NDCG.
 
     >>> import pandas as pd
     >>> parts = pd.DataFrame([[0.1, 0.05, 0.05]], index=[1e-6], columns=["popular", "neutral", "unpopular"])

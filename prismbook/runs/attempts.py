@@ -36,8 +36,8 @@ def attempt(
         on_epoch: called with the configuration and the history after every epoch.
 
     Returns:
-        ``"done"``: the record is stored, for a CPU's run perhaps that of a GPU. ``"failed"``: the run failed, now or
-        before. ``"busy"``: another process is training it.
+        ``"done"``: the record is stored, for a CPU's run perhaps a GPU's. ``"failed"``: the run failed, now or before.
+        ``"busy"``: another process is training it.
 
     Raises:
         RecordError: a file stands where the record should and is not one.
@@ -65,7 +65,7 @@ def attempt(
         if not (force or retry_failed) and load_failure(planned) is not None:
             return "failed"
         check_device(device)
-        planned = planned.loaded()  # not below: data that cannot be read are no failure of the run
+        planned = planned.loaded()  # not below: data that cannot be read are not a failure of the run
         try:
             record, scores = run(planned, on_epoch=note_epoch)
         except Exception as error:

@@ -20,7 +20,7 @@ GRACE = 30.0
 
 
 class OutOfTime(BaseException):
-    """Ends a run whose time is over. It is no :class:`Exception`: nothing of the run is stored."""
+    """Ends a run whose time is over. It is not an :class:`Exception`: nothing of the run is stored."""
 
 
 class EndedBySignal(BaseException):

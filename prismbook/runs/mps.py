@@ -26,9 +26,6 @@ TOUCH = "import torch; torch.ones(1, device='cuda').sum().item()"
 def mps(device: str) -> Iterator[str]:
     """Run the service for the processes that are started inside the block.
 
-    Args:
-        device: ``"cuda"``, or ``"cpu"``, which needs no service.
-
     Yields:
         What there is to say of it: ``"on"``, or why it is not.
 
@@ -100,7 +97,7 @@ def _reached(folder: str) -> str | None:
 def _run(command: list[str], folder: str, seconds: float) -> str | None:
     """Run a command; the last line of its errors where it failed, or None.
 
-    Its outputs are no pipes. A daemon keeps what it was given, and who reads a pipe waits until all have closed it.
+    Its outputs are not pipes. A daemon keeps what it was given, and who reads a pipe waits until all have closed it.
     """
     with Path(folder, "errors").open("w+") as errors:
         try:

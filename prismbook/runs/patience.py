@@ -42,7 +42,7 @@ def patient_run(config: RunConfig) -> RunConfig:
 def patient_runs(
     configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record | Failure | None]
 ) -> list[RunConfig]:
-    """With more patience, those of some runs that ended in a dip."""
+    """The runs, among some, that ended in a dip, with more patience."""
     return [patient_run(config) for config in configs if in_dip(outcomes(config))]
 
 

@@ -42,7 +42,7 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
 def with_more_patience(experiments: Iterable[str]) -> list[str]:
     """The experiments whose scores a claim compares as they are, which need patient runs where runs end in a dip.
 
-    The searches of Table 1 ask for those of what they choose. In RQ4 numbers of epochs are compared, which patience
+    The searches of Table 1 ask for the seeds of what they choose. In RQ4 numbers of epochs are compared, which patience
     itself changes. No claim needs what stands :data:`BESIDE` them.
     """
     others = (*BESIDE, "table1", "choice", "rq4", "rq4-decay")
@@ -69,7 +69,7 @@ def by_value(
     Args:
         todo: the runs that are left.
         experiments: the runs of each experiment, by its name, which begins with ``"choice "`` for what a search wants
-            besides its grid. A run of several is counted to the first; one of none was chosen by a search.
+            besides its grid. A run of several is counted to the first; a run of no experiment was chosen by a search.
     """
     groups: dict[tuple[int, str], list[RunConfig]] = {}
     named: dict[RunConfig, str] = {}

@@ -1,4 +1,4 @@
-"""The commands of ``prismbook records``: look into a folder of run records, and take in those of another folder.
+"""The commands of ``prismbook records``: look into a folder of run records, and take in the records of another folder.
 
 ``python -m prismbook records list results`` says what is stored, and what is wrong with it;
 ``python -m prismbook records why results A B`` says why two runs differ;
@@ -94,12 +94,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def listed(results: Path) -> tuple[list[str], list[str]]:
-    """A line about each record of a folder, and one sentence about each file that is none, or that is not sound.
+    """A line about each record of a folder, and one sentence about each file that is not a record, or not sound.
 
     The records of one split are compared with each other. No data are read.
-
-    Args:
-        results: the folder of the records.
     """
     lines, problems, peers = [], [], Peers(results)
     for path in sorted(results.glob("*/*.json")):
@@ -114,11 +111,7 @@ def listed(results: Path) -> tuple[list[str], list[str]]:
 
 
 def line(record: Record) -> str:
-    """One line about a record: its id, its configuration, its test NDCG@20, and what is known to be wrong with it.
-
-    Args:
-        record: a record, as loaded.
-    """
+    """One line about a record: its id, its configuration, its test NDCG@20, and what is known to be wrong with it."""
     config = RunConfig(**record["config"])
     fields = {name: value for name, value in changed(config).items() if name not in ("dataset", "loss", "batch_size")}
     shown = " ".join(f"{name}={value}" for name, value in fields.items())
@@ -129,12 +122,7 @@ def line(record: Record) -> str:
 
 
 def why(first: Record, second: Record) -> list[str]:
-    """Why two runs are not the same run: one line per difference of configuration, data, split or semantics.
-
-    Args:
-        first: a record.
-        second: another record.
-    """
+    """Why two runs are not the same run: one line per difference of configuration, data, split or semantics."""
     fields = first["config"] | second["config"]
     pairs = {name: (first["config"].get(name), second["config"].get(name)) for name in fields}
     pairs["data"] = (first["data"]["content_hash"], second["data"]["content_hash"])
@@ -153,11 +141,7 @@ def fault(path: Path, peers: Peers | None = None) -> str | None:
 
     A sound record is in the folder of its dataset, under its own name, was trained on the dataset's own interactions
     and split, and has its users' scores beside it. What it says twice agrees, and what its split fixes is so: by the
-    data where they are at hand, else by the other records of the split.
-
-    Args:
-        path: the record's JSON file.
-        peers: the other records; None compares with none.
+    data where they are at hand, else by the other records of the split, if ``peers`` are given.
     """
     try:
         record = load_record(path)
@@ -200,11 +184,6 @@ def _facts_at_hand(record: Record) -> Facts | None:
 def unsound(path: Path, record: Record, facts: Facts | None) -> str | None:
     """How a record contradicts itself, its users' scores or its split, as one sentence; None where it does not.
 
-    Args:
-        path: the record's JSON file.
-        record: the record, as loaded.
-        facts: what its split fixes; None where that is not known.
-
     Raises:
         RecordError: the scores are not readable.
     """
@@ -223,11 +202,7 @@ def unsound(path: Path, record: Record, facts: Facts | None) -> str | None:
 
 
 def said_twice(path: Path) -> str | None:
-    """The entry that a record's file has twice, of which a reader sees the last alone, in words; None for none.
-
-    Args:
-        path: the record's JSON file.
-    """
+    """The entry that a record's file has twice, of which a reader sees the last alone, in words; None for none."""
     repeated: list[str] = []
 
     def note(entries: list[tuple[str, object]]) -> None:
@@ -240,12 +215,8 @@ def said_twice(path: Path) -> str | None:
 def take(source: Path, results: Path) -> tuple[list[str], list[str]]:
     """Copy the sound records of a folder, with their users' scores; what ``results`` holds stays, if it is sound.
 
-    A file of ``results`` that is damaged is replaced by that of a sound copy of the same run. Line ends are no
-    difference, and a record is kept with LF.
-
-    Args:
-        source: a folder of the same form as ``results``: ``<dataset>/<name>.json`` and ``.npz``.
-        results: the folder of run records that takes them in.
+    A file of ``results`` that is damaged is replaced by the file of a sound copy of the same run. Line ends make
+    no difference, and a record is kept with LF.
 
     Returns:
         The names of the records that were copied or mended, and one sentence for each that was refused.

@@ -50,7 +50,7 @@ RECORD_NAME = re.compile(r"(mf|nonlinear-mf|lightgcn)-[a-z]+-[0-9a-f]{12}\.json"
 
 
 def check_level(results: Path) -> None:
-    """Raise a ValueError where a folder is no folder of records, but one inside of such a folder, or around one.
+    """Raise a ValueError where a folder is not a folder of records, but one inside of such a folder, or around one.
 
     Args:
         results: the folder, which has, or will have, one folder per dataset.
@@ -173,7 +173,7 @@ def planned(config: RunConfig, results: Path | str | None = None, split: Split |
 
 
 def stored_path(results: Path | str, config: RunConfig, split: Split | None = None) -> Path:
-    """Where the record of a run is, or that of the same run on a GPU, see :attr:`Planned.stored`.
+    """Where the record of a run is, or the record of the same run on a GPU, see :attr:`Planned.stored`.
 
     Args:
         split: a split of your own; None is the random split of ``config.split_seed``.

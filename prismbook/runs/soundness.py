@@ -34,11 +34,7 @@ _LARGEST = 1e300  # what is above is inf, or would be after a sum
 
 
 def contradiction(record: Record) -> str | None:
-    """How a record contradicts itself or its dataset's card, as one sentence; None where it does not.
-
-    Args:
-        record: a record, as loaded.
-    """
+    """How a record contradicts itself or its dataset's card, as one sentence; None where it does not."""
     try:
         return next(_contradictions(record), None)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -70,7 +66,7 @@ def _contradictions(record: Record) -> Iterator[str]:
 
 
 def _number(name: str, value: object, low: float, high: float = _LARGEST) -> Iterator[str]:
-    """A sentence where a value is no number, or out of range, or not finite."""
+    """A sentence where a value is not a number, or out of range, or not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         accepted = f">= {low:g} and finite" if high == _LARGEST else f"in [{low:g}, {high:g}]"
         yield f"its {name} must be a number {'that is finite' if low == -_LARGEST else accepted}, got {value!r}"
@@ -176,7 +172,7 @@ def _cut(where: str, k: int, cut: Mapping[str, Any], card: Card | None) -> Itera
 
 
 def not_whole(value: float, count: int) -> bool:
-    """Whether ``count`` times a number that is rounded to seven decimals is no whole number.
+    """Whether ``count`` times a number that is rounded to seven decimals is not a whole number.
 
     Args:
         value: the product.
@@ -268,6 +264,6 @@ def _machine(record: Record, config: RunConfig) -> Iterator[str]:
     commit = there["commit"]
     if commit is not None and not (isinstance(commit, str) and re.fullmatch(r"[0-9a-f]{7,64}\+?", commit)):
         yield f"its commit must be hexadecimal digits or null, got {commit!r}"
-    # the name of a CPU is given with its threads, that of a GPU is not
+    # the name of a CPU is given with its threads, the name of a GPU is not
     if (re.search(r", [\d,]+ threads?$", there["device"]) is not None) != (config.device == "cpu"):
         yield f"its configuration asks for {config.device}, its device is {there['device']}"

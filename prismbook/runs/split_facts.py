@@ -31,12 +31,7 @@ MISTAKEN = 0.05
 
 
 def against_scores(record: Record, scores: Scores) -> str | None:
-    """How a record and the scores of its test users contradict each other, as one sentence; None where they do not.
-
-    Args:
-        record: a sound record, as loaded.
-        scores: what :func:`prismbook.runs.records.load_scores` gives for it.
-    """
+    """How a record and the scores of its test users contradict each other, as one sentence; None where they do not."""
     config, users = RunConfig(**record["config"]), scores["user"]
     count, all_users = len(users), sum(one["rows"] for one in record["norms"]["user"]["bins"])
     if users[-1] >= all_users:
@@ -60,9 +55,7 @@ def against_scores(record: Record, scores: Scores) -> str | None:
 def against_lengths(record: Record, path: Path) -> str | None:
     """How a record and what is kept of its lengths contradict each other, as one sentence; None where they do not.
 
-    Args:
-        record: a sound record, as loaded.
-        path: its ``.npz``, which :func:`prismbook.runs.records.load_scores` has read. Early ones have no lengths.
+    The path is of its ``.npz``, which :func:`prismbook.runs.records.load_scores` has read. Early ones have no lengths.
     """
     with np.load(path, allow_pickle=False) as arrays:
         kept = {name: arrays[name] for name in ("with_lengths", "user_norm", "item_norm") if name in arrays.files}
@@ -149,13 +142,7 @@ class Facts:
 
 
 def against_facts(record: Record, scores: Scores | None, facts: Facts) -> str | None:
-    """How a record, or the scores of its users, contradict their split, as one sentence; None where they do not.
-
-    Args:
-        record: a sound record, as loaded.
-        scores: the scores of its test users; None where there are none.
-        facts: what its split fixes.
-    """
+    """How a record, or the scores of its users, contradict their split, as one sentence; None where they do not."""
     if record["data"]["split_hash"] != facts.split_hash:
         return (
             f"its split_hash is {record['data']['split_hash'][:12]}..., {facts.source} say {facts.split_hash[:12]}..."
@@ -187,11 +174,7 @@ def _rows(record: Record) -> dict[str, list[tuple[int, int, int]]]:
 def facts_of_data(dataset: str, content_hash: str, seed: int, drop_last_user: bool) -> Facts | None:
     """What the random split of a dataset fixes; None where the dataset's files are not at hand. Nothing is downloaded.
 
-    Args:
-        dataset: the dataset's name.
-        content_hash: the content hash that it should have.
-        seed: the seed of the split.
-        drop_last_user: whether the last user is left out, as the released code does.
+    It is None too where the files have another content hash. The released code leaves the last user out.
     """
     try:
         data = datasets.load(dataset, download=False)
@@ -211,7 +194,7 @@ def facts_of_data(dataset: str, content_hash: str, seed: int, drop_last_user: bo
 
 
 class Peers:
-    """The records of some folders, of which those of one split are compared with each other.
+    """The records of some folders, of which the records of one split are compared with each other.
 
     Args:
         folders: folders of records. A record that is in several of them, with the same scores, counts once.
@@ -238,11 +221,7 @@ class Peers:
         return paths
 
     def facts(self, record: Record) -> Facts | None:
-        """What most of the records of a record's split say that the split fixes; None where there are fewer than two.
-
-        Args:
-            record: a record, as loaded.
-        """
+        """What most records of a record's split say that the split fixes; None where there are fewer than two."""
         key = _split_key(record)
         if key not in self._facts:
             self._facts[key] = _agreed(self._paths.get(key, []))
@@ -251,8 +230,8 @@ class Peers:
 
 def _split_key(record: Record) -> tuple[object, ...]:
     config, data = RunConfig(**record["config"]), record["data"]
-    own = data["split_hash"] if "split" in data else None
-    return config.dataset, data["content_hash"], config.split_seed, own, config.drop_last_user
+    split_of_your_own = data["split_hash"] if "split" in data else None
+    return config.dataset, data["content_hash"], config.split_seed, split_of_your_own, config.drop_last_user
 
 
 def _agreed(paths: Iterable[Path]) -> Facts | None:

@@ -33,7 +33,7 @@ class Sweep(NamedTuple):
         searches: the searches, whose choices are run when their grids are complete.
         results: the folder of the records.
         any_device: whether what is stored of another device counts, as it does for the claims.
-        with_more_patience: those of the runs that are wanted with more patience too, where they end in a dip.
+        with_more_patience: the runs that are wanted with more patience too, where they end in a dip.
     """
 
     configs: list[RunConfig]
@@ -46,7 +46,7 @@ class Sweep(NamedTuple):
         """One of :data:`STATES`, and what there is to say about it."""
         here = state(config, self.results)
         if self.any_device and here[0] != "done":
-            elsewhere = state(replace(config, device="cpu"), self.results)  # that of a GPU counts for a CPU's
+            elsewhere = state(replace(config, device="cpu"), self.results)  # a record of a GPU counts for a CPU's
             return elsewhere if elsewhere[0] == "done" else here
         return here
 

@@ -201,7 +201,7 @@ def cost(outcome: Record | Failure) -> tuple[int, float]:
 
 
 def further(search: Search, config: RunConfig) -> list[RunConfig]:
-    """A configuration at each of the search's seeds, those of the grid included.
+    """A configuration at each of the search's seeds, the seeds of the grid included.
 
     Args:
         config: one of its two best configurations.

@@ -76,12 +76,7 @@ def work(
     stopped between two steps, and nothing of it is stored. So it is when the process at the other end of the lifeline
     ends. A run for which the memory is too small is left out, and its error is raised after the others.
 
-    Args:
-        todo: the runs, in their order.
-        results: the folder of the records.
-        end: the time at which to have ended, of ``time.time()``; None for no limit.
-        retry: train also what failed before.
-        lifeline: see :func:`prismbook.runs.endings.until`; None where no process started this one.
+    The end is a time of ``time.time()``, and None for no limit. With ``retry`` what failed before is trained too.
 
     Raises:
         Exception: what :func:`prismbook.runs.attempts.attempt` raises.
@@ -148,18 +143,12 @@ def work_together(
 ) -> None:
     """Have several processes share runs through the locks of the results' folder, until they have all ended.
 
-    They end with this process, whatever ends it. What was finished is kept.
-
-    Args:
-        todo: the runs, in their order.
-        results: the folder of the records.
-        number: how many processes, >= 1.
-        end: the time at which to have ended, of ``time.time()``; None for no limit.
-        retry: train also what failed before.
+    They end with this process, whatever ends it. What was finished is kept. The end and ``retry`` are as in
+    :func:`work`.
 
     Raises:
         ValueError: ``number`` < 1, or a device that is not there.
-        ChildProcessError: a process ended with an error, or was killed. Its message is that of the first error.
+        ChildProcessError: a process ended with an error, or was killed. Its message is the message of the first error.
         BrokenPipeError: nobody reads what is printed.
     """
     if number < 1:
@@ -234,10 +223,7 @@ def _end(processes: Iterable[SpawnProcess], grace: float) -> list[SpawnProcess]:
 def _what_happened(said: Sequence[str], codes: Sequence[int | None], number: int) -> str:
     """What there is to say of processes that ended with an error.
 
-    Args:
-        said: what those said that could.
-        codes: the exit statuses of all that ended with an error; that of a killed one is the signal's number, negative.
-        number: how many processes there were.
+    The exit status of a killed one is the signal's number, negative.
     """
     texts = list(dict.fromkeys(said))
     killed = [signal.Signals(-code).name for code in codes if code is not None and code < 0]

@@ -227,7 +227,7 @@ def seed_by_seed(runs: pd.DataFrame, first: Any, second: Any) -> tuple[Any, Any]
 
 
 def _same_setting(runs: pd.DataFrame, run: Any) -> pd.DataFrame:
-    """The runs with a record whose setting is that of a run, at any seed."""
+    """The runs with a record whose setting is the setting of a run, at any seed."""
     same = runs["run"].notna()
     for name in [*SETTINGS, "loss_parameters"]:
         if name != "seed":

@@ -27,7 +27,7 @@ class Method:
     """What the search of one method has chosen so far, and the records behind the choice.
 
     Attributes:
-        grid: number of configurations in the search's grid, with those of its growth that were run.
+        grid: number of configurations in the search's grid, with the configurations of its growth that were run.
         ran: number of these that were run. Where it is smaller than ``grid``, the choice is among those that were run.
         chosen: the configuration that validation NDCG@20 chose, at the first seed of the grid.
         validation: its validation NDCG@20, the mean over the seeds of the grid.
@@ -65,7 +65,7 @@ class Method:
         return [seed for seed, record in self.records.items() if record["config"]["patience"] > self.chosen.patience]
 
     def run_ids(self) -> set[str]:
-        """Ids of all its records: those of the search, and the chosen configuration's at each seed."""
+        """Ids of all its records: the search's records, and the chosen configuration's at each seed."""
         return {*self.searched, *(record["id"] for record in self.records.values())}
 
     def ndcg(self) -> list[float]:
@@ -339,7 +339,7 @@ def search_pair(
         budget: ``"smoke"``, ``"lean"`` or ``"paper"``: how much is searched.
 
     Returns:
-        PRISM's search, decay's search, the learning rates that take part, and those of the budget that do not.
+        PRISM's search, decay's search, the learning rates that take part, and the rates of the budget that do not.
 
     >>> search_pair("gowalla", "mf", "ssm", "no folder")[2:]
     ((0.001,), (0.01,))
@@ -440,6 +440,6 @@ def _compare(prism: Method, decay: Method, seeds: Sequence[int], results: Path) 
 
 
 def _per_user(method: Method, seeds: Sequence[int], results: Path) -> list[PerUser]:
-    """The scores of each user at each seed; empty where those of a seed were not kept."""
+    """The scores of each user at each seed; empty where the scores of a seed were not kept."""
     scores = [load_scores(stored_path(results, config)) for config in method.configs() if config.seed in seeds]
     return [] if None in scores else [per_user(score) for score in scores if score is not None]

@@ -14,7 +14,7 @@ from prismlib.datasets import identity_card
 
 #: Rows met fewer times in training are left out: the law's balance of many gradients does not hold for them.
 LEAST = 4
-#: A smaller weight of uniformity lets all rows turn one way, so that the law's sine is not that of the other runs.
+#: A smaller weight of uniformity lets all rows turn one way, so that the law's sine is not the sine of the other runs.
 LEAST_GAMMA = 0.5
 #: The weight of the pull of a pair: MAWU aligns by the cosine, which is half of the squared distance.
 WEIGHTS = {"directau": 1.0, "mawu": 0.5}

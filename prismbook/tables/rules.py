@@ -2,7 +2,7 @@
 
 Each rule is one function, and is the same for every claim:
 
-- :class:`Difference`: its 95 % interval is that of users and seeds, and is what a page shows.
+- :class:`Difference`: its 95 % interval is over users and seeds, and is what a page shows.
 - :func:`has_direction`: better or worse where that interval leaves out zero, and the difference exceeds the margin.
 - :func:`is_equivalent`: equivalent where that interval lies within the margin.
 - :func:`leaves_out`: not better, or not worse, where the interval ends within the margin on that side.
@@ -49,7 +49,7 @@ class Measure:
         title: its name in a sentence.
         margin: the largest difference that counts as equivalent.
         why: the reason for the margin.
-        log: whether differences are taken in logs, as those of what differs by factors.
+        log: whether differences are taken in logs, as for what differs by factors.
         plain: whether differences are plain numbers, and not shares of a mean.
     """
 
@@ -83,7 +83,7 @@ class Rules:
     Attributes:
         margin: the margin of NDCG@20. Those of the other measures go up and down with it.
         one_seed: whether a single seed gives a word; False: it gives none.
-        case: the protocol or the setting whose statements alone count; empty: those of all.
+        case: the protocol or the setting whose statements alone count; empty: the statements of all.
     """
 
     margin: float = MARGIN
@@ -110,7 +110,7 @@ RULES = Rules()
 class Difference:
     """A difference of two methods, the first minus the second, as a share of the second method's mean.
 
-    That of a ratio or of a number of epochs is the log of a factor, that of a correlation is plain.
+    For a ratio or a number of epochs it is the log of a factor, for a correlation it is plain.
 
     Attributes:
         by_seed: the difference at each seed.

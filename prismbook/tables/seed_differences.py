@@ -37,7 +37,7 @@ def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.tidy`, e.g. the runs of one setting, one per seed.
-        unit: what one run stands for: ``"seed"`` where the runs are those of one setting.
+        unit: what one run stands for: ``"seed"`` where the runs are of one setting.
     """
     finished = runs[runs["run"].notna()]
     gone, dips = len(collapsed_runs(finished)), int((finished["by_chance"] == True).sum())  # noqa: E712 (may be missing)
@@ -78,7 +78,7 @@ def relative_difference(
 ) -> Difference | None:
     """The first setting minus the second, over the seeds at which both decide something; None where there are none.
 
-    The interval over users is that of :func:`~prismbook.tables.significance.compared_users`, for NDCG@20, for the
+    The interval over users is taken from :func:`~prismbook.tables.significance.compared_users`, for NDCG@20, for the
     unpopular / popular ratio, and for the gap between popular and unpopular items. Other measures, and runs whose
     users' scores are not stored, have none. The gap, which may be 0, is a share of the second setting's NDCG@20. Ratios
     and numbers of epochs are compared in logs; where a ratio is 0 or missing, there is no difference.
@@ -150,7 +150,7 @@ def _users_interval(
 
 
 def _scores(paths: Iterable[Path], measure: str, relative_to_own: bool) -> Sequence[PerUser] | None:
-    """Each run's users and scores; None where those of a run are not stored."""
+    """Each run's users and scores; None where the scores of a run are not stored."""
     runs = []
     for path in paths:
         scores = load_scores(path)

@@ -2,7 +2,8 @@
 
 Two things make a measured difference uncertain: which users happen to be in the test set, and which seed drew the split
 and the starting values. :func:`compared_users` measures the first, :mod:`prismbook.tables.spreads` the second, over all
-stored pairs, and :func:`seed_half_width` that of one mean. :mod:`prismbook.tables.rules` makes a word of both.
+stored pairs, and :func:`seed_half_width` the half-width of one mean. :mod:`prismbook.tables.rules` makes a word of
+both.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def compared_users(
 
     Raises:
         ValueError: the methods have no seed, or not equally many; they have different users at a seed, or a user
-            twice; or a score is not finite. Where the ids are known, the message on different users has those of the
+            twice; or a score is not finite. Where the ids are known, the message on different users has the ids of the
             two runs, which their files' names end in.
 
     >>> users = np.arange(100)

@@ -61,7 +61,7 @@ def _spreads(results: Path) -> Mapping[tuple[str, bool], Spread]:
 
 
 def pooled(records: Iterable[Record]) -> dict[tuple[str, bool], Spread]:
-    """The spread of each measure, within a loss and across losses; without those of which there is no pair.
+    """The spread of each measure, within a loss and across losses; without the measures of which there is no pair.
 
     Args:
         records: of runs; those that decide nothing are left out.

@@ -95,7 +95,7 @@ def prism_minus_decay(
 
 
 def difference_text(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
-    """Test NDCG@20 of the second run minus that of the first, with its 95 % interval over test users.
+    """Test NDCG@20 of the second run minus the NDCG@20 of the first, with its 95 % interval over test users.
 
     The text says so where one run was trained on a CPU and the other on a GPU.
 
@@ -122,14 +122,14 @@ def difference_text(first: RunConfig, second: RunConfig, results: Path | str | N
 
 
 def comparison(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Comparison | None:
-    """Test NDCG@20 of one setting minus that of another, whether or not runs were cut off.
+    """Test NDCG@20 of one setting minus the NDCG@20 of another, whether or not runs were cut off.
 
     Users whom one of two runs leaves out, as the released code does, are left out of their comparison.
 
     Args:
         first: configurations of the first setting, one per seed.
-        second: those of the second, which is subtracted, at the same seeds. A seed at which a run or its users' scores
-            are not stored is left out.
+        second: the runs of the second, which is subtracted, at the same seeds. A seed at which a run or its users'
+            scores are not stored is left out.
         results: folder of the records.
 
     Returns:
