@@ -101,7 +101,7 @@ def identity(model: Backbone, split: Split | None, criterion: RankingLoss | None
         criterion: its loss; None for none.
 
     Returns:
-        Names and values: ``class``, ``num_users``, ``num_items``, ``dim``, ``depth`` (None without one), ``graph`` (a
+        A dictionary with ``class``, ``num_users``, ``num_items``, ``dim``, ``depth`` (None without one), ``graph`` (a
         hash of the buffers that no state holds, e.g. LightGCN's graph; None without any), ``split``, ``criterion``
         (its class and numbers), and ``parameters``: the name and the shape of each tensor of the state.
 

@@ -218,7 +218,7 @@ def untuned_sgd_rate(table: Tensor, batch_size: int) -> float:
 
     For an alignment loss that is a mean over the batch, lengths under SGD without decay follow
     :math:`r^4 = r_0^4 + 8 \eta^2 \sin^2\theta\, d\, t / (|E| |B|)` (:func:`prismlib.theory.length_sgd_without_decay`).
-    After one epoch, t = |E| / |B|, a row with a single interaction has forgotten its start where
+    After one epoch, :math:`t = |E| / |B|`, a row with a single interaction has forgotten its start where
     :math:`\eta = r_0^2 |B| / \sqrt 8`, with a sine of 1. From there on lengths scale with the root of the rate and
     directions no longer depend on it, so that the rate need not be tuned. At ten times this rate the first meeting
     already turns a row by more than a right angle.

@@ -74,7 +74,7 @@ class Row:
 
     @property
     def headline(self) -> Statement | None:
-        """The core statement whose number stands for the row: the first that is decided, else the first with a number.
+        """The core statement whose number stands for the row, the first that is decided, else the first with a number.
 
         None where no core statement has a number.
         """

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-#: What a shell reports of a program that a closed pipe has ended: 128 and the number of the signal SIGPIPE.
+#: What a shell reports of a program that a closed pipe has ended, which is 128 and the number of the signal SIGPIPE.
 CLOSED_PIPE = 141
 #: Seconds between two looks at the clock and at the process that started this one, and between two interruptions.
 LOOK, AGAIN = 0.25, 1.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PROGRAM = "nvidia-cuda-mps-control"
 FOLDERS = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
-#: Where the service listens by default: processes find one there without being told.
+#: Where the service listens by default. Processes find one there without being told.
 DEFAULT = Path("/tmp/nvidia-mps/control")
 #: Seconds that the service has to start or to end, and a process to reach the GPU through it.
 PATIENCE, FIRST_USE = 30, 120

@@ -45,7 +45,7 @@ def folder(name: str) -> Path:
     return Path(os.path.expanduser(name))  # not Path.expanduser, which raises where there is no such user
 
 
-#: The name of a record's file: backbone, loss and run id.
+#: The name of a record's file, from backbone, loss and run id.
 RECORD_NAME = re.compile(r"(mf|nonlinear-mf|lightgcn)-[a-z]+-[0-9a-f]{12}\.json")
 
 

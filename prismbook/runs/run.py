@@ -196,9 +196,9 @@ def rank_with_lengths(
         item: its item table, float, shape ``(num_items, dim)``.
 
     Returns:
-        For the record: the exponents, the mean NDCG@20 with its parts at each of them on the validation and on the
-        test interactions, and the exponent that the validation chooses. For the scores: the test users' parts at that
-        exponent. Both are empty for MACR.
+        What the record keeps, which are the exponents, the mean NDCG@20 with its parts at each of them on the
+        validation and on the test interactions, and the exponent that the validation chooses; and what the scores keep,
+        the test users' parts at that exponent. Both are empty for MACR.
     """
     if config.loss == "macr":
         return {}, {}

@@ -28,7 +28,7 @@ ENTRIES = {
 RANKINGS = ("dot", "cosine")
 MEANS = ("ndcg", "recall", "hit_rate", "mrr")  # four numbers each, over all items and by popularity group
 CUT = {*MEANS, "unpopular_over_popular", "coverage", "gini", "average_popularity"}
-#: How far apart two numbers may be that are one: both are rounded to seven decimals, and means are taken in float32.
+#: How far apart two numbers may be that are one. Both are rounded to seven decimals, and means are taken in float32.
 NEAR = 1e-6
 _LARGEST = 1e300  # what is above is inf, or would be after a sum
 

@@ -25,7 +25,7 @@ from prismlib.metrics import GROUPS, dcg_discount
 from prismlib.norms import norm_summary
 
 Scores = Mapping[str, npt.NDArray[Any]]
-#: The share of users whose score may tell another number of held-out items than they have: a score of several hits can
+#: The share of users whose score may tell another number of held-out items than they have. A score of several hits can
 #: look like one of a single hit, but seldom.
 MISTAKEN = 0.05
 

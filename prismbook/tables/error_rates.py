@@ -55,9 +55,9 @@ def table(draws: int = 2000) -> pd.DataFrame:
         draws: number of differences that are drawn for each cell.
 
     Returns:
-        One row per measure and number of seeds: the margin and the spread as they enter, the number of pairs behind the
-        spread, the share of directions where nothing differs, the share of equivalences at a true difference of the
-        margin, and there the share of "not better". Shares are per cent.
+        One row per measure and number of seeds, with the margin and the spread as they enter, the number of pairs
+        behind the spread, the share of directions where nothing differs, the share of equivalences at a true difference
+        of the margin, and there the share of "not better". Shares are per cent.
     """
     rows = []
     for measure in MEASURED:

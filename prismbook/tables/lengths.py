@@ -12,11 +12,11 @@ from prismbook.runs.records import Record
 from prismlib import theory
 from prismlib.datasets import identity_card
 
-#: Rows met fewer times in training are left out: the law's balance of many gradients does not hold for them.
+#: Rows met fewer times in training are left out, since the law's balance of many gradients does not hold for them.
 LEAST = 4
 #: A smaller weight of uniformity lets all rows turn one way, so that the law's sine is not the sine of the other runs.
 LEAST_GAMMA = 0.5
-#: The weight of the pull of a pair: MAWU aligns by the cosine, which is half of the squared distance.
+#: The weight of the pull of a pair. MAWU aligns by the cosine, which is half of the squared distance.
 WEIGHTS = {"directau": 1.0, "mawu": 0.5}
 #: The share of a dataset's interactions that is trained on.
 TRAINED = 0.8
@@ -32,7 +32,7 @@ def profiles(records: Iterable[Record]) -> pd.DataFrame:
         records: stored runs.
 
     Returns:
-        One row per class: ``run``, ``dataset``, ``loss``, ``side``, ``decay``, ``d`` (the class's middle on a log
+        One row per class with ``run``, ``dataset``, ``loss``, ``side``, ``decay``, ``d`` (the class's middle on a log
         scale), ``length``, and what each theory says but for one factor common to all: ``law``, ``sgd`` and ``prism``.
     """
     rows = [row for record in records if _applies(record["config"]) for row in _classes(record)]
@@ -85,8 +85,8 @@ def held_out(table: pd.DataFrame, fitted: tuple[str, str]) -> pd.DataFrame:
         fitted: the run and the side whose profile alone the constant of each theory is fitted on.
 
     Returns:
-        One row per theory: ``R2`` of the log length over all other profiles, and ``rms``, the root mean square of its
-        error.
+        One row per theory with ``R2`` of the log length over all other profiles, and ``rms``, the root mean square of
+        its error.
     """
     one = (table["run"] == fitted[0]) & (table["side"] == fitted[1])
     logs = np.log(table[["length", "law", "sgd", "prism"]])
@@ -160,7 +160,7 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
         records: stored runs. The scores of runs of several seeds are averaged.
 
     Returns:
-        Indexed by ``trained with`` and ``learning rate``: ``seeds``; ``epochs`` to the best; test ``ndcg`` and
+        One row per ``trained with`` and ``learning rate``, with ``seeds``; ``epochs`` to the best; test ``ndcg`` and
         ``ratio`` (unpopular over popular part) at the trained lengths; ``slope`` of the items' log length in log
         popularity; ``exponent`` that the validation chooses for lengths put on at scoring, and ``ndcg with it`` and
         ``ratio with it``. Runs from before these were kept have none of the last three.
