@@ -53,6 +53,7 @@ class Finding:
 
 
 # fmt: off
+#: Every finding, in the order in which the page of findings has them.
 FINDINGS = (
     Finding("discarded-relu",
             "With DirectAU on non-linear MF, PRISM is behind weight decay under the paper's text, which has a ReLU, and"
