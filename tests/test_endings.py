@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,8 @@ from prismbook.runs import endings, mps, sweep_commands, workers
 from prismbook.runs.endings import CLOSED_PIPE, EndedBySignal, OutOfTime, signals_raise, until
 from prismbook.runs.locks import in_flight
 from prismbook.runs.records import Planned, load_record, load_scores, planned
+
+pytestmark = pytest.mark.usefixtures("heeded_signals")
 
 QUICK = grid_configs("synthetic", ["bpr"], (0.0, 1e-6), dim=4, epochs=1, lr=1e-3)
 ENDLESS = [replace(QUICK[0], max_epochs=10**6, patience=10**6, seed=seed) for seed in (1, 2)]
@@ -44,6 +46,24 @@ if __name__ == "__main__":
 """
 
 
+#: Started by a test.
+LAUNCHED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """Whatever a test that fails has left running, which would train without end beside the tests that follow."""
+    yield
+    while LAUNCHED:
+        process = LAUNCHED.pop()
+        with suppress(ProcessLookupError):  # its session is its group too, and has its workers
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
 def start(folder: Path, runs: str, **options: Any) -> subprocess.Popen[str]:
     """A process that trains some of this module's runs in two others, in a session of its own."""
     script = folder / "script.py"
@@ -56,9 +76,9 @@ def launch(arguments: list[str], **options: Any) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PRISM_DATA"}
     environment |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(
-        [sys.executable, *arguments], env=environment, start_new_session=True, **{**pipes, **options}
-    )
+    words = [sys.executable, *arguments]
+    LAUNCHED.append(subprocess.Popen(words, env=environment, start_new_session=True, **{**pipes, **options}))
+    return LAUNCHED[-1]
 
 
 def descendants(pid: int) -> set[int]:
@@ -141,7 +161,7 @@ def test_ctrl_c_in_a_terminal_is_one_line(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert errors.startswith("Interrupted. ") and errors.count("\n") == 1 and process.returncode == 130
-    assert not alive(started)
+    wait_until(lambda: not alive(started), seconds=20)  # the tracker of resources ends after its parent
 
 
 @PROC
