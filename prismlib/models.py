@@ -263,7 +263,8 @@ class LightGCN(MF):
             return _select(user, user_id), _select(item, item_id)
         user_id, item_id = as_ids("user_id", user_id), as_ids("item_id", item_id)
         user, item = self._averaged((user_id.flatten(), item_id.flatten()))
-        return user.unflatten(0, user_id.shape), item.unflatten(0, item_id.shape)
+        # unflatten takes no empty shape, which an id of no dimension has
+        return user.reshape(*user_id.shape, user.shape[1]), item.reshape(*item_id.shape, item.shape[1])
 
     def _with_item_table(self, user_id: Tensor) -> tuple[Tensor, Tensor]:
         if type(self).forward is not LightGCN.forward:

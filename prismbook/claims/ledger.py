@@ -159,7 +159,7 @@ def wrong_by_chance(rows: Iterable[Row]) -> tuple[int, int, float]:
         rows: lines of a ledger.
 
     >>> wrong_by_chance([])
-    (0, 0, 0.0)
+    (0, 0, 0)
     """
     with_difference = [each for row in rows for each in row.statements if each.difference is not None]
     words = [Judgement("undecided" if each.holds is None else "better", each.provisional) for each in with_difference]
