@@ -202,7 +202,9 @@ def _wait_for(processes: Iterable[SpawnProcess], end: float | None) -> None:
     running = {process.sentinel: process for process in processes}
     while running and (end is None or time.time() < end):
         for sentinel in wait(list(running), None if end is None else max(0.0, end - time.time())):
-            if running.pop(cast(int, sentinel)).exitcode == CLOSED_PIPE:
+            process = running.pop(cast(int, sentinel))
+            process.join()  # its sentinel is ready shortly before its exit status is
+            if process.exitcode == CLOSED_PIPE:
                 raise BrokenPipeError
 
 
