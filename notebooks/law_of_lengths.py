@@ -173,8 +173,10 @@ for dataset in ("movielens1m", "gowalla", "yelp2018"):
     page.say(f"**{dataset_name(dataset)}**, {len(found_records)} of {len(wanted)} planned runs are stored.")
     table = table[["seeds", "epochs", "ndcg", "ratio", "slope", "exponent", "ndcg with it", "ratio with it"]]
     texts = {name: "{:.4f}" if "ndcg" in name else "{:.3g}" for name in table}
-    shown = {name: table[name].map(texts[name].format, na_action="ignore").fillna("not kept") for name in table}
-    page.html(f"<div style='overflow-x: auto'>{pd.DataFrame(shown).to_html(border=0)}</div>")
+    shown = {
+        name: [texts[name].format(value) if pd.notna(value) else "not kept" for value in table[name]] for name in table
+    }
+    page.html(f"<div style='overflow-x: auto'>{pd.DataFrame(shown, index=table.index).to_html(border=0)}</div>")
 
 # %% mystnb={"image": {"alt": "Mean length of items against popularity on MovieLens1M, one curve per optimiser: plain SGD without decay rises most steeply, Adam without decay is flat"}} tags=["remove-input", "nbval-ignore-output"]
 one_seed = {
