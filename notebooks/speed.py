@@ -123,7 +123,7 @@ page.origin(analysis.tidy(configs, records), f"python -m prismbook sweep run spe
 # Weight decay takes what gets no gradient towards zero, such as the weights of a perceptron's dead units. Below
 # $2^{-126}$ float32 keeps a number in less than its full precision, and a CPU multiplies it many times as slowly:
 # non-linear MF with decay starts quickly and gets slower as it trains. So `fit` counts these numbers as zero
-# (see [denormals](../api/device.md)). A step of non-linear MF with SSM, eight of 64 hidden units a side worn down:
+# (see `benchmarks/denormals.py`). A step of non-linear MF with SSM, eight of 64 hidden units a side worn down:
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 display(speed_tables.denormals(worn))
