@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import gc
 import sys
+import time
 from math import gcd
 from types import FrameType
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+#: A tensor that only a collective's thread still holds is taken for a shared one after so many seconds.
+_COLLECTIVE_LETS_GO_S = 0.5
 _COMPUTED = (
     "is computed from other tensors, so that writing to it would change no table: call prism_ before weight_norm, "
     "spectral_norm or pruning; and on a slice, weight[a:b], since rows picked by ids are a copy"
@@ -144,7 +147,14 @@ def _is_shared(weight: Tensor) -> bool:
     if elsewhere or not hasattr(torch._C, "_storage_Use_Count"):
         return True
     alone = torch.empty(1) if local._base is None else torch.empty(1).view(1)
-    return any(count > few for count, few in zip(_owners(local), _owners(alone), strict=True))
+    few = _owners(alone)
+    # a collective's thread lets go of its result a moment after it is done
+    deadline = time.monotonic() + (_COLLECTIVE_LETS_GO_S if _is_distributed() else 0)
+    while shared := any(count > alike for count, alike in zip(_owners(local), few, strict=True)):
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.001)
+    return shared
 
 
 def _owners(tensor: Tensor) -> tuple[int, int]:
@@ -159,8 +169,11 @@ def _may_be_gathered(weight: Tensor) -> bool:
     That is a view of a tensor that nothing else holds. A process that shards no table makes such views of its own.
     """
     base = weight._base
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return distributed and base is not None and base.shape[1:] == weight.shape[1:]
+    return _is_distributed() and base is not None and base.shape[1:] == weight.shape[1:]
+
+
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _computed_attribute(weight: Tensor) -> str | None:
