@@ -361,7 +361,7 @@ def _first(hit: Tensor) -> Tensor:
     return hit & (hit.cumsum(1) == 1)
 
 
-def check_lists(items: Tensor, num_items: int, source: str) -> Tensor:
+def check_lists(items: Tensor, num_items: int, source: str, name: str = "items") -> Tensor:
     """Lists of item ids as int64, in which each item stands once.
 
     Args:
@@ -369,6 +369,7 @@ def check_lists(items: Tensor, num_items: int, source: str) -> Tensor:
             dimensions is that of a list.
         num_items: number of all items; every id is below it.
         source: what an error says of this number.
+        name: what an error calls the lists.
 
     Returns:
         int64, of the shape of ``items``.
@@ -382,20 +383,20 @@ def check_lists(items: Tensor, num_items: int, source: str) -> Tensor:
     Traceback (most recent call last):
     ValueError: items names item 2 twice in one list: a list has each item once
     """
-    items = as_ids("items", items)
-    check_values("items", items)
+    items = as_ids(name, items)
+    check_values(name, items)
     if items.numel() == 0:
         return items
     low, high = int(items.min()), int(items.max())
     if low < -1 or high >= num_items:
         wrong = low if low < -1 else high
-        raise ValueError(f"items must be ids in [0, {num_items}), {source}, or -1; got {wrong}")
+        raise ValueError(f"{name} must be ids in [0, {num_items}), {source}, or -1; got {wrong}")
     if items.dim() > 1:
         ordered = items.sort(-1).values
         twice = (ordered[..., 1:] == ordered[..., :-1]) & (ordered[..., 1:] >= 0)
         if twice.any():
             raise ValueError(
-                f"items names item {int(ordered[..., 1:][twice][0])} twice in one list: a list has each item once"
+                f"{name} names item {int(ordered[..., 1:][twice][0])} twice in one list: a list has each item once"
             )
     return items
 

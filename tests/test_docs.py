@@ -41,6 +41,7 @@ LIBRARY = [
     "baselines",
     "hypersphere",
     "metrics",
+    "comparison",
     "ranking",
     "init",
     "norms",
