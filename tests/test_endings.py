@@ -30,20 +30,21 @@ pytestmark = pytest.mark.usefixtures("heeded_signals")
 QUICK = grid_configs("synthetic", ["bpr"], (0.0, 1e-6), dim=4, epochs=1, lr=1e-3)
 ENDLESS = [replace(QUICK[0], max_epochs=10**6, patience=10**6, seed=seed) for seed in (1, 2)]
 PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the processes are looked up in /proc")
+# a process that this one starts runs the script again, but for its end: it imports what it needs, and not these tests
 SCRIPT = """
-import sys
-from pathlib import Path
-from test_endings import ENDLESS, QUICK
-from prismbook.runs.sweep_commands import guarded
-from prismbook.runs.workers import work_together
-
 def command():
     work_together({runs}, Path({results!r}), 2, None)
     return 0
 
 if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+    from test_endings import ENDLESS, QUICK
+    from prismbook.runs.sweep_commands import guarded
+    from prismbook.runs.workers import work_together
     sys.exit(guarded(command))
 """
+KEPT = "What was finished is kept; the same command goes on from there.\n"
 
 
 #: Started by a test.
@@ -118,24 +119,48 @@ def is_done(results: Path, config: RunConfig) -> bool:
     return load_record(planned(config, results).path) is not None
 
 
+@pytest.mark.parametrize(
+    ("number", "status", "text"),
+    [
+        (signal.SIGTERM, 143, f"Ended by SIGTERM. {KEPT}"),
+        (signal.SIGHUP, 129, f"Ended by SIGHUP. {KEPT}"),
+        (signal.SIGINT, 130, f"Interrupted. {KEPT}"),
+    ],
+)
+def test_a_signal_ends_a_command_with_one_line_and_its_status(
+    number: signal.Signals, status: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> int:
+        signal.raise_signal(number)
+        return 0
+
+    assert sweep_commands.guarded(command) == status
+    assert capsys.readouterr().err == text
+
+
 @PROC
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
-def test_workers_end_with_their_parent_whatever_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("send", "number", "status", "text"),
+    [
+        (os.kill, signal.SIGTERM, 143, f"Ended by SIGTERM. {KEPT}"),
+        (os.kill, signal.SIGKILL, -9, ""),
+        (os.killpg, signal.SIGINT, 130, f"Interrupted. {KEPT}"),
+    ],
+    ids=["terminated", "killed", "ctrl-c"],
+)
+def test_workers_end_with_their_parent_whatever_ends_it(
+    tmp_path: Path, send: Callable[[int, int], None], number: signal.Signals, status: int, text: str
+) -> None:
+    """A signal reaches the parent alone, but for Ctrl-C, which reaches all processes of the terminal."""
     results = tmp_path / "results"
     process = start(tmp_path, "[QUICK[0], *ENDLESS]")
     wait_until(lambda: is_done(results, QUICK[0]) and all(is_running(results, config) for config in ENDLESS))
     started = descendants(process.pid)
     assert len(started) >= 2
-    process.send_signal(number)  # to the parent alone
-    wait_until(lambda: not alive(started), seconds=20)
+    send(process.pid, number)
+    wait_until(lambda: not alive(started), seconds=20)  # the tracker of resources ends after its parent
     _, errors = process.communicate()
-    expected = {
-        signal.SIGTERM: (143, "Ended by SIGTERM. What was finished is kept; the same command goes on from there.\n"),
-        signal.SIGHUP: (129, "Ended by SIGHUP. What was finished is kept; the same command goes on from there.\n"),
-        signal.SIGINT: (130, "Interrupted. What was finished is kept; the same command goes on from there.\n"),
-        signal.SIGKILL: (-9, ""),
-    }
-    assert (process.returncode, errors) == expected[number]
+    assert (process.returncode, errors) == (status, text)
     path = planned(QUICK[0], results).path
     assert load_record(path) is not None and load_scores(path) is not None
     assert sorted(results.glob("synthetic/*")) == [path, path.with_suffix(".npz")]  # and no temporary file
@@ -153,43 +178,42 @@ def test_workers_that_are_still_starting_end_with_their_parent(tmp_path: Path) -
 
 
 @PROC
-def test_ctrl_c_in_a_terminal_is_one_line(tmp_path: Path) -> None:
-    """It reaches all processes of the terminal."""
-    process = start(tmp_path, "ENDLESS")
-    wait_until(lambda: all(is_running(tmp_path / "results", config) for config in ENDLESS))
-    started = descendants(process.pid)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert errors.startswith("Interrupted. ") and errors.count("\n") == 1 and process.returncode == 130
-    wait_until(lambda: not alive(started), seconds=20)  # the tracker of resources ends after its parent
+def test_a_worker_that_is_killed_is_one_line_and_the_other_goes_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status: list[int] = []
 
-
-@PROC
-def test_a_worker_that_is_killed_is_one_line_and_the_other_goes_on(tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    process = start(tmp_path, "[ENDLESS[0], *QUICK]")
-    wait_until(lambda: all(is_done(results, config) for config in QUICK) and is_running(results, ENDLESS[0]))
+    def command() -> int:
+        workers.work_together([ENDLESS[0], *QUICK], tmp_path, 2, None)
+        return 0
 
     def trainers() -> list[int]:
-        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in alive(descendants(process.pid))}
-        return [pid for pid, line in lines.items() if b"spawn_main" in line]
+        there = alive(descendants(os.getpid()))
+        return [pid for pid in there if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
-    wait_until(lambda: len(trainers()) == 1)  # the other has ended
-    os.kill(trainers()[0], signal.SIGKILL)
-    printed, errors = process.communicate(timeout=120)
-    assert process.returncode == 1 and "Traceback" not in printed
-    assert errors == (
-        "Stopped: 1 of 2 workers killed by SIGKILL, out of memory perhaps."
-        " What was finished is kept; the same command goes on from there.\n"
-    )
+    thread = threading.Thread(target=lambda: status.append(sweep_commands.guarded(command)), daemon=True)
+    thread.start()
+    try:
+        wait_until(lambda: all(is_done(tmp_path, config) for config in QUICK) and is_running(tmp_path, ENDLESS[0]))
+        wait_until(lambda: len(trainers()) == 1)  # the other has ended
+    finally:
+        for pid in trainers():
+            os.kill(pid, signal.SIGKILL)
+    thread.join(120)
+    printed, errors = capfd.readouterr()
+    assert status == [1] and "Traceback" not in printed
+    assert errors == f"Stopped: 1 of 2 workers killed by SIGKILL, out of memory perhaps. {KEPT}"
 
 
 @pytest.mark.parametrize("options", [["--workers", "2"], ["--for", "10m"], []])
-def test_missing_data_are_one_line(tmp_path: Path, options: list[str]) -> None:
+def test_missing_data_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    monkeypatch.delenv("PRISM_DATA", raising=False)
     arguments = ["--dataset", "amazonbook-partial", "--budget", "lean", "--results", str(tmp_path)]
-    process = launch(["-m", "prismbook", "sweep", "run", "lightgcn", *arguments, *options])
-    printed, errors = process.communicate(timeout=200)
-    assert process.returncode == 1 and "Traceback" not in printed + errors
+    assert command_line.main(["sweep", "run", "lightgcn", *arguments, *options]) == 1
+    printed, errors = capfd.readouterr()
+    assert "Traceback" not in printed + errors
     assert errors.startswith("Stopped: amazonbook-partial: no data found.") and errors.count("\n") == 1, errors
 
 
@@ -340,7 +364,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_multi_process_service_ends_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     """The service's program stands in as a script that writes down how it is called."""
     calls, script = tmp_path / "calls", tmp_path / mps.PROGRAM
