@@ -204,7 +204,7 @@ pd.DataFrame(
 ).set_index(["trained", "seed"])
 
 # %% tags=["remove-input"]
-stored = analysis.measured(results or default_results(), configs + further, twins=False)  # with the scores of users
+stored = analysis.measured(results or default_results(), configs + further, patient_runs=False)
 page.verdict("C11", dataset, prism_claims.claim_c11(stored), results)
 page.verdict("C12", dataset, prism_claims.claim_c12(stored), results)
 

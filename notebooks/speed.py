@@ -105,7 +105,7 @@ page.say(speed_tables.largest_evaluation(bench))
 display(speed_tables.offered({"CPU": bench, "GPU": gpu}))
 
 # %% [markdown]
-# Whole trainings on MovieLens1M, each beside its twin in float32 with Adam: same configuration, same seed. The difference of
+# Whole trainings on MovieLens1M, each beside the one in float32 with Adam: same configuration, same seed. The difference of
 # test NDCG@20 stands with its 95 % interval over test users (paired bootstrap); what is not run says so.
 
 # %% tags=["remove-input"]

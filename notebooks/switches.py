@@ -17,7 +17,7 @@
 # # The released code against the text
 #
 # The code that the authors released departs from the paper's text in several places. Here each departure is a switch of a run
-# configuration, off unless asked for, and each is measured alone, beside its twin as in the text (for MACR's $c$, of which the text says nothing, as its own
+# configuration, off unless asked for, and each is measured alone, beside the run as in the text (for MACR's $c$, of which the text says nothing, as its own
 # authors publish it).
 
 # %% tags=["parameters"]

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
 #: A frequent reason why ids are floating point.
 MISSING_ID = "where an id is missing, pandas makes a column of whole numbers float"
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    """Whether a value is a real number, infinite ones and nan among them; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_number(name: str, value: object, minimum: float = 0.0, inclusive: bool = False) -> None:
@@ -35,10 +40,9 @@ def check_number(name: str, value: object, minimum: float = 0.0, inclusive: bool
     Traceback (most recent call last):
     ValueError: tau must be > 0, got nan
     """
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not (value > minimum or (inclusive and value == minimum)):  # type: ignore[operator]
+    if not _is_real(value) or not (value > minimum or (inclusive and value == minimum)):
         raise ValueError(f"{name} must be {'>=' if inclusive else '>'} {minimum:g}, got {value!r}")
-    if not math.isfinite(value):  # type: ignore[arg-type]
+    if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
@@ -98,10 +102,9 @@ def check_fraction(name: str, value: object) -> float:
     Traceback (most recent call last):
     ValueError: alpha must lie in [0, 1], got '1'
     """
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:  # type: ignore[operator]
+    if not _is_real(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def check_dense(name: str, tensor: Tensor) -> None:

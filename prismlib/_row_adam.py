@@ -61,6 +61,24 @@ class MissedMoves:
         self.sums = torch.tensor(sums, dtype=torch.float64)
 
 
+def sparse_tables(modules: Iterable[nn.Module], name: str) -> tuple[list[nn.Embedding], list[nn.Parameter]]:
+    """The tables with sparse gradients among modules that are trained, and all other parameters.
+
+    Args:
+        modules: any; a parameter that several of them share is listed once.
+        name: the optimiser's name, for the error.
+
+    Raises:
+        ValueError: no table has sparse gradients.
+    """
+    trained = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
+    tables = [part for part in trained.modules() if isinstance(part, nn.Embedding) and part.sparse]
+    if not tables:
+        raise ValueError(f"optimizer={name!r} needs tables with sparse gradients: MF(..., sparse=True)")
+    weights = {id(part.weight) for part in tables}
+    return tables, [parameter for parameter in trained.parameters() if id(parameter) not in weights]
+
+
 class RowAdam:
     """:class:`torch.optim.Adam` without decay, at the cost of the batch's rows on tables with sparse gradients.
 
@@ -69,7 +87,7 @@ class RowAdam:
     does, and one step for each row; what it saves is the gradient of the size of a table, and the passes over it.
 
     Args:
-        modules: the modules that are trained. Their embedding tables were made with ``sparse=True``.
+        modules: as :class:`prismlib.optim.RowSparseAdam` takes them.
         lr: learning rate, > 0.
 
     Raises:
@@ -88,13 +106,9 @@ class RowAdam:
     """
 
     def __init__(self, modules: Iterable[nn.Module], lr: float) -> None:
-        trained = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
-        tables = [part for part in trained.modules() if isinstance(part, nn.Embedding) and part.sparse]
-        if not tables:
-            raise ValueError("optimizer='row_adam' needs tables with sparse gradients: MF(..., sparse=True)")
+        tables, others = sparse_tables(modules, "row_adam")
         self.lr, self.steps, self.missed = lr, 0, MissedMoves()
         self.states = {id(part.weight): _State(part.weight) for part in tables}
-        others = [p for p in trained.parameters() if id(p) not in self.states]
         self.dense = torch.optim.Adam(others, lr=lr, betas=(BETA1, BETA2), eps=EPS, fused=True) if others else None
         this = weakref.ref(self)
 

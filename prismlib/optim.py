@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from prismlib._checks import check_count, check_number, check_table
-from prismlib._row_adam import RowAdam
+from prismlib._row_adam import RowAdam, sparse_tables
 
 #: The names that :func:`make_optimizer` knows.
 OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam", "row_adam")
@@ -192,13 +192,9 @@ class RowSparseAdam:
     """
 
     def __init__(self, modules: Iterable[nn.Module], lr: float) -> None:
-        trained = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
-        parts = trained.modules()
-        tables = list({id(p.weight): p.weight for p in parts if isinstance(p, nn.Embedding) and p.sparse}.values())
-        if not tables:
-            raise ValueError("optimizer='sparse_adam' needs tables with sparse gradients: MF(..., sparse=True)")
-        others = [p for p in trained.parameters() if not any(p is t for t in tables)]
-        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(tables, lr=lr)]
+        tables, others = sparse_tables(modules, "sparse_adam")
+        weights = list({id(part.weight): part.weight for part in tables}.values())
+        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(weights, lr=lr)]
         if others:
             self.optimizers.append(torch.optim.Adam(others, lr=lr, fused=True))
 

@@ -62,9 +62,9 @@ def test_page_parameters_are_parameters_of_their_templates() -> None:
 
 @pytest.mark.lint
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook_agrees_with_its_twin_in_plain_python(path: Path) -> None:
-    def cells(twin: Path) -> list[tuple[str, str, list[str]]]:
-        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in jupytext.read(twin).cells]
+def test_notebook_agrees_with_its_py_file(path: Path) -> None:
+    def cells(path: Path) -> list[tuple[str, str, list[str]]]:
+        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in jupytext.read(path).cells]
 
     assert cells(path) == cells(path.with_suffix(".py")), f"run: jupytext --sync notebooks/{path.name}"
 

@@ -28,21 +28,21 @@ def unit_rows(n: int, d: int, seed: int = 0) -> Tensor:
     return torch.nn.functional.normalize(rows, dim=1).to(DEVICE)
 
 
-def reference(x: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def reference(x: Tensor, is_counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
     x = x.double()
-    counts = torch.ones(len(x), dtype=torch.bool, device=x.device) if counts is None else counts
-    e = (4 * x @ x.T).exp() * counts[:, None] * counts * (1 - torch.eye(len(x), device=x.device))
+    is_counted = torch.ones(len(x), dtype=torch.bool, device=x.device) if is_counted is None else is_counted
+    e = (4 * x @ x.T).exp() * is_counted[:, None] * is_counted * (1 - torch.eye(len(x), device=x.device))
     return e.sum(), e @ x
 
 
-def check(x: Tensor, counts: Tensor | None = None, tolerance: float = 2e-6, precision: str = "pairs") -> None:
-    total, product = kernels.uniformity_sums(x, counts, precision, processors=4)
-    expected_total, expected_product = reference(x, counts)
+def check(x: Tensor, is_counted: Tensor | None = None, tolerance: float = 2e-6, precision: str = "pairs") -> None:
+    total, product = kernels.uniformity_sums(x, is_counted, precision, processors=4)
+    expected_total, expected_product = reference(x, is_counted)
     assert total.dtype == torch.float64 and product.dtype == torch.float32
     assert (total - expected_total).abs() <= tolerance * expected_total
     assert (product - expected_product).norm() <= tolerance * expected_product.norm()
-    if counts is not None:
-        assert not product[~counts].any()
+    if is_counted is not None:
+        assert not product[~is_counted].any()
 
 
 @pytest.mark.parametrize("part", range(13))

@@ -1,4 +1,4 @@
-"""Searches that go on by themselves: beyond an edge, the two best at all seeds, and twins of runs that end in a dip."""
+"""Searches that go on by themselves: beyond an edge, the two best at all seeds, and patient runs after a dip."""
 
 from __future__ import annotations
 
@@ -151,13 +151,13 @@ def test_a_kind_that_never_ran_takes_its_time_from_like_runs() -> None:
         assert Costs(records, None).expected({gpu: 1}).unmeasured == ["mf with bpr"]
 
 
-def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Path) -> None:
+def test_a_run_that_ends_in_a_dip_gets_a_patient_run_that_takes_its_place(tmp_path: Path) -> None:
     for decay, validation in zip(DECAYS, (0.1, 0.3, 0.2), strict=True):
         run(tmp_path, ssm(decay), validation)
     run(tmp_path, ssm(1e-4, 246), 0.2)
     run(tmp_path, ssm(1e-5, 246), 0.1, history_of_validation=[0.0, 0.0, 0.1])
     outcomes = tuning.stored(tmp_path)
-    [twin] = (
+    [patient] = (
         set(tuning.wanted(search(), outcomes))
         - {config for config in search().grid}
         - {
@@ -165,13 +165,13 @@ def test_a_run_that_ends_in_a_dip_gets_a_twin_that_takes_its_place(tmp_path: Pat
             ssm(1e-4, 246),
         }
     )
-    assert twin == ssm(1e-5, 246, patience=100)
+    assert patient == ssm(1e-5, 246, patience=100)
     dip = tuning.choose(search(), outcomes)
     assert dip is not None and dip.config == ssm(1e-5)  # equal means over both seeds: the first
-    run(tmp_path, twin, 0.5)
+    run(tmp_path, patient, 0.5)
     waited = decay_vs_prism.method(search(), tuning.stored(tmp_path))
     assert waited is not None and waited.chosen == ssm(1e-5) and waited.with_more_patience() == [246]
-    assert waited.ndcg() == pytest.approx([0.3, 0.5]) and waited.configs() == [ssm(1e-5), twin]
+    assert waited.ndcg() == pytest.approx([0.3, 0.5]) and waited.configs() == [ssm(1e-5), patient]
     assert outcomes(ssm(1e-5, 246))["id"] in waited.run_ids()  # type: ignore[index]
 
 
@@ -187,7 +187,7 @@ def name(results: Path, config: RunConfig) -> str:
     return stored_path(results, config).stem.rpartition("-")[2]
 
 
-def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_says_so(tmp_path: Path) -> None:
+def test_the_patient_run_on_a_curve_counts_once_it_is_run_and_the_statement_says_so(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     table = analysis.measured(tmp_path, [dip, best])
     [before, _] = decay_claims.claim_c21(table)
@@ -204,10 +204,10 @@ def test_the_twin_of_a_run_on_a_curve_counts_once_it_is_run_and_the_statement_sa
     assert after.difference is not None and after.difference.by_seed == pytest.approx((0.3 / 0.25 - 1,))
     assert after.text.endswith("; waited for with patience 100: DirectAU with decay 0, seed 123)")
     # where epochs are compared, each run counts as patience 10 ended it
-    assert analysis.measured(tmp_path, [dip, best], twins=False)["best_epoch"].tolist() == [15, 25]
+    assert analysis.measured(tmp_path, [dip, best], patient_runs=False)["best_epoch"].tolist() == [15, 25]
 
 
-def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compared(tmp_path: Path) -> None:
+def test_a_patient_run_is_named_where_nothing_is_decided_too_and_only_where_it_is_compared(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     other = [replace(config, seed=246, split_seed=246) for config in (dip, best)]
     run(tmp_path, patience.patient_run(dip), 0.25)
@@ -215,7 +215,7 @@ def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compa
     run(tmp_path, patience.patient_run(other[0]), 0.25, stopped_by="max_epochs")
     run(tmp_path, other[1], 0.3)
     [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, [dip, best, *other]))
-    # at the second seed the twin was cut off, so that the first alone is compared
+    # at the second seed the patient run was cut off, so that the first alone is compared
     assert statement.difference is not None and len(statement.difference.by_seed) == 1
     assert "DirectAU with decay 0, seed 123" in statement.text and "seed 246" not in statement.text
     [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, other))
@@ -223,7 +223,7 @@ def test_a_twin_is_named_where_nothing_is_decided_too_and_only_where_it_is_compa
     assert statement.text.endswith("waited for with patience 100: DirectAU with decay 0, seed 246")
 
 
-def test_a_sweep_of_all_wants_the_twins_whose_scores_a_claim_compares(tmp_path: Path) -> None:
+def test_a_sweep_of_all_wants_the_patient_runs_whose_scores_a_claim_compares(tmp_path: Path) -> None:
     dip, best = curve_with_a_dip(tmp_path)
     outcomes = tuning.stored(tmp_path)
     found = priorities.patient_runs_of({"rq1 on synthetic": [dip, best], "rq1-losses on synthetic": [best]}, outcomes)
@@ -238,7 +238,7 @@ def test_a_sweep_of_all_wants_the_twins_whose_scores_a_claim_compares(tmp_path: 
     assert sweep.state(known[2])[0] == "done" and plan(Sweep(on_gpu, [], tmp_path, any_device=True))[0] == on_gpu
 
 
-def test_a_twin_that_failed_or_of_a_run_that_was_in_no_dip_does_not_count(tmp_path: Path) -> None:
+def test_a_patient_run_that_failed_or_of_a_run_that_was_in_no_dip_does_not_count(tmp_path: Path) -> None:
     [config] = grid_configs("synthetic", "directau", 0.0)
     run(tmp_path, config, 0.2)
     run(tmp_path, patience.patient_run(config), 0.3)

@@ -109,7 +109,7 @@ CLAIMS = (
     Claim("C12", "Section 5.2.2, Figure 5",
           "PRISM's best model is fairer than tuned decay's, and as good",
           "unpopular/popular ratio +75.98 %, NDCG +1.7 %", "rq4_benefits_{dataset}",
-          from_runs(prism_claims.claim_c12, "rq4", "rq4-decay", seeds=SEEDS, twins=False)),
+          from_runs(prism_claims.claim_c12, "rq4", "rq4-decay", seeds=SEEDS, patient_runs=False)),
     Claim("C13", "Appendix D.2, Figure 9",
           "DirectAU with PRISM has a better unpopular/popular ratio than BPR, ReSN, IPL and MACR, at a higher NDCG, and"
           " it is PRISM that brings the ratio",

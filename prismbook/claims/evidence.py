@@ -71,7 +71,7 @@ def from_runs(
     judge: Callable[[pd.DataFrame, Rules], list[Statement]],
     *experiments: str,
     seeds: Sequence[int] | None = None,
-    twins: bool = True,
+    patient_runs: bool = True,
 ) -> Judge:
     """The evidence of a claim that is judged from the runs of some experiments.
 
@@ -79,13 +79,13 @@ def from_runs(
         judge: from the table of the runs and rules to statements.
         experiments: names of experiments; their runs are taken together, in this order.
         seeds: the seeds of the runs; None: the seeds of the experiment.
-        twins: as :func:`~prismbook.tables.analysis.measured` takes it.
+        patient_runs: as :func:`~prismbook.tables.analysis.measured` takes it.
     """
     options: dict[str, Any] = {} if seeds is None else {"seeds": seeds}
 
     def evidence(dataset: str, results: Path) -> Evidence:
         planned = [config for name in experiments for config in configs(name, dataset, **options)]
-        runs = measured(results, planned, twins)
+        runs = measured(results, planned, patient_runs)
         return Evidence(lambda rules: judge(runs, rules), record_ids(runs))
 
     return evidence
@@ -151,7 +151,9 @@ def benefit_runs(dataset: str, results: Path, rate: float | None = None) -> pd.D
         rate: the learning rate; None is the experiment's own.
     """
     planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
-    return measured(results, planned if rate is None else [replace(config, lr=rate) for config in planned], twins=False)
+    return measured(
+        results, planned if rate is None else [replace(config, lr=rate) for config in planned], patient_runs=False
+    )
 
 
 def epochs_needed(dataset: str, results: Path) -> Evidence:

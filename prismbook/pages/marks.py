@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prismbook.claims import ledger
 from prismbook.claims.catalogue import CLAIMS
-from prismbook.claims.statements import GENERATED, PROVISIONAL, Statement, outcome_of
+from prismbook.claims.statements import GENERATED, PROVISIONAL, Statement, outcome_of, word
 from prismbook.tables.labels import dataset_name
 from prismlib import datasets
 
@@ -20,6 +20,8 @@ MARKS = {
     "open": "?",
     "not measured": "·",
 }
+#: The mark of what the numbers say of a statement.
+_MARKS_OF_WORDS = {"holds": "✓", "does not hold": "✗", "undecided": "?", "not measured": "·"}
 #: Stands before the mark of what is provisional.
 RING = "○"
 #: What the marks mean, in one line of Markdown.
@@ -55,9 +57,8 @@ def statement_mark(statement: Statement) -> str:
     >>> statement_mark(Statement("a", False, provisional=True)), statement_mark(Statement("b", None, undecided=True))
     ('○✗', '?')
     """
-    if statement.holds is None:
-        return "?" if statement.undecided else "·"
-    return f"{RING if statement.provisional else ''}{'✓' if statement.holds else '✗'}"
+    said, _, provisional = word(statement).partition(", ")
+    return f"{RING if provisional else ''}{_MARKS_OF_WORDS[said]}"
 
 
 def marked(statements: Iterable[Statement]) -> str:

@@ -96,7 +96,7 @@ def check(namespace: Mapping[str, Any], *names: str, **others: Field) -> None:
         try:
             field.checked(name, value)
         except ValueError as error:
-            hint = f"; {field.hint.format(name=name, value=value)}" if field.hint else ""
+            hint = f"; {field.hint.format(name=name)}" if field.hint else ""
             raise ParameterError(f"{error}{hint}") from None
 
 

@@ -16,10 +16,11 @@ from prismbook.text import plural
 
 
 def command(notebook: str, **parameters: Any) -> str:
-    """The shell command that runs a notebook with parameters. The notebook gets exactly the values that are given here.
+    """The shell command that runs a notebook with parameters.
 
-    papermill reads the value of ``-p`` as a number, a truth value or None wherever it looks like one. Text that looks
-    like one is given by ``-r``, which leaves text as it is. None and lists are given in YAML, by ``-y``.
+    None and lists are given in YAML, by ``-y``, and what else there is by ``-p``. papermill reads the value of ``-p``
+    as a number, a truth value or None wherever it looks like one: a dataset called 2024 would be refused by the
+    notebook's check of its parameters.
 
     Args:
         notebook: the notebook's name, without folder and ending.
@@ -28,8 +29,6 @@ def command(notebook: str, **parameters: Any) -> str:
 
     >>> command("rq1_weight_decay", dataset="gowalla", losses=["ssm", "mawu"], epochs=None)
     "papermill notebooks/rq1_weight_decay.ipynb out.ipynb -p dataset gowalla -y '{epochs: null, losses: [ssm, mawu]}'"
-    >>> command("rq2_norms", dataset="2024")
-    'papermill notebooks/rq2_norms.ipynb out.ipynb -r dataset 2024'
     """
     words = ["papermill", f"notebooks/{notebook}.ipynb", "out.ipynb"]
     in_yaml = {}
@@ -38,8 +37,7 @@ def command(notebook: str, **parameters: Any) -> str:
         if plain is None or isinstance(plain, list):
             in_yaml[name] = plain
         else:
-            option = "-r" if isinstance(plain, str) and _looks_like_a_value(plain) else "-p"
-            words += [option, name, str(plain)]
+            words += ["-p", name, str(plain)]
     if in_yaml:
         # not JSON: YAML takes its 1e-06 for text
         words += ["-y", yaml.safe_dump(in_yaml, default_flow_style=True, width=math.inf).strip()]
@@ -55,19 +53,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _looks_like_a_value(text: str) -> bool:
-    """Whether ``papermill -p`` reads a text as a number, a truth value or None.
-
-    >>> [text for text in ("2024", "1e5", "nan", "None", "true", "gowalla") if _looks_like_a_value(text)]
-    ['2024', '1e5', 'nan', 'None']
-    """
-    try:
-        float(text)
-    except ValueError:
-        return text in ("True", "False", "None")
-    return True
 
 
 def provenance(runs: pd.DataFrame, redo: str) -> str:

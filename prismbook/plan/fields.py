@@ -19,7 +19,7 @@ class Field:
         accepted: the accepted values in words, to follow "must be".
         read: a function of a value that gives it as a value of Python, or raises a ValueError where it is not accepted.
         names: the texts that are accepted, where they are few.
-        hint: what to write to papermill instead, with ``{name}`` and ``{value}``; empty where there is nothing to say.
+        hint: what to write to papermill instead, with ``{name}``; empty where there is nothing to say.
     """
 
     accepted: str
@@ -90,15 +90,12 @@ def choice(names: Iterable[str]) -> Field:
     """One of some texts."""
     known = tuple(names)
     accepted = f"one of {', '.join(known)}"
-    return _field(accepted, lambda value: isinstance(value, str) and value in known, str, names=known, hint=_AS_TEXT)
+    return _field(accepted, lambda value: isinstance(value, str) and value in known, str, names=known)
 
 
 def text(accepted: str = "text") -> Field:
     """A text that is not empty, e.g. the name of a folder."""
-    return _field(accepted, lambda value: isinstance(value, str) and value != "", str, hint=_AS_TEXT)
-
-
-_AS_TEXT = "papermill leaves a value as text with -r {name} {value}"
+    return _field(accepted, lambda value: isinstance(value, str) and value != "", str)
 
 
 def optional(field: Field) -> Field:

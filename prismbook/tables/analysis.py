@@ -301,7 +301,7 @@ def parameter_values(loss_parameters: str) -> dict[str, float]:
     return {name: float(value) for name, value in pairs}
 
 
-def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) -> pd.DataFrame:
+def measured(results: Path, configs: Iterable[RunConfig], patient_runs: bool = True) -> pd.DataFrame:
     """The table of :func:`tidy` for some configurations, from what is stored, with the ``path`` of each record.
 
     A run that the stopping rule ended in a dip gives its place to the same run with more patience, where that is
@@ -310,10 +310,10 @@ def measured(results: Path, configs: Iterable[RunConfig], twins: bool = True) ->
     Args:
         results: folder of the records.
         configs: configurations of runs; one that is named twice has one row.
-        twins: False leaves every run its place, for what compares numbers of epochs, which patience itself changes.
+        patient_runs: False leaves every run its place, for what compares numbers of epochs, which patience changes.
     """
     unique, outcomes = list(dict.fromkeys(configs)), tuning.stored(results)
-    that_count = [patience.run_that_counts(config, outcomes) if twins else config for config in unique]
+    that_count = [patience.run_that_counts(config, outcomes) if patient_runs else config for config in unique]
     first, counting = ([_record(outcomes(config)) for config in runs] for runs in (unique, that_count))
     instead_of = [
         one["id"] if one is not None and one is not other else None for one, other in zip(first, counting, strict=True)

@@ -101,14 +101,14 @@ def _unit_gradient_kernel(  # type: ignore[no-untyped-def]
 
 
 def _split_kernel(  # type: ignore[no-untyped-def]
-    row_ptr, other_ptr, slot_ptr, where_ptr, unit_ptr, inverse_ptr, counts_ptr, hi_ptr, lo_ptr, cosine_ptr,
+    row_ptr, other_ptr, slot_ptr, where_ptr, unit_ptr, inverse_ptr, is_counted_ptr, hi_ptr, lo_ptr, cosine_ptr,
     distance_ptr, n, d, PADDED: tl.constexpr, HEIGHT: tl.constexpr, TABLES: tl.constexpr, SLOTS: tl.constexpr,
     IS_UNIT: tl.constexpr,
 ):  # fmt: skip
     """Rows of one or two tables normalised, each as a float16 and the float16 of what that leaves; which rows count.
 
     The halves hold 64 times the rows, so that the second one keeps its digits. Of two tables, the cosine and the
-    squared distance of each pair of rows are stored too. SLOTS is 0 where ``counts_ptr`` says already what counts.
+    squared distance of each pair of rows are stored too. SLOTS is 0 where ``is_counted_ptr`` says already what counts.
     """
     row, along = tl.program_id(0) * HEIGHT + tl.arange(0, HEIGHT), tl.arange(0, PADDED)
     inside = (row[:, None] < n) & (along[None, :] < d)
@@ -125,7 +125,7 @@ def _split_kernel(  # type: ignore[no-untyped-def]
         if SLOTS:
             where = tl.load(where_ptr + table * n + row, mask=row < n, other=0)
             smallest = tl.load(slot_ptr + table * SLOTS + where, mask=row < n, other=-1)
-            tl.store(counts_ptr + table * n + row, (smallest == row).to(tl.int8), mask=row < n)
+            tl.store(is_counted_ptr + table * n + row, (smallest == row).to(tl.int8), mask=row < n)
         hi = (unit * 64.0).to(tl.float16)
         lo = (unit * 64.0 - hi.to(tl.float32)).to(tl.float16)
         at = (table * n + row[:, None]) * PADDED + along[None, :]
@@ -139,7 +139,7 @@ def _split_kernel(  # type: ignore[no-untyped-def]
 
 
 def _sums_kernel(  # type: ignore[no-untyped-def]
-    hi_ptr, lo_ptr, counts_ptr, product_ptr, total_ptr, n, d, PADDED: tl.constexpr, HEIGHT: tl.constexpr,
+    hi_ptr, lo_ptr, is_counted_ptr, product_ptr, total_ptr, n, d, PADDED: tl.constexpr, HEIGHT: tl.constexpr,
     WIDTH: tl.constexpr, PARTS: tl.constexpr, HALF: tl.constexpr,
 ):  # fmt: skip
     """E = exp(4 x.y) of a block of HEIGHT rows with one of PARTS ranges of columns, WIDTH at a time, and E X.
@@ -152,7 +152,7 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
     row, along = block * HEIGHT + tl.arange(0, HEIGHT), tl.arange(0, PADDED)
     hi_ptr += table * n * PADDED
     lo_ptr += table * n * PADDED
-    counts_ptr += table * n
+    is_counted_ptr += table * n
     at = row[:, None] * PADDED + along[None, :]
     row_hi = tl.load(hi_ptr + at, mask=row[:, None] < n, other=0.0)
     if not HALF:
@@ -163,7 +163,7 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
     first = part * per_part
     for start in range(first, tl.minimum(first + per_part, n), WIDTH):
         column = start + tl.arange(0, WIDTH)
-        counts = tl.load(counts_ptr + column, mask=column < n, other=0)
+        is_counted = tl.load(is_counted_ptr + column, mask=column < n, other=0)
         there = column[:, None] * PADDED + along[None, :]
         hi = tl.load(hi_ptr + there, mask=column[:, None] < n, other=0.0)
         if HALF:
@@ -174,7 +174,7 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
             cosine = tl.dot(row_lo, tl.trans(hi), cosine)
             cosine = tl.dot(row_hi, tl.trans(hi), cosine)
         # 4 / log 2 / 64^2; cosines are at most 1 and exp(4) is 55: no maximum has to be taken out
-        e = tl.exp2(cosine * 0.0014088818758681284 + tl.where(counts != 0, 0.0, -300.0)[None, :])
+        e = tl.exp2(cosine * 0.0014088818758681284 + tl.where(is_counted != 0, 0.0, -300.0)[None, :])
         if (start < block * HEIGHT + HEIGHT) & (start + WIDTH > block * HEIGHT):
             e = tl.where(row[:, None] != column[None, :], e, 0.0)
         total += tl.sum(e, 1)
@@ -184,17 +184,17 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
             product = tl.dot(e_lo, hi, product)
             product = tl.dot(e_hi, lo, product)
         product = tl.dot(e_hi, hi, product)
-    counted = tl.load(counts_ptr + row, mask=row < n, other=0) != 0
-    product = tl.where(counted[:, None], product * 0.015625, 0.0)
+    is_counted = tl.load(is_counted_ptr + row, mask=row < n, other=0) != 0
+    product = tl.where(is_counted[:, None], product * 0.015625, 0.0)
     offset = (table * PARTS + part) * n + row
     inside = (row[:, None] < n) & (along[None, :] < d)
     tl.store(product_ptr + offset[:, None] * d + along[None, :], product, mask=inside)
     place = (table * PARTS + part) * tl.num_programs(0) + block
-    tl.store(total_ptr + place, tl.sum(tl.where(counted, total, 0.0), 0))
+    tl.store(total_ptr + place, tl.sum(tl.where(is_counted, total, 0.0), 0))
 
 
 def _closing_kernel(  # type: ignore[no-untyped-def]
-    counts_ptr, total_ptr, distance_ptr, first_ptr, second_ptr, scale_ptr, alignment_ptr, n, totals,
+    is_counted_ptr, total_ptr, distance_ptr, first_ptr, second_ptr, scale_ptr, alignment_ptr, n, totals,
     TABLES: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
     """The scalars of a batch: a program for each table's uniformity, and one for the mean of the squared distances.
@@ -210,8 +210,8 @@ def _closing_kernel(  # type: ignore[no-untyped-def]
     else:
         number = tl.zeros((CHUNK,), dtype=tl.int32)
         for start in range(0, n, CHUNK):
-            counts = tl.load(counts_ptr + table * n + start + place, mask=start + place < n, other=0)
-            number += counts.to(tl.int32)
+            is_counted = tl.load(is_counted_ptr + table * n + start + place, mask=start + place < n, other=0)
+            number += is_counted.to(tl.int32)
         sums = tl.zeros((CHUNK,), dtype=tl.float64)
         for start in range(0, totals, CHUNK):
             at = table * totals + start + place
@@ -504,13 +504,14 @@ def uniformity_sums(
             f"is_counted must be bool with shape ({len(x)},),"
             f" got {is_counted.dtype} with shape {tuple(is_counted.shape)}"
         )
-    counts = x.new_ones(len(x), dtype=torch.int8) if is_counted is None else is_counted.contiguous().view(torch.int8)
+    flags = None if is_counted is None else is_counted.contiguous().view(torch.int8)
+    is_counted = x.new_ones(len(x), dtype=torch.int8) if flags is None else flags
     x = x.contiguous()
     n, d = x.shape
     hi, lo = (torch.empty(n, padded(d), dtype=torch.float16, device=x.device) for _ in range(2))
     # what a kernel does not touch is given as any pointer
-    _split((x,), counts, None, x, x, hi, lo, x, x)
-    product, total = _sums(hi[None], lo[None], counts[None], d, precision, processors)
+    _split((x,), is_counted, None, x, x, hi, lo, x, x)
+    product, total = _sums(hi[None], lo[None], is_counted[None], d, precision, processors)
     return total.sum(dtype=torch.float64), product[0].sum(0)
 
 
@@ -525,17 +526,17 @@ def _check_sums(name: str, x: Tensor, precision: str) -> None:
 
 
 def _split(
-    rows: tuple[Tensor, ...], counts: Tensor, places: tuple[Tensor, Tensor] | None, unit: Tensor, *others: Tensor
+    rows: tuple[Tensor, ...], is_counted: Tensor, places: tuple[Tensor, Tensor] | None, unit: Tensor, *others: Tensor
 ) -> None:
     """Normalise and split rows; they are unit rows already where ``unit`` is those."""
     (n, d), is_unit = rows[0].shape, unit is rows[0]
     inverse, *rest = others
-    slot, where = (counts, counts) if places is None else places
+    slot, where = (is_counted, is_counted) if places is None else places
     height = max(1, 1024 // padded(d))
     launch(
         _split_kernel,
         (-(-n // height),),
-        *(rows[0], rows[-1], slot, where, unit, inverse, counts, *rest, n, d),
+        *(rows[0], rows[-1], slot, where, unit, inverse, is_counted, *rest, n, d),
         PADDED=padded(d),
         HEIGHT=height,
         TABLES=len(rows),
@@ -546,7 +547,7 @@ def _split(
 
 
 def _sums(
-    hi: Tensor, lo: Tensor, counts: Tensor, d: int, precision: str, processors: int | None
+    hi: Tensor, lo: Tensor, is_counted: Tensor, d: int, precision: str, processors: int | None
 ) -> tuple[Tensor, Tensor]:
     """E X of each table and range of columns, ``(tables, parts, n, d)``, and sums of E, ``(tables, parts, blocks)``."""
     tables, n, width = hi.shape
@@ -557,7 +558,7 @@ def _sums(
     launch(
         _sums_kernel,
         (blocks, tiles.parts, tables),
-        *(hi, lo, counts, product, total, n, d),
+        *(hi, lo, is_counted, product, total, n, d),
         PADDED=width,
         HEIGHT=tiles.height,
         WIDTH=tiles.width,
@@ -621,17 +622,17 @@ def pair_terms(
     if user_id is None or item_id is None:
         if user_id is not item_id:
             raise ValueError("user_id and item_id must both be given, or neither")
-        places, counts = None, user.new_ones(2, n, dtype=torch.int8)
+        places, is_counted = None, user.new_ones(2, n, dtype=torch.int8)
     else:
-        places, counts = _places((user_id, item_id)), user.new_empty(2, n, dtype=torch.int8)
-    _split((user.contiguous(), item.contiguous()), counts, places, unit, inverse, hi, lo, cosine, distance)
-    product, total = _sums(hi, lo, counts, d, precision, processors)
+        places, is_counted = _places((user_id, item_id)), user.new_empty(2, n, dtype=torch.int8)
+    _split((user.contiguous(), item.contiguous()), is_counted, places, unit, inverse, hi, lo, cosine, distance)
+    product, total = _sums(hi, lo, is_counted, d, precision, processors)
     alignment, first, second = (user.new_empty(()) for _ in range(3))
     scale = user.new_empty(2)
     launch(
         _closing_kernel,
         (3,),
-        *(counts, total, distance, first, second, scale, alignment, n, total[0].numel()),
+        *(is_counted, total, distance, first, second, scale, alignment, n, total[0].numel()),
         TABLES=2,
         CHUNK=4096,
         num_warps=8,

@@ -1,4 +1,4 @@
-"""A run beside its twin: what each scored, where it stopped, and the difference over the same users."""
+"""Pairs of runs that differ in one field: what each scored, where it stopped, and the difference at the same users."""
 
 from __future__ import annotations
 
