@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -63,6 +64,45 @@ def lengths_by_share(table: pd.DataFrame) -> Figure:
     axes[0, 0].set(ylabel="length after / before", ylim=(0, 1.1 * float(table.to_numpy().max())))
     axes[0, 0].legend(loc="lower left")
     return figure
+
+
+def one_step(decayed: float = 0.8, turn: float = 0.7) -> Figure:
+    """Two rows of length 1 before and after a step of plain gradient descent: one is in the batch, the other is not.
+
+    Decay shortens both. The loss moves the row in the batch at a right angle, so its new length is a hypotenuse. A real
+    step is smaller by far than the one that is drawn.
+
+    Args:
+        decayed: what decay leaves of a length.
+        turn: the length of the step that the loss makes.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.0), sharey=True)
+    before, decay, loss, after = "#777777", LOOKS["unpopular"][0], LOOKS["popular"][0], "black"
+    for axis, (title, step) in zip(axes, (("in the batch", turn), ("not in the batch", 0.0)), strict=True):
+        _arrow(axis, (0, -0.26), (1, -0.26), before)
+        axis.annotate("before: length 1", (0, -0.3), color=before, va="top")
+        _arrow(axis, (0, 0), (decayed, 0), decay)
+        axis.annotate("decay shortens it", (0, -0.04), color=decay, va="top")
+        if not step:
+            axis.annotate(f"after: {decayed:g}", (decayed / 2, 0.04), ha="center", va="bottom")
+        if step:
+            _arrow(axis, (decayed, 0), (decayed, step), loss)
+            axis.annotate("the loss turns it,\nat a right angle", (decayed + 0.04, step / 2), color=loss, va="center")
+            _arrow(axis, (0, 0), (decayed, step), after)
+            slope = float(np.degrees(np.arctan2(step, decayed)))
+            middle = (decayed / 2 - 0.04, step / 2 + 0.04)
+            text = f"after: {np.hypot(decayed, step):.2f}"
+            axis.annotate(text, middle, rotation=slope, rotation_mode="anchor", ha="center", va="bottom")
+            axis.plot([decayed - 0.06, decayed - 0.06, decayed], [0, 0.06, 0.06], color=before, linewidth=1)
+        axis.set(title=title, xlim=(-0.04, 1.45), ylim=(-0.42, turn + 0.1), aspect="equal")
+        axis.axis("off")
+    return figure
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    """An arrow of which only the tip is wider than a line."""
+    style = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14}
+    axis.annotate("", end, start, arrowprops=style)
 
 
 def theory_map(eta: float, decay: float, cosine: float) -> Figure:

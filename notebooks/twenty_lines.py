@@ -1,0 +1,243 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+#
+# %% [markdown]
+# # PRISM in twenty lines
+#
+# **The loss turns vectors, decay shortens them, PRISM sets their length.** This page shows all three in bare PyTorch: no package of
+# this book, nothing hidden, no GPU. It is a **toy**, and no evidence about the paper's datasets.
+#
+# The losses meant here compare a user and an item by their angle alone. Such a loss cannot ask for a longer or a shorter vector, so it
+# moves a vector at a right angle to itself. The result is a hypotenuse, and a hypotenuse is longer than its legs:
+
+# %% tags=["parameters", "remove-input"]
+results = None  # folder of run records; None is the project's own
+
+# %% tags=["remove-input"]
+import matplotlib.pyplot as plt
+
+from prismbook.pages import page, parameters, theory_figures
+
+parameters.check(globals(), "results")
+page.begin()
+
+# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short"}} tags=["remove-input", "nbval-ignore-output"]
+theory_figures.one_step()
+plt.show()
+
+# %% [markdown]
+# *The row in the batch ends up longer than the row that is not. A popular item is in more batches, so its vector ends up longer. Both
+# steps are drawn much larger than real ones.*
+#
+# ## One step by hand
+#
+# Two items of length 1, of which only the first is in the batch. The loss is minus the cosine. Learning rate and decay are both 0.1.
+
+# %% tags=["one-step"]
+import torch
+from torch.nn.functional import cosine_similarity
+
+for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+    user = torch.tensor([0.8, 0.6])
+    items = torch.nn.Parameter(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    step = optimizer([items], lr=0.1, weight_decay=0.1)
+    (-cosine_similarity(user, items[0], dim=0)).backward()
+    step.step()
+    inside, outside = items.detach().norm(dim=1).tolist()
+    print(f"{optimizer.__name__:6} in the batch 1 -> {inside:.4f}, not in it 1 -> {outside:.4f}")
+    if optimizer is torch.optim.SGD:  # the paper's Theorem 3.1: decay's leg, and the step at a right angle
+        assert abs(inside - (0.99**2 + 0.1**2 * (1 - 0.8**2)) ** 0.5) < 1e-6
+
+# %% [markdown]
+# Plain gradient descent (SGD) does what the drawing shows. Adam does not: it divides a step by the size of the gradient. Where decay is
+# the whole gradient, a weak decay then takes as much as a strong one. AdamW keeps decay out of that division.
+#
+# ## Two thousand steps
+#
+# Now 300 users take 12 of 100 items each, and item 0 is taken most often. The loss is a softmax over cosines. How long is each item's
+# vector in the end, and how does its length correlate with $\log(d + 2)$, where $d$ is popularity?
+
+# %% tags=["twenty-lines", "nbval-ignore-output"]
+import torch
+from torch.nn.functional import cross_entropy, normalize
+from torch.optim import SGD, Adam, AdamW
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+num_users, num_items, dim = 300, 100, 16
+chance = 1 / torch.arange(1.0, num_items + 1)
+item = torch.stack([torch.multinomial(chance, 12) for _ in range(num_users)]).flatten()
+user = torch.arange(num_users).repeat_interleave(12)
+d = torch.bincount(item, minlength=num_items)  # popularity
+
+
+def softmax(users, items, rows):  # over the cosines with all items: it sees no length
+    cosines = normalize(users[user[rows]], dim=1) @ normalize(items, dim=1).T
+    return cross_entropy(cosines / 0.2, item[rows])
+
+
+def train(optimizer, lr, decay, prism=False, loss=softmax, batch=64, steps=2000):
+    torch.manual_seed(1)
+    users, items = (torch.nn.Parameter(0.1 * torch.randn(n, dim)) for n in (num_users, num_items))
+    if prism:  # the whole method: keep the direction, set the length to log(d + 2)
+        with torch.no_grad():
+            items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
+    step = optimizer([users, items], lr=lr, weight_decay=decay)
+    for _ in range(steps):
+        step.zero_grad()
+        loss(users, items, torch.randint(len(user), (batch,))).backward()
+        step.step()
+    return items.detach().norm(dim=1)
+
+
+found = {}
+
+
+def report(name, *args, **options):
+    n = train(*args, **options)
+    most, least = n[d.argmax()].item(), n[d.argmin()].item()
+    r = torch.corrcoef(torch.stack([n, torch.log(d + 2.0)]))[0, 1].item()
+    found[name] = most, least, r
+    print(f"{name:33} most popular {most:.2f}, least {least:.2f}, correlation {r:+.2f}")
+
+
+report("Adam, no decay", Adam, 1e-2, 0.0)
+report("Adam, decay 1e-4 (coupled)", Adam, 1e-2, 1e-4)
+report("Adam, decay 1e-3 (coupled)", Adam, 1e-2, 1e-3)
+report("AdamW, decay 0.1 (decoupled)", AdamW, 1e-2, 0.1)
+report("SGD at Adam's rate, decay 1e-3", SGD, 1e-2, 1e-3)
+report("SGD at its own rate 1, no decay", SGD, 1.0, 0.0)
+report("SGD at its own rate 1, decay 1e-3", SGD, 1.0, 1e-3)
+
+# %% [markdown]
+# ## Read it
+#
+# - **Adam, no decay**: lengths do not follow popularity. Adam's steps have about one size for every row, met often or rarely.
+# - **Adam, coupled decay** (added to the gradient, as in the paper's experiments): the stronger decay writes popularity into the
+#   lengths. The weaker one has not got there in these steps.
+# - **AdamW** takes the same share of every row. It writes nothing.
+# - **SGD at Adam's rate**: the rows have hardly moved.
+# - **SGD at its own rate** writes popularity **without any decay**. Decay then only makes all rows shorter.
+#
+# So what decay does depends on the optimiser. [](law_of_lengths.ipynb) says why, and what recorded runs on real data say of it.
+#
+# The cell below fails if one of these sentences is wrong.
+
+# %% tags=["hide-input"]
+r = {name: values[2] for name, values in found.items()}
+assert r["Adam, no decay"] < 0.1 < r["Adam, decay 1e-4 (coupled)"] < 0.7 < 0.9 < r["Adam, decay 1e-3 (coupled)"]
+assert r["AdamW, decay 0.1 (decoupled)"] < 0.1
+start = 0.1 * dim**0.5
+most, least, _ = found["SGD at Adam's rate, decay 1e-3"]
+assert abs(most - start) < 0.3 * start and abs(least - start) < 0.3 * start
+without, decayed = found["SGD at its own rate 1, no decay"], found["SGD at its own rate 1, decay 1e-3"]
+assert without[2] > 0.95 and decayed[2] > 0.95 and decayed[0] < without[0] and decayed[1] < without[1]
+print("checked")
+
+# %% [markdown]
+# ## Your turn
+#
+# Predict before you run; all three start from *Adam, decay 1e-3*. The answers are folded below.
+#
+# 1. Set decay to 1e-2. What happens to the lengths, and what to their correlation with popularity?
+# 2. Double the batch.
+# 3. Sample 5 negatives instead of all items. Is it the positives or the negatives that write popularity?
+
+
+# %% tags=["hide-cell", "nbval-ignore-output"]
+from torch.nn.functional import cosine_similarity
+
+
+def five_negatives(users, items, rows):
+    listed = torch.cat([item[rows, None], torch.randint(num_items, (len(rows), 5))], dim=1)
+    cosines = cosine_similarity(users[user[rows]][:, None], items[listed], dim=2)
+    return cross_entropy(cosines / 0.2, torch.zeros(len(rows), dtype=torch.long))
+
+
+report("1. decay 1e-2", Adam, 1e-2, 1e-2)
+report("2. batch of 128", Adam, 1e-2, 1e-3, batch=128)
+report("3. five negatives", Adam, 1e-2, 1e-3, loss=five_negatives)
+asked = found["Adam, decay 1e-3 (coupled)"]
+print("1. Shorter, all of them; the correlation stays: decay sets the level of lengths, not their order.")
+assert found["1. decay 1e-2"][0] < 0.7 * asked[0] and found["1. decay 1e-2"][2] > 0.9
+print("2. Little changes: every row is met twice as often, rare and popular alike.")
+assert found["2. batch of 128"][2] > 0.9 and abs(found["2. batch of 128"][0] / asked[0] - 1) < 0.15
+print("3. The positives do: drawn alike from all items, negatives carry no popularity.")
+assert found["3. five negatives"][2] > 0.9
+
+# %% [markdown]
+# ## PRISM, one line
+#
+# If popularity is what decay writes, it can be written before training starts {cite}`loveland2025weightdecay`. In `train` above that is
+# the one line under `if prism`:
+#
+# ```python
+# items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
+# ```
+
+# %% tags=["nbval-ignore-output"]
+report("Adam, PRISM, no decay", Adam, 1e-2, 0.0, prism=True)
+assert found["Adam, PRISM, no decay"][2] > 0.95  # training has not undone it
+
+# %% [markdown]
+# ## The same with prismlib
+#
+# The library's `prism_` is that line, with checks of what it is given.
+
+# %%
+from prismlib import prism_
+
+table = torch.nn.Embedding(num_items, dim)
+by_hand = table.weight.detach() * (torch.log(d + 2.0) / table.weight.detach().norm(dim=1))[:, None]
+prism_(table.weight, d)
+assert torch.allclose(table.weight, by_hand)
+
+# %% [markdown]
+# ## And on real data
+#
+# A toy shows a mechanism, not a result. This is a stored run of this book: DirectAU with PRISM on MovieLens1M. The cell reads its
+# record, so it needs a checkout of the project, and no data. An item without training interactions is in no batch and has no decay, so
+# it must still have the length that PRISM gave it. Every other item must be longer by now.
+
+# %% tags=["nbval-ignore-output"]
+from prismbook.claims import ledger
+from prismbook.runs.records import default_results, load_record
+from prismlib import prism_norm
+
+record = load_record((results or default_results()) / "movielens1m" / "mf-directau-9c7b05ac6a8b.json")
+assert (record["config"]["init"], record["config"]["alpha"], record["config"]["weight_decay"]) == ("prism", 1.0, 0.0)
+never, once, *others = record["norms"]["item"]["bins"]
+at_start = prism_norm(torch.tensor([0, 1])).tolist()
+print(f"{never['rows']} items with d = 0: PRISM set {at_start[0]:.4f}, recorded {never['mean']:.4f}")
+print(f"{once['rows']} items with d = 1: PRISM set {at_start[1]:.4f}, recorded {once['mean']:.4f}")
+assert abs(never["mean"] - at_start[0]) < 1e-6 and never["std"] == 0
+assert once["mean"] > at_start[1]
+assert all(part["mean"] > prism_norm(torch.tensor([part["from"]])).item() for part in others)
+print(f"correlation of the lengths with log(d + 2) after training: {record['norms']['item']['pearson_log']:+.3f}")
+judged_by = {name.split()[0]: name for name, row in ledger.accepted().items() if record["id"] in row["records"]}
+print(f"test NDCG@20 {record['test']['dot']['ndcg']:.4f}; claims that rest on it: {', '.join(judged_by)}")
+assert judged_by
+
+# %% [markdown]
+# ## Summary
+#
+# - A loss of angles lengthens a row whenever it moves it. Rows that are met more often are moved more often.
+# - What decay adds depends on the optimiser: coupled Adam needs it to write popularity, SGD at its own rate does not.
+# - PRISM writes popularity at the start, in one line, and training without decay keeps it.
+#
+# This was a toy with 100 items. Whether PRISM is worth it on real data is another question. How to put it into
+# your own model: [](use_prism.ipynb).

@@ -1,0 +1,86 @@
+"""The page "PRISM in twenty lines": bare torch, its cells run by themselves, and its checks can fail."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import matplotlib.pyplot as plt
+import pytest
+
+from prismbook.pages import theory_figures
+
+CELLS = jupytext.read(Path(__file__).parents[1] / "notebooks" / "twenty_lines.ipynb").cells
+
+
+def tagged(tag: str) -> str:
+    (cell,) = [cell for cell in CELLS if tag in cell.metadata.get("tags", ())]
+    return str(cell.source)
+
+
+def alone(code: str) -> subprocess.CompletedProcess[str]:
+    """Some code in a fresh Python, in which no package of this project is found."""
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=300, env={"OMP_NUM_THREADS": "1"}
+    )
+
+
+def test_the_main_cell_runs_by_itself() -> None:
+    cell = tagged("twenty-lines")
+    assert cell.count("steps=2000") == 1
+    done = alone(cell.replace("steps=2000", "steps=40") + "\nprint(len(found))")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 8 and lines[-1] == "7"
+    assert all(line.startswith(("Adam", "SGD")) and "correlation" in line for line in lines[:-1])
+
+
+def test_the_training_takes_twenty_lines() -> None:
+    functions = [node for node in ast.parse(tagged("twenty-lines")).body if isinstance(node, ast.FunctionDef)]
+    lengths = {each.name: (each.end_lineno or 0) - each.lineno + 1 for each in functions}
+    assert lengths["softmax"] + lengths["train"] <= 20
+
+
+def test_the_step_by_hand_runs_by_itself_and_its_check_can_fail() -> None:
+    cell = tagged("one-step")
+    done = alone(cell)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "SGD    in the batch 1 -> 0.9918, not in it 1 -> 0.9900",
+        "Adam   in the batch 1 -> 0.9055, not in it 1 -> 0.9000",
+        "AdamW  in the batch 1 -> 0.9950, not in it 1 -> 0.9900",
+    ]
+    other = alone(cell.replace("[0.8, 0.6]", "[0.6, 0.8]"))
+    assert "AssertionError" in other.stderr
+
+
+@pytest.mark.lint
+def test_until_prismlib_is_named_the_page_needs_torch_alone() -> None:
+    shown = [cell for cell in CELLS if "remove-input" not in cell.metadata.get("tags", ())]
+    (at,) = [n for n, cell in enumerate(shown) if cell.source.startswith("## The same with prismlib")]
+    code = [ast.parse(cell.source) for cell in shown[:at] if cell.cell_type == "code"]
+    imported = {
+        name.partition(".")[0]
+        for tree in code
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert len(code) == 5 and imported == {"torch"}
+
+
+@pytest.mark.lint
+def test_the_page_says_that_it_is_a_toy() -> None:
+    text = " ".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
+    assert "It is a **toy**, and no evidence about the paper's datasets" in text.replace("\n", " ")
+
+
+def test_the_drawing_names_the_lengths_that_it_draws() -> None:
+    figure = theory_figures.one_step(decayed=0.6, turn=0.8)
+    texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert "after: 1.00" in texts[0] and "after: 0.6" in texts[1]
+    assert not any("turns" in text for text in texts[1])
+    plt.close(figure)
