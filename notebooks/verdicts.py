@@ -48,7 +48,7 @@ results = None  # folder of run records; None is the project's own
 import pandas as pd
 
 from prismbook.claims import ledger
-from prismbook.pages import page, parameters, verdict_tables
+from prismbook.pages import page, parameters, verdict_explorer, verdict_tables
 from prismbook.tables import decay_vs_prism, error_rates
 
 parameters.check(globals(), "results")
@@ -90,12 +90,19 @@ pd.Series(verdict_tables.worked_example(pair), name="").to_frame()
 #
 # ## Every verdict under other rules
 #
-# Each column changes one thing. "=" is the ledger's verdict; a cell is empty where the claim has no such protocol or
+# Move the margin, let one seed decide nothing, or choose a protocol: the marks are made again from the numbers of the statements,
+# by the rules above, in your browser. A framed mark is another than the ledger's.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.html(verdict_explorer.explorer(rows))
+
+# %% [markdown]
+# Some of these rules in words. Each column changes one thing. "=" is the ledger's verdict; a cell is empty where the claim has no such protocol or
 # learning rate.
 
-# %%
+# %% tags=["remove-input"]
 table = verdict_tables.under_alternatives(rows)
 table
 
-# %%
+# %% tags=["remove-input"]
 page.say(verdict_tables.changed(table))

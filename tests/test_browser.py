@@ -22,12 +22,15 @@ import pandas as pd
 import pytest
 import torch
 
+from prismbook.claims import ledger, statements
+from prismbook.pages import marks, verdict_explorer
 from prismbook.pages.widgets import norms_widget, tradeoff_widget
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
 from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES
+from prismbook.tables.rules import Rules
 from prismlib import theory
 from prismlib.metrics import GROUPS
 
@@ -250,40 +253,6 @@ def rq1_runs() -> list[tuple[RunConfig, Record | None]]:
     return list(zip(configs, get_records(configs, train=False), strict=True))
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_tradeoff_on_the_start_page_says_and_draws_what_the_records_say(browser: Browser, site: str, view: str) -> None:
-    browser.look(*VIEWS[view])
-    browser.open(site + "index.html")
-    runs = rq1_runs()
-    decays = list(dict.fromkeys(config.weight_decay for config, _ in runs))
-    longest = max(record["test"]["dot"]["ndcg"] for _, record in runs if record is not None)
-    for config, record in runs:
-        loss = LOSS_NAMES[config.loss]
-        shown = browser.script(MOVE, loss, decays.index(config.weight_decay))
-        stored = sum(other is not None for c, other in runs if c.loss == config.loss)
-        assert shown["notRun"] == len(decays) - stored and shown["points"] == 3 * stored
-        assert float(shown["label"]) == config.weight_decay
-        if record is None:
-            assert shown["said"] == f"{loss} at weight decay λ = {shown['label']}: not run" and shown["bar"] == []
-            continue
-        score = record["test"]["dot"]
-        numbers = [float(number) for number in re.findall(r"0\.\d+", shown["said"].partition(":")[2])]
-        expected = [score[group] for group in GROUPS] + [score["ndcg"]]
-        assert numbers[:4] == pytest.approx(expected, abs=5.1e-4)
-        assert numbers[4] == pytest.approx(score["unpopular"] / score["popular"], abs=5.1e-3)
-        full = browser.script("return document.querySelector('.explorer .bar').getBoundingClientRect().width")
-        assert shown["bar"] == pytest.approx([full * score[group] / longest for group in GROUPS], abs=0.5)
-    assert not browser.logged(site)
-
-
-def test_a_setting_that_was_not_run_is_a_gap_in_the_curve(browser: Browser, site: str) -> None:
-    browser.open(site + "index.html")
-    runs = [record is not None for config, record in rq1_runs() if config.loss == "ssm"]
-    stretches = sum(now and not before for before, now in zip([False, *runs], runs, strict=False))
-    lines = browser.script(MOVE, "SSM", 0)["lines"]
-    assert len(lines) == 3 and all(line.count("M") == stretches for line in lines)
-
-
 def alone(folder: Path, body: str, theme: str) -> Path:
     """A page of nothing but figures to move."""
     head = f'<!doctype html><html data-theme="{theme}"><meta name="viewport" content="width=device-width">'
@@ -333,35 +302,66 @@ def test_figures_of_runs_that_are_all_missing_say_so_and_two_on_a_page_move_alon
     assert not browser.logged(tmp_path.as_uri())
 
 
-def test_figures_to_move_obey_the_keyboard_and_have_names(browser: Browser, site: str) -> None:
-    browser.open(site + "index.html")
-    browser.script("document.querySelector('.explorer [type=range]').focus()")
-    before = browser.script("return document.querySelector('.explorer .said').textContent")
+# Sets the margin, a single seed and the protocol of the verdicts to move, as a reader does; gives the marks by claim.
+SET = """
+const [margin, seed, protocol] = arguments, root = document.querySelector('.verdict-explorer');
+root.querySelector(`[value="${seed}"]`).click();
+root.querySelector(`.cases [value="${protocol}"]`).click();
+const knob = root.querySelector('[type=range]');
+knob.value = margin;
+knob.dispatchEvent(new Event('input', {bubbles: true}));
+return [...root.querySelectorAll('td')].map(td => [td.dataset.claim, td.dataset.dataset, td.textContent]);
+"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_verdicts_to_move_are_those_of_the_rules(browser: Browser, tmp_path: Path, view: str) -> None:
+    width, height, theme = VIEWS[view]
+    rows = [ledger.row(claim, "movielens1m") for claim in ("C8", "C9", "C17")]
+    page = alone(tmp_path, verdict_explorer.explorer(rows), theme)
+    browser.look(width, height, theme)
+    browser.logged("")  # what other tests have opened
+    browser.open(page.as_uri())
+    for margin, one_seed, case in ((2.5, True, ""), (0.5, True, ""), (2.5, False, ""), (5, True, "the released code")):
+        rules = Rules(margin / 100, one_seed, case)
+        judged = [statements.under(row.statements, rules) for row in rows]
+        expected = [marks.mark(statements.verdict_phrase(each)) if each else "" for each in judged]
+        shown = browser.script(SET, margin, "yes" if one_seed else "no", case)
+        found = {claim: mark for claim, dataset, mark in shown if dataset == "MovieLens1M"}
+        assert [found[row.claim.id] for row in rows] == expected
+        count = sum(mark != marks.mark(row.phrase) for mark, row in zip(expected, rows, strict=True) if mark)
+        said = browser.script("return document.querySelector('.verdict-explorer .said').textContent")
+        assert said == f"{count} of {sum(map(bool, expected))} marks differ from the ledger's."
+    browser.script("document.querySelector('.verdict-explorer button').click()")
+    assert browser.script("return document.querySelectorAll('.verdict-explorer td.changed').length") == 0
+    problems = browser.script(PROBLEMS, width, theme) + browser.logged(page.parent.as_uri())
+    assert not problems, problems
+
+
+def test_verdicts_to_move_obey_the_keyboard_and_say_so_without_javascript(browser: Browser, tmp_path: Path) -> None:
+    page = alone(tmp_path, verdict_explorer.explorer([ledger.row("C8", "movielens1m")]), "light").as_uri()
+    browser.open(page)
+    browser.script("document.querySelector('.verdict-explorer [type=range]').focus()")
     for kind in ("rawKeyDown", "keyUp"):
         browser.devtools(
             "Input.dispatchKeyEvent", type=kind, key="ArrowRight", code="ArrowRight", windowsVirtualKeyCode=39
         )
-    assert browser.script("return document.querySelector('.explorer .said').textContent") != before
-    names = browser.script("return [...document.querySelectorAll('.explorer input')].map(i => i.labels[0].textContent)")
+    assert browser.script("return document.querySelector('.verdict-explorer output').textContent") == "3 %"
+    names = browser.script(
+        "return [...document.querySelectorAll('.verdict-explorer input')].map(i => i.labels[0].textContent)"
+    )
     assert all(name.strip() for name in names) and names
-
-
-def test_figures_to_move_are_not_printed_and_say_so_without_javascript(browser: Browser, site: str) -> None:
-    browser.devtools("Emulation.setScriptExecutionDisabled", value=True)
-    try:
-        browser.call("url", url=site + "index.html")
-        said = "return document.querySelector('.explorer').innerText"
-        assert (
-            browser.script(said).strip()
-            == "This figure moves with JavaScript only; the figure above shows the same numbers."
-        )
-    finally:
-        browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
-    browser.open(site + "index.html")
-    display = "return getComputedStyle(document.querySelector('.explorer')).display"
+    display = "return getComputedStyle(document.querySelector('.verdict-explorer')).display"
     assert browser.script(display) == "block"
     browser.devtools("Emulation.setEmulatedMedia", media="print")
     try:
         assert browser.script(display) == "none"
     finally:
         browser.devtools("Emulation.setEmulatedMedia", media="")
+    browser.devtools("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.call("url", url=page)
+        said = browser.script("return document.querySelector('.verdict-explorer').innerText").strip()
+        assert said == "These verdicts move with JavaScript only; the table below has them under some other rules."
+    finally:
+        browser.devtools("Emulation.setScriptExecutionDisabled", value=False)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_up import made_up, store
 
-from prismbook.claims.magnitudes import mean_change
+from prismbook.claims.magnitudes import of_pairs
 from prismbook.claims.statements import Statement, outcome, percent_and_seeds, verdict
 from prismbook.claims.table1_claims import claim_c8, claim_c8_mean, claim_c9, claim_c10
 from prismbook.pages import rq3_tables
@@ -252,7 +252,7 @@ def test_two_opposite_changes_have_no_mean() -> None:
     up, down = (replace(cell(prism, 0.1), backbone="nonlinear-mf") for prism in (0.115, 0.085))
     *_, size = claim_c9([up, replace(down, loss="mawu")])
     assert size.role == "size" and size.holds is None
-    assert [row.ours for row in mean_change("C9", "the paper's text", [up, replace(down, loss="mawu")], 2)] == [
+    assert [row.ours for row in of_pairs("C9", "the paper's text", [up, replace(down, loss="mawu")])] == [
         pytest.approx(0.15),
         pytest.approx(-0.15),
     ]

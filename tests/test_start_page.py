@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,20 @@ from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
-from prismbook.claims.statements import Statement, outcome_of
-from prismbook.pages import figures, page, start_page
+from prismbook.claims.statements import Statement, outcome_of, verdict
+from prismbook.pages import answers, figures, page, start_page
 from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables import decay_vs_prism
+from prismbook.tables.analysis import measured
+from prismbook.tables.labels import dataset_name
+from prismbook.tables.rules import Difference
 
 ROOT = Path(__file__).parents[1]
+DATASETS = ("movielens1m", "gowalla", "yelp2018")
 BY_ID = {claim.id: claim for claim in CLAIMS}
-ROW = Magnitude("C9", "gowalla", "the released code", ("DirectAU",), 0.08, 0.2, 0.1, 0.3, 1)
+ROW = Magnitude("C9", "gowalla", "the released code", "DirectAU", 0.08, 0.2, 0.1, 0.3, 1)
 ACCEPTED = {
     "C9 gowalla": {
         "verdict": "for the released code, not for the paper's text",
@@ -47,7 +52,7 @@ def test_the_figure_has_the_numbers_that_the_ledger_states(claim: str) -> None:
     texts = [each.text for each in BY_ID[claim].judged("gowalla", results).statements]
     judge = {"C11": magnitudes._of_epochs, "C12": magnitudes._of_ratio}[claim]
     rows = judge("gowalla", results)
-    assert rows
+    assert [row.loss for row in rows] == ["DirectAU"]
     for row in rows:
         interval = f" [{row.low:+.1%}, {row.high:+.1%}]" if row.high > row.low else ""
         assert any(f"{row.ours:+.1%}{interval}, {row.seeds} seed" in text for text in texts)
@@ -55,30 +60,35 @@ def test_the_figure_has_the_numbers_that_the_ledger_states(claim: str) -> None:
         assert f"{100 * row.paper:+.2f} %" in BY_ID[claim].paper
 
 
-def test_the_figure_has_the_mean_over_the_pairs_that_decide() -> None:
+def test_the_figure_has_a_row_for_each_loss_that_decides() -> None:
     pairs = decay_vs_prism.released_pairs("gowalla")
     assert [pair.decides() for pair in pairs] == [True, True]
-    shares = [share for pair in pairs if (share := pair.relative_difference())]
-    # they point different ways, and have no mean: a row each
-    ssm, directau = magnitudes.mean_change("C9", "the released code", pairs, 2)
-    assert (ssm.losses, directau.losses) == (("SSM",), ("DirectAU",))
-    assert [ssm.ours, directau.ours] == [share.mean for share in shares] and ssm.ours < 0 < directau.ours
-    [row] = magnitudes.mean_change("C9", "the released code", [pairs[1], pairs[1]], 2)
-    assert row.ours == pytest.approx(shares[1].mean) and row.losses == ()
-    assert row.high - row.low == pytest.approx((shares[1].interval[1] - shares[1].interval[0]) / 2**0.5)
-    [alone] = magnitudes.mean_change("C9", "the released code", [pairs[0], replace(pairs[1], comparison=None)], 2)
-    assert alone.losses == ("SSM",) and alone.paper == pairs[0].paper() and alone.ours == shares[0].mean
-    assert magnitudes.mean_change("C9", "the released code", [replace(pairs[1], comparison=None)], 2) == []
+    rows = magnitudes.of_pairs("C9", "the released code", [pairs[0], replace(pairs[1], comparison=None)])
+    share = pairs[0].relative_difference()
+    assert share is not None
+    [row] = rows
+    assert (row.loss, row.paper, row.ours, (row.low, row.high)) == ("SSM", pairs[0].paper(), share.mean, share.interval)
+    assert len(magnitudes.of_pairs("C9", "the released code", pairs)) == 2
 
 
 def test_a_row_has_the_verdict_of_its_case() -> None:
-    ratio = Magnitude("C12", "gowalla", "", (), 0.76, 0.0, -0.1, 0.1, 3)
+    text = replace(ROW, case="the paper's text")
+    ratio = Magnitude("C12", "gowalla", "", "DirectAU", 0.76, 0.0, -0.1, 0.1, 3)
     unknown = replace(ratio, dataset="yelp2018")
-    first, second = start_page.figure_rows([ROW, ratio, unknown], ACCEPTED).values()
-    assert [row["label"] for row in first + second] == ["Gowalla, released code, DirectAU", "Gowalla"]
-    assert (first[0]["verdict"], first[0]["provisional"]) == ("reproduced", True)
-    assert (second[0]["verdict"], second[0]["provisional"]) == ("open", False)
+    panels = start_page.figure_rows([ROW, text, replace(text, loss="MAWU"), ratio, unknown], ACCEPTED)
+    assert list(panels) == ["quality", "fairness"]
+    first, second, third = panels["quality"]
+    assert [row["said"] for row in (first, second, third)] == ["○✓ reproduced", "✗ not reproduced", ""]
+    assert (first["verdict"], first["provisional"]) == ("reproduced", True)
+    [last] = panels["fairness"]
+    assert (last["label"], last["said"], last["verdict"]) == ("Gowalla, DirectAU", "? open", "open")
     assert start_page.figure_rows([ROW], {}) == {}
+
+
+def test_what_has_no_verdict_in_the_ledger_has_none_in_the_figure() -> None:
+    entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
+    [row] = start_page.figure_rows([ROW], entry)["quality"]
+    assert (row["said"], row["verdict"]) == ("", "") and row["label"].endswith("released code")
 
 
 @pytest.fixture
@@ -90,19 +100,29 @@ def _style() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_style")
-def test_the_figure_is_readable_without_colour() -> None:
-    rows = start_page.figure_rows([ROW, replace(ROW, case="the paper's text", low=0.2, high=0.2)], ACCEPTED)
-    [axis] = figures.paper_and_ours(rows, 0.025).axes
+@pytest.mark.parametrize("panel", figures.PANELS)
+def test_the_figure_is_readable_without_colour(panel: str) -> None:
+    entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
+    [noted] = start_page.figure_rows([ROW], entry)["quality"]
+    rows = [*start_page.figure_rows([ROW, replace(ROW, case="the paper's text")], ACCEPTED)["quality"], noted]
+    [axis] = figures.paper_and_ours(panel, rows, 0.025).axes
     points = [line for line in axis.lines if np.shape(line.get_xdata()) == (1,)]
-    assert [(float(np.asarray(line.get_xdata())[0]), line.get_marker()) for line in points] == [
-        (0.2, "o"),
-        (0.08, "|"),
-        (0.2, "X"),
-        (0.08, "|"),
+    scaled = float if panel == "quality" else np.log1p
+    places = [float(np.asarray(line.get_xdata())[0]) for line in points]
+    assert places == pytest.approx([scaled(share) for share in (0.2, 0.08)] * 3)
+    assert [line.get_marker() for line in points] == ["o", "|", "X", "|", ".", "|"]
+    assert [line.get_markerfacecolor() == "white" for line in points[::2]] == [
+        True,
+        False,
+        False,
+    ]  # hollow: provisional
+    labels = [text.get_text() for text in axis.get_yticklabels()]
+    assert labels[0].startswith("C9") and [label.partition("   ")[0] for label in labels[1:3]] == [
+        "○✓ reproduced",
+        "✗ not reproduced",
     ]
-    assert [line.get_markerfacecolor() == "white" for line in points[::2]] == [True, False]  # hollow: provisional
-    [right] = axis.child_axes
-    assert [text.get_text() for text in right.get_yticklabels()] == ["✓ reproduced", "✗ not reproduced"]
+    [better] = [text.get_text() for text in axis.texts]
+    assert better == ("\N{LEFTWARDS ARROW} better" if panel == "epochs" else "better \N{RIGHTWARDS ARROW}")
     assert len({marker for _, marker in figures.VERDICTS.values()}) == len(figures.VERDICTS)
 
 
@@ -117,19 +137,62 @@ def test_the_scope_counts_real_runs_alone() -> None:
     seconds = {"train": 3600.0, "evaluate": 3600.0, "cpu": 1.0}
     runs = start_page.real_runs([made_up(real, seconds=seconds), made_up(generated, seconds=seconds)])
     text = start_page.scope(runs)
-    assert text.startswith("1 run on Gowalla, 2 hours of training and evaluation in all.")
-    assert text.endswith("Not run: MovieLens1M, Yelp2018 and AmazonBook.")
+    assert text == "1 run on Gowalla; not run: MovieLens1M, Yelp2018 and AmazonBook."
     table: Any = start_page.scope_table(runs)
     assert table.loc["Gowalla"].tolist() == ["1", "1", "2.0", "BPR", "not run", "not run"]
     assert table.loc["AmazonBook"].tolist() == ["0", "0", "0.0", "not run", "not run", "not run"]
 
 
-def test_each_question_is_answered_by_a_line_of_the_ledger() -> None:
-    rows = [ledger.row("C12", dataset) for dataset in ("gowalla", "amazonbook")]
-    text = start_page.answers(rows, page.pages())
-    assert start_page.QUESTIONS["C12"] in text and start_page.QUESTIONS["C8"] not in text
-    assert mark(rows[0].phrase) in text and 'data-label="AmazonBook">· not run' in text
-    assert {f"pages/{name}" for name in page.pages()} >= set(re.findall(r'href="([^"]+)\.html"', text)) != set()
+def stated(claim: str, dataset: str, *statements: Statement) -> Row:
+    return Row(BY_ID[claim], dataset, statements, verdict(statements), ())
+
+
+def test_every_mark_of_the_first_table_is_the_ledgers() -> None:
+    rows = [ledger.row(question.claim, dataset) for question in answers.QUESTIONS for dataset in DATASETS]
+    given = answers.answers(rows)
+    assert [answer.question for answer in given] == list(answers.QUESTIONS)
+    text = answers.table(given, page.pages())
+    outcomes = {claim_rows[0].claim.id: claim_rows for claim_rows in ledger.by_claim(rows)}
+    for answer in given:
+        measured = [row for row in outcomes[answer.question.claim] if row.verdict != "not measured"]
+        assert measured and [(name, sign) for name, sign, _ in answer.ours] == [
+            (dataset_name(row.dataset), mark(row.phrase)) for row in measured
+        ]
+        # and over all datasets it is the one that the ledger counts
+        [counted] = ledger.counts(measured)["measurement"]
+        assert outcome_of(answer.phrase) == counted
+        assert f'<b class="answer-mark">{mark(answer.phrase)}</b> {escape(answer.words)}' in text
+        assert any(value for _, _, value in answer.ours)
+    assert {f"pages/{name}" for name in page.pages()} >= set(re.findall(r'href="([^"#]+)\.html', text)) != set()
+
+
+def test_an_answer_says_what_does_not_hold_and_how_much_is_open() -> None:
+    found = Difference((-0.2,) * 3, None, "ratio", 0.01)
+    fairer, good = (
+        Statement("a", False, difference=found, about="being fairer"),
+        Statement("b", True, about="being as good"),
+    )
+    rows = [
+        stated("C12", "gowalla", fairer, good),
+        stated("C12", "yelp2018", replace(fairer, holds=None, undecided=True)),
+    ]
+    [answer] = answers.answers(rows)
+    assert answer.words == "It depends: 1 of 2 decided statements hold. Not for being fairer on Gowalla. 1 of 3 open."
+    assert answer.ours == [("Gowalla", "~", "-18\N{NO-BREAK SPACE}%"), ("Yelp2018", "?", "-18\N{NO-BREAK SPACE}%")]
+    assert answer.sure == "3 seeds"
+    [none] = answers.answers([stated("C12", "gowalla", Statement("a", None))])
+    assert (none.words, none.ours, none.sure) == ("Not run.", [], "")
+
+
+def test_advice_is_computed_and_without_runs_there_is_none(tmp_path: Path) -> None:
+    assert "No run is stored" in start_page.advice((), tmp_path)
+    text = start_page.advice({"ledger"})
+    plain = start_page.against("directau", (0.0,))
+    runs = measured(default_results(), grid_configs("gowalla", "directau", 0.0))
+    prism = measured(default_results(), grid_configs("gowalla", "directau", 0.0, init="prism", alpha=1.0))
+    assert plain["gowalla"] == pytest.approx([prism["ndcg"][0] / runs["ndcg"][0] - 1])
+    assert f"{start_page.recommended(start_page.gains_of([plain]))} ({start_page.span(plain)} of NDCG@20" in text
+    assert "[All claims](pages/ledger.ipynb)" in text and "should_i_use" not in text
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, minus, statement_on, times
-from prismbook.claims.statements import Statement, provisionally, weakest
+from prismbook.claims.statements import Basis, Statement, from_judgement, provisionally, weakest
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to, first_seed
 from prismbook.tables.endings import edges
@@ -292,7 +292,9 @@ def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         decided = [part for part in parts if part.holds is not None] or parts
         decisive = weakest(decided)
         statements += [
-            replace(part, role=part.role if part is decisive else "detail")
+            replace(part, role=part.role, basis=Basis("weakest decided", among=parts))
+            if part is decisive
+            else replace(part, role="detail")
             for part in sorted(parts, key=lambda part: part is not decisive)
         ]
     ordered = sorted(statements, key=lambda statement: statement.role != "core")
@@ -479,11 +481,13 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
         return Statement(f"{loss}: how careful needs three weight decays or more", None, role="detail", about=about)
     chosen = chosen_decay(runs[runs["weight_decay"] > 0])
     words: dict[float, Judgement] = {chosen: Judgement("equivalent")}
+    parts: dict[float, Statement] = {}
     seeds = None
     for decay in tried:
         if decay != chosen:
             difference = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
             words[decay] = Judgement("worse") if difference is None else judge(difference, rules)  # a collapse is worse
+            parts[decay] = from_judgement("", words[decay], ("worse",), difference)
             seeds = seeds if difference is None else max(seeds or 0, len(difference.by_seed))
     worse = [decay for decay in tried if words[decay].word == "worse"]
     near = [decay for decay in tried if "worse" not in MAY_BE[words[decay].word]]
@@ -491,11 +495,14 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
         f"{loss} needs it tuned with care: {len(worse)} of {plural(len(tried), 'decay')} are worse than {chosen:g},"
         f" {len(near)} as good, {len(tried) - len(worse) - len(near)} undecided"
     )
+    # for other rules: each decay that is worse, where the chosen one is not
+    among = [Statement("", False) if decay == chosen else parts[decay] for decay in tried]
     holds = _most_are_worse(list(words.values()))
     firm = _most_are_worse([Judgement("undecided") if each.provisional else each for each in words.values()])
+    basis = Basis("most", among=tuple(among))
     if holds is None:
-        return Statement(text, None, undecided=True, about=about, seeds=seeds)
-    return Statement(text, holds, provisional=firm is None, about=about, seeds=seeds)
+        return Statement(text, None, undecided=True, about=about, seeds=seeds, basis=basis)
+    return Statement(text, holds, provisional=firm is None, about=about, seeds=seeds, basis=basis)
 
 
 def _most_are_worse(words: Sequence[Judgement]) -> bool | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
-from prismbook.claims.statements import Statement, without_one_seed
+from prismbook.claims.statements import Statement, of_case, without_one_seed
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
 from prismbook.runs.records import load_record
 from prismbook.tables import decay_vs_prism
@@ -41,10 +41,7 @@ class Evidence:
         whole = replace(rules, case="")
         if whole not in self._judged:
             self._judged[whole] = self.judge(whole)
-        statements = list(self._judged[whole])
-        if rules.case:  # what is a note beside the other cases is the core where its case alone counts
-            concerned = [each for each in statements if each.case == rules.case]
-            statements = [replace(each, role="core") if each.role == "note" else each for each in concerned]
+        statements = of_case(self._judged[whole], rules.case)
         return statements if rules.one_seed else [without_one_seed(each) for each in statements]
 
     @property

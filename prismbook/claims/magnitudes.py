@@ -1,17 +1,16 @@
 """The claims that come with a number: the paper's relative change, and ours with its interval.
 
 The paper gives a number for C8 to C12. Each is a change from tuned weight decay to PRISM, as a share of tuned decay's
-value, so that all fit on one axis.
+value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from prismbook.claims.evidence import LEARNING_RATES, at_chosen_rate, benefit_runs
@@ -22,17 +21,19 @@ from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import best, seed_by_seed
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import LOSS_NAMES
-from prismbook.tables.rules import WIDTH, Difference
+from prismbook.tables.rules import Difference
 from prismbook.tables.seed_differences import relative_difference
 
 #: What changes, by claim.
 CHANGES = {
-    "C8": "NDCG@20 on MF",
-    "C9": "NDCG@20 on non-linear MF, DirectAU and MAWU",
-    "C10": "NDCG@20 on non-linear MF, SSM",
-    "C11": "epochs to the best one, DirectAU",
-    "C12": "unpopular / popular ratio, DirectAU",
+    "C8": "on MF",
+    "C9": "on non-linear MF",
+    "C10": "on non-linear MF",
+    "C11": "epochs to the best one",
+    "C12": "unpopular / popular ratio",
 }
+#: The measure of each claim, one panel of the figure each.
+PANELS = {"quality": ("C8", "C9", "C10"), "epochs": ("C11",), "fairness": ("C12",)}
 #: The backbone and the losses of the claims on Table 1.
 _TABLE1 = {
     "C8": ("mf", ("ssm", "directau", "mawu")),
@@ -49,19 +50,19 @@ class Magnitude:
         claim: the claim's name, e.g. ``"C8"``.
         dataset: name of the dataset.
         case: the protocol or the setting, as the ledger names it; empty where there is one alone.
-        losses: the losses that ours is about, where they are not all that the claim is about; else empty.
-        paper: the paper's change. For C8 to C10 it is the change of the same losses on the same dataset, from the cells
+        loss: the loss that is trained.
+        paper: the paper's change. For C8 to C10 it is the change of the same loss on the same dataset, from the cells
             of its Table 1. For C11 and C12 it is its mean over datasets.
-        ours: the mean change measured here.
+        ours: the change measured here.
         low: lower end of its 95 % interval over users and seeds; equal to ``high`` where there is no interval.
         high: upper end.
-        seeds: number of seeds, the smallest over the losses.
+        seeds: number of seeds.
     """
 
     claim: str
     dataset: str
     case: str
-    losses: tuple[str, ...]
+    loss: str
     paper: float
     ours: float
     low: float
@@ -94,42 +95,25 @@ def _of_table1(dataset: str, results: Path) -> list[Magnitude]:
             pairs += [pair for pair in released if pair.loss in losses]
         for protocol, case in PROTOCOL_CASES.items():
             concerned = [pair for pair in pairs if pair.protocol == protocol]
-            rows += mean_change(claim, case, concerned, len(losses))
+            rows += of_pairs(claim, case, concerned)
     return rows
 
 
-def mean_change(claim: str, case: str, pairs: list[Pair], count: int) -> list[Magnitude]:
-    """The mean change over the pairs that decide something, beside the paper's of the same pairs; empty for none.
-
-    Changes that point different ways have no mean: then there is a row for each pair.
+def of_pairs(claim: str, case: str, pairs: Sequence[Pair]) -> list[Magnitude]:
+    """One row for each loss that is decided, beside the paper's change of the same cell: two losses have no mean.
 
     Args:
         claim: the claim's name.
         case: the protocol, as the ledger names it.
         pairs: the pairs of one dataset.
-        count: number of losses that the claim is about.
     """
-    decided = [(pair, pair.relative_difference(), pair.paper()) for pair in pairs if pair.decides()]
-    known = [(pair, change, paper) for pair, change, paper in decided if change is not None and paper is not None]
-    if not known:
-        return []
-    if len({change.mean > 0 for _, change, _ in known}) > 1:
-        return [row for pair, _, _ in known for row in mean_change(claim, case, [pair], count)]
-    error = float(np.sqrt(sum(change.standard_error**2 for _, change, _ in known))) / len(known)
-    ours = float(np.mean([change.mean for _, change, _ in known]))
-    return [
-        Magnitude(
-            claim,
-            known[0][0].dataset,
-            case,
-            tuple(LOSS_NAMES[pair.loss] for pair, _, _ in known) if len(known) < count else (),
-            float(np.mean([paper for _, _, paper in known])),
-            ours,
-            ours - WIDTH * error,
-            ours + WIDTH * error,
-            min(len(change.by_seed) for _, change, _ in known),
-        )
-    ]
+    rows = []
+    for pair in pairs:
+        change, paper = pair.relative_difference(), pair.paper()
+        if pair.decides() and change is not None and paper is not None:
+            place = (claim, pair.dataset, case, LOSS_NAMES[pair.loss], paper)
+            rows.append(Magnitude(*place, change.mean, *change.interval, len(change.by_seed)))
+    return rows
 
 
 def _of_epochs(dataset: str, results: Path) -> list[Magnitude]:
@@ -152,7 +136,8 @@ def _of_ratio(dataset: str, results: Path) -> list[Magnitude]:
 def _row(claim: str, dataset: str, paper: float, difference: Difference | None) -> list[Magnitude]:
     if difference is None:
         return []
-    return [Magnitude(claim, dataset, "", (), paper, difference.mean, *difference.interval, len(difference.by_seed))]
+    place = (claim, dataset, "", LOSS_NAMES["directau"], paper)
+    return [Magnitude(*place, difference.mean, *difference.interval, len(difference.by_seed))]
 
 
 def chosen_pair(runs: pd.DataFrame) -> tuple[Any, Any] | None:

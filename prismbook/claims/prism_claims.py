@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, statement_on
-from prismbook.claims.statements import Statement, percent_and_seeds, weakest
+from prismbook.claims.statements import Basis, Statement, percent_and_seeds, weakest
 from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_values, seed_by_seed
 from prismbook.tables.endings import edges, takes_part
 from prismbook.tables.labels import setting
@@ -250,12 +250,11 @@ def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, bpr: Any, sea
         f" NDCG@20 {means(ours, theirs, 'ndcg', '.3f')}"
     )
     measures = {"ratio": "ratio"} if same_loss else {"ratio": "ratio", "ndcg": "NDCG@20"}
-    return weakest(
-        [
-            statement_on(f"{text}; by {title}", ours, theirs, measure, ("better",), rules, about=about)
-            for measure, title in measures.items()
-        ]
-    )
+    parts = [
+        statement_on(f"{text}; by {title}", ours, theirs, measure, ("better",), rules, about=about)
+        for measure, title in measures.items()
+    ]
+    return replace(weakest(parts), basis=Basis("weakest", among=tuple(parts)))
 
 
 def _does_not_work(other: Any, bpr: Any) -> str:
@@ -348,8 +347,11 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     ]
     less, _, keeps = parts
     decisive = weakest([less, keeps])
+    basis = Basis("weakest", among=(less, keeps))
     return [
-        replace(part, case=case, about=case, role="core" if part is decisive else "detail")
+        replace(part, case=case, about=case, role="core", basis=basis)
+        if part is decisive
+        else replace(part, case=case, about=case, role="detail")
         for part in sorted(parts, key=lambda part: part is not decisive)
     ]
 

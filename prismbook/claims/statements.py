@@ -6,11 +6,11 @@ One to three of them are the claim's core, its sentence in the paper's abstract 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from prismbook.tables.rules import MAY_BE, MEASURES, Difference, Judgement
+from prismbook.tables.rules import MAY_BE, MEASURES, Difference, Judgement, Rules, judge
 from prismbook.text import listed_names, plural
 
 #: What a verdict from generated data says beside its word.
@@ -30,6 +30,26 @@ OUTCOMES = (
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What decides a statement, so that other rules can decide it again without the records.
+
+    Attributes:
+        kind: ``"one"`` comparison; the ``"weakest"`` of several statements, or the ``"weakest decided"`` of them; or
+            ``"most"`` of them, more than half.
+        difference: the comparison; None where several statements decide.
+        accepts: the words of the rules with which the statement holds.
+        left_open: the words with which it stays open, since more of a search could turn it round.
+        among: the statements that decide.
+    """
+
+    kind: str
+    difference: Difference | None = None
+    accepts: tuple[str, ...] = ()
+    left_open: tuple[str, ...] = ()
+    among: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
 class Statement:
     """A sentence with its numbers, and whether they bear it out.
 
@@ -45,6 +65,7 @@ class Statement:
         about: what the sentence is about, in a word or two, for "for X, not for Y": a loss, a protocol, or a reading.
             Empty: the case, else the sentence without its numbers.
         seeds: number of seeds behind the decision; None where it is not a matter of seeds.
+        basis: what decides it, for other rules; None where no rule on differences does.
     """
 
     text: str
@@ -56,6 +77,7 @@ class Statement:
     role: str = "core"
     about: str = ""
     seeds: int | None = None
+    basis: Basis | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -234,10 +256,103 @@ def from_judgement(
     if judgement is None:
         return Statement(text, None, role=role, about=about)
     seeds = None if difference is None else len(difference.by_seed)
-    may_be = MAY_BE[judgement.word]
-    if not may_be <= set(holds) and may_be & set(holds):
-        return Statement(text, None, undecided=True, difference=difference, role=role, about=about, seeds=seeds)
-    return Statement(text, may_be <= set(holds), False, judgement.provisional, "", difference, role, about, seeds)
+    basis = None if difference is None else Basis("one", difference, tuple(holds))
+    decided = holds_with(judgement.word, holds)
+    provisional = decided is not None and judgement.provisional
+    return Statement(text, decided, decided is None, provisional, "", difference, role, about, seeds, basis)
+
+
+def holds_with(word: str, accepts: Iterable[str]) -> bool | None:
+    """Whether a statement holds with a word of the rules: where all that may be true bears it out.
+
+    Args:
+        word: one of :data:`prismbook.tables.rules.MAY_BE`.
+        accepts: the words with which it holds, of better, worse and equivalent.
+
+    >>> holds_with("better", ["better"]), holds_with("not worse", ["better"]), holds_with("worse", ["better"])
+    (True, None, False)
+    """
+    may_be = MAY_BE[word]
+    if may_be <= set(accepts):
+        return True
+    return None if may_be & set(accepts) else False
+
+
+def again(statement: Statement, rules: Rules) -> Statement:
+    """The statement decided by other rules, from its numbers alone; as it is where no rule on differences decides it.
+
+    The page on verdicts does the same in the reader's browser.
+
+    Args:
+        statement: of any claim.
+        rules: the margin, and whether one seed gives a word.
+
+    >>> sure = from_judgement("a", Judgement("better"), ["better"], Difference((0.03,) * 3, seed_error=0.001))
+    >>> again(sure, Rules()).holds, again(sure, Rules(margin=0.05)).holds
+    (True, False)
+    """
+    basis = statement.basis
+    if basis is None:
+        decided = statement
+    elif basis.difference is not None:
+        judgement = judge(basis.difference, rules)
+        holds = None if judgement.word in basis.left_open else holds_with(judgement.word, basis.accepts)
+        provisional = holds is not None and judgement.provisional
+        decided = replace(statement, holds=holds, undecided=holds is None, provisional=provisional)
+    else:
+        decided = _of_several(statement, [again(each, rules) for each in basis.among], basis.kind)
+    return decided if rules.one_seed else without_one_seed(decided)
+
+
+def under(statements: Iterable[Statement], rules: Rules) -> list[Statement]:
+    """The statements of a claim decided by other rules, from their numbers alone.
+
+    Where the rules name a case, it is judged as if it were the claim, and its notes are the core.
+
+    Args:
+        statements: the statements of one claim on one dataset.
+        rules: the margin, whether one seed gives a word, and the protocol or setting that counts.
+
+    >>> [each.role for each in under([Statement("a", True, case="x", role="note")], Rules(case="x"))]
+    ['core']
+    """
+    return of_case([again(each, rules) for each in statements], rules.case)
+
+
+def of_case(statements: Iterable[Statement], case: str) -> list[Statement]:
+    """The statements of one protocol or setting as if it were the claim; all of them where none is named.
+
+    Args:
+        statements: the statements of one claim on one dataset.
+        case: the protocol or the setting; empty for all.
+    """
+    if not case:
+        return list(statements)
+    # what is a note beside the other cases is the core where its case alone counts
+    concerned = [each for each in statements if each.case == case]
+    return [replace(each, role="core") if each.role == "note" else each for each in concerned]
+
+
+def _of_several(statement: Statement, among: Sequence[Statement], kind: str) -> Statement:
+    """The statement as several others decide it."""
+    if kind == "most":
+        holds = _most([each.holds for each in among])
+        firm = _most([None if each.provisional else each.holds for each in among])
+        return replace(statement, holds=holds, undecided=holds is None, provisional=holds is not None and firm is None)
+    if kind == "weakest decided":
+        among = [each for each in among if each.holds is not None] or among
+    first = weakest(among)
+    return replace(
+        statement, holds=first.holds, undecided=first.undecided, provisional=first.provisional, seeds=first.seeds
+    )
+
+
+def _most(decisions: Sequence[bool | None]) -> bool | None:
+    """Whether more than half hold; None where those that are open could turn it."""
+    held, is_open = decisions.count(True), decisions.count(None)
+    if 2 * held > len(decisions):
+        return True
+    return None if 2 * (held + is_open) > len(decisions) else False
 
 
 def percent_and_seeds(difference: Difference) -> str:

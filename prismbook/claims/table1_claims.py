@@ -13,7 +13,7 @@ import numpy as np
 
 from prismbook.claims.comparison import judged, minus
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Statement, from_judgement, percent_and_seeds
+from prismbook.claims.statements import Basis, Statement, from_judgement, holds_with, percent_and_seeds
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.rules import MAY_BE, RULES, Difference, Rules, contains
@@ -110,7 +110,10 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     if printed is not None:
         text += f"; the paper's Table 1: {printed:+.1%}"
     statement = from_judgement(text, judgement, holds, change, about=about)
-    return _if_searched(statement, pair, judgement.word, holds)
+    left_open = tuple(word for word in MAY_BE if _could_turn(word, pair.decay.open(), pair.prism.open(), holds))
+    collapsed = judgement.word == "collapsed"
+    basis = None if change is None or collapsed or not pair.decides() else Basis("one", change, tuple(holds), left_open)
+    return replace(_if_searched(statement, pair, judgement.word, holds), basis=basis)
 
 
 def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
@@ -118,7 +121,7 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     about = LOSS_NAMES[pair.loss]
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: the change from tuned decay to PRISM is the paper's"
     change, printed, judgement = pair.relative_difference(), pair.paper(), pair.judgement(rules)
-    if pair.fair_methods is None or judgement is None or printed is None:
+    if pair.fair_methods is None or pair.decay is None or pair.prism is None or judgement is None or printed is None:
         return Statement(f"{subject} (not run in both)", None, about=about)
     text = f"{subject}, {printed:+.1%} in its Table 1"
     if change is None or not pair.decides():
@@ -128,10 +131,20 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     statement = judged(
         f"{text}; ours less the paper's", minus(change, cell, "cell"), ("equivalent",), rules, _LIKE_THE_CELL
     )
-    word = {True: "equivalent", False: "worse" if change.mean < printed else "better"}.get(statement.holds or False, "")
+    # what a decision says of the search: the change is the paper's, or is on one side of it
+    side = {True: "equivalent", False: "worse" if change.mean < printed else "better"}
+    left_open = tuple(
+        word
+        for word in MAY_BE
+        if (holds := holds_with(word, ("equivalent",))) is not None
+        and _could_turn(side[holds], pair.decay.open(), pair.prism.open(), ("equivalent",))
+    )
+    basis = Basis("one", minus(change, cell, "cell"), ("equivalent",), left_open)
     # the row shows our change and not its distance from the paper's
-    statement = replace(statement, difference=change, about=about)
-    return statement if statement.holds is None else _if_searched(statement, pair, word, ("equivalent",))
+    statement = replace(statement, difference=change, about=about, basis=basis)
+    return (
+        statement if statement.holds is None else _if_searched(statement, pair, side[statement.holds], ("equivalent",))
+    )
 
 
 def _if_searched(statement: Statement, pair: Pair, word: str, holds: Sequence[str]) -> Statement:

@@ -16,7 +16,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from prismbook.pages.marks import MARKS
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
 from prismlib.metrics import GROUPS
@@ -244,48 +243,54 @@ def differences(rows: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def paper_and_ours(groups: Mapping[str, Sequence[Mapping[str, Any]]], margin: float) -> Figure:
-    """Every claim with a number: the paper's relative change and ours, with the verdict as colour, marker and word.
+#: The panels of :func:`paper_and_ours`: the title of the axis, its ticks as shares, and the side that is better.
+PANELS = {
+    "quality": ("change of NDCG@20, in %", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5), "better →"),
+    "epochs": ("change of the number of epochs, in %", (-0.75, -0.5, 0, 1, 3), "← better"),
+    "fairness": ("change of the unpopular / popular ratio, in %", (-0.5, -0.25, 0, 0.5, 1), "better →"),
+}
 
-    The axis is linear up to 5 % and logarithmic beyond, so that changes of 1 % and of 100 % can both be read.
+
+def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float) -> Figure:
+    """One panel of the claims with a number: the paper's change from tuned decay to PRISM, and ours with its interval.
+
+    Quality has a linear axis. Epochs and fairness differ by factors, and have an axis of factors.
 
     Args:
-        groups: for each claim, by its heading, its rows: ``{"label", "paper", "ours", "low", "high", "verdict",
-            "provisional"}``. The four numbers are shares. The marker of a provisional verdict is hollow.
-        margin: the share up to which a change counts as equivalent, shown as a band.
+        panel: what is measured, one of :data:`PANELS`.
+        rows: ``{"group", "label", "said", "verdict", "provisional", "paper", "ours", "low", "high"}``. The four numbers
+            are shares. ``said`` stands left of the row, and is empty where the verdict stands further up. An empty
+            ``verdict`` is that of a note. The marker of a provisional verdict is hollow.
+        margin: the share up to which a change counts as none, shown as a band.
     """
-    places = sum(1 + len(rows) for rows in groups.values())
-    figure, axis = plt.subplots(figsize=(8.4, 1.2 + 0.27 * places))
-    axis.axvspan(-margin, margin, color="#777777", alpha=0.15, linewidth=0, label=f"within {100 * margin:g} %")
+    title, shares, better = PANELS[panel]
+    groups = dict.fromkeys(row["group"] for row in rows)
+    figure, axis = plt.subplots(figsize=(6.6, 1.0 + 0.21 * (len(rows) + len(groups))))
+    factors = panel != "quality"
+    scaled = (lambda share: float(np.log1p(max(share, -0.95)))) if factors else float
+    low = scaled(-margin / (1 + margin)) if factors else -margin
+    axis.axvspan(low, scaled(margin), color="#777777", alpha=0.15, linewidth=0, label="counts as none")
     axis.axvline(0, color="#777777", linewidth=1)
-    top, ticks, words = 0, {}, {}
-    for heading, rows in groups.items():
-        axis.text(0, top, heading, transform=axis.get_yaxis_transform(), va="center", weight="bold", fontsize="small")
-        for place, row in enumerate(rows, start=top + 1):
-            colour, marker = VERDICTS[row["verdict"]]
-            axis.plot([row["low"], row["high"]], [place] * 2, color=colour)
+    top, ticks = 0, {}
+    for group in groups:
+        ticks[top] = group
+        for place, row in enumerate([row for row in rows if row["group"] == group], start=top + 1):
+            colour, marker = VERDICTS.get(row["verdict"], ("#777777", "."))
+            axis.plot([scaled(row["low"]), scaled(row["high"])], [place] * 2, color=colour)
             face = "white" if row["provisional"] else colour
-            axis.plot(row["ours"], place, marker, color=colour, markerfacecolor=face, markersize=7)
-            axis.plot(row["paper"], place, "|", color="black", markersize=11, markeredgewidth=2, label="the paper")
-            ticks[place] = row["label"]
-            words[place] = f"{MARKS[row['verdict']]} {row['verdict']}"
-        top += 1 + len(rows)
-    shares = [-0.5, -0.15, -0.05, 0, 0.05, 0.15, 0.5, 2]
-    axis.set_xscale("symlog", linthresh=0.05, linscale=0.7)
-    axis.set_xticks(shares, [f"{100 * share:+g}" if share else "0" for share in shares])
-    axis.minorticks_off()
-    axis.set(xlabel="change from tuned weight decay to PRISM, in % of tuned decay's value", ylim=(places - 0.5, -0.7))
+            axis.plot(scaled(row["ours"]), place, marker, color=colour, markerfacecolor=face, markersize=7)
+            axis.plot(scaled(row["paper"]), place, "|", color="black", markersize=10, markeredgewidth=2)
+            ticks[place] = f"{row['said']}   {row['label']}" if row["said"] else row["label"]
+            top = place + 1
+    axis.set_xticks([scaled(share) for share in shares], [f"{100 * share:+g}" if share else "0" for share in shares])
+    axis.set(xlabel=title, ylim=(top - 0.4, -0.6))
     axis.set_yticks(list(ticks), list(ticks.values()), fontsize="small")
+    for label in axis.get_yticklabels():
+        if label.get_text() in groups:
+            label.set_fontweight("bold")
+    axis.tick_params(axis="y", length=0)
     axis.grid(visible=False, axis="y")
-    right = axis.secondary_yaxis("right")
-    right.set_yticks(list(words), list(words.values()), fontsize="small")
-    right.tick_params(length=0)
-    right.spines["right"].set_visible(False)
-    for verdict in dict.fromkeys(row["verdict"] for rows in groups.values() for row in rows):
-        colour, marker = VERDICTS[verdict]
-        axis.plot([], [], marker, color=colour, label=f"ours: {MARKS[verdict]} {verdict}")
-    axis.plot([], [], "o", color="#777777", markerfacecolor="white", label="hollow: provisional")
-    handles, labels = axis.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3, fontsize="small")
+    right = better.startswith("better")
+    end, side = (1.0, "right") if right else (0.0, "left")
+    axis.text(end, 1.0, better, transform=axis.transAxes, ha=side, va="bottom", weight="bold", fontsize="small")
     return figure

@@ -1,0 +1,240 @@
+"""The questions of the start page, each answered by the core of one claim of the ledger.
+
+Every mark is the ledger's, every number is that of a statement, and no answer is typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from prismbook.claims.ledger import Row
+from prismbook.claims.prism_claims import PROTOCOL_CASES
+from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
+from prismbook.pages.ledger_tables import number
+from prismbook.pages.marks import mark, statement_mark
+from prismbook.tables.labels import dataset_name
+from prismbook.text import listed_names, plural
+
+#: How a question is answered where all that is decided says the same.
+_LEADS = {
+    "reproduced": "Yes",
+    "reproduced, size differs": "Yes, by another size",
+    "not reproduced": "No",
+    "not measured": "Not run",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of the start page.
+
+    Attributes:
+        claim: id of the claim that answers it.
+        text: the question.
+        about: what the statements are about, in the ledger's words, whose numbers are shown; empty: all core ones.
+        unit: what the numbers are, in a few words.
+    """
+
+    claim: str
+    text: str
+    about: str
+    unit: str
+
+
+#: The questions, in the order in which the paper makes its argument.
+QUESTIONS = (
+    Question("C21", "Is weight decay needed, whatever the loss?", "decay with DirectAU", "DirectAU gains"),
+    Question("C3", "Does it write popularity into lengths?", "DirectAU with decay", "DirectAU, correlation"),
+    Question("C8", "Does PRISM come as close to tuned decay on MF as the paper says?", "", "NDCG@20"),
+    Question("C9", "Does it beat tuned decay on non-linear MF?", "", "NDCG@20"),
+    Question("C11", "Does it train in fewer epochs?", "needing fewer epochs", "epochs"),
+    Question("C12", "Is it fairer, and as good?", "being fairer", "unpopular / popular"),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question with what the ledger says.
+
+    Attributes:
+        question: the question.
+        phrase: the verdict on the claim's core over all datasets on which it was measured, in the ledger's words.
+        words: the answer in words.
+        ours: for each measured dataset its name, the mark of its row of the ledger, and our numbers.
+        paper: the paper's figure; empty where it gives none.
+        sure: number of seeds behind our numbers, in words.
+    """
+
+    question: Question
+    phrase: str
+    words: str
+    ours: Sequence[tuple[str, str, str]]
+    paper: str
+    sure: str
+
+
+def answers(rows: Iterable[Row]) -> list[Answer]:
+    """The answers that a ledger gives to :data:`QUESTIONS`.
+
+    Args:
+        rows: the ledger. A question whose claim it lacks is left out.
+    """
+    of_claim: dict[str, list[Row]] = {}
+    for row in rows:
+        of_claim.setdefault(row.claim.id, []).append(row)
+    return [_answer(question, of_claim[question.claim]) for question in QUESTIONS if question.claim in of_claim]
+
+
+def phrase_of(rows: Iterable[Row]) -> str:
+    """The verdict on a claim over all datasets on which it was measured, as the ledger counts it.
+
+    Args:
+        rows: the rows of one claim.
+
+    >>> phrase_of([])
+    'not measured'
+    """
+    return verdict_phrase(_measured(rows))
+
+
+def _measured(rows: Iterable[Row]) -> list[Statement]:
+    return [each for row in rows if row.verdict != "not measured" for each in row.statements]
+
+
+def _answer(question: Question, rows: Sequence[Row]) -> Answer:
+    by_dataset = {row.dataset: row for row in rows if row.dataset and row.verdict != "not measured"}
+    shown = {dataset: _shown(question, row) for dataset, row in by_dataset.items()}
+    ours = [
+        (dataset_name(dataset), mark(by_dataset[dataset].phrase), _numbers(question, by_dataset[dataset], statements))
+        for dataset, statements in shown.items()
+    ]
+    claim = rows[0].claim
+    return Answer(
+        question,
+        phrase_of(rows),
+        _words(by_dataset, _measured(rows)),
+        ours,
+        claim.paper if "%" in claim.paper else "",
+        _sure(shown),
+    )
+
+
+def _shown(question: Question, row: Row) -> list[Statement]:
+    """The core statements whose numbers are shown."""
+    return [each for each in core(row.statements) if each.difference is not None and question.about in ("", each.about)]
+
+
+def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> str:
+    """The numbers of a dataset in a few characters."""
+    if question.claim == "C3":  # its differences are from a threshold; the correlations stand in the sentences
+        found = {each.about: re.search(r"correlation (-?[\d.]+)\)", each.text) for each in core(row.statements)}
+        pair = [found.get(f"DirectAU {when} decay") for when in ("without", "with")]
+        return " to ".join(each[1] for each in pair if each is not None)
+    if len(statements) == 2 and not question.about:  # two losses that may point different ways are named
+        return ", ".join(f"{each.about} {_short(each)}" for each in statements)
+    ordered = sorted(statements, key=lambda each: each.difference.mean if each.difference is not None else 0.0)
+    values = list(dict.fromkeys(_short(each) for each in ordered))
+    return f"{values[0]} to {values[-1]}" if len(values) > 1 else "".join(values)
+
+
+def _short(statement: Statement) -> str:
+    """The number of a statement without its seeds."""
+    return number(statement).rpartition("\N{NO-BREAK SPACE}")[0]
+
+
+def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
+    """The answer in words: yes, no or what lies between, then what does not hold, and how much is open."""
+    concerned = core(statements)
+    failing = [(each, dataset) for dataset, row in rows.items() for each in core(row.statements) if each.holds is False]
+    left_open = sum(each.holds is None for each in concerned)
+    parts = [f"{lead_of(statements)}."]
+    if failing and any(each.holds for each in concerned):
+        parts.append(f"Not for {_named(failing)}.")
+    if 0 < left_open < len(concerned):
+        parts.append(f"{left_open} of {len(concerned)} open.")
+    return " ".join(parts + _beside(rows))
+
+
+def lead_of(statements: Sequence[Statement]) -> str:
+    """The first words of an answer.
+
+    Args:
+        statements: those of one claim, over all datasets.
+
+    >>> lead_of([Statement("a", True), Statement("b", True), Statement("c", False)])
+    'Mostly: 2 of 3 decided statements hold'
+    """
+    word, concerned = outcome(statements), core(statements)
+    if word in _LEADS:
+        return _LEADS[word]
+    held = sum(each.holds is True for each in concerned)
+    decided = sum(each.holds is not None for each in concerned)
+    if word == "open":
+        return "Yes, so far as it is decided" if held else "Not decided"
+    often = "Mostly" if 3 * held >= 2 * decided else "Hardly" if 3 * held <= decided else "It depends"
+    return f"{often}: {held} of {decided} decided statements hold"
+
+
+def _named(found: Sequence[tuple[Statement, str]]) -> str:
+    """What some statements are about, each with its datasets: "being fairer on Gowalla and Yelp2018"."""
+    places: dict[str, list[str]] = {}
+    for statement, dataset in found:
+        places.setdefault(statement.about, []).append(dataset_name(dataset))
+    return "; ".join(f"{about} on {listed_names(list(dict.fromkeys(names)))}" for about, names in places.items())
+
+
+def _beside(rows: Mapping[str, Row]) -> list[str]:
+    """What notes say under another protocol or learning rate, one sentence each."""
+    parts: dict[str, list[str]] = {}
+    for dataset, row in rows.items():
+        for each in row.statements:
+            if each.role == "note" and each.case and each.difference is not None:
+                name = f"{each.about} " if each.about else ""
+                said = f"{statement_mark(each)} {name}{_short(each)} on {dataset_name(dataset)}"
+                parts.setdefault(each.case, []).append(said)
+    names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU"}
+    return [f"{names.get(case, f'At {case}')}: {', '.join(said)}." for case, said in parts.items()]
+
+
+def _sure(shown: Mapping[str, Sequence[Statement]]) -> str:
+    """How many seeds the numbers rest on."""
+    seeds = {
+        dataset: min(len(each.difference.by_seed) for each in statements if each.difference is not None)
+        for dataset, statements in shown.items()
+        if statements
+    }
+    if not seeds:
+        return ""
+    if len(set(seeds.values())) == 1:
+        return plural(next(iter(seeds.values())), "seed")
+    most = max(seeds.values())
+    names = [dataset_name(dataset) for dataset, count in seeds.items() if count == most]
+    return f"{plural(most, 'seed')} on {listed_names(names)}, else {min(seeds.values())}"
+
+
+def table(given: Sequence[Answer], pages: Collection[str]) -> str:
+    """The answers as a table of HTML: question, answer, our numbers, the paper's, how sure.
+
+    Args:
+        given: the answers.
+        pages: names of the book's pages, for links.
+    """
+    heads = "".join(f"<th>{name}</th>" for name in ("question", "answer", "ours", "the paper", "sure?"))
+    lines = []
+    for answer in given:
+        question = answer.question
+        text = escape(question.text)
+        if "ledger" in pages:
+            text = f'<a href="pages/ledger.html#{question.claim.lower()}">{text}</a>'
+        ours = "".join(
+            f'<span class="answer-ours">{sign} {name} {escape(value)}</span>' for name, sign, value in answer.ours
+        )
+        lines.append(
+            f'<tr><td>{text}</td><td><b class="answer-mark">{mark(answer.phrase)}</b> {escape(answer.words)}</td>'
+            f"<td><small>{escape(question.unit)}</small>{ours}</td><td>{escape(answer.paper or 'yes')}</td>"
+            f"<td>{escape(answer.sure)}</td></tr>"
+        )
+    return f'<table class="answers"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
