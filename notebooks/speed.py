@@ -64,8 +64,10 @@ for text in speed_tables.whole_runs(gpu):
 # card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the
 # card (`python -m prismbook sweep run --workers`); [](reproduce.ipynb) has what such runs took.
 #
-# The milliseconds that are called predicted were not measured: each launch is counted at what a node of a captured graph took on
-# an earlier card, and bytes and arithmetic at that card's rates (`tests/gpu/trace.py`).
+# What is called predicted was not measured: each launch is counted at what a node of a captured graph took on
+# an earlier card, and bytes and arithmetic at that card's rates (`tests/gpu/trace.py`). A run is as many epochs as it took there, each
+# with a validation, which waits for the card once. Eight processes share what memory and arithmetic take; the launches of one pass
+# while others compute.
 
 # %% tags=["nbval-ignore-output", "remove-input"]
 for text in speed_tables.captured(checked):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prismlib._checks import check_count, check_ids, check_table, check_values, check_whole
 from prismlib._columns import Column, ids, popularity_column
-from prismlib._fast.topk import TiledColumns
+from prismlib._fast.topk import TiledColumns, in_order
 from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
 from prismlib.metrics import GROUPS, all_metrics, check_lists, ndcg_of_hits
@@ -35,7 +35,7 @@ class FullRanking:
     """NDCG@K of embeddings on held-out interactions, over the full ranking of all items not masked.
 
     The index arrays are prepared once and stay on ``device``; each call ranks by dot product and by cosine
-    from one matrix product.
+    from one matrix product. On a GPU a call waits once, for its result.
 
     Args:
         held_out: the interactions to find; a pair counts once, and users without any are not ranked.
@@ -90,6 +90,8 @@ class FullRanking:
         self._size = block_size(self.num_items, self.users.device)
         blocks = self._masked_by_block(users, hidden)
         self._blocks = [(row.to(device), masked_item.to(device)) for row, masked_item in blocks]
+        # what is not ordinary is found as the work goes on; a GPU goes on without, and is asked at the end
+        self._looks = self.users.device.type != "cuda"
 
     def _hidden(self, masked: Iterable[Interactions] | Interactions, relevant: Tensor) -> Tensor:
         """The keys of the masked pairs, none of which is held out."""
@@ -137,7 +139,13 @@ class FullRanking:
         Raises:
             ValueError: as :meth:`lists`.
         """
-        return {score: mean_score(parts) for score, parts in self.per_user(user, item, cosine).items()}
+        for looks in (self._looks, True):
+            found, doubts = self._ranked(user, item, cosine, looks)
+            means = [_means(self._parts(items)) for items in found.values()]
+            told = torch.cat([*means, doubts]).tolist()  # all that a GPU is asked for
+            if not any(told[4 * len(found) :]):
+                break
+        return {score: _named(told[4 * place : 4 * place + 4]) for place, score in enumerate(found)}
 
     @torch.no_grad()
     def per_user(self, user: Tensor, item: Tensor, cosine: bool = True) -> dict[str, Tensor]:
@@ -176,30 +184,45 @@ class FullRanking:
             ValueError: a table that is not floating point, has another number of rows than there are users or items, or
                 has rows that are not finite; tables of two dimensions d.
         """
+        found, doubts = self._ranked(user, item, cosine, self._looks)
+        return self._ranked(user, item, cosine, looks=True)[0] if doubts.any() else found
+
+    def _ranked(self, user: Tensor, item: Tensor, cosine: bool, looks: bool) -> tuple[dict[str, Tensor], Tensor]:
+        """The lists, and doubts of them, of which any makes it necessary to look; there is none where this looks."""
         for name, table, rows in (("user", user, self.num_users), ("item", item, self.num_items)):
             check_table(name, table, rows)
             check_values(name, table)
-            if not torch.isfinite(table).all():
+            if looks and not torch.isfinite(table).all():
                 raise ValueError(f"{name} has rows that are not finite: they cannot be ranked")
         if user.shape[1] != item.shape[1]:
             raise ValueError(f"user and item must have one dimension d, got {user.shape[1]} and {item.shape[1]}")
-        user, item = _moderate(user, item)
+        user, item, finite = _moderate(user, item, looks)
         # a user's own norm does not change their ranking: cosine is the dot product with unit items
         # in float64: decay shrinks an item that is in no batch below 1e-20, whose square float32 rounds to zero
         norm = torch.linalg.vector_norm(item, dim=1, dtype=torch.float64).clamp_min(torch.finfo(item.dtype).tiny)
-        columns = TiledColumns((1 / norm).to(item.dtype), interleaved=item.device.type == "cuda")
+        columns = TiledColumns((1 / norm).to(item.dtype), interleaved=not self._looks)
         table = item[columns.item].T.contiguous()
         buffer = user.new_empty(self._size, table.shape[1])
-        lists: dict[str, list[Tensor]] = {"dot": [], "cosine": []} if cosine else {"dot": []}
+        best: dict[str, list[Tensor]] = {"dot": [], "cosine": []} if cosine else {"dot": []}
+        lists: dict[str, list[Tensor]] = {score: [] for score in best}
+        doubts: list[Tensor] = []
         for users, (row, masked_item) in zip(self.users.split(self._size), self._blocks, strict=True):
             scores = torch.mm(user[users], table, out=buffer[: len(users)])
             scores.view(-1).index_fill_(0, row * scores.shape[1] + columns.column[masked_item], -torch.inf)
             scores.index_fill_(1, columns.unused, -torch.inf)
             highest = columns.tiles(scores).amax(2)
-            lists["dot"].append(columns.top(scores, highest, self.k))
-            if cosine:
-                lists["cosine"].append(columns.top(scores, highest, self.k, scaled=True))
-        return {score: torch.cat(blocks) for score, blocks in lists.items()}
+            for score in lists:
+                if looks:
+                    lists[score].append(columns.top(scores, highest, self.k, scaled=score == "cosine"))
+                    continue
+                of_block = columns.unseen(scores, highest, self.k, scaled=score == "cosine")
+                for kept, part in zip((best[score], lists[score], doubts), of_block, strict=True):
+                    kept.append(part)
+        found = {score: torch.cat(blocks) for score, blocks in lists.items()}
+        if looks:
+            return found, user.new_zeros(0, dtype=torch.float32)
+        found = {score: in_order(torch.cat(best[score]), items, self.k) for score, items in found.items()}
+        return found, torch.stack([torch.cat(doubts).any(), ~finite]).to(torch.float32)
 
     def ndcg_by_group(self, items: Tensor) -> Tensor:
         """The three parts of each ranked user's NDCG for given lists.
@@ -299,8 +322,17 @@ def mean_score(parts: Tensor) -> dict[str, float]:
     >>> mean_score(torch.tensor([[0.5, 0.0, 0.25], [0.0, 0.0, 0.25]]))
     {'ndcg': 0.5, 'popular': 0.25, 'neutral': 0.0, 'unpopular': 0.25}
     """
+    return _named(_means(parts).tolist())
+
+
+def _means(parts: Tensor) -> Tensor:
+    """The NDCG and its three parts, means over users, ``(4,)``."""
     mean = parts.mean(0)
-    return dict(zip(("ndcg", *GROUPS), [float(mean.sum()), *mean.tolist()], strict=True))
+    return torch.cat([mean.sum(0, keepdim=True), mean])
+
+
+def _named(means: list[float]) -> dict[str, float]:
+    return dict(zip(("ndcg", *GROUPS), means, strict=True))
 
 
 def _checked_groups(groups: Column) -> Tensor:
@@ -311,16 +343,21 @@ def _checked_groups(groups: Column) -> Tensor:
     return group
 
 
-def _moderate(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-    """Both tables in one precision, float32 at least, and in a range in which their products exist.
+def _moderate(user: Tensor, item: Tensor, looks: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Both tables in one precision, float32 at least, in a range in which their products exist; whether all is finite.
 
     Where a row of either is outside of it, each user's row is multiplied by a power of two, and all items by one. That
-    changes no order of scores, and no bit of a float's significand.
+    changes no order of scores, and no bit of a float's significand. Without a look at it both are multiplied by 1
+    where no row is.
     """
     precise = torch.promote_types(torch.promote_types(user.dtype, item.dtype), torch.float32)
     user, item = user.to(precise), item.to(precise)
     tops = peaks(user), peaks(item)
-    if all((is_moderate(peak) | (peak == 0)).all() for peak in tops):
-        return user, item
+    both = torch.cat(tops)
+    plain, finite = (is_moderate(both) | (both == 0)).all(), torch.isfinite(both).all()
+    if looks and plain:
+        return user, item, finite
     # the largest products are d * 2 ** 112, and those of float32's smallest normal number are above 2 ** -78
-    return user / power_of_two(tops[0]) * 2.0**50, item / power_of_two(tops[1].max()) * 2.0**60
+    of_user, of_item = (torch.where(plain, 1, power_of_two(peak)) for peak in (tops[0], tops[1].max()))
+    user_scale, item_scale = torch.where(plain, 1, 2.0**50), torch.where(plain, 1, 2.0**60)
+    return user / of_user * user_scale, item / of_item * item_scale, finite

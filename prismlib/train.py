@@ -333,9 +333,13 @@ def _validate(
     epoch = len(history.validation_dot)
     with torch.no_grad():
         user, item = criterion.rank_tables(*model.embeddings())
-    if not all(torch.isfinite(table).all() for table in (user, item)):
-        raise FloatingPointError(f"embeddings became inf or nan in epoch {epoch}: lower lr or weight_decay")
-    score = validation(user, item if lengths is None else with_lengths(item, lengths))
+    try:
+        score = validation(user, item if lengths is None else with_lengths(item, lengths))
+    except ValueError:
+        # asked only now: a GPU would be waited for in each epoch
+        if all(torch.isfinite(table).all() for table in (user, item)):
+            raise
+        raise FloatingPointError(f"embeddings became inf or nan in epoch {epoch}: lower lr or weight_decay") from None
     history.validation_dot.append(score["dot"]["ndcg"])
     history.validation_cosine.append(score["cosine"]["ndcg"])
     if epoch == 0 or history.validation_dot[epoch] > history.validation_dot[history.best_epoch]:

@@ -498,3 +498,41 @@ def test_by_dot_product_alone_the_lists_and_scores_are_the_same(problem: tuple[t
     both, alone = evaluate.lists(user, item), evaluate.lists(user, item, cosine=False)
     assert list(both) == ["dot", "cosine"] and list(alone) == ["dot"] and torch.equal(both["dot"], alone["dot"])
     assert evaluate(user, item, cosine=False) == {"dot": evaluate(user, item)["dot"]}
+
+
+# A GPU is asked once, at the end: what is out of the ordinary is then ranked again with a look
+
+
+@pytest.mark.parametrize("cosine", [True, False])
+@pytest.mark.parametrize("kind", ["ordinary", "tiny rows", "ties inside", "ties at the end", "not finite"])
+def test_without_a_look_the_numbers_are_the_same(
+    problem: tuple[torch.Tensor, ...], kind: str, cosine: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, item = (x.clone() for x in problem[:2])
+    if kind == "tiny rows":
+        user[3], item[5] = user[3] * 1e-30, item[5] * 1e-30
+    elif kind == "ties inside":
+        item[1], item[7] = item[2], item[9]
+    elif kind == "ties at the end":
+        user[1] = 0  # all of this user's scores are equal
+    elif kind == "not finite":
+        item[2, 0] = torch.nan
+    asked, unasked = evaluator(problem, 20), evaluator(problem, 20)
+    unasked._looks, looked = False, []
+    ranked = FullRanking._ranked
+
+    def watched(self: FullRanking, *given: object, **named: bool) -> object:
+        looked.append(named.get("looks", given[-1]))
+        return ranked(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FullRanking, "_ranked", watched)
+    if kind == "not finite":
+        for call in (asked, asked.lists, unasked, unasked.lists):
+            with pytest.raises(ValueError, match="item has rows that are not finite: they cannot be ranked"):
+                call(user, item, cosine)
+        return
+    expected, lists = asked(user, item, cosine), asked.lists(user, item, cosine)
+    looked.clear()
+    found, found_lists = unasked(user, item, cosine), unasked.lists(user, item, cosine)
+    assert found == expected and all(torch.equal(found_lists[by], lists[by]) for by in lists)
+    assert looked == ([False, True] if kind == "ties at the end" else [False]) * 2

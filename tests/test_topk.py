@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from prismlib import FullRanking, popularity_groups, random_split, ranking, synthetic
-from prismlib._fast.topk import EXTRA_TILES, MAX_NORM_RATIO, TILE, TiledColumns
+from prismlib._fast import topk
+from prismlib._fast.topk import EXTRA_TILES, MAX_NORM_RATIO, SPARE, TILE, TiledColumns, in_order
 
 ITEMS, ROWS = 40 * TILE + 7, 50
 
@@ -59,6 +60,23 @@ def test_both_rankings_are_a_stable_sort_of_all_scores(scores: str, factors: str
     assert torch.equal(columns.top(rows, highest, k, scaled=True), sorted_top(by_item * factor, k))
 
 
+@pytest.mark.parametrize("k", [1, 20, ITEMS - SPARE, ITEMS])
+@pytest.mark.parametrize("factors", FACTORS)
+@pytest.mark.parametrize("scores", SCORES)
+def test_without_a_look_rows_are_right_or_in_doubt(scores: str, factors: str, k: int) -> None:
+    by_item, factor = SCORES[scores](), FACTORS[factors]()
+    columns = TiledColumns(factor, interleaved=True)
+    rows = laid(columns, by_item)
+    for scaled, ranked in ((False, by_item), (True, by_item * factor)):
+        best, items, doubtful = columns.unseen(rows, columns.tiles(rows).amax(2), k, scaled)
+        right = (in_order(best, items, k) == sorted_top(ranked, k)).all(1)
+        assert (right | doubtful).all()
+        if scores == "zero" and k <= 20:
+            assert doubtful.all()  # nobody can tell which of the equal ones are the first
+        elif scores in ("normal", "none is ranked") and not (scaled and factors == "most of one norm"):
+            assert not doubtful.any()
+
+
 @pytest.mark.parametrize("interleaved", [False, True])
 def test_each_item_has_one_column_and_tiles_have_near_norms(interleaved: bool) -> None:
     factor = FACTORS["norms near each other"]()
@@ -94,6 +112,7 @@ def test_rows_that_the_bounds_leave_open_are_decided_by_the_maxima(
     interleaved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cosines that lie nearer to each other than the norms of a tile do."""
+    monkeypatch.setattr(topk, "WIDEST", 2)
     factor = 1 + 0.01 * torch.rand(ITEMS, generator=g(3))
     by_item = (1 + 1e-4 * torch.rand(ROWS, ITEMS, generator=g(4))) / factor
     columns, searched = TiledColumns(factor, interleaved), []
@@ -107,6 +126,8 @@ def test_rows_that_the_bounds_leave_open_are_decided_by_the_maxima(
     rows = laid(columns, by_item)
     found = columns.top(rows, columns.tiles(rows).amax(2), 20, scaled=True)
     assert torch.equal(found, sorted_top(by_item * factor, 20))
+    assert columns.unseen(rows, columns.tiles(rows).amax(2), 20, scaled=True)[2].sum() > ROWS / 2
+    searched.pop()
     assert searched[0] == ROWS and searched[1] > ROWS / 2 and len(searched) == 2
 
 

@@ -126,26 +126,32 @@ def captured_steps(checked: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("work, ms unless said")
 
 
+#: Units of what is predicted, by the end of its name in the table of launches, and what a target is: most or least.
+UNITS = {"ms": ("ms", "at most"), "s": ("s", "at most"), "steps_per_s": ("steps per s", "at least")}
+
+
 def predicted(launches: Measured) -> pd.DataFrame:
-    """What a model predicts of a captured step, which no GPU has run, beside its target.
+    """What a model predicts of captured steps, and of what follows from them, beside its target; no GPU has run it.
 
     Args:
-        launches: the table of the steps' launches, tests/gpu/launches.json.
+        launches: the table of tests/gpu/launches.json.
 
-    >>> predicted({"MF BPR": {"launches": 29, "predicted_ms": 0.153, "target_ms": 0.16}}).to_dict("records")
-    [{'launches': 29, 'predicted, not measured, ms': 0.153, 'target, ms': 0.16}]
+    >>> table = {"MF BPR": {"launches": 29, "predicted_ms": 0.153, "target_ms": 0.16}}
+    >>> predicted(table).to_dict("records")
+    [{'launches': '29', 'predicted, not measured': '0.153 ms', 'wanted': 'at most 0.16 ms'}]
     """
     rows = [
         {
-            "captured step": name,
-            "launches": row["launches"],
-            "predicted, not measured, ms": row["predicted_ms"],
-            "target, ms": row["target_ms"],
+            "work": name,
+            "launches": f"{row['launches']}" if "launches" in row else "",
+            "predicted, not measured": f"{row[f'predicted_{unit}']:,g} {written}",
+            "wanted": f"{bound} {row[f'target_{unit}']:,g} {written}",
         }
         for name, row in launches.items()
-        if "target_ms" in row
+        for unit, (written, bound) in UNITS.items()
+        if f"target_{unit}" in row
     ]
-    return pd.DataFrame(rows).set_index("captured step")
+    return pd.DataFrame(rows).set_index("work")
 
 
 def epochs(bench: Measured) -> pd.DataFrame:

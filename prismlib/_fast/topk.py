@@ -19,6 +19,10 @@ TILE = 64
 EXTRA_TILES = 4
 #: The largest ratio of the norms in a tile for which the upper bound is taken.
 MAX_NORM_RATIO = 1.02
+#: The tiles whose own maxima are taken where a GPU would wait to be told which ratios are larger: those of the largest.
+WIDEST = 32
+#: Scores that are found besides the k best and the next one where nobody looks for ties at the last place.
+SPARE = 4
 
 
 class TiledColumns:
@@ -54,7 +58,10 @@ class TiledColumns:
         self.factor = torch.empty_like(by_tile).scatter_(0, place, by_tile)
         self._factors = by_tile.view(tiles, TILE)
         self._smallest, self._largest = self._factors[:, 0], self._factors[:, -1]
-        self._wide = (self._largest > MAX_NORM_RATIO * self._smallest).nonzero().flatten()
+        if interleaved:
+            self._wide = (self._largest / self._smallest).topk(min(WIDEST, tiles), sorted=False).indices
+        else:
+            self._wide = (self._largest > MAX_NORM_RATIO * self._smallest).nonzero().flatten()
 
     def tiles(self, scores: Tensor) -> Tensor:
         """A view of scores by tile.
@@ -73,7 +80,8 @@ class TiledColumns:
         """Upper bounds of the largest product of a score and its factor in each tile, shape ``(rows, tiles)``.
 
         They hold for the products as they are rounded, since rounding keeps the order of numbers. Where the norms of a
-        tile differ too much for its bound to be of use, the largest product itself stands in its place.
+        tile differ too much for its bound to be of use, the largest product itself stands in its place: in the layout
+        of a GPU in a fixed number of tiles, so that nothing waits for their number.
 
         Args:
             scores: as for :meth:`top`.
@@ -82,7 +90,7 @@ class TiledColumns:
         bounds = highest * torch.where(highest > 0, self._largest, self._smallest)
         if len(self._wide):
             products = self.tiles(scores).index_select(1, self._wide) * self._factors[self._wide]
-            bounds[:, self._wide] = products.amax(2)
+            bounds.index_copy_(1, self._wide, products.amax(2))
         return bounds
 
     def top(self, scores: Tensor, highest: Tensor, k: int, scaled: bool = False) -> Tensor:
@@ -114,11 +122,34 @@ class TiledColumns:
             items[tied] = by_item.sort(dim=1, descending=True, stable=True).indices[:, : items.shape[1]]
         return items[:, :k].masked_fill_(best[:, :k] == -torch.inf, -1)
 
-    def _search(self, scores: Tensor, bounds: Tensor, k: int, scaled: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """The k + 1 best scores in the tiles of the largest bounds, their columns, and whether the k best are there."""
-        number, searched = bounds.shape[1], k + 1 + EXTRA_TILES if scaled else k + 1
+    def unseen(self, scores: Tensor, highest: Tensor, k: int, scaled: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """What :meth:`top` looks for, without a look at any value, for which a GPU would wait.
+
+        Args:
+            scores: as for :meth:`top`.
+            highest: as for :meth:`top`.
+            k: as for :meth:`top`.
+            scaled: as for :meth:`top`.
+
+        Returns:
+            The best scores of each row, best first, and their items, each of shape ``(rows, >= k)``; and whether
+            the k best might be others, bool, ``(rows,)``. :func:`in_order` makes lists of the first two.
+        """
+        bounds = self.bounds(scores, highest) if scaled else highest
+        best, column, known = self._search(scores, bounds, k, scaled, 1 + SPARE)
+        doubtful = ~known if scaled else torch.zeros_like(known)
+        if best.shape[1] == k + 1 + SPARE:  # else every item is among them
+            # scores that equal the last place's may go on beyond what was found
+            doubtful |= (best[:, k - 1] == best[:, -1]) & (best[:, -1] > -torch.inf)
+        return best, self.item[column], doubtful
+
+    def _search(
+        self, scores: Tensor, bounds: Tensor, k: int, scaled: bool = False, more: int = 1
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The k + more best scores in the tiles of the largest bounds, their columns; whether the k best are there."""
+        number, searched = bounds.shape[1], k + more + EXTRA_TILES if scaled else k + more
         if number <= searched:
-            best, column = (scores * self.factor if scaled else scores).topk(min(k + 1, len(self.column)))
+            best, column = (scores * self.factor if scaled else scores).topk(min(k + more, len(self.column)))
             return best, column, torch.ones(len(best), dtype=torch.bool, device=best.device)
         bound, tile = bounds.topk(searched, sorted=False)
         if self.interleaved:
@@ -128,10 +159,30 @@ class TiledColumns:
             tiled = scores.view(-1, TILE).index_select(0, (tile + first[:, None]).flatten()).view(*tile.shape, TILE)
         if scaled:
             tiled.mul_(self._factors.index_select(0, tile.flatten()).view_as(tiled))
-        best, place = tiled.flatten(1).topk(k + 1)
+        best, place = tiled.flatten(1).topk(k + more)
         tile, place = tile.gather(1, place // TILE), place % TILE
         column = place * number + tile if self.interleaved else tile * TILE + place
-        return best, column, best[:, k - 1] > bound.amin(1)
+        lowest = bound.amin(1)  # where it is -inf, all that is ranked lies in the tiles that were searched
+        return best, column, (best[:, k - 1] > lowest) | (lowest == -torch.inf)
+
+
+def in_order(best: Tensor, items: Tensor, k: int) -> Tensor:
+    """Items in the order of their scores, equal scores by item, lower first; no value is looked at.
+
+    Args:
+        best: scores, floating point, ``(rows, m)``, m >= k.
+        items: int64, ``(rows, m)``.
+        k: number of items to return.
+
+    Returns:
+        int64, ``(rows, k)``; -1 in place of an item whose score is -inf.
+
+    >>> in_order(torch.tensor([[2.0, 2.0, -torch.inf]]), torch.tensor([[7, 5, 0]]), 3)
+    tensor([[ 5,  7, -1]])
+    """
+    items, order = items.sort(dim=1)
+    best, order = best.gather(1, order).sort(dim=1, descending=True, stable=True)
+    return items.gather(1, order[:, :k]).masked_fill_(best[:, :k] == -torch.inf, -1)
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:

@@ -80,6 +80,9 @@ class OnGpu(torch.Tensor):
     def data_ptr(self) -> int:
         return self.held.data_ptr()
 
+    def tolist(self) -> list[Any]:
+        return [x.item() if x.dim() == 0 else x.tolist() for x in self.unbind()]
+
     def __repr__(self) -> str:
         return f"OnGpu({self.held!r})"
 
@@ -339,21 +342,8 @@ WAYS = [
 ]  # fmt: skip
 
 
-class Ranking:
-    """The ranking of the validation, on the CPU, that says that it is on the GPU."""
-
-    num_users, num_items = USERS, ITEMS
-
-    def __init__(self, gpu: bool) -> None:
-        self.plain = FullRanking(SPLIT.validation, [SPLIT.train], popularity_groups(POPULARITY), USERS)
-        self.users: Tensor = OnGpu(self.plain.users) if gpu else self.plain.users
-
-    def __call__(self, user: Tensor, item: Tensor, *rest: Any, **options: Any) -> Any:
-        return self.plain(on_cpu(user), on_cpu(item), *rest, **options)
-
-
 def trained(case: str, gpu: bool, capture: bool) -> tuple[list[float], list[Tensor]]:
-    """The losses and the parameters of a short training."""
+    """The losses with the validation's scores, and the parameters, of a short training."""
     backbone, loss, optimizer, scope = case.split()
     g = torch._C.Generator()
     g.manual_seed(0)
@@ -361,12 +351,15 @@ def trained(case: str, gpu: bool, capture: bool) -> tuple[list[float], list[Tens
     if gpu:
         to_gpu(model)
         to_gpu(criterion)
-    ranking: Any = Ranking(gpu)
+    device = GPU if gpu else "cpu"
+    ranking = FullRanking(SPLIT.validation, [SPLIT.train], popularity_groups(POPULARITY), USERS, device=device)
     decay = 0.0 if optimizer in ("rowwise_adagrad",) else 0.1
     options: dict[str, Any] = {"lr": 0.01, "batch_size": SIZE, "max_epochs": EPOCHS, "capture": capture}
     options |= {"optimizer": optimizer, "decay_scope": scope, "weight_decay": decay}
     history = fit(model, criterion, SPLIT.train, ranking, **options)
-    return history.loss, [on_cpu(x) for x in (*model.parameters(), *criterion.parameters())]
+    return history.loss + history.validation_dot + history.validation_cosine, [
+        on_cpu(x) for x in (*model.parameters(), *criterion.parameters())
+    ]
 
 
 @contextlib.contextmanager
@@ -409,7 +402,7 @@ def judged(case: str, with_kernels: bool, mistake: str | None) -> tuple[str, boo
     off = max(abs(a / b - 1) for a, b in zip(found[True][0], expected[0], strict=True))
     pairs = list(zip(found[True][1], found[False][1], strict=True))
     apart = max(float((a - b).norm() / b.norm().clamp_min(1e-12)) for a, b in pairs)
-    told = f"loss {off:.0e} from the CPU's, parameters {apart:.0e} from one by one"
+    told = f"losses and scores {off:.0e} from the CPU's, parameters {apart:.0e} from one by one"
     if not captured:
         return f"{told}; not captured", False
     return f"{told}; a graph of {len(captured[0].steps)}", off <= NEAR and apart <= SAME

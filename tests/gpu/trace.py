@@ -1,4 +1,4 @@
-"""The training steps of a GPU, traced without one: what waits for the host, what is launched, what a model predicts.
+"""The steps and the validation of a GPU, traced without one: what waits, what is launched, what a model predicts.
 
     python tests/gpu/trace.py [--only "MF DirectAU"] [--heaviest 10] [--all] [--write]
 
@@ -10,7 +10,11 @@ The steps that have a target are compared with tests/gpu/launches.json, which --
 in is seen. --all takes every backbone, loss and optimiser. The milliseconds are predicted and not measured: launches
 times what a node of a captured graph took on an H200, plus bytes over its bandwidth, plus the kernels that compute.
 
-Exit status 1: a step that is called capturable waits, or has other launches than the table says.
+The validation is not captured: it is traced too, and may keep the host waiting once. Of the steps and of it follow a
+whole run, and the steps that several processes take on one card together.
+
+Exit status 1: a step that is called capturable waits, the validation waits more than once, or one of them has other
+launches than the table says.
 """
 
 from __future__ import annotations
@@ -36,11 +40,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
-from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
-from prismlib import BPR, MAWU, MF, SSM, Dataset, DirectAU, LightGCN, NonLinearMF, random_split, train_step  # noqa: E402
+from prismlib import (  # noqa: E402
+    BPR,
+    MAWU,
+    MF,
+    SSM,
+    Dataset,
+    DirectAU,
+    FullRanking,
+    LightGCN,
+    NonLinearMF,
+    Split,
+    popularity_groups,
+    random_split,
+    ranking,
+    train_step,
+)
 from prismlib._capture import CapturedSteps, why_not  # noqa: E402
 from prismlib._fast import kernels, sparse, trial  # noqa: E402
 from prismlib.baselines import IPL, MACR, ReSN  # noqa: E402
@@ -52,6 +71,12 @@ USERS, ITEMS, PAIRS, DIM = 29858, 40981, 810176, 64
 #: Seconds of a node of a captured graph, bytes a second of memory, and floats a second of PyTorch's atomic additions,
 #: all as an H200 took; the kernels' own additions take four floats at once.
 NODE, BANDWIDTH, ATOMICS, WIDE_ATOMICS = 2.8e-6, 3.35e12, 119e9, 300e9
+#: Operations a second of a product of tables in float32, as the H200 took for the validation's, and seconds that pass
+#: between the end of the GPU's work and the next of it where the host waits.
+PRODUCTS, WAIT = 30.6e12, 60e-6
+#: A run of DirectAU with PRISM on Gowalla to its early stop, as the H200 took it: epochs, whole steps of each, and
+#: seconds of the smaller last one, which is taken by itself.
+EPOCHS, WHOLE, LAST = 220, 200, 4.93e-3
 #: Seconds of uniformity of 4,096 rows of 64: the 89 us of the kernel before, which was measured, by the instructions
 #: that a tile takes now.
 SUMS = {False: 36e-6, True: 25e-6}
@@ -62,6 +87,8 @@ TARGETS = {
     "MF DirectAU": 0.32, "MF MAWU": 0.40, "MF BPR": 0.16, "MF SSM": 0.30, "LightGCN DirectAU": 0.95,
     "NonLinearMF DirectAU": 0.45,
 }  # fmt: skip
+#: The same of a validation; seconds of a run to its early stop; steps a second of eight processes together, at least.
+VALIDATION, RUN, TOGETHER = 12.0, 18.0, 6500
 #: Steps of other optimisers, which have no target: what they launch is held too.
 OTHERS = [
     ("MF BPR", "sgd"), ("MF DirectAU", "sgd"), ("MF BPR", "sgd_momentum"), ("MF BPR", "rowwise_adagrad"),
@@ -157,6 +184,11 @@ class Watch(TorchDispatchMode):
             moved = sum(map(size, given)) * (7 if "adam" in name else 3) // (4 if "adam" in name else 2)
         elif name in FILLS:
             moved = sum(map(size, made))
+        elif name == "index_copy_":
+            moved = sum(map(size, given[1:])) + size(given[2])
+        elif name in ("mm", "addmm"):
+            operations = 2.0 * given["add" in name].numel() * made[0].shape[1]
+            seconds, moved = max(operations / PRODUCTS, moved / BANDWIDTH), 0
         launches = SEVERAL.get(name, 1)
         if name in ("sum", "mean", "norm") and made[0].numel() == 1 and given[0].numel() > 2**15:
             launches = 2  # the counters of its blocks are zeroed first
@@ -275,14 +307,14 @@ def to_fake(module: nn.Module) -> None:
                 part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device="cuda")
 
 
-def data() -> Any:
+def data() -> Split:
     """Distinct random pairs of Gowalla's sizes, items Zipf-like."""
     rng = np.random.default_rng(0)
     weight = 1 / (np.arange(ITEMS) + 50.0)
     item = rng.choice(ITEMS, 1027464, p=weight / weight.sum())
     user, item = np.divmod(np.unique(rng.integers(USERS, size=1027464) * ITEMS + item), ITEMS)
     made = Dataset("random", user.astype(np.int32), item.astype(np.int32), USERS, ITEMS, synthetic=True)
-    return random_split(made, 123).train
+    return random_split(made, 123)
 
 
 def steps(pairs: Any) -> tuple[dict[str, Callable[[], Any]], dict[str, tuple[Callable[[Any], Any], int]]]:
@@ -349,6 +381,47 @@ def traced(backbone: Any, loss: Any, size: int, optimizer: str, scope: str, with
     return watch, error, reason
 
 
+def traced_validation(split: Any) -> Watch:
+    """One call of the ranking of the validation, in which nothing is out of the ordinary."""
+    watch = Watch()
+
+    def answered(x: Tensor) -> list[Any]:
+        watch.waits.append(f"tolist at {place()}")
+        return [0.0] * x.numel()
+
+    block_size, tolist = ranking.block_size, FakeTensor.tolist
+    ranking.block_size = lambda items, device: block_size(items, torch.device("cuda"))
+    try:
+        groups = popularity_groups(torch.from_numpy(split.item_popularity))
+        ranked = FullRanking(split.validation, [split.train], groups, USERS)
+        FakeTensor.tolist = answered  # type: ignore[method-assign, assignment]
+        with FakeTensorMode(allow_non_fake_inputs=True, allow_fallback_kernels=False):
+
+            def fake(x: Tensor) -> Tensor:
+                return torch.empty(x.shape, dtype=x.dtype, device="cuda")
+
+            for name in ("users", "count", "relevant", "groups"):
+                setattr(ranked, name, fake(getattr(ranked, name)))
+            ranked._blocks = [(fake(row), fake(masked)) for row, masked in ranked._blocks]
+            ranked._looks = False
+            user, item = (torch.empty(n, DIM, device="cuda") for n in (USERS, ITEMS))
+            with watch:
+                ranked(user, item)
+    finally:
+        ranking.block_size, FakeTensor.tolist = block_size, tolist  # type: ignore[method-assign]
+    return watch
+
+
+def heaviest(watch: Watch, number: int) -> Iterator[str]:
+    """The operations that cost most, those of a line together."""
+    together: dict[str, list[Launch]] = defaultdict(list)
+    for each in watch.launches:
+        together[f"{each.name} {each.where}"].append(each)
+    cost = {key: sum(x.launches * NODE + x.seconds for x in each) for key, each in together.items()}
+    for key in sorted(cost, key=lambda key: -cost[key])[:number]:
+        yield f"      {cost[key] * 1e6:7.1f} us {sum(x.launches for x in together[key]):4}  {key}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="*", help="Parts of names.")
@@ -356,7 +429,8 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="Every backbone, loss and optimiser, also without Triton.")
     parser.add_argument("--write", action="store_true", help="Make tests/gpu/launches.json anew.")
     given = parser.parse_args()
-    pairs = data()
+    split = data()
+    pairs = split.train
     backbones, losses = steps(pairs)
     todo = [(name, "adam", "table", True) for name in TARGETS] + [(name, how, "table", True) for name, how in OTHERS]
     if given.all:
@@ -381,28 +455,59 @@ def main() -> int:
         watch, error, reason = traced(
             backbones[backbone], losses[loss][0], size, optimizer, scope, with_kernels, graph_of(pairs, size)
         )
-        launches = sum(each.launches for each in watch.launches)
-        predicted = round((launches * NODE + sum(each.seconds for each in watch.launches)) * 1e3, 3)
-        row: dict[str, Any] = {"launches": launches, "predicted_ms": predicted}
-        if label in TARGETS:
-            row["target_ms"] = TARGETS[label]
-        table[label] = row
+        table[label] = predicted(watch, TARGETS.get(label)) | {"card_ms": milliseconds(busy(watch))}
         waits = reason is None and (error is not None or bool(watch.waits))
-        other = label in known and known[label]["launches"] != launches
-        bad += waits or other
         told = f"not captured: {reason}" if reason else error or "; ".join(sorted(set(watch.waits))) or "no waits"
-        note = f"  WRONG, {known[label]['launches']} launches in the table" if other else "  WRONG" if waits else ""
-        print(f"{label:36} {launches:4} launches {predicted:6.3f} ms predicted, {told}{note}", flush=True)
-        together: dict[str, list[Launch]] = defaultdict(list)
-        for each in watch.launches:
-            together[f"{each.name} {each.where}"].append(each)
-        cost = {key: sum(x.launches * NODE + x.seconds for x in each) for key, each in together.items()}
-        for key in sorted(cost, key=lambda key: -cost[key])[: given.heaviest]:
-            print(f"      {cost[key] * 1e6:7.1f} us {sum(x.launches for x in together[key]):4}  {key}")
+        bad += report(label, table[label], watch, told, waits, known, given.heaviest)
+    if not given.all and (not given.only or "validation" in given.only):
+        watch = traced_validation(split)
+        table["validation"] = predicted(watch, VALIDATION) | {"waits": len(watch.waits)}
+        told = "; ".join(sorted(set(watch.waits)))
+        bad += report("validation", table["validation"], watch, told, len(watch.waits) > 1, known, given.heaviest)
+        if "MF DirectAU" in table:
+            table |= of_steps(table["MF DirectAU"], table["validation"])
     if given.write:
         TABLE.write_text(json.dumps(table, indent=1) + "\n")
-    print(f"{len(table)} steps, {bad} wrong")
+    print(f"{len(table)} rows, {bad} wrong")
     return 1 if bad else 0
+
+
+def busy(watch: Watch) -> float:
+    """Seconds that memory and arithmetic take."""
+    return sum(each.seconds for each in watch.launches)
+
+
+def milliseconds(seconds: float) -> float:
+    return round(seconds * 1e3, 3)
+
+
+def predicted(watch: Watch, target: float | None) -> dict[str, Any]:
+    """A row of the table: what is launched, and the milliseconds that follow."""
+    launches = sum(each.launches for each in watch.launches)
+    row = {"launches": launches, "predicted_ms": milliseconds(launches * NODE + busy(watch) + len(watch.waits) * WAIT)}
+    return row if target is None else row | {"target_ms": target}
+
+
+def of_steps(step: dict[str, Any], validation: dict[str, Any]) -> dict[str, Any]:
+    """A whole run, and the steps of processes that share a card: while one's launches wait, the others work."""
+    epoch = WHOLE * step["predicted_ms"] / 1e3 + LAST + validation["predicted_ms"] / 1e3
+    together = round(1e3 / step["card_ms"], -1)
+    return {
+        "run to early stop": {"predicted_s": round(EPOCHS * epoch, 1), "target_s": RUN},
+        "8 processes": {"predicted_steps_per_s": together, "target_steps_per_s": TOGETHER},
+    }
+
+
+def report(
+    label: str, row: dict[str, Any], watch: Watch, told: str, waits: bool, known: dict[str, Any], number: int
+) -> bool:
+    """Print a row with its heaviest operations; whether something is wrong with it."""
+    before = known.get(label, row)["launches"]
+    note = f"  WRONG, {before} launches in the table" if before != row["launches"] else "  WRONG" if waits else ""
+    print(f"{label:36} {row['launches']:4} launches {row['predicted_ms']:6.3f} ms predicted, {told}{note}", flush=True)
+    for line in heaviest(watch, number):
+        print(line)
+    return bool(note)
 
 
 if __name__ == "__main__":
