@@ -1,12 +1,12 @@
 """A GPU that is the CPU: ``fit`` runs with values, captured and replayed, on a machine without a card.
 
-    python tests/gpu/emulate.py [--only "MF DirectAU adam"] [--all] [--kernels] [--plant order]
+    python tests/gpu/emulate.py [--only "MF DirectAU adam"] [--all] [--kernels] [--plant order look]
 
 Tensors say that they are on "cuda:0" and hold a tensor of the CPU, so the library takes its branches for a GPU. A
 capture notes each operation and each kernel launch; what it changed is put back, as a capture runs nothing. A replay
 repeats what was noted on the same memory: what Python decides in a step is decided once, as in a CUDA graph. In a
 capture an operation that waits for the host, a copy from the host and a generator that is not registered are errors, as
-there. --kernels adds the Triton kernels, interpreted. --plant makes a mistake that must be found.
+there. --kernels adds the Triton kernels, interpreted. --plant makes mistakes, one in each training, that must be found.
 
 Training with capture, without, and on the plain CPU must agree. Streams, races, the reuse of memory and speed are not
 emulated. Exit status 1: a training fails, is not captured, or gives other numbers.
@@ -410,19 +410,21 @@ def judged(case: str, with_kernels: bool, mistake: str | None) -> tuple[str, boo
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", nargs="*", help="Parts of names.")
+    parser.add_argument("--only", nargs="*", help="Words that a name has, one after the other.")
     parser.add_argument("--all", action="store_true", help="Every backbone, loss and optimiser.")
     parser.add_argument("--kernels", action="store_true", help="The Triton kernels too, interpreted.")
-    parser.add_argument("--plant", choices=("counter", "order", "look"), help="Make a mistake, which must be found.")
+    parser.add_argument(
+        "--plant", nargs="+", default=[None], choices=("counter", "order", "look"), help="Mistakes, each to be found."
+    )
     given = parser.parse_args()
     cases = [" ".join((*names, *way)) for *names, way in itertools.product(BACKBONES, LOSSES, WAYS)]
     if not given.all and not given.only:
         cases = GATE
     bad = count = 0
-    for case in cases:
-        if given.only and not any(part in case for part in given.only):
+    for case, mistake in itertools.product(cases, given.plant):
+        if given.only and not any(f" {part} " in f" {case} " for part in given.only):
             continue
-        told, right = judged(case, given.kernels, given.plant)
+        told, right = judged(case, given.kernels, mistake)
         count, bad = count + 1, bad + (not right)
         print(f"{case:40} {told}{'' if right else '  WRONG'}", flush=True)
     print(f"{count} trainings, {bad} wrong")

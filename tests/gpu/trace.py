@@ -424,7 +424,7 @@ def heaviest(watch: Watch, number: int) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", nargs="*", help="Parts of names.")
+    parser.add_argument("--only", nargs="*", help="Words that a name has, one after the other.")
     parser.add_argument("--heaviest", type=int, default=0, help="Print so many of the heaviest operations of each.")
     parser.add_argument("--all", action="store_true", help="Every backbone, loss and optimiser, also without Triton.")
     parser.add_argument("--write", action="store_true", help="Make tests/gpu/launches.json anew.")
@@ -448,7 +448,7 @@ def main() -> int:
     for name, optimizer, scope, with_kernels in todo:
         label = name if optimizer == "adam" and not given.all else f"{name} {optimizer}"
         label += f" {scope}{'' if with_kernels else ' without Triton'}" if given.all else ""
-        if given.only and not any(part in label for part in given.only):
+        if given.only and not any(f" {part} " in f" {label} " for part in given.only):
             continue
         backbone, loss = name.split()
         size = losses[loss][1]
