@@ -239,5 +239,5 @@ assert judged_by
 # - What decay adds depends on the optimiser: coupled Adam needs it to write popularity, SGD at its own rate does not.
 # - PRISM writes popularity at the start, in one line, and training without decay keeps it.
 #
-# This was a toy with 100 items. Whether PRISM is worth it on real data is another question. How to put it into
-# your own model: [](use_prism.ipynb).
+# This was a toy with 100 items. Whether PRISM is worth it on real data is another question: [](should_i_use.ipynb). How
+# to put it into your own model: [](use_prism.ipynb).

@@ -24,11 +24,12 @@
 # ```
 #
 # It keeps each row's direction and sets its length to $\alpha \log(d + 2) + (1 - \alpha)$, where $d$ is how often the row's
-# user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. `pip
-# install .` needs torch and numpy.
+# user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. Whether
+# you should is the question of [another page](should_i_use.ipynb).
 #
-# Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
-# or against the paper.
+# ## Get it
+#
+# Copy these six lines. They need PyTorch and nothing else.
 
 # %% tags=["parameters"]
 seed = 123
@@ -42,14 +43,46 @@ from prismbook.pages import parameters
 
 parameters.check(globals(), "seed", "batch_size", "dim", epochs=parameters.integer(1), lr=parameters.rate())
 
+# %% tags=["copy"]
+import torch
+
+
+@torch.no_grad()
+def prism_(weight, popularity, alpha=1.0):
+    """Keep the direction of each row and set its length to alpha * log(d + 2) + (1 - alpha), in place."""
+    length = alpha * torch.log(popularity + 2.0) + (1 - alpha)
+    return weight.mul_((length / weight.norm(dim=1))[:, None])
+
+
 # %% [markdown]
+# Or install the library, which refuses what would go wrong without a word: a copy instead of the table, a row of zeros, counts of
+# other rows. In a checkout of this project:
+#
+# ```sh
+# pip install .
+# ```
+#
+# That needs torch and numpy, and brings `prismlib`. Do not install it **by the name `prismlib`**: on the package index that name belongs to another
+# project. This one is called `prism-companion`. The library's function sets the same lengths:
+
+# %%
+import prismlib
+
+weight, popularity = torch.randn(1000, 64), torch.randint(0, 5000, (1000,))
+for alpha in (0.0, 0.5, 1.0):
+    copied, library = prism_(weight.clone(), popularity, alpha), prismlib.prism(weight, popularity, alpha)
+    assert torch.allclose(copied, library, rtol=1e-5)
+
+# %% [markdown]
+# Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
+# or against the paper.
+#
 # ## A model of plain PyTorch
 #
 # Everything here is yours but the last import: two tables, a loss, a loop. The loss is a softmax of cosines over one
 # positive and a few sampled negatives, as SSM is, so it does not see how long a row is; ranking by dot product does.
 
 # %%
-import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -228,38 +261,12 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 #
 # ## When not to use it
 #
-# PRISM is for losses that do not see length: cosine losses such as SSM, DirectAU and MAWU. BPR sees it and learns it by
-# itself. This is what this project measured with matrix factorisation: tuned weight decay beside PRISM, as
-# [](rq3_prism_movielens1m.ipynb) searches them.
-
-# %% tags=["hide-input", "nbval-ignore-output"]
-from IPython.display import display
-
-from prismbook.pages import page, rq3_tables
-from prismbook.runs.records import default_results
-from prismbook.tables import decay_vs_prism, labels
-from prismbook.tables.analysis import measured
-
-page.begin()
-datasets, losses = ["movielens1m", "gowalla", "yelp2018"], ["ssm", "directau", "mawu", "bpr"]
-pairs = [decay_vs_prism.pair(dataset, "mf", loss) for dataset in datasets for loss in losses]
-rows = [{"dataset": labels.dataset_name(pair.dataset), **rq3_tables.row(pair)} for pair in pairs]
-columns = ["tuned decay, ours", "PRISM, ours", "PRISM - decay"]
-display(pd.DataFrame(rows).set_index(["dataset", "loss"])[columns])
-commands = [f"python -m prismbook sweep run table1 --dataset {dataset}" for dataset in datasets]
-page.origin(measured(default_results(), rq3_tables.configs(pairs)), "\n".join(commands))
-
-# %% [markdown]
-# *Test NDCG@20 of what validation chose, mean and standard deviation over seeds. The last column is the difference over the seeds
-# that both have, with its 95 % interval over users, then its share of decay's score and its word: better or worse where all
-# seeds agree in sign, the interval leaves out zero and the difference exceeds 2.5 %; equivalent where the interval over users and
-# seeds lies within 2.5 %. With one seed the word is provisional.*
+# [](should_i_use.ipynb) has the conditions as a list, what each way of training gives on three datasets, and a function that says
+# whether PRISM helped. In one line: not where the loss sees lengths, as BPR does; not where Adam has a small weight decay already; and
+# not where lists are made by cosine.
 #
 # **Be patient.** Long rows turn slowly at first. Early stopping that gives up after 10 epochs, the paper's rule, can end a
 # run with PRISM before it has begun: [](rq3_prism_movielens1m.ipynb) shows one, with BPR, beside the same run that waited.
-#
-# Two more places to be careful, from the paper itself: with layers after the tables a loss can undo the norms, and PRISM
-# fails for SSM on non-linear MF (its Table 1 and Section 5.1; with the paper's ReLU we find it behind for DirectAU too); and all of this was measured offline, by random splits.
 #
 # ## Short answers
 #

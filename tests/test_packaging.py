@@ -241,7 +241,9 @@ def test_the_readme_names_commands_and_pages_that_are_there() -> None:
     targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([\w-]+)", readme, re.MULTILINE))
     assert named == {"book", "test", "lint", "help", "pdf"} <= targets
-    for path in re.findall(r"(?:papermill|--nbval) (\S+)", readme):
+    notebooks = re.findall(r"`(notebooks/\w+\.ipynb)`", readme)
+    assert len(notebooks) == 3
+    for path in [*notebooks, *re.findall(r"(?:papermill|--nbval) (\S+)", readme)]:
         assert (ROOT / path).exists()
 
 

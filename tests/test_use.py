@@ -36,7 +36,7 @@ pyg = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch Geomet
 
 @pytest.fixture(scope="module")
 def page() -> list[dict[str, Any]]:
-    """The page's names after each of its code cells, as far as the table of stored records."""
+    """The page's names after each of its code cells, as far as the graph model."""
     threads = torch.get_num_threads()
     names: dict[str, Any] = {}
     after = []
@@ -44,7 +44,7 @@ def page() -> list[dict[str, Any]]:
         if cell.cell_type == "code":
             exec(cell.source, names)
             after.append(dict(names))
-            if "pairs" in names:
+            if "train_graph" in names:
                 break
     torch.set_num_threads(threads)
     return after
@@ -89,13 +89,27 @@ def test_lightgcn_writes_popularity_by_itself_and_its_own_loss_does_not_gain_by_
     assert with_it < without
 
 
-@pyg
-def test_the_stored_records_say_of_bpr_what_the_page_says(page: list[dict[str, Any]]) -> None:
-    ours = [shown for shown in page[-1]["pairs"] if shown.loss == "bpr" and shown.prism is not None]
-    assert len(ours) == 2
-    for pair in ours:  # also of runs that were cut off, which the comparison leaves out
-        scores = [[run["test"]["dot"]["ndcg"] for run in way.records.values()] for way in (pair.prism, pair.decay)]
-        assert max(scores[0]) < min(scores[1])
+def copied() -> Any:
+    """The function that the page gives to copy."""
+    cells = jupytext.read(NOTEBOOKS / "use_prism.ipynb").cells
+    [cell] = [cell for cell in cells if "copy" in cell.metadata.get("tags", ())]
+    assert "prismlib" not in cell.source
+    lines = [line for line in cell.source.split("import torch")[1].splitlines() if line.strip()]
+    assert len(lines) <= 6
+    names: dict[str, Any] = {}
+    exec(cell.source, names)
+    return names["prism_"]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_function_to_copy_is_the_library(alpha: float, dtype: torch.dtype) -> None:
+    weight = torch.randn(500, 16, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    popularity = torch.arange(500) ** 2
+    ours = torch.nn.Parameter(weight.clone())
+    assert copied()(ours, popularity, alpha) is ours and ours.is_leaf  # in place, also of what is trained
+    assert torch.allclose(ours, prism_(weight.clone(), popularity, alpha), rtol=1e-6, atol=0)
+    assert torch.allclose(ours.norm(dim=1), prism_norm(popularity.to(dtype), alpha), rtol=1e-6)
 
 
 @pyg

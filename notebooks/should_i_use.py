@@ -1,0 +1,177 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+#
+# %% [markdown]
+# # Should I use PRISM?
+
+# %% tags=["parameters", "remove-input"]
+results = None  # folder of run records; None is the project's own
+
+# %% tags=["remove-input"]
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from prismbook.pages import page, parameters, should_i_use
+from prismbook.tables import ways
+
+parameters.check(globals(), "results")
+page.begin()
+compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
+by_loss = {loss: [each for each in compared if each.loss == loss] for loss in ways.LOSSES}
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(should_i_use.answer(compared))
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(f"{should_i_use.how_sure(compared)} All runs are matrix factorisation, offline, on random splits.")
+
+# %% [markdown]
+# What it costs, with DirectAU:
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(should_i_use.price(compared))
+
+# %% [markdown]
+# ## When yes
+#
+# If all of these hold:
+#
+# - Your loss compares by angle: cosines, a softmax of cosines such as SSM, DirectAU or MAWU.
+# - You rank by the dot product, so lengths count when you serve.
+# - The score comes straight from the tables, with no layers in between.
+# - You train without weight decay, or your optimiser cannot have one: a row-sparse optimiser touches the rows of the batch alone.
+#
+# ## When not
+#
+# If one of these holds:
+#
+# - Your loss sees lengths, as BPR and every loss of dot products does. It learns them by itself, and PRISM's start is in its way.
+# - Coupled Adam already has a small weight decay. It writes popularity too, at the cost of one number to choose.
+# - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
+# - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN).
+# - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
+#   ([](rq3_prism_movielens1m.ipynb)).
+# - You want unpopular items recommended more. PRISM moves the other way, unless alpha is small.
+#
+# ## What to check
+#
+# - **The learning rate.** Longer rows turn more slowly, so tune it again ([](rq4_benefits_movielens1m.ipynb) has two).
+# - **The patience.** A run can look dead for many epochs before it learns. Do not stop it after ten.
+# - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training they must still
+#   correlate with $\log(d + 2)$ ({py:func}`~prismlib.norms.norm_summary`).
+# - **The result**, user by user: see *Did it help?* below.
+#
+# ## What companies ask
+#
+# - *Two towers, or a normalised output?* What follows the tables can undo the lengths: set the length of the output
+#   ([recipes](../recipes.md)).
+# - *An index by cosine?* It undoes PRISM. **Serve by dot product** ([serving](../serving.md) has what each index does).
+# - *Sampled softmax with logQ correction?* It takes popularity out of the loss while PRISM puts it into the lengths. Not measured here.
+# - *Items alone, or users too?* A user's own length changes no ranking for that user. It changes how fast the user's vector turns.
+# - *Warm start from last week's table?* Do not call `prism_` on trained rows. New rows get a length of their own
+#   ([](use_prism.ipynb), "New items later?").
+# - *Streaming data?* Count in the window that training reads ([recipes](../recipes.md), "Counts that grow").
+#
+# ## The numbers
+
+# %% mystnb={"image": {"alt": "Per dataset two panels with one line per loss: NDCG@20 and the unpopular/popular ratio of no decay, decay 1e-6, PRISM and plain SGD, relative to tuned decay. Without decay DirectAU and MAWU lose most and are fairest; PRISM lies near tuned decay except for BPR"}} tags=["remove-input", "nbval-ignore-output"]
+should_i_use.figure(compared)
+plt.show()
+
+# %% [markdown]
+# *Without decay, DirectAU and MAWU lose much NDCG@20. PRISM takes them back to where decay takes them. Left: NDCG@20 relative to tuned
+# decay, with 95 % intervals over users and seeds; the grey band is 2.5 %. Right: the unpopular / popular ratio, in multiples of tuned
+# decay's. A run that [decides nothing](verdicts.ipynb) is not drawn.*
+#
+# **DirectAU**
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.html(should_i_use.table(by_loss["directau"]))
+
+# %% [markdown]
+# **SSM**
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.html(should_i_use.table(by_loss["ssm"]))
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+for loss, title in (("mawu", "MAWU"), ("bpr", "BPR")):
+    page.html(f"<details><summary>{title}</summary>{should_i_use.table(by_loss[loss])}</details>")
+
+# %% [markdown]
+# *Test NDCG@20, its part from unpopular items divided by that from popular ones, and the best epoch: means over seeds. The learning rate
+# is 1e-3 (plain SGD: 30). The loss's own parameters are those published or tuned for the dataset, the same for every way. Tuned decay
+# is what validation chose of 1e-8 to 1e-4. The last column is PRISM minus that way, at the seeds that both have, with its word by the
+# [rules of this book](verdicts.ipynb).*
+#
+# ## Did it help?
+#
+# Train each way with two or three seeds, make both lists for the same held-out interactions, and compare them user by user.
+# {py:func}`~prismlib.comparison.compare` says by how much, with 95 % intervals over users. The example runs on **synthetic data** and is
+# no evidence for PRISM: put your own split, model and loss in its place.
+
+# %% tags=["did-it-help", "nbval-ignore-output"]
+import torch
+
+from prismlib import MF, SSM, FullRanking, fit, popularity_groups, prism_, random_split, recommend, synthetic
+from prismlib.comparison import compare
+
+split = random_split(synthetic(600, 500, 20_000), seed=123)
+num_users, num_items = split.dataset.num_users, split.dataset.num_items
+groups = popularity_groups(split.item_popularity)
+validation = FullRanking(split.validation, split.train, groups, num_users)
+
+
+def lists(prism):
+    model = MF(num_users, num_items, 32, torch.Generator().manual_seed(0))
+    if prism:
+        prism_(model.user.weight, split.user_popularity)
+        prism_(model.item.weight, split.item_popularity)
+    fit(model, SSM(0.2, 10), split.train, validation, seed=0, lr=0.06, batch_size=512, max_epochs=30)
+    return recommend(model, range(num_users), [split.train, split.validation], k=20)
+
+
+generator = torch.Generator().manual_seed(0)
+print(compare(lists(False), lists(True), split.test, split.item_popularity, generator=generator))
+
+# %% [markdown]
+# Read it from the top. *NDCG@20* is what changes overall. The lines below it say whom the change serves; they sum to the first. An
+# interval that leaves out zero says that other users would very likely show the same sign. It does not say what another training run
+# would give: run the comparison at each seed, and believe what all seeds show.
+#
+# Offline numbers favour what is popular, since popular items fill the held-out interactions. Before you ship, test on live users.
+#
+# ## What would change our mind
+#
+# - A test of *safe without tuning*: PRISM has no number to choose, and a decay can be chosen too strong. That may be its real use.
+# - PRISM that is tuned: alpha and the learning rate were left as they are, while decay was tuned.
+# - Live tests, or splits by time. Nothing here speaks of them.
+#
+# ## What was not measured
+#
+# AmazonBook; what the tables show as *not run*; two towers; logQ correction; splits by time; live users.
+#
+# ## Where the numbers come from
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+behind = pd.concat([runs for each in compared for runs in each.runs.values()], ignore_index=True)
+behind = behind.drop_duplicates(["path"])
+experiments = ("rq1", "rq1-losses", "rq4", "table1", "law")
+commands = [
+    f"python -m prismbook sweep run {name} --dataset {dataset}" for dataset in ways.DATASETS for name in experiments
+]
+page.origin(behind, "\n".join(commands))

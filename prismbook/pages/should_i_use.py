@@ -1,0 +1,248 @@
+"""What the page "Should I use PRISM?" says and shows, all of it computed from :mod:`prismbook.tables.ways`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.rules import MARGIN, Difference, judge
+from prismbook.tables.ways import FIXED, FIXED_DECAY, LOSSES, NONE, PRISM, SGD, SGD_RATE, STRONG, TUNED, WAYS, Compared
+from prismbook.text import listed_names, plural
+
+#: The colour and the marker of each way but tuned decay, which is the line that they are measured from.
+LOOKS = {NONE: ("#777777", "o"), FIXED: ("#0072B2", "v"), PRISM: ("#009E73", "*"), SGD: ("#D55E00", "s")}
+#: Space that no line is broken at.
+_NBSP = "\N{NO-BREAK SPACE}"
+
+
+def answer(compared: Sequence[Compared]) -> str:
+    """The answer in three sentences of Markdown: without decay, with decay, and with other losses.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+
+    >>> answer([]).splitlines()[0]
+    'No run says whether PRISM helps a model that is trained without weight decay.'
+    """
+    by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
+    directau = by_loss["directau"]
+    return "\n\n".join([_without_decay(directau), _with_decay(directau), _other_losses(by_loss["ssm"], by_loss["bpr"])])
+
+
+def _without_decay(directau: Sequence[Compared]) -> str:
+    found = _changes(directau, NONE)
+    if not found:
+        return "No run says whether PRISM helps a model that is trained without weight decay."
+    advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(found), "PRISM may help")
+    numbers = listed_names([f"{_percent(change.mean)} on {name}" for name, change in found.items()])
+    return f"If you train DirectAU **without weight decay**, {advice}: it changes NDCG@20 by {numbers}."
+
+
+def _with_decay(directau: Sequence[Compared]) -> str:
+    found = [change for way in (FIXED, TUNED) for change in _changes(directau, way).values()]
+    if not found:
+        return "No run says whether PRISM helps a model that has weight decay."
+    advice = "it may help" if any(judge(change).word == "better" for change in found) else "there is no need"
+    low, high = (_percent(end(change.mean for change in found)) for end in (min, max))
+    return f"If Adam **already has a weight decay** of 1e-6 or a tuned one, {advice}: it changes it by {low} to {high}."
+
+
+def _other_losses(ssm: Sequence[Compared], bpr: Sequence[Compared]) -> str:
+    parts = []
+    for name, of_loss in (("SSM", ssm), ("BPR", bpr)):
+        found = _changes(of_loss, TUNED)
+        collapsed = any(each.setback(PRISM).startswith("never learned") for each in of_loss)
+        if not found and not collapsed:
+            parts.append(f"with **{name}** no run says it")
+            continue
+        share = 0.0 if collapsed else _share_better(found)
+        advice = {1.0: "it helps", 0.0: "do not use it"}.get(share, "it depends on the dataset")
+        numbers = f" ({listed_names([_percent(change.mean) for change in found.values()])})" if found else ""
+        parts.append(f"with **{name}** {advice}{numbers}")
+    text = " and ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}, against tuned decay."
+
+
+def price(compared: Sequence[Compared]) -> str:
+    """What the ways differ in besides NDCG@20, for DirectAU, as a list in Markdown.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+    """
+    directau = [each for each in compared if each.loss == "directau"]
+    lines = []
+    ratios = _changes(directau, FIXED, "ratio")
+    if ratios:
+        lower = sum(change.mean < 0 for change in ratios.values())
+        numbers = listed_names([f"{_percent(change.mean)} ({name})" for name, change in ratios.items()])
+        lines.append(
+            f"**Fairness.** PRISM's unpopular / popular ratio is lower, so less fair, than that of decay 1e-6 on"
+            f" {lower} of {plural(len(ratios), 'dataset')}: {numbers}."
+        )
+    both = {
+        dataset_name(each.dataset): (each.shown(PRISM)["best_epoch"].mean(), each.shown(TUNED)["best_epoch"].mean())
+        for each in directau
+        if _changes([each], TUNED)
+    }
+    if both:
+        later = sum(prism > tuned for prism, tuned in both.values())
+        numbers = listed_names([f"{prism:.0f} against {tuned:.0f} ({name})" for name, (prism, tuned) in both.items()])
+        lines.append(
+            f"**Epochs.** At this learning rate PRISM's best epoch is later than tuned decay's on {later} of"
+            f" {plural(len(both), 'dataset')}: {numbers}."
+        )
+    strong = _changes(directau, STRONG)
+    if strong:
+        numbers = listed_names([f"{_percent(change.mean)} ({name})" for name, change in strong.items()])
+        lines.append(
+            "**Nothing to choose.** Against a decay of 1e-4, which nobody tuned either, PRISM changes NDCG@20 by"
+            f" {numbers}."
+        )
+    lines.append(f"**Another optimiser.** {_plain_sgd(directau)}")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _plain_sgd(directau: Sequence[Compared]) -> str:
+    name = f"Plain SGD at a learning rate of {SGD_RATE:g}, without decay and without PRISM,"
+    made = [each for each in directau if len(each.shown(SGD))]
+    if not made:
+        return f"{name} has not been run."
+    parts = []
+    for each in made:
+        change = each.change(TUNED, way=SGD)
+        against = "" if change is None else f", {_percent(change.mean)} against tuned decay"
+        ratio = each.shown(SGD)["ratio"].mean() / each.shown(PRISM)["ratio"].mean()
+        fair = f", with {ratio:.1f} times PRISM's ratio" if np.isfinite(ratio) else ""
+        parts.append(f"{each.shown(SGD)['ndcg'].mean():.4f} on {dataset_name(each.dataset)}{against}{fair}")
+    missing = [dataset_name(each.dataset) for each in directau if each not in made]
+    not_run = f" Not run on {listed_names(missing)}." if missing else ""
+    return f"{name} gives NDCG@20 {'; '.join(parts)}.{not_run} [](law_of_lengths.ipynb) says why it can."
+
+
+def how_sure(compared: Iterable[Compared]) -> str:
+    """On how many seeds the comparisons with PRISM rest, as a sentence.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+
+    >>> how_sure([])
+    'No comparison with PRISM is decided.'
+    """
+    seeds = [
+        len(change.by_seed)
+        for each in compared
+        for way in WAYS
+        if way != PRISM and (change := each.change(way)) is not None
+    ]
+    if not seeds:
+        return "No comparison with PRISM is decided."
+    one = sum(number == 1 for number in seeds)
+    return f"Of {plural(len(seeds), 'comparison')} with PRISM on this page, {one} rest on a single seed."
+
+
+def table(compared: Sequence[Compared]) -> str:
+    """The ways for one loss on every dataset, as an HTML table of six columns.
+
+    Args:
+        compared: the ways for one loss, one entry per dataset.
+    """
+    rows = []
+    for each in compared:
+        for way in WAYS:
+            shown, setback = each.shown(way), each.setback(way)
+            made = len(shown) > 0
+            name = f"{way} ({each.decay():g})" if way == TUNED and each.decay() is not None else way
+            score = f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})" if made else "not run"
+            rows.append(
+                {
+                    "dataset": dataset_name(each.dataset) if way == WAYS[0] else "",
+                    "trained with": name,
+                    "NDCG@20": f"{_whole(score)}<br><small>{setback}</small>" if setback else _whole(score),
+                    "unpopular / popular": f"{shown['ratio'].mean():.3f}" if made else "",
+                    "best epoch": f"{shown['best_epoch'].mean():.0f}" if made else "",
+                    "PRISM against it": "" if way == PRISM else _cell(each.change(way)),
+                }
+            )
+    shown_table = pd.DataFrame(rows)
+    return shown_table.to_html(index=False, border=0, escape=False)
+
+
+def _cell(change: Difference | None) -> str:
+    """A difference with its interval, its word and its seeds; empty where there is none."""
+    if change is None:
+        return ""
+    low, high = (f"{100 * end:+.1f}" for end in change.interval)
+    numbers = f"{_percent(change.mean)} [{low}, {high}]"
+    return f"{_whole(numbers)} <small>{judge(change)}, {_whole(plural(len(change.by_seed), 'seed'))}</small>"
+
+
+def figure(compared: Sequence[Compared]) -> Figure:
+    """NDCG@20 and the unpopular / popular ratio of each way, relative to tuned decay, one row of panels per dataset.
+
+    Args:
+        compared: the ways, for every dataset and loss. What decides nothing is not drawn.
+    """
+    names = list(dict.fromkeys(each.dataset for each in compared))
+    drawn, axes = plt.subplots(len(names), 2, figsize=(7.2, 1.9 * len(names) + 0.9), sharex="col", squeeze=False)
+    for (left, right), dataset in zip(axes, names, strict=True):
+        of_dataset = [each for each in compared if each.dataset == dataset]
+        left.axvspan(-100 * MARGIN, 100 * MARGIN, color="#777777", alpha=0.15, linewidth=0)
+        for axis in (left, right):
+            axis.axvline(0 if axis is left else 1, color="black", linewidth=1, linestyle="--")
+        for place, each in enumerate(of_dataset):
+            for shift, (way, (colour, marker)) in zip(np.linspace(-0.24, 0.24, len(LOOKS)), LOOKS.items(), strict=True):
+                for axis, measure in ((left, "ndcg"), (right, "ratio")):
+                    change = each.change(TUNED, measure, way)
+                    if change is None:
+                        continue
+                    is_tuned = way == FIXED and each.decay() == FIXED_DECAY  # one run, whose difference is none
+                    share, ends = change.mean, (change.mean, change.mean) if is_tuned else change.interval
+                    x = [100 * value if axis is left else 1 + value for value in (share, *ends)]
+                    size = 9 if marker == "*" else 5
+                    axis.plot(x[1:], [place + shift] * 2, color=colour, linewidth=1.2)
+                    axis.plot(x[0], place + shift, marker, color=colour, markersize=size, linestyle="", label=way)
+        left.set_yticks(range(len(of_dataset)), [_named(each) for each in of_dataset])
+        right.set_yticks(range(len(of_dataset)), [""] * len(of_dataset))
+        for axis in (left, right):
+            axis.set_ylim(len(of_dataset) - 0.5, -0.5)
+            axis.grid(visible=False, axis="y")
+        left.set_title(dataset_name(dataset), loc="left")
+        right.set_xscale("log", base=2)
+        right.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8, 16], ["⅛", "¼", "½", "1", "2", "4", "8", "16"])
+        right.minorticks_off()
+    axes[-1, 0].set_xlabel("NDCG@20, change in % →  better")
+    axes[-1, 1].set_xlabel("unpopular / popular, times →  fairer")
+    unique = {str(line.get_label()): line for axis in axes.flat for line in axis.lines if line.get_label() in LOOKS}
+    named = [way for way in LOOKS if way in unique]
+    drawn.legend([unique[way] for way in named], named, loc="outside lower center", ncols=4, fontsize="small")
+    return drawn
+
+
+def _named(each: Compared) -> str:
+    """The name of a loss, with a word where no run of it was made."""
+    made = any(len(each.shown(way)) for way in WAYS)
+    return LOSS_NAMES[each.loss] if made else f"{LOSS_NAMES[each.loss]}, not run"
+
+
+def _changes(compared: Iterable[Compared], other: str, measure: str = "ndcg") -> dict[str, Difference]:
+    """PRISM against another way, by the name of the dataset, where there is a difference."""
+    found = {dataset_name(each.dataset): each.change(other, measure) for each in compared}
+    return {name: change for name, change in found.items() if change is not None}
+
+
+def _share_better(found: dict[str, Difference]) -> float:
+    return sum(judge(change).word == "better" for change in found.values()) / len(found)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.1f}{_NBSP}%"
+
+
+def _whole(text: str) -> str:
+    """HTML of text that no width breaks."""
+    return f"<span style='white-space: nowrap'>{text}</span>"

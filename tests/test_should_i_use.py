@@ -1,0 +1,183 @@
+"""The page "Should I use PRISM?": what is compared, and that its sentences follow the runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import matplotlib.pyplot as plt
+import pytest
+from made_up import made_up, store
+
+from prismbook.pages import should_i_use
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import SEEDS, configs, grid_configs
+from prismbook.tables import ways
+from prismbook.tables.decay_vs_prism import pair
+from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
+
+CELLS = jupytext.read(Path(__file__).parents[1] / "notebooks" / "should_i_use.ipynb").cells
+
+
+@pytest.fixture(scope="module")
+def stored() -> list[ways.Compared]:
+    return [ways.compared(dataset, loss) for dataset in DATASETS for loss in LOSSES]
+
+
+def made(results: Path, scores: dict[str, float], loss: str = "directau", dataset: str = "gowalla") -> ways.Compared:
+    """The ways with one run of each score, all of it of popular and a fifth of unpopular items."""
+    arguments: dict[str, dict[str, Any]] = {
+        NONE: {"weight_decays": 0.0},
+        FIXED: {"weight_decays": 1e-6},
+        TUNED: {"weight_decays": 1e-5},
+        STRONG: {"weight_decays": 1e-4},
+        PRISM: {"weight_decays": 0.0, "init": "prism", "alpha": 1.0},
+        SGD: {"weight_decays": 0.0, "optimizer": "sgd", "lr": 30.0},
+    }
+    for way, score in scores.items():
+        (config,) = grid_configs(dataset, loss, **arguments[way])
+        validation = [0.0, 0.2 if way == TUNED else 0.1]
+        store(results, made_up(config, parts=(0.8 * score, 0.0, 0.2 * score), validation=validation))
+    return ways.compared(dataset, loss, results)
+
+
+def test_every_way_is_the_run_that_it_says() -> None:
+    found = ways.compared("movielens1m", "directau", "no folder").runs
+    assert list(found) == [*WAYS, STRONG] and all(list(runs["seed"]) == list(SEEDS) for runs in found.values())
+    assert set(found[FIXED]["weight_decay"]) == {1e-6} and set(found[STRONG]["weight_decay"]) == {1e-4}
+    assert set(found[PRISM]["init"]) == {"prism"} and set(found[PRISM]["alpha"]) == {1.0}
+    assert set(found[NONE]["weight_decay"]) == set(found[SGD]["weight_decay"]) == {0.0}
+    planned = {config for config in configs("law", "movielens1m") if config.optimizer == "sgd" and config.lr == 30.0}
+    assert RunConfig("movielens1m", "directau", gamma=0.5, optimizer="sgd", lr=30.0) in planned
+
+
+def test_the_tuned_decay_is_the_one_that_validation_chooses(tmp_path: Path) -> None:
+    found = made(tmp_path, {NONE: 0.3, FIXED: 0.25, TUNED: 0.2, PRISM: 0.2})
+    assert found.decay() == 1e-5 and found.shown(TUNED)["ndcg"].tolist() == pytest.approx([0.2])
+    assert ways.compared("yelp2018", "directau", tmp_path).decay() is None
+    on_record = pair("movielens1m", "mf", "directau").decay
+    assert on_record is not None
+    assert ways.compared("movielens1m", "directau").decay() == on_record.chosen.weight_decay
+
+
+def test_numbers_are_those_of_the_records(stored: list[ways.Compared]) -> None:
+    """The table of the design: MovieLens1M, DirectAU, seed 123, to four places."""
+    (one,) = [each for each in stored if (each.dataset, each.loss) == ("movielens1m", "directau")]
+    at_seed = {way: runs[runs["seed"] == 123] for way, runs in one.runs.items()}
+    assert [round(float(at_seed[way]["ndcg"].iloc[0]), 4) for way in (NONE, FIXED, TUNED, PRISM)] == [
+        *(0.2108, 0.2643, 0.2708, 0.2637)
+    ]
+    assert [int(at_seed[way]["best_epoch"].iloc[0]) for way in (NONE, FIXED, TUNED, PRISM)] == [36, 393, 143, 182]
+    change = one.change(NONE)
+    assert change is not None and change.mean == pytest.approx(0.2637259 / 0.2107878 - 1, abs=1e-3)
+    assert change.users is not None  # an interval over users, from their stored scores
+
+
+def test_a_run_that_decides_nothing_is_shown_with_its_reason_and_compared_with_nothing(tmp_path: Path) -> None:
+    found = made(tmp_path, {PRISM: 0.2, TUNED: 0.2})
+    (config,) = grid_configs("gowalla", "directau", 0.0)
+    store(tmp_path, made_up(config, epochs=13))
+    early = ways.compared("gowalla", "directau", tmp_path)
+    assert early.setback(NONE) == "stopped in its first 20 epochs" and early.change(NONE) is None
+    assert found.setback(PRISM) == "" and found.setback(SGD) == ""
+    limited = tmp_path / "limited"
+    store(limited, made_up(config, epochs=1000, stopped_by="max_epochs"))
+    assert ways.compared("gowalla", "directau", limited).setback(NONE) == "cut off by the limit of epochs"
+    gone = tmp_path / "gone"
+    store(gone, made_up(config, validation=[0.1, 0.05]))
+    assert ways.compared("gowalla", "directau", gone).setback(NONE) == "never learned at 1 of 1 seed"
+
+
+@pytest.mark.parametrize(
+    ("without", "decayed", "words"),
+    [
+        (0.10, 0.20, ("try PRISM", "there is no need")),
+        (0.20, 0.20, ("PRISM is no gain", "there is no need")),
+        (0.30, 0.10, ("PRISM is no gain", "it may help")),
+    ],
+)
+def test_the_answer_follows_the_runs(tmp_path: Path, without: float, decayed: float, words: tuple[str, str]) -> None:
+    found = made(tmp_path, {NONE: without, FIXED: decayed, TUNED: decayed, PRISM: 0.2, STRONG: decayed})
+    lines = should_i_use.answer([found]).split("\n\n")
+    assert len(lines) == 3
+    assert words[0] in lines[0] and words[1] in lines[1]
+    assert f"{100 * (0.2 / without - 1):+.1f}" in lines[0] and f"{100 * (0.2 / decayed - 1):+.1f}" in lines[1]
+    assert lines[2] == "With **SSM** no run says it and with **BPR** no run says it, against tuned decay."
+
+
+def test_other_losses_have_their_own_sentence(tmp_path: Path) -> None:
+    helped = made(tmp_path, {TUNED: 0.1, PRISM: 0.2}, loss="ssm")
+    harmed = made(tmp_path, {TUNED: 0.2, PRISM: 0.1}, loss="bpr")
+    last = should_i_use.answer([helped, harmed]).split("\n\n")[-1]
+    assert re.fullmatch(
+        r"With \*\*SSM\*\* it helps \(\+100\.0\s%\) and with \*\*BPR\*\* do not use it \(-50\.0\s%\), .*", last
+    )
+
+
+def test_without_a_run_of_plain_sgd_the_page_says_so(tmp_path: Path) -> None:
+    found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2, FIXED: 0.2})
+    assert "without PRISM, has not been run." in should_i_use.price([found])
+    table = should_i_use.table([found])
+    assert re.search(rf"<td>{SGD}</td>\s*<td><span[^>]*>not run</span></td>", table)
+    assert "not run</span></td>\n      <td></td>" in table
+    with_it = made(tmp_path, {SGD: 0.25})
+    said = should_i_use.price([with_it])
+    assert re.search(r"gives NDCG@20 0\.2500 on Gowalla, \+25\.0\s% against tuned decay", said)
+
+
+def test_the_price_names_the_side_of_each_number(tmp_path: Path) -> None:
+    found = made(tmp_path, {NONE: 0.1, FIXED: 0.2, TUNED: 0.2, PRISM: 0.2, STRONG: 0.1})
+    said = should_i_use.price([found])
+    assert re.search(r"on 0 of 1 dataset: [+-]0\.0\s% \(Gowalla\)", said) and "1 against 1 (Gowalla)" in said
+    assert re.search(r"PRISM changes NDCG@20 by \+100\.0\s% \(Gowalla\)", said)
+
+
+def test_the_table_has_six_columns_and_no_number_that_breaks(stored: list[ways.Compared]) -> None:
+    for loss in LOSSES:
+        html = should_i_use.table([each for each in stored if each.loss == loss])
+        assert html.count("<th>") == 6
+        for number in re.findall(r"[+-]\d+\.\d\s% \[[^\]]+\]", html):
+            assert f"<span style='white-space: nowrap'>{number}</span>" in html
+        assert html.count("<tr>") == 3 * len(WAYS)  # the head has a style of its own
+
+
+def test_the_figure_draws_what_is_decided_and_nothing_else(stored: list[ways.Compared]) -> None:
+    figure = should_i_use.figure(stored)
+    for row, dataset in enumerate(DATASETS):
+        left = figure.axes[2 * row]
+        marks = [line for line in left.lines if line.get_label() in WAYS]
+        decided = [
+            each
+            for each in stored
+            for way in (NONE, FIXED, PRISM, SGD)
+            if each.dataset == dataset and each.change(TUNED, "ndcg", way) is not None
+        ]
+        assert len(marks) == len(decided) > 3
+    plt.close(figure)
+
+
+def test_sentences_of_the_answer_are_short(stored: list[ways.Compared]) -> None:
+    for sentence in should_i_use.answer(stored).split("\n\n"):
+        assert len(sentence.replace("\N{NO-BREAK SPACE}", "").split()) <= 30
+
+
+def test_stored_runs_with_bpr_are_worse_with_prism(stored: list[ways.Compared]) -> None:
+    """Also those that decide nothing: the page says not to use PRISM with BPR."""
+    both = [each for each in stored if each.loss == "bpr" and len(each.shown(PRISM))]
+    assert len(both) == 2
+    for each in both:
+        assert each.shown(PRISM)["ndcg"].max() < each.shown(TUNED)["ndcg"].min()
+
+
+def test_the_example_runs_by_itself() -> None:
+    (cell,) = [each for each in CELLS if "did-it-help" in each.metadata.get("tags", ())]
+    assert "prismbook" not in cell.source
+    code = cell.source.replace("max_epochs=30", "max_epochs=1")
+    assert code != cell.source
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"\d+ users +before +after", done.stdout) and "NDCG@20" in done.stdout
