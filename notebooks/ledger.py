@@ -20,7 +20,7 @@
 # number of seeds. No mark, number or word is written by hand, and a record that is missing, or that says something else than when
 # the ledger was last accepted, stops the build of this book.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
@@ -32,19 +32,17 @@ parameters.check(globals(), "results")
 page.begin()
 rows = ledger.ledger(results)
 ledger.check(rows, results)  # fails where a record is gone or says something else
-page.say(marks.KEY)
+page.say(f"{marks.KEY} A line opens to its statements.")
 
 # %% tags=["remove-input"]
-page.html(ledger_tables.table(rows, page.pages(), results=results))
-
-# %% tags=["remove-input"]
-page.say(ledger_tables.counted(rows))
+table = ledger_tables.table(rows, page.pages(), results=results)
+page.html(f'<div class="ledger-and-counts">{table}{ledger_tables.counts_beside(rows)}</div>')
 
 # %% [markdown]
 # *A mark is the verdict on the claim's core, its own sentence in the paper. A number is PRISM's difference from tuned decay, or
-# that of the two sides that a claim compares, as a share of the second. Click a line for its statements: the core first, then
-# sizes, details and notes, which change no verdict, and the records behind them. [How verdicts are made](verdicts.ipynb) has
-# the rules, and every verdict under others.*
+# that of the two sides that a claim compares, as a share of the second. Sizes, details and notes change no verdict.
+# [Statement by statement](statements.ipynb) has all of them open. [How verdicts are made](verdicts.ipynb) has the rules, and every
+# verdict under others.*
 #
 # ## The paper's own arithmetic
 #

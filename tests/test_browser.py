@@ -23,12 +23,12 @@ import pytest
 import torch
 
 from prismbook.claims import ledger, statements
-from prismbook.pages import marks, verdict_explorer
+from prismbook.pages import frontier, marks, verdict_explorer
 from prismbook.pages.widgets import norms_widget, tradeoff_widget
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.attempts import get_records
-from prismbook.runs.records import Record
+from prismbook.runs.records import Record, default_results, scan
 from prismbook.tables.labels import LOSS_NAMES
 from prismbook.tables.rules import Rules
 from prismlib import theory
@@ -365,3 +365,40 @@ def test_verdicts_to_move_obey_the_keyboard_and_say_so_without_javascript(browse
         assert said == "These verdicts move with JavaScript only; the table below has them under some other rules."
     finally:
         browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_run_can_be_pointed_at_and_reached_by_keys(browser: Browser, tmp_path: Path, view: str) -> None:
+    width, height, theme = VIEWS[view]
+    runs = frontier.runs_of(scan(default_results())[0])
+    page = alone(tmp_path, frontier.widget(runs), theme)
+    browser.look(width, height, theme)
+    browser.logged("")  # what other tests have opened
+    browser.open(page.as_uri())
+    choose = """
+    const [dataset] = arguments, root = document.querySelector('.frontier'), svg = root.querySelector('.plot');
+    root.querySelector(`[value="${dataset}"]`).click();
+    const said = [];
+    for (const mark of svg.querySelectorAll('.mark')) {
+        svg.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}));
+        said.push(root.querySelector('.said').textContent);
+    }
+    return said;
+    """
+    for dataset in dict.fromkeys(run["dataset"] for run in runs):
+        here = sorted((run for run in runs if run["dataset"] == dataset), key=lambda run: run["ratio"])
+        said = browser.script(choose, dataset)
+        assert len(said) == len(here)
+        assert {re.search(r"record (\w+)\.$", text)[1] for text in said} == {run["id"] for run in here}  # type: ignore[index]
+        for text, run in zip(said, here, strict=True):
+            found = re.search(r"NDCG@20 ([\d.]+), unpopular / popular ([\d.]+),", text)
+            assert found is not None and float(found[2]) == pytest.approx(run["ratio"], abs=5.1e-4)
+    point = """
+    const root = document.querySelector('.frontier'), mark = root.querySelector('.mark').getBoundingClientRect();
+    const place = {clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, bubbles: true};
+    root.querySelector('.plot').dispatchEvent(new PointerEvent('pointermove', place));
+    return root.querySelector('.said').textContent;
+    """
+    assert "record" in browser.script(point)
+    problems = browser.script(PROBLEMS, width, theme) + browser.logged(page.parent.as_uri())
+    assert not problems, problems

@@ -52,7 +52,7 @@ def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
         ledger_tables.cell(row("gowalla", *part))
         == '<b class="ledger-for-some">~</b><br><small>for SSM, not for BPR</small>'
     )
-    assert "<small>" not in ledger_tables.cell(row("gowalla", replace(part[0], about="x" * 40), part[1]))
+    assert "<small>1 of 2 hold</small>" in ledger_tables.cell(row("gowalla", replace(part[0], about="x" * 40), part[1]))
 
 
 def test_a_cell_has_a_line_per_protocol_where_they_differ() -> None:
@@ -89,6 +89,28 @@ def test_claims_are_counted_by_their_core() -> None:
     other = replace(CLAIM, id="C9")
     rows = [row("gowalla", YES), row("yelp2018", replace(NO, role="size")), replace(row("gowalla", NO), claim=other)]
     assert ledger_tables.counted(rows) == "Of 2 claims that are measured: reproduced 1, not reproduced 1."
+    assert "<p><b>Of 2 claims that are measured</b></p><ul><li>reproduced 1</li>" in ledger_tables.counts_beside(rows)
+
+
+def test_statement_by_statement_has_all_of_a_group_and_says_what_was_not_run() -> None:
+    detail = replace(YES, role="detail", text="a detail; not tuned")
+    rows = [
+        row("movielens1m", NO, detail, replace(YES, text="b; not tuned"), ids=("9c7b05ac6a8b",)),
+        row("gowalla", YES),
+        row("yelp2018", Statement("not run", None)),
+    ]
+    text = ledger_tables.statements(rows, "PRISM", {"page_gowalla"})
+    assert '<section id="c8">' in text and text.count("<li>") == 4 and "<p>Not run: Yelp2018.</p>" in text
+    assert text.count("not tuned") == 1 and '<a href="page_gowalla.html">Gowalla</a>: ✓ reproduced' in text
+    assert "<code>9c7b05ac6a8b</code>" in text
+    assert "<section" not in ledger_tables.statements(rows, "Theory", ())
+
+
+def test_the_notebook_of_statements_has_every_group_and_is_kept_out_of_the_search() -> None:
+    notebook = nbformat.read(ROOT / "notebooks/statements.ipynb", as_version=4)
+    text = "".join(cell.source for cell in notebook.cells)
+    assert re.findall(r'statements\(rows, "([^"]+)"', text) == list(ledger_tables.GROUPS)
+    assert notebook.metadata["nosearch"] is True
 
 
 def test_a_page_prints_the_verdict_of_the_ledger_and_no_other() -> None:
@@ -112,7 +134,7 @@ VERDICT = re.compile(r"\breproduced\b|\bopen \(\d+ of \d+ decided\)|\bin part\b|
 PRINTED = re.compile(r"\*\*(C\d+) on ([^:*]+): \S+ ([^*]+)\*\*")
 SHOWN = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/pages/*.ipynb")]
 #: What explains verdicts or has the ledger's own tables: their cells are computed from its rows.
-OF_THE_LEDGER = ("ledger", "verdicts", "index", "found", "reproduce")
+OF_THE_LEDGER = ("ledger", "statements", "report", "verdicts", "index", "found", "reproduce")
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: f"{path.parent.name}/{path.name}")

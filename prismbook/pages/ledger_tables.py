@@ -65,20 +65,40 @@ REPEATED = 3
 _SHORT = 34
 
 
+#: How the kinds of claims are named in a count.
+_KINDS = {"measurement": "claims that are measured", "identity": "claims on formulas", "dataset size": "on sizes"}
+
+
 def counted(rows: Iterable[Row]) -> str:
     """How many claims came out how, in Markdown: those that are measured, then formulas and sizes of datasets.
 
     Args:
         rows: the ledger, claim by claim.
     """
+    sentences = [f"Of {total} {name}: {', '.join(parts)}." for total, name, parts in _counts(rows)]
+    return " ".join(sentences)
+
+
+def counts_beside(rows: Iterable[Row]) -> str:
+    """The same counts as HTML, a list for each kind, to stand beside the table.
+
+    Args:
+        rows: the ledger, claim by claim.
+    """
+    lists = [
+        f"<p><b>Of {total} {name}</b></p><ul>{''.join(f'<li>{part}</li>' for part in parts)}</ul>"
+        for total, name, parts in _counts(rows)
+    ]
+    return f'<aside class="ledger-counts" aria-label="Claims by verdict">{"".join(lists)}</aside>'
+
+
+def _counts(rows: Iterable[Row]) -> list[tuple[int, str, list[str]]]:
     by_kind = ledger.counts(rows)
-    names = {"measurement": "claims that are measured", "identity": "claims on formulas", "dataset size": "on sizes"}
-    return " ".join(_count(by_kind[kind], name) for kind, name in names.items() if by_kind[kind].total())
-
-
-def _count(outcomes: Counter[str], name: str) -> str:
-    parts = [f"{said} {outcomes[word]}" for word, said in _COUNTED if outcomes[word]]
-    return f"Of {outcomes.total()} {name}: {', '.join(parts)}."
+    return [
+        (counts.total(), name, [f"{said} {counts[word]}" for word, said in _COUNTED if counts[word]])
+        for kind, name in _KINDS.items()
+        if (counts := by_kind[kind]).total()
+    ]
 
 
 def number(statement: Statement | None) -> str:
@@ -112,9 +132,11 @@ def cell(row: Row) -> str:
     if len({outcome_of(phrase) for phrase in row.cases.values()}) > 1:
         return "<br>".join(_of_case(row, case, phrase) for case, phrase in row.cases.items())
     words = row.phrase.removesuffix(PROVISIONAL)
-    said = words if row.outcome == "for some, not for others" and len(words) <= _SHORT else ""
+    concerned, said = core(row.statements), ""
+    if row.outcome == "for some, not for others":
+        held = sum(each.holds is True for each in concerned)
+        said = words if len(words) <= _SHORT else f"{held} of {sum(each.holds is not None for each in concerned)} hold"
     if row.outcome == "open":
-        concerned = core(row.statements)
         said = f"{sum(each.holds is not None for each in concerned)} of {len(concerned)} decided"
     value = number(row.headline) if row.outcome != "for some, not for others" else ""
     return f"{_mark(row.phrase)} {value}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
@@ -168,6 +190,30 @@ def table(
             parts.append(_claim(claims[claim], text, "".join(opened)))
     parts += [f'<p class="ledger-note"><sup>{letter}</sup> {escape(text)}</p>' for text, letter in notes.items()]
     return "\n".join([*parts, "</div>"])
+
+
+def statements(rows: Sequence[Row], group: str, pages: Collection[str], results: Path | str | None = None) -> str:
+    """The claims of one group with all their statements and records, as HTML. What they repeat is a footnote below.
+
+    Args:
+        rows: the ledger, claim by claim.
+        group: one of :data:`GROUPS`.
+        pages: names of the book's pages, for links.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+    """
+    concerned = [of_claim for of_claim in by_claim(rows) if of_claim[0].claim.id in GROUPS[group]]
+    notes = footnotes(each.text for of_claim in concerned for row in of_claim for each in row.statements)
+    parts = []
+    for of_claim in concerned:
+        claim = of_claim[0].claim
+        said = f"{escape(claim.text)} ({escape(claim.place)}; the paper's figure: {escape(claim.paper)})."
+        opened = [_opened(row, notes, pages, "", results) for row in of_claim if row.outcome != "not measured"]
+        absent = [DATASET_NAMES.get(row.dataset, "computed") for row in of_claim if row.outcome == "not measured"]
+        if absent:
+            opened.append(f"<p>Not run: {', '.join(absent)}.</p>")
+        parts.append(f'<section id="{claim.id.lower()}"><p><b>{claim.id}</b> {said}</p>{"".join(opened)}</section>')
+    parts += [f'<p class="ledger-note"><sup>{letter}</sup> {escape(text)}</p>' for text, letter in notes.items()]
+    return f'<div class="ledger ledger-statements">{"".join(parts)}</div>'
 
 
 def _names() -> list[str]:

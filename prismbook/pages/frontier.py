@@ -1,0 +1,132 @@
+"""Quality against fairness: every stored run as a point, as a figure to move and as a static one of the same runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Affine2D
+
+from prismbook.pages.figures import LOOKS
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.runs.records import Record
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+
+#: Settings of a run that are said by name, or say nothing about what was trained.
+_SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
+
+
+def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """One entry for each run on a dataset of the paper that has a ratio: its scores and its setting.
+
+    A run that found no popular or no unpopular item has no ratio, or one of 0, and cannot stand on an axis of factors.
+
+    Args:
+        records: run records.
+    """
+    runs = []
+    for record in records:
+        config, test = record["config"], record["test"]["dot"]
+        if config["dataset"] not in PAPER_DATASETS or record["data"]["synthetic"]:
+            continue
+        if min(test["popular"], test["unpopular"]) <= 0:
+            continue
+        prism = config["init"] == "prism"
+        runs.append(
+            {
+                "id": record["id"],
+                "dataset": dataset_name(config["dataset"]),
+                "loss": LOSS_NAMES[config["loss"]],
+                "backbone": BACKBONE_NAMES[config["backbone"]],
+                "method": f"PRISM, alpha {config['alpha']:g}" if prism else f"decay {config['weight_decay']:g}",
+                "lr": f"{config['lr']:g}",
+                "seed": config["seed"],
+                "other": _differs(config),
+                "ndcg": round(test["ndcg"], 6),
+                "ratio": round(test["unpopular"] / test["popular"], 6),
+                "epoch": record["best_epoch"],
+            }
+        )
+    return runs
+
+
+def _differs(config: dict[str, Any]) -> str:
+    """What else of a run is not the default, as the end of a list."""
+    defaults = vars(RunConfig("gowalla", "bpr"))
+    others = {name: value for name, value in config.items() if name not in _SAID and value != defaults.get(name)}
+    return "".join(f", {name} {value}" for name, value in others.items())
+
+
+def widget(runs: Iterable[dict[str, Any]]) -> str:
+    """The runs to point at, as HTML that loads nothing.
+
+    Args:
+        runs: of :func:`runs_of`.
+
+    >>> "JavaScript only" in widget([])
+    True
+    """
+    shown = list(runs)
+    there = {run["loss"] for run in shown}
+    data = {
+        "runs": shown,
+        "datasets": _datasets(shown),
+        "looks": {name: look(name) for name in LOSS_NAMES.values() if name in there},
+    }
+    html = Path(__file__).with_name("frontier.html").read_text(encoding="utf-8")
+    # without "<" no text can end the element
+    return html.replace("DATA", json.dumps(data, allow_nan=False).replace("<", "\\u003c"), 1)
+
+
+def _datasets(runs: Iterable[dict[str, Any]]) -> list[str]:
+    there = {run["dataset"] for run in runs}
+    return [name for name in map(dataset_name, PAPER_DATASETS) if name in there]
+
+
+def look(loss: str) -> tuple[str, str]:
+    """The colour of a loss, and its marker's outline as an SVG path about 10 px wide.
+
+    Args:
+        loss: the loss's name, one of :data:`prismbook.pages.figures.LOOKS`.
+    """
+    colour, marker = LOOKS[loss]
+    style = MarkerStyle(marker)
+    # it is scaled up first, so that the polygons of curved outlines have steps of about one pixel
+    outline = (style.get_transform() + Affine2D().scale(100, -100)).transform_path(style.get_path())
+    polygons = [np.asarray(polygon) / 10 for polygon in outline.to_polygons()]
+    return colour, " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)
+
+
+def figure(runs: Iterable[dict[str, Any]]) -> Figure:
+    """The same runs as a static figure, one panel for each dataset.
+
+    Args:
+        runs: of :func:`runs_of`; one or more.
+    """
+    shown = list(runs)
+    datasets = _datasets(shown)
+    drawing, axes = plt.subplots(len(datasets), 1, figsize=(6.6, 2.9 * len(datasets)), squeeze=False)
+    for axis, dataset in zip(axes[:, 0], datasets, strict=True):
+        for run in (run for run in shown if run["dataset"] == dataset):
+            colour, marker = LOOKS[run["loss"]]
+            face = colour if run["method"].startswith("PRISM") else "none"
+            axis.plot(
+                run["ratio"], run["ndcg"], marker, color=colour, markerfacecolor=face, markersize=5, label=run["loss"]
+            )
+        axis.set(xscale="log", ylim=(0, None), title=dataset, ylabel="test NDCG@20")
+    axes[-1, 0].set_xlabel("unpopular / popular NDCG@20 (right: fairer)")
+    handles = {
+        name: Line2D([], [], marker=LOOKS[name][1], color=LOOKS[name][0], linestyle="")
+        for name in LOSS_NAMES.values()
+        if any(run["loss"] == name for run in shown)
+    }
+    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=7, fontsize="small")
+    return drawing

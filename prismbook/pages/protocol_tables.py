@@ -1,0 +1,268 @@
+"""The protocol page: the paper's text, its released code and this book side by side.
+
+What this book does is read from the plan. What the paper and its released code do is said in words, and is no number
+of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from inspect import signature
+
+import pandas as pd
+import torch
+
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import ALL_DECAYS, BUDGETS, SEEDS
+from prismbook.plan.hyperparameters import LOSS_DEFAULTS, LOSS_GRIDS, PUBLISHED
+from prismbook.tables.labels import dataset_name
+from prismbook.text import listed_names
+from prismlib.data import random_split, synthetic
+from prismlib.metrics import popularity_groups
+from prismlib.models import LightGCN
+
+
+@dataclass(frozen=True)
+class Line:
+    """One point of the protocol.
+
+    Attributes:
+        topic: what is decided.
+        text: what the paper's text says.
+        released: what the released code does; empty where it does what the text says.
+        ours: what this book does where nothing else is asked for.
+        matters: where it matters, in a few words; empty where nothing of ours depends on it.
+        page: name of the page that measures it; empty where none does.
+    """
+
+    topic: str
+    text: str
+    released: str
+    ours: str
+    matters: str = ""
+    page: str = ""
+
+
+def lines() -> list[Line]:
+    """Every point of the protocol, in the order of an experiment: data, model, loss, training, search, evaluation."""
+    plain, direct = RunConfig("gowalla", "bpr"), RunConfig("gowalla", "directau", gamma=1.0)
+    lean = BUDGETS["lean"]
+    ssm, gammas = LOSS_DEFAULTS["ssm"], [each["gamma"] for each in LOSS_GRIDS["directau"]]
+    return [
+        Line(
+            "MovieLens1M",
+            "ratings of 3 and more",
+            "all ratings, all movies of the file",
+            "ratings as in the text; all of them as a dataset of its own",
+            "the size of every score",
+            "switches_movielens1m",
+        ),
+        Line("split", "random, 80/10/10 of the interactions", "", f"random, {_split()} of the interactions"),
+        Line(
+            "seeds",
+            "123, 246, 492",
+            "",
+            _list(SEEDS) + "; of a search, the first chooses",
+            "most pairs have one seed",
+            "verdicts",
+        ),
+        Line("size of a vector", "64", "", f"{plain.dim}"),
+        Line("start", "Xavier uniform", "", f"{plain.init.capitalize()} uniform"),
+        Line("PRISM", "both tables, d of the training split", "", "both tables, d of the training split"),
+        Line(
+            "non-linear MF",
+            "two layers a side, ReLU between",
+            "the ReLU is computed and discarded: two linear layers",
+            "ReLU" if plain.relu else "no ReLU",
+            "C9, C10 and C17",
+            "rq3_prism_movielens1m",
+        ),
+        Line(
+            "LightGCN",
+            "depth 3",
+            "degrees counted in the sampled subgraph of each batch",
+            f"depth {signature(LightGCN).parameters['depth'].default}, degrees of the whole graph",
+            "C7",
+            "lightgcn_gowalla",
+        ),
+        Line(
+            "negatives",
+            "drawn from all items",
+            "drawn from the batch's items",
+            f"drawn from {'all items' if plain.negatives == 'all' else 'the batch'}",
+            "BPR and SSM",
+            "switches_movielens1m",
+        ),
+        Line(
+            "SSM",
+            "temperature 0.2, 10 negatives",
+            "20 negatives",
+            f"temperature {ssm['tau']:g}, {ssm['num_negatives']} negatives",
+            "SSM",
+            "switches_movielens1m",
+        ),
+        Line(
+            "DirectAU",
+            "gamma searched over six values",
+            "",
+            f"published for {_published('directau')}; else searched over {_list(gammas)}",
+        ),
+        Line(
+            "MAWU",
+            "its published weights",
+            "its uniformity counts half of the cosine matrix as zeros",
+            f"published for {_published('mawu')}; else searched over {len(LOSS_GRIDS['mawu'])} pairs; uniformity over"
+            f" all {direct.mawu_uniformity}",
+            "MAWU",
+            "switches_movielens1m",
+        ),
+        Line(
+            "optimiser",
+            "Adam",
+            "Adam with coupled decay, on every parameter",
+            f"{plain.optimizer.capitalize()} with coupled decay, on every parameter",
+            "all claims on decay",
+            "law_of_lengths",
+        ),
+        Line(
+            "weight decay acts on",
+            "both whole tables",
+            "",
+            f"both whole {plain.decay_scope}s",
+            "C6",
+            "batched_decay_movielens1m",
+        ),
+        Line(
+            "batch",
+            "16,384; DirectAU and MAWU 4,096",
+            "",
+            f"{plain.batch_size:,}; DirectAU and MAWU {direct.batch_size:,}",
+        ),
+        Line(
+            "order of the batches",
+            "not said",
+            "the same in every epoch",
+            "shuffled before each epoch" if plain.reshuffle else "the same in every epoch",
+            "little",
+            "switches_movielens1m",
+        ),
+        Line("epochs", "1,000 at most", "", f"{plain.max_epochs:,} at most"),
+        Line(
+            "early stopping",
+            "validation NDCG@20, patience 10, best epoch kept",
+            "",
+            f"validation NDCG@20, patience {plain.patience}, best epoch kept; what a dip ended is run again with more",
+            "runs that start by chance",
+            "rq3_prism_movielens1m",
+        ),
+        Line(
+            "weight decays",
+            "a range that the paper's file does not show",
+            "",
+            _list(ALL_DECAYS) + "; one more where the best is at an edge",
+        ),
+        Line(
+            "learning rates",
+            "0.1, 0.01, 0.001",
+            "",
+            _list(lean.lrs) + ", the second where it is stored",
+            "C11, and whether a search is complete",
+            "rq4_benefits_movielens1m",
+        ),
+        Line(
+            "ranking",
+            "all items, by dot product",
+            "",
+            "all items, by dot product; by cosine as a diagnostic",
+            "C14",
+            "cosine_gowalla",
+        ),
+        Line(
+            "masked",
+            "not said",
+            "training items; for the test validation's too",
+            "training items; for the test validation's too",
+        ),
+        Line(
+            "mean NDCG@20",
+            "over users with a held-out item",
+            "leaves the last user out",
+            "leaves the last user out" if plain.drop_last_user else "over users with a held-out item",
+            "nothing",
+            "switches_movielens1m",
+        ),
+        Line(
+            "popularity groups",
+            "top 5 %, next 15 %, the rest",
+            "counted on all interactions",
+            f"{_groups()}, counted on the {'training split' if plain.groups_from == 'train' else 'whole data'}",
+            "the parts of NDCG@20",
+            "switches_movielens1m",
+        ),
+        Line(
+            "IPL",
+            "batch by batch",
+            "scores land on the wrong items",
+            f"{plain.ipl_form} by {plain.ipl_form}",
+            "C13",
+            "debiasing_movielens1m",
+        ),
+        Line(
+            "MACR",
+            "its authors' range",
+            "c = 1, its item branch weighs 0.001",
+            "searched over both",
+            "C13",
+            "debiasing_movielens1m",
+        ),
+        Line(
+            "percentages of Table 1",
+            "shares of PRISM's score",
+            "",
+            "shares of tuned decay's score",
+            "the sizes of C8 to C10",
+            "ledger",
+        ),
+    ]
+
+
+def _list(values: object) -> str:
+    return ", ".join(f"{value:g}" for value in values)  # type: ignore[attr-defined]
+
+
+def _published(loss: str) -> str:
+    """The datasets for which a loss's authors publish its parameters."""
+    return listed_names([dataset_name(dataset) for dataset, name in PUBLISHED if name == loss])
+
+
+def _split() -> str:
+    """The shares of the split, from a split."""
+    split = random_split(synthetic(50, 100, 1000), 0)
+    parts = [len(part.user) for part in (split.train, split.validation, split.test)]
+    return "/".join(f"{100 * part / sum(parts):.0f}" for part in parts)
+
+
+def _groups() -> str:
+    """The shares of the popularity groups, from groups."""
+    group = popularity_groups(torch.arange(100).flip(0))
+    shares = [int((group == place).sum()) for place in range(3)]
+    return f"top {shares[0]} %, next {shares[1]} %, the other {shares[2]} %"
+
+
+def table(pages: Collection[str]) -> pd.DataFrame:
+    """The protocol as a table: the paper's text, the released code, this book, and where it matters.
+
+    Args:
+        pages: names of the book's pages, for links.
+    """
+    rows = {}
+    for line in lines():
+        link = f' (<a href="{line.page}.html">measured</a>)' if line.page in pages and line.matters else ""
+        rows[line.topic] = {
+            "the paper's text": line.text,
+            "the released code": line.released or "as the text",
+            "this book": line.ours,
+            "where it matters": f"{line.matters}{link}",
+        }
+    return pd.DataFrame(rows).T

@@ -1,0 +1,83 @@
+"""Quality against fairness: every run that has a ratio is a point with its own numbers, in both figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from made_up import made_up
+
+from prismbook.pages import figures, frontier, start_page
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.records import default_results, scan
+
+
+def data(html: str) -> Any:
+    [text] = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@pytest.fixture
+def _style() -> Iterator[None]:
+    mpl.use("agg")
+    with mpl.style.context(figures.STYLE):
+        yield
+    mpl.pyplot.close("all")
+
+
+def test_a_run_is_a_point_with_its_scores_and_its_setting() -> None:
+    [decay] = grid_configs("gowalla", "ssm", 1e-6)
+    [prism] = grid_configs("gowalla", "ssm", 0.0, init="prism", alpha=0.5)
+    [generated] = grid_configs("synthetic", "ssm", 0.0)
+    records = [made_up(config, (0.2, 0.1, 0.05)) for config in (decay, replace(prism, patience=100), generated)]
+    first, second = frontier.runs_of(records)
+    assert (first["ndcg"], first["ratio"]) == (pytest.approx(0.35), pytest.approx(0.25))
+    assert (first["method"], first["other"], first["id"]) == (
+        "decay 1e-06",
+        ", tau 0.2, num_negatives 10",
+        records[0]["id"],
+    )
+    assert (second["method"], second["other"]) == ("PRISM, alpha 0.5", ", patience 100, tau 0.2, num_negatives 10")
+    assert frontier.runs_of([made_up(decay, (0.2, 0.1, 0.0))]) == []  # no ratio, no point
+
+
+def test_all_stored_runs_with_a_ratio_are_embedded() -> None:
+    stored, _ = scan(default_results())
+    runs = frontier.runs_of(stored)
+    content = data(frontier.widget(runs))
+    assert content["runs"] == runs and len({run["id"] for run in runs}) == len(runs)
+    real = len(start_page.real_runs(stored))
+    without = sum(
+        record["test"]["dot"]["unpopular"] == 0 or record["test"]["dot"]["popular"] == 0
+        for record in stored
+        if record["config"]["dataset"] in ("movielens1m", "gowalla", "yelp2018", "amazonbook")
+    )
+    assert len(runs) == real - without > 300
+    assert set(content["looks"]) == {run["loss"] for run in runs}
+
+
+def test_no_text_can_end_the_element_and_nothing_is_loaded() -> None:
+    [config] = grid_configs("gowalla", "ssm", 1e-6)
+    [run] = frontier.runs_of([made_up(config, (0.2, 0.1, 0.05))])
+    html = frontier.widget([{**run, "other": "</script>"}])
+    assert data(html)["runs"][0]["other"] == "</script>"
+    assert not re.search(r"\b(?:src|href)=|\bimport\b|fetch\(|@import|url\(", html)
+    assert "<noscript>" in html and "@media print" in html
+
+
+@pytest.mark.usefixtures("_style")
+def test_the_static_figure_has_every_run() -> None:
+    [config] = grid_configs("gowalla", "ssm", 1e-6)
+    [prism] = grid_configs("yelp2018", "directau", 0.0, init="prism", alpha=1.0)
+    runs = frontier.runs_of([made_up(config, (0.2, 0.1, 0.05)), made_up(prism, (0.3, 0.1, 0.03))])
+    panels = frontier.figure(runs).axes
+    assert [axis.get_title() for axis in panels] == ["Gowalla", "Yelp2018"]
+    for axis, run in zip(panels, runs, strict=True):
+        [point] = axis.lines
+        assert [float(value[0]) for value in point.get_data()] == [run["ratio"], run["ndcg"]]  # type: ignore[index]
+    assert [axis.lines[0].get_markerfacecolor() == "none" for axis in panels] == [True, False]
