@@ -92,7 +92,7 @@ readme-figure: $(READY)
 	configs = grid_configs('synthetic'); \
 	table = analysis.over_seeds(analysis.tidy(configs, get_records(configs))); \
 	style.use(figures.STYLE); \
-	figures.weight_decay_curves(table, 'synthetic').savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
+	figures.weight_decay_curves({'synthetic': table}).savefig('book/rq1_synthetic.svg', metadata={'Date': None})"
 
 clean:
 	rm -rf book/_build book/pages book/index.ipynb results/synthetic .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -39,10 +39,15 @@ from prismbook.plan import experiments
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import run_searches
 from prismbook.tables import analysis, decay_vs_prism
-from prismlib.datasets import CARDS
+from prismlib import datasets
 
 parameters.check(
-    globals(), "dataset", "budget", "results", "train", partial=parameters.optional(parameters.choice(CARDS))
+    globals(),
+    "budget",
+    "results",
+    "train",
+    dataset=parameters.choice(datasets.known()),
+    partial=parameters.optional(parameters.choice(datasets.CARDS)),
 )
 page.begin(dataset)
 results, losses = results or default_results(), experiments.TABLE1["loss"]
@@ -76,7 +81,7 @@ shown(pairs)
 # %% mystnb={"image": {"alt": "For each loss a point for the difference of test NDCG@20 between PRISM and tuned decay on linear MF, with its 95 % interval; a line marks zero"}} tags=["remove-input", "nbval-ignore-output"]
 compared = [pair for pair in pairs if pair.comparison is not None]
 if compared:
-    figures.differences(rq3_tables.differences(compared))
+    figures.differences({dataset: rq3_tables.differences(compared)})
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -115,7 +120,7 @@ redo = " && ".join(
     f"python -m prismbook sweep run {name} --dataset {dataset} --budget {budget}" for name in ("rq1", "rq1-losses")
 )
 if page.has_runs(runs, redo):
-    figures.weight_decay_curves(analysis.over_seeds(runs), dataset)
+    figures.weight_decay_curves({dataset: analysis.over_seeds(runs)})
     plt.show()
 
 # %% tags=["remove-input", "nbval-ignore-output"]

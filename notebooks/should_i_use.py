@@ -64,12 +64,12 @@ page.say(should_i_use.price(compared))
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
 # - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN).
 # - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
-#   ([](rq3_prism_movielens1m.ipynb)).
+#   ([](rq3_prism.ipynb)).
 # - You want unpopular items recommended more. PRISM moves the other way, unless alpha is small.
 #
 # ## What to check
 #
-# - **The learning rate.** Longer rows turn more slowly, so tune it again ([](rq4_benefits_movielens1m.ipynb) has two).
+# - **The learning rate.** Longer rows turn more slowly, so tune it again ([](rq4_benefits.ipynb) has two).
 # - **The patience.** A run can look dead for many epochs before it learns. Do not stop it after ten.
 # - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training they must still
 #   correlate with $\log(d + 2)$ ({py:func}`~prismlib.norms.norm_summary`).

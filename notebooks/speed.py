@@ -38,8 +38,9 @@ from prismbook.pages import page, parameters, speed_tables
 from prismbook.plan import experiments
 from prismbook.runs.attempts import get_records
 from prismbook.tables import analysis, variants
+from prismlib import datasets
 
-parameters.check(globals(), "folder", "dataset", "results")
+parameters.check(globals(), "folder", "results", dataset=parameters.choice(datasets.known()))
 page.begin()
 place = page.source_tree() / "benchmarks" if folder is None else Path(folder)
 bench, growth, worn = (json.loads((place / f"{name}.json").read_text()) for name in ("bench", "growth", "denormals"))

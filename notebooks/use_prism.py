@@ -169,7 +169,7 @@ table.rename(columns={"ndcg": "NDCG@20"}).map("{:.2f}".format)
 # **Look at the learning rate again.** With PRISM rows are longer, so a step of Adam, which has about the same length for
 # every row, turns them by a smaller angle. A rate that was right for short rows can train too slowly. The paper searches
 # rates for every model (its Appendix B.1). A larger one makes PRISM much quicker, on real data at some cost in quality:
-# [](rq4_benefits_movielens1m.ipynb) has both.
+# [](rq4_benefits.ipynb) has both.
 #
 # ## PyTorch Geometric's LightGCN
 #
@@ -266,7 +266,7 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # not where lists are made by cosine.
 #
 # **Be patient.** Long rows turn slowly at first. Early stopping that gives up after 10 epochs, the paper's rule, can end a
-# run with PRISM before it has begun: [](rq3_prism_movielens1m.ipynb) shows one, with BPR, beside the same run that waited.
+# run with PRISM before it has begun: [](rq3_patience.ipynb) shows one, with BPR, beside the same run that waited.
 #
 # ## Short answers
 #

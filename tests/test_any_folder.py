@@ -40,7 +40,7 @@ def test_no_notebook_looks_into_the_current_folder(path: Path) -> None:
 def test_the_source_tree_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert page.source_tree() == ROOT
-    assert {"ledger", "rq1_weight_decay_gowalla"} <= page.pages()
+    assert {"ledger", "rq1_weight_decay"} <= page.pages()
 
 
 def test_without_a_source_tree_there_is_no_list_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
     configs = grid_configs("gowalla", weight_decays=[0, 1e-6, 1e-4])
     parts = [(0.1, 0.02, 0.02), None, (0.1, 0.02, 0.02), *DIRECTAU]
     table = tidy(configs, [part and made_up(config, part) for config, part in zip(configs, parts, strict=True)])
-    figure = figures.weight_decay_curves(over_seeds(table), "gowalla")
+    figure = figures.weight_decay_curves({"gowalla": over_seeds(table)})
     overall, bpr, directau = figure.axes
     assert lines(overall)["DirectAU"].get_ydata().tolist() == pytest.approx([0.09, 0.13, 0.16])
     assert np.isnan(lines(overall)["BPR"].get_ydata()).tolist() == [False, True, False]
@@ -65,19 +65,28 @@ def test_decay_curves_leave_a_gap_where_nothing_was_run() -> None:
     assert not overall.collections  # one seed has no spread
 
 
-def test_no_row_has_more_panels_than_a_page_can_show() -> None:
+def test_datasets_are_rows_and_a_ring_marks_what_validation_chooses() -> None:
     configs = grid_configs("gowalla", ["bpr", "ssm", "directau", "mawu"], [0, 1e-6])
-    figure = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla")
-    assert [axis.get_title() for axis in figure.axes][1:] == [
-        f"{n}, by popularity" for n in ("BPR", "SSM", "DirectAU", "MAWU")
-    ]
-    assert {axis.get_subplotspec().get_gridspec().get_geometry() for axis in figure.axes} == {(2, 3)}
+    table = over_seeds(tidy(configs, map(made_up, configs)))
+    chosen = {"gowalla": {"SSM": 1e-6}}
+    figure = figures.weight_decay_curves({"gowalla": table, "yelp2018": table}, ["BPR", "SSM"], chosen)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["all items", "BPR, by popularity", "SSM, by popularity", "", "", ""]
+    assert [figure.axes[place].get_ylabel().partition("\n")[0] for place in (0, 3)] == ["Gowalla", "Yelp2018"]
+    # the first panel has all losses; of a row's panels that of SSM has rings, at the second decay
+    rings = [[line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1] for axis in figure.axes]
+    assert rings == [[1], [], [1, 1, 1], [], [], []] and set(LOSSES) <= set(lines(figure.axes[0]))
+    alone = figures.weight_decay_curves({"gowalla": table}, ["MAWU"], overall=False)
+    assert [axis.get_title() for axis in alone.axes] == ["MAWU, by popularity"]
+
+
+LOSSES = ("BPR", "SSM", "DirectAU", "MAWU")
 
 
 def test_curves_over_seeds_have_a_band_of_one_standard_deviation() -> None:
     configs = grid_configs("gowalla", ["bpr"], [0, 1e-6], seeds=[1, 2])
     records = [made_up(c, (ndcg, 0, 0)) for c, ndcg in zip(configs, [0.1, 0.3, 0.2, 0.2], strict=True)]
-    overall = figures.weight_decay_curves(over_seeds(tidy(configs, records)), "gowalla").axes[0]
+    overall = figures.weight_decay_curves({"gowalla": over_seeds(tidy(configs, records))}).axes[0]
     [band] = overall.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(0.2 - 0.02**0.5), pytest.approx(0.2 + 0.02**0.5))
@@ -93,7 +102,7 @@ def test_alpha_curves_beside_tuned_decay() -> None:
     table = over_seeds(alphas([DIRECTAU[0], None, DIRECTAU[2]]), ("loss", "alpha"))
     [config] = grid_configs("gowalla", "directau", 1e-6)
     tuned = tidy([config], [made_up(config, (0.11, 0.05, 0.02))]).iloc[0]
-    overall, by_group = figures.alpha_curves(table, tuned, "gowalla").axes
+    overall, by_group = figures.alpha_curves({"gowalla": table}, {"gowalla": tuned}).axes
     assert lines(overall)["DirectAU"].get_ydata() == pytest.approx([0.09, np.nan, 0.16], nan_ok=True)
     [dashed] = [line for line in overall.lines if line.get_linestyle() == "--"]
     assert list(dashed.get_ydata()) == pytest.approx([0.18, 0.18])
@@ -107,13 +116,12 @@ def test_alpha_curves_beside_tuned_decay() -> None:
         ]
         assert level.get_ydata()[0] == pytest.approx(rest)
     assert [label.get_text() for label in overall.get_xticklabels()] == ["0", "0.5", "1"]
-    assert figures.alpha_curves(table, tuned, "gowalla").get_suptitle() == "Gowalla; dashed: weight decay 1e-06"
+    assert overall.get_ylabel() == "Gowalla\ntest NDCG@20"
 
 
 def test_alpha_curves_without_tuned_decay_have_no_dashed_line() -> None:
     table = over_seeds(alphas(DIRECTAU), ("loss", "alpha"))
-    figure = figures.alpha_curves(table, None, "gowalla")
-    assert figure.get_suptitle() == "Gowalla"
+    figure = figures.alpha_curves({"gowalla": table}, {"gowalla": None})
     assert not [line for axis in figure.axes for line in axis.lines if line.get_linestyle() == "--"]
 
 
@@ -128,17 +136,24 @@ def with_bins(correlation: float | None, *bins: tuple[int, int, float, float]) -
 def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
     record = with_bins(0.91, (0, 0, 0.5, 0.1), (1, 1, 0.6, 0.1), (2, 3, 0.8, 0.2))
     collapsed = with_bins(None, (1, 1, 0.0, 0.0))
-    figure = figures.norms_against_popularity({"BPR": {"1e-06": record, "1e-02": collapsed}, "DirectAU": {"0": record}})
+    figure = figures.norms_against_popularity(
+        {"gowalla": {"BPR": {"1e-06": record, "1e-02": collapsed}, "DirectAU": {"0": record}}}
+    )
     bpr, directau = figure.axes
     assert (bpr.get_title(), directau.get_title()) == ("BPR", "DirectAU")
-    assert list(lines(bpr)) == ["1e-06 (r = 0.91)", "1e-02"] == legend(bpr)
+    profile = "log(d + 2), times a factor"  # of a curve that follows it
+    assert list(lines(bpr)) == ["1e-06 (r = 0.91)", "1e-02", profile] == legend(bpr)
+    heights = np.asarray(lines(bpr)[profile].get_ydata(), float)
+    assert heights / np.log(np.asarray(lines(bpr)[profile].get_xdata(), float) + 2) == pytest.approx(
+        [heights[0] / np.log(2.5)] * 3
+    )
     # no interactions have no logarithm: half a one
     expected = [(0.5, 0.5), (1.0, 0.6), (12**0.5 - 1, 0.8)]
     assert points(lines(bpr)["1e-06 (r = 0.91)"]) == [pytest.approx(point) for point in expected]
     heights = bpr.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(0.4), pytest.approx(1.0))
     assert points(lines(bpr)["1e-02"]) == [(1.0, 0.0)]
-    [users] = figures.norms_against_popularity({"BPR": {"0": record}}, "user").axes
+    [users] = figures.norms_against_popularity({"gowalla": {"BPR": {"0": record}}}, "user").axes
     assert points(lines(users)["0 (r = 0.00)"]) == [(1.0, 9.0)] and "user" in users.get_xlabel()
 
 
@@ -148,7 +163,10 @@ def test_validation_curves_and_their_best_epoch() -> None:
         "0": made_up(config, validation=[0.0, 0.3, 0.2], cosine=[0.0, 0.1, 0.4]),
         "1e-06": made_up(config, validation=[0.0, 0.1]),
     }
-    dot, cosine = figures.validation_curves(records, ("dot", "cosine")).axes
+    dot, cosine = figures.validation_curves({"gowalla": records}, ("dot", "cosine")).axes
+    later = figures.validation_curves({"gowalla": records}, log_epochs=True).axes[0]
+    assert points(next(line for line in later.lines if line.get_marker() == "o")) == [(2.0, 0.3)]
+    assert later.get_xlabel() == "epoch, the first is 1"
     assert "dot product" in dot.get_title() and "cosine" in cosine.get_title()
     assert {name: line.get_ydata().tolist() for name, line in lines(dot).items()} == {
         "0": [0.0, 0.3, 0.2],
@@ -168,43 +186,42 @@ def test_fairness_has_a_point_for_each_run_that_was_made() -> None:
     configs += grid_configs("gowalla", "directau", 0, init="prism", alpha=1.0)
     parts: list[Parts | None] = [(0.10, 0.02, 0.02), None, (0.08, 0.02, 0.04), (0.10, 0.03, 0.03)]
     runs = tidy(configs, [part and made_up(config, part) for config, part in zip(configs, parts, strict=True)])
-    [axis] = figures.fairness(runs).axes
+    [axis] = figures.fairness({"gowalla": (runs, runs[:0])}).axes
     shown = {name: points(line) for name, line in lines(axis).items()}
     assert shown == {
         "BPR": [pytest.approx((0.2, 0.14))],
         "ReSN": [pytest.approx((0.5, 0.14))],
         "DirectAU with PRISM": [pytest.approx((0.3, 0.16))],
     }
-    [ring] = [line for line in axis.lines if str(line.get_label()).startswith("_")]
-    assert points(ring) == shown["DirectAU with PRISM"] and ring.get_markerfacecolor() == "none"
+    assert [name for name, line in lines(axis).items() if line.get_marker() == "*"] == ["DirectAU with PRISM"]
 
 
 def test_differences_with_their_intervals() -> None:
     rows: dict[str, dict[str, Any]] = {
-        "interval": {"ours": 0.02, "low": 0.015, "high": 0.03},
-        "nothing": {"ours": None, "low": None, "high": None},
-        "no interval": {"ours": -0.02, "low": None, "high": None},
+        "interval": {"ours": 0.02, "low": 0.015, "high": 0.03, "paper": None},
+        "nothing": {"ours": None, "low": None, "high": None, "paper": None},
+        "no interval": {"ours": -0.02, "low": None, "high": None, "paper": 0.05},
     }
-    [axis] = figures.differences(rows).axes
+    [axis] = figures.differences({"gowalla": rows}).axes
     zero, *drawn = axis.lines
     assert list(zero.get_xdata()) == [0, 0]
     assert [label.get_text() for label in axis.get_yticklabels()] == list(rows)
     shown = [(line.get_xdata().tolist(), float(line.get_ydata()[0])) for line in drawn]
-    assert shown == [([0.02], 0), ([0.015, 0.03], 0), ([-0.02], 2)]
+    assert shown == [([2], 0), ([1.5, 3], 0), ([-2], 2), ([5], 2)]  # the last is the paper's
 
 
 def test_a_group_and_a_loss_look_the_same_on_every_page() -> None:
     assert len({colour for colour, _ in figures.LOOKS.values()}) == len(figures.LOOKS)
     assert len({marker for _, marker in figures.LOOKS.values()}) == len(figures.LOOKS)
     configs = grid_configs("gowalla", ["ssm"], [0, 1e-6])
-    [overall, _] = figures.weight_decay_curves(over_seeds(tidy(configs, map(made_up, configs))), "gowalla").axes
+    [overall, _] = figures.weight_decay_curves({"gowalla": over_seeds(tidy(configs, map(made_up, configs)))}).axes
     assert (lines(overall)["SSM"].get_color(), lines(overall)["SSM"].get_marker()) == figures.LOOKS["SSM"]
 
 
 def test_a_loss_without_runs_has_no_empty_panel() -> None:
     configs = grid_configs("gowalla", ["ssm", "mawu"], [0, 1e-6])
     records = [made_up(config) if config.loss == "ssm" else None for config in configs]
-    figure = figures.weight_decay_curves(over_seeds(tidy(configs, records)), "gowalla")
+    figure = figures.weight_decay_curves({"gowalla": over_seeds(tidy(configs, records))})
     assert [axis.get_title() for axis in figure.axes] == ["all items", "SSM, by popularity"]
     assert list(lines(figure.axes[0])) == ["SSM"]
 

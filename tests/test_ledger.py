@@ -44,7 +44,8 @@ EXPLAINED = {
     ],
     "book/cluster.md": ["Otherwise the word is *undecided*."],
     "notebooks/rq3_prism.py": ["an explanation, not measured"],  # C17, of the paper
-    "notebooks/speed.py": ["they are not\nmeasured again", "called predicted were not measured"],  # times
+    "notebooks/speed.py": ["they are not\nmeasured again", "called predicted was not measured"],  # times
+    "notebooks/should_i_use.py": ["Not measured here", "What was not measured"],  # a loss, and a list
 }
 
 
@@ -75,7 +76,7 @@ def test_every_claim_is_there_once_and_its_page_is_in_the_book() -> None:
     listed = yaml.safe_load((ROOT / "book/pages.yml").read_text())["pages"]
     pages = {Path(page["output"]).stem for page in listed}
     for claim in CLAIMS:
-        assert pages & {claim.page.format(dataset=dataset) for dataset in claim.datasets}, f"{claim.id}: {claim.page}"
+        assert claim.page in pages, f"{claim.id}: {claim.page}"
 
 
 def test_no_claim_is_judged_on_generated_data() -> None:

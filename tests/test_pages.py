@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -19,7 +20,7 @@ from prismbook.claims import ledger
 from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.ledger import Row
 from prismbook.claims.statements import Statement, verdict
-from prismbook.pages import ledger_tables, marks, reproduce_tables, rq1_tables, rq3_tables, rq4_tables, speed_tables
+from prismbook.pages import ledger_tables, question, reproduce_tables, rq1_tables, rq3_tables, rq4_tables, speed_tables
 from prismbook.plan.experiments import grid_configs
 from prismbook.tables.analysis import tidy
 from prismbook.tables.decay_vs_prism import pair
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "benchmarks"
 
 
-CLAIM = replace(CLAIMS[7], page="page_{dataset}")  # C8
+CLAIM = replace(CLAIMS[7], page="page_of_it")  # C8
 YES, NO = Statement("it climbs: 1 against 2; not tuned", True, seeds=3), Statement("it falls", False, provisional=True)
 
 
@@ -77,11 +78,12 @@ def test_a_line_of_the_ledger_opens_to_its_statements_and_repeats_nothing() -> N
         row("gowalla", YES),
         row("yelp2018", Statement("not run", None)),
     ]
-    text = ledger_tables.table(rows, {"page_gowalla"})
+    text = ledger_tables.table(rows, {"page_of_it"})
     assert text.count("<details") == 1 and text.count("not tuned") == 1  # one footnote for three statements
     assert "<li>✓ it climbs: 1 against 2<sup>a</sup></li>" in text and "<sup>a</sup> not tuned</p>" in text
     assert text.index("b<sup>a</sup>") < text.index("<i>size:</i> a size")  # the core first
-    assert '<a href="page_gowalla.html">Gowalla</a>: ✓ reproduced' in text and "page_movielens1m" not in text
+    assert '<a href="page_of_it.html">Gowalla</a>: ✓ reproduced' in text
+    assert "page_of_it" not in ledger_tables.table(rows, set())
     assert 'data-label="Yelp2018">· not run</span>' in text and "AmazonBook" in text
 
 
@@ -116,25 +118,44 @@ def test_the_notebook_of_statements_has_every_group_and_is_kept_out_of_the_searc
 def test_a_page_prints_the_verdict_of_the_ledger_and_no_other() -> None:
     """Whatever a page's own runs say, the words of verdicts on it are those of the ledger's row."""
     for word in ([YES], [NO], [YES, NO], [Statement("it", None, undecided=True)]):
-        text = marks.on_page("C14", "gowalla", word)
-        [head, *rest] = text.splitlines()
-        assert head == f"**C14 on Gowalla: {marks.mark(PHRASE)} {PHRASE}** ([all claims](ledger.ipynb))"
-        below = "\n".join(rest)
-        assert marks.ALONE in below and marks.marked(word) in below and not VERDICT.search(below)
-        generated = marks.on_page("C14", "synthetic", word)
-        assert "no verdict" in generated and not VERDICT.search(generated)
-    same = ledger.row("C14", "gowalla").statements
-    assert marks.ALONE not in marks.on_page("C14", "gowalla", same)
+        text = question.judged(["C14"], {"gowalla": {"C14": word}})
+        assert printed(text) == [("C14", "Gowalla", PHRASE)]
+        below = LEDGER.sub("", text)
+        assert "C14 on Gowalla: on this page's runs alone, no verdict" in below and not VERDICT.search(below)
+        assert all(each.text in below for each in word)
+        generated = question.judged(["C14"], {"synthetic": {"C14": word}})
+        assert printed(generated) == [] and "no verdict" in generated and not VERDICT.search(generated)
+    same = question.judged(["C14"], {"gowalla": {"C14": ledger.row("C14", "gowalla").statements}})
+    assert printed(same) == [("C14", "Gowalla", PHRASE)] and "alone" not in same
+
+
+def test_the_box_of_answers_has_the_cells_of_the_ledger() -> None:
+    text = question.answer(["C14", "C7"], ["movielens1m", "gowalla", "synthetic"])
+    assert re.findall(r"<th>([^<]*)</th>", text) == ["", "", "MovieLens1M", "Gowalla", "C14", "C7"]
+    for claim, dataset in (("C14", "movielens1m"), ("C14", "gowalla"), ("C7", "gowalla")):
+        assert f"<td>{ledger_tables.cell(ledger.row(claim, dataset))}</td>" in text
+    assert "<td></td>" in text  # the paper does not speak of LightGCN on MovieLens1M
 
 
 PHRASE = ledger.accepted()["C14 gowalla"]["verdict"]
 #: Words of a verdict. "Not measured" is one as well; of a statement it says that a run is missing.
 VERDICT = re.compile(r"\breproduced\b|\bopen \(\d+ of \d+ decided\)|\bin part\b|\bfor [^.;:]*, not for ")
-#: A verdict as pages print it.
-PRINTED = re.compile(r"\*\*(C\d+) on ([^:*]+): \S+ ([^*]+)\*\*")
+#: A claim in a table of the ledger's lines, and its verdict on a dataset as pages print it.
+CLAIMS_SHOWN = re.compile(r'<details class="ledger-claim" id="(c\d+)">(.*?)</div></details>', re.DOTALL)
+PRINTED = re.compile(r"<p><b>(?:<a [^>]*>)?([^<:]+)(?:</a>)?: \S+ ([^<]+)</b>")
+LEDGER = re.compile(r'<div class="(?:answer )?ledger">.*?</div>(?=<details class=.folded|$)', re.DOTALL)
 SHOWN = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("book/pages/*.ipynb")]
 #: What explains verdicts or has the ledger's own tables: their cells are computed from its rows.
-OF_THE_LEDGER = ("ledger", "statements", "report", "verdicts", "index", "found", "reproduce")
+OF_THE_LEDGER = ("ledger", "statements", "verdicts", "index", "found", "reproduce", "report")
+
+
+def printed(text: str) -> list[tuple[str, str, str]]:
+    """The verdicts that a table of the ledger's lines prints: claim, dataset and verdict."""
+    return [
+        (claim.upper(), place, unescape(phrase))
+        for claim, body in CLAIMS_SHOWN.findall(text)
+        for place, phrase in PRINTED.findall(body)
+    ]
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -145,10 +166,14 @@ def test_an_executed_page_has_no_verdict_that_the_ledger_does_not_have(path: Pat
     by_title = {title: name for name, title in DATASET_NAMES.items()}
     outputs = [output for each in nbformat.read(path, as_version=4).cells for output in each.get("outputs", [])]
     for output in outputs:
-        for text in (output.get("data", {}).get("text/markdown", ""), output.get("text", "")):
-            for claim, place, phrase in PRINTED.findall(text):
-                assert accepted.get(f"{claim} {by_title[place]}", "not measured") == phrase
-            assert VERDICT.findall(PRINTED.sub("", text)) == []
+        shown = [
+            output.get("text", ""),
+            *(output.get("data", {}).get(f"text/{kind}", "") for kind in ("markdown", "html")),
+        ]
+        for text in shown:
+            for claim, place, phrase in printed(text):
+                assert accepted[f"{claim} {by_title[place]}"] == phrase
+            assert VERDICT.findall(LEDGER.sub("", text)) == []
 
 
 def rq4() -> tuple[pd.DataFrame, list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +91,36 @@ def bridge() -> str:
     return str(cell.source)
 
 
+PAGES = [
+    path
+    for path in sorted((ROOT / "notebooks").glob("*.py"))
+    if 'tags=["plain-prismlib"]' in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.lint
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_cell_to_paste_uses_no_name_from_another_cell(path: Path) -> None:
+    """That it runs is seen where the notebook is executed."""
+    cells = jupytext.read(path).cells
+    (cell,) = [str(cell.source) for cell in cells if "plain-prismlib" in cell.metadata.get("tags", ())]
+    used = {node.id for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name)}
+    stored = {
+        node.id for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    imported = {
+        (name.asname or name.name).partition(".")[0]
+        for node in ast.walk(ast.parse(cell))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert used - stored - imported <= set(dir(builtins))
+
+
+def test_a_page_of_results_has_such_a_cell() -> None:
+    assert {"rq1_weight_decay", "rq2_norms", "rq3_prism", "rq4_benefits"} <= {path.stem for path in PAGES}
+
+
 def run_alone(cell: str, results: Path) -> subprocess.CompletedProcess[str]:
     """A cell in a fresh Python, whose folder of records is another one than the project's."""
     elsewhere = f"import pathlib, prismbook.runs.records as records\nrecords.default_results = lambda: {results!r}\n"
@@ -102,7 +134,7 @@ def test_the_pages_cell_runs_by_itself_and_says_what_the_record_says(tmp_path: P
     assert "prismbook" not in plain and len([line for line in plain.splitlines() if line]) <= 13
     done = run_alone(cell, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("test NDCG@20 0.") and len(list(tmp_path.rglob("*.json"))) == 1
+    assert done.stdout.startswith("decay 0: {'ndcg': 0.") and len(list(tmp_path.rglob("*.json"))) == 2
     # and its assertion can fail: another model than the record's
     other = run_alone(cell.replace("manual_seed(123)", "manual_seed(124)"), tmp_path)
     assert "AssertionError" in other.stderr

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from prismbook.claims.statements import Statement
 from prismbook.pages import page as pages_page
+from prismbook.pages import question
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import get_records
 from prismbook.runs.splits import load_split
@@ -269,22 +270,15 @@ def test_runs_and_sweeps_take_the_name(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("generated", [True, False])
-def test_pages_ask_the_card_whether_data_are_generated(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, generated: bool
-) -> None:
+def test_pages_ask_the_card_whether_data_are_generated(folder: Path, generated: bool) -> None:
     save(replace(toy("own-shown"), synthetic=generated), "a test")
-    shown: list[str] = []
-    monkeypatch.setattr(pages_page, "say", shown.append)
-    pages_page.verdict("C2", "own-shown", [Statement("a", True)])
+    text = question.judged(["C2"], {"own-shown": {"C2": [Statement("a", True)]}})
+    assert "C2 on own-shown: on this page's runs alone, no verdict" in text and "ledger" not in text
     line = pages_page.about("own-shown")
     if generated:
         assert "synthetic data" in line and "real" not in line
-        assert shown[0].startswith("**C2 on own-shown**: no verdict, generated data, no evidence about the paper.")
     else:
         assert "real interactions" in line and "synthetic" not in line
-        assert shown[0].startswith("**C2 on own-shown**: no verdict, the paper does not make this claim of it.")
-    pages_page.verdict("C2", "synthetic", [Statement("a", True)])
-    assert "generated data" in shown[1]
 
 
 def test_a_name_given_anew_in_one_process(folder: Path) -> None:

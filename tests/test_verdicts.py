@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from made_up import Parts, made_up, store
@@ -15,7 +14,6 @@ from made_up import Parts, made_up, store
 from prismbook.claims import decay_claims, prism_claims
 from prismbook.claims.evidence import LEARNING_RATES, epochs_needed
 from prismbook.claims.statements import (
-    GENERATED,
     OUTCOMES,
     Statement,
     by_case,
@@ -28,13 +26,11 @@ from prismbook.claims.statements import (
     verdict_phrase,
     weakest,
 )
-from prismbook.pages import page
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, grid_configs
 from prismbook.tables.analysis import tidy
 from prismbook.tables.rules import RULES, Judgement
 from prismbook.tables.seed_differences import relative_difference
-from prismlib import dataset_from_pairs, datasets
 
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
 UNDECIDED = Statement("unclear", None, undecided=True)
@@ -91,18 +87,6 @@ def test_statements_are_listed_with_what_the_numbers_say() -> None:
         listed([DIFFERS, replace(YES, role="detail")])
         == "- as large: *does not hold*\n- beside the claim, yes: *holds*"
     )
-
-
-def test_a_page_shows_that_a_dataset_is_generated_by_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PRISM_DATA", str(tmp_path))
-    heads = []
-    monkeypatch.setattr(page, "say", lambda text: heads.append(text.partition("\n")[0]))
-    user, item = np.arange(600) % 60, np.arange(600) % 50
-    for name, generated in (("shop", True), ("store", False)):
-        datasets.save(dataset_from_pairs(name, user, item, synthetic=generated)[0], source="made here")
-        page.verdict("C2", name, [YES])
-    no_claim = "the paper does not make this claim of it"
-    assert heads == [f"**C2 on shop**: no verdict, {GENERATED}.", f"**C2 on store**: no verdict, {no_claim}."]
 
 
 def test_the_weakest_statement_decides() -> None:

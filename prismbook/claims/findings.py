@@ -29,7 +29,7 @@ class Finding:
         title: the finding in one sentence, without its datasets.
         meaning: what follows from it where it holds, and what the runs do not tell.
         claims: ids of the paper's claims that it concerns.
-        page: the page of the book with the evidence; ``{dataset}`` stands for the dataset's name.
+        page: the page of the book with the evidence.
         evidence: from a dataset, the folder of the records and rules to statements with their numbers.
     """
 
@@ -61,37 +61,37 @@ FINDINGS = (
             "Both methods have one gamma and one weight decay here, neither of which was searched. The released code"
             " also does not shuffle batches again, and the two switches were not turned one by one: that the ReLU is"
             " the cause is likely, and not shown.",
-            ("C9",), "rq3_prism_{dataset}", evidence.discarded_relu),
+            ("C9",), "rq3_prism", evidence.discarded_relu),
     Finding("ssm-without-decay",
             "SSM loses no NDCG@20 without weight decay",
             "The paper says that good results need careful tuning of weight decay, regardless of the loss.",
-            ("C21",), "losses_{dataset}", evidence.ssm_needs_no_decay),
+            ("C21",), "rq1_weight_decay", evidence.ssm_needs_no_decay),
     Finding("dips",
             f"A patience of 10 ends runs in a dip within their first {EARLY} epochs, and with more patience"
             " they climb above it",
             "Scores of such runs say more of the stopping rule than of the method, and a search among them may choose"
             " by where they stopped.",
-            ("C8", "C9", "C10"), "rq3_prism_{dataset}", evidence.stopped_in_dips),
+            ("C8", "C9", "C10"), "rq3_prism", evidence.stopped_in_dips),
     Finding("learning-rate",
             "The learning rate decides whether PRISM needs fewer epochs than weight decay",
             "At the larger rate neither method was tuned again. One explanation: Adam turns a long row slowly, PRISM"
             " starts popular items with long rows, and a larger learning rate shortens that start.",
-            ("C11",), "rq4_benefits_{dataset}", evidence.learning_rate_decides_epochs),
+            ("C11",), "rq4_benefits", evidence.learning_rate_decides_epochs),
     Finding("gamma",
             "DirectAU is near the paper's Table 1 at gamma 1, and above it at the gamma that validation chooses",
             f"Near means within {evidence.NEAR:.0%}. The paper does not say which gamma it chose. Other differences,"
             " such as which ratings of the dataset are used, move the level too.",
-            ("C8",), "rq3_prism_{dataset}", evidence.gamma_and_the_level),
+            ("C8",), "rq3_prism", evidence.gamma_and_the_level),
     Finding("weak-decay",
             "A weak weight decay is fairer than PRISM at alpha = 1, and loses no NDCG@20 against it",
             "The decay is the weakest whose validation NDCG@20 is within the margin of the best one's. PRISM has a knob"
             " as well: with a smaller alpha it is fairer and scores less. C12 and C13 compare the two knobs.",
-            ("C12", "C13"), "debiasing_{dataset}", evidence.weak_decay_is_fairer),
+            ("C12", "C13"), "debiasing", evidence.weak_decay_is_fairer),
     Finding("departures",
             "The released code departs from the paper's text, and some departures alone change NDCG@20",
             "A score of the released code is not a score of the method in the text. Each departure is a switch of a"
             " run's configuration.",
-            (), "switches_{dataset}", evidence.released_code_departs),
+            (), "switches", evidence.released_code_departs),
 )
 # fmt: on
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
+from prismbook.tables.rules import MARGIN
 from prismlib.metrics import GROUPS
 
 STYLE = str(Path(__file__).with_name("prism.mplstyle"))
@@ -46,72 +47,103 @@ VERDICTS = {
 STEPS = plt.get_cmap("viridis_r")
 
 
-def weight_decay_curves(table: pd.DataFrame, dataset: str) -> Figure:
+def weight_decay_curves(
+    tables: Mapping[str, pd.DataFrame],
+    losses: Sequence[str] | None = None,
+    chosen: Mapping[str, Mapping[str, float]] | None = None,
+    overall: bool = True,
+) -> Figure:
     """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, one curve per loss, and by popularity.
 
-    A loss without a run has neither a curve nor a panel.
+    Each dataset is a row of panels that share their vertical axis. A loss without any run has no panel.
 
     Args:
-        table: means over seeds by loss and weight decay, from :func:`prismbook.tables.analysis.over_seeds`.
-        dataset: the dataset's name, for the title.
+        tables: for each dataset, by its name, the means over seeds by loss and weight decay, from
+            :func:`prismbook.tables.analysis.over_seeds`.
+        losses: the losses that have a panel, by the names of the tables; None is all of them.
+        chosen: for each dataset, the decay that validation chooses for each loss. A ring marks it.
+        overall: whether the first panel of a row shows all losses, over all items.
     """
-    decays = sorted(table.index.unique("weight_decay"))
-    figure = _overall_and_by_group(table, decays)
-    for axis in figure.axes:
-        axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
+    ran = {dataset: table[table["ndcg", "mean"].notna()] for dataset, table in tables.items()}
+    there = list(dict.fromkeys(loss for table in ran.values() for loss in table.index.unique("loss")))
+    panels = [loss for loss in there if losses is None or loss in losses]
+    columns = overall + len(panels)
+    size = (max(2.7 * columns, 4.0), 0.7 + 2.4 * len(tables))
+    figure, grid = plt.subplots(len(tables), columns, figsize=size, sharey="row", squeeze=False)
+    for axes, (dataset, table) in zip(grid, tables.items(), strict=True):
+        decays = sorted(table.index.unique("weight_decay"))
+        marked = {} if chosen is None else chosen.get(dataset, {})
+        if overall:
+            for loss in ran[dataset].index.unique("loss"):
+                _curve(axes[0], decays, table.loc[loss]["ndcg"], loss)
+                _ring(axes[0], decays, table.loc[loss]["ndcg"]["mean"], marked.get(loss))
+        for axis, loss in zip(axes[int(overall) :], panels, strict=True):
+            for group in GROUPS if loss in table.index.unique("loss") else ():
+                _curve(axis, decays, table.loc[loss][group], group)
+                _ring(axis, decays, table.loc[loss][group]["mean"], marked.get(loss))
+        for axis in axes:
+            axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
+            if len(decays) > 4:  # upright labels would overlap
+                axis.tick_params(axis="x", rotation=60, labelsize="small")
+        axes[0].set_ylabel(f"{dataset_name(dataset)}\ntest NDCG@20")
+    for axis, title in zip(
+        grid[0], ["all items"] * overall + [f"{loss}, by popularity" for loss in panels], strict=True
+    ):
+        axis.set(title=title)
+    for axis in grid[-1]:
         axis.set(xlabel="weight decay λ")
-        if len(decays) > 4:  # upright labels would overlap
-            axis.tick_params(axis="x", rotation=60, labelsize="small")
-    figure.suptitle(dataset_name(dataset), fontsize="medium")
+    _from_zero(figure.axes)
+    _one_legend(figure)
     return figure
 
 
-def alpha_curves(table: pd.DataFrame, tuned: Any, dataset: str) -> Figure:
+def _ring(axis: Axes, values: list[float], curve: pd.Series, chosen: float | None) -> None:
+    """A ring around the point of a curve that validation chooses."""
+    if chosen in values and chosen in curve.index:
+        axis.plot(values.index(chosen), curve[chosen], "o", markersize=11, markerfacecolor="none", color="#000000")
+
+
+def _one_legend(figure: Figure) -> None:
+    """One legend for all panels, since a group looks the same in each; inside a panel it would hide points."""
+    drawn = {str(line.get_label()): line for axis in figure.axes for line in axis.lines}
+    named = {label: line for label, line in drawn.items() if not label.startswith("_")}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=7, fontsize="small", handlelength=1.2)
+
+
+def alpha_curves(tables: Mapping[str, pd.DataFrame], tuned: Mapping[str, Any]) -> Figure:
     """The paper's Figure 5: NDCG@20 against PRISM's alpha, overall and by popularity group, beside tuned decay.
 
+    Each dataset is a row of two panels that share their vertical axis.
+
     Args:
-        table: means over seeds by loss and ``alpha``, from :func:`prismbook.tables.analysis.over_seeds`.
-        tuned: the run with tuned weight decay, which dashed lines show, as a row of
+        tables: for each dataset, by its name, the means over seeds by loss and ``alpha`` of one loss, from
+            :func:`prismbook.tables.analysis.over_seeds`.
+        tuned: for each dataset, the run with tuned weight decay, which dashed lines show, as a row of
             :func:`prismbook.tables.analysis.tidy`; None draws no such lines.
-        dataset: the dataset's name, for the title.
     """
-    alphas = sorted(table.index.unique("alpha"))
-    figure = _overall_and_by_group(table, alphas)
-    for axis in figure.axes:
-        axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+    size = (6.4, 0.7 + 2.4 * len(tables))
+    figure, grid = plt.subplots(len(tables), 2, figsize=size, sharey="row", squeeze=False)
+    for (overall, by_group), (dataset, table) in zip(grid, tables.items(), strict=True):
+        [loss] = table.index.unique("loss")
+        alphas = sorted(table.index.unique("alpha"))
+        _curve(overall, alphas, table.loc[loss]["ndcg"], loss)
+        for group in GROUPS:
+            _curve(by_group, alphas, table.loc[loss][group], group)
+        best = tuned.get(dataset)
+        if best is not None:
+            label = "tuned decay"
+            overall.axhline(best.ndcg, color=LOOKS[best.loss][0], linestyle="--", label=label)
+            for group in GROUPS:
+                by_group.axhline(getattr(best, group), color=LOOKS[group][0], linestyle="--", linewidth=1)
+        for axis in (overall, by_group):
+            axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+        overall.set_ylabel(f"{dataset_name(dataset)}\ntest NDCG@20")
+    for axis, title in zip(grid[0], ("all items", "by popularity"), strict=True):
+        axis.set(title=title)
+    for axis in grid[-1]:
         axis.set(xlabel="strength of PRISM, alpha")
-    if tuned is not None:
-        figure.axes[0].axhline(tuned.ndcg, color=LOOKS[tuned.loss][0], linestyle="--")
-        for group in GROUPS:
-            figure.axes[1].axhline(getattr(tuned, group), color=LOOKS[group][0], linestyle="--", linewidth=1)
-        _from_zero(figure.axes)
-    dashed = "" if tuned is None else f"; dashed: weight decay {tuned.weight_decay:g}"
-    figure.suptitle(dataset_name(dataset) + dashed, fontsize="medium")
-    return figure
-
-
-def _overall_and_by_group(table: pd.DataFrame, values: list[float]) -> Figure:
-    ran = table[table["ndcg", "mean"].notna()]
-    losses = list(ran.index.unique("loss"))
-    panels = 1 + len(losses)
-    columns = 2 if panels == 4 else min(panels, 3)  # a page is too narrow for more than three
-    rows = -(-panels // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(2.7 * columns, 3.3 * rows), squeeze=False)
-    axes = grid.flatten()
-    for spare in axes[panels:]:
-        spare.remove()
-    axes = axes[:panels]
-    for loss in losses:
-        _curve(axes[0], values, table.loc[loss]["ndcg"], loss)
-    axes[0].set(title="all items", ylabel="test NDCG@20")
-    for axis, loss in zip(axes[1:], losses, strict=True):
-        for group in GROUPS:
-            _curve(axis, values, table.loc[loss][group], group)
-        axis.set(title=f"{loss}, by popularity", ylabel="part of NDCG@20")
-    _from_zero(axes)
-    # all panels share one legend, since a group looks the same in each; inside a panel it would hide points
-    drawn = {str(line.get_label()): line for axis in axes for line in axis.lines}
-    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=7, fontsize="small", handlelength=1.2)
+    _from_zero(figure.axes)
+    _one_legend(figure)
     return figure
 
 
@@ -137,109 +169,187 @@ def _decay(decay: float) -> str:
     return "0" if decay == 0 else f"{decay:.0e}"
 
 
-def norms_against_popularity(records: Mapping[str, Mapping[str, Record]], table: str = "item") -> Figure:
-    """The paper's Figures 2 and 3: mean norm of the rows per popularity bin, one panel per loss, one curve per setting.
+def norms_against_popularity(
+    rows: Mapping[str, Mapping[str, Mapping[str, Record]]], table: str = "item", reference: bool = True
+) -> Figure:
+    """The paper's Figures 2 and 3: mean norm of the rows per popularity bin, a row of panels per dataset.
 
     Args:
-        records: for each panel, by its title (a loss), the record of each setting, by the setting's name, e.g.
-            ``"1e-06"``.
+        rows: for each dataset, by its name, its panels by title (a loss), and in each the record of each setting, by
+            the setting's name, e.g. ``"no decay"``. All datasets have the same panels.
         table: the table whose rows are shown, ``"item"`` or ``"user"``.
+        reference: whether a dotted line shows ``log(d + 2)``, times a factor, where a curve has a correlation with it
+            whose square is above one half.
     """
-    figure, axes = plt.subplots(1, len(records), figsize=(3.6 * len(records), 3.4), squeeze=False)
-    for axis, (title, settings) in zip(axes[0], records.items(), strict=True):
-        for (name, record), share in zip(settings.items(), np.linspace(0.1, 1, len(settings)), strict=True):
-            bins = pd.DataFrame(record["norms"][table]["bins"])
-            x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
-            correlation = record["norms"][table]["pearson_log"]
-            label = f"{name} (r = {correlation:.2f})" if correlation is not None else name
-            colour = STEPS(share)
-            axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
-            axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
-        axis.set(xscale="log", title=title, xlabel=f"training interactions of the {table}", ylim=(0, None))
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize="small", handlelength=1.2)
-    axes[0, 0].set_ylabel("length of the row")
+    titles = list(dict.fromkeys(title for panels in rows.values() for title in panels))
+    size = (3.6 * len(titles), 0.4 + 2.9 * len(rows))
+    figure, grid = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False)
+    for axes, (dataset, panels) in zip(grid, rows.items(), strict=True):
+        for axis, title in zip(axes, titles, strict=True):
+            _norms(axis, panels.get(title, {}), table, reference)
+        axes[0].set_ylabel(f"{dataset_name(dataset)}\nlength of the row")
+    for axis, title in zip(grid[0], titles, strict=True):
+        axis.set(title=title)
+    for axis in grid[-1]:
+        axis.set(xlabel=f"training interactions of the {table}")
     return figure
 
 
-def validation_curves(records: Mapping[str, Record], rankings: Sequence[str] = ("dot",)) -> Figure:
+def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bool) -> None:
+    """The curves of one panel, each with its correlation with log popularity."""
+    closest: tuple[float, Any, Any] = (0.0, None, None)
+    for (name, record), colour in zip(
+        settings.items(), STEPS(np.linspace(0.15, 1, max(len(settings), 1))), strict=True
+    ):
+        bins = pd.DataFrame(record["norms"][table]["bins"])
+        x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
+        correlation = record["norms"][table]["pearson_log"]
+        label = f"{name} (r = {correlation:.2f})" if correlation is not None else name
+        axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
+        axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
+        if correlation is not None and correlation > closest[0]:
+            closest = correlation, x, bins["mean"]
+    _, x, lengths = closest
+    if reference and closest[0] ** 2 > 0.5:
+        profile = np.log(x + 2)
+        factor = (profile * lengths).sum() / (profile**2).sum()
+        axis.plot(
+            x, factor * profile, color="#000000", linestyle=":", linewidth=1.2, label="log(d + 2), times a factor"
+        )
+    axis.set(xscale="log", ylim=(0, None))
+    if settings:
+        axis.legend(fontsize="x-small", handlelength=1.2)
+
+
+def two_scopes(runs: Mapping[str, pd.DataFrame]) -> Figure:
+    """The paper's Figure 3: quality, and popularity in lengths, under decay of whole tables and of the batch's rows.
+
+    Args:
+        runs: for each dataset, by its name, a table of :func:`prismbook.tables.analysis.tidy`, one seed. Its runs
+            without decay are the first point of both curves.
+    """
+    measures = {"ndcg": "test NDCG@20", "norm_correlation": "correlation of length with log popularity"}
+    looks = {"table": ("whole tables", "#009E73", "^"), "batch": ("batch's rows", "#CC79A7", "v")}
+    figure, grid = plt.subplots(len(runs), 2, figsize=(7.2, 0.6 + 2.4 * len(runs)), squeeze=False)
+    for axes, (dataset, table) in zip(grid, runs.items(), strict=True):
+        decays = sorted(table["weight_decay"].unique())
+        for axis, measure in zip(axes, measures, strict=True):
+            for scope, (label, colour, marker) in looks.items():
+                own = table[(table["decay_scope"] == scope) | (table["weight_decay"] == 0)]
+                curve = own.groupby("weight_decay")[measure].mean().reindex(decays)
+                axis.plot(range(len(decays)), curve, color=colour, marker=marker, label=label)
+            axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
+            axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+        axes[0].set_ylabel(f"{dataset_name(dataset)}\n{measures['ndcg']}")
+    for axis, title in zip(grid[0], ("quality", measures["norm_correlation"]), strict=True):
+        axis.set_title(title, fontsize="medium")
+    for axis in grid[-1]:
+        axis.set(xlabel="weight decay λ")
+    _one_legend(figure)
+    return figure
+
+
+def validation_curves(
+    rows: Mapping[str, Mapping[str, Record]], rankings: Sequence[str] = ("dot",), log_epochs: bool = False
+) -> Figure:
     """The paper's Figures 4 and 6: validation NDCG@20 against epochs, one panel per ranking and one curve per setting.
 
     Args:
-        records: the record of each setting, by the setting's name.
+        rows: for each dataset, by its name, the record of each setting, by the setting's name. A setting whose name
+            begins with "decay" is drawn black and dashed.
         rankings: ``"dot"``, ``"cosine"``, or both, one panel per ranking.
+        log_epochs: whether the epochs stand on a logarithmic axis.
     """
-    figure, axes = plt.subplots(1, len(rankings), figsize=(3.2 + 2.6 * len(rankings), 3.3), sharey=True, squeeze=False)
-    for axis, ranking in zip(axes[0], rankings, strict=True):
-        for (name, record), share in zip(records.items(), np.linspace(0.1, 1, len(records)), strict=True):
-            curve, best = record["history"][f"validation_{ranking}"], record["best_epoch"]
-            axis.plot(curve, color=STEPS(share), label=name)
-            axis.plot(best, curve[best], marker="o", color=STEPS(share))
-        title = {"dot": "ranked by dot product", "cosine": "ranked by cosine"}[ranking]
-        axis.set(title=title, xlabel="epoch")
-    _from_zero(axes[0])
-    axes[0, 0].set_ylabel("validation NDCG@20")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    first = 1 if log_epochs else 0  # on a logarithmic axis is no 0
+    size = (3.4 + 2.6 * len(rankings), 0.4 + 2.7 * len(rows))
+    figure, grid = plt.subplots(len(rows), len(rankings), figsize=size, sharey="row", squeeze=False)
+    for axes, (dataset, records) in zip(grid, rows.items(), strict=True):
+        for axis, ranking in zip(axes, rankings, strict=True):
+            for (name, record), colour in zip(records.items(), STEPS(np.linspace(0.1, 1, len(records))), strict=True):
+                curve, best = record["history"][f"validation_{ranking}"], record["best_epoch"]
+                style = {"color": "#000000", "linestyle": "--"} if name.startswith("decay") else {"color": colour}
+                axis.plot(range(first, len(curve) + first), curve, label=name, **style)
+                axis.plot(best + first, curve[best], marker="o", color=style["color"])
+            if log_epochs:
+                axis.set(xscale="log")
+        axes[0].set_ylabel(f"{dataset_name(dataset)}\nvalidation NDCG@20")
+        axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    for axis, ranking in zip(grid[0], rankings, strict=True):
+        axis.set(title={"dot": "ranked by dot product", "cosine": "ranked by cosine"}[ranking])
+    for axis in grid[-1]:
+        axis.set(xlabel="epoch, the first is 1" if log_epochs else "epoch")
+    _from_zero(figure.axes)
     return figure
 
 
-def fairness(runs: pd.DataFrame, decays: pd.DataFrame | None = None) -> Figure:
-    """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, one point per run.
+def fairness(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
+    """The paper's Figure 9: overall NDCG@20 against the unpopular / popular ratio, a point per run.
 
     Args:
-        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`. A ring marks a run with PRISM.
-        decays: further runs of one loss, one row per weight decay. They are drawn small, joined in the order of their
-            decays, each with its decay beside it. None draws none.
+        tables: for each dataset, by its name, two tables of :func:`prismbook.tables.analysis.tidy`. The first has one
+            run per method; a star marks PRISM. The second has runs of one loss, one per weight decay, which a thin line
+            joins in the order of their decays.
     """
-    figure, axis = plt.subplots(figsize=(5.4, 3.6))
-    if decays is not None and decays["ndcg"].notna().any():
+    columns = min(len(tables), 2)
+    rows = -(-len(tables) // columns)
+    size = (4.2 * columns, 0.6 + 3.2 * rows)
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    axes = grid.flatten()
+    for spare in axes[len(tables) :]:
+        spare.remove()
+    for axis, (dataset, (runs, decays)) in zip(axes, tables.items(), strict=False):
         along = decays[decays["ndcg"].notna()].sort_values("weight_decay")
-        colour, marker = LOOKS[along["loss"].iloc[0]]
-        label = f"{along['loss'].iloc[0]} at each decay"
-        axis.plot(
-            along["ratio"],
-            along["ndcg"],
-            marker=marker,
-            color=colour,
-            markersize=4,
-            linewidth=0.6,
-            alpha=0.6,
-            label=label,
-        )
-        for run in along.itertuples():
-            place = (run.ratio, run.ndcg)
-            axis.annotate(
-                f"{run.weight_decay:g}", place, xytext=(3, -9), textcoords="offset points", fontsize="x-small"
-            )
-    finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
-    for run in finished:
-        colour, marker = LOOKS[run.loss]
-        label = f"{run.loss} with PRISM" if run.init == "prism" else run.loss
-        axis.plot(run.ratio, run.ndcg, marker=marker, color=colour, linestyle="", markersize=8, label=label)
-        if run.init == "prism":
-            axis.plot(run.ratio, run.ndcg, "o", markersize=15, markerfacecolor="none", markeredgecolor=colour)
-    axis.set(
-        xlabel="unpopular / popular NDCG@20 (right: fairer)", ylabel="test NDCG@20", ylim=(0, None), xlim=(0, None)
-    )
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+        if len(along):
+            style = {"color": LOOKS[along["loss"].iloc[0]][0], "linewidth": 0.8, "marker": ".", "markersize": 5}
+            axis.plot(along["ratio"], along["ndcg"], label=f"{along['loss'].iloc[0]} at each decay", **style)
+            for run in along.iloc[[0, -1]].itertuples():
+                place = (run.ratio, run.ndcg)
+                axis.annotate(
+                    f"λ = {run.weight_decay:g}", place, xytext=(4, 4), textcoords="offset points", fontsize="x-small"
+                )
+        finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
+        for run in finished:
+            colour, marker = LOOKS[run.loss]
+            prism = run.init == "prism"
+            look = {"marker": "*", "markersize": 15} if prism else {"marker": marker, "markersize": 8}
+            name = f"{run.loss} with PRISM" if prism else run.loss
+            axis.plot(run.ratio, run.ndcg, color=colour, markeredgecolor="white", linestyle="", label=name, **look)
+        axis.set(xscale="log", title=dataset_name(dataset), ylim=(0, None))
+    figure.supxlabel("unpopular / popular NDCG@20   (fairer →)", fontsize="medium")
+    figure.supylabel("test NDCG@20   (better →)", fontsize="medium")
+    _one_legend(figure)
     return figure
 
 
-def differences(rows: Mapping[str, Any]) -> Figure:
-    """PRISM minus tuned weight decay with 95 % intervals, as measured here.
+def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN) -> Figure:
+    """PRISM's change from tuned weight decay with 95 % intervals, and the paper's, a panel per dataset.
 
     Args:
-        rows: for each row of the figure, by its name, ``{"ours", "low", "high"}``: our difference, and the ends of its
-            interval. Each is a number, or None where it is not known.
+        tables: for each dataset, by its name, the rows of its panel, by their names, each ``{"ours", "low", "high",
+            "paper"}``: our change, the ends of its interval, and the paper's change. Each is a share, or None where it
+            is not known.
+        margin: the share up to which a change counts as none, shown as a band.
     """
-    figure, axis = plt.subplots(figsize=(6.4, 0.8 + 0.45 * len(rows)))
-    axis.axvline(0, color="#777777", linewidth=1)
-    for place, row in enumerate(rows.values()):
-        if row["ours"] is not None:
-            axis.plot(row["ours"], place, "o", color="#0072B2")
-            if row["low"] is not None:
-                axis.plot([row["low"], row["high"]], [place] * 2, color="#0072B2")
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.set(xlabel="test NDCG@20 of PRISM minus that of tuned decay", ylim=(len(rows) - 0.5, -0.5))
+    labels = list(dict.fromkeys(name for rows in tables.values() for name in rows))
+    size = (1.6 + 2.4 * max(len(tables), 2), 1.0 + 0.42 * len(labels))
+    figure, [axes] = plt.subplots(1, len(tables), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for axis, (dataset, rows) in zip(axes, tables.items(), strict=True):
+        axis.axvspan(-100 * margin, 100 * margin, color="#777777", alpha=0.15, linewidth=0)
+        axis.axvline(0, color="#777777", linewidth=1)
+        for name, row in rows.items():
+            place = labels.index(name)
+            if row["ours"] is not None:
+                axis.plot(100 * row["ours"], place, "o", color="#0072B2", label="ours, with its 95 % interval")
+                if row["low"] is not None:
+                    axis.plot([100 * row["low"], 100 * row["high"]], [place] * 2, color="#0072B2")
+            if row["paper"] is not None:
+                axis.plot(
+                    100 * row["paper"], place, "|", color="black", markersize=11, markeredgewidth=2, label="the paper"
+                )
+        axis.set(title=dataset_name(dataset), ylim=(len(labels) - 0.5, -0.5))
+    axes[0].set_yticks(range(len(labels)), labels)
+    figure.supxlabel("PRISM's change, in % of tuned decay's test NDCG@20   (better →)", fontsize="medium")
+    _one_legend(figure)
     return figure
 
 

@@ -247,7 +247,7 @@ def _cell(row: Row | None, dataset: str) -> str:
 
 def _opened(row: Row, notes: Mapping[str, str], pages: Collection[str], base: str, results: Path | str | None) -> str:
     """The statements of a row, the core first, with a link to the page and the records behind a second fold."""
-    name = row.claim.page.format(dataset=row.dataset)
+    name = row.claim.page
     place = DATASET_NAMES.get(row.dataset, "all datasets" if row.run_ids else "computed")
     title = f'<a href="{base}{name}.html">{place}</a>' if name in pages else place
     ordered = sorted(row.statements, key=lambda each: each.role != "core")

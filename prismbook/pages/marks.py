@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from html import escape
 
-from prismbook.claims import ledger
-from prismbook.claims.catalogue import CLAIMS
-from prismbook.claims.statements import GENERATED, PROVISIONAL, Statement, outcome_of, word
+from prismbook.claims.statements import PROVISIONAL, Statement, outcome_of, word
 from prismbook.tables.labels import dataset_name
-from prismlib import datasets
 
 #: The mark of each outcome, for readers who see no colours.
 MARKS = {
@@ -73,28 +70,20 @@ def marked(statements: Iterable[Statement]) -> str:
     return "\n".join(f"- {statement_mark(each)} {_ROLES[each.role]}{each.text}" for each in statements)
 
 
-def on_page(claim: str, dataset: str, statements: Sequence[Statement], results: Path | str | None = None) -> str:
-    """A claim on a page of results, in Markdown: the ledger's row, then what only the page's own runs say.
-
-    The ledger gives the only verdict. Without a row of the ledger there is none: of generated data, and of datasets of
-    which the paper does not make the claim.
+def alone(claim: str, dataset: str, statements: Sequence[Statement]) -> str:
+    """What only a page's own runs say of a claim, folded, as HTML.
 
     Args:
         claim: the claim's name, e.g. ``"C1"``.
         dataset: name of the dataset.
         statements: what the claim says of the page's runs.
-        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
-    >>> print(on_page("C1", "synthetic", [Statement("a", True)]).splitlines()[0])
-    **C1 on synthetic**: no verdict, generated data, no evidence about the paper.
+    >>> alone("C1", "synthetic", [Statement("a", True)]).partition("</summary>")[0]
+    "<details class='folded'><summary>C1 on synthetic: on this page's runs alone, no verdict"
     """
-    name, [spoken_of] = dataset_name(dataset), [each.datasets for each in CLAIMS if each.id == claim]
-    alone = f"*{ALONE}:*\n\n{marked(statements)}"
-    if dataset not in spoken_of:
-        why = GENERATED if datasets.identity_card(dataset).synthetic else "the paper does not make this claim of it"
-        return f"**{claim} on {name}**: no verdict, {why}.\n\n{alone}"
-    row = ledger.row(claim, dataset, results)
-    head = f"**{claim} on {name}: {mark(row.phrase)} {row.phrase}** ([all claims](ledger.ipynb))"
-    text = f"{head}\n\n{marked(row.statements)}"
-    same = [each.text for each in row.statements] == [each.text for each in statements]
-    return text if same else f"{text}\n\n{alone}"
+    lines = "".join(
+        f"<li>{statement_mark(each)} {_ROLES[each.role].replace('*', '')}{escape(each.text)}</li>"
+        for each in statements
+    )
+    title = f"{claim} on {dataset_name(dataset)}: {ALONE[0].lower()}{ALONE[1:]}, no verdict"
+    return f"<details class='folded'><summary>{title}</summary><ul>{lines}</ul></details>"

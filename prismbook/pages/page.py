@@ -12,7 +12,6 @@ from IPython.display import HTML, Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from prismbook.claims.findings import FINDINGS
-from prismbook.claims.statements import Statement
 from prismbook.pages import figures, marks, provenance
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
@@ -38,18 +37,19 @@ def pages() -> set[str]:
     return {Path(entry["output"]).stem for entry in yaml.safe_load(listed.read_text(encoding="utf-8"))["pages"]}
 
 
-def begin(dataset: str | None = None) -> None:
-    """Set figures to SVG in the book's style and tables to whole cells, then show one line on the dataset.
+def begin(dataset: str | Sequence[str] | None = None) -> None:
+    """Set figures to SVG in the book's style and tables to whole cells, then show one line on each dataset.
 
     Args:
-        dataset: the dataset's name; None shows no line.
+        dataset: the dataset's name, or a list of names; None shows no line.
     """
     # without the date, the same figure is the same file
     set_matplotlib_formats("svg", metadata={"Date": None}, bbox_inches="tight")  # type: ignore[no-untyped-call]
     plt.style.use(figures.STYLE)
     pd.set_option("display.max_colwidth", None)  # pandas cuts a cell's text at 50 characters otherwise
-    if dataset is not None:
-        say(about(dataset))
+    names = [dataset] if isinstance(dataset, str) else dataset or []
+    if names:
+        say("<br>\n".join(map(about, names)))
 
 
 def about(dataset: str) -> str:
@@ -87,33 +87,8 @@ def html(text: str) -> None:
     display(HTML(text))  # type: ignore[no-untyped-call]
 
 
-def verdict(claim: str, dataset: str, statements: Sequence[Statement], results: Path | str | None = None) -> None:
-    """Show a claim as :func:`prismbook.pages.marks.on_page` has it: the ledger's verdict, then this page's runs alone.
-
-    Args:
-        claim: the claim's name, e.g. ``"C1"``.
-        dataset: the dataset's name.
-        statements: the statements of the claim on this page's runs.
-        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
-    """
-    say(marks.on_page(claim, dataset, statements, results))
-
-
-def finding(name: str, dataset: str, results: Path | str | None = None) -> None:
-    """Show what the stored runs say of a finding on a dataset, one sentence with its numbers each; else show nothing.
-
-    Args:
-        name: the finding's id, of :data:`prismbook.claims.findings.FINDINGS`.
-        dataset: the dataset's name. Only datasets of the paper have findings.
-        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
-    """
-    text = findings_text(name, dataset, results)
-    if text:
-        say(text)
-
-
 def findings_text(name: str, dataset: str, results: Path | str | None = None) -> str:
-    """What :func:`finding` shows, in Markdown; empty where no run says anything.
+    """What the stored runs say of a finding on a dataset, in Markdown; empty where none says anything.
 
     Args:
         name: the finding's id.

@@ -48,7 +48,7 @@ def fields() -> dict[str, Field]:
         "batch_size": FIELDS["batch_size"],
         "budget": choice(BUDGETS),
         "claim": choice(["C2", "C18"]),
-        "dataset": choice(datasets.known()),
+        "dataset": several(choice(datasets.known())),
         "device": FIELDS["device"],
         "dim": FIELDS["dim"],
         "epochs": optional(FIELDS["max_epochs"]),

@@ -56,7 +56,7 @@ def lines() -> list[Line]:
             "all ratings, all movies of the file",
             "ratings as in the text; all of them as a dataset of its own",
             "the size of every score",
-            "switches_movielens1m",
+            "switches",
         ),
         Line("split", "random, 80/10/10 of the interactions", "", f"random, {_split()} of the interactions"),
         Line(
@@ -76,7 +76,7 @@ def lines() -> list[Line]:
             "the ReLU is computed and discarded: two linear layers",
             "ReLU" if plain.relu else "no ReLU",
             "C9, C10 and C17",
-            "rq3_prism_movielens1m",
+            "rq3_prism",
         ),
         Line(
             "LightGCN",
@@ -84,7 +84,7 @@ def lines() -> list[Line]:
             "degrees counted in the sampled subgraph of each batch",
             f"depth {signature(LightGCN).parameters['depth'].default}, degrees of the whole graph",
             "C7",
-            "lightgcn_gowalla",
+            "lightgcn",
         ),
         Line(
             "negatives",
@@ -92,7 +92,7 @@ def lines() -> list[Line]:
             "drawn from the batch's items",
             f"drawn from {'all items' if plain.negatives == 'all' else 'the batch'}",
             "BPR and SSM",
-            "switches_movielens1m",
+            "switches",
         ),
         Line(
             "SSM",
@@ -100,7 +100,7 @@ def lines() -> list[Line]:
             "20 negatives",
             f"temperature {ssm['tau']:g}, {ssm['num_negatives']} negatives",
             "SSM",
-            "switches_movielens1m",
+            "switches",
         ),
         Line(
             "DirectAU",
@@ -115,7 +115,7 @@ def lines() -> list[Line]:
             f"published for {_published('mawu')}; else searched over {len(LOSS_GRIDS['mawu'])} pairs; uniformity over"
             f" all {direct.mawu_uniformity}",
             "MAWU",
-            "switches_movielens1m",
+            "switches",
         ),
         Line(
             "optimiser",
@@ -131,7 +131,7 @@ def lines() -> list[Line]:
             "",
             f"both whole {plain.decay_scope}s",
             "C6",
-            "batched_decay_movielens1m",
+            "batched_decay",
         ),
         Line(
             "batch",
@@ -145,7 +145,7 @@ def lines() -> list[Line]:
             "the same in every epoch",
             "shuffled before each epoch" if plain.reshuffle else "the same in every epoch",
             "little",
-            "switches_movielens1m",
+            "switches",
         ),
         Line("epochs", "1,000 at most", "", f"{plain.max_epochs:,} at most"),
         Line(
@@ -154,7 +154,7 @@ def lines() -> list[Line]:
             "",
             f"validation NDCG@20, patience {plain.patience}, best epoch kept; what a dip ended is run again with more",
             "runs that start by chance",
-            "rq3_prism_movielens1m",
+            "rq3_prism",
         ),
         Line(
             "weight decays",
@@ -168,7 +168,7 @@ def lines() -> list[Line]:
             "",
             _list(lean.lrs) + ", the second where it is stored",
             "C11, and whether a search is complete",
-            "rq4_benefits_movielens1m",
+            "rq4_benefits",
         ),
         Line(
             "ranking",
@@ -176,7 +176,7 @@ def lines() -> list[Line]:
             "",
             "all items, by dot product; by cosine as a diagnostic",
             "C14",
-            "cosine_gowalla",
+            "cosine",
         ),
         Line(
             "masked",
@@ -190,7 +190,7 @@ def lines() -> list[Line]:
             "leaves the last user out",
             "leaves the last user out" if plain.drop_last_user else "over users with a held-out item",
             "nothing",
-            "switches_movielens1m",
+            "switches",
         ),
         Line(
             "popularity groups",
@@ -198,7 +198,7 @@ def lines() -> list[Line]:
             "counted on all interactions",
             f"{_groups()}, counted on the {'training split' if plain.groups_from == 'train' else 'whole data'}",
             "the parts of NDCG@20",
-            "switches_movielens1m",
+            "switches",
         ),
         Line(
             "IPL",
@@ -206,7 +206,7 @@ def lines() -> list[Line]:
             "scores land on the wrong items",
             f"{plain.ipl_form} by {plain.ipl_form}",
             "C13",
-            "debiasing_movielens1m",
+            "debiasing",
         ),
         Line(
             "MACR",
@@ -214,7 +214,7 @@ def lines() -> list[Line]:
             "c = 1, its item branch weighs 0.001",
             "searched over both",
             "C13",
-            "debiasing_movielens1m",
+            "debiasing",
         ),
         Line(
             "percentages of Table 1",

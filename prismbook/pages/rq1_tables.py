@@ -1,10 +1,61 @@
-"""What the RQ1 page says of its runs in a sentence."""
+"""What the page of RQ1 says of its runs: the decay that validation chooses, one table of numbers, and a sentence."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 
-from prismbook.tables.seed_differences import gap
+from prismbook.claims.decay_claims import chosen_decay
+from prismbook.tables.analysis import first_seed
+from prismbook.tables.labels import cell, dataset_name
+from prismbook.tables.seed_differences import gap, usable
+
+
+def chosen(runs: pd.DataFrame) -> dict[str, float]:
+    """The weight decay that validation chooses for each loss, among runs that decide.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured`.
+    """
+    return {
+        str(loss): float(chosen_decay(group))
+        for loss, group in runs.groupby("loss", sort=False)
+        if not usable(first_seed(group)).empty
+    }
+
+
+def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per dataset and loss: NDCG@20 without decay and with the chosen one, and where it comes from.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured` for each dataset, by its name.
+
+    Returns:
+        Text, over the seeds that were run: the score without decay; the decay that validation chooses and the score
+        with it; the gap between popular and unpopular items and the correlation of lengths with log popularity, without
+        decay and with the chosen one.
+    """
+    rows = []
+    for dataset, table in runs.items():
+        picked = chosen(table)
+        for loss, group in table.groupby("loss", sort=False):
+            means = group.assign(gap=gap(group)).groupby("weight_decay")[["ndcg", "gap", "norm_correlation"]].mean()
+            best = picked.get(str(loss), np.nan)
+            ends = means.reindex([0.0, best]).map(cell)
+            rows.append(
+                {
+                    "dataset": dataset_name(dataset),
+                    "loss": loss,
+                    "no decay": ends["ndcg"].iloc[0],
+                    "chosen decay": cell(best, "g"),
+                    "with it": ends["ndcg"].iloc[1],
+                    "popular - unpopular": " → ".join(ends["gap"]),
+                    "length ~ log d": " → ".join(ends["norm_correlation"]),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["dataset", "loss"])
 
 
 def widest_gaps(runs: pd.DataFrame) -> str:

@@ -62,6 +62,33 @@ def row(pair: Pair) -> dict[str, str]:
     return cells
 
 
+def short_row(pair: Pair) -> dict[str, str]:
+    """One row of the page's table: both methods' scores, the paper's and ours, our change and its word.
+
+    Args:
+        pair: both methods of one dataset, backbone and loss.
+    """
+    names = _names(pair.dataset, pair.backbone, pair.loss)
+    printed, share, word = pair.paper(), pair.relative_difference(), pair.judgement()
+    paper = ""
+    if printed is not None:
+        decay, prism = table1().loc[names, ["decay", "prism"]]
+        paper = f"{decay:.3f} → {prism:.3f} ({printed:+.1%})"
+    means = [
+        "not run" if method is None or not method.ndcg() else f"{np.mean(method.ndcg()):.3f}"
+        for method in (pair.decay, pair.prism)
+    ]
+    return {
+        "dataset": names[2],
+        "backbone": names[0],
+        "loss": names[1],
+        "the paper": paper,
+        "ours": " → ".join(means),
+        "change": "" if share is None else percent_and_seeds(share),
+        "word": "" if word is None else f"{word.word}{' (provisional)' if word.provisional else ''}",
+    }
+
+
 def nearness(pair: Pair) -> dict[str, str]:
     """Our NDCG@20 over the paper's, in percent, for tuned decay and PRISM. A cell without such a comparison is empty.
 
@@ -78,20 +105,22 @@ def nearness(pair: Pair) -> dict[str, str]:
 
 
 def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
-    """PRISM minus tuned decay with its 95 % interval. Where a method collapsed there is no difference.
+    """PRISM's change as a share of tuned decay's score, with its 95 % interval, and the paper's.
 
-    :func:`prismbook.pages.figures.differences` draws the result.
+    :func:`prismbook.pages.figures.differences` draws the result. Where a method collapsed there is no difference.
 
     Args:
         pairs: the pairs of the table. Each gives one row, named by its backbone and loss.
     """
     rows: dict[str, dict[str, float | None]] = {}
     for pair in pairs:
-        ours = pair.comparison
+        ours = pair.relative_difference()
+        low, high = (None, None) if ours is None else ours.interval
         rows[", ".join(_names(pair.dataset, pair.backbone, pair.loss)[:2])] = {
             "ours": None if ours is None else ours.mean,
-            "low": None if ours is None else ours.low,
-            "high": None if ours is None else ours.high,
+            "low": low,
+            "high": high,
+            "paper": pair.paper(),
         }
     return rows
 

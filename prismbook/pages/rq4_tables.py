@@ -1,16 +1,128 @@
-"""The runs that the figures of the RQ4 page show, chosen from all its runs, and a sentence on early ends."""
+"""The runs of the page of RQ4, its tables with every cell as text, and its sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record
-from prismbook.tables.analysis import best
+from prismbook.tables.analysis import best, epochs_to
 from prismbook.tables.endings import EARLY
-from prismbook.tables.labels import setting
+from prismbook.tables.labels import TITLES, cell, dataset_name, setting
+
+
+def configs(dataset: str, alphas: Iterable[float], decays: Sequence[float] | None, **own: Any) -> list[RunConfig]:
+    """The runs of the page on a dataset: PRISM at each strength without decay, then Xavier's start with each decay.
+
+    Args:
+        dataset: the dataset's name.
+        alphas: strengths of PRISM.
+        decays: weight decays; None is the project's grid for the dataset.
+        own: what all runs have, as arguments of :func:`prismbook.plan.experiments.grid_configs`.
+    """
+    prism = [grid_configs(dataset, weight_decays=0.0, init="prism", alpha=alpha, **own) for alpha in alphas]
+    return [config for part in prism for config in part] + grid_configs(dataset, weight_decays=decays, **own)
+
+
+def at_rates(dataset: str, tuned: Any, rates: Iterable[float], **own: Any) -> list[RunConfig]:
+    """PRISM at full strength and tuned decay, each at every learning rate.
+
+    Args:
+        dataset: the dataset's name.
+        tuned: the run of :func:`tuned_decay`; None leaves decay out.
+        rates: learning rates.
+        own: as in :func:`configs`.
+    """
+    settings: list[dict[str, Any]] = [{"weight_decays": 0.0, "init": "prism", "alpha": 1.0}]
+    settings += [] if tuned is None else [{"weight_decays": tuned.weight_decay}]
+    return [
+        config for each in settings for rate in rates for config in grid_configs(dataset, **own | {"lr": rate}, **each)
+    ]
+
+
+def rates(runs: Mapping[str, pd.DataFrame], rates: Sequence[float]) -> pd.DataFrame:
+    """How soon runs learn at each learning rate: a row per dataset, setting and rate.
+
+    Args:
+        runs: for each dataset, by its name, the table of the runs of :func:`at_rates`, in their order.
+        rates: the learning rates, in the order of the runs.
+    """
+    rows = []
+    for dataset, table in runs.items():
+        for place, (_, run) in enumerate(table.iterrows()):
+            half = epochs_to(run["curve"], share=0.5) if isinstance(run["curve"], list) else None
+            rows.append(
+                {
+                    "dataset": dataset_name(dataset),
+                    "trained": setting(run),
+                    "learning rate": f"{rates[place % len(rates)]:g}",
+                    "half of its best at epoch": cell(half, ".0f"),
+                    "best epoch": cell(run["best_epoch"], ".0f"),
+                    "test NDCG@20": cell(run["ndcg"]),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["dataset", "trained", "learning rate"])
+
+
+def further(configs: Sequence[RunConfig], runs: pd.DataFrame, seeds: Sequence[int]) -> list[RunConfig]:
+    """The strength of PRISM and the decay that validation chooses at the first seed, at the other seeds.
+
+    Args:
+        configs: the runs of :func:`configs`.
+        runs: their table.
+        seeds: all seeds, the one that chooses first.
+    """
+    candidates = (runs[runs["init"] == "prism"], with_decay(runs))
+    picked = [configs[int(best(part).name)] for part in candidates if part["run"].notna().any()]
+    return [replace(config, seed=seed, split_seed=seed) for seed in seeds[1:] for config in picked]
+
+
+def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What validation chose, PRISM's strength and decay: a row per dataset and setting, means over the seeds.
+
+    Args:
+        runs: for each dataset, by its name, a table of all its runs, the first seed's first.
+    """
+    rows = []
+    for dataset, table in runs.items():
+        first = table[table["seed"] == table["seed"].iloc[0]]
+        for part in (first[first["init"] == "prism"], with_decay(first)):
+            if part["run"].notna().any():
+                chosen = best(part)
+                same = table[
+                    (table["init"] == chosen["init"])
+                    & (table["alpha"].fillna(-1) == (-1 if pd.isna(chosen["alpha"]) else chosen["alpha"]))
+                ]
+                same = same[(same["weight_decay"] == chosen["weight_decay"]) & same["run"].notna()]
+                rows.append(
+                    {
+                        "dataset": dataset_name(dataset),
+                        "chosen": setting(chosen),
+                        "seeds": str(len(same)),
+                        "best epoch": cell(same["best_epoch"].mean(), ".0f"),
+                        "test NDCG@20": cell(same["ndcg"].mean(), ".4f"),
+                        "unpopular / popular": cell(same["ratio"].mean()),
+                    }
+                )
+    columns = ["dataset", "chosen", "seeds", "best epoch", "test NDCG@20", "unpopular / popular"]
+    return pd.DataFrame(rows, columns=columns).set_index(["dataset", "chosen"])
+
+
+def every_run(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per run, as text: its setting and seed, its scores by popularity, and its best epoch.
+
+    Args:
+        runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
+    """
+    named = runs.assign(trained=[setting(run) for run in runs.itertuples()])
+    scores = named[["ndcg", "popular", "neutral", "unpopular", "ratio"]].map(cell)
+    text = scores.assign(best_epoch=[cell(epoch, ".0f") for epoch in named["best_epoch"]]).rename(columns=TITLES)
+    return text.set_index([named["trained"], named["seed"]])
 
 
 def tuned_decay(runs: pd.DataFrame) -> Any:

@@ -305,7 +305,7 @@ def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str]) -
         lines.append(judged.finding.meaning)
     items = []
     for dataset, statements in judged.statements.items():
-        name = judged.finding.page.format(dataset=dataset)
+        name = judged.finding.page
         link = f" [Evidence]({name}.ipynb)" if name in pages else ""
         items += [
             f"- {statement_mark(each)} **{dataset_name(dataset)}.** {_upper(each.text)}.{link}" for each in statements

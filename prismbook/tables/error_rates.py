@@ -22,7 +22,9 @@ def simulated(
 ) -> dict[str, float]:
     """How often each word comes out where the true difference is known.
 
-    The difference at each seed is drawn around the truth, and so are the users. The generator is fixed.
+    The difference at each seed is drawn around the truth, and so are the users. The generator is fixed, and the mean
+    over seeds and users is drawn once from each of ``draws`` parts of its distribution that are as probable, so that
+    the shares have next to no error of their own.
 
     Args:
         true: the true difference, in logs where the measure is taken in logs.
@@ -40,8 +42,10 @@ def simulated(
     """
     generator, users = np.random.default_rng(0), error / 2 if measure in _OF_USERS else 0.0
     words: Counter[str] = Counter()
-    for _ in range(draws):
-        by_seed = true + users * generator.normal() + error * generator.normal(size=seeds)
+    of_mean = NormalDist(true, float(np.hypot(users, error / seeds**0.5)))
+    for part in range(draws):
+        apart = generator.normal(size=seeds)
+        by_seed = of_mean.inv_cdf((part + 0.5) / draws) + error * (apart - apart.mean())
         mean = float(by_seed.mean())
         interval = (mean - WIDTH * users, mean + WIDTH * users) if users else None
         words[judge(Difference(tuple(by_seed.tolist()), interval, measure, error), rules).word] += 1
