@@ -75,8 +75,7 @@ print("hash:", data.content_hash[:16])
 
 # %% [markdown]
 # `synthetic=True` is for generated data alone; leave it out for yours. `user_ids[r]` is the id of row `r` of the user
-# table, and `item_ids` likewise: keep them, they are not part of the dataset. What you count as an interaction is yours to
-# decide before: for MovieLens1M, ratings of 3 and more give the paper's number of interactions, and many filter users and items with few interactions.
+# table, and `item_ids` likewise: keep them, they are not part of the dataset. What you count as an interaction is yours to decide before. For MovieLens1M, ratings of 3 and more give the paper's number of interactions. Many filter users and items with few interactions.
 #
 # ## Split, train, evaluate
 #

@@ -16,8 +16,7 @@
 # %% [markdown]
 # # Add your own loss
 #
-# A loss is one class with one method. This page writes one that the package does not have, trains it on **synthetic
-# data** beside BPR, with and without PRISM, and says how to put it under the tests that every loss must pass.
+# A loss is one class with one method. This page writes one that the package does not have, and trains it on **synthetic data** beside BPR, with and without PRISM. It ends with the tests that every loss must pass.
 #
 # ## Write it
 #
@@ -110,8 +109,7 @@ for criterion in (BPR(), InBatchSoftmax(tau=0.2)):
 pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 
 # %% [markdown]
-# *NDCG@20 by dot product on synthetic data, at the best of a few epochs: enough to see that the loss learns, too few
-# and too little tuned, one learning rate for all, to rank losses or starts.*
+# *NDCG@20 by dot product on synthetic data, at the best of a few epochs. That is enough to see that the loss learns. It is too little, at one learning rate for all, to rank losses or starts.*
 #
 # ## Put it under the tests
 #

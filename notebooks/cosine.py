@@ -152,8 +152,7 @@ def claim_c14(table: pd.DataFrame) -> list:
 page.html(question.verdicts({"C14": claim_c14}, runs, results))
 
 # %% [markdown]
-# *Saturated*, at the decay that validation chooses: the cosine curve reaches 95 % of its own maximum earlier than the dot
-# product's curve does, and is still there at the epoch that early stopping keeps.
+# *Saturated* is judged at the decay that validation chooses. The cosine curve reaches 95 % of its own maximum earlier than the dot product's curve does. It is still there at the epoch that early stopping keeps.
 #
 # **What would change our mind.** A cosine curve that takes as long as the dot product's, or that falls again.
 #

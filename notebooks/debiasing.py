@@ -142,7 +142,7 @@ stored = {name: analysis.measured(results or default_results(), at_seeds[name]) 
 page.html(question.verdicts({"C13": prism_claims.claim_c13}, stored, results))
 
 # %% [markdown]
-# **What would change our mind.** A baseline that is as fair at the same NDCG@20 after a search of its own parameters. Plain DirectAU
+# **What would change our mind.** A baseline that is as fair at the same NDCG@20 after a search of its parameters. Plain DirectAU
 # with a weak decay may be one:
 
 # %% tags=["remove-input"]

@@ -151,9 +151,7 @@ judge = {"C2": decay_claims.claim_c2, "C18": decay_claims.claim_c18}[claim]
 page.html(question.verdicts({claim: judge}, runs, results))
 
 # %% [markdown]
-# **What would change our mind.** A gap between popular and unpopular items that stays or narrows as decay grows. The gap is the
-# difference of two parts of NDCG@20: where decay costs more quality than it shifts, it can narrow while popular items keep a larger
-# share of what is left.
+# **What would change our mind.** A gap between popular and unpopular items that stays or narrows as decay grows. The gap is the difference of two parts of NDCG@20. Where decay costs more quality than it shifts, the gap can narrow while popular items keep a larger share of what is left.
 #
 # **What we did not measure here.** Deeper perceptrons, and what says *not run*.
 #

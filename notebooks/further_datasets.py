@@ -74,7 +74,7 @@ pairs = searched(dataset)
 shown(pairs)
 
 # %% [markdown]
-# *Test NDCG@20, each method at the best that was run. % Diff is PRISM's change as a share of tuned decay's score, with its 95 %
+# *Test NDCG@20, each method at the best that was run. The column % Diff is PRISM's change as a share of tuned decay's score, with its 95 %
 # interval over users and seeds. The last column compares the methods at what both have tried, and says what is not tuned yet;
 # its words are those of RQ3.*
 

@@ -34,8 +34,7 @@
 # 5. AdamW's decay is not divided: $r^2 = \eta n / (2 \lambda)$, no popularity. Plain SGD divides nothing: $r^4 = r_0^4 + 2 \eta^2 G^2 t$ without
 #    any decay, so $d^{1/4}$.
 #
-# {mod}`prismlib.theory` has each formula with its assumptions. For weights that get a gradient at every step the equilibrium is
-# known (Kosson, Messmer and Jaggi 2024), and so is SGD's indifference to its rate (Arora, Li and Lyu 2019). Rows that are
+# {mod}`prismlib.theory` has each formula with its assumptions. For weights that get a gradient at every step the equilibrium is known (Kosson, Messmer and Jaggi 2024). So is SGD's indifference to its rate (Arora, Li and Lyu 2019). Rows that are
 # sampled by their popularity are what is new here.
 #
 # ## A simulation that you can paste
@@ -212,6 +211,5 @@ page.origin(runs["movielens1m"], command("law_of_lengths") + "  # after python -
 # - Rows with one to three interactions end up 10 to 30 % shorter than it says.
 # - With a small weight of uniformity all rows turn one way, and the sine is not that of the other runs: such runs are left out.
 # - Before rest, in particular at decays of 1e-7 and less, lengths lie between the start and the law's.
-# - SSM's gradient depends on popularity in another way, and BPR has a radial part: rest is then the minimum of loss and decay, and
-#   above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).
+# - SSM's gradient depends on popularity in another way, and BPR has a radial part. Rest is then the minimum of loss and decay, and above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).
 # - Whether plain SGD serves a dataset is the dataset's: it writes $d^{1/4}$, and which exponent serves is in the tables above.

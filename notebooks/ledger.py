@@ -17,8 +17,7 @@
 # # Claims ledger
 #
 # Every claim of the paper {cite}`loveland2025weightdecay` in one line, with what we measured: a mark, our number, and in brackets the
-# number of seeds. No mark, number or word is written by hand, and a record that is missing, or that says something else than when
-# the ledger was last accepted, stops the build of this book.
+# number of seeds. No mark, number or word is written by hand. A record that is missing, or that says something else than when the ledger was last accepted, stops the build of this book.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own

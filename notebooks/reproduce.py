@@ -72,7 +72,7 @@ for line in reproduce_tables.energy(runs):
     display(Markdown(line))
 
 # %% [markdown]
-# A run reads the energy counter of its device before and after training, where there is one and it may be read
+# Where a device has an energy counter that may be read, a run reads it before and after training
 # ({py:mod}`prismbook.runs.machine`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
 # root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines often hide both. Runs recorded before this
 # was added have no such number, nor have those that shared a GPU, whose counter is the card's; none is estimated.
@@ -89,8 +89,7 @@ if len(runs):
 #
 # ## On another processor
 #
-# Some configurations were trained at the same seed on two machines, a few on a CPU and on a GPU, at the time with another limit of
-# epochs, which changes nothing before it is reached:
+# Some configurations were trained at the same seed on two machines, a few on a CPU and on a GPU. Some had another limit of epochs then, which changes nothing before it is reached:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 rows = reproduce_tables.on_two_processors(records)

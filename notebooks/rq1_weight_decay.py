@@ -136,8 +136,7 @@ if shown:
 
 # %% [markdown]
 # *The curve of DirectAU climbs and falls, and in its panel popular items gain what unpopular ones lose. A ring marks the decay that
-# validation chooses. The popular 5 % of the items, the neutral next 15 % and the unpopular rest are parts of the whole: they add up to NDCG@20
-# of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
+# validation chooses. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]
 others = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[2:]]

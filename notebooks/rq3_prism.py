@@ -60,8 +60,7 @@ page.html(question.answer(["C8", "C9", "C10", "C17"], names, results))
 # **Why.** If decay only writes log popularity into lengths, it can be written at the start and decay left away: PRISM, with
 # strength $\alpha = 1$ and nothing to tune but the learning rate and what the loss itself needs.
 #
-# **We tested:** both methods, searched in the same way. Validation NDCG@20 chooses, the test set is seen once. First the
-# loss's own parameter, such as $\gamma$, at decay 1e-4. Then decay, at that value or at the published one. [How fair the search
+# **We tested:** both methods, searched in the same way. Validation NDCG@20 chooses, the test set is seen once. First the loss's parameter, such as $\gamma$, at decay 1e-4. Then decay, at that value or at the published one. [How fair the search
 # was](rq3_search.ipynb) has a page of its own, and so have [the stopping rule](rq3_patience.ipynb) and [the released code](switches.ipynb).
 #
 # | claim | in our words | the paper's figure |
@@ -137,7 +136,7 @@ pd.DataFrame([rq3_tables.short_row(pair) for name in names for pair in pairs[nam
 
 # %% [markdown]
 # *Test NDCG@20, tuned decay → PRISM, each at the best that was run, means over seeds. The change is PRISM's as a share of tuned decay's score,
-# at their best among the loss's own parameters that both have tried. In brackets are its 95 % interval and its number of seeds; the last column has
+# at their best among the loss's parameters that both have tried. In brackets are its 95 % interval and its number of seeds; the last column has
 # its word by the [rules](verdicts.ipynb). A run that the epoch limit or its first 20 epochs ended decides nothing.*
 #
 # ## Verdicts

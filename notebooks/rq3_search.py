@@ -53,7 +53,7 @@ results = results or default_results()
 backbones, losses = as_list(backbones), as_list(losses)
 
 # %% [markdown]
-# We tune in two steps. First the loss's own parameter, such as $\gamma$, at decay 1e-4, and for PRISM without decay. Then decay, at that value or
+# We tune in two steps. First the loss's parameter, such as $\gamma$, at decay 1e-4, and for PRISM without decay. Then decay, at that value or
 # at the published one. If PRISM chose another value, we tune decay there too. A grid grows where its best is at an edge, and the two best
 # run at all seeds before one is chosen. A second learning rate, 1e-2, counts once both methods have run all of it.
 
@@ -83,7 +83,7 @@ for name in names:
 # %% [markdown]
 # ## How sure is the choice?
 #
-# The lean budget ranks on one seed, and chooses from the two best over all seeds where both were run at all. Where validation
+# The search ranks on one seed, and chooses from the two best over all seeds where both were run at all. Where validation
 # puts two decays closer together than seeds do, it could as well have chosen the other. What would follow then:
 
 # %% tags=["remove-input", "nbval-ignore-output"]

@@ -65,7 +65,7 @@ alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learnin
 
 # %% [markdown]
 # **The paper says:** models with PRISM "can train significantly faster, as this eliminates extended training periods typically devoted to
-# encoding popularity" (Section 5.2.1), and its strength $\alpha$ trades popular against unpopular items (Section 5.2.2).
+# encoding popularity" (Section 5.2.1). Its strength $\alpha$ trades popular against unpopular items (Section 5.2.2).
 #
 # **We tested:** DirectAU on matrix factorisation, PRISM without decay at several strengths, beside decay from Xavier's start. The strength and the
 # decay that validation chooses at the first seed are run at the others too.
@@ -152,7 +152,7 @@ page.say(question.by_dataset({name: rq4_tables.ended_early(shown) for name, show
 # %% [markdown]
 # Is that the reason? Adam changes each coordinate by about the learning rate, so a row of length $\log(d + 2)$ turns
 # $\log(d + 2)$ times as slowly as one of length 1. If so, a larger step must shorten the flat start. To be fair, decay gets
-# the larger step too, though its strength was tuned at the smaller one, as was the loss's own parameter:
+# the larger step too, though its strength was tuned at the smaller one, as was the loss's parameter:
 
 # %%
 steps = {name: rq4_tables.at_rates(name, tuned[name], learning_rates, seeds=seeds[0], **own) for name in names}

@@ -17,8 +17,7 @@
 # # How fast is it?
 #
 # The paper's grid is thousands of runs, so a run should cost what its arithmetic and its memory traffic cost. This page
-# shows what `make bench` measured: every step of training and the evaluation, against plain implementations of the same
-# formulas (`benchmarks/reference.py`: pairwise distances by `torch.pdist`, PyTorch's default Adam, an index `DataLoader`,
+# shows what `make bench` measured: every step of training and the evaluation, against plain implementations of the same formulas. They are (`benchmarks/reference.py`: pairwise distances by `torch.pdist`, PyTorch's default Adam, an index `DataLoader`,
 # one dense score matrix). Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
 
 # %% tags=["parameters"]
@@ -58,15 +57,13 @@ for text in speed_tables.whole_runs(gpu):
     page.say(text)
 
 # %% [markdown]
-# *Wanted*: the ratio that this project set itself. *Floor*: the time that the step's products and the bytes that it must move would
-# take at the rates above. A MAWU step of 4,096
-# pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows, so on the CPU that row has 2,048.
+# *Target*: the ratio that this project set itself. *Floor*: the time that the step's products and the bytes that it must move would
+# take at the rates above. A MAWU step of 4,096 pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows. So on the CPU that row has 2,048.
 # A GPU does a step's arithmetic faster than Python can ask for it: step by step, a run is many times its floor, and the
 # card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the
 # card (`python -m prismbook sweep run --workers`); [](reproduce.ipynb) has what such runs took.
 #
-# What is called predicted was not measured: each launch is counted at what a node of a captured graph took on
-# an earlier card, and bytes and arithmetic at that card's rates (`tests/gpu/trace.py`). A run is as many epochs as it took there, each
+# What is called predicted was not measured. Each launch is counted at what a node of a captured graph took on an earlier card, and bytes and arithmetic at that card's rates (`tests/gpu/trace.py`). A run is as many epochs as it took there, each
 # with a validation, which waits for the card once. Eight processes share what memory and arithmetic take; the launches of one pass
 # while others compute.
 
@@ -124,8 +121,7 @@ page.origin(analysis.tidy(configs, records), f"python -m prismbook sweep run spe
 # ## Numbers too small to be quick
 #
 # Weight decay takes what gets no gradient towards zero, such as the weights of a perceptron's dead units. Below
-# $2^{-126}$ float32 keeps a number in less than its full precision, and a CPU multiplies it many times as slowly:
-# non-linear MF with decay starts quickly and gets slower as it trains. So `fit` counts these numbers as zero
+# $2^{-126}$ float32 keeps a number in less than its full precision, and a CPU multiplies it many times as slowly. Non-linear MF with decay starts quickly and gets slower as it trains. So `fit` counts these numbers as zero
 # (see `benchmarks/denormals.py`). A step of non-linear MF with SSM, eight of 64 hidden units a side worn down:
 
 # %% tags=["nbval-ignore-output", "remove-input"]

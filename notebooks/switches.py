@@ -58,8 +58,7 @@ for name in names:
 pd.concat({labels.dataset_name(name): table["difference"] for name, table in tables.items()}, axis=1)
 
 # %% [markdown]
-# *A cell is what the departure changes in test NDCG@20 by dot product, at decay 1e-6 and one seed, with its 95 % interval over the test users that
-# both runs count. Where popularity groups are counted moves the parts of NDCG@20, which are not shown, and not the whole. Rows marked *across devices*, if any,
+# *A cell is what the departure changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count. Where popularity groups are counted moves the parts of NDCG@20, which are not shown, and not the whole. Rows marked *across devices*, if any,
 # compare a run on a CPU with one on a GPU, which draws other batches and negatives from the same seed; [another page](reproduce.ipynb)
 # measures what that alone does.*
 
@@ -69,8 +68,7 @@ page.say(question.noted(runs))
 # %% [markdown]
 # ## All ratings of MovieLens 1M
 #
-# One departure is in the data: the paper's Table 2 counts the 836,478 ratings of 3 and more of MovieLens 1M, the loader of the
-# released code keeps all 1,000,209. On MovieLens1M, the same runs on either, at the decays that validation chose, beside the
+# One departure is in the data. The paper's Table 2 counts the 836,478 ratings of 3 and more of MovieLens 1M. The loader of the released code keeps all 1,000,209. On MovieLens1M, the same runs on either, at the decays that validation chose, beside the
 # paper's Table 1:
 
 # %%

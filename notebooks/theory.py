@@ -186,8 +186,7 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 # $f(x) = \log(1 - x)/x$. As $f$ decreases on $(0, 1)$, the one with the larger fraction misses less often.
 # :::
 #
-# So the formula does not follow from the assumption it is given, and is still a good one: items mostly have fewer
-# interactions than a batch, and there it beats the one that does follow. Check: batches drawn by the code that trains
+# So the formula does not follow from the assumption it is given, and is still a good one. Items mostly have fewer interactions than a batch, and there it beats the one that does follow. Check: batches drawn by the code that trains
 # this book's models, from 400 permutations of 2,000 interactions. The intervals are over permutations, whose
 # batches are not independent of one another.
 
@@ -771,8 +770,7 @@ assert mean_in_batch[4096][2] > 1
 pd.DataFrame(mean_in_batch, index=columns).T.rename_axis("|B|")
 
 # %% [markdown]
-# *Synthetic data, generated; not a dataset of the paper. Columns 1 to 3: interactions of an item in a batch, on average.* For the published datasets, the size alone
-# tells from how many training interactions on an item is in the average batch more than once, $|E|/|\mathcal{B}|$ with 80 % of the
+# *Synthetic data, generated; not a dataset of the paper. Columns 1 to 3: interactions of an item in a batch, on average.* The size of a published dataset tells from how many training interactions on an item is in the average batch more than once, $|E|/|\mathcal{B}|$ with 80 % of the
 # interactions for training:
 
 # %%
@@ -786,7 +784,7 @@ pd.DataFrame(limits, index=["|B| = 4,096", "|B| = 16,384"]).T.map(lambda x: f"{x
 # :::{prf:proposition} several interactions; not in the paper
 # :label: prop-several
 #
-# Let the loss be a sum of angle-based losses over the batch, cut from a uniform permutation, and let $\mathbf{g}_k$ be the gradient
+# Let the loss be a sum of angle-based losses over the batch, cut from a uniform permutation. Let $\mathbf{g}_k$ be the gradient
 # of the $k$-th of the $d_i$ interactions of item $i$. With $b = |\mathcal{B}|/|E|$ and
 # $b_2 = b\,(|\mathcal{B}| - 1)/(|E| - 1)$,
 #

@@ -265,8 +265,7 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # whether PRISM helped. In one line: not where the loss sees lengths, as BPR does; not where Adam has a small weight decay already; and
 # not where lists are made by cosine.
 #
-# **Be patient.** Long rows turn slowly at first. Early stopping that gives up after 10 epochs, the paper's rule, can end a
-# run with PRISM before it has begun: [](rq3_patience.ipynb) shows one, with BPR, beside the same run that waited.
+# **Be patient.** Long rows turn slowly at first. Early stopping after 10 epochs, the paper's rule, can end a run with PRISM before it has begun. [](rq3_patience.ipynb) shows one, with BPR, beside the same run that waited.
 #
 # ## Short answers
 #
@@ -295,9 +294,7 @@ print(f"norm of a cold row:      {prism_norm(torch.tensor([0])).item():.4f}")
 # %% [markdown]
 # ### New items later?
 #
-# Add a row with any direction, and give it the norm of its count. By then the other rows are longer than PRISM made them:
-# a loss of cosines pushes each row at right angles to itself, which can only lengthen it, and under Adam, whose steps have
-# about one size, every *squared* norm grows by about the same amount. The new row gets that amount too; trained rows are
+# Add a row with any direction, and give it the norm of its count. By then the other rows are longer than PRISM made them. A loss of cosines pushes each row at right angles to itself, which can only lengthen it. Under Adam, whose steps have about one size, every *squared* norm grows by about the same amount. The new row gets that amount too; trained rows are
 # left as they are.
 
 # %% tags=["nbval-ignore-output"]

@@ -317,7 +317,7 @@ def test_collapse(best_epoch: int, stopped_by: str, norm: float, expected: bool)
     [
         (0, "patience", 10, 0.004, True),
         (0, "patience", 10, 0.006, False),  # a start well above chance that nothing improves on has collapsed
-        (0, "patience", 100, 0.004, False),  # it was waited for
+        (0, "patience", 100, 0.004, False),  # it had more patience
         (1, "patience", 10, 0.004, False),
         (0, "max_epochs", 10, 0.004, False),
     ],

@@ -202,7 +202,7 @@ def test_the_patient_run_on_a_curve_counts_once_it_is_run_and_the_statement_says
     assert "the second run counts, with its epochs: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
     [after, _] = decay_claims.claim_c21(table)
     assert after.difference is not None and after.difference.by_seed == pytest.approx((0.3 / 0.25 - 1,))
-    assert after.text.endswith("; waited for with patience 100: DirectAU with decay 0, seed 123)")
+    assert after.text.endswith("; repeated with patience 100: DirectAU with decay 0, seed 123)")
     # where epochs are compared, each run counts as patience 10 ended it
     assert analysis.measured(tmp_path, [dip, best], patient_runs=False)["best_epoch"].tolist() == [15, 25]
 
@@ -220,7 +220,7 @@ def test_a_patient_run_is_named_where_nothing_is_decided_too_and_only_where_it_i
     assert "DirectAU with decay 0, seed 123" in statement.text and "seed 246" not in statement.text
     [statement, _] = decay_claims.claim_c21(analysis.measured(tmp_path, other))
     assert statement.undecided and "cut off" in statement.text
-    assert statement.text.endswith("waited for with patience 100: DirectAU with decay 0, seed 246")
+    assert statement.text.endswith("repeated with patience 100: DirectAU with decay 0, seed 246")
 
 
 def test_a_sweep_of_all_wants_the_patient_runs_whose_scores_a_claim_compares(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_learning_rate_takes_part_once_both_methods_were_run_with_it(tmp_path:
 def test_a_dip_of_ssm_on_nonlinear_mf_was_waited_for_and_its_row_says_so() -> None:
     found = decay_vs_prism.pair("movielens1m", "nonlinear-mf", "ssm", default_results())
     assert found.prism is not None and found.prism.with_more_patience() == [246]
-    assert "PRISM waited for with patience 100 at 1 of 3 seeds" in found.difference_text()
+    assert "PRISM repeated with patience 100 at 1 of 3 seeds" in found.difference_text()
     assert patience.in_dip(tuning.outcome_of(default_results(), replace(found.prism.chosen, seed=246, split_seed=246)))
 
 

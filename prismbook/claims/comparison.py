@@ -32,7 +32,7 @@ def statement_on(
     """Whether one setting is above or below another, or as good, over the seeds at which both decide something.
 
     The statement is left open where there is no such seed, and says what ended the runs. It names those of the compared
-    runs that were waited for with more patience.
+    runs that were repeated with more patience.
 
     Args:
         text: the sentence with its numbers.
@@ -134,11 +134,11 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
 
 
 def more_patience(*sides: pd.DataFrame) -> str:
-    """The runs that were waited for with more patience, as the end of a sentence; empty where none was.
+    """The runs that were repeated with more patience, as the end of a sentence; empty where none was.
 
     Args:
         sides: the compared runs, tables of :func:`prismbook.tables.analysis.measured`.
     """
     patient = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
     names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in patient)
-    return f"; waited for with patience {LONG}: {' and '.join(names)}" if names else ""
+    return f"; repeated with patience {LONG}: {' and '.join(names)}" if names else ""

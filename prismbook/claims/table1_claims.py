@@ -167,7 +167,9 @@ def _searched(pair: Pair) -> str:
         if method.ran < method.grid:
             text += f"; {title} searched only in part, {method.ran} of {method.grid} configurations"
         if method.dips:
-            text += f"; {method.dips} of {title}'s runs ended at a start by chance and were not waited for"
+            text += (
+                f"; {method.dips} of {title}'s runs ended at a start by chance and were not repeated with more patience"
+            )
         if method.at_edge:
             text += f"; {title}'s {', '.join(method.at_edge)} is at the edge of its grid, not tuned"
     return "; ".join([text, *pair.not_tuned()])

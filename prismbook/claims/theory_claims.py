@@ -169,8 +169,8 @@ def _one_probability_with_many_negatives() -> list[Statement]:
     return [
         Statement(
             f"with as many distinct negatives as items, as the paper assumes, rare and popular items are in the batch"
-            f" with probability {distinct[0]:.2f} and {distinct[1]:.2f} (with negatives drawn with replacement, as code"
-            f" draws them: {repeated[0]:.2f} and {repeated[1]:.2f})",
+            f" with probability {distinct[0]:.2f} and {distinct[1]:.2f}; with negatives drawn with replacement, as code"
+            f" draws them, {repeated[0]:.2f} and {repeated[1]:.2f}",
             abs(distinct[0] - distinct[1]) < 1e-9,
             about="many negatives",
         ),

@@ -271,7 +271,7 @@ def notes(runs: pd.DataFrame) -> str:
             lines.append(f"{sentence}: {_named(chosen)}.")
     parameters = (runs["loss"] + " " + runs["loss_parameters"])[runs["loss_parameters"] != ""].unique()
     if len(parameters):
-        lines.append(f"The losses' own parameters, not tuned on this page: {'; '.join(parameters)}.")
+        lines.append(f"The losses' parameters, not tuned on this page: {'; '.join(parameters)}.")
     return " ".join(lines)
 
 

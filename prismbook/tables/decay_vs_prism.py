@@ -38,7 +38,7 @@ class Method:
         seconds: training and evaluation time of the search so far, by class of device (``"cpu"``, ``"cuda"``).
         at_edge: the chosen values that are at the edge of what was searched, as text.
         all_seeds: whether the two best of the search were run at all seeds before the choice.
-        dips: number of the grid's runs that ended at a start by chance and were not waited for.
+        dips: number of the grid's runs that ended at a start by chance and were not repeated with more patience.
     """
 
     grid: int
@@ -101,7 +101,8 @@ class Method:
     def open(self) -> bool:
         """Whether more of the search could improve the method.
 
-        It is not complete, its choice is at an edge, or runs of it ended at a start by chance and were not waited for.
+        It is not complete, its choice is at an edge, or runs of it ended at a start by chance and were
+        not repeated with more patience.
         """
         return self.ran < self.grid or bool(self.at_edge) or self.dips > 0
 
@@ -199,7 +200,7 @@ class Pair:
         """At how many seeds runs with more patience took the place of the compared methods' runs, as text."""
         names = zip(("PRISM", "tuned decay"), self.fair_methods or (), strict=False)
         return "; ".join(
-            f"{name} waited for with patience {patience.LONG} at {len(method.with_more_patience())} of"
+            f"{name} repeated with patience {patience.LONG} at {len(method.with_more_patience())} of"
             f" {plural(len(method.records), 'seed')}"
             for name, method in names
             if method.with_more_patience()

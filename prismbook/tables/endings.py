@@ -1,7 +1,7 @@
 """The rules on single runs: which of them decide anything, by how training ended and by what they are worth.
 
 - :func:`cut_off`: a run that was cut off, or that stopped before it had begun to learn, decides nothing.
-- :func:`started_by_chance`: a run that never left a start by chance is in a dip until it is waited for.
+- :func:`started_by_chance`: a run that never left a start by chance is in a dip until it is repeated.
 - :func:`never_learned`: a run that collapsed has no score that could be averaged.
 - :func:`edges`: a value at the edge of what was searched is not tuned.
 - :func:`takes_part`: a baseline that does not work takes no part.
@@ -58,13 +58,13 @@ def never_learned(best_epoch: int, stopped_by: str, largest_norm: float) -> bool
 def started_by_chance(best_epoch: int, stopped_by: str, patience: int, start: float, random: float) -> bool:
     """Whether a run may have been in a dip from its start on: its best epoch is the start, which is near chance.
 
-    Such a run says nothing of the method before it is waited for. A start from PRISM's lengths on linear MF is far
+    Such a run says nothing of the method before it is repeated. A start from PRISM's lengths on linear MF is far
     above chance; a run that never improves on that has collapsed, see :func:`never_learned`.
 
     Args:
         best_epoch: the epoch with the highest validation score; 0 is the start.
         stopped_by: ``"patience"`` or ``"max_epochs"``.
-        patience: the patience of the run, in epochs. A run that waited for long enough is in no dip.
+        patience: the patience of the run, in epochs. A run of enough patience is in no dip.
         start: the validation NDCG@20 at the start.
         random: what a random ranking scores, see :func:`random_ndcg`.
 

@@ -42,7 +42,7 @@ def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
     finished = runs[runs["run"].notna()]
     gone, dips = len(collapsed_runs(finished)), int((finished["by_chance"] == True).sum())  # noqa: E712 (may be missing)
     cut = len(finished) - gone - dips - len(usable(finished))
-    numbers = (("collapsed", gone), ("cut off", cut), ("at a start by chance, not waited for,", dips))
+    numbers = (("collapsed", gone), ("cut off", cut), ("at a start by chance, not repeated with more patience,", dips))
     return " and ".join(f"{word} at {n} of {len(finished)} {unit}s" for word, n in numbers if n)
 
 

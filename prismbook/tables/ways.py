@@ -1,6 +1,6 @@
 """Ways to train one model, as someone would who asks whether to use PRISM: what each gives on a dataset, for a loss.
 
-Apart from what a way names, all are alike: matrix factorisation, the loss's own parameters at their published or tuned
+Apart from what a way names, all are alike: matrix factorisation, the loss's parameters at their published or tuned
 values, the learning rate of the paper, and every seed that was run.
 """
 
