@@ -93,7 +93,7 @@ def test_a_wrong_formula_is_caught(
 
 
 def test_what_the_paper_does_not_assume_is_said_with_its_size() -> None:
-    assert "drawn with replacement, as code draws them: 0.6" in theory_claims.claim_c16()[2].text
+    assert "drawn with replacement, as code draws them, 0.6" in theory_claims.claim_c16()[2].text
     size = theory_claims.claim_c16()[1]
     assert size.name == "its size" and "by a factor of 1,000" in size.text
 
