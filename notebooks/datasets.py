@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -26,10 +27,10 @@ partial = ["amazonbook-partial"]
 
 # %% tags=["remove-input"]
 import pandas as pd
-from IPython.display import Markdown, display
 
-from prismbook.pages import parameters
+from prismbook.pages import page, parameters
 from prismbook.plan.experiments import as_list
+from prismbook.text import plural
 from prismlib import random_split, synthetic
 from prismlib.datasets import CARDS
 
@@ -65,11 +66,17 @@ cards = [CARDS[name] for name in [*as_list(datasets), *as_list(further), *as_lis
 # %%
 sizes(datasets)
 
+# %% tags=["remove-input"]
+card = CARDS["movielens1m"]
+users, items, interactions = card.paper
+more = f"{plural(users - card.users, 'user')}, {plural(items - card.items, 'item')}"
+page.say(
+    f"MovieLens1M's ratings of 3 and more have {card.users:,} users and {card.items:,} items: Table 2 has {more} and"
+    f" {plural(interactions - card.interactions, 'interaction')} more. Libraries that keep a padding id on each side"
+    " print one more of both; that this is what happened is an inference."
+)
+
 # %% [markdown]
-# MovieLens1M differs by one user and one item with equal interactions: ratings of 3 and more have 6,039 users and 3,628
-# items. Libraries that keep a padding id on each side print one more of both; that this is what happened is an
-# inference.
-#
 # ## Further datasets
 #
 # AmazonCDs is a fifth dataset, complete, with a published split. `movielens1m-all` has all ratings of MovieLens 1M, as the loader of
@@ -78,10 +85,13 @@ sizes(datasets)
 # %%
 sizes(further).drop(columns=[TABLE2, "compared"])
 
-# %% [markdown]
-# `amazonbook-partial` is 93.6 % of AmazonBook, and not a uniform sample. Its numbers are never shown as AmazonBook's, and have
-# tables of their own. No run on it or on AmazonCDs is stored so far: `papermill notebooks/further_datasets.ipynb out.ipynb -p train True`
-# makes them, PRISM and tuned decay on linear MF with every loss, and shows them.
+# %% tags=["remove-input"]
+share = CARDS["amazonbook-partial"].interactions / CARDS["amazonbook"].interactions
+page.say(
+    f"`amazonbook-partial` is {share:.1%} of AmazonBook, and not a uniform sample. Its numbers are never shown as"
+    " AmazonBook's, and have tables of their own. `papermill notebooks/further_datasets.ipynb out.ipynb -p train True`"
+    " makes runs on it and on AmazonCDs, PRISM and tuned decay on linear MF with every loss, and shows them."
+)
 
 # %%
 sizes(partial).drop(columns=[TABLE2, "compared"])
@@ -111,7 +121,7 @@ print("content:", split.dataset.content_hash == card.content_hash, " split:", sp
 
 # %% tags=["hide-input"]
 entries = [f"- **{card.name}.** {card.source} {card.terms} Cite: {card.citation}." for card in cards]
-display(Markdown("\n".join(entries)))
+page.say("\n".join(entries))
 
 # %% [markdown]
 # ## How to get them

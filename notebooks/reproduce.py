@@ -72,10 +72,8 @@ for line in reproduce_tables.energy(runs):
     display(Markdown(line))
 
 # %% [markdown]
-# Where a device has an energy counter that may be read, a run reads it before and after training
-# ({py:mod}`prismbook.runs.machine`): of a CPU Linux's RAPL files, which count all that the processor does and which most systems let only
-# root read; of an NVIDIA GPU the driver's counter, from Volta on. Virtual machines often hide both. Runs recorded before this
-# was added have no such number, nor have those that shared a GPU, whose counter is the card's; none is estimated.
+# The numbers were read from a GPU's own counter before and after a training, by runs that had the card to themselves. Runs
+# no longer read it, and none is estimated.
 #
 # ## What they ran on
 

@@ -58,7 +58,7 @@ for text in speed_tables.whole_runs(gpu):
 
 # %% [markdown]
 # *Target*: the ratio that this project set itself. *Floor*: the time that the step's products and the bytes that it must move would
-# take at the rates above. A MAWU step of 4,096 pairs needs more than 24 GB in the plain form, a tensor of rows x dimensions x rows. So on the CPU that row has 2,048.
+# take at the rates above. A MAWU step in the plain form makes tensors of rows x dimensions x rows, so on the CPU that row has fewer pairs.
 # A GPU does a step's arithmetic faster than Python can ask for it: step by step, a run is many times its floor, and the
 # card waits. So `fit` captures the step in a CUDA graph and replays it for each batch. Several runs side by side fill the
 # card (`python -m prismbook sweep run --workers`); [](reproduce.ipynb) has what such runs took.

@@ -19,27 +19,6 @@
 # Every verdict of the [ledger](ledger.ipynb) is computed from run records by the same few rules. They are stated here in words; their
 # code is {py:mod}`prismbook.tables.rules`. After them stand the margins, how often the rules are wrong, one comparison step by step, and every
 # verdict under other rules.
-#
-# ## The rules
-#
-# 1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone make the verdict. Sizes,
-#    details and notes have marks of their own and change no verdict.
-# 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one number a measure, pooled from
-#    all pairs with three seeds, so that one seed has a wide interval and three have a narrower one. *Better* and *worse* need the
-#    interval off zero and a difference larger than the margin; *equivalent* needs all of the interval within the margin.
-# 3. **Firm or provisional.** What still holds at 2.8 standard errors is firm, at any number of seeds. Else it is provisional, and has a ring.
-# 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of epochs cannot fall
-#    by more than 100 %.
-# 5. **Nothing is chosen on the test set.** Validation chooses.
-# 6. **No direction against a side that was not searched**, and none for a choice at the edge of its grid where more of the search could turn it.
-# 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first 20 epochs. Once the same run with
-#    patience 100 is stored, that one counts. Where epochs are compared, in C11, each run counts as patience 10 ended it.
-# 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only where that start is
-#    better than chance; a start by chance is a dip until the run is repeated with more patience.
-# 9. **A baseline that does not work takes no part.** A method made for fairness must keep 90 % of BPR's NDCG@20 and have BPR's ratio or better.
-# 10. **Each protocol has its verdict**: the paper's text and the released code. Of learning rates the tuned one has it.
-#
-# The words for all core statements together are defined on the [first page](../index.ipynb).
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own
@@ -55,6 +34,14 @@ parameters.check(globals(), "results")
 page.begin()
 
 # %% [markdown]
+# ## The rules
+
+# %% tags=["remove-input"]
+page.say(verdict_tables.rules_in_words())
+
+# %% [markdown]
+# The words for all core statements together are defined on the [first page](../index.ipynb).
+#
 # ## Margins
 
 # %% tags=["remove-input"]

@@ -22,6 +22,8 @@ from prismlib.ranking import FullRanking
 
 #: The exponents that are tried where none are given, from cosine (0) to the square root of popularity.
 EXPONENTS = (0.0, 1 / 12, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 5 / 12, 1 / 2)
+#: Rows that get their lengths at once.
+BLOCK = 1 << 14
 
 
 def popularity_power(popularity: Column, exponent: float) -> Tensor:
@@ -67,8 +69,10 @@ def with_lengths(item: Tensor, lengths: Column) -> Tensor:
     check_table("item", item)
     lengths = check_lengths(lengths, len(item)).to(item.device)
     norm = norms(item)
-    factor = lengths.double() / torch.where(norm > 0, norm, 1)
-    return (item.double() * factor[:, None]).to(item.dtype)
+    factor = (lengths.double() / torch.where(norm > 0, norm, 1))[:, None]
+    # in float64, or rows would be off by the rounding of their factors; by blocks, or all would be there in float64
+    blocks = zip(item.split(BLOCK), factor.split(BLOCK), strict=True)
+    return torch.cat([(rows.double() * by).to(item.dtype) for rows, by in blocks])
 
 
 def check_lengths(lengths: Column, rows: int) -> Tensor:
@@ -119,6 +123,7 @@ def choose_exponent(
         raise ValueError("exponents is empty: give at least one")
 
     def ndcg(exponent: float) -> float:
-        return validation(user, with_lengths(item, popularity_power(popularity, exponent)))["dot"]["ndcg"]
+        table = with_lengths(item, popularity_power(popularity, exponent))
+        return validation(user, table, cosine=False)["dot"]["ndcg"]
 
     return max(exponents, key=ndcg)

@@ -10,8 +10,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -266,7 +264,9 @@ def test_the_table_from_the_paper_to_the_code_is_whole() -> None:
         assert f"``{name}={shown}``" in switches
 
 
-def test_the_loss_of_the_page_passes_the_acceptance_suite_as_the_page_says(tmp_path: Path) -> None:
+def test_the_loss_of_the_page_passes_the_acceptance_suite_as_the_page_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cells = jupytext.read(ROOT / "notebooks/add_a_loss.py").cells
     [source] = [cell.source for cell in cells if cell.cell_type == "code" and "class InBatchSoftmax" in cell.source]
     [line] = re.findall(r'^ +"InBatchSoftmax": lambda g: .*\n', "\n".join(cell.source for cell in cells), re.MULTILINE)
@@ -278,10 +278,9 @@ def test_the_loss_of_the_page_passes_the_acceptance_suite_as_the_page_says(tmp_p
     ):
         assert suite.count(old) == 1
         suite = suite.replace(old, new)
-    (tmp_path / "test_acceptance.py").write_text(suite)
-    command = [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, "-k", "InBatchSoftmax", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"[1-9]\d+ passed", done.stdout)
+    (tmp_path / "test_acceptance_of_the_page.py").write_text(suite)
+    options = ["-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-p", "no:xdist"]
+    assert (
+        pytest.main([*options, "-k", "InBatchSoftmax", str(tmp_path)]) == 0
+    )  # what it prints is in this test's output
+    assert re.search(r"[1-9]\d+ passed", capsys.readouterr().out)

@@ -40,6 +40,14 @@ def test_lengths_that_follow_the_law_are_explained_by_it_and_by_nothing_else() -
     assert lengths.free_slope(table) == pytest.approx(1 / 3)
 
 
+def test_rows_that_were_met_a_few_times_stand_apart() -> None:
+    run = record(1e-5, lambda d: law(1e-5)(d) * (0.75 if d < lengths.LEAST else 1.0))
+    few, many = lengths.profiles([run], rare=True), lengths.profiles([run])
+    assert few["d"].tolist() == pytest.approx([1, 6**0.5] * 2) and many["d"].min() > lengths.LEAST
+    assert lengths.beside_the_law(few, many).to_numpy() == pytest.approx(0.75)
+    assert lengths.beside_the_law(many, many).to_numpy() == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"optimizer": "sgd"}, {"decay_scope": "batch"}, {"decay_scope": "decoupled"}, {"init": "prism", "alpha": 1.0}],

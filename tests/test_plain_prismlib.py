@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,20 +119,16 @@ def test_a_page_of_results_has_such_a_cell() -> None:
     assert {"rq1_weight_decay", "rq2_norms", "rq3_prism", "rq4_benefits"} <= {path.stem for path in PAGES}
 
 
-def run_alone(cell: str, results: Path) -> subprocess.CompletedProcess[str]:
-    """A cell in a fresh Python, whose folder of records is another one than the project's."""
-    elsewhere = f"import pathlib, prismbook.runs.records as records\nrecords.default_results = lambda: {results!r}\n"
-    code = elsewhere.replace("PosixPath", "pathlib.Path") + cell
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
-
-
-def test_the_pages_cell_runs_by_itself_and_says_what_the_record_says(tmp_path: Path) -> None:
-    cell = bridge()
-    plain, _ = cell.split("print(", 1)
-    assert "prismbook" not in plain and len([line for line in plain.splitlines() if line]) <= 13
-    done = run_alone(cell, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("decay 0: {'ndcg': 0.") and len(list(tmp_path.rglob("*.json"))) == 2
-    # and its assertion can fail: another model than the record's
-    other = run_alone(cell.replace("manual_seed(123)", "manual_seed(124)"), tmp_path)
-    assert "AssertionError" in other.stderr
+def test_the_pages_cell_runs_by_itself_and_says_what_the_record_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("prismbook.runs.records.default_results", lambda: tmp_path)  # and not the project's
+    plain, rest = bridge().split("from prismbook", 1)
+    assert len([line for line in plain.splitlines() if line]) <= 13
+    names: dict[str, Any] = {}
+    exec(plain, names)
+    exec(f"from prismbook{rest}", names)
+    assert capsys.readouterr().out.startswith("decay 0: {'ndcg': 0.") and len(list(tmp_path.rglob("*.json"))) == 2
+    names["found"][1e-4]["ndcg"] += 0.0002
+    with pytest.raises(AssertionError):  # as of another model than the record's
+        exec(f"from prismbook{rest}", names)

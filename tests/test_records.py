@@ -395,20 +395,25 @@ def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pyte
     assert not list(tmp_path.iterdir())
 
 
+SWEPT = grid_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=3)
 SWEEP = """
 import sys
-from prismbook.plan.experiments import grid_configs
+from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import get_records
-configs = grid_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=20)
-get_records(configs, sys.argv[1], progress=False)
+get_records({runs!r}, sys.argv[1], progress=False)
 """
+
+
+def sweep_elsewhere(results: Path) -> subprocess.Popen[bytes]:
+    """Another process that trains the same runs."""
+    return subprocess.Popen([sys.executable, "-c", SWEEP.format(runs=SWEPT), str(results)])
 
 
 def test_kill_9_in_a_sweep_loses_only_the_run_in_hand(tmp_path: Path) -> None:
     def stored() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in tmp_path.glob("synthetic/*.json")}
 
-    process = subprocess.Popen([sys.executable, "-c", SWEEP, str(tmp_path)])
+    process = sweep_elsewhere(tmp_path)
     while len(stored()) < 2:
         assert process.poll() is None, "the sweep ended before it could be killed"
         time.sleep(0.02)
@@ -417,7 +422,7 @@ def test_kill_9_in_a_sweep_loses_only_the_run_in_hand(tmp_path: Path) -> None:
     before = stored()
     assert 2 <= len(before) < 6
     assert scan(tmp_path)[1] == []
-    subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path)], check=True)
+    get_records(SWEPT, tmp_path, progress=False)
     after = stored()
     assert len(after) == 6
     assert before.items() <= after.items()  # what was finished was not trained again
@@ -425,9 +430,12 @@ def test_kill_9_in_a_sweep_loses_only_the_run_in_hand(tmp_path: Path) -> None:
 
 
 def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
-    sweep = SWEEP.replace("epochs=20", "epochs=2")
-    processes = [subprocess.Popen([sys.executable, "-c", sweep, str(tmp_path)]) for _ in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
+    process = sweep_elsewhere(tmp_path)
+    while not (tmp_path / ".locks").exists():  # it has its first run in hand
+        assert process.poll() is None
+        time.sleep(0.02)
+    get_records(SWEPT, tmp_path, progress=False)
+    assert process.wait() == 0
     records, problems = scan(tmp_path)
     assert (len(records), problems) == (6, [])
     names = sorted(path.suffix for path in (tmp_path / "synthetic").iterdir())

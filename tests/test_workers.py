@@ -49,15 +49,6 @@ def test_what_is_no_time(text: str) -> None:
         workers.seconds(text)
 
 
-def test_processes_share_the_runs_and_each_is_trained_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    workers.work_together(RUNS, tmp_path, 2, None)
-    assert done(tmp_path) == len(RUNS)
-    lines = [line for line in capfd.readouterr().out.splitlines() if line.endswith(" done")]
-    assert sorted(lines) == sorted(set(lines)) and {line.split()[0] for line in lines} == {
-        stored_path(tmp_path, config).stem for config in RUNS
-    }
-
-
 def test_no_run_is_started_that_cannot_end_in_time(tmp_path: Path) -> None:
     long = replace(RUNS[0], dim=5)
     store(tmp_path, took(long, seconds=10_000.0, epochs=2))
@@ -115,11 +106,15 @@ def test_first_seeds_then_seeds_then_searches_and_the_cheapest_experiment_first(
     assert {stage for stage, _, loss in table if loss == "bpr"} == {"beside the claims"}
 
 
-def test_the_command_trains_all_within_its_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_processes_share_the_runs_and_the_command_ends_within_its_time(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     options = ["--dataset", "synthetic", "--budget", "smoke", "--results", str(tmp_path)]
     assert sweep_commands.main(["run", "rq1", *options, "--workers", "2"]) == 0
-    assert done(tmp_path, configs("rq1", "synthetic", "smoke")) == 4
-    capfd.readouterr()
+    runs = configs("rq1", "synthetic", "smoke")
+    assert done(tmp_path, runs) == len(runs) == 4
+    lines = [line.split()[0] for line in capfd.readouterr().out.splitlines() if line.endswith(" done")]
+    assert sorted(lines) == sorted(stored_path(tmp_path, config).stem for config in runs)  # each is trained once
     assert sweep_commands.main(["estimate", "all", *options]) == 0
     printed = capfd.readouterr().out
     assert "first seed, debias on synthetic: " in printed and "first seed, table1 mf-ssm on synthetic: " in printed

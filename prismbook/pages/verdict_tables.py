@@ -8,11 +8,45 @@ import pandas as pd
 
 from prismbook.claims.alternatives import ALTERNATIVES, verdicts
 from prismbook.claims.ledger import Row
+from prismbook.plan.config import RunConfig
+from prismbook.runs.patience import LONG
 from prismbook.tables.decay_vs_prism import Method, Pair
+from prismbook.tables.endings import EARLY, KEPT
 from prismbook.tables.error_rates import wrong_by_chance
 from prismbook.tables.labels import DATASET_NAMES
-from prismbook.tables.rules import MARGIN, MEASURES, has_direction, is_equivalent, judge
+from prismbook.tables.rules import FIRM, MARGIN, MEASURES, has_direction, is_equivalent, judge
 from prismbook.tables.spreads import spread
+
+
+def rules_in_words() -> str:
+    """The rules of verdicts as a list in Markdown, with the constants that they are computed with.
+
+    >>> rules_in_words().splitlines()[0]
+    '1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone'
+    """
+    return f"""\
+1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone
+   make the verdict. Sizes, details and notes have marks of their own and change no verdict.
+2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
+   number a measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a narrower
+   one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
+   needs all of the interval within the margin.
+3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
+   provisional, and has a ring.
+4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
+   epochs cannot fall by more than 100 %.
+5. **Nothing is chosen on the test set.** Validation chooses.
+6. **No direction against a side that was not searched**, and none for a choice at the edge of its grid where more of
+   the search could turn it.
+7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
+   epochs. Once the same run with patience {LONG} is stored, that one counts. Where epochs are compared, in C11, each
+   run counts as patience {RunConfig("gowalla", "bpr").patience} ended it.
+8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
+   where that start is better than chance; a start by chance is a dip until the run is repeated with more patience.
+9. **A baseline that does not work takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
+   NDCG@20 and have BPR's ratio or better.
+10. **Each protocol has its verdict**: the paper's text and the released code. Of learning rates the tuned one has it.
+"""
 
 
 def worked_example(pair: Pair) -> dict[str, str]:

@@ -210,8 +210,8 @@ def rank_with_lengths(
     parts = []
     for exponent in EXPONENTS:
         table = with_lengths(item, popularity_power(d, exponent))
-        means["validation"].append(validation(user, table)["dot"])
-        parts.append(test.per_user(user, table)["dot"])
+        means["validation"].append(validation(user, table, cosine=False)["dot"])
+        parts.append(test.per_user(user, table, cosine=False)["dot"])
         means["test"].append(mean_score(parts[-1]))
     best = max(range(len(EXPONENTS)), key=lambda place: means["validation"][place]["ndcg"])
     return {"exponents": list(EXPONENTS), **means, "chosen": EXPONENTS[best]}, {"with_lengths": parts[best]}

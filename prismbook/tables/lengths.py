@@ -22,7 +22,7 @@ WEIGHTS = {"directau": 1.0, "mawu": 0.5}
 TRAINED = 0.8
 
 
-def profiles(records: Iterable[Record]) -> pd.DataFrame:
+def profiles(records: Iterable[Record], rare: bool = False) -> pd.DataFrame:
     """Mean lengths by class of popularity, of the runs that the law is about.
 
     These are the runs of linear MF with DirectAU or MAWU under Adam with coupled decay from 1e-6 on, at which lengths
@@ -30,12 +30,13 @@ def profiles(records: Iterable[Record]) -> pd.DataFrame:
 
     Args:
         records: stored runs.
+        rare: True gives the rows that were met, but fewer than :data:`LEAST` times, in place of the others.
 
     Returns:
         One row per class with ``run``, ``dataset``, ``loss``, ``side``, ``decay``, ``d`` (the class's middle on a log
         scale), ``length``, and what each theory says but for one factor common to all: ``law``, ``sgd`` and ``prism``.
     """
-    rows = [row for record in records if _applies(record["config"]) for row in _classes(record)]
+    rows = [row for record in records if _applies(record["config"]) for row in _classes(record, rare)]
     columns = ["run", "dataset", "loss", "side", "decay", "d", "length", "law", "sgd", "prism"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -53,12 +54,12 @@ def _applies(config: dict[str, Any]) -> bool:
     )
 
 
-def _classes(record: Record) -> Iterable[dict[str, Any]]:
+def _classes(record: Record, rare: bool) -> Iterable[dict[str, Any]]:
     config = record["config"]
     pairs = round(TRAINED * identity_card(config["dataset"]).interactions)
     for side in ("item", "user"):
         for part in record["norms"][side]["bins"]:
-            if part["from"] < LEAST:
+            if part["from"] < 1 or (part["from"] < LEAST) != rare:
                 continue
             d = np.sqrt(part["from"] * part["to"])
             noise = theory.gradient_noise(d, config["batch_size"], pairs, weight=WEIGHTS[config["loss"]])
@@ -98,6 +99,16 @@ def held_out(table: pd.DataFrame, fitted: tuple[str, str]) -> pd.DataFrame:
         error = rest["length"] - rest[name] - constant
         rows[name] = {"R2": 1 - (error**2).sum() / spread, "rms": np.sqrt((error**2).mean())}
     return pd.DataFrame(rows).T
+
+
+def beside_the_law(table: pd.DataFrame, fitted: pd.DataFrame) -> pd.Series:
+    """The lengths of classes as shares of what the law says of them.
+
+    Args:
+        table: of :func:`profiles`; classes whose rows have all shrunk to nothing have the share 0.
+        fitted: the profile that the law's constant is fitted on.
+    """
+    return table["length"] / table["law"] / np.exp(np.log(fitted["length"] / fitted["law"]).mean())
 
 
 def free_slope(table: pd.DataFrame) -> float:
