@@ -67,12 +67,14 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/bench.py --growth --repeats 5 --output benchmarks/growth.json
 	@$(BIN)/python benchmarks/denormals.py --output benchmarks/denormals.json
 
+# Lengths that 16 does not divide compile to other machine code, long ones to other constants; at two widths of each kind.
 gpu-matrix: $(READY)
 	@$(BIN)/python tests/gpu/trace.py
 	@$(BIN)/python tests/gpu/trace.py --all
 	@$(BIN)/python tests/gpu/emulate.py --all
 	@$(BIN)/python tests/gpu/emulate.py --kernels
 	@$(BIN)/python tests/gpu/ahead_of_time.py
+	@$(BIN)/python tests/gpu/ahead_of_time.py --dims 64 100 --lengths 4095 16384
 
 # SERVING says which part: make bench-serving SERVING="--part quality"
 bench-serving: $(READY)

@@ -202,7 +202,9 @@ class Check:
     def kernels(self) -> dict[str, Any]:
         """Which kernels run here and are right; the log says why one is not."""
         x, ids = torch.ones(4, 64, device=self.device), torch.arange(4, device=self.device)
-        on_rows = (kernels.pair_terms, kernels.unit_rows, kernels.listed_scores, kernels.sparse_product)
+        on_rows = (
+            kernels.pair_terms, kernels.unit_rows, kernels.listed_scores, kernels.sparse_product, kernels.adagrad_step
+        )  # fmt: skip
         found = {function.__name__: trial.can_run(function, x, "pairs") for function in on_rows}
         found[kernels.first_of_each.__name__] = trial.can_run(kernels.first_of_each, ids)
         return {"used": found, "all": all(found.values())}

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from prismlib._checks import check_count, check_number, check_table
+from prismlib._fast import kernels, trial
 from prismlib._row_adam import RowAdam, sparse_tables
 
 #: The names that :func:`make_optimizer` knows.
@@ -283,9 +284,19 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                 gradient = parameter.grad
                 if gradient is None:
                     continue
+                state = self.state[parameter]
+                if (
+                    parameter.dim() == 2
+                    and parameter.is_contiguous()
+                    and trial.can_run(kernels.adagrad_step, parameter)
+                ):
+                    if not state:
+                        state["sum"] = parameter.new_zeros(len(parameter), 1)
+                    options = group["lr"], group["eps"], group["weight_decay"]
+                    kernels.adagrad_step(parameter, gradient, state["sum"], *options)
+                    continue
                 if group["weight_decay"]:
                     gradient = gradient.add(parameter, alpha=group["weight_decay"])
-                state = self.state[parameter]
                 squares = gradient.square().mean(1, keepdim=True) if gradient.dim() > 1 else gradient.square()
                 if not state:
                     state["sum"] = torch.zeros_like(squares)

@@ -40,6 +40,12 @@ def test_the_table_meets_the_targets_of_the_prediction() -> None:
     assert len(with_target) == 7
     assert all(row["predicted_ms"] <= row["target_ms"] for row in with_target.values())
     assert table["MF DirectAU"]["launches"] <= 50 and table["validation"]["waits"] == 1
+    for loss in ("BPR", "DirectAU"):  # what keeps no moments, or one number of a row, reads and writes less than Adam
+        adam = table[f"MF {loss}"]
+        for optimizer in ("sgd", "rowwise_adagrad"):
+            row = table[f"MF {loss} {optimizer}"]
+            assert row["predicted_ms"] < adam["predicted_ms"] and row["launches"] <= adam["launches"] + 1
+    assert table["MF BPR sgd_momentum"]["predicted_ms"] < table["MF BPR"]["predicted_ms"]
     run, together = table["run to early stop"], table["8 processes"]
     assert run["predicted_s"] <= run["target_s"] == 18
     assert together["predicted_steps_per_s"] >= together["target_steps_per_s"] == 6500

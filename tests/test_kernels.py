@@ -15,6 +15,7 @@ from prismlib._fast import kernels, trial
 from prismlib._fast import uniformity as fast
 from prismlib._fast.unit import unit_of
 from prismlib.hypersphere import _fixed_shape, uniformity, uniformity_released
+from prismlib.optim import RowWiseAdagrad
 
 GPU = torch.cuda.is_available()
 if not GPU:  # before Triton is first imported; its interpreter takes tensors of the CPU
@@ -284,7 +285,7 @@ def sparse(rows: int, columns: int, d: int, entries: int) -> tuple[Tensor, Tenso
 
 
 @pytest.mark.parametrize("d", [1, 8, 17, 64, 256])
-@pytest.mark.parametrize(("rows", "columns", "entries"), [(1, 1, 1), (7, 5, 0), (40, 30, 300), (3, 500, 900)])
+@pytest.mark.parametrize(("rows", "columns", "entries"), [(1, 1, 1), (7, 5, 0), (40, 30, 300), (3, 900, 2500)])
 def test_sparse_product(rows: int, columns: int, entries: int, d: int) -> None:
     pointers, names, values, x = sparse(rows, columns, d, entries)
     owner = torch.arange(rows, device=DEVICE).repeat_interleave(pointers.diff().long())
@@ -320,6 +321,7 @@ FUNCTIONS = [
     kernels.first_of_each,
     kernels.listed_scores,
     kernels.sparse_product,
+    kernels.adagrad_step,
 ]
 
 
@@ -549,8 +551,11 @@ def test_pair_terms_refuse() -> None:
             kernels.pair_terms(*given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("d", [8, 64])
-def test_sparse_product_of_some_rows_of_flagged_columns_with_a_base(d: int) -> None:
+@pytest.mark.parametrize(("d", "longest"), [(8, 3), (8, 256), (64, 256)])  # nearly every row is cut, or none
+def test_sparse_product_of_some_rows_of_flagged_columns_with_a_base(
+    d: int, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "LONGEST", longest)
     pointers, names, values, x = sparse(40, 30, d, 300)
     owner = torch.arange(40, device=DEVICE).repeat_interleave(pointers.diff().long())
     dense = torch.zeros(40, 30, dtype=torch.float64, device=DEVICE)
@@ -558,8 +563,9 @@ def test_sparse_product_of_some_rows_of_flagged_columns_with_a_base(d: int) -> N
     flags = (torch.arange(30, device=DEVICE) % 3 == 1).to(torch.int8)
     x, base = x * flags[:, None], torch.randn(40, d, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     expected = (base + dense @ x.double()) / 3
-    order = pointers.diff().argsort(descending=True)
-    found = kernels.sparse_product(pointers, names, values, x, order=order, flags=flags, base=base, divisor=3)
+    pieces = kernels.pieces_of(pointers)
+    assert (len(pieces.cut) > 30) == (longest == 3)
+    found = kernels.sparse_product(pointers, names, values, x, pieces=pieces, flags=flags, base=base, divisor=3)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
     wanted = torch.arange(40, device=DEVICE) % 7 == 0
     some = kernels.sparse_product(pointers, names, values, x, wanted=wanted.to(torch.int8), base=base, divisor=3)
@@ -571,13 +577,59 @@ def test_sparse_product_of_some_rows_of_flagged_columns_with_a_base(d: int) -> N
         kernels.sparse_product(pointers, names, values, x, base=base[1:])
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-def test_rows_of_lightgcn_by_the_kernel(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_row_wise_adagrad_by_the_kernel(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps as those of PyTorch's operations; where nothing decays, a row without a gradient is not touched."""
+    tables = []
+    for by_kernel in (True, False):
+        monkeypatch.setattr(trial, "can_run", lambda function, x, precision="", by_kernel=by_kernel: by_kernel)
+        table = torch.nn.Parameter(unit_rows(70, 20))
+        optimizer = RowWiseAdagrad([table], lr=0.3, weight_decay=decay)
+        for step in range(3):
+            table.grad = unit_rows(70, 20, seed=step)
+            table.grad[::7] = 0
+            optimizer.step()
+        tables.append(table.detach())
+    torch.testing.assert_close(*tables)
+    assert torch.equal(tables[0][::7], unit_rows(70, 20)[::7]) == (decay == 0)
+    lost = torch.full((2, 3), torch.nan, device=DEVICE)
+    rows, sums = torch.ones(2, 3, device=DEVICE), torch.zeros(2, 1, device=DEVICE)
+    kernels.adagrad_step(rows, lost, sums, 0.1, 1e-8, 0.0)
+    assert rows.isnan().all() and sums.isnan().all()
+    with pytest.raises(ValueError, match="sums must be float32, contiguous and 2-D"):
+        kernels.adagrad_step(rows, lost, sums[:1], 0.1, 1e-8, 0.0)
+
+
+@pytest.mark.parametrize("longest", [1, 4, 256])
+def test_pieces_are_the_rows(longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "LONGEST", longest)
+    lengths = torch.tensor([0, 1, 4, 5, 8, 9, 300])
+    pointers = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
+    taken, cut = kernels.pieces_of(pointers)
+    number = taken[:, 2] - taken[:, 1]
+    assert number.max() == min(longest, 300) and (number.diff() <= 0).all()
+    entries = {row: [] for row in range(len(lengths))}
+    for row, first, last, _ in taken.tolist():
+        entries[row] += range(first, last)
+    assert [sorted(entries[row]) for row in entries] == [
+        list(range(first, last)) for first, last in zip(pointers[:-1].tolist(), pointers[1:].tolist(), strict=True)
+    ]
+    assert cut[:, 0].tolist() == (lengths > longest).nonzero().flatten().tolist()
+    places = {row: list(range(first, last)) for row, first, last in cut.tolist()}
+    assert [place for row in places for place in places[row]] == list(range(len(taken) - len(lengths) + len(cut)))
+    for row, _, _, place in taken.tolist():
+        assert (place in places[row]) if row in places else (place == -1)
+    assert len(set(taken[taken[:, 3] >= 0, 3].tolist())) == (taken[:, 3] >= 0).sum()
+
+
+@pytest.mark.parametrize(("depth", "longest"), [(1, 256), (3, 256), (1, 4)])  # with 4 entries most rows are cut
+def test_rows_of_lightgcn_by_the_kernel(depth: int, longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of a batch, gradients and second derivatives, of users and items that repeat."""
     user_id, item_id = (
         torch.tensor([3, 3, 0, 59], device=DEVICE),
         torch.tensor([[1, 49], [1, 1], [7, 8], [9, 1]], device=DEVICE),
     )
+    monkeypatch.setattr(kernels, "LONGEST", longest)
     results = []
     for by_kernel in (True, False):
         monkeypatch.setattr(trial, "can_run", lambda function, x, precision="", by_kernel=by_kernel: by_kernel)

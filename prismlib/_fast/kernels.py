@@ -5,7 +5,7 @@
 :func:`first_of_each` finds the distinct ids of a batch without a sort. :func:`unit_rows` and :func:`unit_gradient`
 normalise rows each way. :func:`listed_scores` multiplies users with the items that are listed for them without writing
 an embedding for each listed item. :func:`sparse_product` multiplies a sparse matrix with a table without the passes
-that a general library adds.
+that a general library adds. :func:`adagrad_step` is a step of row-wise Adagrad.
 
 Triton comes with PyTorch for CUDA. It is imported when a kernel is first asked for. Before a kernel is used on a GPU,
 it must give there what PyTorch's operations give on a small example, see :func:`prismlib._fast.trial.can_run`. Where
@@ -28,6 +28,8 @@ KERNEL_PRECISIONS = ("pairs", "float16")
 MAX_DIM = 256
 #: The widest rows, and the most of them, that uniformity's kernels take: wider tiles have no fast products.
 MAX_UNIFORMITY_DIM, MAX_ROWS = 128, 2**17
+#: The most entries of a sparse matrix's row that one program takes, one after the other; longer rows are cut.
+LONGEST = 256
 
 # Triton's language; compiled imports it. Triton looks it up among the globals of the kernel's function.
 tl: Any = None
@@ -298,16 +300,18 @@ def _gradients_kernel(  # type: ignore[no-untyped-def]
 
 
 def _product_kernel(  # type: ignore[no-untyped-def]
-    order_ptr, pointer_ptr, column_ptr, value_ptr, x_ptr, flag_ptr, base_ptr, wanted_ptr, product_ptr, d, divisor,
+    piece_ptr, column_ptr, value_ptr, x_ptr, flag_ptr, base_ptr, wanted_ptr, product_ptr, part_ptr, d, divisor,
     PADDED: tl.constexpr, WIDTH: tl.constexpr, FLAGS: tl.constexpr, BASE: tl.constexpr, WANTED: tl.constexpr,
+    CUT: tl.constexpr,
 ):  # fmt: skip
     """One row of (base + product) / divisor: the weighted sum of the rows of x that its entries name.
 
     WIDTH entries are taken at a time. Their sums are kept apart, and added once at the end: there is no barrier in the
-    loop. Rows of x whose flag is 0 are zero and are not read. A row that is not wanted ends at once.
+    loop. Rows of x whose flag is 0 are zero and are not read. A row that is not wanted ends at once. Of a row that is
+    cut, a program takes one piece, whose sum goes to a place of its own.
     """
-    row, along = tl.load(order_ptr + tl.program_id(0)).to(tl.int64), tl.arange(0, PADDED)
-    first, last = tl.load(pointer_ptr + row), tl.load(pointer_ptr + row + 1)
+    piece, along = piece_ptr + tl.program_id(0) * 4, tl.arange(0, PADDED)
+    row, first, last = tl.load(piece).to(tl.int64), tl.load(piece + 1), tl.load(piece + 2)
     stored = along < d
     if WANTED:
         wanted = tl.load(wanted_ptr + row) != 0
@@ -324,9 +328,55 @@ def _product_kernel(  # type: ignore[no-untyped-def]
         inside = there[:, None] & (along[None, :] < d)
         sums += value[:, None] * tl.load(x_ptr + column[:, None] * d + along[None, :], mask=inside, other=0.0)
     total = tl.sum(sums, 0)
+    if CUT:
+        part = tl.load(piece + 3).to(tl.int64)
+        tl.store(part_ptr + part * d + along, total, mask=stored & (part >= 0))
+        stored = stored & (part < 0)
     if BASE:
         total += tl.load(base_ptr + row * d + along, mask=stored, other=0.0)
     tl.store(product_ptr + row * d + along, total / divisor, mask=stored)
+
+
+def _joined_kernel(  # type: ignore[no-untyped-def]
+    cut_ptr, part_ptr, base_ptr, wanted_ptr, product_ptr, d, divisor,
+    PADDED: tl.constexpr, WIDTH: tl.constexpr, BASE: tl.constexpr, WANTED: tl.constexpr,
+):  # fmt: skip
+    """The same of one row that is cut, from the sums of its pieces."""
+    cut, along = cut_ptr + tl.program_id(0) * 3, tl.arange(0, PADDED)
+    row, first, last = tl.load(cut).to(tl.int64), tl.load(cut + 1), tl.load(cut + 2)
+    stored = along < d
+    if WANTED:
+        wanted = tl.load(wanted_ptr + row) != 0
+        last = tl.where(wanted, last, first)
+        stored = stored & wanted
+    sums = tl.zeros((WIDTH, PADDED), dtype=product_ptr.dtype.element_ty)
+    for start in range(first, last, WIDTH):
+        part = start + tl.arange(0, WIDTH)
+        inside = (part[:, None] < last) & (along[None, :] < d)
+        sums += tl.load(part_ptr + part[:, None].to(tl.int64) * d + along[None, :], mask=inside, other=0.0)
+    total = tl.sum(sums, 0)
+    if BASE:
+        total += tl.load(base_ptr + row * d + along, mask=stored, other=0.0)
+    tl.store(product_ptr + row * d + along, total / divisor, mask=stored)
+
+
+def _adagrad_kernel(  # type: ignore[no-untyped-def]
+    row_ptr, gradient_ptr, sum_ptr, n, d, rate, epsilon, decay, PADDED: tl.constexpr, HEIGHT: tl.constexpr,
+    DECAY: tl.constexpr,
+):  # fmt: skip
+    """One step of row-wise Adagrad on a block of rows; rows without a gradient are not touched where nothing decays."""
+    row, along = tl.program_id(0) * HEIGHT + tl.arange(0, HEIGHT), tl.arange(0, PADDED)
+    at, inside = row[:, None].to(tl.int64) * d + along[None, :], (row[:, None] < n) & (along[None, :] < d)
+    gradient = tl.load(gradient_ptr + at, mask=inside, other=0.0)
+    if DECAY:
+        gradient += decay * tl.load(row_ptr + at, mask=inside, other=0.0)
+    squares = tl.sum(gradient * gradient, 1) / d
+    moves = (row < n) & (squares != 0.0)  # not a comparison with > : a gradient that is no number must be seen
+    total = tl.load(sum_ptr + row, mask=moves, other=0.0) + squares
+    tl.store(sum_ptr + row, total, mask=moves)
+    here = inside & moves[:, None]
+    rows = tl.load(row_ptr + at, mask=here, other=0.0)
+    tl.store(row_ptr + at, rows - rate * gradient / (tl.sqrt(total) + epsilon)[:, None], mask=here)
 
 
 @cache
@@ -450,6 +500,30 @@ def _by_rows(kernel: Callable[..., None], rows: Tensor, *others: Tensor) -> None
     if n:
         height = max(1, 1024 // width)
         launch(kernel, (-(-n // height),), rows, *others, n, d, PADDED=width, HEIGHT=height, num_warps=4)
+
+
+def adagrad_step(rows: Tensor, gradient: Tensor, sums: Tensor, rate: float, epsilon: float, decay: float) -> None:
+    """One step of row-wise Adagrad, in place, see :class:`prismlib.optim.RowWiseAdagrad`.
+
+    Args:
+        rows: the table, float32, contiguous, ``(n, d)``, d <= :data:`MAX_DIM`.
+        gradient: of its shape and dtype.
+        sums: the sum of each row's mean squared gradients, float32, contiguous, ``(n, 1)``.
+        rate: the learning rate.
+        epsilon: added to the root of the sums.
+        decay: times the rows, joins the gradient.
+
+    Raises:
+        ValueError: ``rows`` or ``sums`` is not as described.
+        ModuleNotFoundError: Triton is not installed.
+    """
+    for name, x, shape in (("rows", rows, rows.shape), ("sums", sums, (len(rows), 1))):
+        if x.dim() != 2 or x.dtype != torch.float32 or x.shape != shape or not x.is_contiguous():
+            raise ValueError(f"{name} must be float32, contiguous and 2-D, got {x.dtype} with shape {tuple(x.shape)}")
+    n, d = rows.shape
+    height, constants = max(1, 1024 // padded(d)), {"PADDED": padded(d), "DECAY": decay != 0}
+    given = rows, gradient.contiguous(), sums, n, d, rate, epsilon, decay
+    launch(_adagrad_kernel, (-(-n // height),), *given, HEIGHT=height, num_warps=4, **constants)
 
 
 class _Tiles(NamedTuple):
@@ -741,13 +815,52 @@ def _by_users(kernel: Callable[..., None], user: Tensor, item: Tensor, item_id: 
     launch(kernel, (-(-n // height),), *given, PADDED=width, HEIGHT=height, num_warps=4)
 
 
+class Pieces(NamedTuple):
+    """The rows of a sparse matrix as the programs of a GPU take them, the long ones in pieces.
+
+    Attributes:
+        taken: of each program its row, its first entry, the end of its entries, and the place of its sum among those of
+            pieces, or -1 where it takes a whole row; int32, ``(programs, 4)``, the most entries first.
+        cut: of each row that is cut, the row, the place of its first piece's sum, and the end of their places; int32,
+            ``(rows that are cut, 3)``.
+    """
+
+    taken: Tensor
+    cut: Tensor
+
+
+def pieces_of(pointers: Tensor) -> Pieces:
+    """Cut the rows of a sparse matrix into pieces of :data:`LONGEST` entries at most. Their number is looked at.
+
+    Args:
+        pointers: where each row begins among the entries, and the end of the last row; integers, ``(rows + 1,)``.
+
+    >>> pieces_of(torch.tensor([0, 2, 302]))
+    Pieces(taken=tensor([[  1,   2, 258,   0],
+            [  1, 258, 302,   1],
+            [  0,   0,   2,  -1]], dtype=torch.int32), cut=tensor([[1, 0, 2]], dtype=torch.int32))
+    """
+    pointers = pointers.long()
+    number = ((pointers.diff() + LONGEST - 1) // LONGEST).clamp_min(1)
+    row = torch.arange(len(number), device=pointers.device).repeat_interleave(number)
+    within = torch.arange(len(row), device=pointers.device) - (number.cumsum(0) - number)[row]
+    first = pointers[row] + within * LONGEST
+    last = torch.minimum(first + LONGEST, pointers[row + 1])
+    is_cut = number > 1
+    ends = (number * is_cut).cumsum(0)
+    place = torch.where(is_cut[row], (ends - number)[row] + within, -1)
+    taken = torch.stack([row, first, last, place], 1)[(last - first).argsort(descending=True, stable=True)]
+    rows = is_cut.nonzero().flatten()
+    return Pieces(taken.int(), torch.stack([rows, (ends - number)[rows], ends[rows]], 1).int())
+
+
 def sparse_product(
     pointers: Tensor,
     columns: Tensor,
     values: Tensor,
     x: Tensor,
     *,
-    order: Tensor | None = None,
+    pieces: Pieces | None = None,
     flags: Tensor | None = None,
     wanted: Tensor | None = None,
     base: Tensor | None = None,
@@ -762,8 +875,7 @@ def sparse_product(
             no row of ``x`` is undefined behaviour.
         values: the entries, of the dtype of ``x``, ``(entries,)``.
         x: the table, floating point, ``(m, d)``, d <= :data:`MAX_DIM`.
-        order: a permutation of all rows, int32 or int64: the order in which they are taken. The longest come first
-            where one of them would otherwise begin last. None takes them as they stand.
+        pieces: how the programs take the matrix's rows, from :func:`pieces_of`; None makes them, for which a GPU waits.
         flags: which rows of ``x`` are not zero, int8, ``(m,)``; the others are not read. None reads all.
         wanted: which rows of the product are made, int8, ``(rows,)``; the others hold anything. None makes all.
         base: a table of the product's whole shape that is added; None adds nothing.
@@ -795,21 +907,22 @@ def sparse_product(
         raise ValueError(
             f"base must be {x.dtype} with shape ({number}, {d}), got {base.dtype} with shape {tuple(base.shape)}"
         )
-    if order is None:
-        order = torch.arange(number, device=x.device)
-    product = x.new_empty(number, d)
+    taken, cut = pieces_of(pointers) if pieces is None else pieces
+    product, parts = x.new_empty(number, d), x.new_empty(len(taken) - number + len(cut), d)
     # what a kernel does not touch is given as any pointer
-    optional = tuple(x if given is None else given for given in (flags, base, wanted))
+    flags, given_base, given_wanted = (x if given is None else given.contiguous() for given in (flags, base, wanted))
+    constants = {"PADDED": padded(d), "WIDTH": 32, "BASE": base is not None, "WANTED": wanted is not None}
     launch(
         _product_kernel,
-        (number,),
-        *(given.contiguous() for given in (order, pointers, columns, values, x, *optional)),
-        *(product, d, divisor),
-        PADDED=padded(d),
-        WIDTH=32,
-        FLAGS=flags is not None,
-        BASE=base is not None,
-        WANTED=wanted is not None,
+        (len(taken),),
+        *(taken, columns.contiguous(), values.contiguous(), x.contiguous(), flags, given_base, given_wanted),
+        *(product, parts if len(cut) else x, d, divisor),
+        FLAGS=flags is not x,
+        CUT=len(cut) > 0,
         num_warps=2,
+        **constants,
     )
+    if len(cut):
+        given = cut, parts, given_base, given_wanted, product, d, divisor
+        launch(_joined_kernel, (len(cut),), *given, num_warps=2, **constants)
     return product

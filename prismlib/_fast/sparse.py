@@ -32,7 +32,8 @@ class SparseMatrix(nn.Module):
     pointers: Tensor
     columns: Tensor
     values: Tensor
-    longest_first: Tensor
+    taken: Tensor
+    cut: Tensor
 
     def __init__(self, row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> None:
         super().__init__()
@@ -43,8 +44,8 @@ class SparseMatrix(nn.Module):
         self.register_buffer("pointers", pointers.int(), persistent=False)
         self.register_buffer("columns", column[order].int(), persistent=False)
         self.register_buffer("values", value[order], persistent=False)
-        # the order in which a GPU takes the rows: none of the long ones begins last
-        self.register_buffer("longest_first", lengths.argsort(descending=True, stable=True).int(), persistent=False)
+        for name, part in kernels.pieces_of(pointers)._asdict().items():
+            self.register_buffer(name, part, persistent=False)
 
     def forward(self, dtype: torch.dtype) -> Tensor:
         values = self.values.to(dtype)
@@ -62,9 +63,8 @@ class SparseMatrix(nn.Module):
             options: that function's.
         """
         values = self.values.to(x.dtype)
-        return kernels.sparse_product(
-            self.pointers, self.columns, values, x, base=base, order=self.longest_first, **options
-        )
+        pieces = kernels.Pieces(self.taken, self.cut)
+        return kernels.sparse_product(self.pointers, self.columns, values, x, base=base, pieces=pieces, **options)
 
 
 class _Propagate(torch.autograd.Function):

@@ -162,13 +162,15 @@ def _scores_example(device: torch.device, d: int, precision: str) -> tuple[list[
 
 
 def _product_example(device: torch.device, d: int, precision: str) -> tuple[list[Tensor], list[Tensor]]:
-    matrix = _arange(30 * 50, device).cos().view(30, 50)
-    matrix = matrix * (matrix > 0.2) * (torch.arange(30, device=device) % 4 > 0)[:, None]  # with empty rows
-    entries, x, base = matrix.nonzero(), _example_rows(50, d, device), _example_rows(30, d, device)
+    columns = 2 * kernels.LONGEST  # and one row of so many entries, which is cut
+    matrix = _arange(30 * columns, device).cos().view(30, columns)
+    matrix = matrix * (matrix > 0.9) * (torch.arange(30, device=device) % 4 > 0)[:, None]  # with empty rows
+    matrix[5] = 0.5
+    entries, x, base = matrix.nonzero(), _example_rows(columns, d, device), _example_rows(30, d, device)
     pointers = torch.searchsorted(entries[:, 0].contiguous(), torch.arange(31, device=device)).int()
     given = pointers, entries[:, 1].int(), matrix[matrix != 0]
-    flags = torch.arange(50, device=device) % 3 == 0
-    wanted = torch.arange(30, device=device) % 5 > 1
+    flags = torch.arange(columns, device=device) % 3 == 0
+    wanted = torch.arange(30, device=device) % 5 != 1
     options: dict[str, Any] = {
         "flags": flags.to(torch.int8),
         "wanted": wanted.to(torch.int8),
@@ -182,6 +184,21 @@ def _product_example(device: torch.device, d: int, precision: str) -> tuple[list
     return found, [wide @ x.double(), expected * wanted[:, None]]
 
 
+def _adagrad_example(device: torch.device, d: int, precision: str) -> tuple[list[Tensor], list[Tensor]]:
+    found, expected = [], []
+    with torch.no_grad():
+        for decay in (0.0, 0.1):
+            rows, gradient = _example_rows(80, d, device), _example_rows(80, d, device).cos()
+            gradient[::3] = 0
+            sums = _arange(80, device)[:, None] + 1
+            wide = gradient.double() + decay * rows.double()
+            total = sums.double() + wide.square().mean(1, keepdim=True)
+            expected += [rows.double() - 0.1 * wide / (total.sqrt() + 0.01), total]
+            kernels.adagrad_step(rows, gradient, sums, 0.1, 0.01, decay)
+            found += [rows, sums]
+    return found, expected
+
+
 _EXAMPLES: dict[Callable[..., Any], _Example] = {
     kernels.uniformity_sums: _sums_example,
     kernels.pair_terms: _terms_example,
@@ -189,4 +206,5 @@ _EXAMPLES: dict[Callable[..., Any], _Example] = {
     kernels.first_of_each: _first_example,
     kernels.listed_scores: _scores_example,
     kernels.sparse_product: _product_example,
+    kernels.adagrad_step: _adagrad_example,
 }

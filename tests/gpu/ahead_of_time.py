@@ -144,7 +144,10 @@ class Compiler:
 def calls(arch: int, dims: list[int], lengths: list[int]) -> Iterator[tuple[str, Callable[[], object]]]:
     """What the library asks of its kernels in training: a label, and a call of the library's own function."""
     processors = CARDS[arch][0]
-    integers = torch.zeros(1001, dtype=torch.int32), torch.zeros(8000, dtype=torch.int32)
+    # rows of 6 entries, and one of 3,000, which is cut
+    pointers = torch.cat([6 * torch.arange(1000), torch.tensor([9000])]).int()
+    integers, cut = (pointers, torch.zeros(9000, dtype=torch.int32)), kernels.pieces_of(pointers)
+    whole = kernels.pieces_of(6 * torch.arange(1001))
     for d in dims:
         for n in lengths:
             rows, ids = torch.empty(n, d), torch.zeros(n, dtype=torch.int64)
@@ -170,15 +173,23 @@ def calls(arch: int, dims: list[int], lengths: list[int]) -> Iterator[tuple[str,
                 kernels.unit_gradient(rows, *kernels.unit_rows(rows))
 
             yield f"unit n={n} d={d}", unit
+            for decay in (0.0, 1e-6):
+
+                def adagrad(rows: Any = rows, decay: float = decay) -> None:
+                    kernels.adagrad_step(rows, rows, torch.empty(len(rows), 1), 0.1, 1e-8, decay)
+
+                yield f"row-wise Adagrad n={n} d={d}{' with decay' if decay else ''}", adagrad
         table, base = torch.empty(900, d), torch.empty(1000, d)
+        flags, wanted = torch.zeros(900, dtype=torch.int8), torch.zeros(1000, dtype=torch.int8)
         for label, options in (
-            ("whole", {"order": integers[0][:1000]}),
-            ("flagged", {"order": integers[0][:1000], "flags": torch.zeros(900, dtype=torch.int8)}),
-            ("wanted", {"order": integers[0][:1000], "wanted": torch.zeros(1000, dtype=torch.int8), "divisor": 4}),
+            ("whole", {"pieces": cut}),
+            ("flagged", {"pieces": cut, "flags": flags}),
+            ("wanted", {"pieces": cut, "wanted": wanted, "divisor": 4}),
+            ("uncut", {"pieces": whole}),
         ):
 
             def product(table: Any = table, base: Any = base, options: Any = options) -> None:
-                kernels.sparse_product(*integers, torch.empty(8000), table, base=base, **options)
+                kernels.sparse_product(*integers, torch.empty(9000), table, base=base, **options)
 
             yield f"sparse d={d} {label}", product
     for n in lengths:
@@ -219,7 +230,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--arch", nargs="+", type=int, default=[80, 90], choices=sorted(CARDS))
     parser.add_argument("--dims", nargs="+", type=int, default=[8, 16, 32, 64, 100, 128, 200, 256])
-    parser.add_argument("--lengths", nargs="+", type=int, default=[4096, 4095, 16384])
+    parser.add_argument("--lengths", nargs="+", type=int, default=[4096])
     parser.add_argument("--output", type=Path, help="Where to store everything as JSON.")
     given = parser.parse_args()
     from triton.runtime import driver

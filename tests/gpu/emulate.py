@@ -56,7 +56,9 @@ from prismlib._fast import kernels, sparse, trial  # noqa: E402
 from prismlib.baselines import IPL, MACR, ReSN  # noqa: E402
 
 GPU = torch.device("cuda", 0)
-USERS, ITEMS, DIM, SIZE, EPOCHS = 60, 50, 8, 100, 3
+USERS, ITEMS, DIM, SIZE = 60, 50, 8, 100
+#: The interpreter takes minutes for an epoch; one has the warm-up, the capture and replays.
+EPOCHS = 1 if "--kernels" in sys.argv else 3
 #: A captured loss may differ from the CPU's by this part, and parameters of captured steps from those taken one by one.
 NEAR, SAME = 1e-4, 1e-5
 #: What the gate trains; --all takes every combination.

@@ -80,6 +80,8 @@ EPOCHS, WHOLE, LAST = 220, 200, 4.93e-3
 #: Seconds of uniformity of 4,096 rows of 64: the 89 us of the kernel before, which was measured, by the instructions
 #: that a tile takes now.
 SUMS = {False: 36e-6, True: 25e-6}
+#: Seconds of an entry of the sparse product's row: the next ones are read when these have been added.
+ENTRY = 45e-9
 #: Seconds of programs that wait for a few reads and writes in turn, and move next to nothing.
 LATENCY = {"_places_kernel": 3e-6, "_closing_kernel": 4e-6}
 #: Milliseconds that a step is to take.
@@ -226,16 +228,21 @@ class Kernels:
             added = listed * d / WIDE_ATOMICS if name == "_gradients_kernel" else 0.0
             return float((n * d * 4 + listed * (8 + 4) + listed * d * 4) / BANDWIDTH + added)
         if name == "_product_kernel":
-            d, out = tensors[4].shape[1], tensors[8]
+            d, out = tensors[3].shape[1], tensors[7]
             read = self.graph.entries(options, out)
-            return float((8 * read[0] + 4 * d * read[1] + 2 * size(out)) / BANDWIDTH)
+            moved = int(8 * read[0] + 4 * d * read[1] + 2 * size(out))
+            # what one program takes goes one after the other, beside all others
+            return max(moved / BANDWIDTH, min(self.graph.longest[out.shape[0]], kernels.LONGEST) * ENTRY)
+        if name == "_joined_kernel":
+            moved = 2 * size(tensors[1])
         return float(moved / BANDWIDTH + LATENCY.get(name, 0.0))
 
 
 class Graph(NamedTuple):
-    """How many of the graph's entries lie in the rows of a batch, by the number of rows: of users, and of items."""
+    """How many entries lie in the rows of a batch, and in the longest row; by the number of rows, users' or items'."""
 
     batch: dict[int, float]
+    longest: dict[int, int]
 
     def entries(self, options: dict[str, Any], out: Any) -> tuple[float, float]:
         """The entries that a product goes through, and those whose row of the table it reads."""
@@ -249,11 +256,12 @@ class Graph(NamedTuple):
 
 def graph_of(data: Any, size: int) -> Graph:
     """The same of expected batches of so many pairs: a row is drawn as often as it has pairs, and taken once."""
-    batch = {}
+    batch, longest = {}, {}
     for ids, rows in ((data.user, USERS), (data.item, ITEMS)):
         degree = np.bincount(ids, minlength=rows)
         batch[rows] = float((degree * (1 - (1 - degree / degree.sum()) ** size)).sum())
-    return Graph(batch)
+        longest[rows] = int(degree.max())
+    return Graph(batch, longest)
 
 
 @contextlib.contextmanager
