@@ -5,12 +5,13 @@ READY := .venv/.ready
 LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 
-.PHONY: help book pdf lint test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
+.PHONY: help book pdf report lint test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book          build the book: sets up .venv, runs the pages that are stale, prints the address to open"
 	@echo "make pdf           print the whole book into book/_build/prism.pdf; needs Chromium"
+	@echo "make report        print the one-page report into book/_build/report.pdf, after make book; needs Chromium"
 	@echo "make lint          style, types, and what sources, docstrings, notebooks and pages must agree on"
 	@echo "make test          lint, types, tests, doctests, and the notebooks against their saved outputs"
 	@echo "make test-browser  the built book in headless Chromium, at desktop and phone width and in the dark"
@@ -35,6 +36,9 @@ pdf: $(READY)
 	@rm -rf book/_build/singlehtml
 	@TQDM_DISABLE=1 $(BIN)/jupyter-book build book --builder singlehtml --all -W -n --keep-going
 	@$(BIN)/python book/print_pdf.py
+
+report: $(READY)
+	@$(BIN)/python book/print_pdf.py --page pages/report
 
 # Only files with such tests are opened: to look for them in all takes as long as to run them.
 lint: $(READY)

@@ -1,10 +1,13 @@
-"""The whole book as one PDF: its single page, book/_build/singlehtml, printed by Chromium (`make pdf`).
+"""The book as PDF, printed by Chromium.
 
-With --check it only says whether there is a Chromium to print with.
+python book/print_pdf.py                        the whole book, from book/_build/singlehtml (`make pdf`)
+python book/print_pdf.py --page pages/report    one page, from book/_build/html (`make report`)
+python book/print_pdf.py --check                only says whether there is a Chromium to print with
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import sys
 from pathlib import Path
@@ -40,18 +43,24 @@ def pdf(browser: Browser, url: str) -> bytes:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Print the built book, or one page of it, as PDF.")
+    parser.add_argument("--check", action="store_true", help="only say whether there is a Chromium to print with")
+    parser.add_argument("--page", help="one page, by its place in the book, e.g. pages/report; default: the whole book")
+    given = parser.parse_args()
+    source = PAGE if given.page is None else BUILD / f"html/{given.page}.html"
+    target = PDF if given.page is None else BUILD / f"{Path(given.page).name}.pdf"
     try:
-        if sys.argv[1:] == ["--check"]:
+        if given.check:
             programs()
             return
-        if not PAGE.exists():
-            sys.exit(f"no {PAGE}: `make pdf` builds it first")
+        if not source.exists():
+            sys.exit(f"no {source}: `make {'pdf' if given.page is None else 'book'}` builds it first")
         with chromium() as browser:
-            content = pdf(browser, PAGE.as_uri())
+            content = pdf(browser, source.as_uri())
     except NoBrowser as error:
         sys.exit(f"The book cannot be printed: {error}")
-    PDF.write_bytes(content)
-    print(f"Printed {PDF} ({len(content) / 1e6:.1f} MB)")
+    target.write_bytes(content)
+    print(f"Printed {target} ({len(content) / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from prismbook.claims import ledger
 from prismbook.claims.magnitudes import magnitudes
 from prismbook.pages import answers, marks, page, parameters, start_page
 from prismbook.runs.records import default_results, scan
+from prismbook.tables import ways
 
 parameters.check(globals(), "results")
 page.begin()
@@ -40,7 +41,8 @@ rows = ledger.ledger(results)
 page.html(answers.table(answers.answers(rows), page.pages()))
 
 # %% tags=["remove-input"]
-page.say(start_page.advice(page.pages(), results))
+compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
+page.say(start_page.advice(page.pages(), compared))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third. The numbers
@@ -122,8 +124,11 @@ start_page.scope_table(real_runs)
 #
 # ## Where to go next
 #
-# - All claims at a glance: the [ledger](pages/ledger.ipynb).
+# - All claims at a glance: the [ledger](pages/ledger.ipynb), and on [one page](pages/report.ipynb) in the form of a reproducibility report.
 #   Beyond the claims: [what we found that the paper does not say](pages/found.ipynb).
+# - Every run as a point: [quality against fairness](pages/frontier.ipynb). Other rules, other verdicts:
+#   [move the margin](pages/verdicts.ipynb).
+# - What the paper, its released code and this book each do: the [protocol](pages/protocol.ipynb).
 # - Why: the [theory](pages/theory.ipynb), each statement with its proof and the cell that checks it.
 #   Where a formula of the paper is in the code: [from the paper to the code](paper_to_code.md).
 # - Use it: [PRISM in your own model](pages/use_prism.ipynb), [your own data](pages/add_a_dataset.ipynb),

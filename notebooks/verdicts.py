@@ -20,7 +20,7 @@
 # code is {py:mod}`prismbook.tables.rules`. After them stand the margins, how often the rules are wrong, one comparison step by step, and every
 # verdict under other rules.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
@@ -84,12 +84,12 @@ pd.Series(verdict_tables.worked_example(pair), name="").to_frame()
 page.html(verdict_explorer.explorer(rows))
 
 # %% [markdown]
-# Some of these rules in words. Each column changes one thing. "=" is the ledger's verdict; a cell is empty where the claim has no such protocol or
+# Some of these rules side by side. Each column changes one thing. "=" is the ledger's verdict; a cell is empty where the claim has no such protocol or
 # learning rate.
 
 # %% tags=["remove-input"]
 table = verdict_tables.under_alternatives(rows)
-table
+verdict_tables.in_marks(table)
 
 # %% tags=["remove-input"]
 page.say(verdict_tables.changed(table))

@@ -20,12 +20,11 @@ from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
 from prismbook.claims.statements import Statement, outcome_of, verdict
-from prismbook.pages import answers, figures, page, start_page
+from prismbook.pages import answers, figures, page, should_i_use, start_page
 from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
-from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import measured
+from prismbook.tables import decay_vs_prism, ways
 from prismbook.tables.labels import dataset_name
 from prismbook.tables.rules import Difference
 
@@ -184,15 +183,13 @@ def test_an_answer_says_what_does_not_hold_and_how_much_is_open() -> None:
     assert (none.words, none.ours, none.sure) == ("Not run.", [], "")
 
 
-def test_advice_is_computed_and_without_runs_there_is_none(tmp_path: Path) -> None:
-    assert "No run is stored" in start_page.advice((), tmp_path)
-    text = start_page.advice({"ledger"})
-    plain = start_page.against("directau", (0.0,))
-    runs = measured(default_results(), grid_configs("gowalla", "directau", 0.0))
-    prism = measured(default_results(), grid_configs("gowalla", "directau", 0.0, init="prism", alpha=1.0))
-    assert plain["gowalla"] == pytest.approx([prism["ndcg"][0] / runs["ndcg"][0] - 1])
-    assert f"{start_page.recommended(start_page.gains_of([plain]))} ({start_page.span(plain)} of NDCG@20" in text
-    assert "[All claims](pages/ledger.ipynb)" in text and "should_i_use" not in text
+def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
+    compared = [ways.compared("gowalla", loss) for loss in ways.LOSSES]
+    text = start_page.advice({"ledger"}, compared)
+    for sentence in should_i_use.answer(compared).splitlines():
+        assert sentence in text
+    assert "[All claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
+    assert "on this page" not in text and "rest on a single seed" in text
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:

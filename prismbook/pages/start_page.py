@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,14 +15,13 @@ from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import CHANGES, PANELS, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import PROVISIONAL, outcome_of
-from prismbook.pages import figures
+from prismbook.pages import figures, should_i_use
 from prismbook.pages.marks import mark, statement_mark
-from prismbook.plan.experiments import PAPER_DATASETS, grid_configs
-from prismbook.runs.records import Record, default_results
-from prismbook.tables.analysis import measured
+from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.runs.records import Record
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
-from prismbook.tables.rules import MARGIN, MEASURES, Rules
-from prismbook.tables.seed_differences import usable
+from prismbook.tables.rules import MEASURES, Rules
+from prismbook.tables.ways import Compared
 from prismbook.text import listed_names, plural
 
 #: The ledger as :func:`prismbook.claims.ledger.accepted` gives it.
@@ -154,64 +152,13 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
     return {panel: rows for panel, rows in panels.items() if rows}
 
 
-#: The decays that a user of Adam is likely to have, tuned or not.
-USUAL_DECAYS = (1e-6, 1e-5)
-
-
-def against(loss: str, decays: Sequence[float], results: Path | str | None = None) -> dict[str, list[float]]:
-    """What PRISM changes of test NDCG@20 on MF, by dataset: as a share of each decay that was run, at the first seed.
-
-    Runs that early stopping or the limit of epochs cut off take no part.
-
-    Args:
-        loss: the loss that is trained.
-        decays: the weight decays that PRISM is compared with.
-        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
-    """
-    folder = default_results() if results is None else Path(results)
-    changes: dict[str, list[float]] = {}
-    for dataset in PAPER_DATASETS:
-        if not (folder / dataset).is_dir():
-            continue
-        planned = grid_configs(dataset, loss, decays) + grid_configs(dataset, loss, 0.0, init="prism", alpha=1.0)
-        runs = usable(measured(folder, planned))
-        prism, decay = (runs[runs["init"] == init]["ndcg"] for init in ("prism", "xavier"))
-        if len(prism) and len(decay):
-            changes[dataset] = (float(prism.iloc[0]) / decay - 1).tolist()
-    return changes
-
-
-def advice(pages: Collection[str], results: Path | str | None = None) -> str:
-    """Whether to use PRISM, in Markdown: what it changes for whom, computed from the records.
+def advice(pages: Collection[str], compared: Sequence[Compared]) -> str:
+    """Whether to use PRISM, in Markdown, in the sentences of the page that says it at length.
 
     Args:
         pages: names of the book's pages, for links.
-        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+        compared: the ways of training, for every dataset and loss.
     """
-    cosine = {loss: against(loss, (0.0,), results) for loss in ("directau", "mawu")}
-    usual = against("directau", USUAL_DECAYS, results)
-    ssm, bpr = (against(loss, (0.0,), results) for loss in ("ssm", "bpr"))
-    sentences = []
-    if any(cosine.values()):
-        gains = ", ".join(
-            f"{span(changes)} of NDCG@20 with {LOSS_NAMES[loss]}" for loss, changes in cosine.items() if changes
-        )
-        sentences.append(f"If you train without weight decay: {recommended(gains_of(cosine.values()))} ({gains}).")
-    if ssm:
-        small = [dataset_name(name) for name, values in ssm.items() if max(map(abs, values)) <= MARGIN]
-        sentences.append(
-            f"With {LOSS_NAMES['ssm']} it changes {span(ssm)}{', on ' + listed_names(small) if small else ''}."
-        )
-    if usual:
-        decays = " or ".join(f"{decay:g}" for decay in USUAL_DECAYS)
-        sentences.append(
-            f"If a decay of {decays} is already in your Adam: {recommended(gains_of([usual]))} ({span(usual)} with"
-            f" {LOSS_NAMES['directau']})."
-        )
-    if bpr:
-        sentences.append(f"With BPR: {recommended(gains_of([bpr]))} ({span(bpr)}).")
-    if not sentences:
-        return "**Should you use it?** No run is stored that could tell."
     links = {
         "should_i_use": "More, with conditions",
         "twenty_lines": "PRISM in twenty lines",
@@ -219,47 +166,8 @@ def advice(pages: Collection[str], results: Path | str | None = None) -> str:
         "report": "One-page report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    return f"**Should you use it?** {' '.join(sentences)} One seed each. {shown}"
-
-
-def gains_of(changes: Iterable[Mapping[str, Sequence[float]]]) -> list[float]:
-    """All changes of some losses in one list.
-
-    Args:
-        changes: of each loss, from :func:`against`.
-    """
-    return [value for by_dataset in changes for values in by_dataset.values() for value in values]
-
-
-def recommended(changes: Sequence[float]) -> str:
-    """What changes of NDCG@20 advise, by the margin of the rules.
-
-    Args:
-        changes: as shares; one or more.
-
-    >>> recommended([0.25, 0.43]), recommended([0.01, -0.02]), recommended([-0.3]), recommended([0.1, -0.1])
-    ('try it', 'no need', 'do not', 'it depends')
-    """
-    if min(changes) > MARGIN:
-        return "try it"
-    if max(changes) < -MARGIN:
-        return "do not"
-    return "no need" if max(changes) <= MARGIN else "it depends"
-
-
-def span(changes: Mapping[str, Sequence[float]]) -> str:
-    """The smallest and the largest change, in per cent.
-
-    Args:
-        changes: by dataset, from :func:`against`.
-
-    >>> span({"gowalla": [0.43], "yelp2018": [0.25, 0.3]}), span({"gowalla": [-0.004]})
-    ('+25 to +43 %', '-0.4 %')
-    """
-    low, high = min(min(values) for values in changes.values()), max(max(values) for values in changes.values())
-    spec = "+.0f" if min(abs(low), abs(high)) >= 0.1 else "+.1f"
-    texts = list(dict.fromkeys(f"{100 * value:{spec}}" for value in (low, high)))
-    return f"{' to '.join(texts)} %"
+    said = " ".join(should_i_use.answer(compared).split())
+    return f"**Should you use it?** {said} {should_i_use.how_sure(compared).replace(' on this page', '')} {shown}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -275,8 +183,21 @@ def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         plt.show()
 
 
+def rest_on_one_seed(rows: Iterable[Row]) -> tuple[int, int]:
+    """How many verdicts would be others if one seed decided nothing, and how many verdicts there are.
+
+    Args:
+        rows: the ledger.
+
+    >>> rest_on_one_seed([])
+    (0, 0)
+    """
+    judged = [row for row in rows if row.verdict != "not measured"]
+    return sum(verdict_under(row, Rules(one_seed=False)) != row.phrase for row in judged), len(judged)
+
+
 def how_sure(rows: Iterable[Row]) -> str:
-    """How many verdicts would be others if one seed decided nothing, as a sentence.
+    """The count of :func:`rest_on_one_seed` as a sentence.
 
     Args:
         rows: the ledger.
@@ -284,10 +205,9 @@ def how_sure(rows: Iterable[Row]) -> str:
     >>> how_sure([])
     'If one seed decided nothing, 0 of 0 verdicts would be another: see [how verdicts are made](pages/verdicts.ipynb).'
     """
-    judged = [row for row in rows if row.verdict != "not measured"]
-    changed = sum(verdict_under(row, Rules(one_seed=False)) != row.phrase for row in judged)
+    changed, judged = rest_on_one_seed(rows)
     return (
-        f"If one seed decided nothing, {changed} of {len(judged)} verdicts would be another: see"
+        f"If one seed decided nothing, {changed} of {judged} verdicts would be another: see"
         " [how verdicts are made](pages/verdicts.ipynb)."
     )
 

@@ -47,7 +47,7 @@ def data(rows: Iterable[Row]) -> dict[str, Any]:
         rows: the ledger, claim by claim.
     """
     sentences = {claim: text for group in GROUPS.values() for claim, text in group.items()}
-    claims = []
+    claims: list[dict[str, Any]] = []
     for claim_rows in by_claim(rows):
         measured = {
             DATASET_NAMES.get(row.dataset, COMPUTED): [_statement(each) for each in row.statements if _counts(each)]
@@ -57,6 +57,7 @@ def data(rows: Iterable[Row]) -> dict[str, Any]:
         if measured:
             claim = claim_rows[0].claim
             claims.append({"id": claim.id, "text": sentences[claim.id], "rows": measured})
+    columns = [*(DATASET_NAMES[name] for name in PAPER_DATASETS), COMPUTED]
     return {
         "margin": MARGIN,
         "margins": {name: measure.margin for name, measure in MEASURES.items()},
@@ -66,7 +67,7 @@ def data(rows: Iterable[Row]) -> dict[str, Any]:
         "marks": MARKS,
         "ring": RING,
         "cases": ["", *PROTOCOL_CASES.values()],
-        "datasets": [*(DATASET_NAMES[name] for name in PAPER_DATASETS), COMPUTED],
+        "datasets": [name for name in columns if any(name in claim["rows"] for claim in claims)],
         "claims": claims,
     }
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from prismbook.claims.alternatives import ALTERNATIVES, verdicts
 from prismbook.claims.ledger import Row
+from prismbook.pages.marks import mark
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
 from prismbook.tables.decay_vs_prism import Method, Pair
@@ -136,6 +137,18 @@ def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
         name = f"{claim}, {DATASET_NAMES[dataset]}" if dataset else claim
         words_of[name] = [ledger, *("=" if word == ledger else word for word in others)]
     return pd.DataFrame(words_of, index=[each.title for each in ALTERNATIVES]).T
+
+
+def in_marks(table: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts of :func:`under_alternatives` as marks; what is the ledger's stays "=".
+
+    Args:
+        table: of :func:`under_alternatives`.
+
+    >>> in_marks(pd.DataFrame({"the ledger": ["reproduced"], "margin 1%": ["="], "other": [""]})).iloc[0].tolist()
+    ['✓', '=', '']
+    """
+    return table.map(lambda phrase: phrase if phrase in ("", "=") else mark(phrase))
 
 
 def changed(table: pd.DataFrame) -> str:
