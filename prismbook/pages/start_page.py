@@ -166,7 +166,7 @@ def advice(pages: Collection[str], compared: Sequence[Compared]) -> str:
         "report": "One-page report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    said = " ".join(should_i_use.answer(compared).split())
+    said = should_i_use.answer(compared).replace("\n\n", " ")
     return f"**Should you use it?** {said} {should_i_use.how_sure(compared).replace(' on this page', '')} {shown}"
 
 
