@@ -18,21 +18,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import pandas as pd
 import pytest
 import torch
 
 from prismbook.claims import ledger, statements
 from prismbook.pages import frontier, marks, verdict_explorer
-from prismbook.pages.widgets import norms_widget, tradeoff_widget
-from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import grid_configs
-from prismbook.runs.attempts import get_records
-from prismbook.runs.records import Record, default_results, scan
-from prismbook.tables.labels import LOSS_NAMES
+from prismbook.runs.records import default_results, scan
 from prismbook.tables.rules import Rules
 from prismlib import theory
-from prismlib.metrics import GROUPS
 
 BOOK = Path(__file__).parents[1] / "book"
 sys.path.insert(0, str(BOOK))
@@ -231,28 +224,6 @@ def test_theory_map_moves_and_agrees_with_the_package(browser: Browser, site: st
         assert bool(line) == (theory.expected_change(one, one, one * cosine, 10**eta, 10**decay) > 0)
 
 
-# Moves the first figure to move of the page to a loss and a setting, as a reader does; gives what it says and draws.
-MOVE = """
-const [loss, at] = arguments, root = document.querySelector('.explorer'), knob = root.querySelector('[type=range]');
-root.querySelector(`[value="${loss}"]`).click();
-knob.value = at;
-knob.dispatchEvent(new Event('input', {bubbles: true}));
-return {
-    said: root.querySelector('.said').textContent.replace(/\\s+/g, ' ').trim(),
-    label: knob.getAttribute('aria-valuetext'),
-    bar: [...root.querySelectorAll('.bar i')].map(part => part.getBoundingClientRect().width),
-    points: [...root.querySelectorAll('.plot .mark')].length,
-    lines: [...root.querySelectorAll('.plot path:not(.mark)')].map(path => path.getAttribute('d')),
-    notRun: [...root.querySelectorAll('.plot text')].filter(text => text.textContent === 'not run').length,
-};
-"""
-
-
-def rq1_runs() -> list[tuple[RunConfig, Record | None]]:
-    configs = grid_configs("movielens1m", ["bpr", "ssm", "directau"], seeds=123)
-    return list(zip(configs, get_records(configs, train=False), strict=True))
-
-
 def alone(folder: Path, body: str, theme: str) -> Path:
     """A page of nothing but figures to move."""
     head = f'<!doctype html><html data-theme="{theme}"><meta name="viewport" content="width=device-width">'
@@ -260,46 +231,6 @@ def alone(folder: Path, body: str, theme: str) -> Path:
     page = folder / "page.html"
     page.write_text(f"{head}{style}<main>{body}</main>", encoding="utf-8")
     return page
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_norms_say_and_draw_what_the_records_say(browser: Browser, tmp_path: Path, view: str) -> None:
-    width, height, theme = VIEWS[view]
-    curves: dict[str, dict[float | str, Record | None]] = {}
-    for config, record in rq1_runs():
-        curves.setdefault(LOSS_NAMES[config.loss], {})[config.weight_decay] = record
-    page = alone(tmp_path, norms_widget(curves, "weight decay λ", "length against popularity"), theme)
-    browser.look(width, height, theme)
-    browser.logged("")  # what other tests have opened
-    browser.open(page.as_uri())
-    for loss, curve in curves.items():
-        for at, record in enumerate(curve.values()):
-            shown = browser.script(MOVE, loss, at)
-            if record is None:
-                assert shown["said"].endswith(": not run") and shown["points"] == 0 and shown["notRun"] == 1
-                continue
-            norms = record["norms"]["item"]
-            assert f"popularity {norms['pearson_log']:.2f};".replace("-", "\N{MINUS SIGN}") in shown["said"]
-            assert shown["said"].endswith(f"NDCG@20 {record['test']['dot']['ndcg']:.3f}")
-            assert shown["points"] == len(norms["bins"]) and shown["lines"][0].count("M") == 1
-    problems = browser.script(PROBLEMS, width, theme) + browser.logged(page.parent.as_uri())
-    assert not problems, problems
-
-
-def test_figures_of_runs_that_are_all_missing_say_so_and_two_on_a_page_move_alone(
-    browser: Browser, tmp_path: Path
-) -> None:
-    none = pd.DataFrame(float("nan"), index=[0.0, 1e-6], columns=list(GROUPS))
-    tradeoff = tradeoff_widget({"BPR": none, "SSM": none}, "weight decay λ", "first")
-    norms = norms_widget({loss: {0.0: None, 1e-6: None} for loss in ("BPR", "SSM")}, "weight decay λ", "second")
-    browser.logged("")  # what other tests have opened
-    browser.open(alone(tmp_path, tradeoff + norms, "light").as_uri())
-    shown = browser.script(MOVE, "SSM", 1)
-    assert shown["said"] == "SSM at weight decay λ = 1e-06: not run" and shown["notRun"] == 2
-    said = browser.script("return [...document.querySelectorAll('.said')].map(p => p.textContent.trim())")
-    assert said == ["SSM at weight decay λ = 1e-06: not run", "BPR at weight decay λ = 0: not run"]
-    assert "NaN" not in browser.script("return document.body.innerHTML")
-    assert not browser.logged(tmp_path.as_uri())
 
 
 # Sets the margin, a single seed and the protocol of the verdicts to move, as a reader does; gives the marks by claim.

@@ -1,4 +1,4 @@
-"""What a page of the book shows: figures, tables, widgets and provenance."""
+"""What a page of the book shows: figures, still and to move, tables and provenance."""
 
 from prismbook.extras import need
 
