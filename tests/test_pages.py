@@ -101,9 +101,9 @@ def test_statement_by_statement_has_all_of_a_group_and_says_what_was_not_run() -
         row("gowalla", YES),
         row("yelp2018", Statement("not run", None)),
     ]
-    text = ledger_tables.statements(rows, "PRISM", {"page_gowalla"})
+    text = ledger_tables.statements(rows, "PRISM", {"page_of_it"})
     assert '<section id="c8">' in text and text.count("<li>") == 4 and "<p>Not run: Yelp2018.</p>" in text
-    assert text.count("not tuned") == 1 and '<a href="page_gowalla.html">Gowalla</a>: ✓ reproduced' in text
+    assert text.count("not tuned") == 1 and '<a href="page_of_it.html">Gowalla</a>: ✓ reproduced' in text
     assert "<code>9c7b05ac6a8b</code>" in text
     assert "<section" not in ledger_tables.statements(rows, "Theory", ())
 
