@@ -35,7 +35,7 @@ from prismbook.pages import page, parameters, theory_figures
 parameters.check(globals(), "results")
 page.begin()
 
-# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.one_step()
 plt.show()
 
@@ -58,8 +58,9 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
     (-cosine_similarity(user, items[0], dim=0)).backward()
     step.step()
     inside, outside = items.detach().norm(dim=1).tolist()
-    print(f"{optimizer.__name__:6} in the batch 1 -> {inside:.4f}, not in it 1 -> {outside:.4f}")
-    if optimizer is torch.optim.SGD:  # the paper's Theorem 3.1: decay's leg, and the step at a right angle
+    name = optimizer.__name__
+    print(f"{name:6} in the batch 1 -> {inside:.4f}, not in it 1 -> {outside:.4f}")
+    if name == "SGD":  # the paper's Theorem 3.1: decay's leg, and the step at a right angle
         assert abs(inside - (0.99**2 + 0.1**2 * (1 - 0.8**2)) ** 0.5) < 1e-6
 
 # %% [markdown]
@@ -92,7 +93,8 @@ def softmax(users, items, rows):  # over the cosines with all items: it sees no 
 
 def train(optimizer, lr, decay, prism=False, loss=softmax, batch=64, steps=2000):
     torch.manual_seed(1)
-    users, items = (torch.nn.Parameter(0.1 * torch.randn(n, dim)) for n in (num_users, num_items))
+    users = torch.nn.Parameter(0.1 * torch.randn(num_users, dim))
+    items = torch.nn.Parameter(0.1 * torch.randn(num_items, dim))
     if prism:  # the whole method: keep the direction, set the length to log(d + 2)
         with torch.no_grad():
             items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
@@ -137,7 +139,7 @@ report("SGD at its own rate 1, decay 1e-3", SGD, 1.0, 1e-3)
 #
 # The cell below fails if one of these sentences is wrong.
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the check"} tags=["hide-input"]
 r = {name: values[2] for name, values in found.items()}
 assert r["Adam, no decay"] < 0.1 < r["Adam, decay 1e-4 (coupled)"] < 0.7 < 0.9 < r["Adam, decay 1e-3 (coupled)"]
 assert r["AdamW, decay 0.1 (decoupled)"] < 0.1
@@ -146,7 +148,7 @@ most, least, _ = found["SGD at Adam's rate, decay 1e-3"]
 assert abs(most - start) < 0.3 * start and abs(least - start) < 0.3 * start
 without, decayed = found["SGD at its own rate 1, no decay"], found["SGD at its own rate 1, decay 1e-3"]
 assert without[2] > 0.95 and decayed[2] > 0.95 and decayed[0] < without[0] and decayed[1] < without[1]
-print("checked")
+print("checked ✓")
 
 # %% [markdown]
 # ## Your turn
@@ -158,7 +160,7 @@ print("checked")
 # 3. Sample 5 negatives instead of all items. Is it the positives or the negatives that write popularity?
 
 
-# %% tags=["hide-cell", "nbval-ignore-output"]
+# %% mystnb={"code_prompt_show": "Show the answers"} tags=["hide-cell", "nbval-ignore-output"]
 from torch.nn.functional import cosine_similarity
 
 
@@ -202,7 +204,8 @@ assert found["Adam, PRISM, no decay"][2] > 0.95  # training has not undone it
 from prismlib import prism_
 
 table = torch.nn.Embedding(num_items, dim)
-by_hand = table.weight.detach() * (torch.log(d + 2.0) / table.weight.detach().norm(dim=1))[:, None]
+start = table.weight.detach()
+by_hand = start * (torch.log(d + 2.0) / start.norm(dim=1))[:, None]
 prism_(table.weight, d)
 assert torch.allclose(table.weight, by_hand)
 
@@ -218,19 +221,26 @@ from prismbook.claims import ledger
 from prismbook.runs.records import default_results, load_record
 from prismlib import prism_norm
 
-record = load_record((results or default_results()) / "movielens1m" / "mf-directau-9c7b05ac6a8b.json")
-assert (record["config"]["init"], record["config"]["alpha"], record["config"]["weight_decay"]) == ("prism", 1.0, 0.0)
-never, once, *others = record["norms"]["item"]["bins"]
+path = (results or default_results()) / "movielens1m/mf-directau-9c7b05ac6a8b.json"
+record = load_record(path)
+config = record["config"]
+assert (config["init"], config["alpha"], config["weight_decay"]) == ("prism", 1.0, 0.0)
+
+items = record["norms"]["item"]
+never, once, *others = items["bins"]
 at_start = prism_norm(torch.tensor([0, 1])).tolist()
-print(f"{never['rows']} items with d = 0: PRISM set {at_start[0]:.4f}, recorded {never['mean']:.4f}")
-print(f"{once['rows']} items with d = 1: PRISM set {at_start[1]:.4f}, recorded {once['mean']:.4f}")
+for d, part in enumerate((never, once)):
+    set_to, now = at_start[d], part["mean"]
+    print(f"{part['rows']:3} items with d = {d}: PRISM set {set_to:.4f}, recorded {now:.4f}")
 assert abs(never["mean"] - at_start[0]) < 1e-6 and never["std"] == 0
 assert once["mean"] > at_start[1]
 assert all(part["mean"] > prism_norm(torch.tensor([part["from"]])).item() for part in others)
-print(f"correlation of the lengths with log(d + 2) after training: {record['norms']['item']['pearson_log']:+.3f}")
-judged_by = {name.split()[0]: name for name, row in ledger.accepted().items() if record["id"] in row["records"]}
-print(f"test NDCG@20 {record['test']['dot']['ndcg']:.4f}; claims that rest on it: {', '.join(judged_by)}")
-assert judged_by
+print(f"correlation with log(d + 2) after training: {items['pearson_log']:+.3f}")
+
+rows = ledger.accepted().items()
+claims = dict.fromkeys(name.split()[0] for name, row in rows if record["id"] in row["records"])
+print(f"test NDCG@20 {record['test']['dot']['ndcg']:.4f}; claims that rest on it: {', '.join(claims)}")
+assert claims
 
 # %% [markdown]
 # ## Summary

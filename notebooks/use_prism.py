@@ -30,6 +30,29 @@
 # ## Get it
 #
 # Copy these six lines. They need PyTorch and nothing else.
+#
+# ```python
+# import torch
+#
+# @torch.no_grad()
+# def prism_(weight, popularity, alpha=1.0):
+#     """Keep each row's direction and set its length to alpha * log(d + 2) + 1 - alpha."""
+#     length = alpha * torch.log(popularity + 2.0) + 1 - alpha
+#     return weight.mul_((length / weight.norm(dim=1))[:, None])
+# ```
+#
+# Or install the library. It sets the same lengths, which a test checks, and it refuses what would go wrong without a word: a copy in
+# place of the table, a row of zeros, counts of other rows. In a checkout of this project:
+#
+# ```sh
+# pip install .
+# ```
+#
+# That needs torch and numpy, and brings `prismlib`. Do not install it **by the name `prismlib`**: on the package index that name
+# belongs to another project. This one is called `prism-companion`.
+#
+# Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
+# or against the paper. They share these settings:
 
 # %% tags=["parameters"]
 seed = 123
@@ -43,46 +66,14 @@ from prismbook.pages import parameters
 
 parameters.check(globals(), "seed", "batch_size", "dim", epochs=parameters.integer(1), lr=parameters.rate())
 
-# %% tags=["copy"]
-import torch
-
-
-@torch.no_grad()
-def prism_(weight, popularity, alpha=1.0):
-    """Keep the direction of each row and set its length to alpha * log(d + 2) + (1 - alpha), in place."""
-    length = alpha * torch.log(popularity + 2.0) + (1 - alpha)
-    return weight.mul_((length / weight.norm(dim=1))[:, None])
-
-
 # %% [markdown]
-# Or install the library, which refuses what would go wrong without a word: a copy instead of the table, a row of zeros, counts of
-# other rows. In a checkout of this project:
-#
-# ```sh
-# pip install .
-# ```
-#
-# That needs torch and numpy, and brings `prismlib`. Do not install it **by the name `prismlib`**: on the package index that name belongs to another
-# project. This one is called `prism-companion`. The library's function sets the same lengths:
-
-# %%
-import prismlib
-
-weight, popularity = torch.randn(1000, 64), torch.randint(0, 5000, (1000,))
-for alpha in (0.0, 0.5, 1.0):
-    copied, library = prism_(weight.clone(), popularity, alpha), prismlib.prism(weight, popularity, alpha)
-    assert torch.allclose(copied, library, rtol=1e-5)
-
-# %% [markdown]
-# Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
-# or against the paper.
-#
 # ## A model of plain PyTorch
 #
 # Everything here is yours but the last import: two tables, a loss, a loop. The loss is a softmax of cosines over one
 # positive and a few sampled negatives, as SSM is, so it does not see how long a row is; ranking by dot product does.
 
 # %%
+import torch
 from torch import nn
 from torch.nn import functional as F
 

@@ -49,7 +49,10 @@ def _with_decay(directau: Sequence[Compared]) -> str:
         return "No run says whether PRISM helps a model that has weight decay."
     advice = "it may help" if any(judge(change).word == "better" for change in found) else "there is no need"
     low, high = (_percent(end(change.mean for change in found)) for end in (min, max))
-    return f"If Adam **already has a weight decay** of 1e-6 or a tuned one, {advice}: it changes it by {low} to {high}."
+    return (
+        f"If Adam **already has a weight decay** of 1e-6 or a tuned one, {advice}: PRISM changes NDCG@20 by"
+        f" {low} to {high}."
+    )
 
 
 def _other_losses(ssm: Sequence[Compared], bpr: Sequence[Compared]) -> str:
@@ -62,10 +65,10 @@ def _other_losses(ssm: Sequence[Compared], bpr: Sequence[Compared]) -> str:
             continue
         share = 0.0 if collapsed else _share_better(found)
         advice = {1.0: "it helps", 0.0: "do not use it"}.get(share, "it depends on the dataset")
-        numbers = f" ({listed_names([_percent(change.mean) for change in found.values()])})" if found else ""
-        parts.append(f"with **{name}** {advice}{numbers}")
-    text = " and ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}, against tuned decay."
+        numbers = listed_names([_percent(change.mean) for change in found.values()]) if found else "it never learned"
+        parts.append(f"with **{name}** {advice} ({numbers})")
+    text = "; ".join(parts)
+    return f"Against tuned decay, {text}."
 
 
 def price(compared: Sequence[Compared]) -> str:
@@ -156,20 +159,21 @@ def table(compared: Sequence[Compared]) -> str:
         for way in WAYS:
             shown, setback = each.shown(way), each.setback(way)
             made = len(shown) > 0
-            name = f"{way} ({each.decay():g})" if way == TUNED and each.decay() is not None else way
+            decay = each.decay()
+            name = f"{way}, {_power(decay)}" if way == TUNED and decay is not None else way
             score = f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})" if made else "not run"
             rows.append(
                 {
                     "dataset": dataset_name(each.dataset) if way == WAYS[0] else "",
                     "trained with": name,
-                    "NDCG@20": f"{_whole(score)}<br><small>{setback}</small>" if setback else _whole(score),
+                    "NDCG@20": f"{_whole(score)}<br>{setback}" if setback else _whole(score),
                     "unpopular / popular": f"{shown['ratio'].mean():.3f}" if made else "",
                     "best epoch": f"{shown['best_epoch'].mean():.0f}" if made else "",
                     "PRISM against it": "" if way == PRISM else _cell(each.change(way)),
                 }
             )
     shown_table = pd.DataFrame(rows)
-    return shown_table.to_html(index=False, border=0, escape=False)
+    return shown_table.to_html(index=False, border=0, escape=False, justify="left")
 
 
 def _cell(change: Difference | None) -> str:
@@ -178,48 +182,48 @@ def _cell(change: Difference | None) -> str:
         return ""
     low, high = (f"{100 * end:+.1f}" for end in change.interval)
     numbers = f"{_percent(change.mean)} [{low}, {high}]"
-    return f"{_whole(numbers)} <small>{judge(change)}, {_whole(plural(len(change.by_seed), 'seed'))}</small>"
+    return f"{_whole(numbers)}<br>{judge(change)}, {_whole(plural(len(change.by_seed), 'seed'))}"
 
 
-def figure(compared: Sequence[Compared]) -> Figure:
-    """NDCG@20 and the unpopular / popular ratio of each way, relative to tuned decay, one row of panels per dataset.
+def figure(compared: Sequence[Compared], measure: str) -> Figure:
+    """One measure of each way relative to tuned decay, one panel per dataset with a line per loss.
 
     Args:
         compared: the ways, for every dataset and loss. What decides nothing is not drawn.
+        measure: ``"ndcg"``, or ``"ratio"``, which is drawn in multiples.
     """
     names = list(dict.fromkeys(each.dataset for each in compared))
-    drawn, axes = plt.subplots(len(names), 2, figsize=(7.2, 1.9 * len(names) + 0.9), sharex="col", squeeze=False)
-    for (left, right), dataset in zip(axes, names, strict=True):
+    drawn, axes = plt.subplots(len(names), 1, figsize=(5.0, 1.6 * len(names) + 0.9), sharex=True, squeeze=False)
+    in_percent = measure == "ndcg"
+    for axis, dataset in zip(axes[:, 0], names, strict=True):
+        if in_percent:
+            axis.axvspan(-100 * MARGIN, 100 * MARGIN, color="#777777", alpha=0.15, linewidth=0)
+        else:
+            axis.set_xscale("log", base=2)
+            axis.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8, 16], ["⅛", "¼", "½", "1", "2", "4", "8", "16"])
+            axis.minorticks_off()
+        axis.axvline(0 if in_percent else 1, color="black", linewidth=1, linestyle="--")
         of_dataset = [each for each in compared if each.dataset == dataset]
-        left.axvspan(-100 * MARGIN, 100 * MARGIN, color="#777777", alpha=0.15, linewidth=0)
-        for axis in (left, right):
-            axis.axvline(0 if axis is left else 1, color="black", linewidth=1, linestyle="--")
         for place, each in enumerate(of_dataset):
             for shift, (way, (colour, marker)) in zip(np.linspace(-0.24, 0.24, len(LOOKS)), LOOKS.items(), strict=True):
-                for axis, measure in ((left, "ndcg"), (right, "ratio")):
-                    change = each.change(TUNED, measure, way)
-                    if change is None:
-                        continue
-                    is_tuned = way == FIXED and each.decay() == FIXED_DECAY  # one run, whose difference is none
-                    share, ends = change.mean, (change.mean, change.mean) if is_tuned else change.interval
-                    x = [100 * value if axis is left else 1 + value for value in (share, *ends)]
-                    size = 9 if marker == "*" else 5
-                    axis.plot(x[1:], [place + shift] * 2, color=colour, linewidth=1.2)
-                    axis.plot(x[0], place + shift, marker, color=colour, markersize=size, linestyle="", label=way)
-        left.set_yticks(range(len(of_dataset)), [_named(each) for each in of_dataset])
-        right.set_yticks(range(len(of_dataset)), [""] * len(of_dataset))
-        for axis in (left, right):
-            axis.set_ylim(len(of_dataset) - 0.5, -0.5)
-            axis.grid(visible=False, axis="y")
-        left.set_title(dataset_name(dataset), loc="left")
-        right.set_xscale("log", base=2)
-        right.set_xticks([0.125, 0.25, 0.5, 1, 2, 4, 8, 16], ["⅛", "¼", "½", "1", "2", "4", "8", "16"])
-        right.minorticks_off()
-    axes[-1, 0].set_xlabel("NDCG@20, change in % →  better")
-    axes[-1, 1].set_xlabel("unpopular / popular, times →  fairer")
+                change = each.change(TUNED, measure, way)
+                if change is None:
+                    continue
+                is_tuned = way == FIXED and each.decay() == FIXED_DECAY  # one run, whose difference is none
+                ends = (change.mean, change.mean) if is_tuned else change.interval
+                x, *around = (100 * value if in_percent else 1 + value for value in (change.mean, *ends))
+                axis.plot(around, [place + shift] * 2, color=colour, linewidth=1.2)
+                size = 9 if marker == "*" else 5
+                axis.plot(x, place + shift, marker, color=colour, markersize=size, linestyle="", label=way)
+        axis.set_yticks(range(len(of_dataset)), [_named(each) for each in of_dataset])
+        axis.set_ylim(len(of_dataset) - 0.5, -0.5)
+        axis.grid(visible=False, axis="y")
+        axis.set_title(dataset_name(dataset), loc="left")
+    direction = "NDCG@20, change in % →  better" if in_percent else "unpopular / popular, times →  fairer"
+    axes[-1, 0].set_xlabel(f"{direction}\n(dashed: tuned decay)")
     unique = {str(line.get_label()): line for axis in axes.flat for line in axis.lines if line.get_label() in LOOKS}
     named = [way for way in LOOKS if way in unique]
-    drawn.legend([unique[way] for way in named], named, loc="outside lower center", ncols=4, fontsize="small")
+    drawn.legend([unique[way] for way in named], named, loc="outside lower center", ncols=2, fontsize="small")
     return drawn
 
 
@@ -246,3 +250,12 @@ def _percent(share: float) -> str:
 def _whole(text: str) -> str:
     """HTML of text that no width breaks."""
     return f"<span style='white-space: nowrap'>{text}</span>"
+
+
+def _power(decay: float) -> str:
+    """A weight decay as it is written in sentences.
+
+    >>> _power(1e-5), _power(0.0001)
+    ('1e-5', '1e-4')
+    """
+    return f"{decay:.0e}".replace("e-0", "e-")

@@ -76,26 +76,27 @@ def one_step(decayed: float = 0.8, turn: float = 0.7) -> Figure:
         decayed: what decay leaves of a length.
         turn: the length of the step that the loss makes.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.0), sharey=True)
+    figure, axis = plt.subplots(figsize=(5.2, 3.6))
     before, decay, loss, after = "#777777", LOOKS["unpopular"][0], LOOKS["popular"][0], "black"
-    for axis, (title, step) in zip(axes, (("in the batch", turn), ("not in the batch", 0.0)), strict=True):
-        _arrow(axis, (0, -0.26), (1, -0.26), before)
-        axis.annotate("before: length 1", (0, -0.3), color=before, va="top")
-        _arrow(axis, (0, 0), (decayed, 0), decay)
-        axis.annotate("decay shortens it", (0, -0.04), color=decay, va="top")
-        if not step:
-            axis.annotate(f"after: {decayed:g}", (decayed / 2, 0.04), ha="center", va="bottom")
-        if step:
-            _arrow(axis, (decayed, 0), (decayed, step), loss)
-            axis.annotate("the loss turns it,\nat a right angle", (decayed + 0.04, step / 2), color=loss, va="center")
-            _arrow(axis, (0, 0), (decayed, step), after)
-            slope = float(np.degrees(np.arctan2(step, decayed)))
-            middle = (decayed / 2 - 0.04, step / 2 + 0.04)
-            text = f"after: {np.hypot(decayed, step):.2f}"
-            axis.annotate(text, middle, rotation=slope, rotation_mode="anchor", ha="center", va="bottom")
-            axis.plot([decayed - 0.06, decayed - 0.06, decayed], [0, 0.06, 0.06], color=before, linewidth=1)
-        axis.set(title=title, xlim=(-0.04, 1.45), ylim=(-0.42, turn + 0.1), aspect="equal")
-        axis.axis("off")
+    _arrow(axis, (0, 0), (decayed, 0), decay)
+    _arrow(axis, (decayed, 0), (decayed, turn), loss)
+    _arrow(axis, (0, 0), (decayed, turn), after)
+    axis.plot([decayed - 0.06, decayed - 0.06, decayed], [0, 0.06, 0.06], color=before, linewidth=1)
+    axis.annotate("decay shortens it", (0.02, -0.03), color=decay, va="top")
+    axis.annotate("the loss turns it,\nat a right angle", (decayed + 0.04, turn / 2), color=loss, va="center")
+    slope = float(np.degrees(np.arctan2(turn, decayed)))
+    middle = (decayed / 2 - 0.04, turn / 2 + 0.04)
+    text = f"after: {np.hypot(decayed, turn):.2f}"
+    axis.annotate(text, middle, rotation=slope, rotation_mode="anchor", ha="center", va="bottom")
+    axis.annotate("in the batch", (-0.06, 0), ha="right", va="center", weight="bold")
+    _arrow(axis, (0, -0.28), (decayed, -0.28), decay)
+    axis.annotate(f"after: {decayed:g}, decay alone", (decayed + 0.04, -0.28), va="center")
+    axis.annotate("not in the batch", (-0.06, -0.28), ha="right", va="center", weight="bold")
+    _arrow(axis, (0, -0.48), (1, -0.48), before)
+    axis.annotate("1", (1.04, -0.48), color=before, va="center")
+    axis.annotate("before, both", (-0.06, -0.48), ha="right", va="center", color=before)
+    axis.set(xlim=(-0.62, 1.5), ylim=(-0.56, turn + 0.06), aspect="equal")
+    axis.axis("off")
     return figure
 
 
