@@ -736,6 +736,23 @@ def test_c17() -> None:
     assert c17([0.1, 0.1, 0.2], [0.9, 0.9, 0.9])[0].seeds == 3
 
 
+@pytest.mark.parametrize(
+    ("dense", "sparse", "holds"),
+    [(0.20, 0.20, True), (0.20, 0.23, True), (0.20, 0.17, False), (0.20, 0.197, None), (0.20, None, None)],
+)
+def test_c19_is_about_the_quality_that_stays(dense: float, sparse: float | None, holds: bool | None) -> None:
+    given: dict[str, Any] = {"weight_decay": 0.0, "init": "prism", "alpha": 1.0}
+    configs = [RunConfig("gowalla", "directau", gamma=5.0, optimizer=name, **given) for name in ("adam", "sparse_adam")]
+    records = [score and made_up(config, (score, 0, 0)) for config, score in zip(configs, (dense, sparse), strict=True)]
+    runs = tidy(configs, records)
+    [statement] = prism_claims.claim_c19_quality(runs)
+    assert (statement.holds, statement.role) == (holds, "core")
+    assert statement.undecided == (holds is None and sparse is not None)
+    # the paper does not speak of a loss without PRISM
+    [other] = prism_claims.claim_c19_quality(runs.assign(init="xavier"))
+    assert other.role == "detail"
+
+
 def test_no_run_at_all_is_not_measured() -> None:
     for judge in (prism_claims.claim_c11, prism_claims.claim_c12, prism_claims.claim_c13, prism_claims.claim_c17_norms):
         assert verdict(judge(tidy([], []))) == "not measured"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
 from prismbook.claims.statements import Statement, of_case, without_one_seed
-from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs
+from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
 from prismbook.runs.records import load_record
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import measured, record_ids
@@ -252,6 +252,24 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
         ]
 
     return Evidence(judge, tuple(run_ids))
+
+
+def sparse_updates(dataset: str, results: Path) -> Evidence:
+    """C19: that a row-sparse step writes few rows; on a dataset, whether the quality stays.
+
+    Args:
+        dataset: name of the dataset; empty for what is computed on the spot.
+        results: folder of the records.
+    """
+    if not dataset:
+        return known(theory_claims.claim_c19())
+    pairs = [pair for pair in protocol_pairs("speed", dataset) if pair[1].optimizer != pair[0].optimizer]
+    tables = [measured(results, pair) for pair in pairs]
+    run_ids = {run_id for table in tables for run_id in record_ids(table)}
+    return Evidence(
+        lambda rules: [statement for table in tables for statement in prism_claims.claim_c19_quality(table, rules)],
+        tuple(run_ids),
+    )
 
 
 def sizes_of(dataset: str, results: Path) -> Evidence:

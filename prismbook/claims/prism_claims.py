@@ -361,6 +361,24 @@ def _explained(correlation: float) -> float:
     return max(correlation, 0.0) ** 2
 
 
+def claim_c19_quality(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
+    """C19 on a dataset: a training with row-sparse Adam is as good as the same training with dense Adam.
+
+    It is a detail for a loss without PRISM, of which the paper does not speak.
+
+    Args:
+        runs: two runs, with dense Adam and with row-sparse Adam.
+        rules: the margin, and whether one seed gives a word.
+    """
+    dense, sparse = runs.iloc[[0]], runs.iloc[[1]]
+    name = f"{sparse['loss'].iloc[0]} with {setting(sparse.iloc[0])}"
+    role = "core" if sparse["init"].iloc[0] == "prism" else "detail"
+    if runs["run"].isna().any():
+        return [Statement(f"{name}: not run with row-sparse Adam and with dense Adam", None, role=role)]
+    text = f"{name} is as good with row-sparse Adam as with dense Adam: NDCG@20 {means(sparse, dense, 'ndcg')}"
+    return [statement_on(text, sparse, dense, "ndcg", ("equivalent", "better"), rules, role=role)]
+
+
 def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C23: weight decay is a coarse, non-linear knob between popular and unpopular items.
 
