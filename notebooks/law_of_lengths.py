@@ -51,7 +51,8 @@ import pandas as pd
 
 from prismbook.pages import law_figures, page, parameters
 from prismbook.pages.provenance import command
-from prismbook.plan.experiments import configs, grid_configs
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results, scan
 from prismbook.tables import analysis, lengths
 from prismbook.tables.labels import dataset_name
@@ -150,61 +151,8 @@ plt.show()
 # *Every class of rows of every profile lies near the line: the lengths that training leaves are predicted by popularity, batch
 # size, learning rate and decay. Left items, right users.*
 #
-# ## Do you need weight decay, or another optimiser?
-#
-# Predictions that were written down before the runs: plain SGD writes $d^{1/4}$ without decay, and its rate drops out once the
-# start is forgotten; row-wise Adagrad sums $1/k$ over a row's meetings and so writes $\log d$; Adam without decay and AdamW
-# write nothing. Lengths put on after training, $d^b$ with $b$ chosen on validation, reach every place that decay, PRISM and
-# optimisers reach, since the directions are alike.
-
-# %% tags=["remove-input"]
-runs = {}
-for dataset in ("movielens1m", "gowalla", "yelp2018"):
-    compared = [
-        *configs("law", dataset),
-        *grid_configs(dataset, "directau", (0.0, 1e-6, 1e-5)),
-        *grid_configs(dataset, "directau", 0.0, init="prism", alpha=1.0),
-    ]
-    wanted = [config for config in compared if config.loss == "directau" and config.backbone == "mf"]
-    runs[dataset] = analysis.measured(folder, wanted)
-    found_records = [record for record in analysis.records(runs[dataset]) if record is not None]
-    table = lengths.by_training(found_records)
-    page.say(f"**{dataset_name(dataset)}**, {len(found_records)} of {len(wanted)} planned runs are stored.")
-    table = table[["seeds", "epochs", "ndcg", "ratio", "slope", "exponent", "ndcg with it", "ratio with it"]]
-    texts = {name: "{:.4f}" if "ndcg" in name else "{:.3g}" for name in table}
-    shown = {
-        name: [texts[name].format(value) if pd.notna(value) else "not kept" for value in table[name]] for name in table
-    }
-    page.html(f"<div style='overflow-x: auto'>{pd.DataFrame(shown, index=table.index).to_html(border=0)}</div>")
-
-# %% mystnb={"image": {"alt": "Mean length of items against popularity on MovieLens1M, one curve per optimiser: plain SGD without decay rises most steeply, Adam without decay is flat"}} tags=["remove-input", "nbval-ignore-output"]
-one_seed = {
-    lengths.training_name(record["config"]): record
-    for record in reversed(analysis.records(runs["movielens1m"]))
-    if record is not None and record["config"]["seed"] == 123 and record["config"].get("length_exponent") is None
-}
-law_figures.lengths_by_optimiser(one_seed)
-plt.show()
-
-# %% [markdown]
-# *Length against popularity on MovieLens1M, one run per optimiser at seed 123. Dotted lines have the slopes of the law.*
-
-# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items on MovieLens1M: the curves of all trainings over the exponents nearly coincide"}} tags=["remove-input", "nbval-ignore-output"]
-kept = {
-    lengths.training_name(record["config"]) + f", seed {record['config']['seed']}": record
-    for record in analysis.records(runs["movielens1m"])
-    if record is not None and "lengths" in record
-}
-if kept:
-    law_figures.frontier(kept)
-    plt.show()
-
-# %% tags=["remove-input", "nbval-ignore-output"]
-page.origin(runs["movielens1m"], command("law_of_lengths") + "  # after python -m prismbook sweep run law")
-
-# %% [markdown]
-# *One curve per training of MovieLens1M over the exponents of lengths at scoring, with a mark where its own lengths put it. Where
-# curves coincide, the trainings differ in the place that they pick and not in their directions.*
+# What the law says of other optimisers, and of lengths that are put on after training, is tested on the page
+# [Do you need weight decay, or another optimiser?](optimisers.ipynb)
 #
 # ## Where the law fails
 
@@ -219,4 +167,11 @@ page.say(
 # - With a small weight of uniformity all rows turn one way, and the sine is not that of the other runs: such runs are left out.
 # - Before rest, which a weak decay reaches late, lengths lie between the start and the law's.
 # - SSM's gradient depends on popularity in another way, and BPR has a radial part. Rest is then the minimum of loss and decay, and above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).
-# - Whether plain SGD serves a dataset is the dataset's: it writes $d^{1/4}$, and which exponent serves is in the tables above.
+# - Whether plain SGD serves a dataset is the dataset's: it writes $d^{1/4}$, and which exponent serves is on [that page](optimisers.ipynb).
+#
+# ## Origins
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+behind = [record for record in stored if record["id"] in set(profiles["run"])]
+of_records = analysis.tidy([RunConfig(**record["config"]) for record in behind], behind)
+page.origin(of_records, command("law_of_lengths"))

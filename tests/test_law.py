@@ -9,6 +9,7 @@ import pytest
 import torch
 from made_up import made_up
 
+from prismbook.pages import law_figures, optimiser_tables
 from prismbook.plan.config import RunConfig
 from prismbook.runs.records import Record, default_results, scan
 from prismbook.tables import lengths
@@ -72,6 +73,31 @@ def test_the_table_by_training_averages_seeds_and_says_what_was_not_kept() -> No
     sgd = table.loc[("plain SGD, no decay", 30.0)]
     assert sgd["seeds"] == 2 and sgd["ndcg with it"] == 0.3 and sgd["ratio with it"] == 0.5
     assert np.isnan(table.loc[("Adam, decay 1e-05", 1e-3), "exponent"])
+
+
+def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None:
+    sgd = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0, seed=seed) for seed in (123, 246)]
+    runs = [*sgd, record(0.0, lambda d: 0.2), record(1e-5, law(1e-5))]
+    table = optimiser_tables.predictions({"movielens1m": runs, "gowalla": []})
+    assert table.loc["plain SGD, no decay", "MovieLens1M"] == "0.25 (2)"
+    assert table.loc["Adam, no decay", "MovieLens1M"] == "0.00 (1)"
+    assert (table["Gowalla"] == "not run").all() and table.loc["AdamW, decay 0.3", "MovieLens1M"] == "not run"
+    said = optimiser_tables.found({"movielens1m": runs, "gowalla": []})
+    assert said.count("\n") == 0 and said.startswith(
+        "- **MovieLens1M.** Plain SGD without decay has a test NDCG@20 of 0.1400"
+    )
+    assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", 30.0), "seeds"] == "2"
+
+
+def test_the_frontier_has_a_curve_per_training_and_grey_points() -> None:
+    run = record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0)
+    run["lengths"] = {"test": [{"ndcg": 0.1, "unpopular": 0.03}, {"ndcg": 0.3, "unpopular": 0.01}]}
+    others = [run, record(1e-5, law(1e-5)), record(0.0, law(1e-5), init="prism", alpha=1.0)]
+    [axis] = law_figures.frontier({"movielens1m": ({"SGD": run}, others)}).axes
+    drawn = {str(line.get_label()): line for line in axis.lines}
+    assert {"Adam with decay", "PRISM", "SGD"} <= set(drawn)
+    [curve] = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 2]
+    assert list(np.asarray(curve.get_ydata(), float)) == [0.1, 0.3]
 
 
 def test_the_stored_runs_follow_the_law_of_lengths() -> None:

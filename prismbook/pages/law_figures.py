@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,38 +54,57 @@ def all_on_one_line(profiles: pd.DataFrame, constant: float) -> Figure:
     return figure
 
 
-def lengths_by_optimiser(records: Mapping[str, Record]) -> Figure:
-    """Mean length of items against popularity, one curve per optimiser, with slopes of the law to compare with.
+def lengths_by_optimiser(tables: Mapping[str, Mapping[str, Record]]) -> Figure:
+    """Mean length of items against popularity, a panel per dataset, with slopes of the law to compare with.
 
     Args:
-        records: stored runs on one dataset, by the name of their optimiser.
+        tables: stored runs on each dataset, by its name, each by the name of its optimiser.
     """
-    figure, axis = plt.subplots()
-    for (name, record), marker in zip(records.items(), "osv^DPX", strict=False):
-        parts = [part for part in record["norms"]["item"]["bins"] if part["from"] >= 1]
-        d = [np.sqrt(part["from"] * part["to"]) for part in parts]
-        axis.plot(d, [part["mean"] for part in parts], marker=marker, label=name)
-    ends = np.array([4.0, 2000.0])
-    for exponent, text in ((1 / 4, "d^(1/4)"), (1 / 6, "d^(1/6)")):
-        axis.plot(ends, 0.12 * ends**exponent, color="black", linestyle=":", linewidth=1)
-        axis.annotate(text, (ends[1], 0.12 * ends[1] ** exponent), fontsize="small")
-    axis.set(xscale="log", yscale="log", xlabel="popularity d of the item", ylabel="mean length")
-    axis.legend(fontsize="small")
+    names = list(dict.fromkeys(name for records in tables.values() for name in records))
+    colours = dict(zip(names, plt.get_cmap("viridis")(np.linspace(0, 0.95, len(names))), strict=True))
+    figure, [axes] = plt.subplots(1, len(tables), figsize=(0.6 + 3.0 * len(tables), 3.6), sharey=True, squeeze=False)
+    for axis, (dataset, records) in zip(axes, tables.items(), strict=True):
+        for name, record in records.items():
+            parts = [part for part in record["norms"]["item"]["bins"] if part["from"] >= 1]
+            d = [np.sqrt(part["from"] * part["to"]) for part in parts]
+            marker = "osv^DPX<>"[names.index(name) % 9]
+            axis.plot(d, [part["mean"] for part in parts], marker=marker, color=colours[name], label=name)
+        ends = np.array([4.0, 1000.0])
+        for exponent, text in ((1 / 4, "d^(1/4)"), (1 / 6, "d^(1/6)")):
+            axis.plot(ends, 0.12 * ends**exponent, color="black", linestyle=":", linewidth=1)
+            axis.annotate(text, (ends[1], 0.12 * ends[1] ** exponent), fontsize="x-small")
+        axis.set(xscale="log", yscale="log", xlabel="popularity d of the item", title=dataset_name(dataset))
+    axes[0].set_ylabel("mean length")
+    _legend(figure, columns=3)
     return figure
 
 
-def frontier(records: Mapping[str, Record]) -> Figure:
-    """Quality against fairness: one curve per training over the exponents of lengths at scoring, and its own point.
+def frontier(tables: Mapping[str, tuple[Mapping[str, Record], Sequence[Record]]]) -> Figure:
+    """Quality against fairness, a panel per dataset: one curve per training over the exponents of lengths at scoring.
 
     Args:
-        records: stored runs on one dataset that keep their scores at each exponent, by name.
+        tables: for each dataset, by its name, the stored runs that keep their scores at each exponent, by name, and
+            stored runs, of which those with PRISM or with Adam's decay are grey points.
     """
-    figure, axis = plt.subplots()
-    for (name, record), marker in zip(records.items(), "osv^DPX", strict=False):
-        kept = record["lengths"]["test"]
-        (line,) = axis.plot([m["unpopular"] for m in kept], [m["ndcg"] for m in kept], "-", linewidth=1)
-        own = record["test"]["dot"]
-        axis.plot(own["unpopular"], own["ndcg"], marker, color=line.get_color(), label=name)
-    axis.set(xlabel="NDCG@20 from unpopular items →", ylabel="NDCG@20 →")
-    axis.legend(fontsize="small")
+    figure, [axes] = plt.subplots(1, len(tables), figsize=(max(0.6 + 3.6 * len(tables), 5.4), 3.8), squeeze=False)
+    for axis, (dataset, (curves, others)) in zip(axes, tables.items(), strict=True):
+        for record in others:
+            dot, prism = record["test"]["dot"], record["config"]["init"] == "prism"
+            look = ("*", "PRISM") if prism else ("o", "Adam with decay")
+            if prism or (record["config"]["optimizer"] == "adam" and record["config"]["weight_decay"] > 0):
+                axis.plot(dot["unpopular"], dot["ndcg"], look[0], color="#777777", markersize=6, label=look[1])
+        for place, (name, record) in enumerate(curves.items()):
+            kept, own = record["lengths"]["test"], record["test"]["dot"]
+            (line,) = axis.plot([m["unpopular"] for m in kept], [m["ndcg"] for m in kept], "-", linewidth=1)
+            axis.plot(own["unpopular"], own["ndcg"], "sv^DPX<>"[place % 8], color=line.get_color(), label=name)
+        axis.set(xlabel="NDCG@20 from unpopular items   (fairer →)", title=dataset_name(dataset))
+    axes[0].set_ylabel("NDCG@20   (better →)")
+    _legend(figure, columns=2)
     return figure
+
+
+def _legend(figure: Figure, columns: int) -> None:
+    """One legend for all panels, with each name once."""
+    drawn = {str(line.get_label()): line for axis in figure.axes for line in axis.lines}
+    named = {label: line for label, line in drawn.items() if not label.startswith("_")}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize="small")

@@ -1,0 +1,104 @@
+"""What the page on optimisers shows: predictions of the law of lengths beside what runs say, and what each is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from prismbook.runs.records import Record
+from prismbook.tables import lengths
+from prismbook.tables.labels import dataset_name
+
+#: What the law says that a training writes into lengths without decay: its words, and the slope of log length in log d.
+PREDICTED: dict[str, tuple[str, float | None]] = {
+    "plain SGD, no decay": ("d^(1/4), at any rate that forgets the start", 0.25),
+    "SGD with momentum, no decay": ("d^(1/4)", 0.25),
+    "row-wise Adagrad, no decay": ("log d: PRISM's own profile", None),
+    "row-sparse Adam, no decay": ("squared lengths grow with d", None),
+    "Adam, no decay": ("nothing", 0.0),
+    "AdamW, decay 0.1": ("nothing", 0.0),
+    "AdamW, decay 0.3": ("nothing", 0.0),
+    "Adam, decay 1e-05": ("d^(1/6), at any decay that comes to rest", 1 / 6),
+}
+
+
+def predictions(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """One row per training: the law's prediction, and the slope of log length in log d that runs have on each dataset.
+
+    Args:
+        records: stored runs of DirectAU on matrix factorisation, for each dataset, by its name.
+
+    Returns:
+        Text: a slope is a mean over runs, with their number in brackets; "not run" where there is none.
+    """
+    rows = []
+    for name, (words, slope) in PREDICTED.items():
+        row = {"trained with": name, "the law says": words, "slope": "" if slope is None else f"{slope:.2f}"}
+        for dataset, runs in records.items():
+            found = [
+                lengths.slope_in_popularity(record)
+                for record in runs
+                if lengths.training_name(record["config"]) == name and record["config"]["init"] == "xavier"
+            ]
+            row[dataset_name(dataset)] = f"{np.mean(found):.2f} ({len(found)})" if found else "not run"
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("trained with")
+
+
+def ways(records: Sequence[Record]) -> pd.DataFrame:
+    """What each way of training gives on one dataset: quality, fairness, epochs, and the same with chosen lengths.
+
+    Args:
+        records: stored runs of DirectAU on matrix factorisation on one dataset.
+
+    Returns:
+        Text, one row per training and learning rate, means over seeds; an arrow leads from the trained lengths to those
+        that validation chooses at scoring.
+    """
+    table = lengths.by_training(records)
+    kept = table["exponent"].notna()
+
+    def arrow(before: str, after: str, digits: int) -> list[str]:
+        ends = zip(table[before], table[after], kept, strict=True)
+        return [
+            f"{own:.{digits}f} → {put_on:.{digits}f}" if there else f"{own:.{digits}f}" for own, put_on, there in ends
+        ]
+
+    return pd.DataFrame(
+        {
+            "NDCG@20": arrow("ndcg", "ndcg with it", 4),
+            "unpopular / popular": arrow("ratio", "ratio with it", 3),
+            "best epoch": [f"{epoch:.0f}" for epoch in table["epochs"]],
+            "exponent chosen": [
+                f"{exponent:.2f}" if there else "" for exponent, there in zip(table["exponent"], kept, strict=True)
+            ],
+            "seeds": [f"{seeds:.0f}" for seeds in table["seeds"]],
+        },
+        index=table.index,
+    )
+
+
+def found(records: Mapping[str, Sequence[Record]]) -> str:
+    """What plain SGD without decay gives beside Adam without decay and with tuned decay, a sentence per dataset.
+
+    Args:
+        records: as :func:`predictions` takes them.
+
+    >>> found({"gowalla": []})
+    ''
+    """
+    lines = []
+    for dataset, runs in records.items():
+        table = lengths.by_training(runs)
+        best = {name: table.xs(name, level="trained with")["ndcg"].max() for name in table.index.unique("trained with")}
+        sgd, adam = best.get("plain SGD, no decay"), best.get("Adam, no decay")
+        decayed = [score for name, score in best.items() if name.startswith("Adam, decay") and "d^b" not in name]
+        if sgd is None or adam is None or not decayed:
+            continue
+        lines.append(
+            f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd:.4f}, Adam without"
+            f" decay {adam:.4f}, and Adam at its best decay here {max(decayed):.4f}."
+        )
+    return "\n".join(lines)
