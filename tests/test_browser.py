@@ -176,6 +176,28 @@ def test_the_book_is_printed(browser: Browser) -> None:
         assert heading in headings, heading
 
 
+@pytest.mark.skipif("index.html" not in PAGES, reason="no start page in the built book")
+def test_the_first_screen_answers_and_advises(browser: Browser, site: str) -> None:
+    browser.look(1300, 1000, "light")
+    browser.open(site + "index.html")
+    script = """
+    const advice = [...document.querySelectorAll('main p')].find(p => p.textContent.startsWith('Should you use it?'));
+    const answers = document.querySelector('main table.answers');
+    return [answers.querySelectorAll('tbody tr').length, answers.getBoundingClientRect().bottom,
+            advice.getBoundingClientRect().top, advice.getBoundingClientRect().bottom];
+    """
+    rows, table_ends, advice_begins, advice_ends = browser.script(script)
+    assert rows in (6, 7) and table_ends <= advice_begins < advice_ends <= 1000
+
+
+@pytest.mark.parametrize(("page", "sheets"), [("report", 1), ("ledger", 2)])
+def test_a_page_is_printed_on_its_sheets(browser: Browser, page: str, sheets: int) -> None:
+    if f"pages/{page}.html" not in PAGES:
+        pytest.skip(f"no {page} in the built book")
+    content = print_pdf.pdf(browser, (HTML / f"pages/{page}.html").as_uri())
+    assert len(re.findall(rb"/Type /Page\b", content)) == sheets
+
+
 TABBED = [page for page in PAGES if "sd-tab-set" in (HTML / page).read_text(encoding="utf-8")]
 
 
