@@ -22,7 +22,7 @@
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
 
-# %% tags=["remove-input"]
+# %% tags=["remove-input", "nbval-ignore-output"]
 from prismbook.pages import frontier, page, parameters
 from prismbook.runs.records import default_results, scan
 
