@@ -34,7 +34,7 @@
 # 5. AdamW's decay is not divided: $r^2 = \eta n / (2 \lambda)$, no popularity. Plain SGD divides nothing: $r^4 = r_0^4 + 2 \eta^2 G^2 t$ without
 #    any decay, so $d^{1/4}$.
 #
-# {mod}`prismlib.theory` has each formula with its assumptions. For weights that get a gradient at every step the equilibrium is known (Kosson, Messmer and Jaggi 2024). So is SGD's indifference to its rate (Arora, Li and Lyu 2019). Rows that are
+# {mod}`prismlib.theory` has each formula with its assumptions. For weights that get a gradient at every step the equilibrium is known {cite}`kosson2024rotational`. So is SGD's indifference to its rate {cite}`arora2019autorate`. Rows that are
 # sampled by their popularity are what is new here.
 #
 # ## A simulation that you can paste

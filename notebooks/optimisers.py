@@ -129,7 +129,8 @@ page.html(f"<div style='overflow-x: auto'>{worth.to_html(border=0, classes='data
 # ## Lengths as a knob after training
 #
 # If trainings differ in lengths and not in directions, one training is enough. Its items get lengths $d^b$ when they are scored, and $b$ is chosen on
-# validation. Users' lengths change no ranking. {func}`prismlib.lengths.choose_exponent` does it, for any model with an item table.
+# validation. Users' lengths change no ranking. Popularity to a power at inference is known {cite}`zhang2021pda`; that it does
+# what decay and PRISM do is what these curves test. {func}`prismlib.lengths.choose_exponent` does it, for any model with an item table.
 
 # %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, a panel per dataset: one curve per training over the exponents, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
 kept = {

@@ -27,6 +27,10 @@
 # user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. Whether
 # you should is the question of [another page](should_i_use.ipynb).
 #
+# It is one of three ways to the same place, says [the law of lengths](law_of_lengths.ipynb). Adam takes popularity out of the lengths; a weak coupled
+# decay, PRISM, or lengths that you choose on validation when you score put it back. Plain SGD writes it by itself, and which strength serves
+# [is the dataset's](optimisers.ipynb).
+#
 # ## Get it
 #
 # Copy these six lines. They need PyTorch and nothing else.
