@@ -35,7 +35,7 @@ rows = ledger.ledger(results)
 records = report.real(scan(results or default_results())[0])
 page.say(
     "The paper says that weight decay matters for angle-based losses because it writes the popularity of items into the"
-    " lengths of their vectors, and that PRISM, which sets the lengths at the start, can replace it."
+    " lengths of their vectors. It says that PRISM, which sets the lengths at the start, can replace it."
     f" {report.scope(rows, records)}"
 )
 

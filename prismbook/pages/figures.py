@@ -22,7 +22,7 @@ from prismbook.tables.rules import MARGIN
 from prismlib.metrics import GROUPS
 
 STYLE = str(Path(__file__).with_name("prism.mplstyle"))
-# Each popularity group and each loss has the same colour and marker on every page.
+#: Each popularity group and each loss has the same colour and marker on every page.
 LOOKS = {
     "popular": ("#D55E00", "s"),
     "neutral": ("#777777", "D"),

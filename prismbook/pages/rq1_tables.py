@@ -33,9 +33,9 @@ def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         runs: a table of :func:`prismbook.tables.analysis.measured` for each dataset, by its name.
 
     Returns:
-        Text, over the seeds that were run: the score without decay; the decay that validation chooses and the score
-        with it; the gap between popular and unpopular items and the correlation of lengths with log popularity, without
-        decay and with the chosen one.
+        Text, means over the seeds that were run. The columns are the score without decay, the decay that validation
+        chooses, and the score with it; then the gap between popular and unpopular items, and the correlation of lengths
+        with log popularity, without decay and with the chosen one.
     """
     rows = []
     for dataset, table in runs.items():

@@ -23,7 +23,7 @@ def configs(dataset: str, alphas: Iterable[float], decays: Sequence[float] | Non
         dataset: the dataset's name.
         alphas: strengths of PRISM.
         decays: weight decays; None is the project's grid for the dataset.
-        own: what all runs have, as arguments of :func:`prismbook.plan.experiments.grid_configs`.
+        own: what all runs have, as arguments of :func:`prismbook.plan.grid.grid_configs`.
     """
     prism = [grid_configs(dataset, weight_decays=0.0, init="prism", alpha=alpha, **own) for alpha in alphas]
     return [config for part in prism for config in part] + grid_configs(dataset, weight_decays=decays, **own)

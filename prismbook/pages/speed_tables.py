@@ -126,7 +126,7 @@ def captured_steps(checked: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("work, ms unless said")
 
 
-#: Units of what is predicted, by the end of its name in the table of launches, and what a target is: most or least.
+#: The units of what is predicted, by the end of its name in the table of launches. A target is the most or the least.
 UNITS = {"ms": ("ms", "at most"), "s": ("s", "at most"), "steps_per_s": ("steps per s", "at least")}
 
 
