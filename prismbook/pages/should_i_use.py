@@ -124,7 +124,7 @@ def _plain_sgd(directau: Sequence[Compared]) -> str:
         parts.append(f"{each.shown(SGD)['ndcg'].mean():.4f} on {dataset_name(each.dataset)}{against}{fair}")
     missing = [dataset_name(each.dataset) for each in directau if each not in made]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
-    return f"{name} gives NDCG@20 {'; '.join(parts)}.{not_run} [](law_of_lengths.ipynb) says why it can."
+    return f"{name} gives NDCG@20 {'; '.join(parts)}.{not_run} [](optimisers.ipynb) has more."
 
 
 def how_sure(compared: Iterable[Compared]) -> str:
