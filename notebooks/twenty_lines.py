@@ -217,11 +217,13 @@ assert torch.allclose(table.weight, by_hand)
 # it must still have the length that PRISM gave it. Every other item must be longer by now.
 
 # %% tags=["nbval-ignore-output"]
+from pathlib import Path
+
 from prismbook.claims import ledger
 from prismbook.runs.records import default_results, load_record
 from prismlib import prism_norm
 
-path = (results or default_results()) / "movielens1m/mf-directau-9c7b05ac6a8b.json"
+path = Path(results or default_results()) / "movielens1m/mf-directau-9c7b05ac6a8b.json"
 record = load_record(path)
 config = record["config"]
 assert (config["init"], config["alpha"], config["weight_decay"]) == ("prism", 1.0, 0.0)
