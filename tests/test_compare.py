@@ -1,4 +1,4 @@
-"""The paired differences of users, whose interval is that of a bootstrap, and Student's interval over seeds."""
+"""The paired differences of users, and their interval, which a bootstrap would give."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from prismbook.tables.significance import (
     compared_users,
     per_user,
     per_user_ratio,
-    seed_half_width,
-    student_quantile,
 )
 
 
@@ -103,18 +101,6 @@ def test_users_are_matched_by_id_and_seeds_may_have_other_users() -> None:
     first = [(np.array([7, 1, 3]), np.array([0.7, 0.1, 0.3])), (np.array([1, 9]), np.array([0.5, 0.9]))]
     second = [(np.array([1, 3, 7]), np.array([0.0, 0.0, 0.0])), (np.array([9, 1]), np.array([0.9, 0.5]))]
     assert compared_users(first, second).mean == pytest.approx((1.1 / 3 + 0) / 2)
-
-
-def test_students_interval_and_quantile() -> None:
-    stats = pytest.importorskip("scipy.stats")
-    for freedom in (1, 2, 4, 10, 100):
-        assert student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-4)
-    differences = [0.002, 0.000, 0.004]
-    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert seed_half_width(differences) == pytest.approx((high - low) / 2, rel=1e-4)
-    assert seed_half_width([0.1]) is None
-    with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):
-        seed_half_width([0.1, 0.2], level=1)
 
 
 def test_scores_as_records_keep_them() -> None:

@@ -155,7 +155,7 @@ def accepted(claim: str, dataset: str, results: Path) -> Evidence:
 @pytest.mark.parametrize(("claim", "dataset"), [("C1", "gowalla"), ("C8", "movielens1m"), ("C14", "gowalla")])
 def test_a_record_that_is_gone_is_named_with_its_claim(results: Path, claim: str, dataset: str) -> None:
     runs = accepted(claim, dataset, results).run_ids
-    for run in sorted(runs)[:4]:
+    for run in sorted(runs)[:1]:
         [path] = (results / dataset).glob(f"*-{run}.json")
         path.rename(results / "away")
         with pytest.raises(LedgerError, match=rf"(?m)^{claim} {dataset}: .*records gone: (?:\w+, )*{run}") as raised:

@@ -129,9 +129,9 @@ class Costs:
         return Expected(round(epochs), most_epochs, hours, most_hours, list(unmeasured), tuple(scaled))
 
     def _usual_epochs(self, config: RunConfig) -> float:
-        """The mean number of epochs of runs of the kind, else on another device, on other data, on another backbone."""
+        """The mean number of epochs of runs of the kind, else on another device, else on other data too."""
         wanted = kind(config)
-        for fields in ((), ("device",), ("device", "dataset"), ("device", "dataset", "backbone")):
+        for fields in ((), ("device",), ("device", "dataset")):
             alike = _like(self.epochs, wanted, fields)
             stored = [epochs for other in alike for epochs in self.epochs[other]]
             if stored:

@@ -1,16 +1,14 @@
-"""How sure is a difference? The paired differences of users, and Student's interval over seeds.
+"""How sure is a difference? The paired differences of users, with the interval of a bootstrap.
 
 Two things make a measured difference uncertain: which users happen to be in the test set, and which seed drew the split
 and the starting values. :func:`compared_users` measures the first, :mod:`prismbook.tables.spreads` the second, over all
-stored pairs, and :func:`seed_half_width` the half-width of one mean. :mod:`prismbook.tables.rules` makes a word of
-both.
+stored pairs. :mod:`prismbook.tables.rules` makes a word of both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -77,51 +75,6 @@ def compared_users(
     mean, half = float(by_seed.mean()), 1.96 * float(np.sqrt((added**2).sum()))
     baseline = float(np.mean([values.astype(np.float64).mean() for _, values in second]))
     return Comparison(mean, mean - half, mean + half, tuple(by_seed.tolist()), baseline)
-
-
-def seed_half_width(values: Sequence[float], level: float = 0.95) -> float | None:
-    """Half the width of Student's interval for the mean of one value per seed; None for a single seed.
-
-    It is ``t * s / sqrt(n)`` with ``n - 1`` degrees of freedom. The values are differences of two methods. Two runs of
-    one seed share their split and their starting values. What a seed does to both methods alike therefore adds no
-    uncertainty to their difference.
-
-    Args:
-        values: one per seed.
-        level: coverage of the interval.
-
-    Raises:
-        ValueError: ``level`` is not in (0, 1).
-
-    >>> f"{seed_half_width([0.002, 0.002, 0.003]):.5f}"
-    '0.00143'
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level}")
-    n = len(values)
-    if n < 2:
-        return None
-    return float(student_quantile((1 + level) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-
-
-@lru_cache
-def student_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t distribution.
-
-    The density is integrated numerically; in ``a``, where ``t = sqrt(v) tan(a)``, it is proportional to
-    ``cos(a)^(v - 1)``.
-
-    Args:
-        probability: of a value below the quantile, in (0, 1).
-        freedom: degrees of freedom ``v``.
-
-    >>> f"{student_quantile(0.975, 4):.3f}"
-    '2.776'
-    """
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 200_001)
-    density = np.cos(angle) ** (freedom - 1)
-    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return float(np.sqrt(freedom) * np.tan(np.interp(probability, mass / mass[-1], angle)))
 
 
 def per_user(
