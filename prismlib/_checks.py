@@ -33,7 +33,7 @@ def check_number(name: str, value: object, minimum: float = 0.0, inclusive: bool
         inclusive: whether ``minimum`` itself is accepted.
 
     Raises:
-        ValueError: ``value`` is no number, is not finite or is too small.
+        ValueError: ``value`` is not a number, is not finite or is too small.
 
     >>> check_number("tau", 0.2)
     >>> check_number("tau", float("nan"))
@@ -54,7 +54,7 @@ def check_whole(name: str, value: object) -> None:
         value: the argument that a caller was given.
 
     Raises:
-        ValueError: ``value`` is no integer; ``2.0`` and ``True`` are none.
+        ValueError: ``value`` is not an integer; ``2.0`` and ``True`` are none.
 
     >>> check_whole("k", 20)
     >>> check_whole("k", True)
@@ -74,7 +74,7 @@ def check_count(name: str, value: object, minimum: int = 1) -> None:
         minimum: the smallest accepted number.
 
     Raises:
-        ValueError: ``value`` is no whole number, or is too small.
+        ValueError: ``value`` is not a whole number, or is too small.
 
     >>> check_count("batch_size", 4096)
     >>> check_count("batch_size", 2.5)
@@ -94,7 +94,7 @@ def check_fraction(name: str, value: object) -> float:
         value: the argument that a caller was given.
 
     Raises:
-        ValueError: ``value`` is no number, or is outside [0, 1].
+        ValueError: ``value`` is not a number, or is outside [0, 1].
 
     >>> check_fraction("alpha", 0.5)
     0.5
@@ -183,7 +183,7 @@ def check_table(name: str, table: Tensor, rows: int | None = None) -> None:
         rows: the number n of rows that it must have; None accepts every number.
 
     Raises:
-        ValueError: ``table`` is no floating-point tensor, is not 2-D, has no columns or another number of rows.
+        ValueError: ``table`` is not a floating-point tensor, is not 2-D, has no columns or another number of rows.
 
     >>> check_table("item", torch.ones(5, 2), rows=5)
     """
@@ -219,7 +219,7 @@ def as_ids(name: str, ids: Any, shape: tuple[int, ...] | None = None) -> Tensor:
         int64, of the shape of ``ids``.
 
     Raises:
-        ValueError: the ids are no integers (floating-point and boolean ids are refused), or have another shape.
+        ValueError: the ids are not integers (floating-point and boolean ids are refused), or have another shape.
             Nothing is broadcast.
 
     >>> as_ids("user_id", torch.tensor([3, 1], dtype=torch.int32))
@@ -250,7 +250,7 @@ def check_ids(name: str, ids: Any, size: int) -> None:
         size: number of rows of the table.
 
     Raises:
-        ValueError: the ids are no integers, or one is outside [0, size).
+        ValueError: the ids are not integers, or one is outside [0, size).
 
     >>> check_ids("train.user", torch.tensor([0, 2]), size=3)
     """

@@ -35,9 +35,9 @@ def ipl_penalty(score: Tensor, item_id: Tensor, popularity: Tensor, b: float, re
             a negative, then counts as one of popularity 1.
 
     Raises:
-        ValueError: ``score`` is no floating-point tensor with one number per pair, ``item_id`` has another shape or no
-            integers, ``b`` is not finite, or an item has popularity 0 or no popularity. On a GPU, where looking at
-            values would stall every step, an item of popularity 0 gives a result that is not finite instead.
+        ValueError: ``score`` is not a floating-point tensor with one number per pair, ``item_id`` has another shape
+            or is not integers, ``b`` is not finite, or an item has popularity 0 or no popularity. On a GPU, where
+            looking at values would stall every step, an item of popularity 0 gives a result that is not finite instead.
 
     >>> popularity = torch.tensor([4, 1])
     >>> ipl_penalty(torch.tensor([0.0, 0.0]), torch.tensor([0, 1]), popularity, b=1.0)  # r = 0.5/4, 0.5/1
@@ -93,7 +93,7 @@ def resn_penalty(user: Tensor, items: Tensor) -> Tensor:
         items: the whole item table, ``(num_items, d)``.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or not 2-D, or the embeddings have different lengths.
+        ValueError: an argument is not a floating-point tensor or not 2-D, or the embeddings have different lengths.
 
     >>> resn_penalty(torch.zeros(2, 3), torch.zeros(4, 3))
     tensor(2.)
@@ -131,7 +131,7 @@ def resn_penalty_batch(user: Tensor, item: Tensor) -> Tensor:
         Scalar; zero where every score of the batch is.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or not 2-D, or the embeddings have different lengths.
+        ValueError: an argument is not a floating-point tensor or not 2-D, or the embeddings have different lengths.
 
     >>> resn_penalty_batch(torch.eye(2), torch.eye(2))
     tensor(1.)

@@ -69,7 +69,7 @@ def as_pairs(name: str, pairs: object) -> tuple[Tensor, Tensor]:
         Users and items, each of shape ``(n,)``, on the CPU.
 
     Raises:
-        ValueError: ``pairs`` are no :class:`Interactions`.
+        ValueError: ``pairs`` are not :class:`Interactions`.
 
     >>> as_pairs("train", Interactions([0, 1], [2, 2]))
     (tensor([0, 1]), tensor([2, 2]))
@@ -92,8 +92,8 @@ class Dataset:
         synthetic: True for generated data, so that no page can present it as the paper's.
 
     Raises:
-        ValueError: sizes that are no whole numbers, no interactions, columns that are no :class:`Interactions`, ids out
-            of range, not sorted, or a pair twice.
+        ValueError: sizes that are not whole numbers, no interactions, columns that are not :class:`Interactions`, ids
+            out of range, not sorted, or a pair twice.
 
     >>> toy = Dataset("toy", np.array([0, 0, 1], np.int32), np.array([0, 2, 1], np.int32), 2, 3)
     >>> len(toy), f"{toy.density:.2f}"
@@ -145,7 +145,7 @@ class Split:
         name: ``"random"`` for :func:`random_split`; for a split of your own what it is, e.g. ``"temporal"``.
 
     Raises:
-        ValueError: a part that is no :class:`Interactions`, or whose ids are not rows of the dataset's tables.
+        ValueError: a part that is not :class:`Interactions`, or whose ids are not rows of the dataset's tables.
 
     >>> split = random_split(synthetic(200, 100, 2500), seed=123)
     >>> len(split.train.user), int(split.item_popularity.sum())
@@ -192,7 +192,7 @@ def random_split(dataset: Dataset, seed: int) -> Split:
         seed: an integer >= 0; the only source of randomness.
 
     Raises:
-        ValueError: fewer than 10 interactions, or a seed that is no whole number >= 0.
+        ValueError: fewer than 10 interactions, or a seed that is not a whole number >= 0.
 
     >>> split = random_split(synthetic(), seed=123)
     >>> len(split.train.user), len(split.validation.user), len(split.test.user)
@@ -271,8 +271,8 @@ def synthetic(
         seed: an integer >= 0; the only source of randomness.
 
     Raises:
-        ValueError: sizes that are no whole numbers or do not fit together, a ``popularity`` that is negative or not
-            finite, or a seed that is no whole number >= 0.
+        ValueError: sizes that are not whole numbers or do not fit together, a ``popularity`` that is negative or not
+            finite, or a seed that is not a whole number >= 0.
 
     >>> data = synthetic()
     >>> len(data), data.num_users, data.num_items

@@ -166,9 +166,9 @@ def save(data: Dataset, source: str, terms: str = "Private.", citation: str = "n
         The dataset's card.
 
     Raises:
-        ValueError: ``PRISM_DATA`` is no folder; the name belongs to a published dataset, is longer than 100 characters,
-            has others than lower-case letters, digits, ``-`` and ``_``, or is kept with other interactions; or the
-            dataset has fewer than 10 interactions.
+        ValueError: ``PRISM_DATA`` is not a folder; the name belongs to a published dataset, is longer than 100
+            characters, has others than lower-case letters, digits, ``-`` and ``_``, or is kept with other interactions;
+            or the dataset has fewer than 10 interactions.
     """
     if data.name in CARDS or not _NAME.fullmatch(data.name):
         raise ValueError(

@@ -34,7 +34,7 @@ def check_pairs(user: Tensor, item: Tensor, negative: Tensor | None = None) -> N
         negative: embeddings of sampled items, ``(B, n, d)``, n >= 1; None where the loss has none.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or has another shape. Nothing is broadcast.
+        ValueError: an argument is not a floating-point tensor or has another shape. Nothing is broadcast.
 
     >>> check_pairs(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 1, 3))
     """
@@ -64,7 +64,7 @@ def unit(rows: Tensor, name: str = "rows") -> Tensor:
         name: what an error calls them.
 
     Raises:
-        ValueError: ``rows`` is no floating-point tensor, or a row is zero or below the smallest normal number; the
+        ValueError: ``rows`` is not a floating-point tensor, or a row is zero or below the smallest normal number; the
             error names the row. On a GPU, where looking would stall every step, a zero row stays zero instead.
 
     >>> unit(torch.tensor([[3.0, 4.0], [3e-30, 4e-30]]))
@@ -137,7 +137,7 @@ def uniformity(rows: Tensor, ids: Tensor | None = None) -> Tensor:
         row to be pushed from.
 
     Raises:
-        ValueError: as :func:`unit`; or ``rows`` or ``ids`` has another shape, or ``ids`` are no integers.
+        ValueError: as :func:`unit`; or ``rows`` or ``ids`` has another shape, or ``ids`` are not integers.
 
     >>> uniformity(torch.tensor([[1.0, 0.0], [-3.0, 0.0]]))
     tensor(-8.)

@@ -31,7 +31,7 @@ def prism_norm(popularity: Column, alpha: float = 1.0) -> Tensor:
         Norms, shape ``(n,)``, floating point; positive also for cold rows (``d = 0``).
 
     Raises:
-        ValueError: ``alpha`` is no number in [0, 1]; ``popularity`` not 1-D, negative, not finite, or labelled in an
+        ValueError: ``alpha`` is not a number in [0, 1]; ``popularity`` not 1-D, negative, not finite, or labelled in an
             order that is not that of the rows.
 
     >>> prism_norm(torch.tensor([0, 6]), alpha=0.5)

@@ -60,7 +60,7 @@ def with_lengths(item: Tensor, lengths: Column) -> Tensor:
         Shape ``(n, d)``, of the dtype of ``item``, on its device.
 
     Raises:
-        ValueError: ``item`` is no table; ``lengths`` is not one positive number per row.
+        ValueError: ``item`` is not a table; ``lengths`` is not one positive number per row.
 
     >>> with_lengths(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([10.0, 1.0]))
     tensor([[6., 8.],

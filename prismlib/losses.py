@@ -33,7 +33,7 @@ def bpr_loss(user: Tensor, item: Tensor, negative: Tensor) -> Tensor:
         negative: embeddings of sampled items, ``(B, n, d)``.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or has another shape.
+        ValueError: an argument is not a floating-point tensor or has another shape.
 
     >>> u, i, j = torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1, 1, 2)
     >>> bpr_loss(u, i, j)
@@ -54,7 +54,7 @@ def ssm_loss(user: Tensor, item: Tensor, negative: Tensor, tau: float = 0.2) -> 
         tau: temperature, > 0 and finite.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or has another shape, a row is zero, or ``tau`` is out of
+        ValueError: an argument is not a floating-point tensor or has another shape, a row is zero, or ``tau`` is out of
             range.
 
     >>> x = torch.tensor([[1.0, 0.0]])
@@ -106,8 +106,8 @@ def directau_loss(
         item_id: ids of the items, any integer dtype, ``(B,)``, used in the same way.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or has another shape, a row is zero,
-            ``gamma`` is out of range, or ids are no integers.
+        ValueError: an argument is not a floating-point tensor or has another shape, a row is zero,
+            ``gamma`` is out of range, or ids are not integers.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> directau_loss(x, x, gamma=0.5)
@@ -141,8 +141,8 @@ def mawu_loss(
         uniformity: :func:`~prismlib.hypersphere.uniformity` or :func:`~prismlib.hypersphere.uniformity_released`.
 
     Raises:
-        ValueError: an argument is no floating-point tensor or has another shape, a row is zero,
-            a weight is out of range, or ids are no integers.
+        ValueError: an argument is not a floating-point tensor or has another shape, a row is zero,
+            a weight is out of range, or ids are not integers.
 
     >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> mawu_loss(x, x, torch.tensor([0.0, 0.0]), gamma_user=0.5, gamma_item=0.25)

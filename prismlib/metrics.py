@@ -60,7 +60,7 @@ def dcg_discount(k: int, device: torch.device | str | None = None) -> Tensor:
         float32, shape ``(k,)``.
 
     Raises:
-        ValueError: ``k`` is no whole number or < 1.
+        ValueError: ``k`` is not a whole number or < 1.
 
     >>> dcg_discount(3)
     tensor([1.0000, 0.6309, 0.5000])
@@ -219,7 +219,7 @@ def coverage(items: Tensor, num_items: int) -> Tensor:
 
     Raises:
         ValueError: ids that are not integers, or outside [-1, num_items); a list that names an item twice;
-            ``num_items`` is no whole number or < 1.
+            ``num_items`` is not a whole number or < 1.
 
     >>> coverage(torch.tensor([[0, 1], [1, -1]]), num_items=4)
     tensor(0.5000)
@@ -296,7 +296,7 @@ def all_metrics(
         ``average_popularity`` of the lists.
 
     Raises:
-        ValueError: a length that is no whole number in [1, K]; arguments that one of the metrics refuses.
+        ValueError: a length that is not a whole number in [1, K]; arguments that one of the metrics refuses.
 
     >>> hit = torch.tensor([[True, False]])
     >>> lists = torch.tensor([[1, 0]])
@@ -375,7 +375,7 @@ def check_lists(items: Tensor, num_items: int, source: str, name: str = "items")
         int64, of the shape of ``items``.
 
     Raises:
-        ValueError: ids that are not integers, an id that is no item, or a list that names an item twice.
+        ValueError: ids that are not integers, an id that is not an item, or a list that names an item twice.
 
     >>> check_lists(torch.tensor([[2, 0, -1, -1]]), 3, "the items")
     tensor([[ 2,  0, -1, -1]])

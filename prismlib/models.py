@@ -59,7 +59,7 @@ class Backbone(nn.Module):
             Rows of the users and of the items, each of shape ``(*, dim)``.
 
         Raises:
-            ValueError: the ids are no integers.
+            ValueError: the ids are not integers.
         """
         raise NotImplementedError
 
@@ -75,7 +75,7 @@ class Backbone(nn.Module):
             ``(B, L)``, float32 or float64.
 
         Raises:
-            ValueError: the ids are no integers, or have other shapes. Nothing is broadcast.
+            ValueError: the ids are not integers, or have other shapes. Nothing is broadcast.
         """
         user_id, item_id = as_ids("user_id", user_id), as_ids("item_id", item_id)
         if user_id.dim() != 1 or item_id.dim() != 2 or len(user_id) != len(item_id):
@@ -123,7 +123,7 @@ class MF(Backbone):
         sparse: True makes gradients hold the rows of the batch alone, as :class:`prismlib.optim.RowSparseAdam` needs.
 
     Raises:
-        ValueError: a size is no whole number or < 1.
+        ValueError: a size is not a whole number or < 1.
 
     >>> model = MF(num_users=4, num_items=5, dim=8, generator=torch.Generator().manual_seed(0))
     >>> user, item = model(torch.tensor([0, 3]), torch.tensor([[1], [2]]))
@@ -178,7 +178,7 @@ class NonLinearMF(MF):
         sparse: as for :class:`MF`.
 
     Raises:
-        ValueError: a size is no whole number or < 1.
+        ValueError: a size is not a whole number or < 1.
 
     >>> model = NonLinearMF(num_users=4, num_items=5, dim=8)
     >>> [tuple(table.shape) for table in model.embeddings()]
@@ -224,8 +224,8 @@ class LightGCN(MF):
         generator: source of the starting values; None draws them from PyTorch's global generator.
 
     Raises:
-        ValueError: a size or ``depth`` is no whole number or < 1; or ``train`` are no interactions, or have an id that
-            is no row of its table.
+        ValueError: a size or ``depth`` is not a whole number or < 1; or ``train`` are not interactions, or have an id
+            that is not a row of its table.
 
     >>> import numpy as np
     >>> train = Interactions(np.array([0, 1]), np.array([2, 2]))

@@ -136,7 +136,7 @@ def decay_rows(table: Tensor, ids: Tensor, weight_decay: float) -> None:
         weight_decay: >= 0.
 
     Raises:
-        ValueError: the gradient is sparse, or the table is no parameter but computed from others, such as a
+        ValueError: the gradient is sparse, or the table is not a parameter but computed from others, such as a
             ``weight_norm``: its rows have no gradient of their own.
 
     >>> table = nn.Parameter(torch.tensor([[1.0], [1.0]]))
@@ -244,7 +244,7 @@ class RowWiseAdagrad(torch.optim.Optimizer):
     moves by :math:`-\eta\, g_i / (\sqrt{s_i} + \epsilon)`. So its k-th gradient moves the row by about
     :math:`\eta \sqrt{n / k}`: a row that is met d times grows with the sum of 1/k, which is log d, under a loss that
     does not see lengths. A row without a gradient stays where it is. Memory is one number per row beside the table and
-    its gradient. A parameter that is no table, such as a bias, is taken as one row per entry, which is plain Adagrad.
+    its gradient. A parameter that is not a table, such as a bias, is taken as a row per entry, which is plain Adagrad.
 
     Args:
         params: what is trained, as for every optimiser of :mod:`torch.optim`.

@@ -53,8 +53,8 @@ class FullRanking:
         count: number of held-out items of each of them, int64.
 
     Raises:
-        ValueError: nothing held out, no user left, an id that is no row of its table, a group that is none, ``k`` no
-            whole number in [1, num_items], ``masked`` that is no interactions, or an interaction held out and masked.
+        ValueError: nothing held out, no user left, an id that is not a row of its table, an unknown group, ``k`` not a
+            whole number in [1, num_items], ``masked`` that is not interactions, or an interaction held out and masked.
 
     >>> held_out, masked = Interactions([0], [2]), Interactions([0], [0])
     >>> evaluate = FullRanking(held_out, masked, torch.tensor([0, 1, 2]), num_users=1, k=2)
@@ -235,7 +235,7 @@ class FullRanking:
             float32, shape ``(len(self.users), 3)``.
 
         Raises:
-            ValueError: lists of other users, ids that are no items, or a list that names an item twice.
+            ValueError: lists of other users, ids that are not items, or a list that names an item twice.
         """
         return self._parts(self._checked(items))
 

@@ -95,7 +95,7 @@ def recommend(
     Raises:
         ValueError: ``model`` is neither; tables that do not fit together; the items or the rows of the users are not
             finite; ``users``, ``items`` or a seen id is out of range or no integer; ``seen`` has another shape or form;
-            ``k`` is out of range; ``length`` is no number >= 0 for each item, or comes with ``cosine`` or with a
+            ``k`` is out of range; ``length`` is not a number >= 0 for each item, or comes with ``cosine`` or with a
             criterion that ranks by a rule of its own.
 
     >>> user, item = torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 0.0], [2.0, 0.0], [0.5, 0.5]])

@@ -85,7 +85,7 @@ def train_step(
             ``"batch"`` draws from the distinct items of the batch, as in the released code.
 
     Raises:
-        ValueError: ``user_id`` and ``item_id`` are no integers or do not have one shape ``(B,)``, or
+        ValueError: ``user_id`` and ``item_id`` are not integers or do not have one shape ``(B,)``, or
             ``negatives`` is unknown.
 
     >>> from prismlib import BPR, MF
@@ -238,7 +238,7 @@ def fit(
 
     Raises:
         ValueError: an argument is out of range or on another device; ``train`` is empty, its columns do not have one
-            length, or an id is no row of its table; there are more negatives than items; nothing is trainable; or
+            length, or an id is not a row of its table; there are more negatives than items; nothing is trainable; or
             starting values are not finite. All of this is found before any training.
         MemoryError: the device has less free than training needs; before any training.
         FloatingPointError: the loss or the embeddings are no longer finite; the message names the epoch.

@@ -67,7 +67,7 @@ def pair_scores(user: Tensor, item: Tensor, listed: Candidates) -> Tensor:
         Scores, ``(B, L)``, float32 or float64.
 
     Raises:
-        ValueError: ``user`` or ``item`` is no floating-point tensor, or does not have one row per list or distinct
+        ValueError: ``user`` or ``item`` is not a floating-point tensor, or does not have one row per list or distinct
             item.
 
     >>> listed = list_items(torch.tensor([[5, 2], [5, 5]]))

@@ -63,7 +63,7 @@ class _Unit(torch.autograd.Function):
 
 
 def _normalised(rows: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """Unit rows and inverse norms, also where the squares of a row's entries are no numbers of the dtype."""
+    """Unit rows and inverse norms, also where the squares of a row's entries are not numbers of the dtype."""
     if trial.can_run(kernels.unit_rows, rows):
         return kernels.unit_rows(rows)
     may_read_values = rows.device.type == "cpu" and not torch.compiler.is_compiling()
