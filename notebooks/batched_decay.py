@@ -41,8 +41,8 @@ from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C6"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** decay applied to the rows of the batch "treats all items equally" (Section 4.1.1), so that it loses what decay of the whole
@@ -59,7 +59,7 @@ page.html(question.answer(["C6"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 runs = {}
 for name in names:
     own = {"losses": "directau", "epochs": epochs, "lr": lr, "device": device}

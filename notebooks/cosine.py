@@ -42,8 +42,8 @@ from prismbook.tables import analysis, labels
 
 parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C14"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** performance under cosine similarity saturates early, while that under the dot product climbs on: the time goes into
@@ -58,7 +58,7 @@ page.html(question.answer(["C14"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 runs = {}
 for name in names:
     configs = grid_configs(name, "directau", weight_decays, epochs=epochs, lr=lr, device=device)
@@ -135,14 +135,13 @@ for name in names:
         )
 pd.DataFrame(rows).set_index(["dataset", "weight decay"])
 
+
 # %% [markdown]
 # *By cosine 95 % of the best score is reached in fewer epochs. The last two columns are the first epoch with 95 % of the curve's own maximum.*
 #
 # ## Verdicts
 
 # %% tags=["remove-input"]
-
-
 def claim_c14(table: pd.DataFrame) -> list:
     with_decay = table[(table["weight_decay"] > 0) & table["ndcg"].notna()]
     records = analysis.records(table)

@@ -43,8 +43,8 @@ from prismbook.tables import analysis, labels
 
 parameters.check(globals(), "dataset", "epochs", "seeds", "lr", "device", "results", "train", "force")
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C13"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** DirectAU with PRISM has a better ratio of unpopular to popular NDCG@20 than methods that were made to remove
@@ -61,7 +61,7 @@ page.html(question.answer(["C13"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 own = {} if epochs is None else {"epochs": epochs}
 runs, chosen = {}, {}
 for name in names:

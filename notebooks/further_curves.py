@@ -57,8 +57,8 @@ parameters.check(
     "force",
 )
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer([claim], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** results for SSM and MAWU, "as well as non-linear MF, follow similar trends" (Section 3.1.1, Appendix D).
@@ -73,7 +73,7 @@ page.html(question.answer([claim], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 runs = {}
 for name in names:
     configs = grid_configs(name, losses, weight_decays, epochs=epochs, backbone=backbone, lr=lr, device=device)
@@ -86,9 +86,7 @@ redo = {
     name: command("further_curves", dataset=name, claim=claim, device=device, **given, train=True, force=True)
     for name in names
 }
-page.say(
-    question.run_yourself("further_curves", runs, dataset=names[0], claim=claim, losses=losses, backbone=backbone)
-)
+page.say(question.run_yourself("further_curves", runs, dataset=names[0], claim=claim, losses=losses, backbone=backbone))
 
 # %% [markdown]
 # ## Watch it happen

@@ -41,8 +41,8 @@ from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C7"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** methods that learn lengths directly "do not gain as much benefit from weight decay" (Section 4.1.2).
@@ -58,7 +58,7 @@ page.html(question.answer(["C7"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 runs = {}
 for name in names:
     own = {"losses": "directau", "weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}

@@ -55,8 +55,8 @@ parameters.check(
     "force",
 )
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C1", "C21", "C2", "C22"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** "Our first observation is a clear dependence on weight decay for DirectAU, where a poor choice of weight decay
@@ -78,7 +78,7 @@ page.html(question.answer(["C1", "C21", "C2", "C22"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 runs = {}
 for name in names:
     configs = grid_configs(name, losses, weight_decays, seeds, epochs, lr=lr, device=device)

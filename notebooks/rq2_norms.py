@@ -42,8 +42,8 @@ from prismbook.tables import analysis
 
 parameters.check(globals(), "dataset", "losses", "weight_decays", "epochs", "lr", "device", "results", "train", "force")
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C3"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** "regardless of whether models were trained with BPR or DirectAU, both show a high correlation between the embedding
@@ -58,7 +58,7 @@ page.html(question.answer(["C3"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 runs = {}
 for name in names:
     configs = grid_configs(name, losses, weight_decays, epochs=epochs, lr=lr, device=device)

@@ -48,10 +48,10 @@ parameters.check(
     losses=parameters.several(parameters.choice(experiments.TABLE1["loss"])),
 )
 names = as_list(dataset)
-page.begin(names)
 results = results or default_results()
 backbones, losses = as_list(backbones), as_list(losses)
 page.html(question.answer(["C8", "C9", "C10", "C17"], names, results))
+page.begin(names)
 
 # %% [markdown]
 # **The paper says:** "We emphasize that with PRISM, a single model is trained without the need for tuning" (Section 5.1); on linear MF it
@@ -72,7 +72,7 @@ page.html(question.answer(["C8", "C9", "C10", "C17"], names, results))
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 pairs = {}
 for name in names:
     if train:
@@ -116,9 +116,7 @@ for name, decay in (("neither", 0.0), ("decay 0.001", 1e-3), ("PRISM", 0.0)):
 
 # %% mystnb={"image": {"alt": "A panel per dataset; for each backbone and loss a black bar for the paper's change from tuned decay to PRISM, and a point with its 95 % interval for ours; a grey band marks changes within the margin"}} tags=["remove-input", "nbval-ignore-output"]
 # BPR is far to the left, and not in Table 1: it would press all others together
-shown = {
-    name: rq3_tables.differences([pair for pair in pairs[name] if pair.loss != "bpr"]) for name in names
-}
+shown = {name: rq3_tables.differences([pair for pair in pairs[name] if pair.loss != "bpr"]) for name in names}
 figures.differences(shown)
 plt.show()
 

@@ -59,8 +59,8 @@ parameters.check(
     "force",
 )
 names = as_list(dataset)
-page.begin(names)
 page.html(question.answer(["C11", "C12", "C23"], names, results))
+page.begin(names)
 alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learning_rates)
 
 # %% [markdown]
@@ -78,7 +78,7 @@ alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learnin
 #
 # ## Run this yourself
 
-# %%
+# %% tags=["hide-input"]
 own = {"losses": "directau", "epochs": epochs, "patience": patience, "lr": lr, "device": device}
 configs = {name: rq4_tables.configs(name, alphas, weight_decays, seeds=seeds[0], **own) for name in names}
 records = {name: get_records(configs[name], results, train=train, force=force) for name in names}
@@ -198,9 +198,7 @@ rq4_tables.numbers(at_seeds)
 
 # %% tags=["remove-input"]
 folder = results or default_results()
-stored = {
-    name: analysis.measured(folder, configs[name] + further[name], patient_runs=False) for name in names
-}
+stored = {name: analysis.measured(folder, configs[name] + further[name], patient_runs=False) for name in names}
 judged = {"C11": prism_claims.claim_c11, "C12": prism_claims.claim_c12, "C23": prism_claims.claim_c23}
 page.html(question.verdicts(judged, stored, results))
 

@@ -116,6 +116,9 @@ def test_missing_page_is_rendered_with_its_parameters_and_then_fresh(page: pages
     cells = nbformat.read(page.root / page.output, as_version=4).cells
     # the kernel "python3" is this environment's Python, and shows no progress bars
     assert cells[-1].outputs[0].text == f"toy {sys.prefix} 1\n"
+    # a reader of the page does not see papermill's cells
+    hidden = [cell.metadata.tags[0] for cell in cells if "remove-input" in cell.metadata.get("tags", ())]
+    assert hidden == ["parameters", "injected-parameters"]
     # the record that the page itself trained, where the list says that it reads no other does not make it stale
     assert page.reasons() == []
     pages.render_stale(page.root, said.append)

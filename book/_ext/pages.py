@@ -130,6 +130,10 @@ class Page:
             )
         except papermill.PapermillExecutionError as error:
             raise PageError(f"{self.output}: a cell of {self.template} failed{error}") from None
+        if self.parameters:  # the two cells of parameters are for who runs the notebook, and not for who reads the page
+            for cell in notebook.cells:
+                if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", ())):
+                    cell.metadata.tags = [*dict.fromkeys([*cell.metadata.tags, "remove-input"])]
         if self.title is not None:
             heading = next(cell for cell in notebook.cells if cell.source.startswith("# "))
             heading.source = "\n".join([f"# {self.title}", *heading.source.split("\n")[1:]])
