@@ -62,9 +62,11 @@ page.begin(names)
 # %% tags=["hide-input"]
 runs = {}
 for name in names:
-    own = {"losses": "directau", "epochs": epochs, "lr": lr, "device": device}
-    whole = grid_configs(name, weight_decays=None if weight_decays is None else [0.0, *as_list(weight_decays)], **own)
-    batch = grid_configs(name, weight_decays=weight_decays, decay_scope="batch", **own)
+    common = {"losses": "directau", "epochs": epochs, "lr": lr, "device": device}
+    whole = grid_configs(
+        name, weight_decays=None if weight_decays is None else [0.0, *as_list(weight_decays)], **common
+    )
+    batch = grid_configs(name, weight_decays=weight_decays, decay_scope="batch", **common)
     configs = whole + [config for config in batch if config.weight_decay > 0]
     get_records(configs, results, train=train, force=force)  # loads what is stored, trains the rest
     runs[name] = analysis.measured(results or default_results(), configs)

@@ -62,10 +62,10 @@ page.begin(names)
 # ## Run this yourself
 
 # %% tags=["hide-input"]
-own = {} if epochs is None else {"epochs": epochs}
+common = {} if epochs is None else {"epochs": epochs}
 runs, chosen = {}, {}
 for name in names:
-    configs = experiments.configs("debias", name, **own, lr=lr, device=device)
+    configs = experiments.configs("debias", name, **common, lr=lr, device=device)
     get_records(configs, results, train=train, force=force)  # loads what is stored, trains the rest
     runs[name] = analysis.measured(results or default_results(), configs)
     chosen[name] = analysis.best_of_each(runs[name])
@@ -136,7 +136,7 @@ page.say(question.noted(runs))
 
 # %% tags=["remove-input"]
 at_seeds = {
-    name: experiments.configs("debias", name, **own, lr=lr, device=device, seeds=as_list(seeds)) for name in names
+    name: experiments.configs("debias", name, **common, lr=lr, device=device, seeds=as_list(seeds)) for name in names
 }
 stored = {name: analysis.measured(results or default_results(), at_seeds[name]) for name in names}
 page.html(question.verdicts({"C13": prism_claims.claim_c13}, stored, results))

@@ -61,8 +61,8 @@ page.begin(names)
 # %% tags=["hide-input"]
 runs = {}
 for name in names:
-    own = {"losses": "directau", "weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
-    configs = [config for backbone in ("lightgcn", "mf") for config in grid_configs(name, backbone=backbone, **own)]
+    common = {"losses": "directau", "weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
+    configs = [config for backbone in ("lightgcn", "mf") for config in grid_configs(name, backbone=backbone, **common)]
     get_records(configs, results, train=train, force=force)  # loads what is stored, trains the rest
     runs[name] = analysis.measured(results or default_results(), configs)
 

@@ -79,8 +79,8 @@ alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learnin
 # ## Run this yourself
 
 # %% tags=["hide-input"]
-own = {"losses": "directau", "epochs": epochs, "patience": patience, "lr": lr, "device": device}
-configs = {name: rq4_tables.configs(name, alphas, weight_decays, seeds=seeds[0], **own) for name in names}
+common = {"losses": "directau", "epochs": epochs, "patience": patience, "lr": lr, "device": device}
+configs = {name: rq4_tables.configs(name, alphas, weight_decays, seeds=seeds[0], **common) for name in names}
 records = {name: get_records(configs[name], results, train=train, force=force) for name in names}
 runs = {name: analysis.tidy(configs[name], records[name]) for name in names}
 
@@ -155,7 +155,7 @@ page.say(question.by_dataset({name: rq4_tables.ended_early(shown) for name, show
 # the larger step too, though its strength was tuned at the smaller one, as was the loss's parameter:
 
 # %%
-steps = {name: rq4_tables.at_rates(name, tuned[name], learning_rates, seeds=seeds[0], **own) for name in names}
+steps = {name: rq4_tables.at_rates(name, tuned[name], learning_rates, seeds=seeds[0], **common) for name in names}
 again = {name: get_records(steps[name], results, train=train, force=force) for name in names}
 by_rate = {name: analysis.tidy(steps[name], again[name]) for name in names}
 rq4_tables.rates(by_rate, learning_rates)
