@@ -19,7 +19,7 @@
 # The paper's argument is short {cite}`loveland2025weightdecay`. An angle-based loss can only lengthen a vector, and does
 # so only when the vector is in the batch. Decay shortens all vectors at every step. So the length of an item's vector
 # comes to say how often the item is in a batch. This page proves each step, and under each proof stands a cell that
-# checks it. A check that fails stops the build of this book, so what you read has passed.
+# checks it, 16 cells in all: *Checked. Show the code* opens one. A check that fails stops the build of this book, so what you read has passed.
 #
 # | symbol | meaning |
 # |---|---|
@@ -29,6 +29,8 @@
 # | $d_i$ | training interactions of item $i$ |
 # | $\eta, \lambda$ | learning rate, weight decay |
 # | $\mathbf{i}'$ | the row after one step |
+#
+# The paper's letter $i$ does two things. Bold, $\mathbf{i}$ is a vector: the row of an item. Plain, $i$ is the item's number, as in $d_i$.
 
 # %% tags=["parameters"]
 seed = 0  # of everything that is drawn on this page
@@ -38,7 +40,7 @@ from prismbook.pages import parameters
 
 parameters.check(globals(), "seed")
 
-# %%
+# %% mystnb={"code_prompt_show": "Imports and helpers", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 import math
 
 import matplotlib.pyplot as plt
@@ -107,11 +109,20 @@ pd.options.display.float_format = "{:.3f}".format
 # :::
 #
 # A step along a vector orthogonal to $\mathbf{i}$ makes $\mathbf{i}$ longer, as the hypotenuse is longer than a leg. That
-# is all the geometry there is. The lemma also covers sums of losses: whole batches of
+# is all the geometry there is.
+
+# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short"}} tags=["remove-input", "nbval-ignore-output"]
+theory_figures.one_step()
+plt.show()
+
+# %% [markdown]
+# *The row in the batch ends up longer than the row that is not. Decay shortens both; the loss moves one, at a right angle. A real step is far smaller.*
+#
+# The lemma also covers sums of losses: whole batches of
 # DirectAU, SSM and MAWU, uniformity and negatives included. Checked with the losses that this book trains, on rows stretched
 # by random factors:
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 user, item, negative = rows(32, 8), rows(32, 8, seed=1), rows(32, 10, 8, seed=2)
 stretch = rows(32, 1, seed=3).exp()
 ids = {"user_id": torch.arange(32), "item_id": torch.arange(32)}
@@ -150,9 +161,9 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 # :::
 #
 # The word *independently* carries the proof, and batches of a fixed size do not satisfy it: one that has an
-# interaction has less room for the next. The paper says *with replacement, for simplicity*. But then a single
-# draw misses item $i$ with probability $1 - d_i/|E|$, and $|\mathcal{B}|$ draws are independent: the two exponents of
-# {eq}`eq-membership` change places. Training shuffles the interactions and cuts the order into batches. For that there is
+# interaction has less room for the next. The paper says *with replacement, for simplicity*. With replacement,
+# one draw misses item $i$ with probability $1 - d_i/|E|$, and all $|\mathcal{B}|$ draws miss it with probability
+# $(1 - d_i/|E|)^{|\mathcal{B}|}$. Here $d_i$ and $|\mathcal{B}|$ have changed places against {eq}`eq-membership`. Training shuffles the interactions and cuts the order into batches. For that there is
 # an exact law.
 #
 # :::{prf:proposition} the law of a permutation
@@ -190,7 +201,7 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 # this book's models, from 400 permutations of 2,000 interactions. The intervals are over permutations, whose
 # batches are not independent of one another.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 total = 2000
 degree = torch.tensor([1, 4, 16, 64, 256])
 owner = torch.repeat_interleave(torch.arange(6), torch.cat([degree, torch.tensor([total - int(degree.sum())])]))
@@ -303,7 +314,7 @@ pd.DataFrame(off, index=["paper's Equation 2", "draws with replacement"])
 #
 # **Check 1, symbols.** {eq}`eq-gradient`, orthogonality, and {eq}`eq-pythagoras` in three dimensions:
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 u = sympy.Matrix(sympy.symbols("u1:4", real=True))
 i = sympy.Matrix(sympy.symbols("i1:4", real=True))
 eta, decay = sympy.symbols("eta lambda", real=True)
@@ -319,7 +330,7 @@ assert sympy.simplify(after.dot(after) - predicted) == 0
 # **Check 2, the optimiser.** One step of `torch.optim.SGD` in float64 on 200 rows, in the batch and out of it, for this
 # loss and those that follow. The mean of the two changes, weighted by the probability, must be what `prismlib.theory` says.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 STEP = {"eta": 0.05, "decay": 0.3}
 user, start = rows(200, 6, seed=4), rows(200, 6, seed=5)
 probability = torch.linspace(0, 1, 200, dtype=float64)
@@ -349,10 +360,10 @@ assert (theory.decay_change(norm, **STEP) < 0).all() and (theory.cosine_change(n
 
 # %% [markdown]
 # **Check 3, drawn batches.** The items above with 1 to 256 of 2,000 interactions, each interaction with a random user. Every
-# batch of 40 permutations is one real SGD step from the same start, 4,000 in all. To keep the assumption, only the first
-# interaction of an item in a batch counts; [below](sec-several) all do.
+# batch of 40 permutations is one real SGD step from the same start, 4,000 in all. The theorem allows an item one
+# interaction a batch, so only the first counts here; [below](sec-several) all do.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 DRAWN, SIZE = {"eta": 0.1, "decay": 0.01}, 20
 users, items = normalize(rows(total, 8, seed=6), dim=1), normalize(rows(6, 8, seed=7), dim=1)
 
@@ -398,7 +409,7 @@ pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.I
 # *Change of the squared length a step, in thousandths. The row with one interaction shrinks, the row with 256 grows. By the last
 # row, what is left of the gap between the paper's formula and the measurement is that of {prf:ref}`prop-exact`.*
 #
-# Where does a length come to rest? Setting {eq}`eq-change` to zero gives
+# Where does a length come to rest? At rest means in equilibrium: shrinking and growing cancel on average. Setting {eq}`eq-change` to zero gives
 #
 # $$
 # \lVert\mathbf{i}\rVert^4 = P(i \in \mathcal{B})\, \frac{\eta^2 (1 - c^2)}{1 - (1 - \eta\lambda)^2} ,
@@ -407,7 +418,7 @@ pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.I
 # that is, at rest and for rare items, lengths grow as $d^{1/4}$ at equal $c$. Popularity orders the lengths, but not
 # logarithmically. The paper reads a log-linear relation from trained models and from the theorem; the theorem gives another shape.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 def rest(probability):
     """The length at rest of the rows of check 2."""
     kept = 1 - STEP["eta"] * STEP["decay"]
@@ -441,7 +452,7 @@ assert theory.expected_change(some, rest(some), cosine, **STEP).abs().max() < 1e
 # are the same for rare and popular items. (Section 4.1.1 of the paper says that the probability becomes one; its proof and
 # this one keep it as a factor.)
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 inside = change_by_sgd(lambda item: -cosine_similarity(user, item).sum())
 outside = change_by_sgd(None, decay=0)  # zero
 batched = theory.expected_change_batched(probability, norm, cosine, **STEP)
@@ -473,7 +484,7 @@ for p in (probability, one):  # the same rest for all
 # $(1 - 1/|I|)^{n|\mathcal{B}|}$, which is still $1/e$ at $n|\mathcal{B}| = |I|$: the popularity signal is reduced, not removed.
 # The check draws both kinds, 8,000 batches each.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 # the sign: in symbols (those of check 1) and for the optimiser
 reflected = (1 - eta * decay) * i + eta * gradient
 assert sympy.simplify(reflected.dot(reflected) - after.dot(after)) == 0
@@ -548,7 +559,7 @@ table.sort_index(level=["n", "negatives"], sort_remaining=False)
 # are $\pm 2\eta t \lVert\mathbf{i}\rVert^2$ for the dot product, $4\eta (\pm t - 1) \lVert\mathbf{i}\rVert^2$ for the distance.
 # :::
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 for loss, step in {"dot": -u.dot(i), "euclidean": (u - i).dot(u - i)}.items():
     moved = (1 - eta * decay) * i - eta * sympy.Matrix([sympy.diff(step, x) for x in i])
     k = 1 - eta * decay - 2 * eta
@@ -586,7 +597,7 @@ for formula, loss in {
 # the second part of {eq}`eq-orthogonal`.
 # :::
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 popularity = torch.tensor([0, 1, 10, 100, 1000, 10_000])
 before, partner = rows(6, 8, seed=8), rows(6, 8, seed=9)
 after_prism = prism_(before.clone(), popularity)
@@ -615,7 +626,7 @@ pd.DataFrame({"length": lengths.numpy()}, index=pd.Index(popularity.tolist(), na
 # float32, in which models train, it is less still: it is rounded away. Plain gradient descent trains a mean loss at a far larger
 # learning rate, of which this says nothing.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 print(f"{1 - (1 - 1e-3 * 1e-6) ** 50_000:.1e} of the length in 50,000 steps of SGD")
 row = torch.ones(64, requires_grad=True)  # float32
 optimizer = torch.optim.SGD([row], lr=1e-3, weight_decay=1e-6)
@@ -637,7 +648,7 @@ print("float32, one step: the row did not change at all")
 # goes to zero at speed $\eta$, however weak the decay, as long as $\lambda |i_k|$ is well above $\epsilon = 10^{-8}$. First a check of
 # {eq}`eq-adam`: a row that was in half of 500 batches, and then in none of 200.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 generator = torch.Generator().manual_seed(seed)
 row = rows(64, seed=10).mul(0.05).requires_grad_()
 optimizer = torch.optim.Adam([row], lr=1e-3, weight_decay=1e-6)
@@ -659,7 +670,7 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # second one. Gradients are the theorem's {eq}`eq-gradient` divided by 4,096, a mean over the batch, with users scattered around
 # a fixed direction for each row. SGD and Adam see the same users, 2,000 steps at $\eta = 10^{-3}$.
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 def length_ratios(decays, shares, steps=2000, rows_each=20, dim=64, batch=4096):
     """Length after / before, mean over the rows of each share: one column an optimiser and decay."""
     generator = torch.Generator().manual_seed(seed)
@@ -724,7 +735,7 @@ plt.show()
 #
 # MAWU at (1, 1) spreads rows as DirectAU does at 4, and DirectAU's plain 1 is MAWU's (0.25, 0.25).
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 user, item = rows(50, 8, seed=11), rows(50, 8, seed=12)
 assert_equal(directau_loss(user, item, 1.2), 2 + 2 * mawu_loss(user, item, torch.zeros(50), 0.3, 0.3))
 
@@ -757,7 +768,7 @@ pd.DataFrame(shown, index=["change of the squared length in one step"])
 # The theorem lets an item meet at most one interaction a batch. Its number in a batch has mean
 # $|\mathcal{B}|\, d_i / |E|$. For the synthetic dataset, counted:
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 split = random_split(synthetic(), seed=123)
 counts, interactions = split.item_popularity, len(split.train.item)
 mean_in_batch = {}
@@ -809,7 +820,7 @@ pd.DataFrame(limits, index=["|B| = 4,096", "|B| = 16,384"]).T.map(lambda x: f"{x
 # in unrelated directions, and quadratic if they agree. Unless they cancel, the theorem *understates* how much popularity is written. The drawn batches
 # of check 3 again, now with all interactions:
 
-# %%
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 mean, half = with_interval(measured_change(once=False))
 exact = []
 for k in range(5):

@@ -228,6 +228,24 @@ def test_search_finds_a_word(browser: Browser, site: str) -> None:
     assert not browser.logged(site)
 
 
+@pytest.mark.parametrize("word", ["reproduced", "verdict", "patience", "ReLU"])
+def test_search_has_the_table_of_all_claims_first_and_modules_last(browser: Browser, site: str, word: str) -> None:
+    browser.open(f"{site}search.html?q={word}")
+    script = """
+    const [place, done] = arguments;
+    const look = () => {
+        if (!document.querySelector('.search-summary')?.innerText.startsWith('Search finished')) setTimeout(look, 50);
+        else done([...document.querySelectorAll('#search-results li > a')].map(a => a.href.replace(place, '')));
+    };
+    look();
+    """
+    found = browser.call("execute/async", script=script, args=[site])
+    assert re.match(r"pages/ledger\.html", found[0])
+    modules = [page.startswith(("api/", "changelog")) for page in found]
+    assert modules == sorted(modules)
+    assert not any(page.startswith("pages/statements") for page in found)
+
+
 @pytest.mark.skipif("pages/theory.html" not in PAGES, reason="no theory page in the built book")
 def test_theory_map_moves_and_agrees_with_the_package(browser: Browser, site: str) -> None:
     browser.open(site + "pages/theory.html")
