@@ -4,6 +4,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
+# files of tests that start processes
+SLOWEST := $(patsubst %,tests/test_%.py,sweep endings gpu_tools records workers init use)
+TESTS := $(SLOWEST) $(filter-out $(SLOWEST),$(wildcard tests/test_*.py))
 
 .PHONY: help book pdf report lint test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
 .DELETE_ON_ERROR:
@@ -50,11 +53,11 @@ lint: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m lint `grep -l "pytest.mark.lint" tests/test_*.py`
 
 # ..OMP_..: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So two workers have a
-# thread each, and the notebooks' threads spin only shortly. The two longest notebooks go first, or one worker would end
-# with them while the other is idle; without --no-loadscope-reorder the notebooks with few cells come last.
+# thread each, and the notebooks' threads spin only shortly. The longest files and notebooks go first, or one worker would
+# end with them while the other is idle; without --no-loadscope-reorder those with few tests or cells come last.
 test: lint
 	@echo "Running tests and doctests"
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser and not lint" -n 2 --dist loadfile --doctest-modules tests prismlib prismbook book/_ext
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser and not lint" -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules $(TESTS) prismlib prismbook book/_ext
 	@echo "Running the notebooks and comparing their outputs"
 	@TQDM_DISABLE=1 GOMP_SPINCOUNT=1000 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval $(NOTEBOOKS)
 
