@@ -69,7 +69,7 @@ def link_terms(app: Sphinx, doctree: nodes.document, page: str) -> None:
         page: its name.
     """
     known = app.env.domaindata["std"].get("terms", {})
-    if WITHOUT.fullmatch(page) or not known:
+    if WITHOUT.fullmatch(page) or not known or app.builder.name != "html":  # printed, all is one page
         return
     names = {name for kind, name in app.env.domaindata["std"]["objects"] if kind == "term"}
     words = spellings(sorted(names))
