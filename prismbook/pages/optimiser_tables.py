@@ -11,7 +11,7 @@ from prismbook.runs.records import Record
 from prismbook.tables import lengths
 from prismbook.tables.labels import dataset_name
 
-#: What the law says that a training writes into lengths without decay: its words, and the slope of log length in log d.
+#: What the law says that a training writes into lengths without decay, in words and as slope of log length in log d.
 PREDICTED: dict[str, tuple[str, float | None]] = {
     "plain SGD, no decay": ("d^(1/4), at any rate that forgets the start", 0.25),
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
