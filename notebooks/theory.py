@@ -111,7 +111,7 @@ pd.options.display.float_format = "{:.3f}".format
 # A step along a vector orthogonal to $\mathbf{i}$ makes $\mathbf{i}$ longer, as the hypotenuse is longer than a leg. That
 # is all the geometry there is.
 
-# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.one_step()
 plt.show()
 
