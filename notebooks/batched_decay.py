@@ -21,7 +21,7 @@
 # %% tags=["parameters"]
 dataset = "synthetic"  # or a published one; or a list of names: a row of the figure each
 weight_decays = [1.0e-4]  # a list; None is the project's grid for the dataset
-epochs = None  # at most; None is the project's choice
+epochs = 12  # at most; None is the project's choice
 lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None
@@ -74,7 +74,7 @@ for name in names:
 # %% tags=["remove-input", "nbval-ignore-output"]
 given = {"weight_decays": weight_decays, "epochs": epochs, "lr": lr, "device": device}
 redo = {name: command("batched_decay", dataset=name, **given, train=True, force=True) for name in names}
-page.say(question.run_yourself("batched_decay", runs, dataset=names[0], weight_decays=weight_decays))
+page.say(question.run_yourself("batched_decay", runs, dataset=names[0], weight_decays=weight_decays, epochs=epochs))
 
 # %% [markdown]
 # ## Watch it happen
