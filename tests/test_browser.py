@@ -20,6 +20,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 import torch
+from test_english import check_sentences
+from test_pages import OF_THE_LEDGER, check_verdicts
 
 from prismbook.claims import ledger, statements
 from prismbook.pages import frontier, marks, verdict_explorer
@@ -35,6 +37,7 @@ from browser import Browser, NoBrowser, chromium  # noqa: E402
 pytestmark = pytest.mark.browser
 
 HTML = BOOK / "_build/html"
+RENDERED = sorted((BOOK / "pages").glob("*.ipynb"))
 PAGES = [path.relative_to(HTML).as_posix() for path in sorted(HTML.rglob("*.html")) if "_static" not in path.parts]
 # Pages of source all look alike: one module and one file of tests stand for them.
 SHOWN = ("_modules/prismlib/train.html", "_modules/tests/test_train.html")
@@ -91,6 +94,15 @@ def site() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.skipif(not RENDERED, reason="the book is not built")
+def test_the_text_of_the_built_pages_is_that_of_the_ledger_and_in_english() -> None:
+    """Here, since the pages are rendered after the other tests: their outputs are not those of the notebooks."""
+    for path in RENDERED:
+        check_sentences(path)
+        if path.stem not in OF_THE_LEDGER:
+            check_verdicts(path)
 
 
 def test_the_book_is_built() -> None:
