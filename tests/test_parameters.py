@@ -35,7 +35,7 @@ NAN, INF = float("nan"), float("inf")
         ("backbone", ["mf", "lightgcn"], ["MF", None, ["mf"]]),
         ("budget", ["smoke", "lean", "paper"], ["large", None]),
         ("claim", ["C2", "C18"], ["C1", 2]),
-        ("dataset", ["synthetic", "gowalla"], ["gowala", 2024, None, True, ["gowalla"]]),
+        ("dataset", ["synthetic", "gowalla", ["gowalla", "yelp2018"]], ["gowala", 2024, None, True, [], ["gowala"]]),
         ("device", ["cpu", "cuda"], ["gpu", "cuda:0", 0]),
         ("results", ["a/folder", None], ["", 2024, True]),
     ],
