@@ -103,11 +103,18 @@ def _ring(axis: Axes, values: list[float], curve: pd.Series, chosen: float | Non
         axis.plot(values.index(chosen), curve[chosen], "o", markersize=11, markerfacecolor="none", color="#000000")
 
 
-def _one_legend(figure: Figure) -> None:
+def _one_legend(figure: Figure, above: bool = False) -> None:
     """One legend for all panels, since a group looks the same in each; inside a panel it would hide points."""
     drawn = {str(line.get_label()): line for axis in figure.axes for line in axis.lines}
     named = {label: line for label, line in drawn.items() if not label.startswith("_")}
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=7, fontsize="small", handlelength=1.2)
+    figure.legend(
+        named.values(),
+        named.keys(),
+        loc="outside upper center" if above else "outside lower center",
+        ncols=7,
+        fontsize="small",
+        handlelength=1.2,
+    )
 
 
 def alpha_curves(tables: Mapping[str, pd.DataFrame], tuned: Mapping[str, Any]) -> Figure:
@@ -317,7 +324,7 @@ def fairness(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
         axis.set(xscale="log", title=dataset_name(dataset), ylim=(0, None))
     figure.supxlabel("unpopular / popular NDCG@20   (fairer →)", fontsize="medium")
     figure.supylabel("test NDCG@20   (better →)", fontsize="medium")
-    _one_legend(figure)
+    _one_legend(figure, above=True)  # below is the label of the axes
     return figure
 
 
@@ -349,7 +356,7 @@ def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN)
         axis.set(title=dataset_name(dataset), ylim=(len(labels) - 0.5, -0.5))
     axes[0].set_yticks(range(len(labels)), labels)
     figure.supxlabel("PRISM's change, in % of tuned decay's test NDCG@20   (better →)", fontsize="medium")
-    _one_legend(figure)
+    _one_legend(figure, above=True)  # below is the label of the axes
     return figure
 
 

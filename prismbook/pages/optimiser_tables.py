@@ -70,13 +70,13 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
         {
             "NDCG@20": arrow("ndcg", "ndcg with it", 4),
             "unpopular / popular": arrow("ratio", "ratio with it", 3),
-            "best epoch": [f"{epoch:.0f}" for epoch in table["epochs"]],
+            "best epoch": [f"{epochs - 1:.0f}" for epochs in table["epochs"]],  # counted from 0, as elsewhere
             "exponent chosen": [
                 f"{exponent:.2f}" if there else "" for exponent, there in zip(table["exponent"], kept, strict=True)
             ],
             "seeds": [f"{seeds:.0f}" for seeds in table["seeds"]],
         },
-        index=table.index,
+        index=pd.MultiIndex.from_tuples([(name, f"{rate:g}") for name, rate in table.index], names=table.index.names),
     )
 
 
