@@ -233,6 +233,7 @@ def test_a_tab_shows_its_own_content_and_hides_the_others(browser: Browser, site
 
 
 def test_search_finds_a_word(browser: Browser, site: str) -> None:
+    browser.logged(site)  # what other tests have left
     browser.open(site + "search.html?q=bibliography")
     script = """
     const done = arguments[0];
