@@ -277,6 +277,10 @@ def test_a_cluster_survives_a_killed_worker_and_a_killed_scheduler(
     workers = [start_worker(file) for _ in range(2)]
     processes += [scheduler, *workers]
     wait_until(file.exists, scheduler)
+    from distributed import Client
+
+    with Client(scheduler_file=str(file)) as client:  # a worker that came late would find no run left
+        client.wait_for_workers(2, timeout=120)
 
     # two workers train side by side; one is killed in the middle of a run
     asked = start(first, str(file), epochs=4)
