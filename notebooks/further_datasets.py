@@ -115,7 +115,7 @@ analysis.shown(analysis.over_seeds(runs))
 # %% tags=["remove-input"]
 page.say(listed(decay_claims.claim_c21(runs)) if len(runs) else "*No run is stored.*")
 
-# %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve a loss, then one panel a loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay: all items with one curve per loss, then one panel per loss with popular, neutral and unpopular items"}} tags=["remove-input", "nbval-ignore-output"]
 redo = " && ".join(
     f"python -m prismbook sweep run {name} --dataset {dataset} --budget {budget}" for name in ("rq1", "rq1-losses")
 )

@@ -705,7 +705,7 @@ assert (adam.loc[0.0, decays[1:]] < 0.01).all() and adam.loc[0.0, 0.0] == 1  # A
 assert adam[1e-6].is_monotonic_increasing and adam.loc[0.5, 1e-6] > 2 * adam.loc[0.001, 1e-6]
 ratios.rename(columns="{:g}".format, level=1).rename(index="{:g}".format)
 
-# %% mystnb={"image": {"alt": "Two panels of length after training over length before, by how often a row is in a batch, one curve a weight decay. SGD: all curves lie flat at one. Adam: without decay flat near one; with decay rows that are never in a batch are at zero and lengths rise with the share"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two panels of length after training over length before, by how often a row is in a batch, one curve per weight decay. SGD: all curves lie flat at one. Adam: without decay flat near one; with decay rows that are never in a batch are at zero and lengths rise with the share"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.lengths_by_share(ratios)
 plt.show()
 

@@ -20,6 +20,8 @@ from prismbook.tables.analysis import notes
 from prismbook.tables.labels import dataset_name
 from prismlib import datasets as cards
 
+#: Each claim in one short sentence, by its name.
+SENTENCES = {name: text for group in ledger_tables.GROUPS.values() for name, text in group.items()}
 #: Between a dataset's name and a list.
 _LIST = "\n\n"
 #: What the answer box says where no claim is judged.
@@ -54,7 +56,6 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
     >>> GENERATED in answer(["C1"], ["synthetic"])
     True
     """
-    sentences = {name: text for group in ledger_tables.GROUPS.values() for name, text in group.items()}
     judged = {
         claim: {dataset: ledger.row(claim, dataset, results) for dataset in spoken_of(claim, datasets)}
         for claim in claims
@@ -66,7 +67,7 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
     lines = [f"<tr><th></th><th></th>{heads}</tr>"]
     for claim, rows in judged.items():
         cells = "".join(f"<td>{ledger_tables.cell(rows[each]) if each in rows else ''}</td>" for each in columns)
-        lines.append(f"<tr><th>{claim}</th><td>{escape(sentences[claim])}</td>{cells}</tr>")
+        lines.append(f"<tr><th>{claim}</th><td>{escape(SENTENCES[claim])}</td>{cells}</tr>")
     sure = (
         "A mark is the <a href='ledger.html'>ledger</a>'s verdict, in brackets are the seeds behind a number; a ring"
         " says provisional. <a href='verdicts.html'>How verdicts are made</a>"
@@ -120,8 +121,7 @@ def judged(
             rows += [] if row is None else [row]
             if own and (row is None or [each.text for each in own] != [each.text for each in row.statements]):
                 below.append(marks.alone(claim, dataset, own))
-    sentences = {name: text for group in ledger_tables.GROUPS.values() for name, text in group.items()}
-    table = ledger_tables.table(rows, set(), "", {"": {claim: sentences[claim] for claim in claims}}, results)
+    table = ledger_tables.table(rows, set(), "", {"": {claim: SENTENCES[claim] for claim in claims}}, results)
     return "".join([table if rows else "", *below])
 
 

@@ -29,8 +29,8 @@ def rules_in_words() -> str:
 1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone
    make the verdict. Sizes, details and notes have marks of their own and change no verdict.
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
-   number a measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a narrower
-   one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
+   number per measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a
+   narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
    needs all of the interval within the margin.
 3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
    provisional, and has a ring.
