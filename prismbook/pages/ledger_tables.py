@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from string import ascii_lowercase
 
 from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
@@ -176,7 +177,7 @@ def table(
     """
     claims = {claim_rows[0].claim.id: claim_rows for claim_rows in by_claim(rows)}
     shown = [row for sentences in groups.values() for claim in sentences for row in claims.get(claim, ())]
-    notes = footnotes(each.text for row in shown for each in row.statements)
+    notes = footnotes(each.text for row in shown for each in _core_first(row))
     heads = "".join(f"<span>{escape(name)}</span>" for name in ("claim", "the paper", *_names()))
     parts = [f'<div class="ledger"><div class="ledger-head">{heads}</div>']
     for group, sentences in groups.items():
@@ -202,7 +203,7 @@ def statements(rows: Sequence[Row], group: str, pages: Collection[str], results:
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
     """
     concerned = [of_claim for of_claim in by_claim(rows) if of_claim[0].claim.id in GROUPS[group]]
-    notes = footnotes(each.text for of_claim in concerned for row in of_claim for each in row.statements)
+    notes = footnotes(each.text for of_claim in concerned for row in of_claim for each in _core_first(row))
     parts = []
     for of_claim in concerned:
         claim = of_claim[0].claim
@@ -250,11 +251,16 @@ def _opened(row: Row, notes: Mapping[str, str], pages: Collection[str], base: st
     name = row.claim.page
     place = DATASET_NAMES.get(row.dataset, "all datasets" if row.run_ids else "computed")
     title = f'<a href="{base}{name}.html">{place}</a>' if name in pages else place
-    ordered = sorted(row.statements, key=lambda each: each.role != "core")
-    lines = "".join(f"<li>{_statement(each, notes)}</li>" for each in ordered)
+    lines = "".join(f"<li>{_statement(each, notes)}</li>" for each in _core_first(row))
     users = f", {spread(row, results)}" if row.run_ids and row.dataset else ""
     head = f"<p><b>{title}: {mark(row.phrase)} {escape(row.phrase)}</b>{users}</p>"
     return f"{head}<ul>{lines}</ul>{folded(row.run_ids)}"
+
+
+def _core_first(row: Row) -> list[Statement]:
+    """The statements of a row as they are shown; none where nothing was measured."""
+    shown = () if row.outcome == "not measured" else row.statements
+    return sorted(shown, key=lambda each: each.role != "core")
 
 
 def _statement(statement: Statement, notes: Mapping[str, str]) -> str:
@@ -264,19 +270,19 @@ def _statement(statement: Statement, notes: Mapping[str, str]) -> str:
 
 
 def footnotes(texts: Iterable[str]) -> dict[str, str]:
-    """The parts, between semicolons, that so many statements repeat, each with its letter.
+    """The parts, between semicolons, that so many statements repeat, each with its letter, in the order of reading.
 
     What a statement says of the paper's figure stays in it: its mark is about that.
 
     Args:
-        texts: statements.
+        texts: statements, in the order in which they are read.
 
-    >>> footnotes(["a: 1; not tuned", "b: 2; not tuned", "c: 3; not tuned; one seed"])
-    {'not tuned': 'a'}
+    >>> footnotes(["a: 1; one seed; not tuned", "b: 2; not tuned", "c: 3; not tuned; one seed", "d: 4; one seed"])
+    {'one seed': 'a', 'not tuned': 'b'}
     """
     parts = Counter(part for text in texts for part in text.split("; ")[1:] if not part.startswith("the paper's"))
-    repeated = [part for part, times in parts.most_common() if times >= REPEATED]
-    return {part: chr(ord("a") + place) for place, part in enumerate(repeated[:26])}
+    most = {part for part, times in parts.most_common(len(ascii_lowercase)) if times >= REPEATED}
+    return dict(zip((part for part in parts if part in most), ascii_lowercase, strict=False))
 
 
 def without_repeated(text: str, notes: Mapping[str, str]) -> tuple[str, str]:
