@@ -14,10 +14,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from prismlib._row_adam import RowAdam
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
-from prismlib.optim import Optimizer, RowSparseAdam
+from prismlib.optim import Optimizer
 
 #: A training step takes user ids, item ids and the source of negatives; it returns the detached loss, float32 at least.
 Step = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -240,8 +239,8 @@ def why_not(model: Backbone, criterion: RankingLoss, optimizer: Optimizer, negat
     >>> why_not(model, BPR(), torch.optim.SGD(model.parameters()), "batch")
     "negatives='batch' counts the distinct items of each batch on the host"
     """
-    if isinstance(optimizer, RowSparseAdam | RowAdam):
-        return "optimizer='sparse_adam' or 'row_adam' has gradients of as many rows as the batch has distinct ids"
+    if any(isinstance(part, nn.Embedding) and part.sparse for part in nn.ModuleList([model, criterion]).modules()):
+        return "sparse=True, as for 'sparse_adam', has gradients of as many rows as the batch has distinct ids"
     if negatives == "batch":
         return "negatives='batch' counts the distinct items of each batch on the host"
     for part in nn.ModuleList([model, criterion]).modules():

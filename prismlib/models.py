@@ -120,7 +120,7 @@ class MF(Backbone):
         num_items: rows of the item table, >= 1.
         dim: length of an embedding, >= 1.
         generator: source of the starting values; None draws them from PyTorch's global generator.
-        sparse: True makes gradients hold the rows of the batch alone, as :class:`prismlib.optim.RowSparseAdam` needs.
+        sparse: True makes gradients hold the rows of the batch alone, for :data:`prismlib.optim.TAKE_SPARSE`.
 
     Raises:
         ValueError: a size is not a whole number or < 1.

@@ -27,6 +27,8 @@ from prismlib._row_adam import RowAdam, sparse_tables
 OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam", "row_adam")
 #: Those that need gradients of the batch's rows alone, of models made with ``sparse=True``.
 ROW_SPARSE = ("sparse_adam", "row_adam")
+#: Those that take such gradients. Under the last two a row out of the batch does not move, so the result is the same.
+TAKE_SPARSE = (*ROW_SPARSE, "sgd", "rowwise_adagrad")
 #: The momentum of ``"sgd_momentum"``.
 MOMENTUM = 0.9
 #: What the optimisers other than SGD add to the root of a mean square.
@@ -60,7 +62,8 @@ def make_optimizer(
             (:class:`RowWiseAdagrad`), ``"sparse_adam"`` (:class:`RowSparseAdam`) or ``"row_adam"`` (Adam without
             decay, whose steps cost what the rows of the batch cost: a row makes the moves that it missed when it is
             looked up again).
-        modules: the modules that are trained.
+        modules: the modules that are trained. Models made with ``sparse=True`` need one of :data:`TAKE_SPARSE`, and no
+            weight decay.
         lr: learning rate, > 0 and finite.
         weight_decay: >= 0 and finite. With the scope ``"batch"`` the training step applies it, see
             :func:`decay_rows`, and the optimiser has none.
@@ -83,21 +86,21 @@ def make_optimizer(
     epsilon = 0.0 if name in ("sgd", "sgd_momentum") else EPSILON
     _check_constants(name, modules, {"lr": lr, "weight_decay": weight_decay, "epsilon": epsilon})
     sparse = any(isinstance(part, nn.Embedding) and part.sparse for part in modules.modules())
+    if sparse and name not in TAKE_SPARSE:
+        accepted = ", ".join(TAKE_SPARSE)
+        raise ValueError(f"optimizer must be one of {accepted} for a model with sparse=True, got {name!r}")
+    if (sparse or name in ROW_SPARSE) and weight_decay:
+        of_what = f"optimizer={name!r}" if name in ROW_SPARSE else "a model with sparse=True"
+        raise ValueError(f"weight_decay must be 0 for {of_what}, got {weight_decay}: it would touch all rows")
     if name in ROW_SPARSE:
-        if weight_decay:
-            raise ValueError(
-                f"weight_decay must be 0 for optimizer={name!r}, got {weight_decay}: it would touch all rows"
-            )
         return RowSparseAdam(modules, lr) if name == "sparse_adam" else RowAdam(modules, lr)
-    if sparse:
-        raise ValueError(f"optimizer must be 'sparse_adam' or 'row_adam' for a model with sparse=True, got {name!r}")
     if name != "adam" and decay_scope == "decoupled":
         raise ValueError(f"decay_scope must be table or batch for optimizer={name!r}: only Adam's decay is decoupled")
     parameters = list(modules.parameters())
     if decay_scope == "table":  # every row: weight_decay * w joins the gradient
-        return _coupled(name, parameters, lr, weight_decay)
+        return _coupled(name, parameters, lr, weight_decay, sparse)
     if decay_scope == "batch":  # the rows of the batch: decay_rows, and no decay here
-        return _coupled(name, parameters, lr, weight_decay=0.0)
+        return _coupled(name, parameters, lr, weight_decay=0.0, sparse=sparse)
     return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=True)  # every row, beside the step
 
 
@@ -158,7 +161,9 @@ def decay_rows(table: Tensor, ids: Tensor, weight_decay: float) -> None:
     table.grad.addcmul_(table.detach(), each.index_fill_(0, ids.flatten(), weight_decay))
 
 
-def _coupled(name: str, parameters: list[nn.Parameter], lr: float, weight_decay: float) -> Optimizer:
+def _coupled(
+    name: str, parameters: list[nn.Parameter], lr: float, weight_decay: float, sparse: bool = False
+) -> Optimizer:
     """The optimiser of a name, with a decay that joins the gradient."""
     if name == "rowwise_adagrad":
         return RowWiseAdagrad(parameters, lr=lr, weight_decay=weight_decay)
@@ -166,7 +171,8 @@ def _coupled(name: str, parameters: list[nn.Parameter], lr: float, weight_decay:
     if name == "adam":
         return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
     momentum = MOMENTUM if name == "sgd_momentum" else 0.0
-    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
+    # fused takes no sparse gradients
+    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=not sparse)
 
 
 class RowSparseAdam:
@@ -244,7 +250,8 @@ class RowWiseAdagrad(torch.optim.Optimizer):
     moves by :math:`-\eta\, g_i / (\sqrt{s_i} + \epsilon)`. So its k-th gradient moves the row by about
     :math:`\eta \sqrt{n / k}`: a row that is met d times grows with the sum of 1/k, which is log d, under a loss that
     does not see lengths. A row without a gradient stays where it is. Memory is one number per row beside the table and
-    its gradient. A parameter that is not a table, such as a bias, is taken as a row per entry, which is plain Adagrad.
+    its gradient. Where a table has sparse gradients, a step reads and writes the batch's rows alone. A parameter that
+    is not a table, such as a bias, is taken as a row per entry, which is plain Adagrad.
 
     Args:
         params: what is trained, as for every optimiser of :mod:`torch.optim`.
@@ -253,7 +260,7 @@ class RowWiseAdagrad(torch.optim.Optimizer):
         eps: added to the root of the sum, > 0 and finite.
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: a value is out of range; or, at a step, a gradient is sparse and ``weight_decay`` is not 0.
 
     >>> table = nn.Parameter(torch.tensor([[3.0, 4.0], [1.0, 0.0]]))
     >>> optimizer = RowWiseAdagrad([table], lr=0.1)
@@ -285,6 +292,14 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                 if gradient is None:
                     continue
                 state = self.state[parameter]
+                if gradient.is_sparse:
+                    if group["weight_decay"]:
+                        raise ValueError(
+                            f"weight_decay must be 0 where a gradient is sparse, got {group['weight_decay']}:"
+                            " it would touch all rows"
+                        )
+                    self._step_rows(parameter, gradient.coalesce(), group["lr"], group["eps"])
+                    continue
                 if (
                     parameter.dim() == 2
                     and parameter.is_contiguous()
@@ -302,3 +317,14 @@ class RowWiseAdagrad(torch.optim.Optimizer):
                     state["sum"] = torch.zeros_like(squares)
                 state["sum"].add_(squares)
                 parameter.addcdiv_(gradient, state["sum"].sqrt().add_(group["eps"]), value=-group["lr"])
+
+    def _step_rows(self, table: nn.Parameter, gradient: Tensor, lr: float, eps: float) -> None:
+        """The same on the rows that a coalesced gradient has."""
+        state = self.state[table]
+        if not state:
+            state["sum"] = table.new_zeros(len(table), 1)
+        rows, values = gradient.indices()[0], gradient.values()
+        sums = state["sum"].index_select(0, rows).add_(values.square().mean(1, keepdim=True))
+        state["sum"].index_copy_(0, rows, sums)
+        moved = table.index_select(0, rows).addcdiv_(values, sums.sqrt().add_(eps), value=-lr)
+        table.index_copy_(0, rows, moved)

@@ -214,7 +214,8 @@ def fit(
         optimizer: ``"adam"``; ``"sgd"``, plain, the optimiser of the paper's theory; ``"sgd_momentum"``;
             ``"rowwise_adagrad"``; or, without decay and for a model made with ``sparse=True``, two whose steps cost
             what the rows of the batch cost: ``"row_adam"``, which trains what Adam trains, and ``"sparse_adam"``,
-            PyTorch's, which is another optimiser. See :mod:`prismlib.optim`.
+            PyTorch's, which is another optimiser. Of such a model the steps of ``"sgd"`` and ``"rowwise_adagrad"``
+            cost that too, and train the same. See :mod:`prismlib.optim`.
         batch_size: positive pairs per step, >= 1; the last batch of an epoch may be smaller.
         max_epochs: the largest number of epochs, >= 1.
         patience: training ends when this many epochs, >= 1, have brought no better validation.

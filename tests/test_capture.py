@@ -268,6 +268,7 @@ def test_what_is_not_captured_and_why(monkeypatch: pytest.MonkeyPatch, caplog: p
     sgd = torch.optim.SGD(model.parameters())
     assert why_not(model, BPR(), sgd, "all") is None
     assert "sparse_adam" in str(why_not(sparse, BPR(), RowSparseAdam([sparse], 0.1), "all"))
+    assert "sparse=True" in str(why_not(sparse, BPR(), torch.optim.SGD(sparse.parameters()), "all"))
     assert "negatives='batch'" in str(why_not(model, BPR(), sgd, "batch"))
     assert "OwnLoss does not say that it is capturable" in str(why_not(model, OwnLoss(), sgd, "all"))
     all_items = ReSN(0.1, lambda: model.item.weight)

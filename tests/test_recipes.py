@@ -12,6 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+
+from prismlib import theory
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
@@ -98,6 +101,34 @@ def test_what_the_page_says_of_scores_and_shardings() -> None:
     shardings = stored["torchrec"]["shardings"]
     assert shardings["data-parallel"] == "right"
     assert shardings["row-wise"].startswith("refused") and "column-wise shard" in shardings["column-wise"]
+
+
+def test_what_the_page_says_of_larger_batches() -> None:
+    pairs, degree, start = 10**6, torch.tensor([10.0, 640.0]), torch.tensor(0.0)
+
+    def lengths(batch: int) -> dict[str, torch.Tensor]:
+        noise, steps = theory.gradient_noise(degree, batch, pairs), 30 * pairs // batch
+        return {
+            "Adam": theory.rest_length_adam(noise, 1e-3, 1e-5, dim=64),
+            "SGD": theory.rest_length_sgd(noise, 30.0, 1e-5),
+            "AdamW": torch.tensor(theory.rest_length_adamw(1e-3, 0.3, dim=64)),
+            "Adam, no decay": theory.length_adam_without_decay(start, 1e-3, steps, dim=64),
+            "SGD, no decay": theory.length_sgd_without_decay(start, noise, 30.0, steps),
+        }
+
+    one, eight, sixteen = (lengths(1000 * times) for times in (1, 8, 16))
+    for name, powers in {
+        "Adam": -1 / 6,
+        "SGD": -1 / 4,
+        "AdamW": 0,
+        "Adam, no decay": -1 / 2,
+        "SGD, no decay": -1 / 2,
+    }.items():
+        torch.testing.assert_close(eight[name], one[name] * 8**powers, rtol=1e-3, atol=0)
+    torch.testing.assert_close(eight["Adam"] * 2**0.5, one["Adam"])
+    torch.testing.assert_close(sixteen["SGD"] * 2, one["SGD"])
+    said = PAGE.partition("**More processes")[2].partition("##")[0]
+    assert [power in said for power in ("B^{-1/6}", "B^{-1/4}", "B^{-1/2}")] == [True] * 3
 
 
 def test_a_library_that_cannot_be_installed_is_skipped_by_name(

@@ -328,9 +328,12 @@ def test_other_combinations_of_optimisers_are_refused() -> None:
     with pytest.raises(ValueError, match="weight_decay must be 0 for optimizer='sparse_adam'"):
         make_optimizer("sparse_adam", [MF(2, 2, 2, sparse=True)], 1e-3, 1e-6)
     with pytest.raises(
-        ValueError, match=r"optimizer must be 'sparse_adam' or 'row_adam' for a model with sparse=.*, got 'adam'"
+        ValueError, match=r"optimizer must be one of .*, rowwise_adagrad for a model with sparse=True, got 'adam'"
     ):
         make_optimizer("adam", [MF(2, 2, 2, sparse=True)], 1e-3)
+    for name in ("sgd", "rowwise_adagrad"):
+        with pytest.raises(ValueError, match="weight_decay must be 0 for a model with sparse=True, got 1e-06"):
+            make_optimizer(name, [MF(2, 2, 2, sparse=True)], 1e-3, 1e-6)
 
 
 def test_starting_values_that_are_not_finite_are_refused(split: Split) -> None:
@@ -525,6 +528,33 @@ def test_row_wise_adagrad_is_its_formula() -> None:
         rows -= 0.1 * of_rows / (row_sum.sqrt() + 1e-8)
         entries -= 0.1 * of_entries / (entry_sum.sqrt() + 1e-8)
     assert torch.allclose(table.double(), rows, atol=1e-6) and torch.allclose(bias.double(), entries, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "rowwise_adagrad"])
+def test_sparse_gradients_train_the_same_and_write_the_rows_of_the_batch_alone(name: str, split: Split) -> None:
+    tables = []
+    for sparse in (False, True):
+        model = NonLinearMF(200, 100, 8, generator=torch.Generator().manual_seed(0), sparse=sparse)
+        fit(model, BPR(), split.train, ranking(split), optimizer=name, lr=0.5, batch_size=256, max_epochs=3)
+        tables.append([parameter.detach() for parameter in model.parameters()])
+    for dense, of_rows in zip(*tables, strict=True):
+        torch.testing.assert_close(of_rows, dense, rtol=1e-3, atol=1e-5)
+    table = torch.nn.Embedding(4, 3, sparse=True)
+    before = table.weight.detach().clone()
+    optimizer = make_optimizer(name, [table], lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        table(torch.tensor([2, 0, 2])).sum().backward()
+        optimizer.step()
+    assert (table.weight != before).any(1).tolist() == [True, False, True, False]
+
+
+def test_row_wise_adagrad_does_not_decay_a_table_by_sparse_gradients() -> None:
+    table = torch.nn.Embedding(4, 3, sparse=True)
+    optimizer = RowWiseAdagrad(table.parameters(), weight_decay=0.1)
+    table(torch.tensor([2])).sum().backward()
+    with pytest.raises(ValueError, match=r"weight_decay must be 0 where a gradient is sparse, got 0\.1"):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "rowwise_adagrad"])
