@@ -109,7 +109,7 @@ for criterion in (BPR(), InBatchSoftmax(tau=0.2)):
 pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 
 # %% [markdown]
-# *NDCG@20 by dot product on synthetic data, at the best of a few epochs. That is enough to see that the loss learns. It is too little, at one learning rate for all, to rank losses or starts.*
+# *The new loss learns. NDCG@20 by dot product on synthetic data, at the best of a few epochs. It is too little, at one learning rate for all, to rank losses or starts.*
 #
 # ## Put it under the tests
 #

@@ -126,7 +126,8 @@ picked = pd.concat({labels.dataset_name(name): analysis.over_seeds(chosen[name],
 analysis.shown(picked)[["NDCG@20", "popular", "neutral", "unpopular", "unpopular / popular"]]
 
 # %% [markdown]
-# *Test NDCG@20, its parts by popularity, and the ratio; one seed, at the setting that validation chooses among those that were run.*
+# *Compare the last column, where larger is fairer, at rows whose NDCG@20 is alike. Test NDCG@20, its parts by popularity, and the ratio; one
+# seed, at the setting that validation chooses among those that were run.*
 
 # %% tags=["remove-input"]
 page.say(question.noted(runs))

@@ -74,7 +74,8 @@ pairs = searched(dataset)
 shown(pairs)
 
 # %% [markdown]
-# *Test NDCG@20, each method at the best that was run. The column % Diff is PRISM's change as a share of tuned decay's score, with its 95 %
+# *Where the interval in the column % Diff holds zero, the two methods are not told apart. Test NDCG@20, each method at the best that was
+# run. That column % Diff is PRISM's change as a share of tuned decay's score, with its 95 %
 # interval over users and seeds. The last column compares the methods at what both have tried, and says what is not tuned yet;
 # its words are those of RQ3.*
 
@@ -91,7 +92,7 @@ page.origin(
 )
 
 # %% [markdown]
-# *PRISM minus tuned decay. Right of the line PRISM is better. What was not run has no point.*
+# *Right of the line PRISM is better than tuned decay. A point is PRISM minus tuned decay, with its 95 % interval. What was not run has no point.*
 #
 # By the rules for verdicts, what C8 says of the paper's datasets, said of this one:
 
@@ -127,7 +128,7 @@ if page.has_runs(runs, redo):
 page.origin(runs, redo)
 
 # %% [markdown]
-# *Test NDCG@20 against weight decay, overall and by item popularity, one seed.*
+# *The steeper a curve, the more its loss depends on decay. Test NDCG@20 against weight decay, overall and by item popularity, one seed.*
 #
 # ## A part of AmazonBook
 

@@ -94,7 +94,7 @@ rows = reproduce_tables.on_two_processors(records)
 display(pd.DataFrame(rows).set_index("dataset") if rows else Markdown("No run was made on two processors."))
 
 # %% [markdown]
-# *Validation NDCG@20 by dot product, epoch by epoch. Two CPUs differ by rounding; a GPU starts from the same tables and draws
+# *The differences are small beside those of seeds. Validation NDCG@20 by dot product, epoch by epoch. Two CPUs differ by rounding; a GPU starts from the same tables and draws
 # other batches and negatives from the same seed, so it differs as another seed of training would. Compare the difference with the spread over seeds in RQ3's tables.*
 #
 # ## Further

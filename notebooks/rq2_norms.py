@@ -118,7 +118,8 @@ if shown:
 rq2_tables.correlations(runs)
 
 # %% [markdown]
-# *Correlation of item length with log popularity, over all items, at the best epoch; a column per decay.*
+# *Under DirectAU the correlation is high with decay and lower without. Correlation of item length with log popularity, over all items, at
+# the best epoch; a column per decay.*
 #
 # How much of the ranking is in the lengths? Ranking by cosine ignores them and scores lower. The more a run loses by it, the more of its
 # ranking is in the lengths:
@@ -127,7 +128,7 @@ rq2_tables.correlations(runs)
 rq2_tables.by_cosine(runs)
 
 # %% [markdown]
-# *Test NDCG@20 by dot product → by cosine.*
+# *The second number of a cell, by cosine, is the lower one. Test NDCG@20 by dot product → by cosine.*
 #
 # ## Verdicts
 

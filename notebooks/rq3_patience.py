@@ -52,7 +52,7 @@ for name in names:
     page.html(question.table(name, f"{len(ended)} runs", ended))
 
 # %% [markdown]
-# *Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
+# *A run in these tables ended before it began to learn. Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
 # direction: the loss looks perfect, 0 for DirectAU and -1 for MAWU, and nothing is ranked.
 #
 # ## The same runs with more patience
@@ -69,7 +69,8 @@ both = [{"dataset": labels.dataset_name(name), **row} for name in names for row 
 pd.DataFrame(both).set_index(["dataset", "trained"])
 
 # %% [markdown]
-# *Test NDCG@20 and best epoch under both rules, and the difference with its 95 % interval over test users. SSM's two runs read the other way, PRISM
+# *Where the difference is large, the stopping rule decided the number. Test NDCG@20 and best epoch under both rules, and the difference
+# with its 95 % interval over test users. SSM's two runs read the other way, PRISM
 # minus decay under each rule:*
 
 # %%

@@ -133,7 +133,8 @@ pd.DataFrame([rq3_tables.short_row(pair) for name in names for pair in pairs[nam
 )
 
 # %% [markdown]
-# *Test NDCG@20, tuned decay → PRISM, each at the best that was run, means over seeds. The change is PRISM's as a share of tuned decay's score,
+# *Read the last column first: it says whether the change counts. Test NDCG@20, tuned decay → PRISM, each at the best that was run, means over
+# seeds. The change is PRISM's as a share of tuned decay's score,
 # at their best among the loss's parameters that both have tried. In brackets are its 95 % interval and its number of seeds; the last column has
 # its word by the [rules](verdicts.ipynb). A run that the epoch limit or its first 20 epochs ended decides nothing.*
 #

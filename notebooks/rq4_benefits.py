@@ -192,7 +192,8 @@ for name in names:
 rq4_tables.numbers(at_seeds)
 
 # %% [markdown]
-# *Means over the seeds that were run, of those settings that validation chose. The best epoch is where early stopping kept the model.*
+# *Compare PRISM's line with decay's on the same dataset: the best epoch, then the score. Means over the seeds that were run, of those
+# settings that validation chose. The best epoch is where early stopping kept the model.*
 #
 # ## Verdicts
 

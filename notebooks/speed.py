@@ -139,7 +139,7 @@ speed_tables.growth(table)
 plt.show()
 
 # %% [markdown]
-# *Seconds relative to the leftmost. Dashed: growth in proportion. Any step grows with the tables, which Adam updates whole. A
+# *A curve that stays on or below the dashed line grows no faster than its arithmetic. Seconds relative to the leftmost. Any step grows with the tables, which Adam updates whole. A
 # DirectAU step's own arithmetic grows with the square of the batch's distinct rows, so its curve on the right may rise above
 # the dashed one; a ranking's with the number of items. Where tables
 # outgrow the processor's last cache, a step falls to the speed of memory and the curve above proportion.*

@@ -59,7 +59,7 @@ for name in names:
 pd.concat({labels.dataset_name(name): table["difference"] for name, table in tables.items()}, axis=1)
 
 # %% [markdown]
-# *A cell is what the departure changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count. Where popularity groups are counted moves the parts of NDCG@20, which are not shown, and not the whole. Rows marked *across devices*, if any,
+# *Look for a cell whose interval leaves out zero: there the departure matters. A cell is what it changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count. Where popularity groups are counted moves the parts of NDCG@20, which are not shown, and not the whole. Rows marked *across devices*, if any,
 # compare a run on a CPU with one on a GPU, which draws other batches and negatives from the same seed; [another page](reproduce.ipynb)
 # measures what that alone does.*
 
@@ -82,7 +82,7 @@ if "movielens1m" in names:
     display(pd.DataFrame(variants.levels(ratings, results)).set_index("trained"))
 
 # %% [markdown]
-# *Test NDCG@20 with its share of Table 1's number, one seed.*
+# *The share says which of the two data the paper's number fits. Test NDCG@20 with its share of Table 1's number, one seed.*
 #
 # One more departure needs no run: the percentages of Table 1 are shares of PRISM's score and not of the baseline's;
 # [the ledger](ledger.ipynb) computes both.

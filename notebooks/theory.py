@@ -256,7 +256,8 @@ for size in (640, 16_000):
 pd.DataFrame(off, index=["paper's Equation 2", "draws with replacement"])
 
 # %% [markdown]
-# *Both formulas over the exact probability, for 64,000 interactions. Dotted: where an item has as many interactions as
+# *The paper's Equation 2 stays at one; draws with replacement do not. Both formulas over the exact probability, for 64,000 interactions.
+# Dotted: where an item has as many interactions as
 # the batch; there the two curves cross. Table: the largest error for items
 # with up to 1 % of all interactions.*
 #
@@ -406,7 +407,7 @@ columns = {"paper's Eq. 3, with Eq. 2": paper, "Eq. 3, with the exact law": exac
 pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.Index(degree.tolist(), name="d"))
 
 # %% [markdown]
-# *Change of the squared length a step, in thousandths. The row with one interaction shrinks, the row with 256 grows. By the last
+# *The row with one interaction shrinks, the row with 256 grows. Change of the squared length per step, in thousandths. By the last
 # row, what is left of the gap between the paper's formula and the measurement is that of {prf:ref}`prop-exact`.*
 #
 # Where does a length come to rest? At rest means in equilibrium: shrinking and growing cancel on average. Setting {eq}`eq-change` to zero gives
@@ -837,7 +838,7 @@ table.insert(0, "|B| d / |E|", degree * SIZE / total)
 table
 
 # %% [markdown]
-# *All but the first column: change of the squared length a step, in thousandths.*
+# *A negative number shrinks a row, a positive one lengthens it. All but the first column: change of the squared length per step, in thousandths.*
 #
 # ## The theory map
 #

@@ -156,7 +156,7 @@ table = pd.DataFrame(rows).T.rename_axis(["start", "when"])
 table.rename(columns={"ndcg": "NDCG@20"}).map("{:.2f}".format)
 
 # %% [markdown]
-# *NDCG@20 by dot product on synthetic data, the parts of it that popular, neutral and unpopular items bring, and the
+# *Training leaves the norms that PRISM wrote: the last column. NDCG@20 by dot product on synthetic data, the parts of it that popular, neutral and unpopular items bring, and the
 # correlation of item norms with* $\log(d + 2)$*. This loss has no use for norms: without PRISM they stay unrelated to
 # popularity, with it they keep it. One seed and one learning rate: read the last column, and the shift from unpopular to
 # popular; the difference in NDCG is no result.*
@@ -246,7 +246,7 @@ for by in ("recommendation_loss", "softmax of cosines"):
 pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 
 # %% [markdown]
-# *NDCG@20 by dot product on synthetic data, and the correlation with* $\log(d + 2)$ *of two norms: of the table's item rows,
+# *The graph itself writes popularity into the lengths: the last column. NDCG@20 by dot product on synthetic data, and the correlation with* $\log(d + 2)$ *of two norms: of the table's item rows,
 # and of the item embeddings that the graph makes of them and that are ranked. One seed; the differences in NDCG are no
 # result.*
 #

@@ -48,7 +48,7 @@ page.say(verdict_tables.rules_in_words())
 verdict_tables.margins()
 
 # %% [markdown]
-# *The largest difference that counts as none, the pooled standard deviation over seeds of a difference, and the number of pairs that it is
+# *A measure with a wide margin is one that seeds move much. The largest difference that counts as none, the pooled standard deviation over seeds of a difference, and the number of pairs that it is
 # computed from.*
 #
 # ## How often the rules are wrong
