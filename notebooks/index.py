@@ -129,7 +129,7 @@ start_page.scope_table(real_runs)
 # - Every run as a point: [quality against fairness](pages/frontier.ipynb). Other rules, other verdicts:
 #   [move the margin](pages/verdicts.ipynb).
 # - What the paper, its released code and this book each do: the [protocol](pages/protocol.ipynb).
-# - Why: the [theory](pages/theory.ipynb), each statement with its proof and the cell that checks it.
+# - Why: [what one step does to a length](pages/theory.ipynb), and each statement with [its proof and a cell that checks it](pages/proofs.ipynb).
 #   Where a formula of the paper is in the code: [from the paper to the code](paper_to_code.md).
 # - Use it: [PRISM in your own model](pages/use_prism.ipynb), [your own data](pages/add_a_dataset.ipynb),
 #   [your own loss](pages/add_a_loss.ipynb), [a cluster](cluster.md), [every function](api/index.md).

@@ -162,8 +162,8 @@ def test_the_page_on_citing_says_what_the_citation_file_and_the_bibliography_say
 
 
 @pytest.mark.lint
-def test_the_theory_page_counts_its_checks_and_folds_them() -> None:
-    notebook = nbformat.read(ROOT / "notebooks/theory.ipynb", as_version=4)
+def test_the_page_of_proofs_counts_its_checks_and_folds_them() -> None:
+    notebook = nbformat.read(ROOT / "notebooks/proofs.ipynb", as_version=4)
     checks = [
         cell for cell in notebook.cells if cell.cell_type == "code" and re.search(r"^\s*assert", cell.source, re.M)
     ]
