@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 #: For each command, the module that has its ``main``, and the line that ``--help`` shows for it.
 COMMANDS = {
@@ -73,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         # the import is here, since `prismbook records` needs no package that tables need; it takes seconds, which
         # count for `sweep run --for`
-        options = {"began": began} if command == "sweep" else {}
+        options = {"began": began, "worth": _worth} if command == "sweep" else {}
         status: int = import_module(module).main(arguments[1:], **options)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("prismbook", "prismlib"):
@@ -81,6 +83,11 @@ def run(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     return status
+
+
+def _worth(datasets: Sequence[str], results: Path) -> Any:
+    """What missing runs may turn. Verdicts are a later stage than sweeps, and a sweep of one experiment needs none."""
+    return import_module("prismbook.claims.worth").worth(datasets, results)
 
 
 if __name__ == "__main__":

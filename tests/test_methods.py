@@ -128,7 +128,8 @@ def test_a_seed_that_was_cut_off_decides_nothing(tmp_path: Path) -> None:
 
 def test_what_was_not_run_is_none(tmp_path: Path) -> None:
     nothing = stored_pair(tmp_path)
-    assert nothing == Pair("synthetic", "mf", "directau", None, None, None, None, rates=(1e-3,))
+    lacks = (PRISM, *DECAYS)  # the grids of both
+    assert nothing == Pair("synthetic", "mf", "directau", None, None, None, None, rates=(1e-3,), lacks=lacks)
     assert nothing.difference_text() == "not run" and search_cost([nothing]) == []
     cells = rq3_tables.row(nothing)
     assert cells["tuned decay, ours"] == cells["PRISM, ours"] == cells["PRISM - decay"] == "not run"

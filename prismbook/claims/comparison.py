@@ -94,7 +94,8 @@ def minus(first: Difference, second: Difference, measure: str = "") -> Differenc
         by_seed = tuple(a - b for a, b in zip(first.by_seed, second.by_seed, strict=True))
     else:
         by_seed = (first.centre - second.centre,) * seeds
-    return Difference(by_seed, None, measure or first.measure, error)
+    runs = tuple(dict.fromkeys((*first.runs, *second.runs)))
+    return Difference(by_seed, None, measure or first.measure, error, runs)
 
 
 def times(difference: Difference, factor: float, measure: str) -> Difference:
@@ -106,7 +107,8 @@ def times(difference: Difference, factor: float, measure: str) -> Difference:
         measure: the measure of the result.
     """
     error = abs(factor) * difference.standard_error * len(difference.by_seed) ** 0.5
-    return Difference(tuple(factor * value for value in difference.by_seed), None, measure, error)
+    by_seed = tuple(factor * value for value in difference.by_seed)
+    return Difference(by_seed, None, measure, error, difference.runs)
 
 
 def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:

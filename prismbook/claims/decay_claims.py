@@ -222,7 +222,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
             judged(
                 f"{loss} under Adam at decay {moderate:g}: norms follow log popularity,"
                 f" {_explained(float(strength.mean()))}; above {_HALF:.2f} by",
-                _correlation(strength - _HALF),
+                _correlation(strength - _HALF, decayed),
                 ("better",),
                 rules,
                 ("above it", "below it", "at it"),
@@ -231,7 +231,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
             judged(
                 f"{loss} without decay: norms carry little of it, {_explained(float(left.mean()))}; less than half as"
                 f" much as with decay is below {half:.2f}; beyond that by",
-                _correlation(left.abs() - half),
+                _correlation(left.abs() - half, zero, decayed),
                 ("worse",),
                 rules,
                 ("above it", "below it", "at it"),
@@ -241,8 +241,13 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     return statements
 
 
-def _correlation(values: pd.Series) -> Difference:
-    return Difference(tuple(values.tolist()), None, "correlation")
+def _correlation(values: pd.Series, *sides: pd.DataFrame) -> Difference:
+    """A difference of correlations at each seed, of the runs of some settings."""
+    return Difference(tuple(values.tolist()), None, "correlation", runs=_ids(*sides))
+
+
+def _ids(*sides: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for runs in sides for name in runs["run"]))
 
 
 def _explained(correlation: float) -> str:
@@ -346,7 +351,8 @@ def _on_correlations(
     by_seed = (ours - theirs).dropna()
     if by_seed.empty:
         return Statement(f"{text}; undecided: no seed in common", None, undecided=True, role=role, about=about)
-    return judged(text, _correlation(by_seed), holds, rules, ("more", "less", "as much"), role, about)
+    difference = _correlation(by_seed, first, second)
+    return judged(text, difference, holds, rules, ("more", "less", "as much"), role, about)
 
 
 def claim_c7(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
@@ -402,7 +408,8 @@ def claim_c14(records: Sequence[Record], rules: Rules = RULES) -> list[Statement
         cosine.append(max(epochs_to(curve), 1))
         kept.append(curve[record["best_epoch"]] / max(curve))
     decay = records[0]["config"]["weight_decay"]
-    sooner = Difference(tuple(np.log(np.divide(cosine, dot)).tolist()), None, "epochs")
+    ids = tuple(record["id"] for record in records)
+    sooner = Difference(tuple(np.log(np.divide(cosine, dot)).tolist()), None, "epochs", runs=ids)
     text = (
         f"at decay {decay:g} the cosine curve reaches 95 % of its maximum at epoch {_listed(cosine)}, the dot-product"
         f" curve at epoch {_listed(dot)}"
@@ -565,4 +572,4 @@ def _lost(low: pd.DataFrame, high: pd.DataFrame) -> Difference:
     known = spread("ndcg")
     # a decay that is compared with itself misses nothing, and seeds do not move that
     error = 0.0 if low is high or values == [0.0] * len(values) else np.inf if known is None else known.value
-    return Difference(tuple(values), None, "ndcg", error)
+    return Difference(tuple(values), None, "ndcg", error, _ids(low, high))

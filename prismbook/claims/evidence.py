@@ -11,6 +11,7 @@ import pandas as pd
 
 from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
 from prismbook.claims.statements import Statement, of_case, without_one_seed
+from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
 from prismbook.runs.records import load_record
 from prismbook.tables import decay_vs_prism
@@ -26,10 +27,15 @@ class Evidence:
     Attributes:
         judge: from rules to the statements of the claim on one dataset.
         run_ids: ids of the records behind them.
+        planned: the runs that are read where they are stored, at every seed; those that a search lacks are with the
+            statements.
+        patient_runs: whether a run that ended in a dip gives its place to the patient one.
     """
 
     judge: Callable[[Rules], Sequence[Statement]]
     run_ids: tuple[str, ...] = ()
+    planned: tuple[RunConfig, ...] = ()
+    patient_runs: bool = True
     _judged: dict[Rules, Sequence[Statement]] = field(default_factory=dict, repr=False, compare=False)
 
     def under(self, rules: Rules) -> list[Statement]:
@@ -50,14 +56,14 @@ class Evidence:
         return self.under(RULES)
 
 
-def known(statements: Sequence[Statement], run_ids: tuple[str, ...] = ()) -> Evidence:
+def known(statements: Sequence[Statement], planned: tuple[RunConfig, ...] = ()) -> Evidence:
     """Evidence whose statements are the same under all rules.
 
     Args:
         statements: the statements of the claim on one dataset.
-        run_ids: ids of the records behind them.
+        planned: the runs that would be read, of which none is stored.
     """
-    return Evidence(lambda rules: statements, run_ids)
+    return Evidence(lambda rules: statements, planned=planned)
 
 
 #: From a dataset's name and the folder of the records to the evidence.
@@ -83,7 +89,7 @@ def from_runs(
     def evidence(dataset: str, results: Path) -> Evidence:
         planned = [config for name in experiments for config in configs(name, dataset, **options)]
         runs = measured(results, planned, patient_runs)
-        return Evidence(lambda rules: judge(runs, rules), record_ids(runs))
+        return Evidence(lambda rules: judge(runs, rules), record_ids(runs), tuple(planned), patient_runs)
 
     return evidence
 
@@ -113,10 +119,17 @@ def from_pairs(
         if backbone == "nonlinear-mf":
             released = decay_vs_prism.released_pairs(dataset, results)
             pairs += [pair for pair in released if pair.loss in losses and pair.fair_methods is not None]
-        run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
-        return Evidence(lambda rules: judge(pairs, rules), tuple(run_ids))
+        return _of_pairs(judge, pairs)
 
     return evidence
+
+
+def _of_pairs(
+    judge: Callable[[Sequence[decay_vs_prism.Pair], Rules], list[Statement]], pairs: Sequence[decay_vs_prism.Pair]
+) -> Evidence:
+    run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
+    planned = [run for pair in pairs for method in pair.fair_methods or () for run in method.at_every_seed]
+    return Evidence(lambda rules: judge(pairs, rules), tuple(run_ids), tuple(planned))
 
 
 #: The losses of Table 1's summary of linear MF.
@@ -147,10 +160,12 @@ def benefit_runs(dataset: str, results: Path, rate: float | None = None) -> pd.D
         results: folder of the records.
         rate: the learning rate; None is the experiment's own.
     """
+    return measured(results, _benefit_configs(dataset, rate), patient_runs=False)
+
+
+def _benefit_configs(dataset: str, rate: float | None = None) -> list[RunConfig]:
     planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, dataset, seeds=SEEDS)]
-    return measured(
-        results, planned if rate is None else [replace(config, lr=rate) for config in planned], patient_runs=False
-    )
+    return planned if rate is None else [replace(config, lr=rate) for config in planned]
 
 
 def epochs_needed(dataset: str, results: Path) -> Evidence:
@@ -173,7 +188,9 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
                 statements.append(replace(note, case=at_rate(rate), about="", role="note"))
         return statements
 
-    return Evidence(judge, tuple(run for runs in tables.values() for run in record_ids(runs)))
+    ids = tuple(run for runs in tables.values() for run in record_ids(runs))
+    planned = tuple(config for rate in dict.fromkeys(rates) for config in _benefit_configs(dataset, rate))
+    return Evidence(judge, ids, planned, patient_runs=False)
 
 
 def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, tuple[float, ...]]:
@@ -205,10 +222,12 @@ def curves_at_the_best_decay(dataset: str, results: Path) -> Evidence:
     planned = [config for config in configs("cosine", dataset, seeds=SEEDS) if config.weight_decay > 0]
     runs = measured(results, planned)
     if runs["run"].isna().all():
-        return known(decay_claims.claim_c14([]))
-    chosen = runs[(runs["weight_decay"] == decay_claims.chosen_decay(runs)) & runs["run"].notna()]
+        return known(decay_claims.claim_c14([]), tuple(planned))
+    decay = decay_claims.chosen_decay(runs)
+    chosen = runs[(runs["weight_decay"] == decay) & runs["run"].notna()]
+    read = tuple(config for config in planned if config.weight_decay == decay)
     records = [record for path in chosen["path"] if (record := load_record(path)) is not None]
-    return Evidence(lambda rules: decay_claims.claim_c14(records, rules), record_ids(runs))
+    return Evidence(lambda rules: decay_claims.claim_c14(records, rules), record_ids(runs), read)
 
 
 def linear_mf(dataset: str, results: Path) -> Evidence:
@@ -222,8 +241,7 @@ def linear_mf(dataset: str, results: Path) -> Evidence:
         return from_pairs(table1_claims.claim_c8, "mf", LINEAR_LOSSES)(dataset, results)
     names = [name for name in PAPER_DATASETS if (results / name).is_dir()]
     pairs = [decay_vs_prism.pair(name, "mf", loss, results) for name in names for loss in LINEAR_LOSSES]
-    run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
-    return Evidence(lambda rules: table1_claims.claim_c8_mean(pairs, rules), tuple(run_ids))
+    return _of_pairs(table1_claims.claim_c8_mean, pairs)
 
 
 def norms_kept(dataset: str, results: Path) -> Evidence:
@@ -237,12 +255,14 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
         return known(theory_claims.claim_c17_signs())
     pairs = [decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results) for loss in ("ssm", "directau")]
     pairs_by_protocol = {"text": pairs, "released": decay_vs_prism.released_pairs(dataset, results)}
-    tables, run_ids = {}, set()
+    tables, run_ids, planned = {}, set[str](), list[RunConfig]()
     for protocol, each in pairs_by_protocol.items():
         methods = [pair.prism for pair in each if pair.prism is not None]
         if protocol == "text" or len(methods) > 1:
             tables[protocol] = measured(results, [config for method in methods for config in method.configs()])
         run_ids |= {run_id for method in methods for run_id in method.run_ids()}
+        planned += [run for method in methods for run in method.at_every_seed]
+        planned += [run for pair in each if pair.prism is None for run in pair.lacks if run.init == "prism"]
 
     def judge(rules: Rules) -> list[Statement]:
         return [
@@ -251,7 +271,7 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
             for statement in prism_claims.claim_c17_norms(runs, prism_claims.PROTOCOL_CASES[protocol], rules)
         ]
 
-    return Evidence(judge, tuple(run_ids))
+    return Evidence(judge, tuple(run_ids), tuple(planned))
 
 
 def sparse_updates(dataset: str, results: Path) -> Evidence:
@@ -269,6 +289,7 @@ def sparse_updates(dataset: str, results: Path) -> Evidence:
     return Evidence(
         lambda rules: [statement for table in tables for statement in prism_claims.claim_c19_quality(table, rules)],
         tuple(run_ids),
+        tuple(config for pair in pairs for config in pair),
     )
 
 

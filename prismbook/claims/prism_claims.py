@@ -327,20 +327,21 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     ssm, directau = correlations["SSM"], correlations["DirectAU"]
     known = spread("correlation", across=True)
     across = np.inf if known is None else known.value
-    apart = Difference(tuple(directau - ssm), None, "correlation", across)
+    ids = {loss: tuple(group["run"]) for loss, group in usable(finished).groupby("loss")}
+    apart = Difference(tuple(directau - ssm), None, "correlation", across, (*ids["SSM"], *ids["DirectAU"]))
     parts = [
         judged(f"{text}: {ssm.mean():.2f} against {directau.mean():.2f}", apart, ("better",), rules),
         judged(
             f"under SSM log popularity explains less than half of their variance, {_explained(ssm.mean()):.0%}; the"
             f" correlation less {_HALF:.2f} is",
-            Difference(tuple(ssm - _HALF), None, "correlation"),
+            Difference(tuple(ssm - _HALF), None, "correlation", runs=ids["SSM"]),
             ("worse", "equivalent"),
             rules,
         ),
         judged(
             f"under DirectAU it explains more than half, {_explained(directau.mean()):.0%}; the correlation less"
             f" {_HALF:.2f} is",
-            Difference(tuple(directau - _HALF), None, "correlation"),
+            Difference(tuple(directau - _HALF), None, "correlation", runs=ids["DirectAU"]),
             ("better",),
             rules,
         ),
@@ -399,7 +400,8 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     known = spread("gap")
     scale = float(decay["ndcg"].mean() / np.ptp(decay["gap"].to_numpy(float)))
     error = np.inf if known is None else known.value * scale * float(np.hypot(1, coarse))
-    difference = Difference((coarse - 0.5,), None, "gap", error)
+    ids = tuple(finished.loc[finished["init"] == "xavier", "run"])
+    difference = Difference((coarse - 0.5,), None, "gap", error, ids)
     text = (
         f"one step of weight decay covers {coarse:.0%} of the range of the gap between popular and unpopular items"
         f" ({_spanned(decay['gap'])}); more than half by"

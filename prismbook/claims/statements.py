@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from prismbook.plan.config import RunConfig
 from prismbook.tables.rules import MAY_BE, MEASURES, Difference, Judgement, Rules, judge
 from prismbook.text import listed_names, plural
 
@@ -66,6 +67,7 @@ class Statement:
             Empty: the case, else the sentence without its numbers.
         seeds: number of seeds behind the decision; None where it is not a matter of seeds.
         basis: what decides it, for other rules; None where no rule on differences does.
+        lacks: the runs that a search lacks, without which the sentence is open.
     """
 
     text: str
@@ -78,6 +80,7 @@ class Statement:
     about: str = ""
     seeds: int | None = None
     basis: Basis | None = field(default=None, repr=False, compare=False)
+    lacks: tuple[RunConfig, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def name(self) -> str:

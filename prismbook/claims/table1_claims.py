@@ -58,7 +58,8 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
     mean = float(np.mean([change.mean for change in changes]))
     printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]
-    difference = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5)
+    ids = tuple(run for change in changes for run in change.runs)
+    difference = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5, ids)
     text += (
         f"; over the {plural(len(changes), 'cell')} that are decided here the paper's is {np.mean(printed):+.1%}, ours"
     )
@@ -104,7 +105,7 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: PRISM {verb} {decay_name}"
     judgement, change = pair.judgement(rules), pair.relative_difference()
     if pair.fair_methods is None or pair.prism is None or pair.decay is None or judgement is None:
-        return Statement(f"{subject} (not run in both)", None, about=about)
+        return Statement(f"{subject} (not run in both)", None, about=about, lacks=pair.lacks)
     text = f"{subject}: {pair.difference_text()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
     printed = pair.paper()
     if printed is not None:
@@ -113,7 +114,7 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     left_open = tuple(word for word in MAY_BE if _could_turn(word, pair.decay.open(), pair.prism.open(), holds))
     collapsed = judgement.word == "collapsed"
     basis = None if change is None or collapsed or not pair.decides() else Basis("one", change, tuple(holds), left_open)
-    return replace(_if_searched(statement, pair, judgement.word, holds), basis=basis)
+    return replace(_if_searched(statement, pair, judgement.word, holds), basis=basis, lacks=pair.lacks)
 
 
 def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
@@ -122,10 +123,11 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: the change from tuned decay to PRISM is the paper's"
     change, printed, judgement = pair.relative_difference(), pair.paper(), pair.judgement(rules)
     if pair.fair_methods is None or pair.decay is None or pair.prism is None or judgement is None or printed is None:
-        return Statement(f"{subject} (not run in both)", None, about=about)
+        return Statement(f"{subject} (not run in both)", None, about=about, lacks=pair.lacks)
     text = f"{subject}, {printed:+.1%} in its Table 1"
     if change is None or not pair.decides():
-        return Statement(f"{text}; undecided: {pair.difference_text()}", None, undecided=True, about=about)
+        text = f"{text}; undecided: {pair.difference_text()}"
+        return Statement(text, None, undecided=True, about=about, lacks=pair.lacks)
     text += f": ours is {percent_and_seeds(change)}{_searched(pair)}"
     cell = Difference((printed,) * len(change.by_seed), None, "cell", 0.0)
     statement = judged(
@@ -141,7 +143,7 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     )
     basis = Basis("one", minus(change, cell, "cell"), ("equivalent",), left_open)
     # the row shows our change and not its distance from the paper's
-    statement = replace(statement, difference=change, about=about, basis=basis)
+    statement = replace(statement, difference=change, about=about, basis=basis, lacks=pair.lacks)
     return (
         statement if statement.holds is None else _if_searched(statement, pair, side[statement.holds], ("equivalent",))
     )
@@ -170,6 +172,8 @@ def _searched(pair: Pair) -> str:
             text += (
                 f"; {method.dips} of {title}'s runs ended at a start by chance and were not repeated with more patience"
             )
+        if method.untrained:
+            text += f"; {plural(method.untrained, 'run')} of {title}'s two best ended at their start, not repeated"
         if method.at_edge:
             text += f"; {title}'s {', '.join(method.at_edge)} is at the edge of its grid, not tuned"
     return "; ".join([text, *pair.not_tuned()])

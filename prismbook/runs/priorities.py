@@ -1,9 +1,16 @@
-"""The order in which the runs of a sweep are worth most: what a claim needs before what makes it surer."""
+"""The order in which the runs of a sweep are worth most: first what can turn a verdict, by its chance per hour.
+
+What runs can turn is found by :mod:`prismbook.claims.worth` from the verdicts; here it is put in order.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import EXPERIMENTS, FURTHER_DATASETS, SEEDS, configs, searches
@@ -11,11 +18,12 @@ from prismbook.runs import patience
 from prismbook.runs.cost import Costs, duration
 from prismbook.runs.tuning import Outcomes
 
-#: The priorities of a sweep, the most valuable first. Without the first seed of an experiment, or without the first
-#: learning rate of a search of Table 1, its claims are not measured. The other seeds, without which a verdict is
-#: provisional, the two best of a search, and the patient runs for those that ended in a dip come next. Then come the
-#: other learning rates, and last what no claim needs.
+#: The order within one experiment, and of the runs that can turn no verdict: the first seed, and of a search of Table 1
+#: the first learning rate; the other seeds, the two best of a search, and the patient runs for those that ended in a
+#: dip; the other learning rates; and last what no claim needs.
 PRIORITIES = ("first seed", "seeds", "search", "beside the claims")
+#: What stands between the runs that may turn a verdict and the others.
+NO_VERDICT = "can turn no verdict:"
 #: The experiments that no claim needs, and those that give the runs of another further seeds or more patience.
 BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings", "law"), ("debias-seeds", "patient")
 
@@ -98,12 +106,122 @@ def value_lines(ordered: Sequence[tuple[str, str, RunConfig]], costs: Costs) -> 
     """A line per priority and experiment: how many runs are left, and what they will take, in the order of value."""
     lines = []
     for priority, name in dict.fromkeys((priority, name) for priority, name, _ in ordered):
-        runs = Counter(config for *group, config in ordered if group == [priority, name])
-        expected = costs.expected(runs)
-        time_needed = f"unknown, never ran: {', '.join(expected.unmeasured)}"
-        if not expected.unmeasured:
-            time_needed = f"about {duration(expected.hours)}"
-        if expected.scaled:
-            time_needed += f" (scaled from like runs: {', '.join(expected.scaled)})"
-        lines.append(f"{priority}, {name}: {len(runs)} left, {time_needed}")
+        runs = [config for *group, config in ordered if group == [priority, name]]
+        lines.append(f"{priority}, {name}: {_left(runs, costs)}")
     return lines
+
+
+def _left(runs: Sequence[RunConfig], costs: Costs) -> str:
+    """How many runs are left, and what they will take, as text."""
+    expected = costs.expected(Counter(runs))
+    time_needed = f"unknown, never ran: {', '.join(expected.unmeasured)}"
+    if not expected.unmeasured:
+        time_needed = f"about {duration(expected.hours)}"
+    if expected.scaled:
+        time_needed += f" (scaled from like runs: {', '.join(expected.scaled)})"
+    return f"{len(runs)} left, {time_needed}"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What some missing runs may turn: one statement of one row of the ledger.
+
+    Attributes:
+        name: the row and what its statement is about, e.g. ``"C1 gowalla, below BPR at too weak a decay"``.
+        chance: the chance that the statement comes out otherwise once all of the runs are made.
+        runs: the missing runs, on a CPU.
+    """
+
+    name: str
+    chance: float
+    runs: tuple[RunConfig, ...]
+
+
+#: From the names of datasets and the folder of the records to what their missing runs may turn.
+Worth = Callable[[Sequence[str], Path], list[Turn]]
+
+
+class Step(NamedTuple):
+    """Runs that are made together.
+
+    Attributes:
+        turns: what may turn with them.
+        runs: those of them that no earlier step has made.
+    """
+
+    turns: list[Turn]
+    runs: list[RunConfig]
+
+    def line(self, costs: Costs) -> str:
+        """What may turn, with its chance, and what the runs will take."""
+        chances = {turn.name: turn.chance for turn in sorted(self.turns, key=lambda turn: turn.chance)}
+        names = "; ".join(f"{name} ({100 * chance:.0f} %)" for name, chance in reversed(chances.items()))
+        return f"{names}: {_left(self.runs, costs)}"
+
+
+def by_turns(todo: Iterable[RunConfig], turns: Iterable[Turn], costs: Costs) -> list[Step]:
+    """The runs that may turn a verdict, in steps: first the one that turns most statements in an hour.
+
+    Each step completes the runs of one statement, and with them the runs of others. Its worth is the sum of the chances
+    of all that it completes. A run counts once, in the first step that has it.
+
+    Args:
+        todo: the runs that are left.
+        turns: what may turn, with runs of the same device. Where a run is neither left nor made, it counts as made.
+        costs: what runs took. A run of a kind that never ran is taken to need an hour for each epoch.
+    """
+    left = list(dict.fromkeys(todo))
+    place = {config: number for number, config in enumerate(left)}
+    hours = []
+    for config in left:
+        expected = costs.expected({config: 1})
+        hours.append(expected.epochs if expected.unmeasured else max(expected.hours, 1e-9))
+    waiting = [(turn, frozenset(place[config] for config in turn.runs if config in place)) for turn in turns]
+    steps = []
+    while waiting := [(turn, needed) for turn, needed in waiting if needed]:
+        best = max(dict.fromkeys(needed for _, needed in waiting), key=partial(_rate, waiting, hours))
+        steps.append(
+            Step([turn for turn, needed in waiting if needed <= best], [left[number] for number in sorted(best)])
+        )
+        waiting = [(turn, needed - best) for turn, needed in waiting]
+    return steps
+
+
+def _rate(waiting: Sequence[tuple[Turn, frozenset[int]]], hours: Sequence[float], runs: frozenset[int]) -> float:
+    """How many statements some runs turn in an hour, of those that wait for these alone."""
+    gained = sum(turn.chance for turn, needed in waiting if needed <= runs)
+    return gained / sum(hours[number] for number in runs)
+
+
+def on(device: str, turns: Iterable[Turn]) -> list[Turn]:
+    """What may turn, with its runs on a device.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        turns: what may turn.
+    """
+    return [replace(turn, runs=tuple(replace(config, device=device) for config in turn.runs)) for turn in turns]
+
+
+def in_order(
+    todo: Sequence[RunConfig],
+    turns: Sequence[Turn] | None,
+    experiments: Mapping[str, Sequence[RunConfig]],
+    costs: Costs,
+) -> tuple[list[RunConfig], list[str]]:
+    """Runs in the order of their worth, and a line for each step and each experiment.
+
+    Args:
+        todo: the runs that are left.
+        turns: what may turn, see :func:`by_turns`; None where nothing is said of verdicts.
+        experiments: the runs of each experiment, see :func:`by_value`.
+        costs: what runs took.
+    """
+    steps = by_turns(todo, turns or (), costs)
+    first = [config for step in steps for config in step.runs]
+    turning = set(first)
+    rest = by_value([config for config in todo if config not in turning], experiments, costs)
+    lines = [step.line(costs) for step in steps]
+    if rest and turns is not None:
+        lines.append(NO_VERDICT)
+    return [*first, *(config for *_, config in rest)], [*lines, *value_lines(rest, costs)]

@@ -49,6 +49,7 @@ def run_by_value(
     number: int,
     end: float | None = None,
     retry: bool = False,
+    turns: Sequence[priorities.Turn] | None = None,
 ) -> int:
     """Train what is missing of a sweep in several processes, what is worth most first, and end in time.
 
@@ -57,6 +58,7 @@ def run_by_value(
         number: how many processes.
         end: the time at which to have ended, of ``time.time()``; None for no limit. No run is started that would take
             longer, and one that is still going is stopped.
+        turns: what missing runs may turn, which comes first; None where that is not asked.
 
     Returns:
         0 where all runs are done, else 1, as an exit status.
@@ -74,10 +76,10 @@ def run_by_value(
             break
         costs = Costs(scan(sweep.results)[0], device)
         named = {**experiments, **priorities.patient_runs_of(experiments, sweep.outcomes())}
-        ordered = priorities.by_value(todo, named, costs)
-        print("\n".join(priorities.value_lines(ordered, costs)), flush=True)
+        ordered, lines = priorities.in_order(todo, turns, named, costs)
+        print("\n".join(lines), flush=True)
         last = None if end is None else end - CLOSING
-        workers.work_together([config for *_, config in ordered], sweep.results, number, last, retry)
+        workers.work_together(ordered, sweep.results, number, last, retry)
     for search in sweep.searches:
         if choice_so_far(search, sweep.results) is not None:
             print(choice_line(search, sweep.results, names))
@@ -149,19 +151,23 @@ def train_and_print(todo: Sequence[RunConfig], results: Path, costs: Costs, sche
             bar.update()
 
 
-def main(arguments: Sequence[str] | None = None, began: float | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, began: float | None = None, worth: priorities.Worth | None = None
+) -> int:
     """Run a command of ``prismbook sweep`` and return its exit status.
 
     Args:
         arguments: the command and its arguments; None takes them from the command line.
         began: when the command began, of ``time.time()``, from which the time of ``--for`` is counted; None is now.
+        worth: from datasets and the folder of the records to what missing runs may turn, for ``run all`` and
+            ``estimate all``; None leaves it out. This stage does not know of verdicts.
 
     Returns:
         0 where all runs are done, 1 where they are not, 130 after an interruption, 128 and a signal's number after
         that signal.
     """
     began = time.time() if began is None else began
-    given = parser().parse_args(arguments, argparse.Namespace(began=began))
+    given = parser().parse_args(arguments, argparse.Namespace(began=began, worth=worth))
     return guarded(lambda: given.call(given))
 
 
@@ -246,16 +252,18 @@ class _Asked(NamedTuple):
     sweep: Sweep
     experiments: dict[str, list[RunConfig]]
     names: tuple[str, str]
+    turns: list[priorities.Turn] | None = None
 
-    def by_value(self, left: Sequence[RunConfig], costs: Costs) -> list[str]:
-        """A line per experiment of which runs are left, those that are worth most first."""
+    def lines(self, left: Sequence[RunConfig], costs: Costs) -> list[str]:
+        """A line per statement and experiment of which runs are left, those that are worth most first."""
         named = {**self.experiments, **priorities.patient_runs_of(self.experiments, self.sweep.outcomes())}
-        return priorities.value_lines(priorities.by_value(left, named, costs), costs)
+        return priorities.in_order(left, self.turns, named, costs)[1]
 
 
-def _asked(given: argparse.Namespace) -> _Asked:
+def _asked(given: argparse.Namespace, worth: priorities.Worth | None = None) -> _Asked:
+    """What is asked for. Of all experiments, the runs that may turn a verdict are part where that is asked too."""
     if given.experiment == "all":
-        return _all_asked(given, [given.dataset] if given.dataset else at_hand())
+        return _all_asked(given, [given.dataset] if given.dataset else at_hand(), worth)
     name, dataset = given.experiment, given.dataset or "synthetic"
     runs = configs(name, dataset, given.budget, device=given.device)
     tuned = searches(name, dataset, given.budget, device=given.device)
@@ -263,9 +271,11 @@ def _asked(given: argparse.Namespace) -> _Asked:
     return _Asked(sweep, {f"{name} on {dataset}": runs}, (name, given.budget))
 
 
-def _all_asked(given: argparse.Namespace, names: Sequence[str]) -> _Asked:
+def _all_asked(given: argparse.Namespace, names: Sequence[str], worth: priorities.Worth | None) -> _Asked:
     experiments = priorities.experiments_of(names, given.budget, given.device)
-    runs = list(dict.fromkeys(config for each in experiments.values() for config in each))
+    turns = None if worth is None else priorities.on(given.device, worth(names, given.results.resolve()))
+    turning = [config for turn in turns or () for config in turn.runs]
+    runs = list(dict.fromkeys([*(config for each in experiments.values() for config in each), *turning]))
     tuned = [search for name in names for search in searches("table1", name, given.budget, device=given.device)]
     patient = [config for name in priorities.with_more_patience(experiments) for config in experiments[name]]
     sweep = Sweep(runs, tuned, given.results.resolve(), any_device=True, with_more_patience=patient)
@@ -273,11 +283,11 @@ def _all_asked(given: argparse.Namespace, names: Sequence[str]) -> _Asked:
     for search in tuned:
         if chosen := [config for config in tuning.wanted(search, outcomes) if config not in search.grid]:
             experiments[f"choice {search.name} on {chosen[0].dataset}"] = chosen
-    return _Asked(sweep, experiments, ("table1", given.budget))
+    return _Asked(sweep, experiments, ("table1", given.budget), turns)
 
 
 def _run(given: argparse.Namespace) -> int:
-    asked = _asked(given)
+    asked = _asked(given, given.worth)
     limit = None if given.limit is None else workers.seconds(given.limit)
     if given.workers is None and limit is None and not asked.sweep.any_device:
         return run_all(asked.sweep, asked.names, given.scheduler, given.retry_failed)
@@ -285,7 +295,7 @@ def _run(given: argparse.Namespace) -> int:
         raise ValueError("--scheduler has workers of its own: leave out --workers, --for and all")
     number = 1 if given.workers is None else given.workers
     end = None if limit is None else given.began + limit
-    return run_by_value(asked.sweep, asked.experiments, asked.names, number, end, given.retry_failed)
+    return run_by_value(asked.sweep, asked.experiments, asked.names, number, end, given.retry_failed, asked.turns)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -298,13 +308,13 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _estimate(given: argparse.Namespace) -> int:
-    asked = _asked(given)
+    asked = _asked(given, given.worth)
     sweep, everything = asked.sweep, asked.sweep.any_device
     costs = Costs(scan(sweep.results)[0], _device_of_estimate(given.device, everything))
     if everything:
         known, later = plan(sweep)
         left = [config for config in known if sweep.state(config)[0] in ("missing", "running")] + later
-        print("\n".join(asked.by_value(left, costs)))
+        print("\n".join(asked.lines(left, costs)))
     print("\n".join(estimate(sweep, costs, measure=not everything)))
     return 0
 

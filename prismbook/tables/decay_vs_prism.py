@@ -39,6 +39,8 @@ class Method:
         at_edge: the chosen values that are at the edge of what was searched, as text.
         all_seeds: whether the two best of the search were run at all seeds before the choice.
         dips: number of the grid's runs that ended at a start by chance and were not repeated with more patience.
+        untrained: number of other runs of the two best that ended at their start and were not repeated.
+        at_every_seed: the chosen configuration at each seed of the search, whether it was run or not.
     """
 
     grid: int
@@ -52,6 +54,8 @@ class Method:
     at_edge: tuple[str, ...] = ()
     all_seeds: bool = True
     dips: int = 0
+    untrained: int = 0
+    at_every_seed: tuple[RunConfig, ...] = ()
 
     def configs(self) -> list[RunConfig]:
         """The chosen configuration at each seed that was run, with the patience of the run that counts."""
@@ -101,10 +105,10 @@ class Method:
     def open(self) -> bool:
         """Whether more of the search could improve the method.
 
-        It is not complete, its choice is at an edge, or runs of it ended at a start by chance and were
-        not repeated with more patience.
+        It is not complete, its choice is at an edge, or it was decided by runs that stopped at their start, see
+        :func:`stopped_at_their_start`.
         """
-        return self.ran < self.grid or bool(self.at_edge) or self.dips > 0
+        return self.ran < self.grid or bool(self.at_edge) or self.dips + self.untrained > 0
 
 
 def _never_learned(record: Record) -> bool:
@@ -133,6 +137,7 @@ class Pair:
         protocol: ``"text"`` for the paper's text, or ``"released"`` for the released code.
         rates: the learning rates that take part, see :func:`search_pair`.
         untried: the learning rates of the budget that do not take part, since a method was not run at all of its grid.
+        lacks: the runs without which more of a search could improve its method, see :func:`lacking`.
     """
 
     dataset: str
@@ -145,6 +150,7 @@ class Pair:
     protocol: str = "text"
     rates: tuple[float, ...] = ()
     untried: tuple[float, ...] = ()
+    lacks: tuple[RunConfig, ...] = ()
 
     def methods(self) -> list[Method]:
         """All methods that were run: the best of each search, and what was compared."""
@@ -176,7 +182,10 @@ class Pair:
 
     def relative_difference(self) -> Difference | None:
         """PRISM minus decay as a share of decay's score; None where there is no comparison."""
-        return None if self.comparison is None else as_share(self.comparison)
+        if self.comparison is None:
+            return None
+        ids = tuple(method.records[seed]["id"] for method in self.fair_methods or () for seed in self.seeds())
+        return replace(as_share(self.comparison), runs=ids)
 
     def judgement(self, rules: Rules = RULES) -> Judgement | None:
         """The word for PRISM against decay; None where one of them was not run.
@@ -259,7 +268,9 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
     def outcome_that_counts(config: RunConfig) -> Record | Failure | None:
         return patience.outcome_that_counts(config, outcomes)
 
-    runs = {config.seed: outcome_that_counts(config) for config in tuning.further(search, choice.config)}
+    by_chance, untrained = stopped_at_their_start(replace(search, grid=finished), outcomes)
+    at_every_seed = tuple(tuning.further(search, choice.config))
+    runs = {config.seed: outcome_that_counts(config) for config in at_every_seed}
     searched = [run["id"] for run in map(outcomes, finished) if run is not None and "reason" not in run]
     return Method(
         grid=len(search.grid),
@@ -272,11 +283,58 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
         seconds=choice.seconds,
         at_edge=_at_edge(search, choice.config),
         all_seeds=choice.all_seeds,
-        dips=sum(
-            run is not None and "reason" not in run and ended_by_chance(run)
-            for run in map(outcome_that_counts, finished)
-        ),
+        dips=len(by_chance),
+        untrained=len(untrained),
+        at_every_seed=at_every_seed,
     )
+
+
+def stopped_at_their_start(search: Search, outcomes: Outcomes) -> tuple[list[RunConfig], list[RunConfig]]:
+    """The runs by which a search cannot be decided, since the stopping rule ended them at their start.
+
+    A method is not chosen, nor turned down, by what it scores before it is trained. A run that was repeated with more
+    patience is none of these.
+
+    Args:
+        search: a grid.
+        outcomes: what is stored of each configuration.
+
+    Returns:
+        The grid's runs that ended at a start by chance; and of the two best, at every seed of the search, the other
+        runs whose best epoch is the start.
+    """
+    by_chance, untrained = [], []
+    finals = _finals(search, outcomes)
+    for config in dict.fromkeys((*search.grid, *finals)):
+        run = patience.outcome_that_counts(config, outcomes)
+        if run is None or "reason" in run or not patience.in_dip(run):
+            continue
+        if ended_by_chance(run) and config in search.grid:
+            by_chance.append(config)
+        elif run["best_epoch"] == 0 and config in finals:
+            untrained.append(config)
+    return by_chance, untrained
+
+
+def _finals(search: Search, outcomes: Outcomes) -> list[RunConfig]:
+    """The two best of a grid at every seed of the search."""
+    return [run for config in tuning.finalists(search, outcomes) for run in tuning.further(search, config)]
+
+
+def lacking(search: Search, outcomes: Outcomes) -> list[RunConfig]:
+    """The runs without which more of a search could improve its method.
+
+    They are what is missing of its grid, the values by which it grows next, and the patient runs of those that
+    :func:`stopped_at_their_start` and of the two best where they ended in a dip.
+
+    Args:
+        search: a grid.
+        outcomes: what is stored of each configuration.
+    """
+    grown = tuning.grown(search, outcomes)
+    by_chance, _ = stopped_at_their_start(grown, outcomes)
+    dips = patience.patient_runs([*by_chance, *_finals(grown, outcomes)], outcomes)
+    return [config for config in dict.fromkeys((*grown.grid, *dips)) if outcomes(config) is None]
 
 
 def _at_edge(search: Search, chosen: RunConfig) -> tuple[str, ...]:
@@ -321,7 +379,9 @@ def pair(
     common = _tried(prism_search, outcomes) & _tried(decay_search, outcomes)
     fair_prism, fair_decay = (method(search_part(part, common), outcomes) for part in (prism_search, decay_search))
     both = None if fair_prism is None or fair_decay is None else (fair_prism, fair_decay)
-    return _with_comparison(Pair(dataset, backbone, loss, decay, prism, both, None, "text", rates, untried), folder)
+    lacks = tuple(config for search in (prism_search, decay_search) for config in lacking(search, outcomes))
+    searched = Pair(dataset, backbone, loss, decay, prism, both, None, "text", rates, untried, lacks)
+    return _with_comparison(searched, folder)
 
 
 def search_pair(

@@ -15,7 +15,7 @@ The rules on single runs are in :mod:`prismbook.tables.endings`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -118,12 +118,14 @@ class Difference:
             a number of epochs, or where the users' scores were not kept.
         measure: a name of :data:`MEASURES`.
         seed_error: the standard deviation over seeds; None is the pooled one of the measure, of stored records.
+        runs: ids of the compared runs; empty where they are not told.
     """
 
     by_seed: tuple[float, ...]
     users: Interval | None = None
     measure: str = "ndcg"
     seed_error: float | None = None
+    runs: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def centre(self) -> float:
@@ -131,14 +133,18 @@ class Difference:
         return float(np.mean(self.by_seed))
 
     @property
+    def seed_spread(self) -> float:
+        """The standard deviation over seeds, infinite where none is known."""
+        if self.seed_error is not None:
+            return self.seed_error
+        known = spread(self.measure)
+        return np.inf if known is None else known.value
+
+    @property
     def standard_error(self) -> float:
         """The standard error over users and seeds, infinite where no spread over seeds is known."""
-        seeds = self.seed_error
-        if seeds is None:
-            known = spread(self.measure)
-            seeds = np.inf if known is None else known.value
         users = 0.0 if self.users is None else (self.users[1] - self.users[0]) / (2 * WIDTH)
-        return float(np.hypot(seeds / len(self.by_seed) ** 0.5, users))
+        return float(np.hypot(self.seed_spread / len(self.by_seed) ** 0.5, users))
 
     def reach(self, width: float = WIDTH) -> Interval:
         """The interval of so many standard errors, in logs where the measure is taken in logs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,12 @@ def relative_difference(
     """
     names = list(keys)
     ours, theirs = (runs.set_index(names) for runs in common(first, second, keys))
-    if ours.empty:
-        return None
+    difference = None if ours.empty else _relative(ours, theirs, measure)
+    return None if difference is None else replace(difference, runs=(*ours["run"], *theirs["run"]))
+
+
+def _relative(ours: pd.DataFrame, theirs: pd.DataFrame, measure: str) -> Difference | None:
+    """The difference of two settings at the same seeds, by which both are indexed; None where a ratio is 0."""
     kind = COLUMNS.get(measure, measure)
     first_scores, second_scores = (
         np.array(_by_seed(runs, gap(runs) if measure == "gap" else runs[measure]), float) for runs in (ours, theirs)
