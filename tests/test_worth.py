@@ -118,6 +118,15 @@ def test_what_is_far_from_the_border_turns_less() -> None:
     assert chances[0] > chances[1] > chances[2] == 0
 
 
+def test_a_setting_that_was_not_run_may_be_the_one_that_validation_chooses() -> None:
+    other, another_loss = (grid_configs("synthetic", loss, 1e-5, SEEDS, lr=1e-3) for loss in ("bpr", "ssm"))
+    found = turns(better(0.07), planned=(*NO_DECAY, *DECAY, *other, *another_loss))
+    assert [(turn.chance == UNKNOWN, turn.runs) for turn in found] == [
+        (False, (*NO_DECAY[1:], *DECAY[1:])),
+        (True, (other[0],)),
+    ]
+
+
 def test_an_unknown_spread_predicts_nothing() -> None:
     unsure = better(0.02)
     assert unsure.basis is not None and unsure.difference is not None

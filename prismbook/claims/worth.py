@@ -5,13 +5,14 @@ nothing to the claim. A core statement that is open or provisional may turn by:
 
 - further seeds of the settings that it compares, with the chance that :mod:`prismbook.tables.turning` predicts;
 - what a search lacks, where more of the search could turn it;
+- the settings of the same losses that were not run, of which validation may choose one;
 - patient runs in place of those that ended in a dip, where these leave nothing to compare;
 - the first seed of the runs that it is judged from, of the losses that it names, where it is not measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,15 @@ class _Read:
         compared = {self.settings[run] for run in difference.runs if run in self.settings}
         return [config for config in self.missing if setting(config) in compared]
 
+    def not_run(self, losses: Collection[str]) -> list[RunConfig]:
+        """The missing runs of some losses at the first seed, at which validation chooses."""
+        first = [config for config in self.missing if config.seed == SEEDS[0] and config.patience < patience.LONG]
+        return [config for config in first if config.loss in losses]
+
+    def losses(self, differences: Iterable[Difference]) -> set[str]:
+        """The losses of the runs that some differences compare."""
+        return {self.settings[run].loss for each in differences for run in each.runs if run in self.settings}
+
 
 def setting(config: RunConfig) -> RunConfig:
     """A run without its seed, its patience and its device: what it has in common with its other seeds.
@@ -110,6 +120,7 @@ def _may_turn(statement: Statement, read: _Read) -> list[tuple[float, list[RunCo
     """The ways in which missing runs may turn a statement: the chance and the runs of each."""
     differences = _differences(statement)
     ways = _by_seeds(statement, [(each, read.at_further_seeds(each)) for each in differences])
+    ways.append((UNKNOWN, read.not_run(read.losses(differences))))
     if statement.lacks:
         searched = again(_without_open_searches(statement), RULES)
         known = searched.holds is not None or not statement.undecided  # decided by the search alone, or not measured
@@ -120,12 +131,13 @@ def _may_turn(statement: Statement, read: _Read) -> list[tuple[float, list[RunCo
         return [(UNKNOWN, read.at_further_seeds(statement.difference))]
     if statement.provisional:  # since it rests on a single seed
         return [(1.0, read.missing)]
-    named = {loss for loss, title in LOSS_NAMES.items() if title in statement.text}
-    missing = [config for config in read.missing if config.loss in named or not named]
+    named = {loss for loss, title in LOSS_NAMES.items() if title in statement.text} or set(LOSS_NAMES)
+    first = read.not_run(named)
     if not statement.undecided:
-        return [(1.0, [config for config in missing if config.seed == SEEDS[0] and config.patience < patience.LONG])]
-    soonest = [config for config in missing if config.seed == SEEDS[0] or config.patience >= patience.LONG]
-    return [(UNKNOWN, soonest or missing)]
+        return [(1.0, first)]
+    missing = [config for config in read.missing if config.loss in named]
+    patient = [config for config in missing if config.patience >= patience.LONG]
+    return [(UNKNOWN, [*first, *patient] or missing)]
 
 
 def _by_seeds(
