@@ -45,8 +45,8 @@ compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS f
 page.say(start_page.advice(page.pages(), compared))
 
 # %% [markdown]
-# *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third. The numbers
-# are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the chosen one.*
+# *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third, and not on the number beside it. The
+# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the chosen one.*
 
 # %% tags=["remove-input"]
 page.say(f"{marks.KEY} {start_page.how_sure(rows)}")
@@ -82,7 +82,7 @@ start_page.panel("fairness", panels)
 # prism_(items.weight, popularity)  # the norms of the rows are now log(popularity + 2): 0.69, 2.08, 6.91
 # ```
 #
-# Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
+# To install it, run `pip install .` in a copy of this project; it needs PyTorch and NumPy. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
 # is 1 above, this is
 #
 # $$
@@ -99,7 +99,7 @@ start_page.scope_table(real_runs)
 #
 # ## How to read a verdict
 #
-# A verdict is that of the claim's one to three core statements. [The same rules](pages/verdicts.ipynb) judge all of them.
+# A verdict is that of the claim's core statements. [The same rules](pages/verdicts.ipynb) judge all of them.
 #
 # reproduced
 # : all core statements hold. *Reproduced, size differs*: they do, and the paper's figure is not ours

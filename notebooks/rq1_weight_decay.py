@@ -66,14 +66,14 @@ page.begin(names)
 # decay changes nothing but lengths. So decay should not matter to them. The paper says that it matters more to them than to BPR,
 # which does look at length.
 #
-# **We tested:** matrix factorisation with each loss over a range of decays, trained with Adam as in the paper. Under Adam decay does
+# **We tested:** matrix factorisation with each loss over a range of decays, trained with Adam as in the authors' released code. Under Adam decay does
 # more than shorten rows, see the [theory](theory.ipynb).
 #
 # | claim | in our words | the paper's evidence |
 # |---|---|---|
 # | C1 | DirectAU on matrix factorisation depends strongly on weight decay; with too weak a decay it falls below BPR on MovieLens1M and Gowalla | order of the curves in Figure 1 |
 # | C21 | high performance needs careful tuning of weight decay, whatever the loss | a sentence of the abstract |
-# | C2 | a stronger decay widens the gap between popular and unpopular items; BPR's gap is less pronounced than that of the others | trend of the curves in Figures 1 and 10 |
+# | C2 | a stronger decay widens the gap between popular and unpopular items; BPR's gap is less pronounced than DirectAU's | trend of the curves in Figures 1 and 10 |
 # | C22 | BPR's performance changes little with decay, compared with DirectAU's | a sentence of Section 4.1.2 |
 #
 # ## Run this yourself
@@ -135,7 +135,7 @@ if shown:
     plt.show()
 
 # %% [markdown]
-# *The curve of DirectAU climbs and falls, and in its panel popular items gain what unpopular ones lose. A ring marks the decay that
+# *The curve of DirectAU climbs with decay before it levels off or falls; in its panel popular items gain more than unpopular ones lose. A ring marks the decay that
 # validation chooses. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]

@@ -119,7 +119,10 @@ rq2_tables.correlations(runs)
 
 # %% [markdown]
 # *Under DirectAU the correlation is high with decay and lower without. Correlation of item length with log popularity, over all items, at
-# the best epoch; a column per decay.*
+# the best epoch of the first seed; a column per decay.*
+#
+# A correlation says how tight a relation is, and not how steep. Without decay the lengths of DirectAU's items follow popularity loosely, and
+# hardly differ: [their slope](optimisers.ipynb) is near zero.
 #
 # How much of the ranking is in the lengths? Ranking by cosine ignores them and scores lower. The more a run loses by it, the more of its
 # ranking is in the lengths:

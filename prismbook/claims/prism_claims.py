@@ -243,7 +243,12 @@ def _fairer_and_better(runs: pd.DataFrame, prism: Any, other: Any, bpr: Any, sea
     if pd.isna(other["ndcg"]):
         return Statement(f"against {name}: not run", None, about=about)
     if not same_loss and other["loss"] != "BPR" and (why := _does_not_work(other, bpr)):
-        return Statement(f"against {name}{searched}: our baseline does not work, {why}", None, role="note", about=about)
+        return Statement(
+            f"against {name}{searched}: our baseline, whose decay is not tuned, does not keep up: {why}",
+            None,
+            role="note",
+            about=about,
+        )
     ours, theirs = seed_by_seed(runs, prism, other)
     text = (
         f"against {name}{searched}: ratio {means(ours, theirs, 'ratio', '.3f')},"

@@ -1,6 +1,6 @@
 """A claim as statements: sentences with their numbers, each of which holds, does not hold, or is left open.
 
-One to three of them are the claim's core, its sentence in the paper's abstract or section. They alone make the verdict.
+Some of them are the claim's core, its sentence in the paper's abstract or section. They alone make the verdict.
 """
 
 from __future__ import annotations

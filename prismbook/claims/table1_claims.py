@@ -61,7 +61,7 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
     ids = tuple(run for change in changes for run in change.runs)
     difference = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5, ids)
     text += (
-        f"; over the {plural(len(changes), 'cell')} that are decided here the paper's is {np.mean(printed):+.1%}, ours"
+        f"; over the {plural(len(changes), 'cell')} with a comparison here the paper's is {np.mean(printed):+.1%}, ours"
     )
     return [judged(text, difference, ("equivalent",), rules)]
 

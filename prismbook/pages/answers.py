@@ -14,7 +14,7 @@ from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
 from prismbook.pages.ledger_tables import number
-from prismbook.pages.marks import mark, statement_mark
+from prismbook.pages.marks import mark
 from prismbook.tables.labels import dataset_name
 from prismbook.text import listed_names, plural
 
@@ -34,24 +34,29 @@ class Question:
     Attributes:
         claim: id of the claim that answers it.
         text: the question.
-        about: what the statements are about, in the ledger's words, whose numbers are shown; empty: all core ones.
+        about: what the statements are about, in the ledger's words, that have the shown numbers; empty: all core ones.
         unit: what the numbers are, in a few words.
     """
 
     claim: str
     text: str
-    about: str
+    about: tuple[str, ...]
     unit: str
 
 
 #: The questions, in the order in which the paper makes its argument.
 QUESTIONS = (
-    Question("C21", "Is weight decay needed, whatever the loss?", "decay with DirectAU", "DirectAU gains"),
-    Question("C3", "Does it write popularity into lengths?", "DirectAU with decay", "DirectAU, correlation"),
-    Question("C8", "Does PRISM come as close to tuned decay on MF as the paper says?", "", "NDCG@20"),
-    Question("C9", "Does it beat tuned decay on non-linear MF?", "", "NDCG@20"),
-    Question("C11", "Does it train in fewer epochs?", "needing fewer epochs", "epochs"),
-    Question("C12", "Is it fairer, and as good?", "being fairer", "unpopular / popular"),
+    Question("C21", "Is weight decay needed, whatever the loss?", ("decay with DirectAU",), "DirectAU gains"),
+    Question(
+        "C3",
+        "Does it write popularity into lengths?",
+        ("DirectAU without decay", "DirectAU with decay"),
+        "DirectAU, correlation",
+    ),
+    Question("C8", "Does PRISM come as close to tuned decay on MF as the paper says?", (), "NDCG@20"),
+    Question("C9", "Does it beat tuned decay on non-linear MF?", (), "NDCG@20"),
+    Question("C11", "Does it train in fewer epochs?", ("needing fewer epochs",), "epochs"),
+    Question("C12", "Is it fairer, and as good?", ("being fairer",), "unpopular / popular"),
 )
 
 
@@ -124,14 +129,18 @@ def _answer(question: Question, rows: Sequence[Row]) -> Answer:
 
 def _shown(question: Question, row: Row) -> list[Statement]:
     """The core statements whose numbers are shown."""
-    return [each for each in core(row.statements) if each.difference is not None and question.about in ("", each.about)]
+    return [
+        each
+        for each in core(row.statements)
+        if each.difference is not None and (not question.about or each.about in question.about)
+    ]
 
 
 def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> str:
     """The numbers of a dataset in a few characters."""
     if question.claim == "C3":  # its differences are from a threshold; the correlations stand in the sentences
         found = {each.about: re.search(r"correlation (-?[\d.]+)\)", each.text) for each in core(row.statements)}
-        pair = [found.get(f"DirectAU {when} decay") for when in ("without", "with")]
+        pair = [found.get(about) for about in question.about]
         return " to ".join(each[1] for each in pair if each is not None)
     if len(statements) == 2 and not question.about:  # two losses that may point different ways are named
         return ", ".join(f"{each.about} {_short(each)}" for each in statements)
@@ -187,15 +196,15 @@ def _named(found: Sequence[tuple[Statement, str]]) -> str:
 
 
 def _beside(rows: Mapping[str, Row]) -> list[str]:
-    """What notes say under another protocol or learning rate, one sentence each."""
+    """The numbers of notes under another protocol or learning rate, one sentence each. Notes make no verdict."""
     parts: dict[str, list[str]] = {}
     for dataset, row in rows.items():
         for each in row.statements:
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
-                said = f"{statement_mark(each)} {name}{_short(each)} on {dataset_name(dataset)}"
+                said = f"{name}{_short(each)} on {dataset_name(dataset)}"
                 parts.setdefault(each.case, []).append(said)
-    names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU"}
+    names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
     return [f"{names.get(case, f'At {case}')}: {', '.join(said)}." for case, said in parts.items()]
 
 

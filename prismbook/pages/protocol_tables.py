@@ -119,7 +119,7 @@ def lines() -> list[Line]:
         ),
         Line(
             "optimiser",
-            "Adam",
+            "not named",
             "Adam with coupled decay, on every parameter",
             f"{plain.optimizer.capitalize()} with coupled decay, on every parameter",
             "all claims on decay",

@@ -23,11 +23,11 @@ def rules_in_words() -> str:
     """The rules of verdicts as a list in Markdown, with the constants that they are computed with.
 
     >>> rules_in_words().splitlines()[0]
-    '1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone'
+    '1. **The core decides.** The core of a claim is its own sentence in the paper, for each loss that it names.'
     """
     return f"""\
-1. **The core decides.** Each claim has one to three core statements, its own sentence in the paper. They alone
-   make the verdict. Sizes, details and notes have marks of their own and change no verdict.
+1. **The core decides.** The core of a claim is its own sentence in the paper, for each loss that it names.
+   The core alone makes the verdict. Sizes, details and notes have marks of their own and change no verdict.
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
    number per measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
@@ -44,7 +44,7 @@ def rules_in_words() -> str:
    run counts as patience {RunConfig("gowalla", "bpr").patience} ended it.
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
    where that start is better than chance; a start by chance is a dip until the run is repeated with more patience.
-9. **A baseline that does not work takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
+9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
    NDCG@20 and have BPR's ratio or better.
 10. **Each protocol has its verdict**: the paper's text and the released code. Of learning rates the tuned one has it.
 """
