@@ -22,7 +22,7 @@ from prismbook.plan.experiments import SEEDS, configs, grid_configs, searches
 from prismbook.runs import patience, sweep_commands, tuning
 from prismbook.runs.cost import Costs
 from prismbook.runs.priorities import NO_VERDICT, Turn, by_turns, in_order
-from prismbook.runs.records import default_results
+from prismbook.runs.records import RecordError, default_results
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.rules import MARGIN, RULES, Difference, judge
 from prismbook.tables.turning import OUTCOMES, after
@@ -297,6 +297,14 @@ def test_the_commands_say_which_rows_the_runs_are_for(
     for command in (["status", "all", *options], ["estimate", "rq1", *options]):
         assert sweep_commands.main(command, worth=made_up_worth) == 0
     assert len(asked) == 1 and NO_VERDICT not in capsys.readouterr().out
+
+    def damaged(*_: object) -> list[Turn]:
+        raise RecordError("a.json is not readable as a run record")
+
+    assert sweep_commands.main(["estimate", "all", *options], worth=damaged) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "what runs can turn is not known: a.json is not readable as a run record"
+    assert lines[1].startswith("first seed, ")  # the other runs are made all the same
     # no claim speaks of generated data
     assert command_line.main(["sweep", "estimate", "all", *options]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -37,8 +37,8 @@ def rules_in_words() -> str:
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses.
-6. **No direction against a side that was not searched**, and none for a choice at the edge of its grid where more of
-   the search could turn it.
+6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
+   where its choice is at the edge of its grid, or among runs that stopped at their start.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. Where epochs are compared, in C11, each
    run counts as patience {RunConfig("gowalla", "bpr").patience} ended it.

@@ -29,6 +29,7 @@ from prismbook.runs.endings import EndedBySignal, signals_raise
 from prismbook.runs.machine import check_device, environment, is_shortage
 from prismbook.runs.progress import progress_bar, show
 from prismbook.runs.records import (
+    RecordError,
     add_results_option,
     load_record,
     planned,
@@ -273,7 +274,7 @@ def _asked(given: argparse.Namespace, worth: priorities.Worth | None = None) -> 
 
 def _all_asked(given: argparse.Namespace, names: Sequence[str], worth: priorities.Worth | None) -> _Asked:
     experiments = priorities.experiments_of(names, given.budget, given.device)
-    turns = None if worth is None else priorities.on(given.device, worth(names, given.results.resolve()))
+    turns = _turns(given, names, worth)
     turning = [config for turn in turns or () for config in turn.runs]
     runs = list(dict.fromkeys([*(config for each in experiments.values() for config in each), *turning]))
     tuned = [search for name in names for search in searches("table1", name, given.budget, device=given.device)]
@@ -284,6 +285,19 @@ def _all_asked(given: argparse.Namespace, names: Sequence[str], worth: prioritie
         if chosen := [config for config in tuning.wanted(search, outcomes) if config not in search.grid]:
             experiments[f"choice {search.name} on {chosen[0].dataset}"] = chosen
     return _Asked(sweep, experiments, ("table1", given.budget), turns)
+
+
+def _turns(
+    given: argparse.Namespace, names: Sequence[str], worth: priorities.Worth | None
+) -> list[priorities.Turn] | None:
+    """What missing runs may turn; None where that is not asked, or where a damaged record keeps verdicts from being."""
+    if worth is None:
+        return None
+    try:
+        return priorities.on(given.device, worth(names, given.results.resolve()))
+    except RecordError as error:
+        print(f"what runs can turn is not known: {error}", flush=True)
+        return None
 
 
 def _run(given: argparse.Namespace) -> int:
