@@ -46,7 +46,7 @@ page.say(start_page.advice(page.pages(), compared))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third, and not on the number beside it. The
-# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the chosen one.*
+# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose.*
 
 # %% tags=["remove-input"]
 page.say(f"{marks.KEY} {start_page.how_sure(rows)}")
@@ -82,7 +82,8 @@ start_page.panel("fairness", panels)
 # prism_(items.weight, popularity)  # the norms of the rows are now log(popularity + 2): 0.69, 2.08, 6.91
 # ```
 #
-# To install it, run `pip install .` in a copy of this project; it needs PyTorch and NumPy. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
+# In a copy of this project, `pip install .` installs it; [six lines to copy](pages/use_prism.ipynb) do the same. Not `pip install prismlib`, which is
+# another project. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
 # is 1 above, this is
 #
 # $$

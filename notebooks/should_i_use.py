@@ -26,12 +26,20 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.pages import page, parameters, should_i_use
-from prismbook.tables import ways
+from prismbook.plan.experiments import configs
+from prismbook.runs.records import default_results
+from prismbook.tables import analysis, ways
 
 parameters.check(globals(), "results")
 page.begin()
 compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
 by_loss = {loss: [each for each in compared if each.loss == loss] for loss in ways.LOSSES}
+put_on = {}
+for dataset in ways.DATASETS:
+    planned = [each for each in configs("law", dataset) if (each.backbone, each.loss) == ("mf", "directau")]
+    without = [each for each in planned if each.length_exponent is not None and not each.weight_decay]
+    runs = analysis.measured(results or default_results(), [each for each in without if each.init == "xavier"])
+    put_on[dataset] = [each for each in analysis.records(runs) if each and each["config"]["optimizer"] == "adam"]
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(should_i_use.answer(compared))
@@ -40,27 +48,41 @@ page.say(should_i_use.answer(compared))
 page.say(f"{should_i_use.how_sure(compared)} All runs are matrix factorisation, offline, on random splits.")
 
 # %% [markdown]
-# What else changes, with DirectAU (the [glossary](../glossary.md) has the words):
+# What else changes, with DirectAU (the [glossary](../glossary.md) has the words; a percentage is over the seeds that both sides have):
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(should_i_use.price(compared))
+page.say(f"{should_i_use.price(compared)}\n{should_i_use.at_scoring(compared, put_on)}")
+
+# %% [markdown]
+# The last of these needs no other training. After yours, with its tables of users and items and a ranking of validation interactions:
+#
+# ```python
+# from prismlib.lengths import choose_exponent, popularity_power, with_lengths
+#
+# b = choose_exponent(user, item, popularity, validation)
+# item = with_lengths(item, popularity_power(popularity, b))  # rank by the dot product with these
+# ```
+#
+# It favours popular items, as PRISM does; [](optimisers.ipynb) has the whole curve.
 
 # %% [markdown]
 # ## When yes
 #
 # If all of these hold:
 #
-# - Your loss compares by angle: cosines, a softmax of cosines such as SSM, DirectAU or MAWU.
+# - Your loss compares by angle, as DirectAU and MAWU do. With SSM, a softmax of cosines, see the answer above.
 # - You rank by the dot product, so lengths count when you serve.
 # - The score comes straight from the tables, with no layers in between.
-# - You train without weight decay, or your optimiser cannot have one: a row-sparse optimiser touches the rows of the batch alone.
+# - You train with Adam and without coupled decay. The default of `torch.optim.Adam` is none, and AdamW's counts as none.
 #
 # ## When not
 #
 # If one of these holds:
 #
 # - Your loss sees lengths, as BPR and every loss of dot products does. It learns them by itself, and PRISM's start is in its way.
-# - Coupled Adam already has a small weight decay. It writes popularity too, at the cost of one number to choose.
+# - Adam already has a small coupled decay, `torch.optim.Adam(..., weight_decay=1e-6)`. It writes popularity too, at the cost of one
+#   number to choose.
+# - You train with plain SGD at a rate at which it learns. It writes popularity by itself ([](optimisers.ipynb)).
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
 # - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN).
 # - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
@@ -82,7 +104,7 @@ page.say(should_i_use.price(compared))
 # - *An index by cosine?* It undoes PRISM. **Serve by dot product** ([serving](../serving.md) has what each index does).
 # - *Sampled softmax with logQ correction?* It takes popularity out of the loss while PRISM puts it into the lengths. Not measured here.
 # - *Items alone, or users too?* A user's own length changes no ranking for that user. It changes how fast the user's vector turns.
-# - *Warm start from last week's table?* Do not call `prism_` on trained rows. New rows get a length of their own
+# - *Warm start from last week's table?* Do not call `prism_` on rows that this model has trained: it would delete what they learned. New rows get a length of their own
 #   ([](use_prism.ipynb), "New items later?").
 # - *Streaming data?* Count in the window that training reads ([recipes](../recipes.md), "Counts that grow").
 #

@@ -25,7 +25,7 @@
 #
 # It keeps each row's direction and sets its length to $\alpha \log(d + 2) + (1 - \alpha)$, where $d$ is how often the row's
 # user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. Whether
-# you should is the question of [another page](should_i_use.ipynb).
+# you should is the question of [another page](should_i_use.ipynb). AdamW's decay is a weight decay too: PRISM beside it was not run.
 #
 # It is one of three ways to the same place, says [the law of lengths](law_of_lengths.ipynb). Adam takes popularity out of the lengths; a weak coupled
 # decay, PRISM, or lengths that you choose on validation when you score put it back. Plain SGD writes it by itself, and which strength serves
@@ -42,7 +42,7 @@
 # def prism_(weight, popularity, alpha=1.0):
 #     """Keep each row's direction and set its length to alpha * log(d + 2) + 1 - alpha."""
 #     length = alpha * torch.log(popularity + 2.0) + 1 - alpha
-#     return weight.mul_((length / weight.norm(dim=1))[:, None])
+#     return weight.mul_((length / weight.norm(dim=1).clamp_min(1e-12))[:, None])
 # ```
 #
 # Or install the library. It sets the same lengths, which a test checks, and it refuses what would go wrong without a word: a copy in
@@ -53,7 +53,7 @@
 # ```
 #
 # That needs torch and numpy, and brings `prismlib`. Do not install it **by the name `prismlib`**: on the package index that name
-# belongs to another project. This one is called `prism-companion`.
+# belongs to another project. This one is called `prism-companion`, and is not on the index.
 #
 # Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
 # or against the paper. They share these settings:

@@ -46,8 +46,10 @@ with torch.no_grad():  # what training did
 before = table.weight.detach().clone()
 # [grow]
 with torch.no_grad():
-    table.weight.mul_((prism_norm(new) / prism_norm(old))[:, None])
+    length = table.weight.norm(dim=1)
+    with_new = (length**2 + prism_norm(new) ** 2 - prism_norm(old) ** 2).sqrt()
+    table.weight.mul_((with_new / length)[:, None])
 # [end]
-grown = table.weight.norm(dim=1) / before.norm(dim=1)
-assert torch.allclose(grown, prism_norm(new) / prism_norm(old))
+added = table.weight.norm(dim=1) ** 2 - prism_norm(new) ** 2
+assert torch.allclose(added, before.norm(dim=1) ** 2 - prism_norm(old) ** 2, atol=1e-4)  # what training added is kept
 assert torch.allclose(torch.cosine_similarity(table.weight, before), torch.ones(num_items))

@@ -106,6 +106,7 @@ def test_the_answer_follows_the_runs(tmp_path: Path, without: float, decayed: fl
     assert len(lines) == 3
     assert words[0] in lines[0] and words[1] in lines[1]
     assert f"{100 * (0.2 / without - 1):+.1f}" in lines[0] and f"{100 * (0.2 / decayed - 1):+.1f}" in lines[1]
+    assert "With MAWU" not in lines[0]  # nothing was run
     assert lines[2] == "Against tuned decay, with **SSM** no run says it; with **BPR** no run says it."
 
 
@@ -115,6 +116,24 @@ def test_other_losses_have_their_own_sentence(tmp_path: Path) -> None:
     last = should_i_use.answer([helped, harmed]).split("\n\n")[-1]
     said = last.replace("\N{NO-BREAK SPACE}", " ")
     assert said == "Against tuned decay, with **SSM** it helps (+100.0 %); with **BPR** do not use it (-50.0 %)."
+
+
+def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -> None:
+    found = made(tmp_path, {NONE: 0.1, PRISM: 0.2})
+    others = [made(tmp_path, {NONE: 0.2, PRISM: prism}, loss=loss) for loss, prism in (("mawu", 0.3), ("ssm", 0.2))]
+    said = should_i_use.answer([found, *others]).split("\n\n")[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "With MAWU it helps too: +50.0 % on Gowalla." in said
+    assert "With SSM no gain is shown: +0.0 % on Gowalla." in said
+
+
+def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
+    found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2})
+    assert should_i_use.at_scoring([found], {}).endswith("validation chooses. Not run on Gowalla.")
+    record = made_up(RunConfig("gowalla", "directau", gamma=5.0, length_exponent=0.25), parts=(0.08, 0.0, 0.02))
+    parts = [{"ndcg": 0.3, "popular": 0.2, "neutral": 0.05, "unpopular": 0.05}]
+    record["lengths"] = {"exponents": [0.25], "chosen": 0.25, "test": parts}
+    said = should_i_use.at_scoring([found], {"gowalla": [record]})
+    assert "NDCG@20 0.3000 on Gowalla (1 seed; 0.1000 without), where tuned decay has 0.2000" in said
 
 
 def test_without_a_run_of_plain_sgd_the_page_says_so(tmp_path: Path) -> None:
@@ -168,7 +187,7 @@ def test_no_decay_is_the_fairest_as_the_caption_says(stored: list[ways.Compared]
 
 
 def test_sentences_of_the_answer_are_short(stored: list[ways.Compared]) -> None:
-    for sentence in should_i_use.answer(stored).split("\n\n"):
+    for sentence in re.split(r"(?<=[.:]) ", should_i_use.answer(stored).replace("\n\n", " ")):
         assert len(sentence.replace("\N{NO-BREAK SPACE}", "").split()) <= 30
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.lengths import by_training
 from prismbook.tables.rules import MARGIN, Difference, judge
 from prismbook.tables.ways import FIXED, FIXED_DECAY, LOSSES, NONE, PRISM, SGD, SGD_RATE, STRONG, TUNED, WAYS, Compared
 from prismbook.text import listed_names, plural
@@ -21,7 +23,7 @@ _NBSP = "\N{NO-BREAK SPACE}"
 
 
 def answer(compared: Sequence[Compared]) -> str:
-    """The answer in three sentences of Markdown: without decay, with decay, and with other losses.
+    """The answer in paragraphs of Markdown: without decay, with decay, and with other losses.
 
     Args:
         compared: the ways, for every dataset and loss.
@@ -30,17 +32,27 @@ def answer(compared: Sequence[Compared]) -> str:
     'No run says whether PRISM helps a model that is trained without weight decay.'
     """
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
-    directau = by_loss["directau"]
-    return "\n\n".join([_without_decay(directau), _with_decay(directau), _other_losses(by_loss["ssm"], by_loss["bpr"])])
+    return "\n\n".join(
+        [_without_decay(by_loss), _with_decay(by_loss["directau"]), _other_losses(by_loss["ssm"], by_loss["bpr"])]
+    )
 
 
-def _without_decay(directau: Sequence[Compared]) -> str:
-    found = _changes(directau, NONE)
+def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
+    found = _changes(by_loss["directau"], NONE)
     if not found:
         return "No run says whether PRISM helps a model that is trained without weight decay."
     advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(found), "PRISM may help")
-    numbers = listed_names([f"{_percent(change.mean)} on {name}" for name, change in found.items()])
-    return f"If you train DirectAU **without weight decay**, {advice}: it changes NDCG@20 by {numbers}."
+    text = f"If you train DirectAU **without weight decay**, {advice}: it changes NDCG@20 by {_on_each(found)}."
+    for loss, name in (("mawu", "MAWU"), ("ssm", "SSM")):
+        if others := _changes(by_loss[loss], NONE):
+            gain = {1.0: "it helps too", 0.0: "no gain is shown"}.get(_share_better(others), "it may help")
+            text += f" With {name} {gain}: {_on_each(others)}."
+    return text
+
+
+def _on_each(found: Mapping[str, Difference]) -> str:
+    """The changes, each with the dataset it is on."""
+    return listed_names([f"{_percent(change.mean)} on {name}" for name, change in found.items()])
 
 
 def _with_decay(directau: Sequence[Compared]) -> str:
@@ -50,8 +62,8 @@ def _with_decay(directau: Sequence[Compared]) -> str:
     advice = "it may help" if any(judge(change).word == "better" for change in found) else "there is no need"
     low, high = (_percent(end(change.mean for change in found)) for end in (min, max))
     return (
-        f"If Adam **already has a weight decay** of 1e-6 or a tuned one, {advice}: PRISM changes NDCG@20 by"
-        f" {low} to {high}."
+        f"If your Adam **already has a coupled weight decay**, of 1e-6 or a tuned one, {advice} with DirectAU: PRISM"
+        f" changes NDCG@20 by {low} to {high}. AdamW's decay is another: by the law of lengths it writes no popularity."
     )
 
 
@@ -96,14 +108,14 @@ def price(compared: Sequence[Compared]) -> str:
         later = sum(prism > tuned for prism, tuned in both.values())
         numbers = listed_names([f"{prism:.0f} against {tuned:.0f} ({name})" for name, (prism, tuned) in both.items()])
         lines.append(
-            f"**Epochs.** At this learning rate PRISM's best epoch is later than tuned decay's on {later} of"
-            f" {plural(len(both), 'dataset')}: {numbers}."
+            f"**Epochs.** At this learning rate, and at alpha = 1, PRISM's best epoch is later than tuned decay's on"
+            f" {later} of {plural(len(both), 'dataset')}: {numbers}."
         )
     strong = _changes(directau, STRONG)
     if strong:
         numbers = listed_names([f"{_percent(change.mean)} ({name})" for name, change in strong.items()])
         lines.append(
-            "**Nothing to choose.** Against a decay of 1e-4, which nobody tuned either, PRISM changes NDCG@20 by"
+            "**No strength to tune.** Against a decay of 1e-4, taken without a search, PRISM changes NDCG@20 by"
             f" {numbers}."
         )
     lines.append(f"**Another optimiser.** {_plain_sgd(directau)}")
@@ -125,6 +137,35 @@ def _plain_sgd(directau: Sequence[Compared]) -> str:
     missing = [dataset_name(each.dataset) for each in directau if each not in made]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
     return f"{name} gives NDCG@20 {'; '.join(parts)}.{not_run} [](optimisers.ipynb) has more."
+
+
+def at_scoring(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
+    """What lengths that are put on after training give with DirectAU, without decay, as a list item in Markdown.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+        records: by the name of a dataset, its stored runs of DirectAU without decay whose lengths were put on.
+    """
+    parts, missing = [], []
+    for each in compared:
+        if each.loss != "directau":
+            continue
+        table, name = by_training(records.get(each.dataset, ())), dataset_name(each.dataset)
+        if table["ndcg with it"].notna().sum() != 1:
+            missing.append(name)
+            continue
+        row = table[table["ndcg with it"].notna()].iloc[0]
+        text = f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}; {row['ndcg']:.4f} without)"
+        if len(each.shown(TUNED)):
+            text += f", where tuned decay has {each.shown(TUNED)['ndcg'].mean():.4f}"
+        fair = row["ratio with it"] / each.shown(PRISM)["ratio"].mean()
+        parts.append(f"{text}, with {fair:.1f} times PRISM's ratio")
+    not_run = f" Not run on {listed_names(missing)}." if missing else ""
+    given = f" This gives NDCG@20 {'; '.join(parts)}." if parts else ""
+    return (
+        "- **Lengths at scoring.** Train Adam without decay, and give each item the length $d^b$ when you score, with"
+        f" the exponent that validation chooses.{given}{not_run}"
+    )
 
 
 def how_sure(compared: Iterable[Compared]) -> str:
