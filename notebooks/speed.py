@@ -16,9 +16,12 @@
 # %% [markdown]
 # # How fast is it?
 #
+# PRISM itself costs one pass over a table, before training. This page is about the training code around it.
+#
 # The paper's grid is thousands of runs, so a run should cost what its arithmetic and its memory traffic cost. This page
-# shows what `make bench` measured: every step of training and the evaluation, against plain implementations of the same formulas. They are (`benchmarks/reference.py`: pairwise distances by `torch.pdist`, PyTorch's default Adam, an index `DataLoader`,
-# one dense score matrix). Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
+# shows what `make bench` measured: every step of training and the evaluation, against plain implementations of the same formulas. The plain
+# ones are in `benchmarks/reference.py`: pairwise distances by `torch.pdist`, PyTorch's default Adam, an index `DataLoader`,
+# one dense score matrix. Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.
 
 # %% tags=["parameters"]
 folder = None  # with bench.json, growth.json, denormals.json and perhaps gpu.json; None is the project's own

@@ -125,8 +125,8 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
     single = sum(each.seeds == 1 for each in decided)
     return (
         f"The text and the released code differ in {len(SWITCHES)} places that we can switch. The released code leaves"
-        f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs in a dip after a"
-        f" start by chance: {by_chance} of {len(records)} runs; another {cut} stopped at a limit. Of"
+        f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
+        f" they rank better than by chance: {by_chance} of {len(records)} runs; another {cut} stopped at a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
         f" {changed} of {judged} verdicts would be another."
     )
