@@ -8,7 +8,7 @@ NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 SLOWEST := $(patsubst %,tests/test_%.py,sweep endings gpu_tools records workers init use)
 TESTS := $(SLOWEST) $(filter-out $(SLOWEST),$(wildcard tests/test_*.py))
 
-.PHONY: help book pdf report lint test test-browser test-recipes bench bench-serving why readme-figure gpu-matrix clean
+.PHONY: help book pdf report lint test test-browser test-recipes bench bench-serving bench-scale why readme-figure gpu-matrix clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make bench         speed against plain references, into benchmarks/*.json, which the book shows (8 minutes)"
 	@echo "make gpu-matrix    every step of a GPU without one: compiled, traced and emulated; needs g++ and Triton"
 	@echo "make bench-serving what indexes do to a PRISM model's lists, with faiss and hnswlib in .recipes/serving"
+	@echo "make bench-scale   time and memory of steps on tables of up to ten million rows, a file of 1e8 pairs (15 minutes)"
 	@echo "make why           which pages of the book are stale, and why"
 	@echo "make clean         remove what was built; the environment stays (rm -rf .venv removes that)"
 
@@ -89,6 +90,10 @@ gpu-matrix: $(READY)
 bench-serving: $(READY)
 	@$(BIN)/python -c "import sys; sys.path.insert(0, 'recipes'); import run; run.environment('serving')"
 	@PYTHONPATH=. .recipes/serving/bin/python benchmarks/serving.py $(SERVING)
+
+# SCALE says which part: make bench-scale SCALE="--part steps --rows 10000"
+bench-scale: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scale.py $(SCALE) --output benchmarks/scale.json
 
 why: $(READY)
 	@$(BIN)/python book/_ext/pages.py --why

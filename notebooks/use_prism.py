@@ -327,8 +327,8 @@ print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().t
 
 # %% [markdown]
 # `SparseAdam` is not Adam: a row that is not in the batch also keeps its momentum for later.
-# {py:class}`prismlib.optim.RowSparseAdam` combines it with Adam for the other parameters, and [](speed.ipynb) has what it
-# saves.
+# {py:class}`prismlib.optim.RowSparseAdam` combines it with Adam for the other parameters; `optimizer="row_adam"` trains what Adam trains.
+# [](scale.ipynb) has what each costs as tables grow, and from how many rows on it saves anything.
 #
 # ### Saving, loading, several machines?
 #

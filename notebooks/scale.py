@@ -1,0 +1,162 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Large tables
+#
+# Weight decay, in Equation 1, changes every row at every step. PRISM needs no decay. So a step may leave the rows alone that are not in its
+# batch, and its time then does not grow with the tables. This page measures what that is worth, where it
+# is not worth anything, and what it does not save. All numbers are from `make bench-scale`.
+
+# %% tags=["parameters"]
+folder = None  # with scale.json; None is the project's own
+
+# %% tags=["remove-input"]
+import json
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from IPython.display import display
+
+from prismbook.pages import page, parameters, scale_tables
+from prismlib import BPR, MF, FullRanking, Interactions, popularity_groups, prism_, random_split, synthetic, train_step
+from prismlib.optim import make_optimizer
+from prismlib.stream import count_pairs, read_batches, write_pairs
+
+parameters.check(globals(), "folder")
+page.begin()
+place = page.source_tree() / "benchmarks" if folder is None else Path(folder)
+scale = json.loads((place / "scale.json").read_text())
+
+# %% [markdown]
+# ## Time of a step
+#
+# One step of MF with 4,096 pairs and 64 dimensions. Half of the rows are users, half are items, and pairs are drawn uniformly. The black
+# line is Adam as everybody runs it; it is given huge pages of memory (see below), which the dashed line is not.
+
+# %% mystnb={"image": {"alt": "Two log-log panels, BPR and SSM: CPU time of a training step against the number of rows. Adam on all rows grows in proportion to the tables; Adam on the batch's rows, lazy Adam, row-wise Adagrad and SGD stay nearly level. A ring marks where Adam on the batch's rows becomes the faster one"}} tags=["remove-input", "nbval-ignore-output"]
+scale_tables.step_times(scale["steps"])
+plt.show()
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(scale_tables.crossings(scale["steps"]))
+page.say(f"*{scale_tables.machine(scale['steps'])}*")
+
+# %% [markdown]
+# **Below the ring, leave it.** A batch then holds a good part of the tables. Adam on all rows passes over them in order, which memory is
+# quick at. A step on the batch's rows has to find the distinct rows, gather them and scatter them. Every dataset of the paper
+# is below the ring, so `fit` uses Adam on all rows unless asked.
+#
+# **Above it**, time on the batch's rows still grows, though far less than the tables: rows of a larger table are farther apart, and the
+# processor's caches hold fewer of them. Few distinct rows, as of BPR, make the step quick; SSM's negatives look up five times as many.
+#
+# The four are options of `fit` and of `make_optimizer`, for a model made with `sparse=True`:
+#
+# - `"row_adam"` trains what Adam trains. Adam moves a row by its momentum while the row is out of the batch. Those moves need
+#   no gradient, and their sum has a closed form, so the row makes them when it is looked up again.
+# - `"sparse_adam"` is PyTorch's, also called lazy Adam. It leaves those moves out, which makes it another optimiser.
+# - `"rowwise_adagrad"` and `"sgd"` never move a row that is out of the batch. On the batch's rows they train the same as on all.
+#
+# ## Memory does grow with the tables
+#
+# What is saved is the gradient of the size of the tables, and not the moments: Adam keeps two for each weight, in whatever way it updates them. Only
+# optimisers without moments come down to the weights alone. A *table* here is the weights of users and items together.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+display(scale_tables.memory(scale["steps"]))
+page.say(scale_tables.starts(scale["prism"]))
+
+# %% [markdown]
+# The last column is arithmetic. Tables of a hundred million rows were not trained here. With Adam on the batch's rows they would just about fill a
+# GPU of 80 GB; with row-wise Adagrad or SGD they would leave most of it free.
+#
+# ## Where the time goes
+#
+# The look-up of `"row_adam"` includes the moves that are made up for. Gradients of Adam on all rows include a fresh
+# tensor of the size of the tables, which has to be set to zero.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+display(scale_tables.parts(scale["steps"], 1_000_000))
+
+# %% [markdown]
+# ## What they train
+#
+# Same start (PRISM), same batches, same negatives; validation NDCG@20 after each epoch.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(scale_tables.quality_sentence(scale["quality"]))
+display(scale_tables.quality(scale["quality"]))
+
+# %% [markdown]
+# At one rate the others are not comparable: each has a best rate of its own, and SGD does nothing at Adam's. Its second row has the
+# rate of {py:func}`~prismlib.optim.untuned_sgd_rate`. [](optimisers.ipynb) compares optimisers at rates that were searched for.
+#
+# ## More pairs than memory holds
+#
+# {py:mod}`prismlib.stream` keeps pairs in a file. It counts them for PRISM block by block, and an epoch reads every pair once, in a
+# random order. A whole training in this way, here on small data:
+
+# %%
+split = random_split(synthetic(600, 500, 20_000), seed=1)
+pairs = Path(tempfile.mkdtemp()) / "pairs.bin"
+parts = range(0, len(split.train.user), 1000)  # what a log or a database gives at a time
+write_pairs(pairs, (Interactions(split.train.user[n : n + 1000], split.train.item[n : n + 1000]) for n in parts))
+
+generator = torch.Generator().manual_seed(1)
+model = MF(600, 500, 64, generator, sparse=True)
+for table, counts in zip((model.user, model.item), count_pairs(pairs, 600, 500), strict=True):
+    prism_(table.weight, counts)
+optimizer = make_optimizer("row_adam", [model], lr=1e-2)
+for _ in range(5):
+    for user, item in read_batches(pairs, 512, generator):
+        train_step(model, BPR(), optimizer, user, item, 500, generator)
+    optimizer.flush()  # the moves that rows have not made up for
+
+ranking = FullRanking(split.validation, split.train, popularity_groups(split.item_popularity), 600)
+print(f"validation NDCG@20: {ranking(*model.embeddings())['dot']['ndcg']:.2f}")
+
+# %% [markdown]
+# And a hundred million pairs, to the end of an epoch:
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+display(scale_tables.stream(scale["stream"]))
+page.say(scale_tables.stream_sentence(scale["stream"], scale["steps"]))
+
+# %% [markdown]
+# Memory is that of the counts, of which there is one for each row, and of the blocks that are read together. The file is read and not mapped, so that it does not
+# count. Shuffling takes 256 blocks of 4,096 pairs at a time, from random places of the file. A file that is sorted by user is fine; one whose
+# order matters in longer stretches needs smaller blocks.
+#
+# ## Huge pages
+#
+# `THP_MEM_ALLOC_ENABLE=1`, set before Python starts, lets PyTorch ask Linux for memory in pages of 2 MB in place of 4 kB. A fresh tensor of the
+# size of the tables then costs far fewer page faults.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(scale_tables.pages_sentence(scale["steps"], scale["pages"]))
+
+# %% [markdown]
+# Whether huge pages help depends on how quickly the machine has memory at hand. On a virtual machine, memory that was free may have to come from
+# its host first, which then costs more than everything else. Measure before you set it.
+
+# %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
+display(pd.DataFrame(scale["steps"]["measured"]))
+for name, part in scale.items():
+    own = part["environment"]
+    print(f"{name}: {part['date']}, commit {(own['commit'] or '')[:8]}, {own['device']}, PyTorch {own['torch']}")
+print("redo: make bench-scale")

@@ -1,0 +1,178 @@
+"""The benchmark of large tables, and that its page says what it has measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from prismbook.pages import scale_tables
+from prismbook.plan.experiments import PAPER_DATASETS
+from prismlib.datasets import CARDS
+from prismlib.optim import OPTIMIZERS
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "benchmarks/scale.py"
+SCALE = run_path(str(SCRIPT))
+STORED = json.loads((ROOT / "benchmarks/scale.json").read_text())
+STEPS = scale_tables.frame(STORED["steps"])
+needs_linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as Linux tells it")
+
+
+@needs_linux
+def test_the_command_measures_what_it_is_asked_for_and_keeps_the_rest(tmp_path: Path) -> None:
+    output = tmp_path / "scale.json"
+    output.write_text(json.dumps({"stream": "kept", "steps": "replaced"}))
+    asked = ["--part", "steps", "--rows", "10000", "--losses", "BPR", "--optimizers", "adam"]
+    own = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, SCRIPT, *asked, "--output", output], env=own, check=True, capture_output=True)
+    written = json.loads(output.read_text())
+    assert written["stream"] == "kept"
+    rows = written["steps"]["measured"]
+    assert [(row["rows"], row["loss"], row["optimizer"], row["huge_pages"]) for row in rows] == [
+        (10_000, "BPR", "adam", True),
+        (10_000, "BPR", "adam", False),
+    ]
+    for row in rows:
+        assert row["steps"] >= 3 and row["peak_mb"] > 10_000 * 64 * 4 * 4 / 2**20
+        parts = row["loss_ms"] + row["gradient_ms"] + row["update_ms"]
+        assert 0.5 * row["cpu_ms"] < parts < 2 * row["cpu_ms"]  # medians need not add up
+
+
+@needs_linux
+@pytest.mark.parametrize("optimizer", SCALE["TABLES"])
+def test_a_step_of_each_optimizer(optimizer: str) -> None:
+    cell = SCALE["step_cell"](optimizer, "BPR", 2000, least=2, most=2, seconds=0.0)
+    assert cell["steps"] == 2 and cell["cpu_ms"] > 0
+
+
+def test_what_does_not_fit_is_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCALE["memory_lacks"].__globals__, "free_bytes", lambda device: 3e9)
+    left = SCALE["step_cell"]("adam", "BPR", 10_000_000)
+    assert left == {"not run": "needs 11.3 GB, 3.0 GB are free"}
+    assert SCALE["memory_lacks"](4, 10_000) is None
+    row = {"rows": 10_000_000, "loss": "BPR", "optimizer": "adam", "huge_pages": True}
+    part = STORED["steps"] | {"measured": [*STORED["steps"]["measured"][:-1], row | left]}
+    said = "Not run with 10,000,000 rows and BPR (needs 11.3 GB, 3.0 GB are free): Adam on all rows."
+    assert said in scale_tables.crossings(part)
+
+
+@needs_linux
+def test_a_stream_is_measured_to_its_end(tmp_path: Path) -> None:
+    found = SCALE["stream_cell"](20_000, 50, str(tmp_path))
+    assert found["batches"] == 5 and found["file_mb"] == pytest.approx(20_000 * 8 / 2**20)
+    with pytest.MonkeyPatch.context() as patch:  # an epoch that loses a batch is found
+        whole = SCALE["read_batches"]
+        patch.setitem(SCALE["stream_cell"].__globals__, "read_batches", lambda *given: list(whole(*given))[1:])
+        with pytest.raises(SystemExit, match="the epoch has 15904 pairs of 20000, or others than were counted"):
+            SCALE["stream_cell"](20_000, 50, str(tmp_path))
+
+
+def test_what_is_stored_is_whole() -> None:
+    assert set(STORED) == {"steps", "prism", "stream", "quality", "pages"}
+    asked = {
+        (rows, loss, optimizer, huge)
+        for rows in SCALE["ROWS"]
+        for loss in ("BPR", "SSM")
+        for optimizer in SCALE["TABLES"]
+        for huge in (True, False)
+        if huge or optimizer in SCALE["ALSO_WITHOUT"]
+    }
+    assert {tuple(row) for row in STEPS[["rows", "loss", "optimizer", "huge_pages"]].itertuples(index=False)} == asked
+    assert len(STEPS) == len(asked)
+    assert STORED["stream"]["measured"]["pairs"] == SCALE["PAIRS"]
+    for part in STORED.values():
+        assert part["date"] and part["environment"]["torch"]
+
+
+def test_optimizers_are_those_of_the_library() -> None:
+    assert set(SCALE["TABLES"]) == set(scale_tables.OPTIMIZERS) == set(OPTIMIZERS) - {"sgd_momentum"}
+
+
+def cell(rows: int, loss: str, optimizer: str, huge: bool = True) -> Any:
+    return scale_tables.times(STEPS, loss, optimizer, huge)[rows]
+
+
+@pytest.mark.parametrize("loss", ["BPR", "SSM"])
+def test_what_the_page_says_of_times(loss: str) -> None:
+    least = min(SCALE["ROWS"])
+    most = max(
+        scale_tables.times(STEPS, loss, "adam").index.intersection(scale_tables.times(STEPS, loss, "row_adam").index)
+    )
+    # "Below the ring, leave it"; "Above it, time on the batch's rows still grows, though far less than the tables"
+    assert cell(least, loss, "adam") < cell(least, loss, "row_adam")
+    assert cell(most, loss, "adam") > cell(most, loss, "row_adam")
+    for optimizer in ("row_adam", "sparse_adam", "rowwise_adagrad", "sgd"):
+        measured = scale_tables.times(STEPS, loss, optimizer)
+        assert measured.max() < 20 * measured.min() and measured.index[-1] >= 100 * least
+
+
+def test_every_dataset_of_the_paper_is_below_the_ring() -> None:
+    rows = max(CARDS[name].users + CARDS[name].items for name in PAPER_DATASETS)
+    for loss in ("BPR", "SSM"):
+        at = scale_tables.crossing(*(scale_tables.times(STEPS, loss, name) for name in ("adam", "row_adam")))
+        assert at is not None and at > rows
+    assert f" has {rows:,} rows." in scale_tables.crossings(STORED["steps"])
+
+
+def test_what_the_page_says_of_memory() -> None:
+    table = scale_tables.memory(STORED["steps"])
+    for optimizer, (name, *_) in scale_tables.OPTIMIZERS.items():
+        assert table["tables"][name] == SCALE["TABLES"][optimizer]
+        # a batch's rows count for less the larger the tables
+        within = 0.3 if table["with rows"][name] == "10,000,000" else 1.0
+        assert float(table["measured"][name]) == pytest.approx(SCALE["TABLES"][optimizer], abs=within)
+    # "they would just about fill a GPU of 80 GB; with row-wise Adagrad or SGD they would leave most of it free"
+    computed = table.iloc[:, -1].astype(float)
+    assert 70 < computed["Adam on the batch's rows"] < 80 and computed["row-wise Adagrad"] < 40 > computed["SGD"]
+    for row in STORED["prism"]["measured"]:
+        assert row["rows"] < 1_000_000 or row["peak_mb"] * 2**20 < 1.15 * scale_tables.table_bytes(row["rows"])
+
+
+def test_what_the_page_says_of_quality() -> None:
+    assert scale_tables.farthest(STORED["quality"], "row_adam") <= 0.0005
+    assert scale_tables.farthest(STORED["quality"], "sparse_adam") > 0.001
+    for run in STORED["quality"]["measured"]:
+        assert len(run["ndcg"]) == run["epochs"] >= 3 and len(run["data"]) == 64
+    assert {run["dataset"] for run in STORED["quality"]["measured"]} == {"movielens1m", "gowalla"}
+
+
+def test_a_crossing_is_read_between_measured_numbers() -> None:
+    rows = [10, 100, 1000]
+    level, rising = pd.Series([5.0, 5.0, 5.0], rows), pd.Series([1.0, 2.5, 10.0], rows)
+    assert scale_tables.crossing(rising, level) == pytest.approx(10**2.5)
+    assert scale_tables.crossing(level, rising) is None
+    assert scale_tables.crossing(rising + 100, level) is None
+    assert scale_tables.crossing(pd.Series([1.0, 10.0], [10, 1000]), level) == pytest.approx(10 ** (1 + 2 * 0.69897))
+
+
+def test_the_figure_marks_the_crossings() -> None:
+    figure = scale_tables.step_times(STORED["steps"])
+    assert [len(axis.lines) for axis in figure.axes] == [7, 7]  # the last is the ring
+    for axis, loss in zip(figure.axes, ("BPR", "SSM"), strict=True):
+        at = scale_tables.crossing(*(scale_tables.times(STEPS, loss, name) for name in ("adam", "row_adam")))
+        assert at is not None and axis.lines[-1].get_xdata()[0] == at
+        assert [text.get_text() for text in axis.texts] == [f"about {scale_tables.rounded(at)} rows"]
+    plt.close(figure)
+
+
+def test_the_sentences_have_the_stored_numbers() -> None:
+    said = scale_tables.crossings(STORED["steps"])
+    assert cell(10_000_000, "BPR", "adam") > 10 * cell(10_000_000, "BPR", "row_adam")
+    assert f"{cell(10_000_000, 'BPR', 'adam') / cell(10_000_000, 'BPR', 'row_adam'):,.0f} times as long" in said
+    stream = STORED["stream"]["measured"]
+    assert f"{stream['batches']:,} batches" in scale_tables.stream_sentence(STORED["stream"], STORED["steps"])
+    assert f"{scale_tables.farthest(STORED['quality'], 'row_adam'):.1g}" in (
+        scale_tables.quality_sentence(STORED["quality"])
+    )
+    for row in STORED["pages"]["measured"]:
+        assert f"{row['step_ms']['ratio']:.2f} times" in scale_tables.pages_sentence(STORED["steps"], STORED["pages"])
+    assert len(scale_tables.parts(STORED["steps"], 1_000_000)) == 2 * (len(SCALE["TABLES"]) + 1)
