@@ -332,6 +332,8 @@ def steps(sizes: list[int], losses: list[str], optimizers: list[str]) -> list[di
     found = []
     for huge in (True, False):
         names = [name for name in optimizers if huge or name in ALSO_WITHOUT]
+        if not names:
+            continue
         cells = [["steps", name, loss, rows] for rows in sizes for loss in losses for name in names]
         for (_, name, loss, rows), measured in zip(cells, own_processes(huge, cells), strict=True):
             found.append({"rows": rows, "loss": loss, "optimizer": name, "huge_pages": huge} | measured)
@@ -380,7 +382,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of the stream")
     parser.add_argument("--cells", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.cells:
+    if given.cells is not None:
         fork_for_each(given.cells)
         return
     if min(given.rows) < 2 or given.pairs < 1:

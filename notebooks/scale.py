@@ -113,7 +113,7 @@ display(scale_tables.quality(scale["quality"]))
 
 # %%
 split = random_split(synthetic(600, 500, 20_000), seed=1)
-pairs = Path(tempfile.mkdtemp()) / "pairs.bin"
+pairs = tempfile.mkdtemp() + "/pairs.bin"
 parts = range(0, len(split.train.user), 1000)  # what a log or a database gives at a time
 write_pairs(pairs, (Interactions(split.train.user[n : n + 1000], split.train.item[n : n + 1000]) for n in parts))
 
