@@ -375,7 +375,7 @@ def table(result: dict[str, Any]) -> str:
             f"DirectAU + PRISM to its early stop: {whole['seconds']:.0f} s, {whole['epochs']} epochs;"
             f" {whole['side_by_side']} at once: {whole['an_hour']:.0f} runs per hour"
         )
-    lines += [f"other libraries, same machine: {name}: {text}" for name, text in result.get("others", {}).items()]
+    lines += [f"other libraries: {name}: {text}" for name, text in result.get("others", {}).get("seconds", {}).items()]
     return "\n".join(lines)
 
 
@@ -430,13 +430,16 @@ def main() -> None:
         sizes = (card.users, card.items, card.interactions)
         data = datasets.load(arguments.dataset) if arguments.dataset else random_data(*sizes, "random-gowalla")
         split = random_split(data, seed=123)
-        # what a GPU elsewhere has given is kept; it has its own date and device
+        # what a GPU or other libraries have given elsewhere is kept; it has its own date and device
         stored = json.loads(arguments.output.read_text()) if arguments.output and arguments.output.exists() else {}
         result["gpu"] = stored.get("gpu", "not measured: none here")
+        if "others" in stored:
+            result["others"] = stored["others"]
         if arguments.device != "cuda":
             result |= measure(split, arguments.repeats, cpu, None) | {"authors": AUTHORS}
             if arguments.others:
-                result["others"] = others(split, arguments.others)
+                of_run = {key: result[key] for key in ("date", "environment", "data")}
+                result["others"] = of_run | {"seconds": others(split, arguments.others, result["epochs"]["BPR"])}
             print(table(result))
         if arguments.device != "cpu" and torch.cuda.is_available():
             result["gpu"] = measure(split, arguments.repeats, torch.device("cuda"), arguments.dataset)
@@ -447,8 +450,8 @@ def main() -> None:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def others(split: Split, python: str) -> dict[str, str]:
-    """Seconds of other libraries on the same split, see others.py."""
+def others(split: Split, python: str, epoch: float) -> dict[str, str]:
+    """Seconds of other libraries on the same split, see others.py, after those of prismlib, whose epoch is given."""
     script = Path(__file__).resolve().with_name("others.py")
     pairs = script.with_name(".pairs.npz")
     sizes = (split.dataset.num_users, split.dataset.num_items)
@@ -465,7 +468,7 @@ def others(split: Split, python: str) -> dict[str, str]:
     tables = [torch.randn(size, DIM, generator=torch.Generator().manual_seed(0)) for size in sizes]
     seconds = median_seconds(lambda: ranking(*tables, cosine=False), 3, torch.device("cpu"))
     result: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return {"prismlib, one ranking": f"NDCG@20 {seconds:.2f} s"} | result
+    return {"prismlib": f"BPR {epoch:.2f} s an epoch, NDCG@20 of one ranking {seconds:.2f} s"} | result
 
 
 if __name__ == "__main__":

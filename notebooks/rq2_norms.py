@@ -139,7 +139,8 @@ rq2_tables.by_cosine(runs)
 page.html(question.verdicts({"C3": decay_claims.claim_c3}, runs, results))
 
 # %% [markdown]
-# *Moderate* is taken as the decay that validation chooses. Lengths *follow* popularity where their correlation with
+# *Moderate* is taken as one decay for both losses, as in the paper's Figure 2: the one that validation chooses for DirectAU. BPR's own
+# choice is weaker, and there its lengths can follow popularity less. Lengths *follow* popularity where their correlation with
 # $\log(d + 2)$ is positive and its square above one half; lengths that fall with popularity do not, however close the fit.
 #
 # **What would change our mind.** Lengths that follow popularity as well without decay as with it.

@@ -319,7 +319,9 @@ def test_the_stored_measurements_can_be_shown() -> None:
     assert "GFLOP/s" in speed_tables.machine(bench) and len(speed_tables.against_plain(bench["rows"]))
     assert list(speed_tables.epochs(bench).index) == list(bench["authors"])
     assert "times its floor" in speed_tables.validation(bench) and "peaks at" in speed_tables.largest_evaluation(bench)
-    assert speed_tables.largest_evaluation(bench | {"others": {"x": "1 GB"}}).endswith("same run: x: 1 GB.")
+    there = {"environment": {"device": "a CPU"}, "data": "random", "date": "2026-01-01", "seconds": {"x": "1 s"}}
+    said = speed_tables.largest_evaluation(bench | {"others": there})
+    assert said.endswith("(a CPU, data random, 2026-01-01): x: 1 s.")
     offered = speed_tables.offered({"CPU": bench, "GPU": "none"})
     assert len(offered) == len(bench["offered"]) and set(offered.index.get_level_values("on")) == {"CPU"}
     figure = speed_tables.growth(pd.DataFrame(growth["growth"]))

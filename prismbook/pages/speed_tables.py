@@ -190,14 +190,18 @@ def validation(bench: Measured) -> str:
 
 
 def largest_evaluation(bench: Measured) -> str:
-    """The memory of an evaluation of AmazonBook's size, and the memory of other libraries where it was measured.
+    """The memory of an evaluation of AmazonBook's size, and the times of other libraries where they were measured.
 
     Args:
         bench: the measurements on the CPU.
     """
-    others = "; ".join(f"{name}: {text}" for name, text in bench.get("others", {}).items())
     peak = f"An evaluation of AmazonBook's size (52,643 users x 91,599 items) peaks at {bench['amazonbook_gb']:.2f} GB."
-    return f"{peak} Other libraries, same run: {others}." if others else peak
+    if "others" not in bench:
+        return peak
+    beside = bench["others"]
+    seconds = "; ".join(f"{name}: {text}" for name, text in beside["seconds"].items())
+    where = f"{beside['environment']['device']}, data {beside['data']}, {beside['date']}"
+    return f"{peak} Beside other libraries, each of which ranks once ({where}): {seconds}."
 
 
 def offered(by_device: Mapping[str, Any]) -> pd.DataFrame:
