@@ -100,6 +100,10 @@ optimiser_tables.predictions(records)
 # %% [markdown]
 # *Plain SGD writes popularity without decay; Adam and AdamW do not. The second column is what the law said before the runs were made. The others
 # are the slopes of the log length of items in their log popularity, with the number of runs in brackets.*
+#
+# **One prediction was wrong.** We expected row-wise Adagrad to write $\log d$ and so to be PRISM for nothing. What goes with $\log d$ is the
+# *squared* length ({func}`~prismlib.theory.length_rowwise_adagrad`). So its lengths are flatter than PRISM's, and at its own lengths it ranks
+# hardly better than Adam without decay.
 
 # %% mystnb={"image": {"alt": "Mean length of items against popularity, a panel per dataset, one curve per optimiser: plain SGD without decay rises most steeply, Adam without decay is flat"}} tags=["remove-input", "nbval-ignore-output"]
 one_seed = {
@@ -153,7 +157,7 @@ if shown:
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on
 # which no exponent reaches tuned decay.
 #
-# **What we did not measure here.** What the tables call *not run*: other optimisers on most datasets, other losses, and SGD's rates. A curve is from
+# **What we did not measure here.** What the tables call *not run*: other optimisers on other datasets, and other losses. A curve is from
 # one dataset and few seeds until more are stored.
 #
 # **Your turn.** In the cell above: divide SGD's rate by 100. Predict first: how long until it forgets its start?

@@ -15,7 +15,7 @@ from prismbook.tables.labels import dataset_name
 PREDICTED: dict[str, tuple[str, float | None]] = {
     "plain SGD, no decay": ("d^(1/4), at any rate that forgets the start", 0.25),
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
-    "row-wise Adagrad, no decay": ("log d: PRISM's own profile", None),
+    "row-wise Adagrad, no decay": ("log d, PRISM's own profile (see below)", None),
     "row-sparse Adam, no decay": ("squared lengths grow with d", None),
     "Adam, no decay": ("nothing", 0.0),
     "AdamW, decay 0.1": ("nothing", 0.0),
