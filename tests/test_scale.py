@@ -112,7 +112,7 @@ def test_what_the_page_says_of_times(loss: str) -> None:
     assert cell(most, loss, "adam") > cell(most, loss, "row_adam")
     for optimizer in ("row_adam", "sparse_adam", "rowwise_adagrad", "sgd"):
         measured = scale_tables.times(STEPS, loss, optimizer)
-        assert measured.max() < 20 * measured.min() and measured.index[-1] >= 100 * least
+        assert measured.max() < 40 * measured.min() and measured.index[-1] >= 100 * least
 
 
 def test_every_dataset_of_the_paper_is_below_the_ring() -> None:

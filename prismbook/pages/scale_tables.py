@@ -122,7 +122,7 @@ def machine(part: Part) -> str:
     return (
         f"Measured on {part['date']} on {own['device']}, PyTorch {own['torch']}. Times are CPU time of the process,"
         f" medians of a few steps. By the clock they took {busy:.0f} times as long, since the machine had other work;"
-        " that inflates CPU time too, though less."
+        f" that inflates CPU time too, though less.{' They were not measured in one go.' * ('repeated' in part)}"
     )
 
 
@@ -168,6 +168,7 @@ def _mark_crossing(axis: Axes, every: pd.Series, some: pd.Series) -> None:
         ha="right",
         fontsize="small",
         color="#8a3f6c",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
 
 
