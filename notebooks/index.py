@@ -82,8 +82,8 @@ start_page.panel("fairness", panels)
 # prism_(items.weight, popularity)  # the norms of the rows are now log(popularity + 2): 0.69, 2.08, 6.91
 # ```
 #
-# In a copy of this project, `pip install .` installs it; [six lines to copy](pages/use_prism.ipynb) do the same. Not `pip install prismlib`, which is
-# another project. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
+# In a copy of this project, `pip install .` installs it; [six lines to copy](pages/use_prism.ipynb) do the same. The package index has another
+# project by the name `prismlib`. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
 # is 1 above, this is
 #
 # $$

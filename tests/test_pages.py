@@ -222,8 +222,10 @@ def test_runs_that_ended_early_are_named() -> None:
     runs, records = rq4()
     found = rq4_tables.by_setting(runs, records)
     note = rq4_tables.ended_early(found)
-    assert note.startswith("Ended within their first 20 epochs, so look twice: decay 0 (validation 0.3000 at epoch 0,")
-    assert "PRISM" not in note and "decay 0.0001 (validation 0.1000 at epoch 0, best 0.2500 at epoch 1)." in note
+    assert note.startswith(
+        "- Look twice at decay 0, which ended within its first 20 epochs: validation 0.3000 at epoch 0,"
+    )
+    assert "PRISM" not in note and "validation 0.1000 at epoch 0, best 0.2500 at epoch 1." in note
     long = {name: record for name, record in found.items() if "PRISM" in name}
     assert rq4_tables.ended_early(long) == "No run on this page ended within its first 20 epochs."
 

@@ -171,7 +171,7 @@ def prism_and_tuned(runs: pd.DataFrame, records: Iterable[Record | None]) -> dic
 
 
 def ended_early(records: Mapping[str, Record]) -> str:
-    """Which runs ended within their first 20 epochs, with validation NDCG@20 at the first and at the best epoch.
+    """A list of the runs that ended within their first 20 epochs, with validation NDCG@20 at the start and at the best.
 
     Args:
         records: the records by the setting that each run was trained with.
@@ -186,10 +186,11 @@ def ended_early(records: Mapping[str, Record]) -> str:
         curve = record["history"]["validation_dot"]
         if len(record["history"]["loss"]) <= EARLY:
             best_epoch = f"best {max(curve):.4f} at epoch {record['best_epoch']}"
-            notes.append(f"{name} (validation {curve[0]:.4f} at epoch 0, {best_epoch})")
+            ended = f"- Look twice at {name}, which ended within its first {EARLY} epochs"
+            notes.append(f"{ended}: validation {curve[0]:.4f} at epoch 0, {best_epoch}.")
     if not notes:
         return f"No run on this page ended within its first {EARLY} epochs."
-    return f"Ended within their first {EARLY} epochs, so look twice: {', '.join(notes)}."
+    return "\n".join(notes)
 
 
 def trade(runs: pd.DataFrame) -> str:
