@@ -151,8 +151,8 @@ page.say(scale_tables.stream_sentence(scale["stream"], scale["steps"]))
 page.say(scale_tables.pages_sentence(scale["steps"], scale["pages"]))
 
 # %% [markdown]
-# Whether huge pages help depends on how quickly the machine has memory at hand. On a virtual machine, memory that was free may have to come from
-# its host first, which then costs more than everything else. Measure before you set it.
+# The cause of the slow measurement was not found. It may be that memory which was free had to come from the virtual machine's host first.
+# Measure before you set them.
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
 display(pd.DataFrame(scale["steps"]["measured"]))
