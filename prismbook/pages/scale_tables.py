@@ -16,7 +16,7 @@ from prismbook.tables.labels import dataset_name
 from prismbook.text import listed_names, plural
 from prismlib import datasets
 
-#: A part of the JSON of ``benchmarks/scale.py``: its date, its environment, and what was measured.
+#: A part of the JSON of ``benchmarks/scale.py``, with its date, its environment and what was measured.
 Part = Mapping[str, Any]
 #: Each optimiser's name in a sentence, its colour and its marker.
 OPTIMIZERS = {

@@ -18,9 +18,9 @@ from prismbook.runs import patience
 from prismbook.runs.cost import Costs, duration
 from prismbook.runs.tuning import Outcomes
 
-#: The order within one experiment, and of the runs that can turn no verdict: the first seed, and of a search of Table 1
-#: the first learning rate; the other seeds, the two best of a search, and the patient runs for those that ended in a
-#: dip; the other learning rates; and last what no claim needs.
+#: The order within one experiment, and of the runs that can turn no verdict. The first seed comes first, and of a
+#: search of Table 1 the first learning rate. Then come the other seeds, the two best of a search, and the patient runs
+#: for those that ended in a dip. The other learning rates follow, and last what no claim needs.
 PRIORITIES = ("first seed", "seeds", "search", "beside the claims")
 #: What stands between the runs that may turn a verdict and the others.
 NO_VERDICT = "can turn no verdict:"
