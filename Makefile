@@ -54,13 +54,12 @@ lint: $(READY)
 		OMP_NUM_THREADS=1 $(BIN)/pytest -q -m lint `grep -l "pytest.mark.lint" tests/test_*.py`; text=$$?; \
 		wait $$types && exit $$text
 
-# OMP_NUM_THREADS: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So each worker has
-# one thread. A third worker of the tests has the cores while others wait for the processes that they started. The longest
-# files and notebooks go first, or one worker would end with them while the other is idle; without
-# --no-loadscope-reorder those with few tests or cells come last.
+# OMP_NUM_THREADS: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So each of the two
+# workers has one thread. The longest files and notebooks go first, or one worker would end with them while the other is
+# idle; without --no-loadscope-reorder those with few tests or cells come last.
 test: lint
 	@echo "Running tests and doctests"
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser and not lint" -n 3 --dist loadfile --no-loadscope-reorder --doctest-modules $(TESTS) prismlib prismbook book/_ext
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser and not lint" -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules $(TESTS) prismlib prismbook book/_ext
 	@echo "Running the notebooks and comparing their outputs"
 	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval $(NOTEBOOKS)
 

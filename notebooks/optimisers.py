@@ -102,8 +102,8 @@ optimiser_tables.predictions(records)
 # are the slopes of the log length of items in their log popularity, with the number of runs in brackets.*
 #
 # **One prediction was wrong.** We expected row-wise Adagrad to write $\log d$ and so to be PRISM for nothing. What goes with $\log d$ is the
-# *squared* length ({func}`~prismlib.theory.length_rowwise_adagrad`). So its lengths are flatter than PRISM's, and at its own lengths it ranks
-# hardly better than Adam without decay.
+# *squared* length ({func}`~prismlib.theory.length_rowwise_adagrad`). So its lengths are flatter than PRISM's. In the one run that there is, on
+# MovieLens1M, it ranks hardly better at its own lengths than Adam without decay.
 
 # %% mystnb={"image": {"alt": "Mean length of items against popularity, a panel per dataset, one curve per optimiser: plain SGD without decay rises most steeply, Adam without decay is flat"}} tags=["remove-input", "nbval-ignore-output"]
 one_seed = {

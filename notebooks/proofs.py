@@ -292,7 +292,7 @@ assert (theory.decay_change(norm, **STEP) < 0).all() and (theory.cosine_change(n
 # (sec-drawn)=
 # **Check 3, drawn batches.** The items above with 1 to 256 of 2,000 interactions, each interaction with a random user. Every
 # batch of 40 permutations is one real SGD step from the same start, 4,000 in all. The theorem allows an item one
-# interaction a batch, so only the first counts here; [below](sec-several) all do.
+# interaction per batch, so only the first counts here; [below](sec-several) all do.
 
 # %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 DRAWN, SIZE = {"eta": 0.1, "decay": 0.01}, 20
@@ -595,7 +595,7 @@ pd.DataFrame(shown, index=["change of the squared length in one step"])
 # (sec-several)=
 # ## More than one interaction in a batch
 #
-# The theorem lets an item meet at most one interaction a batch. Its number in a batch has mean
+# The theorem lets an item meet at most one interaction per batch. Its number in a batch has mean
 # $|\mathcal{B}|\, d_i / |E|$. For the synthetic dataset, counted:
 
 # %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]

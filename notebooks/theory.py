@@ -120,7 +120,7 @@ plt.show()
 # :label: thm-change
 #
 # Let the loss be $-\sum_{(u,i) \in \mathcal{B}} \cos(\mathbf{u}, \mathbf{i})$, decay act on the whole tables and the
-# optimiser be plain gradient descent. If item $i$ meets at most one interaction a batch, of cosine $c$, then
+# optimiser be plain gradient descent. If item $i$ meets at most one interaction per batch, of cosine $c$, then
 #
 # $$
 # \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
@@ -170,7 +170,7 @@ plt.show()
 # :label: cor-negatives
 #
 # Let a batch also have $n$ negatives for each positive, drawn uniformly from the items $I$, all distinct and independent of the
-# positives, with loss $+\cos$. If an item meets at most one pair a batch, {eq}`eq-change` holds with
+# positives, with loss $+\cos$. If an item meets at most one pair per batch, {eq}`eq-change` holds with
 #
 # $$
 # P(i \in \mathcal{B}) = 1 - \left(1 - \frac{|\mathcal{B}|}{|E|}\right)^{d_i} \left(1 - \frac{n|\mathcal{B}|}{|I|}\right) .
@@ -199,7 +199,7 @@ plt.show()
 #
 # ## The theorem is for SGD, the experiments run Adam
 #
-# At $\eta = 10^{-3}$ and $\lambda = 10^{-6}$ the decay of {prf:ref}`thm-change` takes $10^{-9}$ of a row's length a step,
+# At $\eta = 10^{-3}$ and $\lambda = 10^{-6}$ the decay of {prf:ref}`thm-change` takes $10^{-9}$ of a row's length per step,
 # $5 \cdot 10^{-5}$ in 50,000 steps. At this learning rate, which is Adam's, that cannot explain lengths which differ by factors. In
 # float32, in which models train, it is less still: it is rounded away. Plain gradient descent trains a mean loss at a far larger
 # learning rate, of which this says nothing.

@@ -248,10 +248,10 @@ class RowWiseAdagrad(torch.optim.Optimizer):
 
     The sum of row i grows by the mean of its squared gradient, :math:`s_i \leftarrow s_i + |g_i|^2 / n`, and the row
     moves by :math:`-\eta\, g_i / (\sqrt{s_i} + \epsilon)`. So its k-th gradient moves the row by about
-    :math:`\eta \sqrt{n / k}`: a row that is met d times grows with the sum of 1/k, which is log d, under a loss that
-    does not see lengths. A row without a gradient stays where it is. Memory is one number per row beside the table and
-    its gradient. Where a table has sparse gradients, a step reads and writes the batch's rows alone. A parameter that
-    is not a table, such as a bias, is taken as a row per entry, which is plain Adagrad.
+    :math:`\eta \sqrt{n / k}`: under a loss that does not see lengths, the squared length of a row that is met d times
+    grows with the sum of 1/k, which goes with log d. A row without a gradient stays where it is. Memory is one number
+    per row beside the table and its gradient. Where a table has sparse gradients, a step reads and writes the batch's
+    rows alone. A parameter that is not a table, such as a bias, is taken as a row per entry, which is plain Adagrad.
 
     Args:
         params: what is trained, as for every optimiser of :mod:`torch.optim`.

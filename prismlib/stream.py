@@ -1,7 +1,8 @@
 """Interactions that do not fit in memory: a file of pairs, its counts, and its batches in a random order.
 
-A file holds nothing but pairs, user and item, as int32 in little-endian order: 8 bytes a pair, a hundred million in
-0.8 GB. It is written, counted and read in blocks, so memory depends on the blocks and the tables, not on the file.
+A file holds nothing but pairs, user and item, as int32 in little-endian order: 8 bytes per pair, a hundred million
+pairs in 0.8 GB. It is written, counted and read in blocks, so memory depends on the blocks and the tables, not on the
+file.
 
 An epoch takes the blocks in a random order. So many of them are read together, and their pairs are shuffled with each
 other. Every pair comes once. Two pairs that are neighbours in the file are in one batch more often than chance would

@@ -176,3 +176,10 @@ def test_the_sentences_have_the_stored_numbers() -> None:
     for row in STORED["pages"]["measured"]:
         assert f"{row['step_ms']['ratio']:.2f} times" in scale_tables.pages_sentence(STORED["steps"], STORED["pages"])
     assert len(scale_tables.parts(STORED["steps"], 1_000_000)) == 2 * (len(SCALE["TABLES"]) + 1)
+
+
+def test_a_machine_that_was_idle_is_not_said_to_have_been_busy() -> None:
+    part = STORED["steps"]
+    assert "since the machine had other work" in scale_tables.machine(part)
+    idle = [row | ({"wall_ms": row["cpu_ms"]} if "cpu_ms" in row else {}) for row in part["measured"]]
+    assert "other work" not in scale_tables.machine(part | {"measured": idle})

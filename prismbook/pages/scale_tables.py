@@ -37,6 +37,8 @@ HOLDS = {
 #: Dimensions, and bytes of a number.
 DIM, WIDTH = 64, 4
 GB = 1e9
+#: A machine on which steps take more than so many times their CPU time had other work.
+BUSY = 1.5
 
 
 def table_bytes(rows: float) -> float:
@@ -119,11 +121,16 @@ def machine(part: Part) -> str:
     """
     own = part["environment"]
     busy = (frame(part)["wall_ms"] / frame(part)["cpu_ms"]).median()
-    return (
+    text = (
         f"Measured on {part['date']} on {own['device']}, PyTorch {own['torch']}. Times are CPU time of the process,"
-        f" medians of a few steps. By the clock they took {busy:.0f} times as long, since the machine had other work;"
-        f" that inflates CPU time too, though less.{' They were not measured in one go.' * ('repeated' in part)}"
+        " medians of a few steps."
     )
+    if busy > BUSY:
+        text += (
+            f" By the clock they took {busy:.0f} times as long, since the machine had other work; that inflates CPU"
+            " time too, though less."
+        )
+    return text + " They were not measured in one go." * ("repeated" in part)
 
 
 def step_times(part: Part) -> Figure:
