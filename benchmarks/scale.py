@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from prismbook.pages.scale_tables import HOLDS
 from prismbook.runs.machine import environment
 from prismlib import (
     BPR,
@@ -61,7 +62,7 @@ DIM, BATCH, MB = 64, 4096, 2**20
 ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
 LOSSES: dict[str, Callable[[], RankingLoss]] = {"BPR": BPR, "SSM": SSM, "DirectAU": DirectAU}
 #: Tables that each optimiser holds where a step is at its peak: parameters, gradient, moments.
-TABLES = {"adam": 4, "row_adam": 3, "sparse_adam": 3, "rowwise_adagrad": 1, "sgd": 1}
+TABLES = {optimizer: len(held) for optimizer, held in HOLDS.items()}
 #: What is measured without huge pages too.
 ALSO_WITHOUT = ("adam",)
 #: Tells PyTorch to ask for huge pages, which it reads when it starts.

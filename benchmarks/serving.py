@@ -3,16 +3,20 @@
     make bench-serving      # with PRISM_DATA set where MovieLens1M is not at hand
 
 It runs in an environment of its own, .recipes/serving, and writes benchmarks/serving.json, and for
-the book benchmarks/serving_*.csv. The model is MF with
-DirectAU and PRISM, 15 epochs, seed 1. The last part has a million generated items and measures time.
+the book benchmarks/serving_*.csv. The model is MF with DirectAU and PRISM, 15 epochs, seed 1. The other parts measure
+time: of a million generated items, and of `recommend` for one user at the sizes of two datasets. Times are CPU time of
+the process, which other work on the machine inflates less than the time of a clock; how many times as long the clock
+says that all of it took is stored beside them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 from collections.abc import Callable
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,8 +26,20 @@ import hnswlib
 import numpy as np
 import torch
 
-from prismlib import MF, DirectAU, FullRanking, fit, popularity_groups, prism_, prism_norm, random_split, recommend
-from prismlib.datasets import load
+from prismbook.runs.machine import environment
+from prismlib import (
+    MF,
+    DirectAU,
+    FullRanking,
+    Interactions,
+    fit,
+    popularity_groups,
+    prism_,
+    prism_norm,
+    random_split,
+    recommend,
+)
+from prismlib.datasets import CARDS, load
 
 K, DIM, FETCHED = 20, 64, 500
 Array = np.ndarray
@@ -36,6 +52,10 @@ HEADS = {
     "items": "items",
     "build_s": "built in CPU s",
     "cpu_ms": "CPU ms a user",
+    "sizes_of": "sizes of",
+    "csr_ms": "seen as CSR, ms",
+    "pairs_ms": "seen as interactions, ms",
+    "product_ms": "the product alone, ms",
 }
 
 
@@ -198,6 +218,40 @@ def million(items_number: int, users_number: int = 200) -> list[dict[str, Any]]:
     return rows
 
 
+def single(repeats: int = 40) -> list[dict[str, Any]]:
+    """CPU time of `recommend` for one user at a dataset's sizes, and of the product of eight users with all items.
+
+    Fewer than eight rows are multiplied by other code, with other last bits, so a list needs that product.
+    """
+    rows = []
+    for name, shown in (("movielens1m", "MovieLens1M"), ("gowalla", "Gowalla")):
+        card, draw = CARDS[name], torch.Generator().manual_seed(1)
+        tables = tuple(torch.randn(size, DIM, generator=draw) for size in (card.users, card.items))
+        user, item = (torch.randint(size, (card.interactions,), generator=draw) for size in (card.users, card.items))
+        pairs = Interactions(user, item)
+        counts = user.bincount(minlength=card.users)
+        pointers = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
+        ones = torch.ones(len(item), dtype=torch.bool)
+        matrix = torch.sparse_csr_tensor(pointers, item[user.argsort(stable=True)], ones, (card.users, card.items))
+        eight, product = tables[0][:8], torch.empty(8, card.items)
+        ways: dict[str, Callable[[int], Any]] = {
+            "csr_ms": lambda user, t=tables, seen=matrix: recommend(t, [user], seen),
+            "pairs_ms": lambda user, t=tables, seen=pairs: recommend(t, [user], seen),
+            "product_ms": lambda _, t=tables, e=eight, out=product: torch.mm(e, t[1].T, out=out),
+        }
+        row: dict[str, Any] = {"sizes_of": shown, "items": card.items}
+        for what, way in ways.items():
+            times = []
+            for user in range(repeats):
+                start = time.process_time()
+                way(user)
+                times.append(time.process_time() - start)
+            row[what] = round(1e3 * statistics.median(times), 2)
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
 def as_csv(rows: list[dict[str, Any]]) -> str:
     """The rows as the book shows them."""
     lines = [",".join(HEADS[name] for name in rows[0])]
@@ -207,16 +261,20 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--part", choices=["quality", "million"], help="measure one part, and keep the other")
+    parser.add_argument("--part", choices=["quality", "single", "million"], help="measure one part, and keep the other")
     parser.add_argument("--items", type=int, default=1_000_000, help="number of generated items")
     options = parser.parse_args()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     stored = json.loads(options.output.read_text()) if options.output.exists() else {}
     stored["versions"] = {name: version(name) for name in ("faiss-cpu", "hnswlib", "torch", "numpy")}
-    for name, measure in (("quality", quality), ("million", lambda: million(options.items))):
+    for name, measure in (("quality", quality), ("single", single), ("million", lambda: million(options.items))):
         if options.part in (None, name):
+            clock, cpu = time.perf_counter(), time.process_time()
             stored[name] = measure()
+            ratio = (time.perf_counter() - clock) / (time.process_time() - cpu)
+            machine = {"date": date.today().isoformat(), "environment": environment(torch.device("cpu"))}
+            stored.setdefault("measured", {})[name] = machine | {"clock_to_cpu": round(ratio, 1)}
             options.output.write_text(json.dumps(stored, indent=1) + "\n")
             options.output.with_name(f"serving_{name}.csv").write_text(as_csv(stored[name]))
 

@@ -222,7 +222,7 @@ plt.show()
 
 # %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 def length_ratios(decays, shares, steps=2000, rows_each=20, dim=64, batch=4096):
-    """Length after / before, mean over the rows of each share: one column an optimiser and decay."""
+    """Length after / before, mean over the rows of each share: one column per optimiser and decay."""
     generator = torch.Generator().manual_seed(seed)
     share = torch.tensor(shares, dtype=float64).repeat_interleave(rows_each)[:, None]
     start = torch.empty(len(share), dim, dtype=float64)

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: A frequent reason why ids are floating point.
 MISSING_ID = "where an id is missing, pandas makes a column of whole numbers float"
@@ -191,6 +191,24 @@ def check_table(name: str, table: Tensor, rows: int | None = None) -> None:
     if table.dim() != 2 or table.shape[1] == 0 or rows not in (None, len(table)):
         wanted = "be 2-D (rows, dimensions >= 1)" if rows is None else f"have shape ({rows}, d)"
         raise ValueError(f"{name} must {wanted}, got {tuple(table.shape)}")
+
+
+def check_has_tables(model: nn.Module) -> None:
+    """Raise a ValueError unless a model has the two tables that PRISM starts, under the names of a backbone.
+
+    Args:
+        model: any module; see :class:`~prismlib.models.Backbone`.
+
+    Raises:
+        ValueError: ``model.user`` or ``model.item`` is not there, or is no :class:`torch.nn.Embedding`.
+
+    >>> check_has_tables(nn.Linear(2, 2))
+    Traceback (most recent call last):
+    ValueError: model has no table 'user', an nn.Embedding, got Linear
+    """
+    for name in ("user", "item"):
+        if not isinstance(getattr(model, name, None), nn.Embedding):
+            raise ValueError(f"model has no table {name!r}, an nn.Embedding, got {type(model).__name__}")
 
 
 def at_least_float32(rows: Tensor) -> Tensor:

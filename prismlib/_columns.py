@@ -59,7 +59,8 @@ def popularity_column(name: str, column: Column, rows: int | None = None) -> Ten
     if rows is not None and len(values) != rows:
         raise ValueError(f"{name} must have {rows} entries, one per row of the table, got {len(values)}")
     if not torch.isfinite(values).all() or (values < 0).any():
-        raise ValueError(f"{name} must be finite and >= 0: the number of interactions of each row")
+        of_what = ": the number of interactions of each row" if name.endswith("popularity") else ""
+        raise ValueError(f"{name} must be finite and >= 0{of_what}")
     return values
 
 

@@ -329,6 +329,8 @@ class MACR(RankingLoss):
 
     def rank_tables(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """One more dimension makes MACR's rule a dot product. A user's factor does not change the user's ranking."""
+        if item.shape[1] != len(self.item_branch):
+            raise ValueError(f"MACR has dim {len(self.item_branch)}, the item table {item.shape[1]}: give MACR its dim")
         item = item.to(torch.promote_types(at_least_float32(item).dtype, self.item_branch.dtype))
         user = user.to(item.dtype)
         weight = (item @ self.item_branch.to(item.dtype)).sigmoid()

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from prismlib._checks import check_has_tables
 from prismlib.data import Split
 from prismlib.files import open_atomically
 from prismlib.losses import RankingLoss
@@ -36,7 +37,7 @@ def save(path: Path | str, model: Backbone, split: Split | None, criterion: Rank
         criterion: the loss, needed where it has parameters that rank, as :class:`~prismlib.baselines.MACR` has.
 
     Raises:
-        ValueError: ``model`` has no tables ``user`` and ``item``.
+        ValueError: ``model`` has no tables ``user`` and ``item``, or ``split`` is none.
         OSError: no such folder, or no space.
 
     >>> import tempfile
@@ -106,16 +107,16 @@ def identity(model: Backbone, split: Split | None, criterion: RankingLoss | None
         (its class and numbers), and ``parameters``: the name and the shape of each tensor of the state.
 
     Raises:
-        ValueError: ``model`` has no tables ``user`` and ``item``.
+        ValueError: ``model`` has no tables ``user`` and ``item``, or ``split`` is none.
 
     >>> from prismlib import MF
     >>> found = identity(MF(4, 5, dim=2), None)
     >>> found["class"], found["dim"], found["parameters"]
     ('MF', 2, ['0.user.weight 4 x 2', '0.item.weight 5 x 2'])
     """
-    for name in ("user", "item"):
-        if not isinstance(getattr(model, name, None), nn.Embedding):
-            raise ValueError(f"model has no table {name!r}, an nn.Embedding, got {type(model).__name__}")
+    check_has_tables(model)
+    if split is not None and not isinstance(split, Split):
+        raise ValueError(f"split must be a Split or None, got {type(split).__name__}")
     state = _modules(model, criterion).state_dict()
     return {
         "class": type(model).__qualname__,

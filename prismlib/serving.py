@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from prismlib._checks import check_count, check_ids, check_table
-from prismlib._columns import Column, ids
+from prismlib._checks import check_count, check_ids, check_table, check_values
+from prismlib._columns import Column, ids, popularity_column
 from prismlib._fast.topk import TiledColumns
 from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
@@ -36,6 +36,9 @@ FEW = 8
 MIN_ROWS = 8
 #: Rows whose norm lies between these have products in float32's range, for any usual number of dimensions.
 PLAIN_NORMS = (2.0**-50, 2.0**50)
+#: A product whose size lies between these lost nothing to float32's range: what a term of it may have lost is far below
+#: its last bit.
+PLAIN_PRODUCTS = (2.0**-60, 2.0**120)
 
 
 class Recommendations(NamedTuple):
@@ -93,10 +96,11 @@ def recommend(
         Items and scores. Equal scores are ordered by item, lower first. With ``cosine`` the scores are cosines.
 
     Raises:
-        ValueError: ``model`` is neither; tables that do not fit together; the items or the rows of the users are not
-            finite; ``users``, ``items`` or a seen id is out of range or no integer; ``seen`` has another shape or form;
-            ``k`` is out of range; ``length`` is not a number >= 0 for each item, or comes with ``cosine`` or with a
-            criterion that ranks by a rule of its own.
+        ValueError: ``model`` is neither, or on the meta device; tables that do not fit together or to the criterion;
+            the items or the rows of the users are not finite; ``users``, ``items`` or a seen id is out of range or no
+            integer; ``seen`` has another shape or form; ``k`` is out of range; ``criterion`` is no loss of prismlib;
+            ``length`` is not a number >= 0 for each item, is labelled in another order, or comes with ``cosine`` or
+            with a criterion that ranks by a rule of its own.
 
     >>> user, item = torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 0.0], [2.0, 0.0], [0.5, 0.5]])
     >>> recommend((user, item), [0], Interactions([0], [1]), k=3)
@@ -113,25 +117,30 @@ def recommend(
         raise ValueError(f"k must lie in [1, {num_items}], the number of items, got {k}")
     rows = [_rows_of(part, wanted, num_users, num_items) for part in _parts(seen)]
     hidden = _outside(items, num_items, device)
+    if length is not None:
+        length = popularity_column("length", length, num_items).to(device, torch.float64)
 
     user = user[wanted.to(device)]
-    near_user, near_item = _in_range(user, item)
-    factor = _factor(near_item, cosine, length, criterion)
-
     few = len(wanted) <= FEW
     columns = None if few else TiledColumns(item.new_ones(num_items))
     size = FEW if few else block_size(num_items, device)
     width = num_items if columns is None else len(columns.item)
-    buffer = near_item.new_full((max(MIN_ROWS, min(size, len(wanted))), width), -torch.inf)
+    buffer = item.new_full((max(MIN_ROWS, min(size, len(wanted))), width), -torch.inf)
+    near_user, near_item = user, item
+    # the products of a few users say themselves whether they are right, which spares a pass over the table
+    by_product = few and len(wanted) > 0 and not cosine and length is None
+    plain = by_product and _is_plain(_multiply(user, item, buffer))
+    if not plain:
+        near_user, near_item = _in_range(user, item)
+    factor = _factor(near_item, cosine, length, criterion)
+
     found, values = [torch.empty(0, k, dtype=torch.long, device=device)], [item.new_empty(0, k)]
     for block in torch.arange(len(wanted)).split(size) if len(wanted) else ():
-        number = len(block)
-        padded = torch.cat([block, block[-1:].expand(max(0, MIN_ROWS - number))])
-        product = buffer[: len(padded), :num_items]
-        torch.mm(near_user[padded.to(device)], near_item.T, out=product)
+        scores = buffer[: len(block)]
+        if not plain:
+            _multiply(near_user[block.to(device)], near_item, buffer)
         if factor is not None:
-            product.mul_(factor)
-        scores = buffer[:number]
+            scores[:, :num_items].mul_(factor)
         for row in rows:
             owner, column = row(block)
             scores.view(-1).index_fill_(0, (owner * width + column).to(device), -torch.inf)
@@ -155,9 +164,12 @@ def _tables(model: Backbone | tuple[Tensor, Tensor], criterion: RankingLoss | No
             user, item = model.embeddings()
     else:
         raise ValueError(f"model must be a Backbone or the pair (user table, item table), got {type(model).__name__}")
-    check_table("the user table", user)
-    check_table("the item table", item)
+    for name, table in (("the user table", user), ("the item table", item)):
+        check_table(name, table)
+        check_values(name, table)
     if criterion is not None:
+        if not isinstance(criterion, RankingLoss):
+            raise ValueError(f"criterion must be a loss of prismlib or None, got {type(criterion).__name__}")
         user, item = criterion.rank_tables(user, item)
     if user.shape[1] != item.shape[1] or user.device != item.device or len(item) == 0:
         raise ValueError(
@@ -180,6 +192,20 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             part.training = training
 
 
+def _multiply(user: Tensor, item: Tensor, buffer: Tensor) -> Tensor:
+    """The products of a block of users with all items, written to the first rows and columns of a buffer."""
+    padded = torch.cat([user, user[-1:].expand(max(0, MIN_ROWS - len(user)), -1)])
+    product = buffer[: len(padded), : len(item)]
+    return torch.mm(padded, item.T, out=product)[: len(user)]
+
+
+def _is_plain(product: Tensor) -> bool:
+    """Whether products are what exact rows would give: none is nan, infinite, or so small that terms were lost."""
+    smallest, largest = torch.aminmax(product.abs())
+    low, high = PLAIN_PRODUCTS
+    return low <= float(smallest) and float(largest) <= high  # False for nan
+
+
 def _special(table: Tensor) -> Tensor:
     """The largest entries of the few rows that may be too short, too long or not finite; it reads a table once."""
     norm = torch.linalg.vector_norm(table, dim=1)
@@ -199,7 +225,7 @@ def _in_range(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
     return user / power_of_two(peaks(user)) * 2.0**50, item / power_of_two(peaks(item).max()) * 2.0**60
 
 
-def _factor(item: Tensor, cosine: bool, length: Column | None, criterion: RankingLoss | None) -> Tensor | None:
+def _factor(item: Tensor, cosine: bool, length: Tensor | None, criterion: RankingLoss | None) -> Tensor | None:
     """What each item's product is multiplied by: one by its row's norm, times its length."""
     if length is None and not cosine:
         return None
@@ -215,24 +241,10 @@ def _factor(item: Tensor, cosine: bool, length: Column | None, criterion: Rankin
             f"length must be None with {type(criterion).__name__}, whose ranking is not one of rows and lengths"
         )
     # a row of zeros has no direction: its product is 0 with any length
-    return (_lengths(length, len(item), item.device) * torch.where(norm > 0, inverse, 0)).to(item.dtype)
+    return (length * torch.where(norm > 0, inverse, 0)).to(item.dtype)
 
 
-def _lengths(length: Column, num_items: int, device: torch.device) -> Tensor:
-    """The lengths as float64."""
-    try:
-        values = torch.as_tensor(length if isinstance(length, Tensor) else np.asarray(length, np.float64)).detach()
-    except (TypeError, ValueError):
-        raise ValueError(f"length must hold numbers, one per item, got {type(length).__name__}") from None
-    if tuple(values.shape) != (num_items,) or values.is_complex():
-        raise ValueError(f"length must have shape ({num_items},), one number per item, got {tuple(values.shape)}")
-    values = values.to(device, torch.float64)
-    if not (torch.isfinite(values) & (values >= 0)).all():
-        raise ValueError(f"length must be finite and >= 0, got {float(values.min())} to {float(values.max())}")
-    return values
-
-
-def _exact(user: Tensor, item: Tensor, best: Tensor, cosine: bool, length: Column | None) -> Tensor:
+def _exact(user: Tensor, item: Tensor, best: Tensor, cosine: bool, length: Tensor | None) -> Tensor:
     """The scores of the lists alone, from float64: cosines, or products that are out of float32's range."""
     rows, listed = user.double(), item[best.clamp_min(0)].double()
     if cosine or length is not None:
@@ -243,7 +255,7 @@ def _exact(user: Tensor, item: Tensor, best: Tensor, cosine: bool, length: Colum
         rows = rows / torch.where(norm > 0, norm, 1)
     score = (listed @ rows[:, :, None]).squeeze(2)
     if length is not None:
-        score = score * _lengths(length, len(item), item.device)[best.clamp_min(0)]
+        score = score * length[best.clamp_min(0)]
     return score.masked_fill(best < 0, -torch.inf)
 
 

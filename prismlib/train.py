@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from prismlib._capture import CapturedSteps, graph_for
-from prismlib._checks import as_ids, at_least_float32, check_count, check_ids
+from prismlib._checks import as_ids, at_least_float32, check_count, check_has_tables, check_ids
 from prismlib._device import check_memory, flushed_denormals, training_bytes
 from prismlib._row_adam import RowAdam
 from prismlib.data import Interactions, as_pairs
@@ -238,9 +238,10 @@ def fit(
         Losses, validation scores and times.
 
     Raises:
-        ValueError: an argument is out of range or on another device; ``train`` is empty, its columns do not have one
-            length, or an id is not a row of its table; there are more negatives than items; nothing is trainable; or
-            starting values are not finite. All of this is found before any training.
+        ValueError: ``model`` has no tables ``user`` and ``item``; an argument is out of range or on another device;
+            ``train`` is empty, its columns do not have one length, or an id is not a row of its table; there are more
+            negatives than items; nothing is trainable; or starting values are not finite. All of this is found before
+            any training.
         MemoryError: the device has less free than training needs; before any training.
         FloatingPointError: the loss or the embeddings are no longer finite; the message names the epoch.
 
@@ -383,6 +384,7 @@ def _check(
     for what, value, accepted in (("precision", precision, PRECISIONS), ("negatives", negatives, NEGATIVES)):
         if value not in accepted:
             raise ValueError(f"{what} must be one of {', '.join(accepted)}, got {value!r}")
+    check_has_tables(model)
     check_count("seed", seed, minimum=-(2**63))
     user, item = as_pairs("train", train)
     if len(user) == 0:

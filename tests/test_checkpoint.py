@@ -131,6 +131,11 @@ def test_a_model_without_the_tables_is_refused(path: Path) -> None:
         save(path, torch.nn.Linear(2, 2), None)  # type: ignore[arg-type]
 
 
+def test_what_is_no_split_is_refused(split: Split, path: Path) -> None:
+    with pytest.raises(ValueError, match="split must be a Split or None, got Interactions"):
+        save(path, MF(USERS, ITEMS, 8), split.train)  # type: ignore[arg-type]
+
+
 def test_a_write_that_fails_leaves_the_old_file(split: Split, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(path, MF(USERS, ITEMS, 8), split)
     before = path.read_bytes()

@@ -48,6 +48,17 @@ def trained(model: Backbone, criterion: RankingLoss | None = None, **options: An
     return fit(model, criterion or BPR(), SPLIT.train, RANKING, **rest)
 
 
+class OtherNames(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.users, self.items = nn.Embedding(USERS, 8), nn.Embedding(ITEMS, 8)
+
+
+def test_a_model_without_the_named_tables_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"model has no table 'user', an nn.Embedding, got OtherNames"):
+        trained(OtherNames())  # type: ignore[arg-type]
+
+
 def normed(table: nn.Embedding) -> None:
     parametrizations.weight_norm(table, dim=0)
 

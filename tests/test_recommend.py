@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
@@ -157,6 +158,29 @@ def test_rows_whose_products_float32_cannot_hold_are_ranked_too(scale: float, sp
     torch.testing.assert_close(far.scores, wanted, rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-3, 1.0, 1e15, 1e30])
+@pytest.mark.parametrize("short", [0.0, 1e-38, 1.0, 1e25])
+def test_a_few_users_get_the_lists_that_many_get_whatever_the_range(scale: float, short: float, split: Split) -> None:
+    """The products of a few say themselves whether float32 holds them; of many, the tables are looked at."""
+    user, item = (torch.randn(n, 8, generator=seeded()) for n in (USERS, ITEMS))
+    user, item = user * scale, item * scale
+    item[7] = torch.nn.functional.normalize(item[7], dim=0) * short
+    many = recommend((user, item), range(USERS), split.train, 30)
+    for users in ([3], [9, 2, 5]):
+        few = recommend((user, item), users, split.train, 30)
+        assert torch.equal(few.items, many.items[users])
+        torch.testing.assert_close(few.scores, many.scores[users])
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("place", ["user", "item"])
+def test_one_bad_number_is_found_for_one_user_too(bad: float, place: str) -> None:
+    user, item = (torch.randn(n, 8, generator=seeded()) for n in (20, 30))
+    (user if place == "user" else item)[4, 3] = bad
+    with pytest.raises(ValueError, match=f"the embeddings of the {place}s are not finite"):
+        recommend((user, item), [4], k=3)
+
+
 def test_a_row_of_zeros_is_ranked_with_any_length() -> None:
     item = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])  # a padding row
     got = recommend((torch.ones(1, 2), item), [0], k=3, length=[1e30, 2.0, 2.0])
@@ -222,12 +246,16 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"seen": Interactions([600], [0])}, r"seen.user must lie in \[0, 600\)"),
     ({"items": [500]}, r"items must lie in \[0, 500\)"),
     ({"items": [0.5]}, "items is float64"),
-    ({"length": [1.0]}, r"length must have shape \(500,\), one number per item, got \(1,\)"),
-    ({"length": np.full(500, -1.0)}, "length must be finite and >= 0, got -1.0 to -1.0"),
+    ({"length": [1.0]}, "length must have 500 entries, one per row of the table, got 1"),
+    ({"length": np.full(500, -1.0)}, "length must be finite and >= 0$"),
     ({"length": np.full(500, np.nan)}, "length must be finite and >= 0"),
     ({"length": ["a"] * 500}, "length must hold numbers"),
+    ({"length": np.ones(500) * 1j}, "length must hold numbers, none missing, got complex128"),
+    ({"length": pd.Series(np.ones(500), index=range(499, -1, -1))}, "length is labelled, and its labels are not"),
     ({"length": np.ones(500), "cosine": True}, "length must be None with cosine=True"),
     ({"length": np.ones(500), "criterion": MACR(4)}, "length must be None with MACR"),
+    ({"criterion": "macr"}, "criterion must be a loss of prismlib or None, got str"),
+    ({"criterion": MACR(5)}, "MACR has dim 5, the item table 4: give MACR its dim"),
 ]
 
 
@@ -249,6 +277,7 @@ def test_bad_input_is_one_clear_line(bad: dict[str, Any], message: str) -> None:
         ((torch.ones(3, 2, dtype=torch.int64), torch.ones(4, 2)), "the user table must be a floating-point tensor"),
         ((torch.ones(3, 2), torch.ones(5, 2) / 0), "the embeddings of the items are not finite"),
         ((torch.ones(3, 2) * torch.nan, torch.ones(5, 2)), "the embeddings of the users are not finite"),
+        (MF(3, 5, 2).to("meta"), "the user table is on the meta device"),
     ],
 )
 def test_what_is_no_model_is_one_clear_line(model: Any, message: str) -> None:
