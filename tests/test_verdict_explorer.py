@@ -72,7 +72,7 @@ def made_up_rows() -> list[Row]:
     many = tuple(one(*size, 1 + place % 3) for place, size in enumerate(sizes))
     several = [
         [Statement("a", None, undecided=True, basis=Basis(kind, among=many[start : start + 3]))]
-        for kind in ("weakest", "weakest decided", "most")
+        for kind in ("weakest", "most")
         for start in range(0, len(many) - 2, 2)
     ]
     several = [[again(each, Rules()) for each in statements] for statements in several]

@@ -75,8 +75,8 @@ CLAIMS = (
           "order of the curves, MovieLens1M and Gowalla", "rq1_weight_decay",
           from_runs(decay_claims.claim_c1, "rq1", seeds=SEEDS), ("movielens1m", "gowalla")),
     Claim("C2", "Section 3.1.1, Figures 1 and 10",
-          "a stronger decay widens the gap between popular and unpopular items, for all losses; BPR's less than"
-          " DirectAU's",
+          "a stronger decay widens the gap between popular and unpopular items, for all losses; BPR's is less"
+          " pronounced than DirectAU's",
           "monotone trend", "rq1_weight_decay",
           from_runs(decay_claims.claim_c2, "rq1", "rq1-losses", seeds=SEEDS)),
     Claim("C3", "Section 3.1.2, Figure 2",

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, minus, statement_on, times
-from prismbook.claims.statements import Basis, Statement, from_judgement, provisionally, weakest
+from prismbook.claims.statements import Basis, Statement, from_judgement, provisionally
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to, first_seed
 from prismbook.tables.endings import edges
@@ -110,8 +110,10 @@ def claim_c2(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C2: a stronger decay widens the gap between popular and unpopular items; BPR's less than DirectAU's.
 
     Each loss is looked at up to the decay that validation chooses for it. Beyond it decay outweighs the loss, and what
-    is left is a ranking by popularity alone, or nothing. The paper's reason, that BPR encodes popularity even without
-    decay, is about the widening. The level of the gap is a detail.
+    is left is a ranking by popularity alone, or nothing. "Since BPR can inherently encode popularity information [...]
+    even without weight decay, we find that the performance gap between popular and unpopular items is less pronounced
+    compared to DirectAU", the paper says. Its reason is about how much decay widens the gap, its words are about the
+    gap itself. Both readings are the core. With other losses than DirectAU the paper does not compare BPR.
 
     Args:
         runs: one loss or more, without decay and at one weight decay or more.
@@ -158,7 +160,7 @@ def wider_gap(runs: pd.DataFrame, loss: str, rules: Rules = RULES) -> Statement:
 
 def _widens_less(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     """Whether decay widens BPR's gap less than another loss's. The paper compares it with DirectAU."""
-    role, about = "core" if other == "DirectAU" else "detail", f"BPR against {other}"
+    role, about = _role_beside(other), f"BPR widening less than {other}"
     text = f"BPR's gap widens less than {other}'s"
     sides = [_made(runs, loss) for loss in ("BPR", other)]
     if any(each["weight_decay"].nunique() < 2 or each["weight_decay"].min() > 0 for each in sides):
@@ -174,22 +176,27 @@ def _widens_less(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     return judged(text, minus(ours, theirs), ("worse",), rules, ("more", "less", "as much"), role, about)
 
 
+def _role_beside(other: str) -> str:
+    """What a comparison of BPR with another loss is to C2."""
+    return "core" if other == "DirectAU" else "detail"
+
+
 def _lower_level(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     """Whether BPR's gap is smaller than another loss's, each at its best decay."""
-    text, about = f"the level of BPR's gap is below {other}'s, each at its best decay", f"the level against {other}"
+    text = f"the level of BPR's gap is below {other}'s, each at its best decay"
+    role = _role_beside(other)
+    about = "the level of BPR's gap" if role == "core" else f"the level against {other}"
     sides = [_made(runs, loss) for loss in ("BPR", other)]
     if any(usable(first_seed(each)).empty for each in sides):
         ended = ", ".join(
             f"{loss} {why}" for loss, each in zip(("BPR", other), sides, strict=True) if (why := setbacks(each, "run"))
         )
-        return Statement(
-            f"{text}; {ended or 'not run in both'}", None, undecided=bool(ended), role="detail", about=about
-        )
+        return Statement(f"{text}; {ended or 'not run in both'}", None, undecided=bool(ended), role=role, about=about)
     ours, theirs = (_at(each, chosen_decay(each)) for each in sides)
     shared = common(ours, theirs, ["seed"])
     if len(shared[0]):
         text += f": {gap(shared[0]).mean():.3f} against {gap(shared[1]).mean():.3f}"
-    return statement_on(text, ours, theirs, "gap", ("worse",), rules, _GAP_WORDS, "detail", about)
+    return statement_on(text, ours, theirs, "gap", ("worse",), rules, _GAP_WORDS, role, about)
 
 
 def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
@@ -259,9 +266,10 @@ def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C6: decay on the batch's rows alone performs like no decay, and its norms lose popularity.
 
     Like no decay is at most a fifth of what decay of the whole tables gains, at the decay that validation chooses for
-    it. The scopes are compared at each decay that writes popularity into norms where it acts on the whole tables. A
-    weaker decay has nothing to lose; it is left out, and the statement names it. That the norms resemble those without
-    decay, as the paper's appendix says, is a detail.
+    it. On every dataset the scopes are compared at that tuned decay, where decay does the most. Other decays that write
+    popularity into norms where they act on the whole tables are beside the claim. A weaker decay has nothing to lose;
+    it is left out, and the statement names it. That the norms resemble those without decay, as the paper's appendix
+    says, is a detail.
 
     Args:
         runs: DirectAU without decay, and at one decay or more both on the whole tables and on the batch's rows.
@@ -279,40 +287,31 @@ def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     whole = finished[(finished["decay_scope"] == "table") & (finished["weight_decay"] > 0)]
     if usable(first_seed(whole)).empty:
         return [Statement("decay of the whole tables decides nothing: " + setbacks(whole, "run"), None, undecided=True)]
-    tuned = _at(whole, chosen_decay(whole))
-    gain = relative_difference(tuned, none, "ndcg")
+    chosen = chosen_decay(whole)
+    gain = relative_difference(_at(whole, chosen), none, "ndcg")
     unwritten = none["norm_correlation"].mean() + rules.margin_of("correlation")
     weak = [decay for decay in shared if settings["table", decay]["norm_correlation"].mean() <= unwritten]
     left_out = f" (left out: {', '.join(f'{decay:g}' for decay in weak)}, too weak to write popularity)" if weak else ""
-    each = [
-        _batched(decay, settings["batch", decay], settings["table", decay], none, gain, rules)
-        for decay in shared
-        if decay not in weak
-    ]
-    if not each:
-        return [Statement("C6 needs a decay that writes popularity into lengths on the whole tables", None)]
-    # the weakest of the decays decides each of the two core statements, one that is left open only where all are
-    statements = []
-    for parts in zip(*each, strict=True):
-        decided = [part for part in parts if part.holds is not None] or parts
-        decisive = weakest(decided)
-        statements += [
-            replace(part, role=part.role, basis=Basis("weakest decided", among=parts))
-            if part is decisive
-            else replace(part, role="detail")
-            for part in sorted(parts, key=lambda part: part is not decisive)
-        ]
-    ordered = sorted(statements, key=lambda statement: statement.role != "core")
+    if chosen not in shared or chosen in weak:
+        return [Statement(f"C6 needs decay {chosen:g}, the tuned one, in both scopes, and popularity in lengths", None)]
+    tuned_first = [chosen, *(decay for decay in shared if decay not in (chosen, *weak))]
+    each = [_batched(decay, settings, none, gain, decay == chosen, rules) for decay in tuned_first]
+    ordered = [statement for parts in zip(*each, strict=True) for statement in parts]
+    ordered.sort(key=lambda statement: statement.role != "core")
     return [replace(ordered[0], text=ordered[0].text + left_out), *ordered[1:]]
 
 
-def _batched(decay: float, batch: Any, whole: Any, none: Any, gain: Difference | None, rules: Rules) -> list[Statement]:
-    """The statements of C6 at one decay, from the runs under each scope and without decay."""
-    text, about = f"decay {decay:g} on the batch's rows performs like no decay", "performing like no decay"
+def _batched(
+    decay: float, settings: dict[Any, pd.DataFrame], none: Any, gain: Difference | None, tuned: bool, rules: Rules
+) -> list[Statement]:
+    """The statements of C6 at one decay, under each scope and without decay. The tuned one is the core."""
+    batch, whole, role = settings["batch", decay], settings["table", decay], "core" if tuned else "detail"
+    at = f"decay {decay:g}, which validation chooses for the whole tables," if tuned else f"decay {decay:g}"
+    text, about = f"{at} performs on the batch's rows like no decay", "performing like no decay"
     difference = relative_difference(batch, none, "ndcg")
     if difference is None or gain is None or gain.mean <= 0:
         ended = setbacks(batch) or setbacks(none) or "decay of the whole tables gains nothing"
-        alike = Statement(f"{text}; undecided: {ended}", None, undecided=True, about=about)
+        alike = Statement(f"{text}; undecided: {ended}", None, undecided=True, role=role, about=about)
     else:
         text += (
             f": NDCG@20 {means(batch, none, 'ndcg')} is {difference.mean:+.1%}, where tuned decay of the whole tables"
@@ -320,7 +319,7 @@ def _batched(decay: float, batch: Any, whole: Any, none: Any, gain: Difference |
         )
         # what is worse than no decay is no gain either
         share, words = times(difference, 1 / gain.mean, "gain"), ("more", "less", "like none")
-        alike = judged(text, share, ("equivalent", "worse"), rules, words, about=about)
+        alike = judged(text, share, ("equivalent", "worse"), rules, words, role, about)
     batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
     loses = (
         f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
@@ -332,7 +331,7 @@ def _batched(decay: float, batch: Any, whole: Any, none: Any, gain: Difference |
     )
     return [
         alike,
-        _on_correlations(loses, batch, whole, ("worse",), rules, "core", "norms that lose popularity"),
+        _on_correlations(loses, batch, whole, ("worse",), rules, role, "norms that lose popularity"),
         _on_correlations(resembles, batch, none, ("equivalent",), rules, "detail", "norms like those without decay"),
     ]
 
@@ -449,8 +448,9 @@ def claim_c18(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 def claim_c21(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C21: careful tuning of weight decay is needed, regardless of the loss.
 
-    It is needed where the decay that validation chooses is better than none. It is careful where most of the decays
-    that were tried are worse than the one that validation chooses.
+    It is needed where the decay that validation chooses is better than none. It is careful where most choices are worse
+    than the one that validation makes. No decay is one choice, together with every decay that is too weak to differ
+    from it: of those a grid may hold any number. Each stronger decay, in factors of ten, is a choice of its own.
 
     Args:
         runs: one loss or more, without decay and at one weight decay or more.
@@ -481,35 +481,57 @@ def _needs_tuning(runs: pd.DataFrame, loss: str, rules: Rules) -> list[Statement
 
 
 def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rules, about: str) -> Statement:
-    """Whether most of the decays that were tried are worse than the one that validation chooses among them."""
+    """Whether most choices of decay are worse than the one that validation makes.
+
+    Those that do not differ from no decay are one choice.
+    """
     decided = pd.concat([usable(runs), collapsed_runs(runs)])
     tried = [decay for decay in decays if decay in set(decided["weight_decay"])]
     if len(tried) < 3 or usable(first_seed(runs[runs["weight_decay"] > 0])).empty:
         return Statement(f"{loss}: how careful needs three weight decays or more", None, role="detail", about=about)
     chosen = chosen_decay(runs[runs["weight_decay"] > 0])
+    too_weak = _like_none(runs, tried)
+    none = [0.0] if 0 in set(decided["weight_decay"]) else []
+    choices = [*none, *(decay for decay in tried if decay == chosen or decay not in too_weak)]
     words: dict[float, Judgement] = {chosen: Judgement("equivalent")}
     parts: dict[float, Statement] = {}
     seeds = None
-    for decay in tried:
+    for decay in choices:
         if decay != chosen:
             difference = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
             words[decay] = Judgement("worse") if difference is None else judge(difference, rules)  # a collapse is worse
             parts[decay] = from_judgement("", words[decay], ("worse",), difference)
             seeds = seeds if difference is None else max(seeds or 0, len(difference.by_seed))
-    worse = [decay for decay in tried if words[decay].word == "worse"]
-    near = [decay for decay in tried if "worse" not in MAY_BE[words[decay].word]]
+    worse = [decay for decay in choices if words[decay].word == "worse"]
+    near = [decay for decay in choices if "worse" not in MAY_BE[words[decay].word]]
     text = (
-        f"{loss} needs it tuned with care: {len(worse)} of {plural(len(tried), 'decay')} are worse than {chosen:g},"
-        f" {len(near)} as good, {len(tried) - len(worse) - len(near)} undecided"
+        f"{loss} needs it tuned with care: {len(worse)} of {plural(len(choices), 'choice')} up to {choices[-1]:g} come"
+        f" out worse than {chosen:g}, {len(near)} as good, {len(choices) - len(worse) - len(near)} undecided"
     )
+    if alike := [f"{decay:g}" for decay in tried if decay in too_weak and decay != chosen]:
+        text += f" (no decay is one choice, with what does not differ from it: {', '.join(alike)})"
     # for other rules: each decay that is worse, where the chosen one is not
-    among = [Statement("", False) if decay == chosen else parts[decay] for decay in tried]
+    among = [Statement("", False) if decay == chosen else parts[decay] for decay in choices]
     holds = _most_are_worse(list(words.values()))
     firm = _most_are_worse([Judgement("undecided") if each.provisional else each for each in words.values()])
     basis = Basis("most", among=tuple(among))
     if holds is None:
         return Statement(text, None, undecided=True, about=about, seeds=seeds, basis=basis)
     return Statement(text, holds, provisional=firm is None, about=about, seeds=seeds, basis=basis)
+
+
+def _like_none(runs: pd.DataFrame, tried: Sequence[float]) -> list[float]:
+    """The decays below the smallest that differs from no decay, by the ledger's rules whatever the others are.
+
+    Where one of the two cannot be compared, because it collapsed or was cut off, they differ.
+    """
+
+    def differs(decay: float) -> bool:
+        difference = relative_difference(_at(runs, decay), _at(runs, 0), "ndcg")
+        return difference is None or judge(difference).word in ("better", "worse")
+
+    smallest = next((decay for decay in tried if differs(decay)), np.inf)
+    return [decay for decay in tried if decay < smallest]
 
 
 def _most_are_worse(words: Sequence[Judgement]) -> bool | None:

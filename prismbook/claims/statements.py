@@ -35,8 +35,7 @@ class Basis:
     """What decides a statement, so that other rules can decide it again without the records.
 
     Attributes:
-        kind: ``"one"`` comparison; the ``"weakest"`` of several statements, or the ``"weakest decided"`` of them; or
-            ``"most"`` of them, more than half.
+        kind: ``"one"`` comparison; the ``"weakest"`` of several statements; or ``"most"`` of them, more than half.
         difference: the comparison; None where several statements decide.
         accepts: the words of the rules with which the statement holds.
         left_open: the words with which it stays open, since more of a search could turn it round.
@@ -342,8 +341,6 @@ def _of_several(statement: Statement, among: Sequence[Statement], kind: str) -> 
         holds = _most([each.holds for each in among])
         firm = _most([None if each.provisional else each.holds for each in among])
         return replace(statement, holds=holds, undecided=holds is None, provisional=holds is not None and firm is None)
-    if kind == "weakest decided":
-        among = [each for each in among if each.holds is not None] or among
     first = weakest(among)
     return replace(
         statement, holds=first.holds, undecided=first.undecided, provisional=first.provisional, seeds=first.seeds

@@ -48,14 +48,12 @@ function prismVerdicts(data) {
       const holds = basis.leftOpen.includes(word) ? null : holdsWith(word, basis.accepts);
       decided = {...statement, holds, undecided: holds === null, provisional: holds !== null && provisional};
     } else if (basis) {
-      let among = basis.among.map(each => again(each, rules));
+      const among = basis.among.map(each => again(each, rules));
       if (basis.kind === 'most') {
         const holds = most(among.map(each => each.holds));
         const firm = most(among.map(each => (each.provisional ? null : each.holds)));
         decided = {...statement, holds, undecided: holds === null, provisional: holds !== null && firm === null};
       } else {
-        const known = among.filter(each => each.holds !== null);
-        if (basis.kind === 'weakest decided' && known.length) among = known;
         const {holds, undecided, provisional, seeds} = weakest(among);
         decided = {...statement, holds, undecided, provisional, seeds};
       }
