@@ -100,7 +100,9 @@ def _of_table1(dataset: str, results: Path) -> list[Magnitude]:
 
 
 def of_pairs(claim: str, case: str, pairs: Sequence[Pair]) -> list[Magnitude]:
-    """One row for each loss that is decided, beside the paper's change of the same cell: two losses have no mean.
+    """One row for each loss whose size is known, beside the paper's change of the same cell: two losses have no mean.
+
+    It is not known where a part of a method's runs was cut off.
 
     Args:
         claim: the claim's name.
@@ -110,7 +112,7 @@ def of_pairs(claim: str, case: str, pairs: Sequence[Pair]) -> list[Magnitude]:
     rows = []
     for pair in pairs:
         change, paper = pair.relative_difference(), pair.paper()
-        if pair.decides() and change is not None and paper is not None:
+        if pair.decides() and change is not None and paper is not None and not pair.left_out_text():
             place = (claim, pair.dataset, case, LOSS_NAMES[pair.loss], paper)
             rows.append(Magnitude(*place, change.mean, *change.interval, len(change.by_seed)))
     return rows

@@ -122,12 +122,15 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     about = LOSS_NAMES[pair.loss]
     subject = f"{BACKBONE_NAMES[pair.backbone]} with {about}: the change from tuned decay to PRISM is the paper's"
     change, printed, judgement = pair.relative_difference(), pair.paper(), pair.judgement(rules)
+    lacks = tuple(dict.fromkeys((*pair.lacks, *pair.without_patience())))
     if pair.fair_methods is None or pair.decay is None or pair.prism is None or judgement is None or printed is None:
         return Statement(f"{subject} (not run in both)", None, about=about, lacks=pair.lacks)
     text = f"{subject}, {printed:+.1%} in its Table 1"
-    if change is None or not pair.decides():
+    if change is None or not pair.decides() or (left_out := pair.left_out_text()):
         text = f"{text}; undecided: {pair.difference_text()}"
-        return Statement(text, None, undecided=True, about=about, lacks=pair.lacks)
+        if change is not None and pair.decides():
+            text += f"; a part of the runs decides no size: {left_out}"
+        return Statement(text, None, undecided=True, about=about, lacks=lacks)
     text += f": ours is {percent_and_seeds(change)}{_searched(pair)}"
     cell = Difference((printed,) * len(change.by_seed), None, "cell", 0.0)
     statement = judged(
@@ -195,7 +198,8 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     """Whether the paper's mean change on this dataset lies in our interval; nothing where none of the pairs was run.
 
     Changes that point different ways have no mean: there is a size only where every pair bears the claim out. It is
-    left open where a pair was not compared or not searched to the end.
+    left open where a pair was not compared or not searched to the end, and where only a part of a method's runs takes
+    part, since the others stopped at their start or were cut off.
     """
     if not pairs or all(pair.fair_methods is None for pair in pairs):
         return []
@@ -205,8 +209,10 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
         return []
     figure = float(np.mean(figures))
     text = f"the size: the paper's mean change on {dataset_name(pairs[0].dataset)}, {figure:+.1%}, is in our interval"
+    about = "the size"
     if len(changes) < len(pairs) or not all_hold:
-        return [Statement(f"{text}, which is known where every pair bears the claim out", None, True, role="size")]
+        text += ", which is known where every pair bears the claim out"
+        return [Statement(text, None, True, role="size", about=about)]
     seeds = min(len(change.by_seed) for change in changes)
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
     difference = Difference(
@@ -214,4 +220,8 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     )
     within = contains(difference, figure)
     text = f"{text}: {percent_and_seeds(difference)}"
-    return [Statement(text, within, within is None, difference=difference, role="size", seeds=seeds)]
+    if left_out := "; ".join(part for pair in pairs if (part := pair.left_out_text())):
+        lacks = tuple(config for pair in pairs for config in pair.without_patience())
+        text += f"; undecided, since a part of the runs decides no size: {left_out}"
+        return [Statement(text, None, True, role="size", about=about, lacks=lacks)]
+    return [Statement(text, within, within is None, difference=difference, role="size", about=about, seeds=seeds)]

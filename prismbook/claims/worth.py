@@ -8,6 +8,8 @@ nothing to the claim. A core statement that is open or provisional may turn by:
 - the settings of the same losses that were not run, of which validation may choose one;
 - patient runs in place of those that ended in a dip, where these leave nothing to compare;
 - the first seed of the runs that it is judged from, of the losses that it names, where it is not measured.
+
+Where the core is reproduced, a size that is open may turn the verdict too, by what it lacks.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 
 from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.evidence import Evidence
-from prismbook.claims.statements import Basis, Statement, again, core
+from prismbook.claims.statements import Basis, Statement, again, core, outcome
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS
 from prismbook.runs import patience, tuning
@@ -64,7 +66,10 @@ def row_turns(row: str, evidence: Evidence, outcomes: Outcomes) -> list[Turn]:
         evidence: the runs that it is judged from, and its statements.
         outcomes: what is stored of each configuration.
     """
-    unsure = [each for each in core(evidence.statements) if each.holds is None or each.provisional]
+    statements = evidence.statements
+    unsure = [each for each in core(statements) if each.holds is None or each.provisional]
+    if outcome(statements) == "reproduced":  # a size that is open may be found to differ
+        unsure += [each for each in statements if each.role == "size" and each.holds is None and each.lacks]
     if not unsure:
         return []
     patient = patience.patient_runs(evidence.planned, outcomes) if evidence.patient_runs else []

@@ -52,6 +52,43 @@ def run_that_counts(config: RunConfig, outcomes: Callable[[RunConfig], Record | 
     return config if patient is None or "reason" in patient else patient_run(config)
 
 
+def lacking_of_setting(
+    configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record | Failure | None]
+) -> list[RunConfig]:
+    """The patient runs that one setting lacks, at the seeds at which it was run; none where no run ended in a dip.
+
+    Where the run of one seed ended in a dip, the run of another may have stopped on a plateau that lies higher. A mean
+    over seeds is then one of runs that were treated alike where all have the same patience.
+
+    Args:
+        configs: the setting at each of its seeds.
+        outcomes: what is stored of each configuration.
+    """
+    made = [config for config in configs if outcomes(config) is not None]
+    if not any(in_dip(outcomes(config)) for config in made):
+        return []
+    return [patient for config in made if outcomes(patient := patient_run(config)) is None]
+
+
+def of_setting(
+    configs: Iterable[RunConfig], outcomes: Callable[[RunConfig], Record | Failure | None]
+) -> list[Record | Failure | None]:
+    """The outcomes of one setting that count: at every seed the patient run where it is stored and one is in a dip.
+
+    Args:
+        configs: the setting at each of its seeds.
+        outcomes: what is stored of each configuration.
+    """
+    runs = list(configs)
+    if not any(in_dip(outcomes(config)) for config in runs):
+        return [outcomes(config) for config in runs]
+    patient = [outcomes(patient_run(config)) for config in runs]
+    return [
+        outcomes(config) if found is None or "reason" in found else found
+        for config, found in zip(runs, patient, strict=True)
+    ]
+
+
 def outcome_that_counts(
     config: RunConfig, outcomes: Callable[[RunConfig], Record | Failure | None]
 ) -> Record | Failure | None:

@@ -11,7 +11,6 @@ import numpy as np
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import Search, configs, searches
 from prismbook.runs import patience, tuning
-from prismbook.runs.failures import Failure
 from prismbook.runs.records import Record, default_results, load_scores, stored_path
 from prismbook.runs.tuning import Outcomes, varied
 from prismbook.tables.endings import cut_off, edges, ended_by_chance, never_learned
@@ -31,8 +30,8 @@ class Method:
         ran: number of these that were run. Where it is smaller than ``grid``, the choice is among those that were run.
         chosen: the configuration that validation NDCG@20 chose, at the first seed of the grid.
         validation: its validation NDCG@20, the mean over the seeds of the grid.
-        records: the records of the chosen configuration, by seed. A run that the stopping rule ended in a dip gives its
-            place to the patient run, which has more patience, where that is stored.
+        records: the records of the chosen configuration, by seed. Where the stopping rule ended a run of it in a dip,
+            its runs give their places to the patient ones, which have more patience, where these are stored.
         searched: ids of the records on which the choice rests.
         epochs: number of epochs that the search has trained so far.
         seconds: training and evaluation time of the search so far, by class of device (``"cpu"``, ``"cuda"``).
@@ -41,6 +40,8 @@ class Method:
         dips: number of the grid's runs that ended at a start by chance and were not repeated with more patience.
         untrained: number of other runs of the two best that ended at their start and were not repeated.
         at_every_seed: the chosen configuration at each seed of the search, whether it was run or not.
+        without_patience: the patient runs that the chosen configuration lacks, see
+            :func:`prismbook.runs.patience.lacking_of_setting`.
     """
 
     grid: int
@@ -56,6 +57,7 @@ class Method:
     dips: int = 0
     untrained: int = 0
     at_every_seed: tuple[RunConfig, ...] = ()
+    without_patience: tuple[RunConfig, ...] = ()
 
     def configs(self) -> list[RunConfig]:
         """The chosen configuration at each seed that was run, with the patience of the run that counts."""
@@ -87,6 +89,11 @@ class Method:
     def usable(self) -> list[int]:
         """The seeds whose runs decide something: those that trained and were not cut off."""
         return [seed for seed in self.trained() if not _cut_off(self.records[seed])]
+
+    def left_out(self) -> list[int]:
+        """The seeds that were run and decide nothing, where others decide something: what is left chose itself."""
+        usable = self.usable()
+        return [seed for seed in self.records if seed not in usable] if usable else []
 
     def setbacks(self) -> str:
         """At how many seeds the run collapsed or was cut off, with the score where it trained; empty where at none."""
@@ -215,6 +222,35 @@ class Pair:
             if method.with_more_patience()
         )
 
+    def left_out_text(self) -> str:
+        """What the compared methods had where their runs decide nothing though others do, as text; empty where none.
+
+        A size is then not known: which of a method's runs are averaged was decided by how they ended.
+        """
+        if self.fair_methods is None:
+            return ""
+        parts = []
+        names = ("PRISM", "tuned decay" if self.protocol == "text" else "decay")
+        for name, method, other in zip(names, self.fair_methods, reversed(self.fair_methods), strict=True):
+            for seed in method.left_out():
+                run, against = method.records[seed], other.records.get(seed)
+                score, epochs = run["test"]["dot"]["ndcg"], len(run["history"]["loss"])
+                text = f"at seed {seed} {name} had {score:.4f} after {plural(epochs, 'epoch')}"
+                if run["config"]["patience"] >= patience.LONG:
+                    text += f" with patience {patience.LONG}"
+                if against is not None:
+                    theirs = against["test"]["dot"]["ndcg"]
+                    text += f", against {theirs:.4f} ({score / theirs - 1:+.1%})"
+                parts.append(text)
+            if seeds := [str(config.seed) for config in method.without_patience]:
+                at = f"seed{'s' if len(seeds) > 1 else ''} {' and '.join(seeds)}"
+                parts.append(f"{name} not run with patience {patience.LONG} at {at}")
+        return "; ".join(parts) if any(method.left_out() for method in self.fair_methods) else ""
+
+    def without_patience(self) -> tuple[RunConfig, ...]:
+        """The patient runs that the compared methods lack."""
+        return tuple(config for method in self.fair_methods or () for config in method.without_patience)
+
     def not_tuned(self) -> list[str]:
         """What of the tuning is still to be run besides the searches' grids, as text; empty where nothing is."""
         parts = []
@@ -265,12 +301,10 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
     if choice is None or choice.config is None or choice.validation is None:
         return None
 
-    def outcome_that_counts(config: RunConfig) -> Record | Failure | None:
-        return patience.outcome_that_counts(config, outcomes)
-
     by_chance, untrained = stopped_at_their_start(replace(search, grid=finished), outcomes)
     at_every_seed = tuple(tuning.further(search, choice.config))
-    runs = {config.seed: outcome_that_counts(config) for config in at_every_seed}
+    that_count = patience.of_setting(at_every_seed, outcomes)
+    runs = {config.seed: run for config, run in zip(at_every_seed, that_count, strict=True)}
     searched = [run["id"] for run in map(outcomes, finished) if run is not None and "reason" not in run]
     return Method(
         grid=len(search.grid),
@@ -286,6 +320,7 @@ def method(search: Search, outcomes: Outcomes) -> Method | None:
         dips=len(by_chance),
         untrained=len(untrained),
         at_every_seed=at_every_seed,
+        without_patience=tuple(patience.lacking_of_setting(at_every_seed, outcomes)),
     )
 
 
