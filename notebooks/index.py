@@ -54,21 +54,22 @@ page.say(f"{marks.KEY} {start_page.how_sure(rows)}")
 # %% [markdown]
 # ## The paper's numbers and ours
 
-# %% mystnb={"image": {"alt": "One row per dataset and loss: a black bar for the paper's change of NDCG@20 from tuned decay to PRISM, and a marker with its 95 % interval for ours; the verdict stands left of the row", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "One row per dataset and loss: a black bar for the paper's change of NDCG@20 from tuned decay to PRISM, and a marker with its 95 % interval for ours; the verdict stands above the rows of a dataset", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 panels = start_page.figure_rows(magnitudes(results), ledger.summary(rows))
 start_page.panel("quality", panels)
 
-# %% mystnb={"image": {"alt": "One row per dataset: a black bar for the paper's change of the number of epochs from tuned decay to PRISM, and a marker with its 95 % interval for ours; the verdict stands left of the row", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "One row per dataset: a black bar for the paper's change of the number of epochs from tuned decay to PRISM, and a marker with its 95 % interval for ours; the verdict stands above the rows of a dataset", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 start_page.panel("epochs", panels)
 
-# %% mystnb={"image": {"alt": "One row per dataset: a black bar for the paper's change of the ratio of unpopular to popular items' NDCG@20 from tuned decay to PRISM, and a marker with its 95 % interval for ours; the verdict stands left of the row", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "One row per dataset: a black bar for the paper's change of the ratio of unpopular to popular items' NDCG@20 from tuned decay to PRISM, and a marker with its 95 % interval for ours; the verdict stands above the rows of a dataset", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 start_page.panel("fairness", panels)
 
 # %% [markdown]
-# *Where a marker is far from its black bar, we did not find what the paper found. A black bar is the paper's change from tuned decay
+# *Where a marker is far from its black bar, we did not find what the paper found. In bold is what the paper claims. Below it are each
+# dataset with the ledger's verdict on it, then the losses that this verdict rests on. A black bar is the paper's change from tuned decay
 # to PRISM, a marker is ours with its 95 % interval over users and seeds. The grey band counts as no change, and the arrow points to
-# what is better. The word on the left is the ledger's verdict on the claim on that dataset. A hollow marker is provisional, and a dot
-# is a run of the released code, which has no verdict. The paper's bars in the last two panels are its means over datasets.*
+# what is better. A hollow marker is provisional, and a grey dot is the released code, which has no verdict. The paper's bars in the last
+# two panels are its means over datasets.*
 #
 # ## PRISM in six lines
 #

@@ -136,23 +136,23 @@ page.html(f"<div style='overflow-x: auto'>{worth.to_html(border=0, classes='data
 # validation. Users' lengths change no ranking. Popularity to a power at inference is known {cite}`zhang2021pda`; that it does
 # what decay and PRISM do is what these curves test. {func}`prismlib.lengths.choose_exponent` does it, for any model with an item table.
 
-# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, a panel per dataset: one curve per training over the exponents, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
-kept = {
-    name: {
-        lengths.training_name(record["config"]) + f", seed {record['config']['seed']}": record
-        for record in records[name]
-        if "lengths" in record
-    }
-    for name in names
-}
-shown = {name: (curves, records[name]) for name, curves in kept.items() if curves}
+# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, a panel per dataset: one curve per run over the exponents with a ring at the one that validation chooses, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
+shown = {}
+for name in names:
+    curves = {}
+    for record in records[name]:
+        if "lengths" in record:
+            curves.setdefault(lengths.training_name(record["config"]), []).append(record)
+    if curves:
+        shown[name] = curves, records[name]
 if shown:
     law_figures.frontier(shown)
     plt.show()
 
 # %% [markdown]
-# *Curves of trainings lie close to each other, and decay and PRISM are points on or below them. One curve per training over the exponents, from no
-# popularity at the right end to most of it at the left; a mark on it is where its own lengths put it. Grey: runs with Adam's decay, and with PRISM.*
+# *Curves of trainings lie close to each other, and decay and PRISM are points on or below them. A ring is the exponent $b$ that validation
+# chooses. Each curve is one run scored at every exponent, from $b = 0$ at the right to the largest at the left. Runs of one training share
+# a colour, and its filled mark is where their own lengths put them. Grey: runs with Adam's decay, and with PRISM.*
 #
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on
 # which no exponent reaches tuned decay.

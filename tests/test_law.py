@@ -89,15 +89,31 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
 
 
-def test_the_frontier_has_a_curve_per_training_and_grey_points() -> None:
-    run = record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0)
-    run["lengths"] = {"test": [{"ndcg": 0.1, "unpopular": 0.03}, {"ndcg": 0.3, "unpopular": 0.01}]}
-    others = [run, record(1e-5, law(1e-5)), record(0.0, law(1e-5), init="prism", alpha=1.0)]
-    [axis] = law_figures.frontier({"movielens1m": ({"SGD": run}, others)}).axes
-    drawn = {str(line.get_label()): line for line in axis.lines}
-    assert {"Adam with decay", "PRISM", "SGD"} <= set(drawn)
-    [curve] = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 2]
-    assert list(np.asarray(curve.get_ydata(), float)) == [0.1, 0.3]
+def test_the_frontier_has_a_curve_per_run_a_ring_at_the_chosen_exponent_and_grey_points() -> None:
+    runs = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0, seed=seed) for seed in (123, 246)]
+    scores = [{"ndcg": 0.1, "unpopular": 0.03}, {"ndcg": 0.3, "unpopular": 0.01}, {"ndcg": 0.2, "unpopular": 0.005}]
+    for run in runs:
+        run["lengths"] = {"exponents": [0.0, 0.25, 0.5], "chosen": 0.25, "test": scores}
+    # AdamW's decay is not the one that is added to the gradient, whose runs are grey
+    adamw = record(0.3, law(1e-5), decay_scope="decoupled")
+    others = [*runs, record(1e-5, law(1e-5)), adamw, record(0.0, law(1e-5), init="prism", alpha=1.0)]
+    figure = law_figures.frontier({"movielens1m": ({"plain SGD": runs}, others)})
+    [axis] = figure.axes
+    names = [str(line.get_label()) for line in axis.lines]
+    ring = "the b that validation chooses"
+    assert [names.count(name) for name in ("Adam with decay", "PRISM", "plain SGD", ring)] == [1, 1, 2, 2]
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {
+        "Adam with decay",
+        "PRISM",
+        "plain SGD",
+        ring,
+    }
+    for line in axis.lines:
+        if line.get_label() == ring:
+            assert (line.get_xdata(), line.get_ydata()) == ([0.01], [0.3])
+    curves = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 3]
+    assert [list(np.asarray(curve.get_ydata(), float)) for curve in curves] == [[0.1, 0.3, 0.2]] * 2
+    assert {text.get_text() for text in axis.texts} == {"b = 0", "b = 0.5"}
 
 
 def test_the_stored_runs_follow_the_law_of_lengths() -> None:

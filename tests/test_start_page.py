@@ -77,17 +77,22 @@ def test_a_row_has_the_verdict_of_its_case() -> None:
     panels = start_page.figure_rows([ROW, text, replace(text, loss="MAWU"), ratio, unknown], ACCEPTED)
     assert list(panels) == ["quality", "fairness"]
     first, second, third = panels["quality"]
-    assert [row["said"] for row in (first, second, third)] == ["○✓ reproduced", "✗ not reproduced", ""]
+    assert first["part"] == "Gowalla, the released code: ○✓ reproduced"
+    assert second["part"] == third["part"] == "Gowalla, the paper's text: ✗ not reproduced"
+    assert [row["label"] for row in (first, second, third)] == ["DirectAU", "DirectAU", "MAWU"]
     assert (first["verdict"], first["provisional"]) == ("reproduced", True)
     [last] = panels["fairness"]
-    assert (last["label"], last["said"], last["verdict"]) == ("Gowalla, DirectAU", "? open", "open")
+    assert (last["label"], last["part"], last["verdict"]) == ("DirectAU", "Gowalla: ? open", "open")
     assert start_page.figure_rows([ROW], {}) == {}
 
 
 def test_what_has_no_verdict_in_the_ledger_has_none_in_the_figure() -> None:
     entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
-    [row] = start_page.figure_rows([ROW], entry)["quality"]
-    assert (row["said"], row["verdict"]) == ("", "") and row["label"].endswith("released code")
+    judged, noted = start_page.figure_rows([replace(ROW, case="the paper's text"), ROW], entry)["quality"]
+    assert (noted["verdict"], noted["label"]) == ("", "DirectAU, released code")
+    assert (judged["verdict"], judged["label"]) == ("not reproduced", "DirectAU")
+    # both stand below the dataset's one verdict, which is that of the text
+    assert judged["part"] == noted["part"] == "Gowalla: ✗ not reproduced"
 
 
 @pytest.fixture
@@ -116,10 +121,15 @@ def test_the_figure_is_readable_without_colour(panel: str) -> None:
         False,
     ]  # hollow: provisional
     labels = [text.get_text() for text in axis.get_yticklabels()]
-    assert labels[0].startswith("C9") and [label.partition("   ")[0] for label in labels[1:3]] == [
-        "○✓ reproduced",
-        "✗ not reproduced",
+    name = f"{figures.INDENT}DirectAU"
+    assert labels == [
+        f"C9: {magnitudes.CHANGES['C9']}",
+        *("Gowalla, the released code: ○✓ reproduced", name),
+        *("Gowalla, the paper's text: ✗ not reproduced", name),
+        *("Gowalla: ✗ not reproduced", f"{name}, released code"),
     ]
+    # every marker stands on the line of its own loss
+    assert [float(np.asarray(line.get_ydata())[0]) for line in points] == [2, 2, 4, 4, 6, 6]
     [better] = [text.get_text() for text in axis.texts]
     assert better == ("\N{LEFTWARDS ARROW} better" if panel == "epochs" else "better \N{RIGHTWARDS ARROW}")
     assert len({marker for _, marker in figures.VERDICTS.values()}) == len(figures.VERDICTS)

@@ -24,13 +24,13 @@ from prismbook.tables.labels import LOSS_NAMES
 from prismbook.tables.rules import Difference
 from prismbook.tables.seed_differences import relative_difference
 
-#: What changes, by claim.
+#: What the paper claims of the change to PRISM, in a few words.
 CHANGES = {
-    "C8": "on MF",
-    "C9": "on non-linear MF",
-    "C10": "on non-linear MF",
-    "C11": "epochs to the best one",
-    "C12": "unpopular / popular ratio",
+    "C8": "as good on MF",
+    "C9": "better on non-linear MF",
+    "C10": "worse on non-linear MF",
+    "C11": "fewer epochs to the best one",
+    "C12": "fairer, and as good",
 }
 #: The measure of each claim, one panel of the figure each.
 PANELS = {"quality": ("C8", "C9", "C10"), "epochs": ("C11",), "fairness": ("C12",)}

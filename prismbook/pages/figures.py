@@ -366,6 +366,8 @@ PANELS = {
     "epochs": ("change of the number of epochs, in %", (-0.75, -0.5, 0, 1, 3), "← better"),
     "fairness": ("change of the unpopular / popular ratio, in %", (-0.5, -0.25, 0, 0.5, 1), "better →"),
 }
+#: Before the name of a row, below the line that has its dataset and verdict. A browser drops plain spaces in SVG.
+INDENT = 5 * "\N{NO-BREAK SPACE}"
 
 
 def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float) -> Figure:
@@ -375,37 +377,41 @@ def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float)
 
     Args:
         panel: what is measured, one of :data:`PANELS`.
-        rows: ``{"group", "label", "said", "verdict", "provisional", "paper", "ours", "low", "high"}``. The four numbers
-            are shares. ``said`` stands left of the row, and is empty where the verdict stands further up. An empty
-            ``verdict`` is that of a note. The marker of a provisional verdict is hollow.
+        rows: ``{"group", "part", "label", "verdict", "provisional", "paper", "ours", "low", "high"}``. The four numbers
+            are shares. Rows of one group stand together, and in it rows of one part, below the part's own line. An
+            empty ``verdict`` is that of a note. The marker of a provisional verdict is hollow.
         margin: the share up to which a change counts as none, shown as a band.
     """
     title, shares, better = PANELS[panel]
-    groups = dict.fromkeys(row["group"] for row in rows)
-    figure, axis = plt.subplots(figsize=(6.6, 1.0 + 0.21 * (len(rows) + len(groups))))
+    parts = dict.fromkeys((row["group"], row["part"]) for row in rows)
+    groups = dict.fromkeys(group for group, _ in parts)
+    figure, axis = plt.subplots(figsize=(5.2, 1.0 + 0.2 * (len(rows) + len(parts) + len(groups))))
     factors = panel != "quality"
     scaled = (lambda share: float(np.log1p(max(share, -0.95)))) if factors else float
     low = scaled(-margin / (1 + margin)) if factors else -margin
     axis.axvspan(low, scaled(margin), color="#777777", alpha=0.15, linewidth=0, label="counts as none")
     axis.axvline(0, color="#777777", linewidth=1)
-    top, ticks = 0, {}
+    lines: list[tuple[str, bool]] = []  # what stands at the left from top to bottom, and whether in bold
     for group in groups:
-        ticks[top] = group
-        for place, row in enumerate([row for row in rows if row["group"] == group], start=top + 1):
-            colour, marker = VERDICTS.get(row["verdict"], ("#777777", "."))
-            axis.plot([scaled(row["low"]), scaled(row["high"])], [place] * 2, color=colour)
-            face = "white" if row["provisional"] else colour
-            axis.plot(scaled(row["ours"]), place, marker, color=colour, markerfacecolor=face, markersize=7)
-            axis.plot(scaled(row["paper"]), place, "|", color="black", markersize=10, markeredgewidth=2)
-            ticks[place] = f"{row['said']}   {row['label']}" if row["said"] else row["label"]
-            top = place + 1
+        lines.append((group, True))
+        for part in (part for of, part in parts if of == group):
+            lines.append((part, False))
+            for row in rows:
+                if (row["group"], row["part"]) != (group, part):
+                    continue
+                place = len(lines)
+                lines.append((f"{INDENT}{row['label']}", False))
+                colour, marker = VERDICTS.get(row["verdict"], ("#777777", "."))
+                axis.plot([scaled(row["low"]), scaled(row["high"])], [place] * 2, color=colour)
+                face = "white" if row["provisional"] else colour
+                axis.plot(scaled(row["ours"]), place, marker, color=colour, markerfacecolor=face, markersize=7)
+                axis.plot(scaled(row["paper"]), place, "|", color="black", markersize=10, markeredgewidth=2)
     axis.set_xticks([scaled(share) for share in shares], [f"{100 * share:+g}" if share else "0" for share in shares])
-    axis.set(xlabel=title, ylim=(top - 0.4, -0.6))
-    axis.set_yticks(list(ticks), list(ticks.values()), fontsize="small")
-    for label in axis.get_yticklabels():
-        if label.get_text() in groups:
-            label.set_fontweight("bold")
-    axis.tick_params(axis="y", length=0)
+    axis.set(xlabel=title, ylim=(len(lines) - 0.4, -0.6))
+    axis.set_yticks(range(len(lines)), [text for text, _ in lines], fontsize="small", ha="left")
+    for label, (_, bold) in zip(axis.get_yticklabels(), lines, strict=True):
+        label.set_fontweight("bold" if bold else "normal")
+    axis.tick_params(axis="y", length=0, pad=165)  # points, from the axis to where the labels begin
     axis.grid(visible=False, axis="y")
     right = better.startswith("better")
     end, side = (1.0, "right") if right else (0.0, "left")

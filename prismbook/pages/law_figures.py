@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
+from prismbook.tables.lengths import training_name
 
 #: Datasets by colour and marker; the colours differ for every kind of colour vision.
 DATASETS = {"movielens1m": ("#0072B2", "o"), "gowalla": ("#D55E00", "s"), "yelp2018": ("#009E73", "^")}
@@ -79,26 +81,53 @@ def lengths_by_optimiser(tables: Mapping[str, Mapping[str, Record]]) -> Figure:
     return figure
 
 
-def frontier(tables: Mapping[str, tuple[Mapping[str, Record], Sequence[Record]]]) -> Figure:
-    """Quality against fairness, a panel per dataset: one curve per training over the exponents of lengths at scoring.
+#: The ring around a point that validation chooses, as in the figures of :mod:`prismbook.pages.figures`.
+_RING: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 10,
+    "markerfacecolor": "none",
+    "color": "#000000",
+    "linestyle": "",
+}
+
+
+def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence[Record]]]) -> Figure:
+    """Quality against fairness, a panel per dataset: one curve per run over the exponents b of lengths at scoring.
+
+    A ring marks the exponent that validation chooses. The runs of one training share a colour and a name.
 
     Args:
-        tables: for each dataset, by its name, the stored runs that keep their scores at each exponent, by name, and
-            stored runs, of which those with PRISM or with Adam's decay are grey points.
+        tables: for each dataset, by its name, two parts. The first has the stored runs that keep their scores at each
+            exponent, by the name of their training. The second has stored runs, of which those with PRISM or with
+            Adam's decay are grey points.
     """
-    figure, [axes] = plt.subplots(1, len(tables), figsize=(max(0.6 + 3.6 * len(tables), 5.4), 3.8), squeeze=False)
-    for axis, (dataset, (curves, others)) in zip(axes, tables.items(), strict=True):
+    trainings = list(dict.fromkeys(name for curves, _ in tables.values() for name in curves))
+    figure, axes = plt.subplots(len(tables), 1, figsize=(6.0, 1.0 + 3.2 * len(tables)), squeeze=False)
+    for axis, (dataset, (curves, others)) in zip(axes[:, 0], tables.items(), strict=True):
         for record in others:
-            dot, prism = record["test"]["dot"], record["config"]["init"] == "prism"
-            look = ("*", "PRISM") if prism else ("o", "Adam with decay")
-            if prism or (record["config"]["optimizer"] == "adam" and record["config"]["weight_decay"] > 0):
-                axis.plot(dot["unpopular"], dot["ndcg"], look[0], color="#777777", markersize=6, label=look[1])
-        for place, (name, record) in enumerate(curves.items()):
-            kept, own = record["lengths"]["test"], record["test"]["dot"]
-            (line,) = axis.plot([m["unpopular"] for m in kept], [m["ndcg"] for m in kept], "-", linewidth=1)
-            axis.plot(own["unpopular"], own["ndcg"], "sv^DPX<>"[place % 8], color=line.get_color(), label=name)
-        axis.set(xlabel="NDCG@20 from unpopular items   (fairer →)", title=dataset_name(dataset))
-    axes[0].set_ylabel("NDCG@20   (better →)")
+            dot, name = record["test"]["dot"], training_name(record["config"])
+            if name == "PRISM" or name.startswith("Adam, decay"):
+                marker, size, name = ("*", 10, name) if name == "PRISM" else ("o", 8, "Adam with decay")
+                axis.plot(dot["unpopular"], dot["ndcg"], marker, color="#777777", markersize=size, label=name)
+        for name, records in curves.items():
+            place = trainings.index(name)
+            colour, marker = f"C{place % 7}", "sv^DPX<>"[place % 8]
+            for record in records:
+                kept, own = record["lengths"]["test"], record["test"]["dot"]
+                axis.plot([m["unpopular"] for m in kept], [m["ndcg"] for m in kept], color=colour, linewidth=1)
+                axis.plot(own["unpopular"], own["ndcg"], marker, color=colour, label=name)
+        drawn = [record["lengths"] for records in curves.values() for record in records]
+        for each in drawn:
+            chosen = each["test"][each["exponents"].index(each["chosen"])]
+            axis.plot(chosen["unpopular"], chosen["ndcg"], label="the b that validation chooses", **_RING)
+        for end, exponent in ((0, min(drawn[0]["exponents"])), (-1, max(drawn[0]["exponents"]))):
+            points = [each["test"][end] for each in drawn]
+            below = np.mean([m["unpopular"] for m in points]), min(m["ndcg"] for m in points)
+            look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": "small"}
+            axis.annotate(f"b = {exponent:g}", below, (0, -6), **look)
+        axis.margins(y=0.15)  # room for the two words
+        axis.set(ylabel="NDCG@20   (better →)", title=dataset_name(dataset))
+    axes[-1, 0].set_xlabel("NDCG@20 from unpopular items   (fairer →)")
     _legend(figure, columns=2)
     return figure
 

@@ -119,36 +119,34 @@ def verdicts(claim: str, accepted: Accepted) -> str:
 def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str, list[dict[str, Any]]]:
     """The rows of each panel of :func:`prismbook.pages.figures.paper_and_ours`, with the ledger's verdicts.
 
-    A claim on a dataset has one verdict, which stands at the first of its rows. What is a note in the ledger, such as
-    the released code, has none.
+    A claim has one verdict on a dataset, or one on each case that the ledger judges there. It stands above the rows of
+    the losses that it rests on. What is a note in the ledger, such as the released code, has none.
 
     Args:
         magnitudes: the claims with a number.
         accepted: the ledger as :func:`prismbook.claims.ledger.summary` gives it. What it lacks is left out.
     """
     panels: dict[str, list[dict[str, Any]]] = {panel: [] for panel in PANELS}
-    seen = set()
     for row in magnitudes:
         entry = accepted.get(f"{row.claim} {row.dataset}")
         if entry is None:
             continue
-        noted = row.case == PROTOCOL_CASES["released"] and row.case not in entry["cases"]
-        phrase = "" if noted else entry["cases"].get(row.case, entry["verdict"])
+        judged = row.case in entry["cases"]
+        noted = row.case == PROTOCOL_CASES["released"] and not judged
+        phrase = entry["cases"].get(row.case, entry["verdict"])
         words, provisional = split_phrase(phrase)
-        place = (row.claim, row.dataset, phrase)
-        name = f"{dataset_name(row.dataset)}, {row.loss}{', released code' if noted else ''}"
+        place = f"{dataset_name(row.dataset)}, {row.case}" if judged else dataset_name(row.dataset)
         [panel] = [panel for panel, claims in PANELS.items() if row.claim in claims]
         panels[panel].append(
             {
-                "group": f"{row.claim}, {CHANGES[row.claim]}",
-                "label": name,
-                "said": "" if noted or place in seen else f"{mark(phrase)} {outcome_of(phrase)}",
-                "verdict": outcome_of(words) if words else "",
-                "provisional": provisional,
+                "group": f"{row.claim}: {CHANGES[row.claim]}",
+                "part": f"{place}: {mark(phrase)} {outcome_of(phrase)}",
+                "label": f"{row.loss}, released code" if noted else row.loss,
+                "verdict": "" if noted else outcome_of(words),
+                "provisional": provisional and not noted,
                 **{key: getattr(row, key) for key in ("paper", "ours", "low", "high")},
             }
         )
-        seen.add(place)
     return {panel: rows for panel, rows in panels.items() if rows}
 
 
