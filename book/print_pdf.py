@@ -24,15 +24,18 @@ FOOTER = (
 )
 
 
-def pdf(browser: Browser, url: str) -> bytes:
-    """The page at ``url`` on A4, with page numbers and an outline, once its mathematics and fonts are set."""
+def pdf(browser: Browser, url: str, scale: float = 0.8) -> bytes:
+    """The page at ``url`` on A4, with page numbers and an outline, once its mathematics and fonts are set.
+
+    A browser that a reader prints with has the scale 1.
+    """
     browser.look(WIDTH, 1400, "light")
     browser.open(url)
     printed = browser.devtools(
         "Page.printToPDF",
         paperWidth=8.27,  # inches
         paperHeight=11.69,
-        scale=0.8,
+        scale=scale,
         printBackground=True,
         displayHeaderFooter=True,
         headerTemplate="<span></span>",
@@ -56,7 +59,8 @@ def main() -> None:
         if not source.exists():
             sys.exit(f"no {source}: `make {'pdf' if given.page is None else 'book'}` builds it first")
         with chromium() as browser:
-            content = pdf(browser, source.as_uri())
+            # one page is printed as from a reader's browser
+            content = pdf(browser, source.as_uri(), 0.8 if given.page is None else 1.0)
     except NoBrowser as error:
         sys.exit(f"The book cannot be printed: {error}")
     target.write_bytes(content)

@@ -19,6 +19,8 @@
 # In the form of the ML Reproducibility Challenge. Paper: Loveland, Ju, Zhao, Shah and Koutra, *On the Role of Weight Decay in
 # Collaborative Filtering: A Popularity Perspective*, KDD 2025 {cite}`loveland2025weightdecay`.
 #
+# <button class="print-page" onclick="window.print()">Print this page, or save it as PDF: one sheet</button>
+#
 # ## Scope
 
 # %% tags=["parameters", "remove-input"]
@@ -68,5 +70,5 @@ page.say(report.difficult(rows, records))
 #
 # None. The authors took no part in this, and have not reviewed it.
 #
-# *All claims: the [ledger](ledger.ipynb). Marks: [how verdicts are made](verdicts.ipynb). As PDF: `make report` prints this page into
-# `book/_build/report.pdf`; it needs Chromium.*
+# *All claims: the [ledger](ledger.ipynb). Marks: [how verdicts are made](verdicts.ipynb). Without a browser window, `make report`
+# prints this page into `book/_build/report.pdf`; it needs Chromium.*

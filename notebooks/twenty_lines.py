@@ -217,14 +217,19 @@ assert torch.allclose(table.weight, by_hand)
 # record, so it needs a checkout of the project, and no data. An item without training interactions is in no batch and has no decay, so
 # it must still have the length that PRISM gave it. Every other item must be longer by now.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["real-data", "nbval-ignore-output"]
 from pathlib import Path
+
+import torch
 
 from prismbook.claims import ledger
 from prismbook.runs.records import default_results, load_record
 from prismlib import prism_norm
 
-path = Path(results or default_results()) / "movielens1m/mf-directau-9c7b05ac6a8b.json"
+folder = Path(globals().get("results") or default_results())  # the page may be run with other records
+path = folder / "movielens1m/mf-directau-9c7b05ac6a8b.json"
+if not path.exists():
+    raise FileNotFoundError(f"{path} is not here: run this cell in a checkout of the project, which has this record")
 record = load_record(path)
 config = record["config"]
 assert (config["init"], config["alpha"], config["weight_decay"]) == ("prism", 1.0, 0.0)

@@ -66,6 +66,11 @@ if (width > 600)
         const text = part.textContent.slice(0, 60);
         if (box.scrollWidth > box.clientWidth + 1) problems.push(`cut off at the right: ${text}`);
     }
+else
+    for (const table of document.querySelectorAll('article table'))
+        if (table.checkVisibility() && table.getBoundingClientRect().right > width
+            && !table.matches('.scroll-hint + *'))
+            problems.push(`wider than a phone, and nothing says so: ${table.textContent.slice(0, 60)}`);
 if (root.dataset.theme !== theme) problems.push(`theme ${root.dataset.theme} where ${theme} is preferred`);
 return problems;
 """
@@ -205,12 +210,30 @@ def test_the_first_screen_answers_and_advises(browser: Browser, site: str) -> No
     assert rows in (6, 7) and table_ends <= advice_begins < advice_ends <= 1000
 
 
-@pytest.mark.parametrize(("page", "sheets"), [("report", 1), ("ledger", 2)])
-def test_a_page_is_printed_on_its_sheets(browser: Browser, page: str, sheets: int) -> None:
+@pytest.mark.parametrize(("page", "sheets", "scale"), [("report", 1, 1.0), ("report", 1, 0.8), ("ledger", 2, 0.8)])
+def test_a_page_is_printed_on_its_sheets(browser: Browser, page: str, sheets: int, scale: float) -> None:
     if f"pages/{page}.html" not in PAGES:
         pytest.skip(f"no {page} in the built book")
-    content = print_pdf.pdf(browser, (HTML / f"pages/{page}.html").as_uri())
+    content = print_pdf.pdf(browser, (HTML / f"pages/{page}.html").as_uri(), scale)
     assert len(re.findall(rb"/Type /Page\b", content)) == sheets
+
+
+@pytest.mark.skipif("pages/report.html" not in PAGES, reason="no report in the built book")
+def test_the_report_prints_itself_in_light_colours(browser: Browser, site: str) -> None:
+    browser.look(*VIEWS["dark"])
+    browser.open(site + "pages/report.html")
+    script = """
+    const said = [], note = name => said.push([name, document.documentElement.dataset.theme]);
+    window.print = () => {
+        dispatchEvent(new Event('beforeprint'));
+        note('printing');
+        dispatchEvent(new Event('afterprint'));
+    };
+    document.querySelector('main button.print-page').click();
+    note('reading');
+    return said;
+    """
+    assert browser.script(script) == [["printing", "light"], ["reading", "dark"]]
 
 
 TABBED = [page for page in PAGES if "sd-tab-set" in (HTML / page).read_text(encoding="utf-8")]
@@ -230,6 +253,46 @@ def test_a_tab_shows_its_own_content_and_hides_the_others(browser: Browser, site
     before, after = browser.script(click)
     others = [False] * (len(before) - 2)
     assert (before, after) == ([True, False, *others], [False, True, *others])
+
+
+ON_A_PHONE = [f"{page}.html" for page in ("recipes", "pages/should_i_use", "pages/reproduce", "pages/rq1_weight_decay")]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", [page for page in ON_A_PHONE if page in PAGES])
+def test_on_a_phone_the_rows_of_a_wide_table_are_cards(browser: Browser, site: str, page: str, theme: str) -> None:
+    browser.look(390, 844, theme)
+    browser.open(site + page)
+    script = """
+    const ground = getComputedStyle(document.body).backgroundColor;
+    return [...document.querySelectorAll('article table.cards')].map(table => {
+        const cells = [...table.tBodies].flatMap(body => [...body.rows]).flatMap(row => [...row.cells].slice(1));
+        const names = [...table.tHead.rows].map(row => row.textContent).join();
+        return [cells.length, Math.max(...cells.map(cell => cell.getBoundingClientRect().right)),
+                cells.every(cell => names.includes(cell.dataset.label)),
+                getComputedStyle(cells.at(-1), '::before').content, table.tHead.offsetHeight,
+                cells.filter(cell => getComputedStyle(cell).color === ground).length];
+    });
+    """
+    tables = browser.script(script)
+    assert tables, "no table is wider than a phone"
+    for cells, right, named, label, head, unseen in tables:
+        assert cells and right <= 390 and named and len(label) > 3 and not head and not unseen
+
+
+@pytest.mark.skipif("pages/should_i_use.html" not in PAGES, reason="no such page in the built book")
+def test_a_folded_table_fits_a_phone_when_it_opens(browser: Browser, site: str) -> None:
+    browser.look(390, 844, "light")
+    browser.open(site + "pages/should_i_use.html")
+    script = """
+    const done = arguments[0];
+    document.querySelectorAll('article details').forEach(fold => fold.open = true);
+    const fits = table => table.matches('.cards, .scroll-hint + *') || table.getBoundingClientRect().right <= 390;
+    const look = () => [...document.querySelectorAll('article table')].every(fits) ? done(true) : setTimeout(look, 50);
+    setTimeout(() => done(false), 5000);
+    look();
+    """
+    assert browser.call("execute/async", script=script, args=[])
 
 
 def test_search_finds_a_word(browser: Browser, site: str) -> None:

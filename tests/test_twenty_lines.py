@@ -13,7 +13,8 @@ import pytest
 
 from prismbook.pages import theory_figures
 
-CELLS = jupytext.read(Path(__file__).parents[1] / "notebooks" / "twenty_lines.ipynb").cells
+ROOT = Path(__file__).parents[1]
+CELLS = jupytext.read(ROOT / "notebooks" / "twenty_lines.ipynb").cells
 
 
 def tagged(tag: str) -> str:
@@ -55,6 +56,20 @@ def test_the_step_by_hand_runs_by_itself_and_its_check_can_fail() -> None:
     ]
     other = alone(cell.replace("[0.8, 0.6]", "[0.6, 0.8]"))
     assert "AssertionError" in other.stderr
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_cell_on_real_data_runs_by_itself_in_the_project_and_says_what_it_needs(
+    tmp_path: Path, inside: bool
+) -> None:
+    given = "" if inside else f"results = {str(tmp_path)!r}\n"
+    project = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    code = given + tagged("real-data")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=project)
+    if inside:
+        assert done.returncode == 0 and "claims that rest on it: C" in done.stdout, done.stderr
+    else:
+        assert done.returncode == 1 and "run this cell in a checkout of the project" in done.stderr
 
 
 @pytest.mark.lint

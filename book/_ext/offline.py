@@ -40,11 +40,13 @@ def drop_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any],
 def load_nothing_unasked(app: Sphinx, config: Config) -> None:
     """Keep Jupyter Book from loading every script below _static on every page: MathJax, 1.2 MB, would load twice.
 
+    Only the one that fits pages to a phone and to paper is loaded.
+
     Args:
         app: the Sphinx application.
         config: the configuration of the book, which is changed.
     """
-    config.html_js_files = []
+    config.html_js_files = ["paper_and_phone.js"]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

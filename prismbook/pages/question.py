@@ -64,7 +64,8 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
         return f'<div class="answer"><p>{GENERATED}</p></div>'
     columns = [dataset for dataset in datasets if any(dataset in rows for rows in judged.values())]
     heads = "".join(f"<th>{escape(dataset_name(dataset))}</th>" for dataset in columns)
-    lines = [f"<tr><th></th><th></th>{heads}</tr>"]
+    head = f"<thead><tr><th></th><th></th>{heads}</tr></thead>"
+    lines = []
     for claim, rows in judged.items():
         cells = "".join(f"<td>{ledger_tables.cell(rows[each]) if each in rows else ''}</td>" for each in columns)
         lines.append(f"<tr><th>{claim}</th><td>{escape(SENTENCES[claim])}</td>{cells}</tr>")
@@ -72,7 +73,7 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
         "A mark is the <a href='ledger.html'>ledger</a>'s verdict, in brackets are the seeds behind a number; a ring"
         " says provisional. <a href='verdicts.html'>How verdicts are made</a>"
     )
-    return f'<div class="answer ledger"><table>{"".join(lines)}</table><p><small>{sure}</small></p></div>'
+    return f'<div class="answer ledger"><table>{head}{"".join(lines)}</table><p><small>{sure}</small></p></div>'
 
 
 def verdicts(

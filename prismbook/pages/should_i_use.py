@@ -198,6 +198,7 @@ def table(compared: Sequence[Compared]) -> str:
     """
     rows = []
     for each in compared:
+        dataset = dataset_name(each.dataset)
         for way in WAYS:
             shown, setback = each.shown(way), each.setback(way)
             made = len(shown) > 0
@@ -206,7 +207,8 @@ def table(compared: Sequence[Compared]) -> str:
             score = f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})" if made else "not run"
             rows.append(
                 {
-                    "dataset": dataset_name(each.dataset) if way == WAYS[0] else "",
+                    # the repeated name is only seen on a phone, where each row is a card
+                    "dataset": dataset if way == WAYS[0] else f"<span class='again'>{dataset}</span>",
                     "trained with": name,
                     "NDCG@20": f"{_whole(score)}<br>{setback}" if setback else _whole(score),
                     "unpopular / popular": f"{shown['ratio'].mean():.3f}" if made else "",

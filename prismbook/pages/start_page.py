@@ -161,7 +161,7 @@ def advice(pages: Collection[str], compared: Sequence[Compared]) -> str:
         "should_i_use": "More, with conditions",
         "twenty_lines": "PRISM in twenty lines",
         "ledger": "All claims",
-        "report": "One-page report",
+        "report": "One-page report, to save as PDF",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
     said = should_i_use.answer(compared).replace("\n\n", " ")
