@@ -145,7 +145,7 @@ for loss, title in (("mawu", "MAWU"), ("bpr", "BPR")):
 # *The last column says which way beats PRISM, and by how much. Test NDCG@20, its part from unpopular items divided by that from popular
 # ones, and the best epoch: means over seeds. The learning rate
 # is 1e-3 (plain SGD: 30). The loss's parameters are those published or tuned for the dataset, the same for every way. Tuned decay
-# is what validation chose of 1e-8 to 1e-4. The last column is PRISM minus that way, at the seeds that both have, with its word by the
+# is the choice of [RQ3's search](rq3_prism.ipynb). Where that decides nothing, it is the best of 1e-8 to 1e-4 by validation. The last column is PRISM minus that way, at the seeds that both have, with its word by the
 # [rules of this book](verdicts.ipynb).*
 #
 # ## Did it help?

@@ -204,6 +204,8 @@ def table(compared: Sequence[Compared]) -> str:
             made = len(shown) > 0
             decay = each.decay()
             name = f"{way}, {_power(decay)}" if way == TUNED and decay is not None else way
+            if way == TUNED and each.undecided is not None:
+                name += f"<br>in RQ3 {_power(each.undecided)}, which decides nothing"
             score = f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})" if made else "not run"
             rows.append(
                 {

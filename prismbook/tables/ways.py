@@ -13,7 +13,7 @@ import pandas as pd
 
 from prismbook.plan.experiments import ALL_DECAYS, PAPER_DATASETS, SEEDS, grid_configs
 from prismbook.runs.records import default_results
-from prismbook.tables import analysis
+from prismbook.tables import analysis, decay_vs_prism
 from prismbook.tables.endings import EARLY
 from prismbook.tables.rules import Difference
 from prismbook.tables.seed_differences import collapsed_runs, relative_difference, usable
@@ -41,11 +41,14 @@ class Compared:
         loss: name of the loss.
         runs: for each of :data:`WAYS`, and for :data:`STRONG`, its runs, one row per seed, a table of
             :func:`prismbook.tables.analysis.measured`.
+        undecided: the decay that the search of Table 1 chose, where its runs decide nothing and another one is shown;
+            None where the tuned decay is the search's.
     """
 
     dataset: str
     loss: str
     runs: dict[str, pd.DataFrame]
+    undecided: float | None = None
 
     def shown(self, way: str) -> pd.DataFrame:
         """The runs whose mean is shown: those that decide something, else all that were made.
@@ -90,7 +93,9 @@ class Compared:
 def compared(dataset: str, loss: str, results: Path | str | None = None) -> Compared:
     """What each way gives on a dataset, for a loss.
 
-    The tuned decay is the one with the highest validation NDCG@20 at the first seed, of 1e-8 to 1e-4 in factors of ten.
+    The tuned decay is the one that the search of Table 1 chose, which compares the two best at all seeds and goes
+    beyond the edges of its grid. Where no run of it decides anything, or nothing was searched at these parameters of
+    the loss, it is the one with the highest validation NDCG@20 at the first seed, of 1e-8 to 1e-4 in factors of ten.
 
     Args:
         dataset: name of the dataset.
@@ -112,9 +117,18 @@ def compared(dataset: str, loss: str, results: Path | str | None = None) -> Comp
         name: analysis.measured(folder, grid_configs(dataset, loss, seeds=SEEDS, **arguments))  # type: ignore[arg-type]
         for name, arguments in fields.items()
     }
-    searched = analysis.measured(folder, grid_configs(dataset, loss, ALL_DECAYS[1:], seeds=SEEDS))
+    planned, undecided = grid_configs(dataset, loss, ALL_DECAYS[1:], seeds=SEEDS), None
+    search = decay_vs_prism.pair(dataset, "mf", loss, folder).decay
+    if search is not None and search.chosen.loss_parameters == planned[0].loss_parameters:
+        if search.usable():
+            planned = grid_configs(dataset, loss, search.chosen.weight_decay, seeds=SEEDS)
+        else:
+            undecided = search.chosen.weight_decay
+    searched = analysis.measured(folder, planned)
     at_first = analysis.first_seed(searched)
     candidates = at_first if usable(at_first).empty else usable(at_first)
     chosen = candidates.iloc[0] if candidates["run"].isna().all() else analysis.best(candidates)
     runs[TUNED] = searched[searched["weight_decay"] == chosen["weight_decay"]]
-    return Compared(dataset, loss, {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)})
+    if chosen["weight_decay"] == undecided:
+        undecided = None
+    return Compared(dataset, loss, {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)}, undecided)
