@@ -151,7 +151,7 @@ page.html(question.judged(claims, judged, results))
 # - C8 would fail if PRISM were clearly worse after a complete search. More tuning can only help decay, unless we chose the wrong
 #   setting on one seed.
 # - C9 and C10: an interval on the other side of zero, once decay is tuned as well.
-# - C17 compares two correlations; that the norms are the cause is not tested.
+# - C17 asks how much of the lengths popularity explains after training; that the lengths are the cause is not tested.
 #
 # **What we did not measure here.** AmazonBook, of which no complete copy could be had; searches at other learning rates than those named. The runs
 # of this page are on the paper's protocol, whose perceptron has a ReLU; the ledger judges the released code apart.

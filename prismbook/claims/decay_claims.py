@@ -185,7 +185,7 @@ def _lower_level(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     """Whether BPR's gap is smaller than another loss's, each at its best decay."""
     text = f"the level of BPR's gap is below {other}'s, each at its best decay"
     role = _role_beside(other)
-    about = "the level of BPR's gap" if role == "core" else f"the level against {other}"
+    about = "BPR's lower level" if role == "core" else f"the level against {other}"
     sides = [_made(runs, loss) for loss in ("BPR", other)]
     if any(usable(first_seed(each)).empty for each in sides):
         ended = ", ".join(
