@@ -126,7 +126,7 @@ print((Path(folder.name) / "shop.card.json").read_text())
 
 # %% [markdown]
 # From now on the name is known. A record holds the content hash, so one of `shop` can never be taken for one of another
-# `shop`; and a name that is kept is not given to other interactions: call those `shop-2`.
+# `shop`. A name that is kept is not given to other interactions: call those `shop-2`.
 
 # %% tags=["nbval-ignore-output"]
 from prismbook.plan.config import RunConfig

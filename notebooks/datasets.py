@@ -126,7 +126,7 @@ page.say("\n".join(entries))
 # %% [markdown]
 # ## How to get them
 #
-# `prismlib.datasets.load("gowalla")` looks into the folder that the environment variable `PRISM_DATA` names, for
-# `gowalla.npz` (arrays `user`, `item`, `test`) or `gowalla/train.txt` and `gowalla/test.txt` as published; then into its
-# download cache; then it downloads from the public source, trying several mirrors, and checks the MD5 sums.
+# `prismlib.datasets.load("gowalla")` looks first into the folder that the environment variable `PRISM_DATA` names. It
+# finds `gowalla.npz` there (arrays `user`, `item`, `test`), or `gowalla/train.txt` and `gowalla/test.txt` as published. Next it looks
+# into its download cache. Last it downloads from the public source, trying several mirrors, and checks the MD5 sums.
 # MovieLens1M is read from `movielens1m.npz`, `ml-1m/ratings.dat` or `ml-1m.zip`.

@@ -50,9 +50,9 @@ page.begin(names)
 # **The paper says:** DirectAU with PRISM has a better ratio of unpopular to popular NDCG@20 than methods that were made to remove
 # popularity bias, at a higher NDCG@20 (Appendix D.2).
 #
-# **We tested:** BPR and its debiased forms at decay 1e-6, over what their authors publish of their parameters: IPL with the published $b$ and
-# three strengths; ReSN at the published 0.01, ten times as much, a tenth and a hundredth of it; MACR with both published
-# $\alpha$ and with $c$ of 30 and 40 as published and of 1 as in the released script of PRISM. DirectAU has every decay, and PRISM
+# **We tested:** BPR and its debiased forms at decay 1e-6, over what their authors publish of their parameters. IPL has the published $b$ and
+# three strengths. ReSN has the published 0.01, ten times as much, a tenth and a hundredth of it. MACR has both published
+# $\alpha$, each with the published $c$ of 30 and 40, and with the 1 of PRISM's released script. DirectAU has every decay, and PRISM
 # $\alpha = 1$. Validation chooses one setting of each.
 #
 # | claim | in our words | the paper's evidence |

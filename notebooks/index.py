@@ -101,7 +101,7 @@ start_page.scope_table(real_runs)
 #
 # ## How to read a verdict
 #
-# A verdict is that of the claim's core statements. [The same rules](pages/verdicts.ipynb) judge all of them.
+# A claim's core statements make its verdict. [The same rules](pages/verdicts.ipynb) judge all of them.
 #
 # reproduced
 # : all core statements hold. *Reproduced, size differs*: they do, and the paper's figure is not ours

@@ -22,7 +22,8 @@
 #
 # ## Five lines
 #
-# A loss of angles pulls a row $w$ at a right angle, with a gradient that is the weaker the longer the row is: $g \cdot w = 0$ and
+# A loss of angles pulls a row $w$ at a right angle, $g \cdot w = 0$. The longer the row, the weaker is its gradient:
+#
 # $\mathbb{E}|g|^2 = G^2 / r^2$, where $r = |w|$ and $G$ grows with the popularity $d$ as $\sqrt d$.
 #
 # 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient.
@@ -166,7 +167,7 @@ page.say(
 )
 
 # %% [markdown]
-# - With a small weight of uniformity all rows turn one way, and the sine is not that of the other runs: such runs are left out.
+# - With a small weight of uniformity all rows turn one way, and the sine is another than in the other runs: such runs are left out.
 # - Before rest, which a weak decay reaches late, lengths lie between the start and the law's.
 # - SSM's gradient depends on popularity in another way, and BPR has a radial part. Rest is then the minimum of loss and decay, and above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).
 # - Whether plain SGD serves a dataset is the dataset's: it writes $d^{1/4}$, and which exponent serves is on [that page](optimisers.ipynb).

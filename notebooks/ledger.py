@@ -38,8 +38,8 @@ table = ledger_tables.table(rows, page.pages(), results=results)
 page.html(f'<div class="ledger-and-counts">{table}{ledger_tables.counts_beside(rows)}</div>')
 
 # %% [markdown]
-# *A mark is the verdict on the claim's core, its own sentence in the paper. A number is PRISM's difference from tuned decay, or
-# that of the two sides that a claim compares, as a share of the second. Sizes, details and notes change no verdict.
+# *A mark is the verdict on the claim's core, its own sentence in the paper. A number is PRISM's difference from tuned decay. Where a
+# claim compares two other sides, it is their difference as a share of the second. Sizes, details and notes change no verdict.
 # [Statement by statement](statements.ipynb) has all of them open. [How verdicts are made](verdicts.ipynb) has the rules, and every
 # verdict under others.*
 #

@@ -338,7 +338,7 @@ pd.DataFrame({name: 1000 * value for name, value in columns.items()}, index=pd.I
 
 # %% [markdown]
 # *The row with one interaction shrinks, the row with 256 grows. Change of the squared length per step, in thousandths. By the last
-# row, what is left of the gap between the paper's formula and the measurement is that of {prf:ref}`prop-exact`.*
+# row, what is left of the gap between the paper's formula and the measurement is the one in {prf:ref}`prop-exact`.*
 #
 # That the lengths of {eq}`eq-rest` are at rest:
 
@@ -377,7 +377,7 @@ for p in (probability, one):  # the same rest for all
 #
 # :::{prf:proof}
 # The item is among $n|\mathcal{B}|$ distinct uniform negatives with probability $n|\mathcal{B}|/|I|$. By independence, the
-# probabilities of missing both ways multiply; the first is that of {prf:ref}`obs-membership`. For a negative, the
+# probabilities of missing both ways multiply; the first is in {prf:ref}`obs-membership`. For a negative, the
 # gradient {eq}`eq-gradient` changes its sign. In {eq}`eq-pythagoras` it is squared, so the sign is gone.
 # :::
 #
@@ -553,7 +553,7 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # \lVert\hat{\mathbf{u}} - \hat{\mathbf{i}}\rVert^2 = 2 - 2 \cos(\mathbf{u}, \mathbf{i}) ,
 # $$ (eq-alignment)
 #
-# so its gradient is exactly twice that of $-\cos$. The theorem applies with $2\eta$ in its second term, and {eq}`eq-euclidean` does
+# so its gradient is exactly twice the gradient of $-\cos$. The theorem applies with $2\eta$ in its second term, and {eq}`eq-euclidean` does
 # not apply. MAWU's alignment is angle-based too: {prf:ref}`lem-orthogonal`. The paper's text says elsewhere that the two
 # agree up to a constant.
 #

@@ -94,11 +94,11 @@ rows = reproduce_tables.on_two_processors(records)
 display(pd.DataFrame(rows).set_index("dataset") if rows else Markdown("No run was made on two processors."))
 
 # %% [markdown]
-# *The differences are small beside those of seeds. Validation NDCG@20 by dot product, epoch by epoch. Two CPUs differ by rounding; a GPU starts from the same tables and draws
+# *The differences are small beside those of seeds. Validation NDCG@20 by dot product, epoch by epoch. Two CPUs differ by rounding. A GPU starts from the same tables and draws
 # other batches and negatives from the same seed, so it differs as another seed of training would. Compare the difference with the spread over seeds in RQ3's tables.*
 #
 # ## Further
 #
-# [](../checklists.md) answers the ACM's and the NeurIPS lists line by line; [](../environment.md) has the versions that this book was
-# built with and the seconds of each page; [](../launch.md) opens a page in the cloud; [](../release.md) is the recipe for an archived
+# [](../checklists.md) answers the ACM's and the NeurIPS lists line by line. [](../environment.md) has the versions that this book was
+# built with, and the seconds of each page. [](../launch.md) opens a page in the cloud. [](../release.md) is the recipe for an archived
 # release. `make pdf` prints the whole book, with Chromium.

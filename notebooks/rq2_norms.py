@@ -46,8 +46,8 @@ page.html(question.answer(["C3"], names, results))
 page.begin(names)
 
 # %% [markdown]
-# **The paper says:** "regardless of whether models were trained with BPR or DirectAU, both show a high correlation between the embedding
-# magnitudes and the underlying popularity information"; without decay "the correlation is significantly reduced" (Section 3.1.2).
+# **The paper says:** for BPR and for DirectAU there is "a high correlation between the embedding magnitudes and the underlying popularity
+# information". Without decay "the correlation is significantly reduced" (Section 3.1.2).
 #
 # **We tested:** the lengths of item embeddings in the runs of [the first question](rq1_weight_decay.ipynb), against the items'
 # popularity in training.
@@ -109,8 +109,8 @@ if shown:
 
 # %% [markdown]
 # *With the decay that validation chooses, the lengths of DirectAU's items climb along the dotted line, log popularity; without decay they do
-# not. Each curve is the mean length in bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on; a band is one standard
-# deviation within a bin, r the correlation over all items. A third curve is the strongest decay that was run.*
+# not. Each curve is the mean length in bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on. A band is one standard
+# deviation within a bin, and r the correlation over all items. A third curve is the strongest decay that was run.*
 #
 # ## The numbers
 

@@ -69,13 +69,11 @@ alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learnin
 #
 # **We tested:** DirectAU on matrix factorisation, PRISM without decay at several strengths, beside decay from Xavier's start. The strength and the
 # decay that validation chooses at the first seed are run at the others too.
-#
-# | claim | in our words | the paper's figure |
-# |---|---|---|
-# | C11 | with a well-chosen $\alpha$ PRISM needs fewer epochs than tuned decay, at comparable quality | mean -38.48 %, Gowalla 249 to 125 epochs |
-# | C12 | $\alpha$ trades popular against unpopular items at similar quality; the best PRISM is fairer than tuned decay and as good | unpopular/popular ratio +75.98 %, NDCG@20 +1.7 % on average |
-# | C23 | decay is a coarse knob on popularity bias | a sentence |
-#
+
+# %% tags=["remove-input"]
+page.say(question.of_the_paper(["C11", "C12", "C23"]))
+
+# %% [markdown]
 # ## Run this yourself
 
 # %% tags=["hide-input"]

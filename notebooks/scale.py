@@ -62,7 +62,7 @@ page.say(f"*{scale_tables.machine(scale['steps'])}*")
 # quick at. A step on the batch's rows has to find the distinct rows, gather them and scatter them. Every dataset of the paper
 # is below the ring, so `fit` uses Adam on all rows unless asked.
 #
-# **Above it**, time on the batch's rows still grows, though far less than the tables: rows of a larger table are farther apart, and the
+# **Above it**, time on the batch's rows still grows, though far less than the tables. Rows of a larger table are farther apart, and the
 # processor's caches hold fewer of them. Few distinct rows, as of BPR, make the step quick; SSM's negatives look up five times as many.
 #
 # The four are options of `fit` and of `make_optimizer`, for a model made with `sparse=True`:
@@ -138,7 +138,7 @@ display(scale_tables.stream(scale["stream"]))
 page.say(scale_tables.stream_sentence(scale["stream"], scale["steps"]))
 
 # %% [markdown]
-# Memory is that of the counts, of which there is one for each row, and of the blocks that are read together. The file is read and not mapped, so that it does not
+# Memory holds the counts, one for each row, and the blocks that are read together. The file is read and not mapped, so that it does not
 # count. Shuffling takes 256 blocks of 4,096 pairs at a time, from random places of the file. A file that is sorted by user is fine; one whose
 # order matters in longer stretches needs smaller blocks.
 #

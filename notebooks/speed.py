@@ -101,7 +101,7 @@ page.say(speed_tables.largest_evaluation(bench))
 # own switch, `torch.set_float32_matmul_precision("high")`.)
 #
 # `optimizer="sparse_adam"` updates the rows of the batch alone, so a step costs what its batch costs, however large the
-# tables are; where a batch holds much of the tables that is more than a pass over all, which a GPU makes quickly. It is
+# tables are. A batch that holds much of the tables costs more than one pass over them, which a GPU makes quickly. It is
 # another optimiser than Adam, which moves every row at every step by its momentum, and it knows no weight decay. [](scale.ipynb) has
 # both at up to ten million rows, and an Adam of few rows that trains what Adam trains.
 
@@ -145,7 +145,7 @@ plt.show()
 # %% [markdown]
 # *A curve that stays on or below the dashed line grows no faster than its arithmetic. Seconds relative to the leftmost. Any step grows with the tables, which Adam updates whole. A
 # DirectAU step's own arithmetic grows with the square of the batch's distinct rows, so its curve on the right may rise above
-# the dashed one; a ranking's with the number of items. Where tables
+# the dashed one. A ranking's arithmetic grows with the number of items. Where tables
 # outgrow the processor's last cache, a step falls to the speed of memory and the curve above proportion.*
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]

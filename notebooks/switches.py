@@ -59,8 +59,8 @@ for name in names:
 pd.concat({labels.dataset_name(name): table["difference"] for name, table in tables.items()}, axis=1)
 
 # %% [markdown]
-# *Look for a cell whose interval leaves out zero: there the departure matters. A cell is what it changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count. Where popularity groups are counted moves the parts of NDCG@20, which are not shown, and not the whole. Rows marked *across devices*, if any,
-# compare a run on a CPU with one on a GPU, which draws other batches and negatives from the same seed; [another page](reproduce.ipynb)
+# *Look for a cell whose interval leaves out zero: there the departure matters. A cell is what it changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count. The choice of popularity groups moves the parts of NDCG@20, which are not shown, and leaves the whole as it is. Rows marked *across devices*, if any,
+# compare a run on a CPU with one on a GPU, which draws other batches and negatives from the same seed. [Another page](reproduce.ipynb)
 # measures what that alone does.*
 
 # %% tags=["remove-input"]

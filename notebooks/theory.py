@@ -204,7 +204,7 @@ plt.show()
 # float32, in which models train, it is less still: it is rounded away. Plain gradient descent trains a mean loss at a far larger
 # learning rate, of which this says nothing.
 #
-# The paper does not name its optimiser; its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book: $\lambda \mathbf{i}$ is added to the gradient, and then divided by
+# The paper does not name its optimiser. Its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book. There $\lambda \mathbf{i}$ is added to the gradient, and then divided by
 # the root of the gradient's second moment $v$. Out of the batch the gradient is $\lambda\mathbf{i}$ alone, so the
 # step of each coordinate is about
 #
@@ -212,7 +212,7 @@ plt.show()
 # \frac{\eta\,\lambda\, i_k}{\sqrt{v_k} + \epsilon} ,
 # $$ (eq-adam)
 #
-# with $v$ small just where an item is rare. For a row that is never in a batch, $\sqrt{v_k} = \lambda |i_k|$, and $\lambda$ cancels: the row
+# with $v$ small just where an item is rare. For a row that is never in a batch, $\sqrt{v_k} = \lambda |i_k|$, and $\lambda$ cancels. The row
 # goes to zero at speed $\eta$, however weak the decay, as long as $\lambda |i_k|$ is well above $\epsilon = 10^{-8}$. [A cell of the next page](sec-adam)
 # checks {eq}`eq-adam`.
 #
@@ -268,7 +268,7 @@ plt.show()
 # ## The theory map
 #
 # The paper's Figure 7 draws {eq}`eq-change` over popularity and batch size. We do not
-# know the values that it holds fixed; ours are a row of length 1, the training's learning rate, a decay from the tuned range, and a cosine in the middle.
+# know the values that it holds fixed. Ours are a row of length 1, the training's learning rate, a decay from the tuned range, and a cosine in the middle.
 
 # %% mystnb={"image": {"alt": "Map of the expected change of squared length by degree, horizontal, and batch share, vertical, both logarithmic. Blue, shrinking, lower left where items are rare and batches small; orange, growing, upper right; a black line from upper left to lower right parts them"}} tags=["nbval-ignore-output"]
 settings = {"eta": 1e-3, "decay": 1e-4, "cosine": 0.5}

@@ -45,7 +45,7 @@
 #     return weight.mul_((length / weight.norm(dim=1).clamp_min(1e-12))[:, None])
 # ```
 #
-# Or install the library. It sets the same lengths, which a test checks, and it refuses what would go wrong without a word: a copy in
+# Or install the library. It sets the same lengths, which a test checks, and it refuses what would go wrong without a word. That is a copy in
 # place of the table, a row of zeros, counts of other rows. In a checkout of this project:
 #
 # ```sh
@@ -74,7 +74,7 @@ parameters.check(globals(), "seed", "batch_size", "dim", epochs=parameters.integ
 # ## A model of plain PyTorch
 #
 # Everything here is yours but the last import: two tables, a loss, a loop. The loss is a softmax of cosines over one
-# positive and a few sampled negatives, as SSM is, so it does not see how long a row is; ranking by dot product does.
+# positive and a few sampled negatives, as SSM is, so it does not see how long a row is. Ranking by dot product does.
 
 # %%
 import torch
@@ -246,7 +246,7 @@ for by in ("recommendation_loss", "softmax of cosines"):
 pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 
 # %% [markdown]
-# *The graph itself writes popularity into the lengths: the last column. NDCG@20 by dot product on synthetic data, and the correlation with* $\log(d + 2)$ *of two norms: of the table's item rows,
+# *The graph itself writes popularity into the lengths: the last column. NDCG@20 is by dot product on synthetic data. The correlations with* $\log(d + 2)$ *are of the norms of the table's item rows,
 # and of the item embeddings that the graph makes of them and that are ranked. One seed; the differences in NDCG are no
 # result.*
 #

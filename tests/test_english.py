@@ -22,7 +22,11 @@ PAGES = sorted(
 )
 
 
-def prose(markdown: str) -> Iterator[str]:
+#: What ends a clause, and what ends a sentence.
+CLAUSE, SENTENCE = ".!?:;", ".!?"
+
+
+def prose(markdown: str, ends: str = CLAUSE) -> Iterator[str]:
     """The sentences of a text, without tables, code, formulas, and the addresses of links."""
     for pattern, left in (
         (r"```.*?```", ""),
@@ -36,7 +40,7 @@ def prose(markdown: str) -> Iterator[str]:
         markdown = re.sub(pattern, left, markdown, flags=re.DOTALL)
     for block in re.split(r"\n\s*\n|\n(?=\s*[-*|:] |\s*\d+\. |#)", markdown):
         if not block.strip().startswith(("|", "#", ":::", "$$", "---", LISTED)):
-            yield from re.split(r"(?<=[.!?:;])[\"*)]*\s+(?=\S)", " ".join(block.split()))
+            yield from re.split(rf"(?<=[{ends}])[\"*)]*\s+(?=\S)", " ".join(block.split()))
 
 
 def texts(path: Path) -> Iterator[str]:
@@ -53,6 +57,16 @@ def texts(path: Path) -> Iterator[str]:
             yield "\n\n".join(
                 unescape(text) for text in re.findall(r"<li>(.*?)</li>", "".join(data.get("text/html", "")))
             )
+
+
+def written(path: Path) -> Iterator[str]:
+    """What is written by hand on a page, without what its cells print: lists of numbers are long."""
+    if path.suffix == ".md":
+        yield path.read_text(encoding="utf-8")
+        return
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "markdown":
+            yield "".join(cell["source"])
 
 
 def words(sentence: str) -> int:
@@ -73,8 +87,16 @@ def test_sentences_are_short_and_in_english(path: Path) -> None:
 
 
 @pytest.mark.lint
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_semicolon_or_colon_makes_a_written_sentence_long(path: Path) -> None:
+    sentences = [sentence for text in written(path) for sentence in prose(text, SENTENCE)]
+    assert [sentence for sentence in sentences if words(sentence) > LONGEST] == []
+
+
+@pytest.mark.lint
 def test_a_long_sentence_and_a_word_of_the_project_are_found() -> None:
     [long] = prose("It " + "goes on " * 15 + "here.")
     assert words(long) == 32
     assert list(prose("One. Two: three; four [five](six.md) `code`.")) == ["One.", "Two:", "three;", "four five X."]
+    assert list(prose("One. Two: three; four.", SENTENCE)) == ["One.", "Two: three; four."]
     assert OWN_WORDS.search("its twin") and not OWN_WORDS.search("between")

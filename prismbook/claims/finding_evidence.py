@@ -53,8 +53,8 @@ def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]
         return [Statement("not all of the runs that this finding compares are stored", None)]
     decay = decays[0][0]
     sentence = (
-        f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: NDCG@20 of PRISM differs from that of"
-        f" decay by {_share(text)} with the ReLU and by {_share(released)} in the released code, whose layers are"
+        f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: PRISM's NDCG@20 differs from"
+        f" decay's by {_share(text)} with the ReLU and by {_share(released)} in the released code, whose layers are"
         " linear"
     )
     return [_all(sentence, _word(text, ["worse"], rules), _word(released, ["better"], rules))]
@@ -155,7 +155,7 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     difference = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
     epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
-    tried = f"the best of {plural(strengths, 'strength')} against that of {plural(decays, 'decay')}"
+    tried = f"the best of {plural(strengths, 'strength')} against the best of {plural(decays, 'decay')}"
     return difference, f"at learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
 
 

@@ -76,6 +76,22 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
     return f'<div class="answer ledger"><table>{head}{"".join(lines)}</table><p><small>{sure}</small></p></div>'
 
 
+def of_the_paper(claims: Iterable[str]) -> str:
+    """What the paper claims and the figure that it gives, as a table in Markdown with one row for each claim.
+
+    Args:
+        claims: names of claims, in the order of the rows.
+
+    >>> print(of_the_paper(["C7"]))
+    | claim | in our words | the paper's figure |
+    |---|---|---|
+    | C7 | LightGCN barely changes with decay (DirectAU) | flat curves |
+    """
+    by_name = {each.id: each for each in CLAIMS}
+    rows = [f"| {name} | {by_name[name].text} | {by_name[name].paper} |" for name in claims]
+    return "\n".join(["| claim | in our words | the paper's figure |", "|---|---|---|", *rows])
+
+
 def verdicts(
     claims: Mapping[str, Callable[[pd.DataFrame], Sequence[Statement]]],
     runs: Mapping[str, pd.DataFrame],

@@ -96,7 +96,7 @@ def price(compared: Sequence[Compared]) -> str:
         lower = sum(change.mean < 0 for change in ratios.values())
         numbers = listed_names([f"{_percent(change.mean)} ({name})" for name, change in ratios.items()])
         lines.append(
-            f"**Fairness.** PRISM's unpopular / popular ratio is lower, so less fair, than that of decay 1e-6 on"
+            f"**Fairness.** PRISM's unpopular / popular ratio is lower than decay 1e-6 has it, so less fair, on"
             f" {lower} of {plural(len(ratios), 'dataset')}: {numbers}."
         )
     both = {
