@@ -177,8 +177,9 @@ page.html(question.verdicts(judged, runs, results))
 # %% [markdown]
 # *A line opens to the statements behind its marks, the core first, and to the records.*
 #
-# **What would change our mind.** C1: a DirectAU curve that is flat, or nowhere below BPR's. C21: a loss that is as good without decay.
-# C2: a gap that does not grow with decay, or that grows as much for BPR. C22: a BPR curve that changes more than DirectAU's.
+# **What would change our mind.** C1: a DirectAU curve that is flat, or nowhere below BPR's. C21: a loss that is as good without decay,
+# or at most decays. C2: a gap that does not grow with decay, or that grows as much for BPR; for its level, a change of which gap is
+# the larger one. C22: a BPR curve that changes more than DirectAU's.
 #
 # **What we did not measure here.** Other learning rates: these curves are at one. Other optimisers: that page is
 # [the law of lengths](law_of_lengths.ipynb). AmazonBook, of which no complete copy could be had.

@@ -775,7 +775,7 @@ def test_c14() -> None:
     assert held(decay_claims.claim_c14([])) == [None]
 
 
-def c17(ssm: Sequence[float], directau: Sequence[float], **made: Any) -> list[Statement]:
+def c17_runs(ssm: Sequence[float], directau: Sequence[float], **made: Any) -> pd.DataFrame:
     runs = [
         (
             grid_configs("gowalla", loss, 0, seed, backbone="nonlinear-mf", init="prism", alpha=1.0),
@@ -784,7 +784,11 @@ def c17(ssm: Sequence[float], directau: Sequence[float], **made: Any) -> list[St
         for loss, correlations in (("ssm", ssm), ("directau", directau))
         for seed, r in zip(SEEDS, correlations, strict=False)
     ]
-    return prism_claims.claim_c17_norms(table(*runs), "the text")
+    return table(*runs)
+
+
+def c17(ssm: Sequence[float], directau: Sequence[float], **made: Any) -> list[Statement]:
+    return prism_claims.claim_c17_norms(c17_runs(ssm, directau, **made), "the text")
 
 
 def test_c17() -> None:
@@ -805,9 +809,16 @@ def test_c17() -> None:
     # 0.74 against 0.80: the margin of a correlation is its own, and one seed of two losses is wide
     assert roles(c17([0.74], [0.80]), "detail") == [None]
     assert by_name(c17([0.1], [])) == {"the text": None}
-    cut = c17([0.1], [0.7], stopped_by="max_epochs")[0]
-    assert cut.undecided and "SSM cut off at 1 of 1 seeds" in cut.text
+    cut = c17([0.1], [0.7], stopped_by="max_epochs")
+    assert held(cut) == [None, None] and "SSM cut off at 1 of 1 seeds, with a correlation of 0.10" in cut[0].text
     assert c17([0.1, 0.1, 0.2], [0.9, 0.9, 0.9])[0].seeds == 3
+    # a half needs no seed of the other, and is open where a part of its own runs was cut off
+    assert [each.seeds for each in c17([0.1], [0.9, 0.9, 0.9])] == [1, 3, 1]
+    runs = c17_runs([0.1, 0.8], [0.9, 0.9])
+    runs.loc[runs["norm_correlation"] == 0.8, "stopped_by"] = "max_epochs"
+    washed, kept, _ = prism_claims.claim_c17_norms(runs)
+    assert washed.undecided and kept.seeds == 2
+    assert "SSM cut off at 1 of 2 seeds, with a correlation of 0.80 at seed 246" in washed.text
 
 
 @pytest.mark.parametrize(

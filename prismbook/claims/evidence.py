@@ -261,7 +261,7 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
         if protocol == "text" or len(methods) > 1:
             tables[protocol] = measured(results, [config for method in methods for config in method.configs()])
         run_ids |= {run_id for method in methods for run_id in method.run_ids()}
-        planned += [run for method in methods for run in method.at_every_seed]
+        planned += [run for method in methods for run in (*method.at_every_seed, *method.without_patience)]
         planned += [run for pair in each if pair.prism is None for run in pair.lacks if run.init == "prism"]
 
     def judge(rules: Rules) -> list[Statement]:

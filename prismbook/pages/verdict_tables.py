@@ -40,9 +40,9 @@ def rules_in_words() -> str:
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
    where its choice is at the edge of its grid, or among runs that stopped at their start.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
-   epochs. Once the same run with patience {LONG} is stored, that one counts. In Table 1 a size is open where a part of
-   the seeds was cut off: which runs are averaged was then decided by how they ended. Where epochs are compared, in
-   C11, each run counts as patience {RunConfig("gowalla", "bpr").patience} ended it.
+   epochs. Once the same run with patience {LONG} is stored, that one counts. A size in Table 1 is open where some
+   seeds were cut off, and so is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
+   Where epochs are compared, in C11, each run counts as patience {RunConfig("gowalla", "bpr").patience} ended it.
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
    where that start is better than chance; a start by chance is a dip until the run is repeated with more patience.
 9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
