@@ -226,8 +226,8 @@ from prismbook.claims import ledger
 from prismbook.runs.records import default_results, load_record
 from prismlib import prism_norm
 
-folder = Path(globals().get("results") or default_results())  # the page may be run with other records
-path = folder / "movielens1m/mf-directau-9c7b05ac6a8b.json"
+given = globals().get("results")  # the page's own parameter, which names other records
+path = Path(given or default_results()) / "movielens1m/mf-directau-9c7b05ac6a8b.json"
 if not path.exists():
     raise FileNotFoundError(f"{path} is not here: run this cell in a checkout of the project, which has this record")
 record = load_record(path)

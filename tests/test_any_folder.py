@@ -32,7 +32,7 @@ def test_papermill_from_another_folder(tmp_path: Path) -> None:
 def test_no_notebook_looks_into_the_current_folder(path: Path) -> None:
     code = re.sub(r"(?m)^#.*$", "", path.read_text())
     for call in re.findall(r"(?:Path|open|read_csv|read_parquet)\([^)]*\)", code):
-        named = ("Path(folder)", "Path(folder.name)", "Path(results or default_results()")  # by the caller
+        named = ("Path(folder)", "Path(folder.name)", "Path(given or default_results()")  # by the caller
         assert call in named, f"{path.name}: {call}"
     assert not re.search(r"\bcwd\b|getcwd|\.\./", code)
 

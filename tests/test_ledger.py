@@ -43,7 +43,6 @@ EXPLAINED = {
         "\nnot measured\n: ",
     ],
     "book/cluster.md": ["Otherwise the word is *undecided*."],
-    "notebooks/rq3_prism.py": ["an explanation, not measured"],  # C17, of the paper
     "notebooks/speed.py": ["they are not\nmeasured again", "called predicted was not measured"],  # times
     "notebooks/should_i_use.py": ["Not measured here", "What was not measured"],  # a loss, and a list
 }
