@@ -393,8 +393,12 @@ def test_launch_buttons_lead_to_notebooks_of_the_repository(tmp_path: Path, url:
 
 @pytest.mark.lint
 def test_binder_installs_what_make_installs() -> None:
-    lines = (ROOT / "binder/requirements.txt").read_text().splitlines()
-    assert lines == ["-r ../requirements.txt", "-e ."] and (ROOT / "requirements.txt").exists()
+    script = ROOT / "binder/postBuild"
+    assert script.stat().st_mode & 0o111 and script.read_text().startswith("#!/bin/bash\n")
+    packages, own = script.read_text().splitlines()[-2:]
+    assert "--torch-backend cpu" in packages and packages.endswith(" -r requirements.txt")
+    assert own.partition(" install ")[2] in (ROOT / "Makefile").read_text()
+    assert re.search(r"^uv==[\d.]+$", (ROOT / "binder/requirements.txt").read_text(), re.MULTILINE)
     [python] = re.findall(r"^python-(3\.\d+)$", (ROOT / "binder/runtime.txt").read_text(), re.MULTILINE)
     assert f">={python}" in (ROOT / "pyproject.toml").read_text()
 
