@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from made_up import Parts, made_up, store
 
-from prismbook.claims import decay_claims, prism_claims
+from prismbook.claims import decay_claims, evidence, prism_claims
 from prismbook.claims.evidence import LEARNING_RATES, epochs_needed
 from prismbook.claims.statements import (
     OUTCOMES,
@@ -831,11 +831,31 @@ def test_c19_is_about_the_quality_that_stays(dense: float, sparse: float | None,
     records = [score and made_up(config, (score, 0, 0)) for config, score in zip(configs, (dense, sparse), strict=True)]
     runs = tidy(configs, records)
     [statement] = prism_claims.claim_c19_quality(runs)
-    assert (statement.holds, statement.role) == (holds, "core")
+    # row-sparse Adam is another optimiser: the claim does not hang on it
+    assert (statement.holds, statement.role) == (holds, "detail")
     assert statement.undecided == (holds is None and sparse is not None)
-    # the paper does not speak of a loss without PRISM
-    [other] = prism_claims.claim_c19_quality(runs.assign(init="xavier"))
-    assert other.role == "detail"
+
+
+@pytest.mark.parametrize(("gap", "holds"), [(0.0, True), (0.0004, True), (0.0006, False), (-0.0006, False)])
+def test_c19_hangs_on_the_path_of_adam_on_the_batchs_rows(gap: float, holds: bool) -> None:
+    def training(loss: str, optimizer: str, last: float) -> dict[str, Any]:
+        return {"loss": loss, "optimizer": optimizer, "epochs": 2, "ndcg": [0.1, last]}
+
+    trainings = [training("BPR", name, 0.2) for name in ("adam", "row_adam")]
+    trainings += [training("SSM", "adam", 0.2), training("SSM", "row_adam", 0.2 + gap)]
+    trainings += [training("SSM", "sparse_adam", 0.5), training("DirectAU", "adam", 0.5)]
+    [statement] = prism_claims.claim_c19_path(trainings)
+    assert (statement.holds, statement.role, statement.provisional) == (holds, "core", True)
+    assert "with BPR and SSM " in statement.text and "after each of 2 epochs" in statement.text
+    [unmeasured] = prism_claims.claim_c19_path(trainings[-2:])
+    assert unmeasured.holds is None and verdict([unmeasured]) == "not measured"
+
+
+def test_c19_reads_the_measurement_of_large_tables_where_the_data_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {run["loss"] for run in evidence.scale_trainings("movielens1m")} == {"BPR", "SSM"}
+    assert {run["dataset"] for run in evidence.scale_trainings("gowalla")} == {"gowalla"}
+    monkeypatch.setattr(evidence, "default_results", lambda: Path("no folder/results"))
+    assert evidence.scale_trainings("gowalla") == []
 
 
 def test_no_run_at_all_is_not_measured() -> None:

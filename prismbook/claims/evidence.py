@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_c
 from prismbook.claims.statements import Statement, of_case, without_one_seed
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
-from prismbook.runs.records import load_record
+from prismbook.runs.records import default_results, load_record
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import measured, record_ids
 from prismbook.tables.rules import RULES, Rules
@@ -275,22 +276,36 @@ def norms_kept(dataset: str, results: Path) -> Evidence:
 
 
 def sparse_updates(dataset: str, results: Path) -> Evidence:
-    """C19: that a row-sparse step writes few rows; on a dataset, whether the quality stays.
+    """C19: that a row-sparse step writes few rows; on a dataset, whether what is trained stays.
 
     Args:
         dataset: name of the dataset; empty for what is computed on the spot.
-        results: folder of the records.
+        results: folder of the records. The measurement of large tables, ``benchmarks/scale.json``, is the project's.
     """
     if not dataset:
         return known(theory_claims.claim_c19())
     pairs = [pair for pair in protocol_pairs("speed", dataset) if pair[1].optimizer != pair[0].optimizer]
-    tables = [measured(results, pair) for pair in pairs]
+    stored = [(pair, table) for pair in pairs if not (table := measured(results, pair))["run"].isna().any()]
+    tables = [table for _, table in stored]
     run_ids = {run_id for table in tables for run_id in record_ids(table)}
+    path = prism_claims.claim_c19_path(scale_trainings(dataset))
     return Evidence(
-        lambda rules: [statement for table in tables for statement in prism_claims.claim_c19_quality(table, rules)],
+        lambda rules: [*path, *(each for table in tables for each in prism_claims.claim_c19_quality(table, rules))],
         tuple(run_ids),
-        tuple(config for pair in pairs for config in pair),
+        tuple(config for pair, _ in stored for config in pair),  # further ones are a detail, which turns nothing
     )
+
+
+def scale_trainings(dataset: str) -> list[dict[str, Any]]:
+    """The trainings of ``benchmarks/scale.json`` on a dataset's data; none where the project's folder has no such file.
+
+    Args:
+        dataset: name of the dataset.
+    """
+    stored = default_results().parent / "benchmarks/scale.json"
+    trainings = json.loads(stored.read_text())["quality"]["measured"] if stored.exists() else []
+    content_hash = datasets.identity_card(dataset).content_hash
+    return [run for run in trainings if run["dataset"] == dataset and run["data"] == content_hash]
 
 
 def sizes_of(dataset: str, results: Path) -> Evidence:
