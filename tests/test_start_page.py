@@ -91,8 +91,12 @@ def test_what_has_no_verdict_in_the_ledger_has_none_in_the_figure() -> None:
     judged, noted = start_page.figure_rows([replace(ROW, case="the paper's text"), ROW], entry)["quality"]
     assert (noted["verdict"], noted["label"]) == ("", "DirectAU, released code")
     assert (judged["verdict"], judged["label"]) == ("not reproduced", "DirectAU")
-    # both stand below the dataset's one verdict, which is that of the text
+    # both stand below the dataset's one verdict, which the text has
     assert judged["part"] == noted["part"] == "Gowalla: ✗ not reproduced"
+    [alone] = start_page.figure_rows([ROW], entry)["quality"]
+    assert alone["part"] == "Gowalla: ✗ not reproduced, size open"
+    [unjudged] = start_page.figure_rows([ROW], {"C9 gowalla": {"verdict": "not measured", "cases": {}}})["quality"]
+    assert unjudged["part"] == "Gowalla: · not measured"
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ def test_the_figure_is_readable_without_colour(panel: str) -> None:
         f"C9: {magnitudes.CHANGES['C9']}",
         *("Gowalla, the released code: ○✓ reproduced", name),
         *("Gowalla, the paper's text: ✗ not reproduced", name),
-        *("Gowalla: ✗ not reproduced", f"{name}, released code"),
+        *("Gowalla: ✗ not reproduced, size open", f"{name}, released code"),
     ]
     # every marker stands on the line of its own loss
     assert [float(np.asarray(line.get_ydata())[0]) for line in points] == [2, 2, 4, 4, 6, 6]

@@ -120,7 +120,8 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
     """The rows of each panel of :func:`prismbook.pages.figures.paper_and_ours`, with the ledger's verdicts.
 
     A claim has one verdict on a dataset, or one on each case that the ledger judges there. It stands above the rows of
-    the losses that it rests on. What is a note in the ledger, such as the released code, has none.
+    the losses that it rests on. What is a note in the ledger, such as the released code, has none. A verdict with
+    notes alone below it says that the size is open, since its own rows are not drawn then.
 
     Args:
         magnitudes: the claims with a number.
@@ -147,6 +148,11 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
                 **{key: getattr(row, key) for key in ("paper", "ours", "low", "high")},
             }
         )
+    for shown in panels.values():
+        drawn = {(each["group"], each["part"]) for each in shown if each["verdict"]}
+        for each in shown:
+            if (each["group"], each["part"]) not in drawn and "not measured" not in each["part"]:
+                each["part"] += ", size open"
     return {panel: rows for panel, rows in panels.items() if rows}
 
 
