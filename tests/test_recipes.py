@@ -131,6 +131,13 @@ def test_what_the_page_says_of_larger_batches() -> None:
     assert [power in said for power in ("B^{-1/6}", "B^{-1/4}", "B^{-1/2}")] == [True] * 3
 
 
+def test_what_the_page_says_of_tables_and_processes() -> None:
+    table = 1e8 * 64 * 4 / 1e9
+    said = PAGE.partition("**What a process holds.**")[2].partition("**More")[0]
+    assert f"{table:.0f} GB a table" in said.replace("\n", " ")
+    assert f"{4 * table:.0f} GB, and each of eight needs {(4 / 8 + 2) * table:.0f} GB" in said.replace("\n", " ")
+
+
 def test_a_library_that_cannot_be_installed_is_skipped_by_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
