@@ -146,7 +146,7 @@ page.html(question.verdicts({"C6": decay_claims.claim_c6}, runs, results))
 #
 # **What we did not measure here.** Yelp2018 and AmazonBook. Batches of other sizes: a batch of all interactions would make the scopes equal.
 #
-# **Your turn.** In the cell above: set `batch_size` to 64,000, which is every interaction. Predict first: what becomes of the difference?
+# **Your turn.** In the cell above: set `batch_size` to 24,000, which is every interaction. Predict first: what becomes of the difference?
 #
 # ## Origins
 

@@ -196,7 +196,7 @@ def random_split(dataset: Dataset, seed: int) -> Split:
 
     >>> split = random_split(synthetic(), seed=123)
     >>> len(split.train.user), len(split.validation.user), len(split.test.user)
-    (64000, 8000, 8000)
+    (24000, 3000, 3000)
     """
     check_count("seed", seed, minimum=0)  # None would draw a split that nobody can draw again
     n = len(dataset)
@@ -250,9 +250,9 @@ def dataset_from_pairs(
 
 
 def synthetic(
-    num_users: int = 2000,
-    num_items: int = 1500,
-    num_interactions: int = 80_000,
+    num_users: int = 1000,
+    num_items: int = 800,
+    num_interactions: int = 30_000,
     popularity: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
@@ -276,7 +276,7 @@ def synthetic(
 
     >>> data = synthetic()
     >>> len(data), data.num_users, data.num_items
-    (80000, 2000, 1500)
+    (30000, 1000, 800)
     """
     for name, size in (("num_users", num_users), ("num_items", num_items), ("num_interactions", num_interactions)):
         check_count(name, size)

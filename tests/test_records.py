@@ -277,7 +277,7 @@ def test_a_record_says_what_was_run(record: Record) -> None:
     ],
 )
 def test_every_backbone_learns_with_every_loss(backbone: str, loss: dict[str, object]) -> None:
-    config = RunConfig(dataset="synthetic", backbone=backbone, dim=4, batch_size=20_000, max_epochs=2, lr=0.05, **loss)  # type: ignore[arg-type]
+    config = RunConfig(dataset="synthetic", backbone=backbone, dim=4, batch_size=5000, max_epochs=2, lr=0.02, **loss)  # type: ignore[arg-type]
     history = run(planned(config))[0]["history"]
     assert history["loss"][1] < history["loss"][0]
 

@@ -1,6 +1,6 @@
 """Every verdict under other rules: another margin, more than one seed needed, one protocol, one learning rate.
 
-The records are read once and each comparison of users is drawn once, for all of them.
+The statements are decided again from their own numbers, so no record is read for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from prismbook.claims.evidence import LEARNING_RATES, at_rate
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import verdict_phrase
+from prismbook.claims.statements import under, verdict_phrase
 from prismbook.tables.rules import MARGIN, Rules
 
 
@@ -48,7 +48,7 @@ def verdict_under(row: Row, rules: Rules) -> str:
     """
     if row.evidence is None:
         return ""
-    statements = row.evidence.under(rules)
+    statements = under(row.statements, rules)
     return verdict_phrase(statements) if statements else ""
 
 

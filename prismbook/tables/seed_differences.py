@@ -129,10 +129,22 @@ def common(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str]) -> tu
         second: runs of the other.
         keys: the columns in which the compared runs agree.
     """
-    names = list(keys)
-    ours, theirs = (usable(runs).drop_duplicates(names).set_index(names) for runs in (first, second))
-    shared = [key for key in ours.index if key in theirs.index]
-    return ours.loc[shared].reset_index(), theirs.loc[shared].reset_index()
+    ours, theirs = usable(first), usable(second)
+    places = [_first_places(runs, keys) for runs in (ours, theirs)]
+    shared = [key for key in places[0] if key in places[1]]
+    ours, theirs = (
+        runs.iloc[[place[key] for key in shared]].reset_index(drop=True)
+        for runs, place in zip((ours, theirs), places, strict=True)
+    )
+    return ours, theirs
+
+
+def _first_places(runs: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
+    """The place of the first row with each combination of some columns' values."""
+    places: dict[tuple[Any, ...], int] = {}
+    for place, key in enumerate(zip(*(runs[name].tolist() for name in keys), strict=True)):
+        places.setdefault(key, place)
+    return places
 
 
 def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
