@@ -79,7 +79,7 @@ page.say(question.run_yourself("batched_decay", runs, dataset=names[0], weight_d
 # %% [markdown]
 # ## Watch it happen
 #
-# This cell runs by itself, in about twenty seconds, on synthetic data: the same decay in its two scopes.
+# This cell runs by itself, in about ten seconds, on synthetic data: the same decay in its two scopes.
 
 # %% tags=["plain-prismlib"]
 import torch

@@ -74,7 +74,7 @@ page.say(question.run_yourself("lightgcn", runs, dataset=names[0], weight_decays
 # %% [markdown]
 # ## Watch it happen
 #
-# This cell runs by itself, in about twenty seconds, on synthetic data, without decay. LightGCN's popular items are long after message
+# This cell runs by itself, in about ten seconds, on synthetic data, without decay. LightGCN's popular items are long after message
 # passing, which no decay wrote.
 
 # %% tags=["plain-prismlib"]

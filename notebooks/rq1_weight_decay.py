@@ -93,7 +93,7 @@ page.say(question.run_yourself("rq1_weight_decay", runs, dataset=names[0], losse
 # %% [markdown]
 # ## Watch it happen
 #
-# This cell runs by itself, in about twenty seconds. It trains DirectAU on synthetic data in plain `prismlib`, without decay and with it,
+# This cell runs by itself, in about ten seconds. It trains DirectAU on synthetic data in plain `prismlib`, without decay and with it,
 # whatever data this page shows. `get_records` does the same for every configuration, and keeps the result.
 
 # %% tags=["plain-prismlib"]

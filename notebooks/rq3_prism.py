@@ -86,7 +86,7 @@ page.say(question.run_yourself("rq3_prism", runs, dataset=names[0], budget=budge
 # %% [markdown]
 # ## Watch it happen
 #
-# This cell runs by itself, in about twenty seconds, on synthetic data: DirectAU with decay, with PRISM, and with neither.
+# This cell runs by itself, in about ten seconds, on synthetic data: DirectAU with decay, with PRISM, and with neither.
 
 # %% tags=["plain-prismlib"]
 import torch

@@ -102,7 +102,7 @@ page.say(question.run_yourself("rq4_benefits", runs, dataset=names[0], alphas=al
 # %% [markdown]
 # ## Watch it happen
 #
-# This cell runs by itself, in about twenty seconds, on synthetic data: two strengths of PRISM and a decay.
+# This cell runs by itself, in about ten seconds, on synthetic data: two strengths of PRISM and a decay.
 
 # %% tags=["plain-prismlib"]
 import torch
