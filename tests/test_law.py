@@ -82,10 +82,21 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     assert table.loc["plain SGD, no decay", "MovieLens1M"] == "0.25 (2)"
     assert table.loc["Adam, no decay", "MovieLens1M"] == "0.00 (1)"
     assert (table["Gowalla"] == "not run").all() and table.loc["AdamW, decay 0.3", "MovieLens1M"] == "not run"
-    said = optimiser_tables.found({"movielens1m": runs, "gowalla": []})
+    prism = record(0.0, law(1e-5), init="prism", alpha=1.0)
+    said = optimiser_tables.found({"movielens1m": [*runs, prism], "gowalla": []})
     assert said.count("\n") == 0 and said.startswith(
         "- **MovieLens1M.** Plain SGD without decay has a test NDCG@20 of 0.1400"
     )
+    assert said.endswith("and PRISM 0.1400.")  # no run of SGD has kept lengths that were put on
+    for run in sgd:
+        run["lengths"] = {
+            "exponents": [0.0, 0.25],
+            "chosen": 0.25,
+            "test": [{}, {"ndcg": 0.3, "popular": 0.2, "unpopular": 0.1}],
+        }
+    said = optimiser_tables.found({"movielens1m": [*runs, prism]})
+    assert "With lengths $d^{0.25}$ at scoring" in said and "has 0.3000. Its" in said and "is then 0.50" in said
+    assert optimiser_tables.found({"movielens1m": runs}) == ""
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from prismbook.runs.records import Record
 from prismbook.tables import lengths
 from prismbook.tables.labels import dataset_name
+from prismbook.text import plural
 
 #: What the law says that a training writes into lengths without decay, in words and as slope of log length in log d.
 PREDICTED: dict[str, tuple[str, float | None]] = {
@@ -81,7 +82,9 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def found(records: Mapping[str, Sequence[Record]]) -> str:
-    """What plain SGD without decay gives beside Adam without decay and with tuned decay, a sentence per dataset.
+    """What plain SGD without decay gives beside Adam and PRISM, at its own lengths and at those chosen after training.
+
+    Of several rates of SGD, that with the most seeds is named.
 
     Args:
         records: as :func:`predictions` takes them.
@@ -93,12 +96,21 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
     for dataset, runs in records.items():
         table = lengths.by_training(runs)
         best = {name: table.xs(name, level="trained with")["ndcg"].max() for name in table.index.unique("trained with")}
-        sgd, adam = best.get("plain SGD, no decay"), best.get("Adam, no decay")
+        adam, prism = best.get("Adam, no decay"), best.get("PRISM")
         decayed = [score for name, score in best.items() if name.startswith("Adam, decay") and "d^b" not in name]
-        if sgd is None or adam is None or not decayed:
+        if "plain SGD, no decay" not in best or adam is None or prism is None or not decayed:
             continue
+        sgd = table.xs("plain SGD, no decay", level="trained with").sort_values("seeds").iloc[-1]
         lines.append(
-            f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd:.4f}, Adam without"
-            f" decay {adam:.4f}, and Adam at its best decay here {max(decayed):.4f}."
+            f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd['ndcg']:.4f},"
+            f" Adam without decay {adam:.4f}. Adam at its best decay here has {max(decayed):.4f},"
+            f" and PRISM {prism:.4f}."
         )
+        if not np.isnan(sgd["exponent"]):
+            ratio = table.xs("PRISM", level="trained with")["ratio"].iloc[0]
+            lines[-1] += (
+                f" With lengths $d^{{{sgd['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
+                f" SGD has {sgd['ndcg with it']:.4f}. Its unpopular / popular ratio is then"
+                f" {sgd['ratio with it']:.2f}, where PRISM's is {ratio:.2f} ({plural(int(sgd['seeds']), 'seed')})."
+            )
     return "\n".join(lines)

@@ -498,7 +498,7 @@ def _by_rows(kernel: Callable[..., None], rows: Tensor, *others: Tensor) -> None
     d = rows.shape[-1]
     n, width = rows.numel() // d, padded(d)
     if n:
-        height = max(1, 1024 // width)
+        height = max(1, min(32, 1024 // width))  # 64 rows of 8 numbers spill registers on sm_80
         launch(kernel, (-(-n // height),), rows, *others, n, d, PADDED=width, HEIGHT=height, num_warps=4)
 
 
@@ -911,7 +911,8 @@ def sparse_product(
     product, parts = x.new_empty(number, d), x.new_empty(len(taken) - number + len(cut), d)
     # what a kernel does not touch is given as any pointer
     flags, given_base, given_wanted = (x if given is None else given.contiguous() for given in (flags, base, wanted))
-    constants = {"PADDED": padded(d), "WIDTH": 32, "BASE": base is not None, "WANTED": wanted is not None}
+    width = min(32, 2048 // padded(d))  # more would not fit the registers of two warps
+    constants = {"PADDED": padded(d), "WIDTH": width, "BASE": base is not None, "WANTED": wanted is not None}
     launch(
         _product_kernel,
         (len(taken),),
