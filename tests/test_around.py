@@ -12,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book/_ext"))
@@ -67,7 +68,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "nb_render_markdown_format": "myst",
     }
     warnings = (folder / "warnings").open("w")
-    Sphinx(folder, None, folder / "out", folder / "trees", "html", settings, None, warnings).build()
+    with docutils_namespace():  # else a second build in this process warns of classes that are registered
+        Sphinx(folder, None, folder / "out", folder / "trees", "html", settings, None, warnings).build()
     warnings.close()
     assert (folder / "warnings").read_text() == ""
     return folder / "out"

@@ -16,6 +16,7 @@ import nbformat
 import pytest
 import yaml
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -380,8 +381,8 @@ def test_launch_buttons_lead_to_notebooks_of_the_repository(tmp_path: Path, url:
         "nb_execution_mode": "off",
         "root_doc": "contents",
     }
-    app = Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "html", settings, None, None)
-    app.build()
+    with docutils_namespace():
+        Sphinx(tmp_path, None, tmp_path / "out", tmp_path / "doctrees", "html", settings, None, None).build()
     for page in pages.load_pages():
         text = (tmp_path / "out" / page.output.removeprefix("book/")).with_suffix(".html").read_text()
         links = re.findall(r'href="(https://(?:colab|mybinder)[^"]*)"', text)
