@@ -157,8 +157,8 @@ if shown:
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on
 # which no exponent reaches tuned decay.
 #
-# **What we did not measure here.** What the tables call *not run*: other optimisers on other datasets, and other losses. A curve is from
-# one dataset and few seeds until more are stored.
+# **What we did not measure here.** What the tables call *not run*: other optimisers on other datasets, and other losses. Most trainings have one
+# seed; the tables say which have more.
 #
 # **Your turn.** In the cell above: divide SGD's rate by 100. Predict first: how long until it forgets its start?
 #
