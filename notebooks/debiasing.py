@@ -80,7 +80,7 @@ page.say(question.run_yourself("debiasing", runs, dataset=names[0], epochs=epoch
 # %% [markdown]
 # ## Watch it happen
 #
-# This cell runs by itself, in about ten seconds, on synthetic data: BPR, BPR made fairer by IPL, and DirectAU with a weak decay.
+# This cell runs by itself, in about ten seconds, on synthetic data: BPR, BPR made fairer by IPL, and DirectAU, all with a decay of 1e-4.
 
 # %% tags=["plain-prismlib"]
 import torch

@@ -53,7 +53,7 @@ page.say(optimiser_tables.found(records))
 # optimiser*, or whether lengths should be chosen at all after training.
 #
 # Beware of the easy headline "use SGD". SGD always writes the fourth root of popularity, and which root serves a dataset is the
-# dataset's. SGD is also less fair.
+# dataset's. At its own lengths SGD is also less fair.
 #
 # **We tested:** DirectAU on matrix factorisation, from the same Xavier tables, with other optimisers and without decay. The rest of the plan is not
 # run yet, and says so.
@@ -150,7 +150,7 @@ if shown:
     plt.show()
 
 # %% [markdown]
-# *Curves of trainings lie close to each other, and decay and PRISM are points on or below them. A ring is the exponent $b$ that validation
+# *Where several trainings were run, their curves lie close to each other, and decay and PRISM are points on or below them. A ring is the exponent $b$ that validation
 # chooses. Each curve is one run scored at every exponent, from $b = 0$ at the right to the largest at the left. Runs of one training share
 # a colour, and its filled mark is where their own lengths put them. Grey: runs with Adam's decay, and with PRISM.*
 #

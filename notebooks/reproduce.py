@@ -53,8 +53,8 @@ runs = reproduce_tables.costs(records)
 #
 # Hours are wall-clock time as each run noted it. The machines did other work meanwhile, which lengthens them; *CPU time* is the
 # run's own processor time, over training and evaluation, and is not lengthened. Runs that shared a GPU, so many at once as it says,
-# each count the time that all took, so the card was busy for that part of their hours. Synthetic data is left out: the build
-# trains it. On every page a GPU's run stands in where a CPU's is not stored; the provenance below each figure names the device.
+# each count the time that all took, so the card was busy for that part of their hours. Synthetic data is left out.
+# On every page a GPU's run stands in where a CPU's is not stored; the provenance below each figure names the device.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 if runs.empty:

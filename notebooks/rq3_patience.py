@@ -52,7 +52,7 @@ for name in names:
     page.html(question.table(name, f"{len(ended)} runs", ended))
 
 # %% [markdown]
-# *A run in these tables ended before it began to learn. Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
+# *A run in these tables ended within 20 epochs: some before they began to learn, others in a dip or past their best. Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
 # direction: the loss looks perfect, 0 for DirectAU and -1 for MAWU, and nothing is ranked.
 #
 # ## The same runs with more patience

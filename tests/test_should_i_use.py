@@ -164,7 +164,7 @@ def test_without_a_run_of_plain_sgd_the_page_says_so(tmp_path: Path) -> None:
 def test_the_price_names_the_side_of_each_number(tmp_path: Path) -> None:
     found = made(tmp_path, {NONE: 0.1, FIXED: 0.2, TUNED: 0.2, PRISM: 0.2, STRONG: 0.1})
     said = should_i_use.price([found])
-    assert re.search(r"on 0 of 1 dataset: [+-]0\.0\s% \(Gowalla\)", said) and "1 against 1 (Gowalla)" in said
+    assert re.search(r"on 0 of 1 dataset: [+-]0\.0\s% \(Gowalla, open\)", said) and "1 against 1 (Gowalla)" in said
     assert re.search(r"PRISM changes NDCG@20 by \+100\.0\s% \(Gowalla\)", said)
 
 

@@ -100,17 +100,19 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
         decayed = [score for name, score in best.items() if name.startswith("Adam, decay") and "d^b" not in name]
         if "plain SGD, no decay" not in best or adam is None or prism is None or not decayed:
             continue
-        sgd = table.xs("plain SGD, no decay", level="trained with").sort_values("seeds").iloc[-1]
+        sgd = pd.DataFrame(table.xs("plain SGD, no decay", level="trained with")).sort_values("seeds").iloc[-1]
         lines.append(
             f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd['ndcg']:.4f},"
             f" Adam without decay {adam:.4f}. Adam at its best decay here has {max(decayed):.4f},"
             f" and PRISM {prism:.4f}."
         )
         if not np.isnan(sgd["exponent"]):
-            ratio = table.xs("PRISM", level="trained with")["ratio"].iloc[0]
+            other = table.xs("PRISM", level="trained with").iloc[0]
+            seeds = [plural(int(row["seeds"]), "seed") for row in (sgd, other)]
             lines[-1] += (
                 f" With lengths $d^{{{sgd['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
                 f" SGD has {sgd['ndcg with it']:.4f}. Its unpopular / popular ratio is then"
-                f" {sgd['ratio with it']:.2f}, where PRISM's is {ratio:.2f} ({plural(int(sgd['seeds']), 'seed')})."
+                f" {sgd['ratio with it']:.2f}, where PRISM's is {other['ratio']:.2f}"
+                f" (SGD {seeds[0]}, PRISM {seeds[1]})."
             )
     return "\n".join(lines)

@@ -93,8 +93,11 @@ def price(compared: Sequence[Compared]) -> str:
     lines = []
     ratios = _changes(directau, FIXED, "ratio")
     if ratios:
-        lower = sum(change.mean < 0 for change in ratios.values())
-        numbers = listed_names([f"{_percent(change.mean)} ({name})" for name, change in ratios.items()])
+        words = {name: judge(change).word for name, change in ratios.items()}
+        lower = sum(word == "worse" for word in words.values())
+        decided = ("better", "worse", "equivalent")
+        shown = {name: name if words[name] in decided else f"{name}, open" for name in ratios}
+        numbers = listed_names([f"{_percent(change.mean)} ({shown[name]})" for name, change in ratios.items()])
         lines.append(
             f"**Fairness.** PRISM's unpopular / popular ratio is lower than decay 1e-6 has it, so less fair, on"
             f" {lower} of {plural(len(ratios), 'dataset')}: {numbers}."
