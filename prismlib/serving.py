@@ -36,7 +36,7 @@ FEW = 8
 MIN_ROWS = 8
 #: Rows whose norm lies between these have products in float32's range, for any usual number of dimensions.
 PLAIN_NORMS = (2.0**-50, 2.0**50)
-#: A product whose size lies between these lost nothing to float32's range: what a term of it may have lost is far below
+#: A product whose size lies between these lost nothing to float32's range. What a term of it may have lost is far below
 #: its last bit.
 PLAIN_PRODUCTS = (2.0**-60, 2.0**120)
 
