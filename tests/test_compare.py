@@ -126,3 +126,9 @@ ONE = [(np.array([0, 1]), np.array([0.1, 0.2]))]
 def test_bad_input(first: Any, second: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compared_users(first, second)
+
+
+def test_any_integers_are_users() -> None:
+    users = np.array([3, -1, 0])
+    found = compared_users([(users, np.array([0.5, 0.4, 0.3]))], [(users, np.array([0.4, 0.1, 0.3]))])
+    assert found.mean == pytest.approx(0.4 / 3)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,12 +46,8 @@ def prose(markdown: str, ends: str = CLAUSE) -> Iterator[str]:
 
 def texts(path: Path) -> Iterator[str]:
     """What a page says: its Markdown, and what its cells print as Markdown or as lists of HTML."""
-    if path.suffix == ".md":
-        yield path.read_text(encoding="utf-8")
-        return
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "markdown":
-            yield "".join(cell["source"])
+    yield from written(path)
+    for cell in cells_of(path):
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             yield "".join(data.get("text/markdown", ""))
@@ -63,10 +60,14 @@ def written(path: Path) -> Iterator[str]:
     """What is written by hand on a page, without what its cells print: lists of numbers are long."""
     if path.suffix == ".md":
         yield path.read_text(encoding="utf-8")
-        return
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    for cell in cells_of(path):
         if cell["cell_type"] == "markdown":
             yield "".join(cell["source"])
+
+
+def cells_of(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook; none of a page in Markdown."""
+    return [] if path.suffix == ".md" else json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
 def words(sentence: str) -> int:

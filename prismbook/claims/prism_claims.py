@@ -30,8 +30,7 @@ FEWER_EPOCHS, LARGER_RATIO, HIGHER_NDCG = -0.3848, 0.7598, 0.017
 PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}
 #: A validation score within this share of another is comparable with it.
 COMPARABLE = 0.025
-#: Two trainings follow each other where NDCG@20 after each epoch differs by so much at most: a tenth of what it is off
-#: over the users of MovieLens1M, at 95 %.
+#: By how much NDCG@20 after an epoch may differ where one training follows another. It is this project's choice.
 FOLLOWS = 0.0005
 #: A relation explains more than half of a variance where its correlation is above this.
 _HALF = float(np.sqrt(0.5))

@@ -131,8 +131,8 @@ def _paired(first: Sequence[PerUser], second: Sequence[PerUser]) -> tuple[FloatA
     """Two matrices ``(users, seeds)``: 1 where the user is in the seed's test set, and the user's difference there."""
     if len(first) != len(second) or not first:
         raise ValueError(f"first and second must have the same seeds, 1 or more, got {len(first)} and {len(second)}")
-    everyone = np.sort(np.concatenate([ids for ids, _ in first]))  # np.unique takes ten times as long
-    everyone = everyone[np.diff(everyone, prepend=-1) > 0]
+    everyone = np.sort(np.concatenate([ids for ids, _ in first]))  # np.unique hashes, which is slower
+    everyone = everyone[np.diff(everyone, prepend=everyone[:1] - 1) != 0]
     present, difference = np.zeros((2, len(everyone), len(first)))
     for seed, ((ids, scores), (other_ids, others)) in enumerate(zip(first, second, strict=True)):
         order, other_order = np.argsort(ids), np.argsort(other_ids)
