@@ -78,6 +78,7 @@ bench: $(READY)
 
 # Lengths that 16 does not divide compile to other machine code, long ones to other constants; at two widths of each kind.
 gpu-matrix: $(READY)
+	@$(BIN)/python tests/gpu/ahead_of_time.py --check
 	@$(BIN)/python tests/gpu/trace.py
 	@$(BIN)/python tests/gpu/trace.py --all
 	@$(BIN)/python tests/gpu/emulate.py --all

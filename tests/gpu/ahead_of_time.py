@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -232,7 +233,12 @@ def main() -> int:
     parser.add_argument("--dims", nargs="+", type=int, default=[8, 16, 32, 64, 100, 128, 200, 256])
     parser.add_argument("--lengths", nargs="+", type=int, default=[4096])
     parser.add_argument("--output", type=Path, help="Where to store everything as JSON.")
+    parser.add_argument("--check", action="store_true", help="Only say whether Triton is installed.")
     given = parser.parse_args()
+    if find_spec("triton") is None:
+        parser.error("Triton is not installed: install the package triton into the environment first")
+    if given.check:
+        return 0
     from triton.runtime import driver
 
     rows: list[dict[str, Any]] = []
