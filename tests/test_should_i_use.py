@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,25 @@ def test_other_losses_have_their_own_sentence(tmp_path: Path) -> None:
     harmed = made(tmp_path, {TUNED: 0.2, PRISM: 0.1}, loss="bpr")
     last = should_i_use.answer([helped, harmed]).split("\n\n")[-1]
     said = last.replace("\N{NO-BREAK SPACE}", " ")
-    assert said == "Against tuned decay, with **SSM** it helps (+100.0 %); with **BPR** do not use it (-50.0 %)."
+    first, second = "it helps (+100.0 % on Gowalla)", "do not use it (-50.0 % on Gowalla)"
+    assert said == f"Against tuned decay, with **SSM** {first}; with **BPR** {second}."
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [(0.1, "it helps (+100.0 % on Yelp2018; open on Gowalla)"), (None, "no run says it")],
+)
+def test_a_tuned_decay_that_decides_nothing_is_no_advice(tmp_path: Path, decided: float | None, said: str) -> None:
+    """As SSM's on Gowalla: the search's decay decides nothing, and another one is shown in its place."""
+    open_one = replace(made(tmp_path / "a", {TUNED: 0.1, PRISM: 0.2}, loss="ssm"), undecided=1e-3)
+    assert open_one.change(TUNED) is not None
+    firm = (
+        []
+        if decided is None
+        else [replace(made(tmp_path / "b", {TUNED: decided, PRISM: 0.2}, loss="ssm"), dataset="yelp2018")]
+    )
+    last = should_i_use.answer([*firm, open_one]).split("\n\n")[-1].replace("\N{NO-BREAK SPACE}", " ")
+    assert f"with **SSM** {said};" in last
 
 
 def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -> None:

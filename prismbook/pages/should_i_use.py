@@ -70,17 +70,22 @@ def _with_decay(directau: Sequence[Compared]) -> str:
 def _other_losses(ssm: Sequence[Compared], bpr: Sequence[Compared]) -> str:
     parts = []
     for name, of_loss in (("SSM", ssm), ("BPR", bpr)):
-        found = _changes(of_loss, TUNED)
+        # where the search's decay decides nothing, the decay that is shown in its place is not the tuned one
+        found = _changes([each for each in of_loss if each.undecided is None], TUNED)
+        doubtful = _changes([each for each in of_loss if each.undecided is not None], TUNED)
         collapsed = any(each.setback(PRISM).startswith("never learned") for each in of_loss)
         if not found and not collapsed:
             parts.append(f"with **{name}** no run says it")
             continue
         share = 0.0 if collapsed else _share_better(found)
-        advice = {1.0: "it helps", 0.0: "do not use it"}.get(share, "it depends on the dataset")
-        numbers = listed_names([_percent(change.mean) for change in found.values()]) if found else "it never learned"
-        parts.append(f"with **{name}** {advice} ({numbers})")
-    text = "; ".join(parts)
-    return f"Against tuned decay, {text}."
+        lost = collapsed or all(judge(change).word == "worse" for change in found.values())
+        advice = (
+            "do not use it" if lost else {1.0: "it helps", 0.0: "it is no gain"}.get(share, "it depends on the dataset")
+        )
+        numbers = _on_each(found) if found else "it never learned"
+        open_on = f"; open on {listed_names(list(doubtful))}" if doubtful else ""
+        parts.append(f"with **{name}** {advice} ({numbers}{open_on})")
+    return f"Against tuned decay, {'; '.join(parts)}."
 
 
 def price(compared: Sequence[Compared]) -> str:
