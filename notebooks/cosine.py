@@ -85,7 +85,7 @@ sizes = split.dataset.num_users, split.dataset.num_items
 groups = popularity_groups(split.item_popularity)
 validation = FullRanking(split.validation, split.train, groups, sizes[0])
 model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
-how = {"lr": 0.01, "weight_decay": 1e-4, "batch_size": 2048, "max_epochs": 15, "seed": 123}
+how = {"lr": 0.01, "weight_decay": 1e-4, "batch_size": 1024, "max_epochs": 15, "seed": 123}
 history = fit(model, DirectAU(gamma=1.0), split.train, validation, **how)
 for epoch in (0, 2, 4, 9, 14):
     print(

@@ -96,7 +96,7 @@ test = FullRanking(split.test, [split.train, split.validation], groups, sizes[0]
 losses = {"BPR": BPR(), "IPL": IPL(split.item_popularity, c=1.0, b=1.826), "DirectAU": DirectAU(gamma=1.0)}
 for name, loss in losses.items():
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
-    how = {"lr": 0.01, "batch_size": 2048, "max_epochs": 12, "seed": 123}
+    how = {"lr": 0.01, "batch_size": 1024, "max_epochs": 12, "seed": 123}
     fit(model, loss, split.train, validation, weight_decay=1e-4, **how)
     found = test(*(table.detach() for table in model.embeddings()))["dot"]
     print(f"{name}: NDCG@20 {found['ndcg']:.3f}, unpopular / popular {found['unpopular'] / found['popular']:.2f}")

@@ -90,7 +90,7 @@ log_popularity = torch.log(torch.as_tensor(split.item_popularity) + 2.0)
 start = torch.Generator().manual_seed(123)
 models = {"MF": MF(*sizes, 64, start), "LightGCN": LightGCN(*sizes, split.train, 64, generator=start)}
 for name, model in models.items():
-    fit(model, DirectAU(gamma=1.0), split.train, validation, lr=0.01, batch_size=2048, max_epochs=10, seed=123)
+    fit(model, DirectAU(gamma=1.0), split.train, validation, lr=0.01, batch_size=1024, max_epochs=10, seed=123)
     items = model.embeddings()[1].detach()
     correlation = torch.corrcoef(torch.stack([items.norm(dim=1), log_popularity]))[0, 1]
     print(f"{name}: correlation of item length with log popularity {correlation:.2f}")

@@ -84,7 +84,7 @@ validation = FullRanking(split.validation, split.train, groups, sizes[0])
 log_popularity = torch.log(torch.as_tensor(split.item_popularity) + 2.0)
 for optimizer, lr in (("adam", 0.01), ("sgd", 30.0)):
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
-    how = {"optimizer": optimizer, "lr": lr, "batch_size": 2048, "max_epochs": 6, "seed": 123}
+    how = {"optimizer": optimizer, "lr": lr, "batch_size": 1024, "max_epochs": 6, "seed": 123}
     history = fit(model, DirectAU(gamma=1.0), split.train, validation, **how)
     lengths_of_items = model.item.weight.detach().norm(dim=1)
     correlation = torch.corrcoef(torch.stack([lengths_of_items, log_popularity]))[0, 1]

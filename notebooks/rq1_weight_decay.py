@@ -106,7 +106,7 @@ sizes = split.dataset.num_users, split.dataset.num_items
 groups = popularity_groups(split.item_popularity)
 validation = FullRanking(split.validation, split.train, groups, sizes[0])
 test = FullRanking(split.test, [split.train, split.validation], groups, sizes[0])
-how, found = {"lr": 0.01, "batch_size": 2048, "max_epochs": 12, "seed": 123}, {}
+how, found = {"lr": 0.01, "batch_size": 1024, "max_epochs": 12, "seed": 123}, {}
 for decay in (0.0, 1e-4):  # the lambda of Equation 1
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
     fit(model, DirectAU(gamma=1.0), split.train, validation, weight_decay=decay, **how)

@@ -86,7 +86,7 @@ sizes = split.dataset.num_users, split.dataset.num_items
 popularity = torch.as_tensor(split.item_popularity)
 groups = popularity_groups(split.item_popularity)
 validation = FullRanking(split.validation, split.train, groups, sizes[0])
-how = {"lr": 0.01, "batch_size": 2048, "max_epochs": 12, "seed": 123}
+how = {"lr": 0.01, "batch_size": 1024, "max_epochs": 12, "seed": 123}
 for decay in (0.0, 1e-3):
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
     fit(model, DirectAU(gamma=1.0), split.train, validation, weight_decay=decay, **how)

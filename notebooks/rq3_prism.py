@@ -98,7 +98,7 @@ sizes = split.dataset.num_users, split.dataset.num_items
 groups = popularity_groups(split.item_popularity)
 validation = FullRanking(split.validation, split.train, groups, sizes[0])
 test = FullRanking(split.test, [split.train, split.validation], groups, sizes[0])
-how = {"lr": 0.05, "batch_size": 2048, "max_epochs": 12, "seed": 123}
+how = {"lr": 0.05, "batch_size": 1024, "max_epochs": 12, "seed": 123}
 for name, decay in (("neither", 0.0), ("decay 0.001", 1e-3), ("PRISM", 0.0)):
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
     if name == "PRISM":

@@ -114,7 +114,7 @@ sizes = split.dataset.num_users, split.dataset.num_items
 groups = popularity_groups(split.item_popularity)
 validation = FullRanking(split.validation, split.train, groups, sizes[0])
 test = FullRanking(split.test, [split.train, split.validation], groups, sizes[0])
-how = {"lr": 0.05, "batch_size": 2048, "max_epochs": 12, "seed": 123}
+how = {"lr": 0.05, "batch_size": 1024, "max_epochs": 12, "seed": 123}
 for alpha in (None, 0.0, 1.0):
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
     if alpha is not None:

@@ -250,9 +250,9 @@ def dataset_from_pairs(
 
 
 def synthetic(
-    num_users: int = 1000,
-    num_items: int = 800,
-    num_interactions: int = 30_000,
+    num_users: int = 600,
+    num_items: int = 500,
+    num_interactions: int = 18_000,
     popularity: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
@@ -276,7 +276,7 @@ def synthetic(
 
     >>> data = synthetic()
     >>> len(data), data.num_users, data.num_items
-    (30000, 1000, 800)
+    (18000, 600, 500)
     """
     for name, size in (("num_users", num_users), ("num_items", num_items), ("num_interactions", num_interactions)):
         check_count(name, size)

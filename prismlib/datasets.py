@@ -56,7 +56,7 @@ def load(name: str, download: bool = True, progress: bool = True) -> Dataset:
         ModuleNotFoundError: ``PRISM_DATA`` has no file, and pooch or tqdm, of the extra ``data``, is not installed.
 
     >>> len(load("synthetic"))
-    30000
+    18000
     """
     card = identity_card(name)
     if name == "synthetic":
@@ -129,7 +129,7 @@ def identity_card(name: str) -> Card:
             damaged.
 
     >>> identity_card("synthetic").users
-    1000
+    600
     """
     card = CARDS.get(name) or _saved_card(name)
     if card is None:

@@ -174,7 +174,7 @@ def test_prismlib_imports_with_torch_and_numpy_alone() -> None:
     block = f"sys.modules.update(dict.fromkeys({names!r})); "
     modules = ", ".join(f"prismlib.{path.stem}" for path in (ROOT / "prismlib").glob("*.py") if path.stem[0] != "_")
     ended = without("prismbook", f"{block}import prismlib, {modules}; print(len(prismlib.synthetic()))")
-    assert (ended.stdout, ended.stderr) == ("30000\n", "")
+    assert (ended.stdout, ended.stderr) == ("18000\n", "")
 
 
 @pytest.mark.lint

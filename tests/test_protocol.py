@@ -56,9 +56,9 @@ def test_prism_scales_both_tables_by_training_popularity(monkeypatch: pytest.Mon
     run(planned(RunConfig(**{**vars(QUICK), "init": "prism", "alpha": 0.5}), split=split))
     counts = [
         torch.bincount(torch.from_numpy(ids), minlength=size).tolist()
-        for ids, size in zip(split.train, (1000, 800), strict=True)
+        for ids, size in zip(split.train, (600, 500), strict=True)
     ]
-    assert seen == [(1000, counts[0], 0.5), (800, counts[1], 0.5)]
+    assert seen == [(600, counts[0], 0.5), (500, counts[1], 0.5)]
 
 
 def test_validation_masks_training_and_the_test_masks_both(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ class RunConfig:
         init: the starting values of the tables, ``"xavier"`` or ``"prism"``.
         alpha: PRISM's strength in [0, 1] for ``init="prism"``, None otherwise.
         batch_size: training interactions per step. None takes the paper's: 4,096 for DirectAU and MAWU, 16,384 for
-            the other losses. On synthetic data, which is small, None takes 2,048.
+            the other losses. On synthetic data, which is small, None takes 1,024.
         max_epochs: the largest number of epochs.
         patience: training stops after this many epochs without a better validation NDCG@20.
         device: the class of device, ``"cpu"`` or ``"cuda"``. The two do not give the same bits.
@@ -191,7 +191,7 @@ class RunConfig:
                 object.__setattr__(self, field.name, checked(field.name, value))
         if self.batch_size is None:
             size = 4096 if self.loss in ("directau", "mawu") else 16384
-            object.__setattr__(self, "batch_size", 2048 if self.dataset == "synthetic" else size)
+            object.__setattr__(self, "batch_size", 1024 if self.dataset == "synthetic" else size)
         self._check_loss_parameters()
         self._check_combinations()
 
