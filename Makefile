@@ -44,24 +44,32 @@ pdf: $(READY)
 report: $(READY)
 	@$(BIN)/python book/print_pdf.py --page pages/report
 
+STYLE := echo "Linting" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+TYPES := $(BIN)/mypy prismlib prismbook
 # Only files with such tests are opened: to look for them in all takes as long as to run them.
+TEXTS = OMP_NUM_THREADS=1 $(BIN)/pytest -q -m lint `grep -l "pytest.mark.lint" tests/test_*.py`
+TYPES_TOO = wait $$types || { echo "mypy found faults: they are printed above"; exit 1; }
+
 lint: $(READY)
-	@echo "Linting and checking types"
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@echo "Reading sources, notebooks and pages"
-	@$(BIN)/mypy prismlib prismbook & types=$$!; \
-		OMP_NUM_THREADS=1 $(BIN)/pytest -q -m lint `grep -l "pytest.mark.lint" tests/test_*.py`; text=$$?; \
-		wait $$types && exit $$text
+	@$(STYLE)
+	@echo "Checking types; reading sources, notebooks and pages"
+	@$(TYPES) & types=$$!; $(TEXTS); texts=$$?; $(TYPES_TOO); exit $$texts
 
 # OMP_NUM_THREADS: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So each of the two
 # workers has one thread. The longest files and notebooks go first, or one worker would end with them while the other is
-# idle; without --no-loadscope-reorder those with few tests or cells come last.
-test: lint
-	@echo "Running tests and doctests"
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser and not lint" -n 2 --dist loadfile --no-loadscope-reorder --doctest-modules $(TESTS) prismlib prismbook book/_ext
-	@echo "Running the notebooks and comparing their outputs"
-	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval $(NOTEBOOKS)
+# idle; without --no-loadscope-reorder those with few tests or cells come last. Types take one core for longer than texts
+# take the other, so the tests begin beside them.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+test: $(READY)
+	@$(STYLE)
+	@echo "Checking types; reading sources, notebooks and pages"
+	@$(TYPES) & types=$$!; export OMP_NUM_THREADS=1; \
+		$(TEXTS) && \
+		echo "Running tests and doctests" && \
+		$(BIN)/pytest -m "not browser and not lint" $(WORKERS) --doctest-modules $(TESTS) prismlib prismbook book/_ext && \
+		echo "Running the notebooks and comparing their outputs" && \
+		TQDM_DISABLE=1 $(BIN)/pytest $(WORKERS) --nbval $(NOTEBOOKS); \
+		tests=$$?; $(TYPES_TOO); exit $$tests
 
 test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"
