@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from made_up import made_up
+from made_up import made_up, store
 
 from prismbook.pages import law_figures, optimiser_tables
 from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record, default_results, scan
-from prismbook.tables import lengths
+from prismbook.tables import lengths, ways
 from prismlib.theory import gradient_noise, rest_length_adam
 
 
@@ -98,6 +100,45 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     assert "With lengths $d^{0.25}$ at scoring" in said and "has 0.3000. Its" in said and "is then 0.50" in said
     assert optimiser_tables.found({"movielens1m": runs}) == ""
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
+
+
+def test_prism_by_another_optimiser_is_not_taken_for_adams_prism() -> None:
+    prism = {"init": "prism", "alpha": 1.0}
+    runs = [
+        record(0.0, law(1e-5), **prism),
+        record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0, **prism),
+        record(0.0, lambda d: d**0.25, optimizer="sparse_adam", **prism),
+    ]
+    assert lengths.by_training(runs).index.unique("trained with").tolist() == [
+        "PRISM",
+        "PRISM by plain SGD",
+        "PRISM by sparse_adam",
+    ]
+
+
+def test_rates_of_one_training_stand_next_to_each_other() -> None:
+    sgd = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=rate) for rate in (30.0, 10.0)]
+    table = lengths.by_training([sgd[0], record(0.0, lambda d: 0.5), sgd[1]])
+    assert table.index.tolist() == [("plain SGD, no decay", 30), ("plain SGD, no decay", 10), ("Adam, no decay", 1e-3)]
+
+
+def test_other_losses_have_a_row_where_plain_sgd_was_run(tmp_path: Path) -> None:
+    [sgd] = grid_configs("movielens1m", "ssm", 0.0, optimizer="sgd", lr=30.0)
+    run = made_up(sgd, parts=(0.2, 0.05, 0.05))
+    run["lengths"] = {
+        "exponents": [0.0, 0.25],
+        "chosen": 0.25,
+        "test": [{}, {"ndcg": 0.35, "popular": 0.2, "unpopular": 0.1}],
+    }
+    store(tmp_path, run)
+    store(tmp_path, made_up(grid_configs("movielens1m", "ssm", 0.0)[0], parts=(0.1, 0.0, 0.0)))
+    store(tmp_path, made_up(grid_configs("movielens1m", "bpr", 0.0)[0]))
+    compared = [ways.compared("movielens1m", loss, tmp_path) for loss in ("ssm", "bpr")]
+    table = optimiser_tables.other_losses(compared)
+    assert table.index.tolist() == ["SSM, MovieLens1M"]  # BPR was not run with plain SGD
+    row = table.loc["SSM, MovieLens1M"]
+    assert (row[ways.SGD], row["with $d^b$"], row["b"]) == ("0.3000 (1)", "0.3500", "0.25")
+    assert (row[ways.NONE], row[ways.TUNED], row[ways.PRISM]) == ("0.1000 (1)", "not run", "not run")
 
 
 def test_the_frontier_has_a_curve_per_run_a_ring_at_the_chosen_exponent_and_grey_points() -> None:

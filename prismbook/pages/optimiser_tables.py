@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from prismbook.runs.records import Record
-from prismbook.tables import lengths
-from prismbook.tables.labels import dataset_name
+from prismbook.tables import analysis, lengths
+from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.ways import NONE, PRISM, SGD, TUNED, Compared
 from prismbook.text import plural
 
 #: What the law says that a training writes into lengths without decay, in words and as slope of log length in log d.
@@ -116,3 +117,33 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
                 f" (SGD {seeds[0]}, PRISM {seeds[1]})."
             )
     return "\n".join(lines)
+
+
+def other_losses(compared: Sequence[Compared]) -> pd.DataFrame:
+    """Test NDCG@20 of plain SGD without decay beside Adam's ways, one row per dataset and loss of which it was run.
+
+    Args:
+        compared: the ways on a dataset, for a loss.
+
+    Returns:
+        Text, means over the seeds that were run, with their number in brackets. The last columns are of SGD: its score
+        with the lengths that validation chooses, their exponent, and the slope of its own log lengths in log
+        popularity.
+    """
+    rows = {}
+    for each in compared:
+        table = lengths.by_training(record for record in analysis.records(each.runs[SGD]) if record is not None)
+        if table.empty:
+            continue
+        sgd, row = table.iloc[0], {}
+        for way in (NONE, TUNED, PRISM, SGD):
+            shown = each.shown(way)
+            row[way] = f"{shown['ndcg'].mean():.4f} ({len(shown)})" if len(shown) else "not run"
+            if each.setback(way):
+                row[way] += f", {each.setback(way)}"
+        kept = not np.isnan(sgd["exponent"])
+        row["with $d^b$"] = f"{sgd['ndcg with it']:.4f}" if kept else ""
+        row["b"] = f"{sgd['exponent']:.2f}" if kept else ""
+        row["slope"] = f"{sgd['slope']:.2f}"
+        rows[f"{LOSS_NAMES[each.loss]}, {dataset_name(each.dataset)}"] = row
+    return pd.DataFrame.from_dict(rows, orient="index")

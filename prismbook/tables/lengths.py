@@ -140,7 +140,9 @@ def _middle(part: dict[str, Any]) -> float:
 
 #: What a run of "The law" is called, the first that applies.
 NAMES: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-    ("PRISM", lambda c: c["init"] == "prism"),
+    ("PRISM", lambda c: c["init"] == "prism" and c["optimizer"] == "adam"),
+    ("PRISM by plain SGD", lambda c: c["init"] == "prism" and c["optimizer"] == "sgd"),
+    ("PRISM by {optimizer}", lambda c: c["init"] == "prism"),
     ("AdamW, decay {weight_decay:g}", lambda c: c["decay_scope"] == "decoupled"),
     ("Adam, decay {weight_decay:g}", lambda c: c["optimizer"] == "adam" and c["weight_decay"] > 0),
     ("Adam, no decay", lambda c: c["optimizer"] == "adam"),
@@ -160,6 +162,8 @@ def training_name(config: dict[str, Any]) -> str:
 
     >>> training_name({"init": "xavier", "decay_scope": "table", "optimizer": "sgd", "weight_decay": 0.0})
     'plain SGD, no decay'
+    >>> training_name({"init": "prism", "decay_scope": "table", "optimizer": "sgd", "weight_decay": 0.0})
+    'PRISM by plain SGD'
     """
     return next(name for name, applies in NAMES if applies(config)).format(**config)
 
@@ -195,6 +199,9 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
         rows.append(row)
     columns = ["trained with", "learning rate", "seed", "epochs", "ndcg", "ratio", "slope"]
     table = pd.DataFrame(rows, columns=[*columns, "exponent", "ndcg with it", "ratio with it"])
+    # one training's learning rates next to each other, in the order in which the trainings are met
+    first = {name: place for place, name in reversed(list(enumerate(table["trained with"])))}
+    table = table.sort_values("trained with", key=lambda names: names.map(first), kind="stable")
     groups = table.groupby(["trained with", "learning rate"], sort=False)
     return groups.mean().drop(columns="seed").assign(seeds=groups["seed"].nunique())
 
