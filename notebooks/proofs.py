@@ -134,20 +134,26 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 #
 # :::{prf:proof}
 # A batch is a uniform subset of size $|\mathcal{B}|$; those that miss item $i$ are subsets of the other $|E| - d_i$
-# interactions. Equally, place the $d_i$ interactions of the item one after another into $|E|$ positions: the one after
-# $k$ misses misses again with probability $1 - |\mathcal{B}|/(|E| - k)$, which gives the product. (If it runs into a
+# interactions. Equally, place the $d_i$ interactions of the item one after another into $|E|$ positions: after
+# $k$ misses, the next also misses with probability $1 - |\mathcal{B}|/(|E| - k)$, which gives the product. (If it runs into a
 # factor below zero, an earlier one is zero, and so is the product.) Each factor is at most
-# $1 - |\mathcal{B}|/|E|$, hence {eq}`eq-membership` is a lower bound. The ratio of binomials is symmetric in $d_i$ and
-# $|\mathcal{B}|$, so {eq}`eq-swapped` is one too. The nearer of two lower bounds is the larger. Their probabilities of a
+# $1 - |\mathcal{B}|/|E|$, hence {eq}`eq-membership` is a lower bound. The ratio of binomials is
+#
+# $$
+# \frac{(|E| - d_i)!\; (|E| - |\mathcal{B}|)!}{|E|!\; (|E| - d_i - |\mathcal{B}|)!} ,
+# $$ (eq-ratio)
+#
+# or zero where $d_i + |\mathcal{B}| > |E|$. It stays the same when $d_i$ and
+# $|\mathcal{B}|$ change places, so {eq}`eq-swapped` is a lower bound too. The nearer of two lower bounds is the larger. Their probabilities of a
 # miss are $\exp(d_i |\mathcal{B}|\, f(|\mathcal{B}|/|E|)/|E|)$ and $\exp(d_i |\mathcal{B}|\, f(d_i/|E|)/|E|)$ with
 # $f(x) = \log(1 - x)/x$. As $f$ decreases on $(0, 1)$, the one with the larger fraction misses less often.
 # :::
 #
 # So the formula does not follow from the assumption it is given, and is still a good one. Items mostly have fewer interactions than a batch, and there it beats the one that does follow. Check: batches drawn by the code that trains
 # this book's models, from 400 permutations of 2,000 interactions. The intervals are over permutations, whose
-# batches are not independent of one another.
+# batches are not independent of one another. Its table is folded with the code.
 
-# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input", "hide-cell"]
 total = 2000
 degree = torch.tensor([1, 4, 16, 64, 256])
 owner = torch.repeat_interleave(torch.arange(6), torch.cat([degree, torch.tensor([total - int(degree.sum())])]))
@@ -186,13 +192,13 @@ pd.concat(found)
 
 # %% [markdown]
 # An item with one interaction is in exactly one batch of each pass, so nothing is left to chance there. How far are the two
-# formulas from the exact law at the size of a dataset?
+# formulas from the exact law at the size of a dataset? The answer is folded, since nothing after it needs it.
 
-# %% mystnb={"image": {"alt": "Two line charts of the ratio of an approximate to the exact batch probability against the share of the interactions an item has. Equation 2 of the paper stays at one throughout; draws with replacement start a little below one for rare items when the batch is a hundredth of the data, and at 0.88 when it is a quarter"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two line charts of the ratio of an approximate to the exact batch probability against the share of the interactions an item has. Equation 2 of the paper stays at one throughout; draws with replacement start a little below one for rare items when the batch is a hundredth of the data, and at 0.88 when it is a quarter"}, "code_prompt_show": "Show the figure", "code_prompt_hide": "Hide the figure"} tags=["remove-input", "hide-output", "nbval-ignore-output"]
 theory_figures.membership_gap()
 plt.show()
 
-# %% tags=["remove-input"]
+# %% mystnb={"code_prompt_show": "Show the table", "code_prompt_hide": "Hide the table"} tags=["remove-input", "hide-output"]
 up_to, off = torch.arange(1, 641), {}
 for size in (640, 16_000):
     exact = theory.batch_membership_exact(up_to, size, 64_000)
@@ -439,14 +445,14 @@ table.sort_index(level=["n", "negatives"], sort_remaining=False)
 # \end{aligned}
 # $$ (eq-dot)
 #
-# and for $\lVert\mathbf{u} - \mathbf{i}\rVert^2$, with $\kappa = 1 - \eta\lambda - 2\eta$,
+# and for $\lVert\mathbf{u} - \mathbf{i}\rVert^2$, with $\mu = 1 - \eta\lambda - 2\eta$,
 #
 # $$
 # \begin{aligned}
 # \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
 # &= \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\quad + P(i \in \mathcal{B}) \bigl[ \bigl(\kappa^2 - (1 - \eta\lambda)^2\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\qquad\qquad + 4\eta^2 \lVert\mathbf{u}\rVert^2 + 4\eta\kappa\, \mathbf{u} \cdot \mathbf{i} \bigr] .
+# &\quad + P(i \in \mathcal{B}) \bigl[ \bigl(\mu^2 - (1 - \eta\lambda)^2\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\qquad\qquad + 4\eta^2 \lVert\mathbf{u}\rVert^2 + 4\eta\mu\, \mathbf{u} \cdot \mathbf{i} \bigr] .
 # \end{aligned}
 # $$ (eq-euclidean)
 #
@@ -456,7 +462,7 @@ table.sort_index(level=["n", "negatives"], sort_remaining=False)
 # :::{prf:proof}
 # The gradients are $-\mathbf{u}$ and $2(\mathbf{i} - \mathbf{u})$. In the batch,
 # $\mathbf{i}' = (1 - \eta\lambda)\,\mathbf{i} + \eta\,\mathbf{u}$ in the first case and
-# $\mathbf{i}' = \kappa\,\mathbf{i} + 2\eta\,\mathbf{u}$ in the second. Expand the squares. Out of the batch both are
+# $\mathbf{i}' = \mu\,\mathbf{i} + 2\eta\,\mathbf{u}$ in the second. Expand the squares. Out of the batch both are
 # $(1 - \eta\lambda)\,\mathbf{i}$, so the mean is $(1 - \eta\lambda)^2 \lVert\mathbf{i}\rVert^2$ plus the probability times the
 # difference of the two cases. For the signs take $\mathbf{u} = \pm t\,\mathbf{i}$ with $\eta$ small: the terms linear in $\eta$
 # are $\pm 2\eta t \lVert\mathbf{i}\rVert^2$ for the dot product, $4\eta (\pm t - 1) \lVert\mathbf{i}\rVert^2$ for the distance.
@@ -557,7 +563,7 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # not apply. MAWU's alignment is angle-based too: {prf:ref}`lem-orthogonal`. The paper's text says elsewhere that the two
 # agree up to a constant.
 #
-# The factor counts where weights are compared. DirectAU halves its uniformities and MAWU does not, so with margins of zero
+# The factor counts where weights are compared. In {eq}`eq-losses` DirectAU halves its uniformities and MAWU does not, so with margins of zero
 #
 # $$
 # \mathcal{L}_\mathrm{DirectAU}(4\gamma) = 2 + 2\,\mathcal{L}_\mathrm{MAWU}(\gamma, \gamma) :

@@ -16,9 +16,9 @@
 # %% [markdown]
 # # What one step does to a length
 #
-# The paper's argument is short {cite}`loveland2025weightdecay`. An angle-based loss can only lengthen a vector, and does
-# so only when the vector is in the batch. Decay shortens all vectors at every step. So the length of an item's vector
-# comes to say how often the item is in a batch. This page has the statements. [The next one](proofs.ipynb) proves each of them, with cells that check
+# The paper's argument is short {cite}`loveland2025weightdecay`. Under plain gradient descent an angle-based loss can only
+# lengthen a vector, and does so only when the vector is in the batch. Decay shortens all vectors at every step. So the length of an item's vector
+# comes to say how often the item is in a batch, and growth against decay says where it stops. This page has the statements. [The next one](proofs.ipynb) proves each of them, with cells that check
 # it, and takes up what a careful reader asks.
 #
 # | symbol | meaning |
@@ -28,6 +28,7 @@
 # | $E$, $\mathcal{B}$ | all training interactions; those of one batch |
 # | $d_i$ | training interactions of item $i$ |
 # | $\eta, \lambda$ | learning rate, weight decay |
+# | $n$ | in {prf:ref}`cor-negatives` the negatives per interaction, of $\lvert I\rvert$ items |
 # | $\mathbf{i}'$ | the row after one step |
 #
 # The paper's letter $i$ does two things. Bold, $\mathbf{i}$ is a vector: the row of an item. Plain, $i$ is the item's number, as in $d_i$.
@@ -46,7 +47,7 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import HTML, display
-from torch.nn.functional import normalize
+from torch.nn.functional import cosine_similarity, normalize
 
 from prismbook.pages import figures, theory_figures
 
@@ -79,14 +80,16 @@ pd.options.display.float_format = "{:.3f}".format
 # If $\ell$ is angle-based and differentiable at $\mathbf{i} \neq 0$, then
 #
 # $$
-# \mathbf{i} \cdot \nabla_{\mathbf{i}}\, \ell(\mathbf{u}, \mathbf{i}) = 0
-# \qquad\text{and}\qquad
-# \nabla_{\mathbf{i}}\, \ell(\mathbf{u}, b\,\mathbf{i}) = \tfrac{1}{b}\, \nabla_{\mathbf{i}}\, \ell(\mathbf{u}, \mathbf{i}) .
+# \begin{aligned}
+# \mathbf{i} \cdot \nabla_{\mathbf{i}}\, \ell(\mathbf{u}, \mathbf{i}) &= 0 , \\
+# \nabla_{\mathbf{i}}\, \ell(\mathbf{u}, b\,\mathbf{i}) &= \tfrac{1}{b}\, \nabla_{\mathbf{i}}\, \ell(\mathbf{u}, \mathbf{i}) .
+# \end{aligned}
 # $$ (eq-orthogonal)
 # :::
 #
 # A step along a vector orthogonal to $\mathbf{i}$ makes $\mathbf{i}$ longer, as the hypotenuse is longer than a leg. That
-# is all the geometry there is.
+# is all the geometry there is. It needs a step along the gradient, which is that of plain gradient descent.
+# [Adam's step](sec-adam-race) is not.
 
 # %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.one_step()
@@ -96,8 +99,26 @@ plt.show()
 # %% [markdown]
 # *The row in the batch ends up longer than the row that is not. Decay shortens both; the loss moves one, at a right angle. A real step is far smaller.*
 #
-# The lemma also covers sums of losses: whole batches of
-# DirectAU, SSM and MAWU, uniformity and negatives included. BPR, which ranks by the dot product, sees lengths, and the lemma does not hold for it.
+# The lemma also covers sums of losses, and so the whole batches of three losses that this book trains:
+#
+# $$
+# \begin{aligned}
+# \mathcal{L}_\mathrm{SSM} &= \operatorname*{mean}_{(u,i)} \Bigl[ -\log \tfrac{e^{\cos(\mathbf{u}, \mathbf{i})/\tau}}{e^{\cos(\mathbf{u}, \mathbf{i})/\tau} + \sum_j e^{\cos(\mathbf{u}, \mathbf{j})/\tau}} \Bigr] , \\
+# \mathcal{L}_\mathrm{DirectAU}(\gamma) &= \operatorname*{mean}_{(u,i)} \lVert\hat{\mathbf{u}} - \hat{\mathbf{i}}\rVert^2 + \tfrac{\gamma}{2} (U_u + U_i) , \\
+# \mathcal{L}_\mathrm{MAWU}(\gamma_u, \gamma_i) &= \operatorname*{mean}_{(u,i)} \bigl[ -\cos(\theta_{ui} + m_{ui}) \bigr] \\
+# &\quad + \gamma_u U_u + \gamma_i U_i .
+# \end{aligned}
+# $$ (eq-losses)
+#
+# The means are over the interactions $(u, i)$ of a batch. SSM has negatives $j$ and a temperature $\tau$; $\theta_{ui}$ is
+# the angle between $\mathbf{u}$ and $\mathbf{i}$, and $m_{ui}$ a learned margin, their sum held between 0 and $\pi$. *Uniformity* is small where rows point apart. It is
+#
+# $$
+# U = \log \operatorname*{mean}_{\mathbf{x} \ne \mathbf{y}} e^{-2 \lVert\hat{\mathbf{x}} - \hat{\mathbf{y}}\rVert^2}
+# $$ (eq-uniformity)
+#
+# over the different users ($U_u$) or items ($U_i$) of the batch. Each of these has normalised rows alone, so none sees a length. BPR,
+# which ranks by the dot product, sees lengths, and the lemma does not hold for it.
 #
 # ## Who is in a batch
 #
@@ -123,9 +144,11 @@ plt.show()
 # optimiser be plain gradient descent. If item $i$ meets at most one interaction per batch, of cosine $c$, then
 #
 # $$
+# \begin{aligned}
 # \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# = \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2
-# + P(i \in \mathcal{B})\, \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} .
+# &= \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\quad + P(i \in \mathcal{B})\, \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} .
+# \end{aligned}
 # $$ (eq-change)
 #
 # The first term is at most zero for $0 \le \eta\lambda \le 2$; the second is at least zero.
@@ -145,6 +168,9 @@ plt.show()
 # that is, at rest and for rare items, lengths grow as $d^{1/4}$ at equal $c$. Popularity orders the lengths, but not
 # logarithmically. The paper reads a log-linear relation from trained models and from the theorem; the theorem gives another shape.
 #
+# With $\lambda = 0$ lengths that began alike are ordered by popularity too, says {eq}`eq-change`, and never rest. Under plain gradient descent the
+# loss writes popularity; decay only sets where the lengths stop.
+#
 # Everyday batches break an assumption of the theorem, that an item meets at most one interaction per batch. [Without it](sec-several) the signs stay,
 # and popularity is mostly written more strongly.
 #
@@ -156,9 +182,11 @@ plt.show()
 # If decay acts only on the rows of the batch,
 #
 # $$
+# \begin{aligned}
 # \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# = P(i \in \mathcal{B}) \left[ \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2
-# + \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} \right] .
+# &= P(i \in \mathcal{B}) \Bigl[ \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\qquad\qquad\quad + \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} \Bigr] .
+# \end{aligned}
 # $$ (eq-batched)
 # :::
 #
@@ -173,7 +201,10 @@ plt.show()
 # positives, with loss $+\cos$. If an item meets at most one pair per batch, {eq}`eq-change` holds with
 #
 # $$
-# P(i \in \mathcal{B}) = 1 - \left(1 - \frac{|\mathcal{B}|}{|E|}\right)^{d_i} \left(1 - \frac{n|\mathcal{B}|}{|I|}\right) .
+# \begin{aligned}
+# P(i \in \mathcal{B}) &= 1 - \left(1 - \frac{|\mathcal{B}|}{|E|}\right)^{d_i} \\
+# &\qquad\quad \times \left(1 - \frac{n|\mathcal{B}|}{|I|}\right) .
+# \end{aligned}
 # $$ (eq-negatives)
 # :::
 #
@@ -197,6 +228,7 @@ plt.show()
 # So at the start of training PRISM changes the ranking by dot product and leaves the loss as it is. It also makes the rows of
 # popular items turn more slowly under plain gradient descent.
 #
+# (sec-adam-race)=
 # ## The theorem is for SGD, the experiments run Adam
 #
 # At $\eta = 10^{-3}$ and $\lambda = 10^{-6}$ the decay of {prf:ref}`thm-change` takes $10^{-9}$ of a row's length per step,
@@ -204,8 +236,9 @@ plt.show()
 # float32, in which models train, it is less still: it is rounded away. Plain gradient descent trains a mean loss at a far larger
 # learning rate, of which this says nothing.
 #
-# The paper does not name its optimiser. Its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book. There $\lambda \mathbf{i}$ is added to the gradient, and then divided by
-# the root of the gradient's second moment $v$. Out of the batch the gradient is $\lambda\mathbf{i}$ alone, so the
+# The paper does not name its optimiser. Its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book. There $\lambda \mathbf{i}$ is added to the gradient. Each coordinate $i_k$ of the row,
+# $k = 1, 2, \ldots$, is then divided by a root of its own, $\sqrt{v_k}$. The *second moment* $v_k$ is a running mean of the coordinate's squared
+# gradient, over about a thousand steps. Out of the batch the gradient is $\lambda\mathbf{i}$ alone, so the
 # step of each coordinate is about
 #
 # $$
@@ -215,6 +248,23 @@ plt.show()
 # with $v$ small just where an item is rare. For a row that is never in a batch, $\sqrt{v_k} = \lambda |i_k|$, and $\lambda$ cancels. The row
 # goes to zero at speed $\eta$, however weak the decay, as long as $\lambda |i_k|$ is well above $\epsilon = 10^{-8}$. [A cell of the next page](sec-adam)
 # checks {eq}`eq-adam`.
+#
+# The division also bends the step. It is at a right angle to the row only on average, and where $\sqrt{v_k}$ is alike in all
+# coordinates. Where it is not, a loss of angles can shorten a row:
+
+# %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
+first = {}
+for name in ("SGD", "Adam"):
+    table = torch.tensor([[1.0, 0.0], [0.96, 0.28], [0.6, 0.8]], dtype=float64).requires_grad_()
+    optimizer = getattr(torch.optim, name)([table], lr=0.1)
+    (-cosine_similarity(torch.tensor([0.8, 0.6], dtype=float64), table).sum()).backward()
+    optimizer.step()
+    first[name] = table.detach().norm(dim=1).numpy()
+assert (first["SGD"] > 1).all() and first["Adam"][0] > 1 and (first["Adam"][1:] < 1).all()
+pd.DataFrame(first, index=["(1, 0)", "(0.96, 0.28)", "(0.6, 0.8)"]).T.map("{:.4f}".format)
+
+# %% [markdown]
+# *SGD lengthens all three rows, Adam one of them. Lengths after the first step without decay; each row had length 1 and met the user (0.8, 0.6).*
 #
 # Now a race of the two. 100 rows of 64 numbers, in groups that are in no batch, in one of 1,000, of 100, of 10, and in every
 # second one. Gradients are the theorem's divided by 4,096, a mean over the batch, with users scattered around
@@ -252,16 +302,21 @@ sgd, adam = ratios["SGD"], ratios["Adam"]
 assert np.allclose(sgd.loc[0.0], [(1 - 1e-3 * decay) ** 2000 for decay in decays], rtol=1e-9, atol=0)
 assert (sgd - 1).abs().max().max() < 1e-3  # SGD: nothing to be seen, for any share and decay
 assert (adam.loc[0.0, decays[1:]] < 0.01).all() and adam.loc[0.0, 0.0] == 1  # Adam: never in a batch is gone
-assert adam[1e-6].is_monotonic_increasing and adam.loc[0.5, 1e-6] > 2 * adam.loc[0.001, 1e-6]
-ratios.rename(columns="{:g}".format, level=1).rename(index="{:g}".format)
+for decay in (1e-6, 1e-5):
+    assert adam[decay].is_monotonic_increasing and adam.loc[0.5, decay] > 1.5 * adam.loc[0.001, decay]
+assert adam.loc[0.001, 1e-4] > adam.loc[0.01, 1e-4] < adam.loc[0.5, 1e-4]  # met seldom, thrown far
+assert adam[0.0].min() < 1 < adam[0.0].max()  # without decay Adam shortens some rows, and lengthens others
 
 # %% mystnb={"image": {"alt": "Two panels of length after training over length before, by how often a row is in a batch, one curve per weight decay. SGD: all curves lie flat at one. Adam: without decay flat near one; with decay rows that are never in a batch are at zero and lengths rise with the share"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.lengths_by_share(ratios)
 plt.show()
 
 # %% [markdown]
-# *Left, SGD at Adam's learning rate: decay does nothing that can be seen. Right, Adam: the same decays write popularity into the
-# lengths.* The mechanism of the theorem, decay everywhere and gradients in the batch, is there in both. At this learning rate its size comes
+# *Left, SGD at Adam's learning rate: decay does nothing that can be seen. Right, Adam: the weaker decays write popularity into the
+# lengths.* Under the strongest decay the rarest rows that are met end longer than the next ones. They are met seldom, and each
+# time [thrown far](law_of_lengths.ipynb), beside what decay has left of them. Without decay some of Adam's rows end below one: its step is not at a right angle.
+#
+# The mechanism of the theorem, decay everywhere and gradients in the batch, is there in both. At this learning rate its size comes
 # from Adam, which divides by what is small for rare items. The race says nothing of SGD at a rate at which it trains. What optimisers
 # write at rates at which they train is [the law of lengths](law_of_lengths.ipynb).
 #
@@ -278,7 +333,7 @@ plt.show()
 # %% [markdown]
 # *Blue rows shrink, orange rows grow, on the black line they rest.* Below, the same map to move: the sliders set what is
 # fixed above, pointing at the map reads a value. A strong decay pushes the black line up and to the right until only
-# the most popular items grow. A loss that is a mean over the batch has $\eta/|\mathcal{B}|$ in the growing term, and the line is then far out at any usual decay.
+# the most popular items grow. A loss that is a mean over the batch has $\eta^2/|\mathcal{B}|^2$ in the growing term, and the line is then far out at any usual decay.
 
 # %% tags=["remove-input"]
 display(HTML(theory_figures.theory_map_widget(**settings)))

@@ -21,8 +21,8 @@
 # **The loss turns vectors, decay shortens them, PRISM sets their length.** This page shows all three in bare PyTorch: nothing
 # hidden, no GPU, and no package of this book before the last two cells. It is a **toy**, and no evidence about the paper's datasets.
 #
-# The losses meant here compare a user and an item by their angle alone. Such a loss cannot ask for a longer or a shorter vector, so it
-# moves a vector at a right angle to itself. The result is a hypotenuse, and a hypotenuse is longer than its legs:
+# The losses meant here compare a user and an item by their angle alone. Such a loss cannot ask for a longer or a shorter vector, so under
+# plain gradient descent it moves a vector at a right angle to itself. The result is a hypotenuse, and a hypotenuse is longer than its legs:
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -64,7 +64,8 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
         assert abs(inside - (0.99**2 + 0.1**2 * (1 - 0.8**2)) ** 0.5) < 1e-6
 
 # %% [markdown]
-# Plain gradient descent (SGD) does what the drawing shows. Adam does not: it divides a step by the size of the gradient. Where decay is
+# Plain gradient descent (SGD) does what the drawing shows. Adam does not: it divides each coordinate of a step by the size of its gradient,
+# so its step is at a right angle [only on average](theory.ipynb). Where decay is
 # the whole gradient, a weak decay then takes as much as a strong one. AdamW keeps decay out of that division.
 #
 # ## Two thousand steps
@@ -95,7 +96,7 @@ def train(optimizer, lr, decay, prism=False, loss=softmax, batch=64, steps=2000)
     torch.manual_seed(1)
     users = torch.nn.Parameter(0.1 * torch.randn(num_users, dim))
     items = torch.nn.Parameter(0.1 * torch.randn(num_items, dim))
-    if prism:  # the whole method: keep the direction, set the length to log(d + 2)
+    if prism:  # keep the direction, set the length to log(d + 2); users: below
         with torch.no_grad():
             items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
     step = optimizer([users, items], lr=lr, weight_decay=decay)
@@ -191,6 +192,8 @@ assert found["3. five negatives"][2] > 0.9
 # ```python
 # items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
 # ```
+#
+# PRISM sets users too, in the same way. Here all users have 12 interactions, so that it would give one length to all, and the line is left out.
 
 # %% tags=["nbval-ignore-output"]
 report("Adam, PRISM, no decay", Adam, 1e-2, 0.0, prism=True)
@@ -213,7 +216,7 @@ assert torch.allclose(table.weight, by_hand)
 # %% [markdown]
 # ## And on real data
 #
-# A toy shows a mechanism, not a result. This is a stored run of this book: DirectAU with PRISM on MovieLens1M. The cell reads its
+# A toy shows a mechanism, not a result. This is a stored run of this book: DirectAU with PRISM, of items and users, on MovieLens1M. The cell reads its
 # record, so it needs a checkout of the project, and no data. An item without training interactions is in no batch and has no decay, so
 # it must still have the length that PRISM gave it. Every other item must be longer by now.
 
@@ -253,7 +256,7 @@ assert claims
 # %% [markdown]
 # ## Summary
 #
-# - A loss of angles lengthens a row whenever it moves it. Rows that are met more often are moved more often.
+# - Under plain gradient descent a loss of angles lengthens a row whenever it moves it. Rows that are met more often are moved more often.
 # - What decay adds depends on the optimiser: coupled Adam needs it to write popularity, SGD at its own rate does not.
 # - PRISM writes popularity at the start, in one line, and training without decay keeps it.
 #
