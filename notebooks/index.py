@@ -42,7 +42,8 @@ page.html(answers.table(answers.answers(rows), page.pages()))
 
 # %% tags=["remove-input"]
 compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
-page.say(start_page.advice(page.pages(), compared))
+put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
+page.say(start_page.advice(page.pages(), compared, put_on))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third, and not on the number beside it. The
@@ -135,4 +136,5 @@ start_page.scope_table(real_runs)
 # - Why: [what one step does to a length](pages/theory.ipynb), and each statement with [its proof and a cell that checks it](pages/proofs.ipynb).
 #   Where a formula of the paper is in the code: [from the paper to the code](paper_to_code.md).
 # - Use it: [PRISM in your own model](pages/use_prism.ipynb), [your own data](pages/add_a_dataset.ipynb),
-#   [your own loss](pages/add_a_loss.ipynb), [a cluster](cluster.md), [every function](api/index.md).
+#   [your own loss](pages/add_a_loss.ipynb), [other libraries](recipes.md), [serving](serving.md), [large
+#   tables](pages/scale.ipynb), [a cluster](cluster.md), [every function](api/index.md).

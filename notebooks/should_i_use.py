@@ -17,6 +17,9 @@
 #
 # %% [markdown]
 # # Should I use PRISM?
+#
+# *Does it concern you?* If your loss compares dot products, as BPR does, then no: it learns lengths by itself. Read on if it
+# normalises its vectors or compares cosines.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -26,20 +29,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.pages import page, parameters, should_i_use
-from prismbook.plan.experiments import configs
-from prismbook.runs.records import default_results
-from prismbook.tables import analysis, ways
+from prismbook.tables import ways
 
 parameters.check(globals(), "results")
 page.begin()
 compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
 by_loss = {loss: [each for each in compared if each.loss == loss] for loss in ways.LOSSES}
-put_on = {}
-for dataset in ways.DATASETS:
-    planned = [each for each in configs("law", dataset) if (each.backbone, each.loss) == ("mf", "directau")]
-    without = [each for each in planned if each.length_exponent is not None and not each.weight_decay]
-    runs = analysis.measured(results or default_results(), [each for each in without if each.init == "xavier"])
-    put_on[dataset] = [each for each in analysis.records(runs) if each and each["config"]["optimizer"] == "adam"]
+put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(should_i_use.answer(compared))
@@ -48,22 +44,38 @@ page.say(should_i_use.answer(compared))
 page.say(f"{should_i_use.how_sure(compared)} All runs are matrix factorisation, offline, on random splits.")
 
 # %% [markdown]
-# What else changes, with DirectAU (the [glossary](../glossary.md) has the words; a percentage is over the seeds that both sides have):
+# ## No decay today? Four ways
+#
+# With DirectAU. All four put popularity into the lengths, and all take from unpopular items.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(f"{should_i_use.price(compared)}\n{should_i_use.at_scoring(compared, put_on)}")
+page.html(should_i_use.four_ways(compared, put_on))
 
 # %% [markdown]
-# The last of these needs no other training. After yours, with its tables of users and items and a ranking of validation interactions:
+# *A decay that nobody tuned does what PRISM does. Test NDCG@20, seeds in brackets, and below it the unpopular / popular ratio: the
+# lower, the less for unpopular items.*
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(should_i_use.already_trained(compared, put_on))
+
+# %% [markdown]
+# **Lengths at scoring** are four lines, after your training. `user` and `item` are its tables, as tensors, and `popularity` counts
+# each item's training interactions. `train` and `held_out` are two `prismlib.Interactions(user_ids, item_ids)`.
 #
 # ```python
+# from prismlib import FullRanking, popularity_groups
 # from prismlib.lengths import choose_exponent, popularity_power, with_lengths
 #
+# validation = FullRanking(held_out, train, popularity_groups(popularity), num_users=len(user))
 # b = choose_exponent(user, item, popularity, validation)
 # item = with_lengths(item, popularity_power(popularity, b))  # rank by the dot product with these
 # ```
 #
-# It favours popular items, as PRISM does; [](optimisers.ipynb) has the whole curve.
+# It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve. What else changes with PRISM (the
+# [glossary](../glossary.md) has the words; a percentage is over the seeds that both sides have):
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(should_i_use.price(compared))
 
 # %% [markdown]
 # ## When yes
@@ -150,7 +162,7 @@ for loss, title in (("mawu", "MAWU"), ("bpr", "BPR")):
 #
 # ## Did it help?
 #
-# Train each way with two or three seeds, make both lists for the same held-out interactions, and compare them user by user.
+# Train each way with two or three seeds (the cell has one), make both lists for the same held-out interactions, and compare them user by user.
 # {py:func}`~prismlib.comparison.compare` says by how much, with 95 % intervals over users. The example runs on **synthetic data** and is
 # no evidence for PRISM: put your own split, model and loss in its place.
 
@@ -190,7 +202,7 @@ print(compare(before, after, split.test, split.item_popularity, generator=draws)
 #
 # ## What would change our mind
 #
-# - A test of *safe without tuning*: PRISM has no number to choose, and a decay can be chosen too strong. That may be its real use.
+# - A test for those who tune nothing: PRISM has no number to choose, and a decay can be chosen too strong. That may be its real use.
 # - PRISM that is tuned: alpha and the learning rate were left as they are, while decay was tuned.
 # - Live tests, or splits by time. Nothing here speaks of them.
 #

@@ -27,13 +27,13 @@
 # user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. Whether
 # you should is the question of [another page](should_i_use.ipynb). AdamW's decay is a weight decay too: PRISM beside it was not run.
 #
-# It is one of three ways to the same place, says [the law of lengths](law_of_lengths.ipynb). Adam takes popularity out of the lengths; a weak coupled
-# decay, PRISM, or lengths that you choose on validation when you score put it back. Plain SGD writes it by itself, and which strength serves
+# Three ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb): a weak coupled decay, PRISM, and lengths that you choose on
+# validation when you score. Adam alone takes popularity out of the lengths, and plain SGD writes it by itself. Which strength serves
 # [is the dataset's](optimisers.ipynb).
 #
 # ## Get it
 #
-# Copy these six lines. They need PyTorch and nothing else.
+# Copy these six lines. They need PyTorch and nothing else. `popularity` is a tensor on the table's device.
 #
 # ```python
 # import torch
@@ -362,3 +362,6 @@ for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
     error = (norm / prism_norm(item_popularity.double()) - 1).abs().max().item()
     rows[str(dtype)] = {"right to its rounding": error < 4 * torch.finfo(dtype).eps}
 pd.DataFrame(rows).T
+
+# %% [markdown]
+# **Next:** [serving](../serving.md), [other libraries](../recipes.md), [large tables](scale.ipynb).

@@ -74,7 +74,7 @@ def test_the_tuned_decay_is_the_one_of_rq3_where_its_runs_decide_something(store
             assert found.undecided == chosen
             elsewhere.add((found.dataset, found.loss))
             table = should_i_use.table([found])
-            assert "in RQ3 1e-3, which decides nothing" in table
+            assert "(RQ3's search chose 1e-3, whose run decides nothing)" in table
     # its 1e-3 stopped in its first epochs with patience 10; until it is repeated with more the page has another one
     assert elsewhere == {("gowalla", "ssm")}
 
@@ -161,12 +161,28 @@ def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -
 
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
     found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2})
-    assert should_i_use.at_scoring([found], {}).endswith("validation chooses. Not run on Gowalla.")
+    assert should_i_use.already_trained([found], {}) == ""
+    assert should_i_use.four_ways([found], {}).count("not run") == 4
     record = made_up(RunConfig("gowalla", "directau", gamma=5.0, length_exponent=0.25), parts=(0.08, 0.0, 0.02))
     parts = [{"ndcg": 0.3, "popular": 0.2, "neutral": 0.05, "unpopular": 0.05}]
     record["lengths"] = {"exponents": [0.25], "chosen": 0.25, "test": parts}
-    said = should_i_use.at_scoring([found], {"gowalla": [record]})
-    assert "NDCG@20 0.3000 on Gowalla (1 seed; 0.1000 without), where tuned decay has 0.2000" in said
+    elsewhere = replace(found, dataset="yelp2018")
+    said = should_i_use.already_trained([found, elsewhere], {"gowalla": [record]})
+    assert "NDCG@20 0.3000 on Gowalla, where PRISM has 0.2000" in said and "Not run on Yelp2018." in said
+    table = should_i_use.four_ways([found], {"gowalla": [record]})
+    assert table.count("not run") == 3 and "0.3000 (1)" in table and "ratio 0.250" in table
+    assert table.index("lengths at the start") < table.index("0.2000 (1)") < table.index("0.3000 (1)")
+
+
+def test_runs_whose_items_got_lengths_are_adams_without_decay(tmp_path: Path) -> None:
+    law = [config for config in configs("law", "gowalla") if (config.backbone, config.loss) == ("mf", "directau")]
+    for config in law:
+        store(tmp_path, made_up(config))
+    found = [record["config"] for record in ways.scored_with_lengths("gowalla", tmp_path)]
+    assert {config["seed"] for config in found} == set(SEEDS)
+    for config in found:
+        assert (config["optimizer"], config["weight_decay"], config["init"]) == ("adam", 0.0, "xavier")
+        assert config["length_exponent"] is not None
 
 
 def test_without_a_run_of_plain_sgd_the_page_says_so(tmp_path: Path) -> None:

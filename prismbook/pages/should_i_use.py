@@ -147,34 +147,81 @@ def _plain_sgd(directau: Sequence[Compared]) -> str:
     return f"{name} gives NDCG@20 {'; '.join(parts)}.{not_run} [](optimisers.ipynb) has more."
 
 
-def at_scoring(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
-    """What lengths that are put on after training give with DirectAU, without decay, as a list item in Markdown.
+def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
+    """What lengths that are put on after training give with DirectAU, without decay, as a sentence or two.
 
     Args:
         compared: the ways, for every dataset and loss.
-        records: by the name of a dataset, its stored runs of DirectAU without decay whose lengths were put on.
+        records: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.scored_with_lengths`.
+
+    >>> already_trained([], {})
+    ''
     """
     parts, missing = [], []
     for each in compared:
         if each.loss != "directau":
             continue
-        table, name = by_training(records.get(each.dataset, ())), dataset_name(each.dataset)
-        kept = table[table["ndcg with it"].notna()]
-        if kept.empty:
+        name, row = dataset_name(each.dataset), _scored(records.get(each.dataset, ()))
+        if row is None:
             missing.append(name)
             continue
-        row = kept.sort_values("seeds").iloc[-1]  # the learning rate with the most seeds
-        text = f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}; {row['ndcg']:.4f} without)"
-        if len(each.shown(TUNED)):
-            text += f", where tuned decay has {each.shown(TUNED)['ndcg'].mean():.4f}"
-        fair = row["ratio with it"] / each.shown(PRISM)["ratio"].mean()
-        parts.append(f"{text}, with {fair:.1f} times PRISM's ratio")
+        beside = f", where PRISM has {each.shown(PRISM)['ndcg'].mean():.4f}" if len(each.shown(PRISM)) else ""
+        parts.append(f"{row['ndcg with it']:.4f} on {name}{beside}")
+    if not parts:
+        return ""
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
-    given = f" This gives NDCG@20 {'; '.join(parts)}." if parts else ""
     return (
-        "- **Lengths at scoring.** Train Adam without decay, and give each item the length $d^b$ when you score, with"
-        f" the exponent that validation chooses.{given}{not_run}"
+        "**Already trained without decay?** Lengths put on at scoring need no other training: NDCG@20"
+        f" {'; '.join(parts)}, at less for unpopular items.{not_run}"
     )
+
+
+def _scored(records: Sequence[Record]) -> pd.Series | None:
+    """The row of :func:`~prismbook.tables.lengths.by_training` at the learning rate with the most seeds."""
+    table = by_training(records)
+    kept = table[table["ndcg with it"].notna()]
+    return None if kept.empty else kept.sort_values("seeds").iloc[-1]
+
+
+#: What each way changes in a training by Adam without decay.
+_CHANGES = {
+    NONE: "nothing",
+    FIXED: "<code>weight_decay=1e-6</code> in Adam",
+    PRISM: "lengths at the start, see below",
+    SGD: f"the optimiser: plain SGD, learning rate {SGD_RATE:g}",
+}
+
+
+def four_ways(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
+    """What one changes, what it costs and what it gives, with DirectAU that has no decay yet, as an HTML table.
+
+    Args:
+        compared: as for :func:`already_trained`.
+        records: as for :func:`already_trained`.
+    """
+    directau = [each for each in compared if each.loss == "directau"]
+    rows = []
+    for way, change in _CHANGES.items():
+        cells = {dataset_name(each.dataset): _score_and_ratio(each.shown(way), "ndcg", "ratio") for each in directau}
+        rows.append({"you change": change, "train again?": "" if way == NONE else "yes", **cells})
+        if way == PRISM:  # of which the next row is the equal after training
+            scored = {each.dataset: _scored(records.get(each.dataset, ())) for each in directau}
+            tables = {name: pd.DataFrame([] if row is None else [row]) for name, row in scored.items()}
+            cells = {
+                dataset_name(name): _score_and_ratio(table, "ndcg with it", "ratio with it")
+                for name, table in tables.items()
+            }
+            rows.append({"you change": "lengths at scoring, see below", "train again?": "no", **cells})
+    return pd.DataFrame(rows).to_html(index=False, border=0, escape=False, justify="left")
+
+
+def _score_and_ratio(runs: pd.DataFrame, score: str, ratio: str) -> str:
+    """The means of both over some runs, with the number of seeds, as HTML."""
+    if runs.empty:
+        return "not run"
+    seeds = round(runs["seeds"].iloc[0]) if "seeds" in runs else len(runs)
+    numbers = f"{runs[score].mean():.4f} ({seeds})"
+    return f"{_whole(numbers)}<br>{_whole(f'ratio {runs[ratio].mean():.3f}')}"
 
 
 def how_sure(compared: Iterable[Compared]) -> str:
@@ -213,7 +260,7 @@ def table(compared: Sequence[Compared]) -> str:
             decay = each.decay()
             name = f"{way}, {_power(decay)}" if way == TUNED and decay is not None else way
             if way == TUNED and each.undecided is not None:
-                name += f"<br>in RQ3 {_power(each.undecided)}, which decides nothing"
+                name += f"<br>(RQ3's search chose {_power(each.undecided)}, whose run decides nothing)"
             score = f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})" if made else "not run"
             rows.append(
                 {

@@ -156,12 +156,15 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
     return {panel: rows for panel, rows in panels.items() if rows}
 
 
-def advice(pages: Collection[str], compared: Sequence[Compared]) -> str:
-    """Whether to use PRISM, in Markdown, in the sentences of the page that says it at length.
+def advice(
+    pages: Collection[str], compared: Sequence[Compared], put_on: Mapping[str, Sequence[Record]] | None = None
+) -> str:
+    """Whether to use PRISM, as a list in Markdown, in the sentences of the page that says it at length.
 
     Args:
         pages: names of the book's pages, for links.
         compared: the ways of training, for every dataset and loss.
+        put_on: as :func:`prismbook.pages.should_i_use.already_trained` takes them; None for none.
     """
     links = {
         "should_i_use": "More, with conditions",
@@ -170,8 +173,10 @@ def advice(pages: Collection[str], compared: Sequence[Compared]) -> str:
         "report": "One-page report, to save as PDF",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    said = should_i_use.answer(compared).replace("\n\n", " ")
-    return f"**Should you use it?** {said} {should_i_use.how_sure(compared).replace(' on this page', '')} {shown}"
+    said = [*should_i_use.answer(compared).split("\n\n"), should_i_use.already_trained(compared, put_on or {})]
+    sure = should_i_use.how_sure(compared).replace(" on this page", "")
+    listed = "\n".join(f"- {line}" for line in said if line)
+    return f"**Should you use it?** {sure}\n\n{listed}\n\n{shown}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from prismbook.plan.experiments import ALL_DECAYS, PAPER_DATASETS, SEEDS, grid_configs
-from prismbook.runs.records import default_results
+from prismbook.plan.experiments import ALL_DECAYS, PAPER_DATASETS, SEEDS, configs, grid_configs
+from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, decay_vs_prism
 from prismbook.tables.endings import EARLY
 from prismbook.tables.rules import Difference
@@ -132,3 +132,26 @@ def compared(dataset: str, loss: str, results: Path | str | None = None) -> Comp
     if chosen["weight_decay"] == undecided:
         undecided = None
     return Compared(dataset, loss, {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)}, undecided)
+
+
+def scored_with_lengths(dataset: str, results: Path | str | None = None) -> list[Record]:
+    """The stored runs of DirectAU by Adam without decay whose items got other lengths when they were scored.
+
+    Their best epoch is that of a validation with such lengths.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> scored_with_lengths("gowalla", "no folder")
+    []
+    """
+    planned = [
+        each
+        for each in configs("law", dataset)
+        if (each.backbone, each.loss, each.optimizer, each.init) == ("mf", "directau", "adam", "xavier")
+        and each.length_exponent is not None
+        and not each.weight_decay
+    ]
+    runs = analysis.measured(default_results() if results is None else Path(results), planned)
+    return [record for record in analysis.records(runs) if record is not None]
