@@ -52,8 +52,8 @@ page.say(optimiser_tables.found(records))
 # gradient descent divides nothing: it writes popularity by itself. If that is so, the question is not only *how much decay*. It is *which
 # optimiser*, or whether lengths should be chosen at all after training.
 #
-# The others of the table: *row-sparse Adam* takes Adam's step only for rows of the batch. *Row-wise Adagrad* divides the step of a row by the root of
-# the sum of its squared gradients, one number per row; large systems use it. *Momentum* is 0.9.
+# Of the others, *row-sparse Adam* takes Adam's step only for rows of the batch. *Row-wise Adagrad* divides the step of a row by the root of
+# the sum of its squared gradients. That is one number per row, and large systems use it. *Momentum* is 0.9.
 #
 # A learning rate of 30 looks large. The loss is a mean over the batch, so a row's gradient is divided by the size of the batch, 4,096 here.
 #
@@ -146,7 +146,7 @@ page.html(optimiser_tables.other_losses(others).to_html(border=0))
 
 # %% [markdown]
 # *Plain SGD without decay trains every loss that it was run with, without a search. Test NDCG@20, seeds in brackets. The last three columns are of
-# SGD: its score with lengths $d^b$ at scoring, the exponent $b$ that validation chooses, and the slope of its own log lengths in log popularity.*
+# SGD. They have its score with lengths $d^b$ at scoring, the $b$ that validation chooses, and the slope of its own log lengths in log popularity.*
 #
 # ## Lengths as a knob after training
 #

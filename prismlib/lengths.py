@@ -48,8 +48,11 @@ def popularity_power(popularity: Column, exponent: float) -> Tensor:
     return values.clamp_min(1) ** exponent
 
 
+@torch.no_grad()
 def with_lengths(item: Tensor, lengths: Column) -> Tensor:
     """The rows of a table with other lengths; directions are kept, and the table stays as it is.
+
+    What comes back is for scoring: no gradient goes through it, also where the table is a model's parameter.
 
     Args:
         item: embeddings of all items, floating point, shape ``(n, d)``. A zero row stays zero.

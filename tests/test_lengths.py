@@ -82,6 +82,11 @@ def test_exponents_that_are_none_are_refused(exponent: float) -> None:
         choose_exponent(*tables(), POPULARITY, VALIDATION, exponents=())
 
 
+def test_a_models_own_table_with_lengths_can_go_to_numpy() -> None:
+    table = torch.nn.Parameter(torch.ones(2, 3))
+    assert with_lengths(table, [1.0, 2.0]).numpy().shape == (2, 3) and table.requires_grad
+
+
 def test_a_run_keeps_what_it_scores_with_each_exponent_and_the_lengths_of_all_rows(tmp_path: Path) -> None:
     config = RunConfig("synthetic", "directau", gamma=1.0, lr=1e-2, max_epochs=2, length_exponent=0.25)
     (record,) = get_records([config], tmp_path, progress=False)
