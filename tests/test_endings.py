@@ -19,7 +19,6 @@ import pytest
 
 from prismbook import __main__ as command_line
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import grid_configs
 from prismbook.runs import endings, mps, sweep_commands, workers
 from prismbook.runs.endings import CLOSED_PIPE, EndedBySignal, OutOfTime, signals_raise, until
 from prismbook.runs.locks import in_flight
@@ -27,22 +26,17 @@ from prismbook.runs.records import Planned, load_record, load_scores, planned
 
 pytestmark = pytest.mark.usefixtures("heeded_signals")
 
-QUICK = grid_configs("synthetic", ["bpr"], (0.0, 1e-6), dim=4, epochs=1, lr=1e-3)
+# of all optimisers row_adam alone does not import torch._dynamo, which takes each process as long as torch itself
+QUICK = [RunConfig("synthetic", "bpr", dim=dim, max_epochs=1, optimizer="row_adam") for dim in (4, 5)]
 ENDLESS = [replace(QUICK[0], max_epochs=10**6, patience=10**6, seed=seed) for seed in (1, 2)]
 PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the processes are looked up in /proc")
-# a process that this one starts runs the script again, but for its end: it imports what it needs, and not these tests
 SCRIPT = """
-def command():
-    work_together({runs}, Path({results!r}), 2, None)
-    return 0
-
-if __name__ == "__main__":
-    import sys
-    from pathlib import Path
-    from test_endings import ENDLESS, QUICK
-    from prismbook.runs.sweep_commands import guarded
-    from prismbook.runs.workers import work_together
-    sys.exit(guarded(command))
+import sys
+from pathlib import Path
+from prismbook.plan.config import RunConfig
+from prismbook.runs.sweep_commands import guarded
+from prismbook.runs.workers import work_together
+sys.exit(guarded(lambda: work_together({runs!r}, Path({results!r}), 2, None) or 0))
 """
 KEPT = "What was finished is kept; the same command goes on from there.\n"
 
@@ -65,20 +59,18 @@ def nothing_goes_on() -> Iterator[None]:
                 pipe.close()
 
 
-def start(folder: Path, runs: str, **options: Any) -> subprocess.Popen[str]:
-    """A process that trains some of this module's runs in two others, in a session of its own."""
-    script = folder / "script.py"
-    script.write_text(SCRIPT.format(runs=runs, results=str(folder / "results")))
-    return launch([str(script)], **options)
+def start(folder: Path, runs: list[RunConfig]) -> subprocess.Popen[str]:
+    """A process that trains runs in two others, in a session of its own."""
+    return launch(["-c", SCRIPT.format(runs=runs, results=str(folder / "results"))])
 
 
-def launch(arguments: list[str], **options: Any) -> subprocess.Popen[str]:
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+def launch(arguments: list[str]) -> subprocess.Popen[str]:
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {name: value for name, value in os.environ.items() if name != "PRISM_DATA"}
     environment |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     words = [sys.executable, *arguments]
-    LAUNCHED.append(subprocess.Popen(words, env=environment, start_new_session=True, **{**pipes, **options}))
+    LAUNCHED.append(subprocess.Popen(words, env=environment, start_new_session=True, **pipes))
     return LAUNCHED[-1]
 
 
@@ -153,7 +145,7 @@ def test_workers_end_with_their_parent_whatever_ends_it(
 ) -> None:
     """A signal reaches the parent alone, but for Ctrl-C, which reaches all processes of the terminal."""
     results = tmp_path / "results"
-    process = start(tmp_path, "[QUICK[0], *ENDLESS]")
+    process = start(tmp_path, [QUICK[0], *ENDLESS])
     wait_until(lambda: is_done(results, QUICK[0]) and all(is_running(results, config) for config in ENDLESS))
     started = descendants(process.pid)
     assert len(started) >= 2
@@ -169,7 +161,7 @@ def test_workers_end_with_their_parent_whatever_ends_it(
 
 @PROC
 def test_workers_that_are_still_starting_end_with_their_parent(tmp_path: Path) -> None:
-    process = start(tmp_path, "ENDLESS")
+    process = start(tmp_path, ENDLESS)
     wait_until(lambda: len(descendants(process.pid)) >= 2)
     started = descendants(process.pid)
     process.kill()
@@ -218,9 +210,14 @@ def test_missing_data_are_one_line(
 
 
 def test_a_reader_that_goes_away_ends_the_sweep_quietly(tmp_path: Path) -> None:
-    """As ``| head -1`` does."""
-    options = ["--budget", "smoke", "--workers", "2", "--results", str(tmp_path)]
-    with launch(["-m", "prismbook", "sweep", "run", "rq1", *options]) as process:
+    """As ``| head -1`` does. The runs of the experiment are replaced by shorter ones."""
+    code = (
+        "import sys\nfrom prismbook import __main__\nfrom prismbook.plan.config import RunConfig\n"
+        "from prismbook.runs import sweep_commands\n"
+        f"sweep_commands.configs = lambda *asked, **options: {QUICK!r}\n"
+        f"sys.exit(__main__.main(['sweep', 'run', 'rq1', '--workers', '2', '--results', {str(tmp_path)!r}]))\n"
+    )
+    with launch(["-c", code]) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline().startswith("first seed, rq1 on synthetic")
         process.stdout.close()

@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -393,53 +392,6 @@ def test_a_missing_gpu_is_said_before_training(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ValueError, match="sees no GPU here: use device='cpu'"):
         get_records([QUICK, replace(QUICK, device="cuda")], tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-SWEPT = grid_configs("synthetic", ["bpr"], [0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4], dim=8, epochs=3)
-SWEEP = """
-import sys
-from prismbook.plan.config import RunConfig
-from prismbook.runs.attempts import get_records
-get_records({runs!r}, sys.argv[1], progress=False)
-"""
-
-
-def sweep_elsewhere(results: Path) -> subprocess.Popen[bytes]:
-    """Another process that trains the same runs."""
-    return subprocess.Popen([sys.executable, "-c", SWEEP.format(runs=SWEPT), str(results)])
-
-
-def test_kill_9_in_a_sweep_loses_only_the_run_in_hand(tmp_path: Path) -> None:
-    def stored() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in tmp_path.glob("synthetic/*.json")}
-
-    process = sweep_elsewhere(tmp_path)
-    while len(stored()) < 2:
-        assert process.poll() is None, "the sweep ended before it could be killed"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = stored()
-    assert 2 <= len(before) < 6
-    assert scan(tmp_path)[1] == []
-    get_records(SWEPT, tmp_path, progress=False)
-    after = stored()
-    assert len(after) == 6
-    assert before.items() <= after.items()  # what was finished was not trained again
-    assert scan(tmp_path)[1] == []
-
-
-def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
-    process = sweep_elsewhere(tmp_path)
-    while not (tmp_path / ".locks").exists():  # it has its first run in hand
-        assert process.poll() is None
-        time.sleep(0.02)
-    get_records(SWEPT, tmp_path, progress=False)
-    assert process.wait() == 0
-    records, problems = scan(tmp_path)
-    assert (len(records), problems) == (6, [])
-    names = sorted(path.suffix for path in (tmp_path / "synthetic").iterdir())
-    assert names == [".json"] * 6 + [".npz"] * 6  # and no temporary file is left
 
 
 def test_a_full_disk_leaves_no_half_record(record: Record, tmp_path: Path) -> None:
