@@ -17,8 +17,16 @@
 # # Large tables
 #
 # Weight decay, in Equation 1, changes every row at every step. PRISM needs no decay. So a step may leave the rows alone that are not in its
-# batch, and its time then does not grow with the tables. This page measures what that is worth, where it
-# is not worth anything, and what it does not save. All numbers are from `make bench-scale`.
+# batch, and its time then grows far less than the tables. This page measures what that is worth, where it
+# is not worth anything, and what it does not save. All numbers are from `make bench-scale`, on one CPU thread; no GPU was measured.
+#
+# **What to do:**
+#
+# | your tables | train with |
+# |---|---|
+# | left of the ring in the figure below | Adam on all rows, as `fit` does unless asked |
+# | right of it | `optimizer="row_adam"`, which trains what Adam trains |
+# | larger than the memory of Adam's three tables | `"rowwise_adagrad"` or `"sgd"`, which keep one; or [shards](../recipes.md) |
 
 # %% tags=["parameters"]
 folder = None  # with scale.json; None is the project's own
@@ -58,11 +66,11 @@ page.say(scale_tables.crossings(scale["steps"]))
 page.say(f"*{scale_tables.machine(scale['steps'])}*")
 
 # %% [markdown]
-# **Below the ring, leave it.** A batch then holds a good part of the tables. Adam on all rows passes over them in order, which memory is
+# **Left of the ring, leave it.** A batch then holds a good part of the tables. Adam on all rows passes over them in order, which memory is
 # quick at. A step on the batch's rows has to find the distinct rows, gather them and scatter them. Every dataset of the paper
-# is below the ring, so `fit` uses Adam on all rows unless asked.
+# is left of the ring, so `fit` uses Adam on all rows unless asked.
 #
-# **Above it**, time on the batch's rows still grows, though far less than the tables. Rows of a larger table are farther apart, and the
+# **Right of it**, time on the batch's rows still grows, though far less than the tables. Rows of a larger table are farther apart, and the
 # processor's caches hold fewer of them. Few distinct rows, as of BPR, make the step quick; SSM's negatives look up five times as many.
 #
 # The four are options of `fit` and of `make_optimizer`, for a model made with `sparse=True`:

@@ -280,6 +280,22 @@ def test_on_a_phone_the_rows_of_a_wide_table_are_cards(browser: Browser, site: s
         assert cells and right <= 390 and named and len(label) > 3 and not head and not unseen
 
 
+@pytest.mark.skipif("pages/rq1_weight_decay.html" not in PAGES, reason="no such page in the built book")
+def test_a_figure_that_is_wider_than_a_phone_says_that_it_scrolls(browser: Browser, site: str) -> None:
+    browser.look(390, 844, "light")
+    browser.open(site + "pages/rq1_weight_decay.html")
+    script = """
+    const done = arguments[0];
+    const wide = [...document.querySelectorAll('article div.cell_output')]
+        .filter(output => output.querySelector('img')?.width > output.clientWidth + 1);
+    const say = output => output.previousElementSibling?.matches('.scroll-hint');
+    const look = () => wide.length && wide.every(say) ? done(wide.length) : setTimeout(look, 50);
+    setTimeout(() => done(0), 5000);
+    look();
+    """
+    assert browser.call("execute/async", script=script, args=[]) > 0
+
+
 @pytest.mark.skipif("pages/should_i_use.html" not in PAGES, reason="no such page in the built book")
 def test_a_folded_table_fits_a_phone_when_it_opens(browser: Browser, site: str) -> None:
     browser.look(390, 844, "light")

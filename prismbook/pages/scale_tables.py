@@ -196,7 +196,8 @@ def crossings(part: Part) -> str:
         least, ratio = min(some.index), every[most] / some[most]
         sentences.append(
             f"With {loss} Adam on all rows is the faster one up to about {rounded(rows)} rows."
-            f" At {most:,} rows it takes {ratio:{',.0f' if ratio > 10 else '.1f'}} times as long."
+            f" At {most:,} rows it takes {ratio:{',.0f' if ratio > 10 else '.1f'}} times as long"
+            " as Adam on the batch's rows."
             f" From {least:,} to {most:,} rows, a step on the batch's rows grows from {some[least]:.0f} to"
             f" {some[most]:.0f} ms."
         )
