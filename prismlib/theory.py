@@ -305,10 +305,12 @@ def rest_length_adam(noise: Tensor, lr: float, decay: float, dim: int, memory: f
     whatever its popularity; the decay is divided too, and shortens a row the more the weaker its gradient is. With G of
     :func:`gradient_noise` lengths go as :math:`d^{1/6}`, at every decay that lets them come to rest.
 
-    Assumptions: the loss dominates the second moment (:math:`G/r \gg \lambda r` and Adam's epsilon); a row is met often
+    Assumptions: the root of the second moment is alike in all coordinates of a row, so that a step is at a right angle
+    to it; the loss dominates the second moment (:math:`G/r \gg \lambda r` and Adam's epsilon); a row is met often
     within Adam's memory of a thousand steps, :math:`q \gg 0.001`; a step is small beside the row,
-    :math:`\eta \sqrt{n/q} \ll r`; and training lasts several times :func:`steps_to_rest_adam`. Rows with one to three
-    interactions end 10 to 30 % shorter.
+    :math:`\eta \sqrt{n/q} \ll r`; and training lasts several times :func:`steps_to_rest_adam`. Rows with a few
+    interactions mostly end shorter. Where a step is the longer one they can end longer, and then popularity no longer
+    orders the lengths.
 
     Args:
         noise: G, :func:`gradient_noise`, any shape.

@@ -15,6 +15,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record, default_results, scan
 from prismbook.tables import lengths, ways
+from prismlib.datasets import identity_card
 from prismlib.theory import gradient_noise, rest_length_adam
 
 
@@ -43,9 +44,20 @@ def test_lengths_that_follow_the_law_are_explained_by_it_and_by_nothing_else() -
     assert lengths.free_slope(table) == pytest.approx(1 / 3)
 
 
+def test_a_constant_for_each_profile_leaves_the_shape_to_be_told() -> None:
+    runs = [record(1e-6, law(1e-6)), record(1e-5, lambda d: 3 * law(1e-5)(d)), record(1e-4, lambda d: law(1e-4)(d) / 5)]
+    shape = lengths.within_profiles(lengths.profiles(runs))
+    assert shape.loc["law", "R2"] == pytest.approx(1) and shape.loc["law", "rms"] < 1e-5
+    assert 0.5 < shape.loc["sgd", "R2"] < 0.95 and 0.5 < shape.loc["prism", "R2"] < 0.95
+    log = lengths.within_profiles(lengths.profiles([record(1e-5, lambda d: 0.1 * np.log(d + 2))]))
+    assert log.loc["prism", "R2"] == pytest.approx(1) and log.loc["law", "R2"] < 0.95
+
+
 def test_rows_that_were_met_a_few_times_stand_apart() -> None:
     run = record(1e-5, lambda d: law(1e-5)(d) * (0.75 if d < lengths.LEAST else 1.0))
     few, many = lengths.profiles([run], rare=True), lengths.profiles([run])
+    met = 4096 / round(0.8 * identity_card("movielens1m").interactions)  # in a step, on average, with one interaction
+    assert few["step"].iloc[0] == pytest.approx(1e-3 * (64 / met) ** 0.5)
     assert few["d"].tolist() == pytest.approx([1, 6**0.5] * 2) and many["d"].min() > lengths.LEAST
     assert lengths.beside_the_law(few, many).to_numpy() == pytest.approx(0.75)
     assert lengths.beside_the_law(many, many).to_numpy() == pytest.approx(1)
@@ -168,6 +180,20 @@ def test_the_frontier_has_a_curve_per_run_a_ring_at_the_chosen_exponent_and_grey
     assert {text.get_text() for text in axis.texts} == {"b = 0", "b = 0.5"}
 
 
+def test_the_figure_of_the_simulation_has_a_line_of_the_law_for_each_training_that_it_predicts() -> None:
+    chance, rows = np.array([0.1, 1.0]), np.array([0.2, 0.3])
+    figure = law_figures.simulated_and_predicted(
+        chance, {"weak": rows, "strong": 2 * rows}, {"weak": rows, "strong": rows}
+    )
+    [axis] = figure.axes
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in axis.lines}
+    assert (
+        drawn["weak"] == [0.2, 0.3] and drawn["strong"] == [0.4, 0.6] and drawn["the law, nothing fitted"] == [0.2, 0.3]
+    )
+    black = [line for line in axis.lines if line.get_color() == "black"]
+    assert len(black) == 2 and len(axis.get_legend().get_texts()) == 3
+
+
 def test_the_stored_runs_follow_the_law_of_lengths() -> None:
     """What the page says: the law predicts held-out lengths, the theorem at rest and log(d + 2) do so less well."""
     stored, _ = scan(default_results())
@@ -180,3 +206,7 @@ def test_the_stored_runs_follow_the_law_of_lengths() -> None:
     accuracy = lengths.held_out(table, (run, "item"))
     assert accuracy.loc["law", "R2"] > 0.97 > accuracy["R2"].drop("law").max()
     assert lengths.free_slope(table) == pytest.approx(1 / 3, abs=0.03)
+    shape = lengths.within_profiles(table)["R2"]
+    assert (
+        shape["law"] > 0.97 > shape["prism"] > shape["sgd"] > 0.5
+    )  # a constant for each profile: the same order, but nearer

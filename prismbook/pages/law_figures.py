@@ -18,20 +18,23 @@ from prismbook.tables.lengths import training_name
 DATASETS = {"movielens1m": ("#0072B2", "o"), "gowalla": ("#D55E00", "s"), "yelp2018": ("#009E73", "^")}
 
 
-def simulated_and_predicted(chance: np.ndarray, found: Mapping[str, np.ndarray], law: np.ndarray) -> Figure:
+def simulated_and_predicted(
+    chance: np.ndarray, found: Mapping[str, np.ndarray], laws: Mapping[str, np.ndarray]
+) -> Figure:
     """Lengths of simulated rows against how often they are met, and the law's lengths for coupled Adam.
 
     Args:
         chance: of a gradient in a step, for each kind of row.
         found: lengths in the end, by optimiser.
-        law: the lengths that the law predicts for coupled Adam.
+        laws: the lengths that the law predicts, by the optimiser that it predicts them for.
     """
     figure, axis = plt.subplots()
-    for (name, lengths), marker in zip(found.items(), "osv^", strict=False):
-        axis.plot(chance, lengths, marker, label=name)
-    axis.plot(chance, law, color="black", linewidth=1, label="the law, nothing fitted")
+    for (name, lengths), marker in zip(found.items(), "osv^D", strict=False):
+        axis.plot(chance, lengths, marker, linestyle="", label=name)
+    for at, law in enumerate(laws.values()):
+        axis.plot(chance, law, color="black", linewidth=1, label="" if at else "the law, nothing fitted")
     axis.set(xscale="log", yscale="log", xlabel="chance of a gradient in a step", ylabel="length")
-    axis.legend()
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))  # beside the points, which fill the panel
     return figure
 
 

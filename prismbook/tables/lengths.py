@@ -23,7 +23,7 @@ TRAINED = 0.8
 
 
 def profiles(records: Iterable[Record], rare: bool = False) -> pd.DataFrame:
-    """Mean lengths by class of popularity, of the runs that the law is about.
+    r"""Mean lengths by class of popularity, of the runs that the law is about.
 
     These are the runs of linear MF with DirectAU or MAWU under Adam with coupled decay from 1e-6 on, at which lengths
     come to rest within a training.
@@ -35,9 +35,10 @@ def profiles(records: Iterable[Record], rare: bool = False) -> pd.DataFrame:
     Returns:
         One row per class with ``run``, ``dataset``, ``loss``, ``side``, ``decay``, ``d`` (the class's middle on a log
         scale), ``length``, and what each theory says but for one factor common to all: ``law``, ``sgd`` and ``prism``.
+        ``step`` is how far a step moves such a row under Adam when it is met, :math:`\eta \sqrt{n/q}`.
     """
     rows = [row for record in records if _applies(record["config"]) for row in _classes(record, rare)]
-    columns = ["run", "dataset", "loss", "side", "decay", "d", "length", "law", "sgd", "prism"]
+    columns = ["run", "dataset", "loss", "side", "decay", "d", "length", "law", "sgd", "prism", "step"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -75,6 +76,7 @@ def _classes(record: Record, rare: bool) -> Iterable[dict[str, Any]]:
                 "law": float(theory.rest_length_adam(noise, *rest, dim=config["dim"])),
                 "sgd": float(theory.rest_length_sgd(noise, *rest)),
                 "prism": np.log(d + 2),
+                "step": config["lr"] * np.sqrt(config["dim"] * pairs / (config["batch_size"] * d)),
             }
 
 
@@ -99,6 +101,23 @@ def held_out(table: pd.DataFrame, fitted: tuple[str, str]) -> pd.DataFrame:
         error = rest["length"] - rest[name] - constant
         rows[name] = {"R2": 1 - (error**2).sum() / spread, "rms": np.sqrt((error**2).mean())}
     return pd.DataFrame(rows).T
+
+
+def within_profiles(table: pd.DataFrame) -> pd.DataFrame:
+    """How well each theory tells the shape of a profile: lengths against popularity, with a constant for each profile.
+
+    Args:
+        table: of :func:`profiles`.
+
+    Returns:
+        One row per theory with ``R2`` of the log length within profiles, and ``rms``, the root mean square of its
+        error.
+    """
+    logs = np.log(table[["length", "law", "sgd", "prism"]])
+    shapes = logs - logs.groupby([table["run"], table["side"]]).transform("mean")
+    errors = shapes[["law", "sgd", "prism"]].sub(shapes["length"], axis=0)
+    squares = (errors**2).sum() / (shapes["length"] ** 2).sum()
+    return pd.DataFrame({"R2": 1 - squares, "rms": np.sqrt((errors**2).mean())})
 
 
 def beside_the_law(table: pd.DataFrame, fitted: pd.DataFrame) -> pd.Series:
