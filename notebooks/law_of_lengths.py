@@ -134,7 +134,7 @@ law_figures.simulated_and_predicted(chance.numpy(), shown, lines)
 plt.show()
 
 # %% [markdown]
-# *Coupled Adam lies on the law's line where a step is small beside a row; AdamW and Adam without decay are flat; plain SGD writes popularity
+# *Coupled Adam lies on the law's line where a step is small beside a row. AdamW and Adam without decay are flat; plain SGD writes popularity
 # without decay, and most strongly. Each point is the root mean square length of sixteen simulated rows.*
 #
 # At the stronger decay the rarest rows end longer than the law says. One step throws such a row further than its length at rest, and decay needs many steps to

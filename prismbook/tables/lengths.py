@@ -113,7 +113,7 @@ def within_profiles(table: pd.DataFrame) -> pd.DataFrame:
         One row per theory with ``R2`` of the log length within profiles, and ``rms``, the root mean square of its
         error.
     """
-    logs = np.log(table[["length", "law", "sgd", "prism"]])
+    logs = table[["length", "law", "sgd", "prism"]].apply(np.log)
     shapes = logs - logs.groupby([table["run"], table["side"]]).transform("mean")
     errors = shapes[["law", "sgd", "prism"]].sub(shapes["length"], axis=0)
     squares = (errors**2).sum() / (shapes["length"] ** 2).sum()
