@@ -112,7 +112,7 @@ start_page.scope_table(real_runs)
 # : they hold for some losses, protocols or readings, which are named, and not for others
 #
 # not reproduced
-# : none of those that are decided holds
+# : none of those that are decided holds; where some are open, *(k of n decided)* stands behind it
 #
 # open (k of n decided)
 # : the stored runs do not tell

@@ -43,6 +43,13 @@ def row(dataset: str, *statements: Statement, ids: tuple[str, ...] = ()) -> Row:
     return Row(CLAIM, dataset, statements, verdict(statements), ids)
 
 
+def test_a_cell_says_how_much_is_decided_where_nothing_holds() -> None:
+    """Before, a cross stood alone, whatever was open beside it."""
+    failing, waiting = Statement("a", False), Statement("b", None, undecided=True)
+    assert "<small>1 of 2 decided</small>" in ledger_tables.cell(row("gowalla", failing, waiting))
+    assert "decided" not in ledger_tables.cell(row("gowalla", failing))
+
+
 def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
     found = Difference((0.05, 0.06, 0.07), (0.03, 0.07))
     assert ledger_tables.cell(row("gowalla", replace(YES, difference=found))) == f"{TICK} +6.0{SPACE}%{SPACE}(3)"

@@ -73,7 +73,7 @@ def test_what_was_easy_and_what_was_difficult_is_counted() -> None:
     assert (
         "0 of 2 runs; another 1 stopped at a limit. Of 2 core statements that runs decide, 1 rest on one seed" in text
     )
-    assert text.endswith("if one seed decided nothing, 1 of 4 verdicts would be another.")
+    assert text.endswith("if one seed decided nothing, 1 of 4 verdicts would have another mark.")
 
 
 def test_a_page_that_is_not_built_is_said_and_nothing_is_printed() -> None:

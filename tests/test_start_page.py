@@ -210,7 +210,7 @@ def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
     one, three = (known([Statement("a", True, seeds=seeds)]) for seeds in (1, 3))
     rows = [Row(BY_ID["C1"], "gowalla", each.statements, "reproduced", (), each) for each in (one, three, three)]
     rows.append(Row(BY_ID["C1"], "yelp2018", [], "not measured", (), known([])))
-    assert start_page.how_sure(rows).startswith("If one seed decided nothing, 1 of 3 verdicts would be another")
+    assert start_page.how_sure(rows).startswith("If one seed decided nothing, 1 of 3 verdicts would have another mark")
 
 
 @pytest.mark.lint
@@ -218,3 +218,10 @@ def test_the_readme_and_the_start_page_show_the_same_code() -> None:
     [readme] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     start = (ROOT / "notebooks/index.py").read_text().replace("\n# ", "\n").replace("\n#\n", "\n\n")
     assert readme in start and len([line for line in readme.splitlines() if line]) == 6
+
+
+def test_a_verdict_that_changes_in_its_words_alone_keeps_its_mark() -> None:
+    """Before, "open (1 of 2 decided)" against "open (0 of 2 decided)" was counted as another verdict."""
+    fewer = known([Statement("a", True, seeds=1), Statement("b", None, undecided=True)])
+    row = Row(BY_ID["C1"], "gowalla", fewer.statements, "open (1 of 2 decided)", (), fewer)
+    assert start_page.rest_on_one_seed([row]) == (0, 1)

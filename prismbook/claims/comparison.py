@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prismbook.claims.statements import Statement, from_judgement, in_words, percent_and_seeds
+from prismbook.claims.statements import Statement, from_judgement, in_words, left_open_with, percent_and_seeds
 from prismbook.runs.patience import LONG
 from prismbook.tables.labels import setting
 from prismbook.tables.rules import Difference, Rules, judge
 from prismbook.tables.seed_differences import common, relative_difference, setbacks
 
+#: The words that leave a threshold open: the interval includes it, or the value is within the margin of it.
+AT_THE_LINE = ("equivalent", "not better", "not worse")
 #: The words for a score that is above another, below it, or as good.
 SCORE_WORDS = ("better", "worse", "equivalent")
 
@@ -62,6 +64,7 @@ def judged(
     role: str = "core",
     about: str = "",
     remark: str = "",
+    threshold: bool = False,
 ) -> Statement:
     """A statement on a difference, with its number, interval, seeds and word.
 
@@ -74,10 +77,13 @@ def judged(
         role: what the statement is to its claim.
         about: what it is about, in a word or two.
         remark: what stands behind the word.
+        threshold: whether the difference is from a threshold, such as half of a variance. Then only a direction
+            decides: what lies at the line, or has it in its interval, is open.
     """
     judgement = judge(difference, rules)
     said = f"{percent_and_seeds(difference)}: {in_words(judgement, *words)}{remark}"
-    return from_judgement(f"{text} ({said})", judgement, holds, difference, role, about)
+    statement = from_judgement(f"{text} ({said})", judgement, holds, difference, role, about)
+    return left_open_with(statement, AT_THE_LINE, rules) if threshold else statement
 
 
 def minus(first: Difference, second: Difference, measure: str = "") -> Difference:

@@ -234,6 +234,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
                 rules,
                 ("above it", "below it", "at it"),
                 about=f"{loss} with decay",
+                threshold=True,
             ),
             judged(
                 f"{loss} without decay: norms carry little of it, {_explained(float(left.mean()))}; less than half as"
@@ -243,6 +244,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
                 rules,
                 ("above it", "below it", "at it"),
                 about=f"{loss} without decay",
+                threshold=True,
             ),
         ]
     return statements

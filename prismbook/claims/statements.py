@@ -5,6 +5,7 @@ Some of them are the claim's core, its sentence in the paper's abstract or secti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,7 @@ GENERATED = "generated data, no evidence about the paper"
 #: ours. A detail or a note makes no verdict: a detail is measured beside the claim, a note is what cannot be judged.
 ROLES = ("core", "size", "detail", "note")
 #: How a verdict can come out. The fourth is written as "for X, not for Y", the fifth as "open (k of n decided)".
+#: The third says how many are decided too, where some are open.
 OUTCOMES = (
     "reproduced",
     "reproduced, size differs",
@@ -35,7 +37,8 @@ class Basis:
     """What decides a statement, so that other rules can decide it again without the records.
 
     Attributes:
-        kind: ``"one"`` comparison; the ``"weakest"`` of several statements; or ``"most"`` of them, more than half.
+        kind: ``"one"`` comparison; the ``"weakest"`` or the ``"strongest"`` of several statements; or ``"most"`` of
+            them, more than half.
         difference: the comparison; None where several statements decide.
         accepts: the words of the rules with which the statement holds.
         left_open: the words with which it stays open, since more of a search could turn it round.
@@ -103,7 +106,8 @@ def outcome(statements: Sequence[Statement]) -> str:
     """How a claim came out, one of :data:`OUTCOMES`, by its core statements.
 
     - Reproduced: all of them hold. The size differs where a statement on the size does not hold.
-    - Not reproduced: half of them or more are decided, and none of these holds.
+    - Not reproduced: half of them or more are decided, and none of these holds. The verdict says how many are decided
+      where others are open.
     - For some, not for others: half of them or more are decided; some hold, and some do not.
     - Open: fewer than half are decided, or those that are decided hold and others are open.
     - Not measured: none of them was measured.
@@ -138,6 +142,8 @@ def verdict(statements: Sequence[Statement]) -> str:
     'for BPR and c, not for SSM'
     >>> verdict([Statement("a", True), Statement("b", None)])
     'open (1 of 2 decided)'
+    >>> verdict([Statement("a", False), Statement("b", None)])
+    'not reproduced (1 of 2 decided)'
     """
     word, concerned = outcome(statements), core(statements)
     if word == "for some, not for others":
@@ -146,9 +152,9 @@ def verdict(statements: Sequence[Statement]) -> str:
             for holds in (True, False)
         )
         return f"for {holding}, not for {failing}"
-    if word == "open":
-        decided = sum(statement.holds is not None for statement in concerned)
-        return f"open ({decided} of {len(concerned)} decided)"
+    decided = sum(statement.holds is not None for statement in concerned)
+    if word == "open" or (word == "not reproduced" and decided < len(concerned)):
+        return f"{word} ({decided} of {len(concerned)} decided)"
     return word
 
 
@@ -167,8 +173,7 @@ def outcome_of(phrase: str) -> str:
     word = phrase.removesuffix(PROVISIONAL)
     if word.startswith("for ") and ", not for " in word:
         return "for some, not for others"
-    if word.startswith("open ("):
-        return "open"
+    word = re.sub(r"^(open|not reproduced) \(\d+ of \d+ decided\)$", r"\1", word)
     if word not in OUTCOMES:
         raise ValueError(f"phrase must be a verdict, one of {', '.join(OUTCOMES)} in words, got {phrase!r}")
     return word
@@ -264,6 +269,30 @@ def from_judgement(
     return Statement(text, decided, decided is None, provisional, "", difference, role, about, seeds, basis)
 
 
+def left_open_with(statement: Statement, words: Iterable[str], rules: Rules, why: str = "") -> Statement:
+    """The statement, left open where the rules give one of some words, under these rules and under others.
+
+    Args:
+        statement: one that a comparison decides; another one stays as it is.
+        words: of :data:`prismbook.tables.rules.MAY_BE`.
+        rules: those that it was decided by.
+        why: the end of the sentence where that leaves it open.
+
+    >>> failing = from_judgement("a", Judgement("not better"), ["better"], Difference((-0.01,), seed_error=0.015))
+    >>> opened = left_open_with(failing, ["not better"], Rules(), ", at the line")
+    >>> failing.holds, opened.holds, opened.text
+    (False, None, 'a, at the line')
+    """
+    basis = statement.basis
+    if basis is None or basis.difference is None:
+        return statement
+    opened = tuple(words)
+    statement = replace(statement, basis=replace(basis, left_open=tuple(dict.fromkeys((*basis.left_open, *opened)))))
+    if statement.holds is None or judge(basis.difference, rules).word not in opened:
+        return statement
+    return _left_open(replace(statement, text=f"{statement.text}{why}"))
+
+
 def holds_with(word: str, accepts: Iterable[str]) -> bool | None:
     """Whether a statement holds with a word of the rules: where all that may be true bears it out.
 
@@ -341,7 +370,7 @@ def _of_several(statement: Statement, among: Sequence[Statement], kind: str) -> 
         holds = _most([each.holds for each in among])
         firm = _most([None if each.provisional else each.holds for each in among])
         return replace(statement, holds=holds, undecided=holds is None, provisional=holds is not None and firm is None)
-    first = weakest(among)
+    first = weakest(among) if kind == "weakest" else strongest(among)
     return replace(
         statement, holds=first.holds, undecided=first.undecided, provisional=first.provisional, seeds=first.seeds
     )
@@ -386,6 +415,18 @@ def percent_text(difference: Difference) -> str:
     return f"{text} [{low:{spec}}, {high:{spec}}]" if np.isfinite(high) and high > low else text
 
 
+def in_interval(within: bool | None) -> str:
+    """Where the paper's figure is, for a sentence that goes on with the interval.
+
+    Args:
+        within: of :func:`prismbook.tables.rules.contains`; None where the interval has it and is too wide to say more.
+
+    >>> in_interval(None), in_interval(False)
+    ('is in', 'is not in')
+    """
+    return "is not in" if within is False else "is in"
+
+
 def in_words(judgement: Judgement, better: str, worse: str, equivalent: str) -> str:
     """A judgement in the words of a measure that is not a score, such as a number of epochs.
 
@@ -427,8 +468,26 @@ def weakest(statements: Sequence[Statement]) -> Statement:
     >>> weakest([Statement("a", True), Statement("b", None), Statement("c", False)]).text
     'c'
     """
-    strength = {False: 0, None: 1, True: 2}
-    return min(statements, key=lambda each: (strength[each.holds], bool(each.holds) and not each.provisional))
+    return min(statements, key=_strength)
+
+
+def strongest(statements: Sequence[Statement]) -> Statement:
+    """The statement that decides a claim for which one of them is enough.
+
+    It is one that holds, first one that is firm, else one left open.
+
+    Args:
+        statements: one or more; of equally strong ones the first is taken.
+
+    >>> strongest([Statement("a", False), Statement("b", None), Statement("c", False)]).text
+    'b'
+    """
+    return max(statements, key=_strength)
+
+
+def _strength(statement: Statement) -> tuple[int, bool]:
+    order = {False: 0, None: 1, True: 2}
+    return order[statement.holds], bool(statement.holds) and not statement.provisional
 
 
 def subject(statement: Statement) -> str:

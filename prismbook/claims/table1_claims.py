@@ -13,7 +13,7 @@ import numpy as np
 
 from prismbook.claims.comparison import judged, minus
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Basis, Statement, from_judgement, holds_with, percent_and_seeds
+from prismbook.claims.statements import Basis, Statement, from_judgement, holds_with, in_interval, percent_and_seeds
 from prismbook.tables.decay_vs_prism import Pair
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.rules import MAY_BE, RULES, Difference, Rules, contains
@@ -208,10 +208,9 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     if len(figures) < len(pairs):
         return []
     figure = float(np.mean(figures))
-    text = f"the size: the paper's mean change on {dataset_name(pairs[0].dataset)}, {figure:+.1%}, is in our interval"
-    about = "the size"
+    name, about = f"the paper's mean change on {dataset_name(pairs[0].dataset)}, {figure:+.1%}", "the size"
     if len(changes) < len(pairs) or not all_hold:
-        text += ", which is known where every pair bears the claim out"
+        text = f"the size: open, since not every loss bears the claim out on what was run; compare {name}"
         return [Statement(text, None, True, role="size", about=about)]
     seeds = min(len(change.by_seed) for change in changes)
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
@@ -219,7 +218,7 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
         (float(np.mean([change.mean for change in changes])),) * seeds, None, "ndcg", error * seeds**0.5
     )
     within = contains(difference, figure)
-    text = f"{text}: {percent_and_seeds(difference)}"
+    text = f"the size: {name}, {in_interval(within)} our interval: {percent_and_seeds(difference)}"
     if left_out := "; ".join(part for pair in pairs if (part := pair.left_out_text())):
         lacks = tuple(config for pair in pairs for config in pair.without_patience())
         text += f"; undecided, since a part of the runs decides no size: {left_out}"

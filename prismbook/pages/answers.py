@@ -13,7 +13,7 @@ from html import escape
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
-from prismbook.pages.ledger_tables import number
+from prismbook.pages.ledger_tables import decided_share, number
 from prismbook.pages.marks import mark
 from prismbook.tables.labels import dataset_name
 from prismbook.text import listed_names, plural
@@ -113,7 +113,7 @@ def _answer(question: Question, rows: Sequence[Row]) -> Answer:
     by_dataset = {row.dataset: row for row in rows if row.dataset and row.verdict != "not measured"}
     shown = {dataset: _shown(question, row) for dataset, row in by_dataset.items()}
     ours = [
-        (dataset_name(dataset), mark(by_dataset[dataset].phrase), _numbers(question, by_dataset[dataset], statements))
+        (dataset_name(dataset), mark(by_dataset[dataset].phrase), _value(question, by_dataset[dataset], statements))
         for dataset, statements in shown.items()
     ]
     claim = rows[0].claim
@@ -134,6 +134,12 @@ def _shown(question: Question, row: Row) -> list[Statement]:
         for each in core(row.statements)
         if each.difference is not None and (not question.about or each.about in question.about)
     ]
+
+
+def _value(question: Question, row: Row, statements: Sequence[Statement]) -> str:
+    """The numbers of a dataset, and how much is decided where nothing of it holds and some is open."""
+    share = decided_share(row.phrase) if row.outcome == "not reproduced" else ""
+    return f"{_numbers(question, row, statements)} ({share})" if share else _numbers(question, row, statements)
 
 
 def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> str:

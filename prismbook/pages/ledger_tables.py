@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
@@ -137,10 +138,23 @@ def cell(row: Row) -> str:
     if row.outcome == "for some, not for others":
         held = sum(each.holds is True for each in concerned)
         said = words if len(words) <= _SHORT else f"{held} of {sum(each.holds is not None for each in concerned)} hold"
-    if row.outcome == "open":
-        said = f"{sum(each.holds is not None for each in concerned)} of {len(concerned)} decided"
+    if row.outcome in ("open", "not reproduced"):
+        said = decided_share(row.phrase)
     value = number(row.headline) if row.outcome != "for some, not for others" else ""
     return f"{_mark(row.phrase)} {value}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
+
+
+def decided_share(phrase: str) -> str:
+    """How many core statements are decided, where a verdict says it; empty where it does not, or where all are.
+
+    Args:
+        phrase: the verdict in words.
+
+    >>> decided_share("not reproduced (1 of 2 decided) (provisional)"), decided_share("not reproduced")
+    ('1 of 2 decided', '')
+    """
+    found = re.search(r"\d+ of \d+ decided", phrase)
+    return found[0] if found else ""
 
 
 def _of_case(row: Row, case: str, phrase: str) -> str:
@@ -149,6 +163,8 @@ def _of_case(row: Row, case: str, phrase: str) -> str:
     decided = [each for each in of_case if each.holds is not None] or of_case
     short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
     value = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
+    if outcome_of(phrase) == "not reproduced" and decided_share(phrase):
+        value = f"{value} {decided_share(phrase)}"
     return f"<small>{escape(short.replace('learning rate', 'lr'))}</small> {_mark(phrase)} {value}".strip()
 
 

@@ -128,5 +128,5 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
         f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
         f" they rank better than by chance: {by_chance} of {len(records)} runs; another {cut} stopped at a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
-        f" {changed} of {judged} verdicts would be another."
+        f" {changed} of {judged} verdicts would have another mark."
     )

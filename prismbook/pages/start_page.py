@@ -135,15 +135,15 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
         judged = row.case in entry["cases"]
         noted = row.case == PROTOCOL_CASES["released"] and not judged
         phrase = entry["cases"].get(row.case, entry["verdict"])
-        words, provisional = split_phrase(phrase)
+        (words, provisional), word = split_phrase(phrase), outcome_of(phrase)
         place = f"{dataset_name(row.dataset)}, {row.case}" if judged else dataset_name(row.dataset)
         [panel] = [panel for panel, claims in PANELS.items() if row.claim in claims]
         panels[panel].append(
             {
                 "group": f"{row.claim}: {CHANGES[row.claim]}",
-                "part": f"{place}: {mark(phrase)} {outcome_of(phrase)}",
+                "part": f"{place}: {mark(phrase)} {words if word == 'not reproduced' else word}",
                 "label": f"{row.loss}, released code" if noted else row.loss,
-                "verdict": "" if noted else outcome_of(words),
+                "verdict": "" if noted else word,
                 "provisional": provisional and not noted,
                 **{key: getattr(row, key) for key in ("paper", "ours", "low", "high")},
             }
@@ -193,7 +193,7 @@ def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
 
 
 def rest_on_one_seed(rows: Iterable[Row]) -> tuple[int, int]:
-    """How many verdicts would be others if one seed decided nothing, and how many verdicts there are.
+    """How many verdicts would have another mark if one seed decided nothing, and how many verdicts there are.
 
     Args:
         rows: the ledger.
@@ -202,7 +202,8 @@ def rest_on_one_seed(rows: Iterable[Row]) -> tuple[int, int]:
     (0, 0)
     """
     judged = [row for row in rows if row.verdict != "not measured"]
-    return sum(verdict_under(row, Rules(one_seed=False)) != row.phrase for row in judged), len(judged)
+    others = [verdict_under(row, Rules(one_seed=False)) or row.phrase for row in judged]
+    return sum(mark(word) != mark(row.phrase) for word, row in zip(others, judged, strict=True)), len(judged)
 
 
 def how_sure(rows: Iterable[Row]) -> str:
@@ -211,12 +212,12 @@ def how_sure(rows: Iterable[Row]) -> str:
     Args:
         rows: the ledger.
 
-    >>> how_sure([])
-    'If one seed decided nothing, 0 of 0 verdicts would be another: see [how verdicts are made](pages/verdicts.ipynb).'
+    >>> how_sure([]).partition(":")[0]
+    'If one seed decided nothing, 0 of 0 verdicts would have another mark'
     """
     changed, judged = rest_on_one_seed(rows)
     return (
-        f"If one seed decided nothing, {changed} of {judged} verdicts would be another: see"
+        f"If one seed decided nothing, {changed} of {judged} verdicts would have another mark: see"
         " [how verdicts are made](pages/verdicts.ipynb)."
     )
 

@@ -36,10 +36,11 @@ function prismVerdicts(data) {
     if (2 * held > decisions.length) return true;
     return 2 * (held + open) > decisions.length ? null : false;
   }
-  function weakest(statements) {
-    const strength = s => 2 * (s.holds === false ? 0 : s.holds === null ? 1 : 2) + (s.holds && !s.provisional ? 1 : 0);
-    return statements.reduce((first, each) => (strength(each) < strength(first) ? each : first));
-  }
+  const strength = s => 2 * (s.holds === false ? 0 : s.holds === null ? 1 : 2) + (s.holds && !s.provisional ? 1 : 0);
+  const weakest = statements =>
+    statements.reduce((first, each) => (strength(each) < strength(first) ? each : first));
+  const strongest = statements =>
+    statements.reduce((first, each) => (strength(each) > strength(first) ? each : first));
   function again(statement, rules) {
     const basis = statement.basis;
     let decided = statement;
@@ -54,7 +55,7 @@ function prismVerdicts(data) {
         const firm = most(among.map(each => (each.provisional ? null : each.holds)));
         decided = {...statement, holds, undecided: holds === null, provisional: holds !== null && firm === null};
       } else {
-        const {holds, undecided, provisional, seeds} = weakest(among);
+        const {holds, undecided, provisional, seeds} = basis.kind === 'weakest' ? weakest(among) : strongest(among);
         decided = {...statement, holds, undecided, provisional, seeds};
       }
     }

@@ -31,14 +31,16 @@ def rules_in_words() -> str:
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
    number per measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
-   needs all of the interval within the margin.
+   needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
+   decides. What has the threshold in its interval is open.
 3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
    provisional, and has a ring.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses.
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
-   where its choice is at the edge of its grid, or among runs that stopped at their start.
+   where its choice is at the edge of its grid, or among runs that stopped at their start. In C12 and C13, what
+   does not hold is open until every strength of PRISM that is planned was run.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. A size in Table 1 is open where some
    seeds were cut off, and so is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
@@ -46,7 +48,9 @@ def rules_in_words() -> str:
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
    where that start is better than chance; a start by chance is a dip until the run is repeated with more patience.
 9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
-   NDCG@20 and have BPR's ratio or better. That PRISM beats one is open where its decay was not tuned.
+   NDCG@20 and have BPR's ratio or better. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
+   strengths are tried: the best one, and the smallest one that ranks better by more than the margin. Validation
+   chooses both, and one that beats the baseline is enough.
 10. **Each protocol has its verdict**: the paper's text and the released code. Of learning rates the tuned one has it.
 """
 
@@ -128,7 +132,7 @@ def _score(method: Method, seed: int) -> float:
 def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
     """The verdict of every measured claim and dataset under each of the alternatives, the ledger's first.
 
-    A cell is empty where the claim has no such protocol or learning rate, and "=" where the verdict is the ledger's.
+    A cell is empty where the claim has no such protocol or learning rate, and "=" where the mark is the ledger's.
 
     Args:
         rows: the ledger.
@@ -136,7 +140,7 @@ def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
     words_of = {}
     for (claim, dataset), (ledger, *others) in verdicts(rows).items():
         name = f"{claim}, {DATASET_NAMES[dataset]}" if dataset else claim
-        words_of[name] = [ledger, *("=" if word == ledger else word for word in others)]
+        words_of[name] = [ledger, *("=" if word and mark(word) == mark(ledger) else word for word in others)]
     return pd.DataFrame(words_of, index=[each.title for each in ALTERNATIVES]).T
 
 
@@ -153,7 +157,7 @@ def in_marks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def changed(table: pd.DataFrame) -> str:
-    """How many verdicts each alternative changes, in Markdown.
+    """How many marks each alternative changes, in Markdown. One that no claim has is left out.
 
     Args:
         table: of :func:`under_alternatives`.
@@ -161,7 +165,8 @@ def changed(table: pd.DataFrame) -> str:
     lines = []
     for title in table.columns[1:]:
         concerned = table[table[title] != ""]
-        lines.append(f"- {title}: {_differing(concerned[title])} of {len(concerned)} verdicts differ")
+        if len(concerned):
+            lines.append(f"- {title}: {_differing(concerned[title])} of {len(concerned)} marks differ")
     return "\n".join(lines)
 
 
