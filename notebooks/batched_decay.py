@@ -106,13 +106,13 @@ for scope in ("table", "batch"):
 # %% mystnb={"image": {"alt": "A row per dataset with two panels: test NDCG@20 against weight decay for decay of the whole tables and of the batch's rows, and the correlation of item lengths with log popularity for both"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {name: table for name, table in runs.items() if table["run"].notna().any()}
 for name in names:
-    page.has_runs(runs[name], redo[name])
+    page.has_runs(runs[name], redo[name], name)
 if shown:
     figures.two_scopes(shown)
     plt.show()
 
 # %% [markdown]
-# *Decay of the batch's rows stays flat where decay of the whole tables climbs. Left: test NDCG@20. Right: the correlation of item lengths with
+# *On the paper's datasets decay of the batch's rows stays flat where decay of the whole tables climbs. Left: test NDCG@20. Right: the correlation of item lengths with
 # log popularity. No decay is the first point of both curves.* The lengths themselves:
 
 # %% mystnb={"image": {"alt": "Two panels per dataset of the mean length of item embeddings against popularity for DirectAU, one curve per weight decay: decay of the whole tables, and decay of the batch's rows only"}} tags=["remove-input", "nbval-ignore-output"]
@@ -122,7 +122,7 @@ if shown:
     plt.show()
 
 # %% [markdown]
-# *Lengths rise with popularity on the left, and on the right no more than without decay. Mean length of item embeddings in bins of
+# *Look whether a decay makes lengths rise with popularity on the left, and on the right no more than without decay. Mean length of item embeddings in bins of
 # popularity; r is the correlation with log popularity.*
 #
 # ## The numbers
@@ -131,7 +131,7 @@ if shown:
 batched_tables.numbers(runs)
 
 # %% [markdown]
-# *With decay of the batch's rows alone both numbers stay near those without decay. Test NDCG@20 and, in brackets, the correlation of item
+# *Compare each row with the first, which is without decay. On the paper's datasets decay of the batch's rows stays near it. Test NDCG@20 and, in brackets, the correlation of item
 # lengths with log popularity; one seed.*
 #
 # ## Verdicts

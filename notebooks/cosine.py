@@ -108,13 +108,13 @@ curves = {
     for name in shown
 }
 for name in names:
-    page.has_runs(runs[name], redo[name])
+    page.has_runs(runs[name], redo[name], name)
 if curves:
     figures.validation_curves(curves, rankings=("dot", "cosine"), log_epochs=True)
     plt.show()
 
 # %% [markdown]
-# *By cosine the curves are soon at their height and stay there; by dot product those with decay climb on. A curve per weight decay; dots mark the
+# *Look whether the curves by cosine are at their height before those by dot product, and whether they stay there. A curve per weight decay; dots mark the
 # epoch that early stopping keeps, the best by dot product. Epochs stand on a logarithmic axis.*
 #
 # ## The numbers
@@ -137,7 +137,7 @@ pd.DataFrame(rows).set_index(["dataset", "weight decay"])
 
 
 # %% [markdown]
-# *By cosine 95 % of the best score is reached in fewer epochs. The last two columns are the first epoch with 95 % of the curve's own maximum.*
+# *Compare the last two columns: is the one by cosine smaller? The last two columns are the first epoch with 95 % of the curve's own maximum.*
 #
 # ## Verdicts
 
@@ -155,8 +155,8 @@ page.html(question.verdicts({"C14": claim_c14}, runs, results))
 #
 # **What would change our mind.** A cosine curve that takes as long as the dot product's, or that falls again.
 #
-# **What we did not measure here.** Early stopping by cosine: a run that stops when its angles are learnt, and gets its lengths afterwards, is on the
-# page [The law of lengths](law_of_lengths.ipynb).
+# **What we did not measure here.** Early stopping by cosine. A training whose lengths are put on afterwards is on the page of
+# [other optimisers](optimisers.ipynb).
 #
 # **Your turn.** In the cell above: set `weight_decay` to 0. Predict first: which of the two columns changes?
 #

@@ -18,7 +18,7 @@
 #
 # These findings are ours. The paper {cite}`loveland2025weightdecay` does not make them. Where one bears on a claim of the paper, the verdicts on
 # that claim stand below it, as in the [ledger](ledger.ipynb). Each is judged now from the run records, by [the same rules](verdicts.ipynb) as the claims.
-# A finding that the records no longer bear out says so.
+# What we looked for and the records do not bear out stands apart, below.
 
 # %% tags=["parameters"]
 results = None  # folder of run records; None is the project's own
@@ -34,12 +34,21 @@ parameters.check(globals(), "results")
 page.begin()
 
 # %%
-found, accepted = findings(results), ledger.accepted(results)
-pd.DataFrame({"where": {each.heading: each.status for each in found}}).rename_axis("finding")
+accepted = ledger.accepted(results)
+shown, not_shown = [], []
+for each in findings(results):
+    (shown if each.shown else not_shown).append(each)
+pd.DataFrame({"where": {each.heading: each.status for each in shown}}).rename_axis("finding")
 
 # %% tags=["remove-input"]
-for finding in found:
+for finding in shown:
     page.say(start_page.section(finding, accepted, page.pages()))
+
+# %% tags=["remove-input"]
+if not_shown:
+    page.say("## Looked for, not found")
+for finding in not_shown:
+    page.say(start_page.section(finding, accepted, page.pages(), level=3))
 
 # %% [markdown]
 # *Percentages are shares of the second value of each comparison, with the 95 % interval over users and seeds in brackets.*

@@ -119,7 +119,7 @@ shown = {name: table for name, table in runs.items() if table["run"].notna().any
 means = {name: analysis.over_seeds(table) for name, table in shown.items()}
 chosen = {name: rq1_tables.chosen(table) for name, table in shown.items()}
 for name in names:
-    page.has_runs(runs[name], redo[name])
+    page.has_runs(runs[name], redo[name], name)
 for number in range(0, len(as_list(losses)) if shown else 0, 2):
     panels = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[number : number + 2]]
     if any(loss in panels for table in shown.values() for loss in table[table["run"].notna()]["loss"]):

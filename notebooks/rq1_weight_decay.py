@@ -129,13 +129,13 @@ means = {name: analysis.over_seeds(table) for name, table in shown.items()}
 chosen = {name: rq1_tables.chosen(table) for name, table in shown.items()}
 first = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[:2]]
 for name in names:
-    page.has_runs(runs[name], redo[name])
+    page.has_runs(runs[name], redo[name], name)
 if shown:
     figures.weight_decay_curves(means, first, chosen)
     plt.show()
 
 # %% [markdown]
-# *The curve of DirectAU climbs with decay before it levels off or falls; in its panel popular items gain more than unpopular ones lose. A ring marks the decay that
+# *Look how the curve of DirectAU climbs with decay before it levels off or falls, and which of its parts gains. A ring marks the decay that
 # validation chooses. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]
@@ -153,8 +153,11 @@ rq1_tables.numbers(runs)
 
 # %% [markdown]
 # *Decay raises the correlation of lengths with log popularity. An arrow leads from no decay to the decay that validation
-# chooses. Test NDCG@20, its popular part minus its unpopular part, and the correlation of item lengths with log popularity, means over
-# the seeds that were run.*
+# chooses. Test NDCG@20, its popular part minus its unpopular part, and the correlation of item lengths with log popularity. They are means over
+# the seeds that were run. [The search of PRISM's page](rq3_search.ipynb) has further decays, and may choose one of those.*
+
+# %% tags=["remove-input"]
+page.say(question.by_dataset({name: rq1_tables.behind_the_means(runs[name]) for name in names}))
 
 # %% tags=["remove-input"]
 page.say(question.noted(runs))
@@ -181,8 +184,8 @@ page.html(question.verdicts(judged, runs, results))
 # or at most decays. C2: a gap that does not grow with decay, or that grows as much for BPR; for its level, a change of which gap is
 # the larger one. C22: a BPR curve that changes more than DirectAU's.
 #
-# **What we did not measure here.** Other learning rates: these curves are at one. Other optimisers: that page is
-# [the law of lengths](law_of_lengths.ipynb). AmazonBook, of which no complete copy could be had.
+# **What we did not measure here.** Other learning rates: these curves are at one. Other optimisers: they have
+# [a page of their own](optimisers.ipynb). AmazonBook, of which no complete copy could be had.
 #
 # **Your turn.** In the cell above:
 #

@@ -52,12 +52,12 @@ for name in names:
     page.html(question.table(name, f"{len(ended)} runs", ended))
 
 # %% [markdown]
-# *A run in these tables ended within 20 epochs: some before they began to learn, others in a dip or past their best. Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
+# *A run in these tables ended within 20 epochs: before it began to learn, in a dip, or past its best. Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
 # direction: the loss looks perfect, 0 for DirectAU and -1 for MAWU, and nothing is ranked.
 #
 # ## The same runs with more patience
 #
-# Some of these runs again with ten times the patience, and others that end later:
+# A few of these runs were run again with ten times the patience, and so were others that end later. The rest were not run again:
 
 # %%
 waited = {name: experiments.protocol_pairs("patience", name, budget) for name in names}
@@ -94,7 +94,7 @@ if curves:
     plt.show()
 
 # %% [markdown]
-# *Some curves lie flat for tens of epochs and then climb. Validation NDCG@20 of the runs with patience 100; dots mark the best epoch; epochs
+# *Look for curves that lie flat for tens of epochs and then climb. Validation NDCG@20 of the runs with patience 100; dots mark the best epoch; epochs
 # stand on a logarithmic axis.*
 #
 # ## What patience changed

@@ -54,8 +54,8 @@ backbones, losses = as_list(backbones), as_list(losses)
 
 # %% [markdown]
 # We tune in two steps. First the loss's parameter, such as $\gamma$, at decay 1e-4, and for PRISM without decay. Then decay, at that value or
-# at the published one. If PRISM chose another value, we tune decay there too. A grid grows where its best is at an edge, and the two best
-# run at all seeds before one is chosen. A second learning rate, 1e-2, counts once both methods have run all of it.
+# at the published one. If PRISM chose another value, we tune decay there too. A grid grows where its best is at an edge. Where the two best
+# were run at all seeds, all seeds choose; otherwise the first one does. A second learning rate, 1e-2, counts once both methods have run all of it.
 
 # %%
 pairs = {}
@@ -69,12 +69,12 @@ for name in names:
 # %% [markdown]
 # ## What the search costs
 #
-# A search that was not run to its end says how far it went. Its choice is then the best of what was run, and tuned decay may be better
-# than shown.
+# Compare epochs: hours are of several machines, some with a GPU. A search that was not run to its end says so; its choice is the best
+# of what was run. A search whose runs ended early is cheap because it was stopped.
 
 # %% tags=["remove-input"]
 compared = {name: [pair for pair in pairs[name] if pair.loss != "bpr"] for name in names}  # PRISM's BPR never began
-page.say(question.by_dataset({name: rq3_tables.cost_in_words(compared[name]) for name in names}))
+page.say(question.by_dataset({name: rq3_tables.cost_in_words(compared[name], results) for name in names}))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 for name in names:

@@ -134,7 +134,7 @@ tuned = {name: rq4_tables.tuned_decay(runs[name]) for name in names}
 curves = {name: rq4_tables.prism_and_tuned(runs[name], records[name]) for name in names}
 curves = {name: shown for name, shown in curves.items() if shown}
 for name in names:
-    page.has_runs(runs[name], redo[name])
+    page.has_runs(runs[name], redo[name], name)
 if curves:
     figures.validation_curves(curves, log_epochs=True)
     plt.show()
@@ -148,9 +148,9 @@ if curves:
 page.say(question.by_dataset({name: rq4_tables.ended_early(shown) for name, shown in curves.items()}))
 
 # %% [markdown]
-# Is that the reason? Adam changes each coordinate by about the learning rate, so a row of length $\log(d + 2)$ turns
-# $\log(d + 2)$ times as slowly as one of length 1. If so, a larger step must shorten the flat start. To be fair, decay gets
-# the larger step too, though its strength was tuned at the smaller one, as was the loss's parameter:
+# Is that the reason? Adam changes each coordinate by about the learning rate. A row of length $\log(d + 2)$ then turns
+# $\log(d + 2)$ times as slowly as one of length 1. If so, a larger step must shorten the flat start. Decay gets
+# the larger step too. Its strength was tuned at the smaller step, as was the loss's parameter:
 
 # %%
 steps = {name: rq4_tables.at_rates(name, tuned[name], learning_rates, seeds=seeds[0], **common) for name in names}
@@ -171,7 +171,7 @@ if curves:
 
 # %% [markdown]
 # *Popular items rise with $\alpha$ and unpopular ones fall; dashed, tuned decay. Test NDCG@20 at the best epoch. If the paper is right, the left curve is
-# nearly flat.*
+# nearly flat over a range of $\alpha$, while the parts move. It speaks of "a variety of high-quality models", not of every $\alpha$.*
 
 # %% tags=["remove-input"]
 page.say(question.by_dataset({name: rq4_tables.trade(table) for name, table in runs.items()}))
@@ -207,7 +207,8 @@ page.html(question.verdicts(judged, stored, results))
 # decay.
 #
 # **What we did not measure here.** A search of decay at the larger learning rate. What each search cost, in runs, epochs and hours, is
-# [counted apart](rq3_search.ipynb). Lengths put on after training are on the page [The law of lengths](law_of_lengths.ipynb).
+# [counted apart](rq3_search.ipynb). Lengths put on after training are on the page of
+# [other optimisers](optimisers.ipynb).
 #
 # **Your turn.** In the cell above: set the learning rate to 0.01. Predict first: which of the three has not begun to learn after twelve epochs?
 #

@@ -16,8 +16,8 @@
 # %% [markdown]
 # # How does the released code depart from the text?
 #
-# *The code that the authors released departs from the paper's text in several places. Here each departure is a switch of a run configuration, off
-# unless asked for, and each is measured alone, beside the same run as in the text. Of MACR's $c$ the text says nothing: the other side is what its own authors
+# *The code that the authors released departs from the paper's text in several places. Here each departure is a switch of a run configuration. It is off
+# unless asked for, and is measured alone, beside the same run as in the text. Of MACR's $c$ the text says nothing: the other side is what its own authors
 # publish.*
 
 # %% tags=["parameters"]

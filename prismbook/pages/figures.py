@@ -268,13 +268,17 @@ def validation_curves(
         log_epochs: whether the epochs stand on a logarithmic axis.
     """
     first = 1 if log_epochs else 0  # on a logarithmic axis is no 0
+    names = dict.fromkeys(name for records in rows.values() for name in records if not name.startswith("decay"))
+    colours = dict(zip(names, STEPS(np.linspace(0.1, 1, max(len(names), 1))), strict=False))  # the same on each dataset
     size = (3.4 + 2.6 * len(rankings), 0.4 + 2.7 * len(rows))
     figure, grid = plt.subplots(len(rows), len(rankings), figsize=size, sharey="row", squeeze=False)
     for axes, (dataset, records) in zip(grid, rows.items(), strict=True):
         for axis, ranking in zip(axes, rankings, strict=True):
-            for (name, record), colour in zip(records.items(), STEPS(np.linspace(0.1, 1, len(records))), strict=True):
+            for name, record in records.items():
                 curve, best = record["history"][f"validation_{ranking}"], record["best_epoch"]
-                style = {"color": "#000000", "linestyle": "--"} if name.startswith("decay") else {"color": colour}
+                style = (
+                    {"color": "#000000", "linestyle": "--"} if name.startswith("decay") else {"color": colours[name]}
+                )
                 axis.plot(range(first, len(curve) + first), curve, label=name, **style)
                 axis.plot(best + first, curve[best], marker="o", color=style["color"])
             if log_epochs:
@@ -310,15 +314,21 @@ def fairness(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
             style = {"color": LOOKS[along["loss"].iloc[0]][0], "linewidth": 0.8, "marker": ".", "markersize": 5}
             axis.plot(along["ratio"], along["ndcg"], label=f"{along['loss'].iloc[0]} at each decay", **style)
             for run in along.iloc[[0, -1]].itertuples():
-                place = (run.ratio, run.ndcg)
+                # below the line, which leaves the star of PRISM free: it lies on the line or above it
                 axis.annotate(
-                    f"λ = {run.weight_decay:g}", place, xytext=(4, 4), textcoords="offset points", fontsize="x-small"
+                    f"λ = {run.weight_decay:g}",
+                    (run.ratio, run.ndcg),
+                    xytext=(0, -14),
+                    textcoords="offset points",
+                    fontsize="x-small",
+                    ha="center",
                 )
         finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
         for run in finished:
             colour, marker = LOOKS[run.loss]
             prism = run.init == "prism"
-            look = {"marker": "*", "markersize": 15} if prism else {"marker": marker, "markersize": 8}
+            # the star is the largest, and lies below the others so that it hides none of them
+            look = {"marker": "*", "markersize": 17} if prism else {"marker": marker, "markersize": 8, "zorder": 3}
             name = f"{run.loss} with PRISM" if prism else run.loss
             axis.plot(run.ratio, run.ndcg, color=colour, markeredgecolor="white", linestyle="", label=name, **look)
         axis.set(xscale="log", title=dataset_name(dataset), ylim=(0, None))
@@ -333,8 +343,8 @@ def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN)
 
     Args:
         tables: for each dataset, by its name, the rows of its panel, by their names, each ``{"ours", "low", "high",
-            "paper"}``: our change, the ends of its interval, and the paper's change. Each is a share, or None where it
-            is not known.
+            "paper", "decides"}``: our change, the ends of its interval, and the paper's change. Each is a share, or
+            None where it is not known. The last is whether our runs decide anything; where not, the point is hollow.
         margin: the share up to which a change counts as none, shown as a band.
     """
     labels = list(dict.fromkeys(name for rows in tables.values() for name in rows))
@@ -346,7 +356,10 @@ def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN)
         for name, row in rows.items():
             place = labels.index(name)
             if row["ours"] is not None:
-                axis.plot(100 * row["ours"], place, "o", color="#0072B2", label="ours, with its 95 % interval")
+                face, label = ("#0072B2", "ours, with its 95 % interval")
+                if not row.get("decides", True):
+                    face, label = "white", "ours, which decides nothing"
+                axis.plot(100 * row["ours"], place, "o", color="#0072B2", markerfacecolor=face, label=label, zorder=3)
                 if row["low"] is not None:
                     axis.plot([100 * row["low"], 100 * row["high"]], [place] * 2, color="#0072B2")
             if row["paper"] is not None:

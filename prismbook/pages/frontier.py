@@ -124,9 +124,11 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         axis.set(xscale="log", ylim=(0, None), title=dataset, ylabel="test NDCG@20")
     axes[-1, 0].set_xlabel("unpopular / popular NDCG@20 (right: fairer)")
     handles = {
-        name: Line2D([], [], marker=LOOKS[name][1], color=LOOKS[name][0], linestyle="")
+        name: Line2D([], [], marker=LOOKS[name][1], color=LOOKS[name][0], markerfacecolor="none", linestyle="")
         for name in LOSS_NAMES.values()
         if any(run["loss"] == name for run in shown)
     }
+    for name, face in (("open: weight decay", "none"), ("filled: PRISM", "black")):
+        handles[name] = Line2D([], [], marker="o", color="black", markerfacecolor=face, linestyle="")
     drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=7, fontsize="small")
     return drawing

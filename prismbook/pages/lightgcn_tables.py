@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from prismbook.pages.rq1_tables import chosen
+from prismbook.pages.rq1_tables import chosen, chosen_text
 from prismbook.tables.labels import cell, dataset_name
+from prismbook.text import listed_names
 
 
 def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -31,10 +32,32 @@ def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 {
                     "dataset": dataset_name(dataset),
                     "backbone": backbone,
-                    "chosen decay": cell(best, "g"),
+                    "chosen decay": chosen_text(best, group),
                     "NDCG@20": " → ".join(ends["ndcg"].map(cell)),
                     "popular items' share": " → ".join(cell(share, ".0%") for share in ends["share"]),
                     "length ~ log d": " → ".join(cell(value, ".2f") for value in ends["norm_correlation"]),
                 }
             )
     return pd.DataFrame(rows).set_index(["dataset", "backbone"])
+
+
+def in_words(runs: pd.DataFrame) -> str:
+    """How much the chosen decay changes each backbone, in Markdown; empty where the two cannot be compared.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured` of one dataset and loss.
+    """
+    changes, starts = [], []
+    for backbone, group in runs.groupby("backbone", sort=False):
+        means = group.groupby("weight_decay")[["ndcg", "norm_correlation"]].mean()
+        best = list(chosen(group).values())
+        if not best or means["ndcg"].reindex([0.0, best[0]]).isna().any():
+            return ""
+        changes.append(f"{100 * (means['ndcg'][best[0]] / means['ndcg'][0.0] - 1):+.1f} % on {backbone}")
+        starts.append(f"{means['norm_correlation'][0.0]:.2f} on {backbone}")
+    if len(changes) < 2:
+        return ""
+    return (
+        f"From no decay to the chosen one NDCG@20 changes by {listed_names(changes)}. Without decay lengths correlate"
+        f" with log popularity by {listed_names(starts)}."
+    )

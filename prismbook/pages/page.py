@@ -116,14 +116,16 @@ def origin(runs: pd.DataFrame, redo: str) -> None:
     html(provenance.provenance(runs, redo))
 
 
-def has_runs(runs: pd.DataFrame, redo: str) -> bool:
+def has_runs(runs: pd.DataFrame, redo: str, dataset: str = "") -> bool:
     """Whether a figure has any run to show. Where it has none, one line is shown that says what to run.
 
     Args:
         runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
         redo: the command that makes the runs, see :func:`prismbook.pages.provenance.command`.
+        dataset: name of the dataset, where the figure has others too.
     """
     if runs["run"].notna().any():
         return True
-    say(f"*No run is stored for this figure. This command makes its runs:* `{redo}`")
+    where = f" on {dataset_name(dataset)}" if dataset else ""
+    say(f"*No run is stored for this figure{where}. This command makes its runs:* `{redo}`")
     return False

@@ -16,6 +16,7 @@ import torch
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import ALL_DECAYS, BUDGETS, SEEDS
 from prismbook.plan.hyperparameters import LOSS_DEFAULTS, LOSS_GRIDS, PUBLISHED
+from prismbook.runs.patience import LONG
 from prismbook.tables.labels import dataset_name
 from prismbook.text import listed_names
 from prismlib.data import random_split, synthetic
@@ -106,7 +107,10 @@ def lines() -> list[Line]:
             "DirectAU",
             "gamma searched over six values",
             "",
-            f"published for {_published('directau')}; else searched over {_list(gammas)}",
+            f"searched over {_list(gammas)} for Table 1; elsewhere published for {_published('directau')}, else chosen"
+            " by such a search, else 1",
+            "C8 and the level of every score of DirectAU",
+            "rq3_search",
         ),
         Line(
             "MAWU",
@@ -123,7 +127,7 @@ def lines() -> list[Line]:
             "Adam with coupled decay, on every parameter",
             f"{plain.optimizer.capitalize()} with coupled decay, on every parameter",
             "all claims on decay",
-            "law_of_lengths",
+            "optimisers",
         ),
         Line(
             "weight decay acts on",
@@ -152,9 +156,10 @@ def lines() -> list[Line]:
             "early stopping",
             "validation NDCG@20, patience 10, best epoch kept",
             "",
-            f"validation NDCG@20, patience {plain.patience}, best epoch kept; what a dip ended is run again with more",
+            f"validation NDCG@20, patience {plain.patience}, best epoch kept; a run that ended in a dip gives its place"
+            f" to one with patience {LONG}, where that is stored",
             "runs that start by chance",
-            "rq3_prism",
+            "rq3_patience",
         ),
         Line(
             "weight decays",
@@ -166,7 +171,7 @@ def lines() -> list[Line]:
             "learning rates",
             "0.1, 0.01, 0.001",
             "",
-            _list(lean.lrs) + ", the second where it is stored",
+            _list(lean.lrs) + ", the second where it is run for both methods",
             "C11, and whether a search is complete",
             "rq4_benefits",
         ),

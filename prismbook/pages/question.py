@@ -122,8 +122,8 @@ def judged(
 ) -> str:
     """The verdicts on a page's claims, as HTML: lines of the ledger, each of which opens to its statements.
 
-    On generated data, of which the ledger has no row, and where a page's own runs say anything else, what these say is
-    folded below, without a verdict.
+    On generated data the ledger has no row. What the page's own runs say of it is folded below, without a verdict.
+    Where the ledger has a row, they are not judged a second time: they are only a part of its runs.
 
     Args:
         claims: names of the claims, in the order of the lines.
@@ -136,7 +136,7 @@ def judged(
             row = ledger.row(claim, dataset, results) if spoken_of(claim, [dataset]) else None
             own = by_claim.get(claim, ())
             rows += [] if row is None else [row]
-            if own and (row is None or [each.text for each in own] != [each.text for each in row.statements]):
+            if own and row is None:
                 below.append(marks.alone(claim, dataset, own))
     table = ledger_tables.table(rows, set(), "", {"": {claim: SENTENCES[claim] for claim in claims}}, results)
     return "".join([table if rows else "", *below])

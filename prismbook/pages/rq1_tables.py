@@ -11,6 +11,7 @@ from prismbook.claims.decay_claims import chosen_decay
 from prismbook.tables.analysis import first_seed
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.seed_differences import gap, usable
+from prismbook.text import plural
 
 
 def chosen(runs: pd.DataFrame) -> dict[str, float]:
@@ -49,13 +50,48 @@ def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                     "dataset": dataset_name(dataset),
                     "loss": loss,
                     "no decay": ends["ndcg"].iloc[0],
-                    "chosen decay": cell(best, "g"),
+                    "chosen decay": chosen_text(best, group),
                     "with it": ends["ndcg"].iloc[1],
                     "popular - unpopular": " → ".join(ends["gap"]),
                     "length ~ log d": " → ".join(ends["norm_correlation"]),
                 }
             )
     return pd.DataFrame(rows).set_index(["dataset", "loss"])
+
+
+def chosen_text(best: float, runs: pd.DataFrame) -> str:
+    """The chosen decay as a cell of a table, or why there is none.
+
+    Args:
+        best: the decay that validation chooses; NaN where no run decides anything.
+        runs: the runs of one loss that were asked for.
+
+    >>> chosen_text(1e-4, pd.DataFrame({"run": []}))
+    '0.0001'
+    """
+    if pd.notna(best) or runs["run"].isna().all():
+        return cell(best, "g")
+    limited = (runs.loc[runs["run"].notna(), "stopped_by"] == "max_epochs").all()
+    return "none: all runs cut off by the limit of epochs" if limited else "none: no run decides"
+
+
+def behind_the_means(runs: pd.DataFrame) -> str:
+    """Where a mean of :func:`numbers` has runs that decide nothing, what those that decide score, in Markdown.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured`.
+    """
+    parts = []
+    for loss, decay in chosen(runs).items():
+        made = runs[(runs["loss"] == loss) & (runs["weight_decay"] == decay) & runs["run"].notna()]
+        decide = usable(made)
+        if len(decide) < len(made):
+            parts.append(
+                f"Of {loss} at decay {decay:g} {plural(len(decide), 'run')} of {len(made)}"
+                f" {'decides' if len(decide) == 1 else 'decide'} something, with NDCG@20 {decide['ndcg'].mean():.4f};"
+                f" the mean over all is {made['ndcg'].mean():.4f}."
+            )
+    return " ".join(parts)
 
 
 def widest_gaps(runs: pd.DataFrame) -> str:

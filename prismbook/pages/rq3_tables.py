@@ -65,6 +65,9 @@ def row(pair: Pair) -> dict[str, str]:
 def short_row(pair: Pair) -> dict[str, str]:
     """One row of the page's table: both methods' scores, the paper's and ours, our change and its word.
 
+    Our scores are those of the change: the compared methods, at the seeds at which both decide something. Where nothing
+    is compared, they are those of each method's best, at every seed at which it trained.
+
     Args:
         pair: both methods of one dataset, backbone and loss.
     """
@@ -74,10 +77,9 @@ def short_row(pair: Pair) -> dict[str, str]:
     if printed is not None:
         decay, prism = table1().loc[names, ["decay", "prism"]]
         paper = f"{decay:.3f} → {prism:.3f} ({printed:+.1%})"
-    means = [
-        "not run" if method is None or not method.ndcg() else f"{np.mean(method.ndcg()):.3f}"
-        for method in (pair.decay, pair.prism)
-    ]
+    means = [_mean(pair.decay), _mean(pair.prism)]
+    if pair.comparison is not None and pair.fair_methods is not None:  # the runs of the change, and no others
+        means = [_mean(method, pair.seeds()) for method in reversed(pair.fair_methods)]
     return {
         "dataset": names[2],
         "backbone": names[0],
@@ -87,6 +89,28 @@ def short_row(pair: Pair) -> dict[str, str]:
         "change": "" if share is None else percent_and_seeds(share),
         "word": "" if word is None else f"{word.word}{' (provisional)' if word.provisional else ''}",
     }
+
+
+def _mean(method: Method | None, seeds: Sequence[int] | None = None) -> str:
+    """A method's mean test NDCG@20 over some seeds, by default those at which it trained, as text."""
+    if method is None or not method.trained():
+        return "not run"
+    at = method.trained() if seeds is None else seeds
+    return f"{np.mean([method.records[seed]['test']['dot']['ndcg'] for seed in at]):.3f}"
+
+
+def largest_gain() -> str:
+    """The paper's largest gain of PRISM on linear MF, as a sentence that says of which dataset and loss it is.
+
+    It is a share of PRISM's score, as the paper's percentages are.
+
+    >>> largest_gain()
+    "The paper's largest gain on linear MF, +4.77 %, is that of DirectAU on AmazonBook."
+    """
+    linear = table1().xs(BACKBONE_NAMES["mf"], level="backbone")
+    shares = (linear["prism"] - linear["decay"]) / linear["prism"]
+    gain, loss, dataset = max((float(shares.loc[names]), *names) for names in shares.index)
+    return f"The paper's largest gain on linear MF, {100 * gain:+.2f} %, is that of {loss} on {dataset}."
 
 
 def nearness(pair: Pair) -> dict[str, str]:
@@ -104,15 +128,15 @@ def nearness(pair: Pair) -> dict[str, str]:
     return cells
 
 
-def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
-    """PRISM's change as a share of tuned decay's score, with its 95 % interval, and the paper's.
+def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | bool | None]]:
+    """PRISM's change as a share of tuned decay's score, with its 95 % interval, whether it decides, and the paper's.
 
     :func:`prismbook.pages.figures.differences` draws the result. Where a method collapsed there is no difference.
 
     Args:
         pairs: the pairs of the table. Each gives one row, named by its backbone and loss.
     """
-    rows: dict[str, dict[str, float | None]] = {}
+    rows: dict[str, dict[str, float | bool | None]] = {}
     for pair in pairs:
         ours = pair.relative_difference()
         low, high = (None, None) if ours is None else ours.interval
@@ -121,6 +145,7 @@ def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | None]]:
             "low": low,
             "high": high,
             "paper": pair.paper(),
+            "decides": pair.decides(),
         }
     return rows
 
@@ -233,29 +258,34 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
     return rows
 
 
-def cost_in_words(pairs: Sequence[Pair]) -> str:
-    """Whether PRISM's search cost less than decay's, in Markdown; hours of all classes of device are added.
+def cost_in_words(pairs: Sequence[Pair], results: Path | str | None = None) -> str:
+    """Whether PRISM's search cost fewer epochs than decay's, in Markdown.
+
+    Hours are not compared, since they are of several machines. Runs that ended within their first epochs are counted: a
+    search of such runs is cheap because it was stopped.
 
     Args:
         pairs: the pairs of the table. Those of which a method was not run are left out.
+        results: folder of the run records; None is the project's ``results/``.
     """
+    records = scan(default_results() if results is None else results)[0]
+    early = {record["id"] for record in records if len(record["history"]["loss"]) <= EARLY}
     lines, cheaper = [], 0
     for pair in pairs:
         if pair.prism is None or pair.decay is None:
             continue
-        prism, decay = (sum(method.seconds.values()) / 3600 for method in (pair.prism, pair.decay))
-        cheaper += prism < decay
-        part = (
-            ""
-            if pair.prism.ran == pair.prism.grid and pair.decay.ran == pair.decay.grid
-            else ", not searched to the end"
-        )
-        word = "less" if prism < decay else "more"
+        cheaper += pair.prism.epochs < pair.decay.epochs
         name = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}"
-        lines.append(f"- {name}: PRISM's search costs *{word}* than decay's, {prism:.2f} h against {decay:.2f} h{part}")
+        line = f"- {name}: {pair.prism.epochs:,} for PRISM, {pair.decay.epochs:,} for decay"
+        if pair.prism.ran < pair.prism.grid or pair.decay.ran < pair.decay.grid:
+            line += ", not searched to the end"
+        for method, title in ((pair.prism, "PRISM"), (pair.decay, "decay")):
+            if ended := len(early.intersection(method.searched)):
+                line += f"; {ended} of {plural(len(method.searched), 'run')} of {title} ended within {EARLY} epochs"
+        lines.append(line)
     if not lines:
         return ""
-    return "\n".join([f"PRISM's search is the cheaper one for {cheaper} of {len(lines)}:", "", *lines])
+    return "\n".join([f"PRISM's search trains fewer epochs for {cheaper} of {len(lines)}. Epochs:", "", *lines])
 
 
 def _hours(seconds: Mapping[str, float]) -> str:

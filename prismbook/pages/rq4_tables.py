@@ -14,6 +14,8 @@ from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to
 from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import TITLES, cell, dataset_name, setting
+from prismbook.tables.rules import MARGIN
+from prismbook.text import listed_names
 
 
 def configs(dataset: str, alphas: Iterable[float], decays: Sequence[float] | None, **own: Any) -> list[RunConfig]:
@@ -194,7 +196,9 @@ def ended_early(records: Mapping[str, Record]) -> str:
 
 
 def trade(runs: pd.DataFrame) -> str:
-    """What the smallest strength costs and brings against the largest, in Markdown; empty without two strengths.
+    """At which strengths NDCG@20 is near its best, and what the ratio does there, in Markdown; empty without two.
+
+    Near is within the margin of the rules. The weakest strength that was run is told too, where it is not near.
 
     Args:
         runs: one row per run, from :func:`prismbook.tables.analysis.tidy`.
@@ -202,9 +206,13 @@ def trade(runs: pd.DataFrame) -> str:
     prism = runs[(runs["init"] == "prism") & runs["run"].notna()].sort_values("alpha")
     if prism["alpha"].nunique() < 2:
         return ""
-    weak, strong = prism.iloc[0], prism.iloc[-1]
-    return (
-        f"From alpha {strong.alpha:g} to {weak.alpha:g} the unpopular / popular ratio goes from {strong.ratio:.3f} to"
-        f" {weak.ratio:.3f}, and NDCG@20 from {strong.ndcg:.4f} to {weak.ndcg:.4f}"
-        f" ({100 * (weak.ndcg / strong.ndcg - 1):+.1f} %)."
-    )
+    top, weak = prism["ndcg"].max(), prism.iloc[0]
+    near = prism[prism["ndcg"] >= (1 - MARGIN) * top]
+    strengths = listed_names([f"{alpha:g}" for alpha in near["alpha"]])
+    text = f"NDCG@20 is within {100 * MARGIN:g} % of its best, {top:.4f}, at alpha {strengths}"
+    if len(near) > 1:
+        text += f"; the unpopular / popular ratio goes there from {near.iloc[-1].ratio:.3f} to {near.iloc[0].ratio:.3f}"
+    if weak["alpha"] not in set(near["alpha"]):
+        below = f"{100 * (1 - weak.ndcg / top):.1f} % below that"
+        text += f". At alpha {weak.alpha:g} it is {below}, at a ratio of {weak.ratio:.3f}"
+    return f"{text}."

@@ -222,15 +222,17 @@ def how_sure(rows: Iterable[Row]) -> str:
     )
 
 
-def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str]) -> str:
+def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str], level: int = 2) -> str:
     """One finding as a section in Markdown: its title, where the runs show it, and the numbers with links.
 
     Args:
         judged: the finding, judged.
         accepted: the accepted ledger, for the claims that it concerns.
         pages: names of the book's pages, for links.
+        level: the level of the heading; 1 is that of a page's title.
     """
-    lines = [f"## {judged.heading}", f"**{judged.status}.**"]
+    heading = judged.heading if judged.shown else f"Not shown: {judged.heading}"
+    lines = [f"{'#' * level} {heading}", f"**{judged.status}.**"]
     if judged.shown:
         lines.append(judged.finding.meaning)
     items = []
