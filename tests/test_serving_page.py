@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+
+from prismlib import MF, prism_, random_split, recommend, synthetic
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "benchmarks/serving.json").read_text())
@@ -66,3 +75,39 @@ def test_what_the_page_says_of_one_user() -> None:
     assert all(row["csr_ms"] < row["pairs_ms"] / 2 for row in (small, large))
     # "most of the time is the product"; "the product is little"
     assert large["product_ms"] > 0.6 * large["csr_ms"] and small["product_ms"] < 0.2 * small["csr_ms"]
+
+
+class ExactIndex:
+    """What the page uses of faiss's graph index, with an exact search in place of the graph."""
+
+    def __init__(self, dim: int, links: int, metric: str) -> None:
+        assert metric == "by inner product"
+        self.rows = np.empty((0, dim), np.float32)
+        self.hnsw = SimpleNamespace(efSearch=16)
+
+    def add(self, rows: np.ndarray) -> None:
+        self.rows = np.concatenate([self.rows, rows])
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        assert self.hnsw.efSearch >= k
+        scores = queries @ self.rows.T
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, best, 1), best
+
+
+def test_the_pages_index_finds_what_recommend_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not find_spec("faiss"):
+        stub = SimpleNamespace(IndexHNSWFlat=ExactIndex, METRIC_INNER_PRODUCT="by inner product")
+        monkeypatch.setitem(sys.modules, "faiss", stub)
+    [code] = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "import faiss" in block]
+    split = random_split(synthetic(), seed=1)
+    model = MF(split.dataset.num_users, split.dataset.num_items, 16, torch.Generator().manual_seed(1))
+    prism_(model.item.weight, split.item_popularity)
+    users = list(range(0, split.dataset.num_users, 7))
+    pairs = list(zip(split.train.user.tolist(), split.train.item.tolist(), strict=True))
+    seen = {user: {item for other, item in pairs if other == user} for user in users}
+    names: dict[str, Any] = {"model": model, "users": users, "seen": seen}
+    exec(code, names)
+    exact = recommend(model, users, split.train, k=20).items.tolist()
+    shared = [len(set(found) & set(best)) for found, best in zip(names["lists"], exact, strict=True)]
+    assert sum(shared) > 0.99 * 20 * len(users)
