@@ -240,7 +240,8 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
         try:
             second = pool.submit(sweep_commands.run_all, Sweep(RUNS, [], tmp_path), ("rq1", "test"))
             wait_until(lambda: len(stored(tmp_path)) == len(RUNS) - 1 or second.done())
-            assert held(tmp_path) == 1 and not second.done()  # it waits for the run that the first has
+            time.sleep(2)  # longer than a run takes
+            assert len(stored(tmp_path)) == len(RUNS) - 1 and held(tmp_path) == 1 and not second.done()  # it waits
         finally:
             first.send_signal(signal.SIGCONT)
     output = first.communicate()

@@ -19,7 +19,7 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -414,7 +414,7 @@ def judged(case: str, with_kernels: bool, mistake: str | None) -> tuple[str, boo
     return f"{told}; a graph of {len(captured[0].steps)}", off <= NEAR and scores_off <= LEVEL and apart <= SAME
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="*", help="Words that a name has, one after the other.")
     parser.add_argument("--all", action="store_true", help="Every backbone, loss and optimiser.")
@@ -422,7 +422,7 @@ def main() -> int:
     parser.add_argument(
         "--plant", nargs="+", default=[None], choices=("counter", "order", "look"), help="Mistakes, each to be found."
     )
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     cases = [" ".join((*names, *way)) for *names, way in itertools.product(BACKBONES, LOSSES, WAYS)]
     if not given.all and not given.only:
         cases = GATE

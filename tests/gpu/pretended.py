@@ -1,13 +1,15 @@
 """A device "cuda" for a CPU build of PyTorch: autograd asks it for streams and guards, and it does nothing.
 
 Fake tensors and wrapped ones can then say that they are on a GPU. Twenty lines of C++ answer for it, which g++ compiles
-in a few seconds. :func:`pretend_gpu` must be called before PyTorch is imported, so each tool is a process of its own.
+in a few seconds; tools share what it makes in the folder that PRETENDED_GPU of the environment names.
+:func:`pretend_gpu` must be called before PyTorch is imported, so each tool is a process of its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
@@ -63,16 +65,22 @@ def pretend_gpu() -> None:
     if any((folder / "lib").glob("libtorch_cuda*")):
         return  # a CUDA build knows the device
     with tempfile.TemporaryDirectory() as made:
-        source, library = Path(made, "guard.cpp"), Path(made, "guard.so")
-        source.write_text(GUARD)
-        for standard in ("c++20", "c++17"):
-            command = ["g++", "-O0", f"-std={standard}", "-w", "-shared", "-fPIC", f"-I{folder / 'include'}"]
-            command += [str(source), "-o", str(library), f"-L{folder / 'lib'}", "-lc10", "-ltorch_cpu"]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode == 0:
-                break
-        else:
-            raise RuntimeError(done.stderr[:2000])
+        library = Path(os.environ.get("PRETENDED_GPU", made), "guard.so")
+        if not library.exists():
+            compile_guard(library, folder)
         for name in ("libc10.so", "libtorch_cpu.so"):
             ctypes.CDLL(str(folder / "lib" / name), mode=ctypes.RTLD_GLOBAL)
         ctypes.CDLL(str(library))
+
+
+def compile_guard(library: Path, torch_folder: Path) -> None:
+    """Have g++ make the library of what answers for the device."""
+    source = library.with_suffix(".cpp")
+    source.write_text(GUARD)
+    for standard in ("c++20", "c++17"):
+        command = ["g++", "-O0", f"-std={standard}", "-w", "-shared", "-fPIC", f"-I{torch_folder / 'include'}"]
+        command += [str(source), "-o", str(library), f"-L{torch_folder / 'lib'}", "-lc10", "-ltorch_cpu"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+    raise RuntimeError(done.stderr[:2000])

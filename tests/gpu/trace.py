@@ -139,9 +139,11 @@ def size(x: Any) -> int:
 
 def place() -> str:
     """The innermost line that is the library's."""
-    for frame in reversed(traceback.extract_stack()):
-        if "/prismlib/" in frame.filename:
-            return f"{Path(frame.filename).name}:{frame.lineno}"
+    frame = sys._getframe()
+    while frame is not None:
+        if "/prismlib/" in frame.f_code.co_filename:
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
     return "backward"
 
 
