@@ -35,14 +35,6 @@ LOOKS = {
     "ReSN": ("#4D4D4D", ">"),
     "MACR": ("#000000", "d"),
 }
-#: Each verdict has its colour and its marker, so that it can be read without colours.
-VERDICTS = {
-    "reproduced": ("#0072B2", "o"),
-    "reproduced, size differs": ("#0072B2", "P"),
-    "for some, not for others": ("#E69F00", "D"),
-    "not reproduced": ("#D55E00", "X"),
-    "open": ("#777777", "s"),
-}
 # The steps of a weight decay or of alpha go from light to dark.
 STEPS = plt.get_cmap("viridis_r")
 
@@ -414,7 +406,8 @@ def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float)
                     continue
                 place = len(lines)
                 lines.append((f"{INDENT}{row['label']}", False))
-                colour, marker = VERDICTS.get(row["verdict"], ("#777777", "."))
+                # one look for all: the verdict is of a dataset, in words above, and not of the single loss
+                colour, marker = ("#0072B2", "o") if row["verdict"] else ("#777777", ".")
                 axis.plot([scaled(row["low"]), scaled(row["high"])], [place] * 2, color=colour)
                 face = "white" if row["provisional"] else colour
                 axis.plot(scaled(row["ours"]), place, marker, color=colour, markerfacecolor=face, markersize=7)
