@@ -144,15 +144,19 @@ def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
     profile = "log(d + 2), times a factor"  # of a curve that follows it
     assert list(lines(bpr)) == ["1e-06 (r = 0.91)", "1e-02", profile] == legend(bpr)
     heights = np.asarray(lines(bpr)[profile].get_ydata(), float)
-    assert heights / np.log(np.asarray(lines(bpr)[profile].get_xdata(), float) + 2) == pytest.approx(
-        [heights[0] / np.log(2.5)] * 3
-    )
+    # the logarithm of no interactions is that of 2, wherever the point is drawn
+    assert heights / np.log([2, 3, 12**0.5 + 1]) == pytest.approx([heights[0] / np.log(2)] * 3)
     # no interactions have no logarithm: half a one
     expected = [(0.5, 0.5), (1.0, 0.6), (12**0.5 - 1, 0.8)]
     assert points(lines(bpr)["1e-06 (r = 0.91)"]) == [pytest.approx(point) for point in expected]
     heights = bpr.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(0.4), pytest.approx(1.0))
     assert points(lines(bpr)["1e-02"]) == [(1.0, 0.0)]
+    record["config"]["loss"] = "directau"
+    [angles] = figures.norms_against_popularity({"gowalla": {"DirectAU": {"1e-06": record}}}).axes
+    law = lines(angles)["d^(1/6), times a factor"]  # of rows that are met, under a loss of angles
+    place, height = np.asarray(law.get_xdata(), float), np.asarray(law.get_ydata(), float)
+    assert place == pytest.approx([1, 12**0.5 - 1]) and height / place ** (1 / 6) == pytest.approx([height[0]] * 2)
     [users] = figures.norms_against_popularity({"gowalla": {"BPR": {"0": record}}}, "user").axes
     assert points(lines(users)["0 (r = 0.00)"]) == [(1.0, 9.0)] and "user" in users.get_xlabel()
 

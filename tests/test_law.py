@@ -10,11 +10,11 @@ import pytest
 import torch
 from made_up import made_up, store
 
-from prismbook.pages import law_figures, optimiser_tables
+from prismbook.pages import law_figures, optimiser_tables, rq2_tables
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record, default_results, scan
-from prismbook.tables import lengths, ways
+from prismbook.tables import analysis, lengths, ways
 from prismlib.datasets import identity_card
 from prismlib.theory import gradient_noise, rest_length_adam
 
@@ -178,6 +178,27 @@ def test_the_frontier_has_a_curve_per_run_a_ring_at_the_chosen_exponent_and_grey
     curves = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 3]
     assert [list(np.asarray(curve.get_ydata(), float)) for curve in curves] == [[0.1, 0.3, 0.2]] * 2
     assert {text.get_text() for text in axis.texts} == {"b = 0", "b = 0.5"}
+
+
+def test_the_page_on_lengths_says_how_much_they_grow_beside_two_shapes(tmp_path: Path) -> None:
+    decays = [0.0, 1e-6, 1e-5, 1e-4]
+    configs = [config for loss in ("bpr", "directau") for config in grid_configs("movielens1m", loss, decays)]
+    for config in configs:
+        score = 0.3 if config.weight_decay == (1e-6 if config.loss == "bpr" else 1e-5) else 0.1
+        run = made_up(config, validation=(0.0, score))
+        run["norms"] = record(1e-5, lambda d: 0.2 * d ** (1 / 6))["norms"]
+        store(tmp_path, run)
+    runs = analysis.measured(tmp_path, configs)
+    table = rq2_tables.growth({"movielens1m": runs})
+    [row] = table.to_dict("records")  # BPR sees lengths, and the law is not about it
+    assert table.index.tolist() == [("MovieLens1M", "DirectAU, decay 1e-05")]
+    low, high = 28**0.5, (1024 * 2047) ** 0.5
+    assert row["measured"] == pytest.approx((high / low) ** (1 / 6)) == row["d^(1/6)"]
+    assert row["log(d + 2)"] == pytest.approx(np.log(high + 2) / np.log(low + 2))
+    shown = rq2_tables.some_decays(runs)
+    assert list(shown["DirectAU"]) == ["no decay", "λ = 1e-05, chosen", "λ = 0.0001, strongest"]
+    # the decay at which the claim is judged is BPR's own choice nowhere
+    assert list(shown["BPR"]) == ["no decay", "λ = 1e-06, chosen", "λ = 1e-05, moderate", "λ = 0.0001, strongest"]
 
 
 def test_the_figure_of_the_simulation_has_a_line_of_the_law_for_each_training_that_it_predicts() -> None:

@@ -199,6 +199,21 @@ def _lower_level(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     return statement_on(text, ours, theirs, "gap", ("worse",), rules, _GAP_WORDS, role, about)
 
 
+def moderate_decay(runs: pd.DataFrame) -> float:
+    """The one decay at which C3 judges all losses: the one that validation chooses for DirectAU, else for any loss.
+
+    Args:
+        runs: as in :func:`claim_c3`.
+
+    Returns:
+        The decay, or -1 where no run with one has lengths.
+    """
+    made = runs[runs["norm_correlation"].notna() & (runs["weight_decay"] > 0)]
+    leading = made[made["loss"] == "DirectAU"]
+    leading = made if leading.empty else leading
+    return -1.0 if leading.empty else float(best(first_seed(leading))["weight_decay"])
+
+
 def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C3: item norms follow log popularity under moderate decay, and carry little of it without decay.
 
@@ -211,11 +226,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         runs: one loss or more, without decay and at one weight decay or more.
         rules: the margin, and whether one seed gives a word.
     """
-    made = runs[runs["norm_correlation"].notna()]
-    leading = made[(made["loss"] == "DirectAU") & (made["weight_decay"] > 0)]
-    if leading.empty:
-        leading = made[made["weight_decay"] > 0]
-    moderate = -1.0 if leading.empty else best(first_seed(leading))["weight_decay"]  # -1: there is none
+    moderate = moderate_decay(runs)
     statements: list[Statement] = []
     for loss, group in runs.groupby("loss", sort=False):
         finished = group[group["norm_correlation"].notna()]

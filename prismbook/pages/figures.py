@@ -178,7 +178,8 @@ def norms_against_popularity(
             the setting's name, e.g. ``"no decay"``. All datasets have the same panels.
         table: the table whose rows are shown, ``"item"`` or ``"user"``.
         reference: whether a dotted line shows ``log(d + 2)``, times a factor, where a curve has a correlation with it
-            whose square is above one half.
+            whose square is above one half. For a loss of angles a line of dashes and dots then shows ``d^(1/6)``, the
+            law of lengths.
     """
     titles = list(dict.fromkeys(title for panels in rows.values() for title in panels))
     size = (3.6 * len(titles), 0.4 + 2.9 * len(rows))
@@ -196,7 +197,7 @@ def norms_against_popularity(
 
 def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bool) -> None:
     """The curves of one panel, each with its correlation with log popularity."""
-    closest: tuple[float, Any, Any] = (0.0, None, None)
+    closest: tuple[float, Any, Any] = (0.0, None, None)  # a correlation, its bins, and where they are drawn
     for (name, record), colour in zip(
         settings.items(), STEPS(np.linspace(0.15, 1, max(len(settings), 1))), strict=True
     ):
@@ -207,14 +208,18 @@ def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bo
         axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
         axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
         if correlation is not None and correlation > closest[0]:
-            closest = correlation, x, bins["mean"]
-    _, x, lengths = closest
+            closest, loss = (correlation, bins, x), record["config"]["loss"]
+    _, bins, x = closest
     if reference and closest[0] ** 2 > 0.5:
-        profile = np.log(x + 2)
-        factor = (profile * lengths).sum() / (profile**2).sum()
-        axis.plot(
-            x, factor * profile, color="#000000", linestyle=":", linewidth=1.2, label="log(d + 2), times a factor"
-        )
+        met = bins["from"] > 0
+        d = x.where(met, 0)
+        shapes = {"log(d + 2)": (":", np.log(d + 2))}
+        if loss != "bpr":
+            shapes["d^(1/6)"] = ("-.", (d ** (1 / 6))[met])  # the law is about rows that are met
+        for name, (style, profile) in shapes.items():
+            factor = (profile * bins["mean"]).sum() / (profile**2).sum()
+            label = f"{name}, times a factor"
+            axis.plot(x[profile.index], factor * profile, color="#000000", linestyle=style, linewidth=1.2, label=label)
     axis.set(xscale="log", ylim=(0, None))
     if settings:
         axis.legend(fontsize="x-small", handlelength=1.2)

@@ -1,31 +1,36 @@
-"""What the page of RQ2 shows of its runs: three decays per loss, correlations, and the lengths' part in a ranking."""
+"""What the page of RQ2 shows: a few decays per loss, correlations, shapes of lengths, and their part in a ranking."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
+from prismbook.claims.decay_claims import moderate_decay
 from prismbook.pages.rq1_tables import chosen
 from prismbook.runs.records import Record, load_record
 from prismbook.tables.labels import cell, dataset_name
+from prismbook.tables.lengths import LEAST
 
 
-def three_decays(runs: pd.DataFrame) -> dict[str, dict[str, Record]]:
+def some_decays(runs: pd.DataFrame) -> dict[str, dict[str, Record]]:
     """For each loss the records without decay, with the decay that validation chooses, and with the strongest.
+
+    The decay at which the claim is judged is among them too, where it is none of these.
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.measured`, one seed.
 
     Returns:
-        Records by loss and by the setting's name. What was not run is left out; two settings may be one decay, which is
-        then named once.
+        Records by loss and by the setting's name. What was not run is left out; several settings may be one decay,
+        which is then named once.
     """
-    picked, found = chosen(runs), {}
+    picked, moderate, found = chosen(runs), moderate_decay(runs), {}
     for loss, group in runs[runs["run"].notna()].groupby("loss", sort=False):
         paths = group.set_index("weight_decay")["path"]
         best = picked.get(str(loss))
-        named = {max(paths.index): "strongest", best: "chosen", 0.0: "no decay"}
+        named = {moderate: "moderate", max(paths.index): "strongest", best: "chosen", 0.0: "no decay"}
         found[str(loss)] = {
             named[decay] if decay == 0 else f"λ = {decay:g}, {named[decay]}": _record(paths[decay])
             for decay in sorted(set(named) & set(paths.index))
@@ -46,6 +51,58 @@ def correlations(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         runs: a table of :func:`prismbook.tables.analysis.measured` for each dataset, by its name, one seed.
     """
     return _by_decay(runs, lambda run: cell(run["norm_correlation"], ".2f"))
+
+
+def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """By which factor lengths grow from rare items to popular ones, and what two shapes say of it.
+
+    Rare are items of the first class that the law of lengths is about. Popular are those of the last class.
+
+    Args:
+        runs: as in :func:`correlations`.
+
+    Returns:
+        A row per dataset and loss of angles, at the decay that validation chooses: the factor that was measured, that
+        of the law, ``d^(1/6)``, and that of PRISM, ``log(d + 2)``.
+    """
+    rows = []
+    for dataset, table in runs.items():
+        for loss, best in chosen(table).items():
+            [path] = table.loc[(table["loss"] == loss) & (table["weight_decay"] == best), "path"]
+            bins = [part for part in _record(path)["norms"]["item"]["bins"] if part["from"] >= LEAST]
+            if loss != "BPR" and best > 0 and len(bins) > 1 and bins[0]["mean"] > 0:
+                low, high = (np.sqrt(part["from"] * part["to"]) for part in (bins[0], bins[-1]))
+                rows.append(
+                    {
+                        "dataset": dataset_name(dataset),
+                        "loss": f"{loss}, decay {best:g}",
+                        "measured": bins[-1]["mean"] / bins[0]["mean"],
+                        "d^(1/6)": (high / low) ** (1 / 6),
+                        "log(d + 2)": np.log(high + 2) / np.log(low + 2),
+                    }
+                )
+    columns = ["dataset", "loss", "measured", "d^(1/6)", "log(d + 2)"]
+    return pd.DataFrame(rows, columns=columns).set_index(["dataset", "loss"])
+
+
+def alike(exponents: Iterable[float], most: int = 3000) -> tuple[list[float], float]:
+    """How alike powers of popularity are to its logarithm, over popularities that are spread evenly on a log axis.
+
+    Args:
+        exponents: of the powers of d.
+        most: the largest popularity; the smallest is 1.
+
+    Returns:
+        The correlation of each power with ``log(d + 2)``, and the mean slope of ``log(d + 2)`` on two log axes, which
+        for a power is its exponent.
+
+    >>> [round(r, 2) for r in alike([1 / 6, 1])[0]]
+    [0.99, 0.75]
+    """
+    d = np.geomspace(1, most, 1000)
+    profile = np.log(d + 2)
+    slope = np.log(profile[-1] / profile[0]) / np.log(most)
+    return [float(np.corrcoef(d**exponent, profile)[0, 1]) for exponent in exponents], float(slope)
 
 
 def by_cosine(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
