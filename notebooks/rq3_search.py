@@ -94,7 +94,11 @@ for name in names:
 # *If the second best gives another word and was nearly as good on validation, do not trust the word. Tuned decay as chosen, and the second best
 # that was run; test NDCG@20 over the seeds that each was run at. The lead on validation is that at the first seed; where it is negative, all seeds
 # together chose the other. The last column is PRISM minus the second best, over the seeds that both have.*
-#
+
+# %% tags=["remove-input"]
+page.say(question.by_dataset({name: rq3_tables.cut_off_choices(compared[name], results, budget) for name in names}))
+
+# %% [markdown]
 # ## How near the paper's numbers?
 #
 # Ours as a share of the paper's, where both are known:

@@ -169,6 +169,10 @@ def test_validation_curves_and_their_best_epoch() -> None:
     }
     dot, cosine = figures.validation_curves({"gowalla": records}, ("dot", "cosine")).axes
     later = figures.validation_curves({"gowalla": records}, log_epochs=True).axes[0]
+    fewer = {"gowalla": records, "yelp2018": {"1e-06": records["1e-06"]}}
+    first, second = (lines(axis) for axis in figures.validation_curves(fewer).axes)
+    colours = [tuple(line.get_color()) for line in (first["1e-06"], second["1e-06"], first["0"])]
+    assert colours[0] == colours[1] != colours[2]  # though it is alone in its panel
     assert points(next(line for line in later.lines if line.get_marker() == "o")) == [(2.0, 0.3)]
     assert later.get_xlabel() == "epoch, the first is 1"
     assert "dot product" in dot.get_title() and "cosine" in cosine.get_title()
@@ -212,6 +216,8 @@ def test_differences_with_their_intervals() -> None:
     assert [label.get_text() for label in axis.get_yticklabels()] == list(rows)
     shown = [(line.get_xdata().tolist(), float(line.get_ydata()[0])) for line in drawn]
     assert shown == [([2], 0), ([1.5, 3], 0), ([-2], 2), ([5], 2)]  # the last is the paper's
+    [axis] = figures.differences({"gowalla": {"cut off": rows["interval"] | {"decides": False}}}).axes
+    assert axis.lines[1].get_markerfacecolor() == "white" and drawn[0].get_markerfacecolor() != "white"
 
 
 def test_a_group_and_a_loss_look_the_same_on_every_page() -> None:

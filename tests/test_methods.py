@@ -468,6 +468,29 @@ def test_a_search_of_one_has_no_second_best(tmp_path: Path) -> None:
     assert len(rq3_tables.runners_up([stored_pair(tmp_path)], tmp_path, "smoke")) == 1
 
 
+def test_scores_in_the_table_are_those_of_the_change(tmp_path: Path) -> None:
+    """Before, a mean had runs that were cut off, and did not give the change that stands beside it."""
+    found = made_up_pair(tmp_path, 0.05, seeds=2)
+    assert rq3_tables.short_row(found)["ours"] == "0.200 → 0.250"
+    cut = replace(PRISM, seed=246, split_seed=246)
+    stored_anew(tmp_path, made_up(cut, (0.01, 0, 0), [0.0, 0.2], epochs=14), USERS * 0.05)
+    found = stored_pair(tmp_path)
+    row = rq3_tables.short_row(found)
+    assert row["ours"] == "0.200 → 0.250" and row["change"].startswith("+25.0%") and "1 seed" in row["change"]
+    assert rq3_tables.short_row(replace(found, comparison=None))["ours"] == "0.200 → 0.130"
+    assert rq3_tables.short_row(replace(found, comparison=None, prism=None))["ours"] == "0.200 → not run"
+
+
+def test_a_choice_whose_runs_were_all_cut_off_says_what_other_pages_show(tmp_path: Path) -> None:
+    pairs = [made_up_pair(tmp_path, 0.05)]
+    assert rq3_tables.cut_off_choices(pairs, tmp_path, "smoke") == ""
+    stored_anew(tmp_path, made_up(DECAYS[0], (0.2, 0, 0), [0.0, 0.2], epochs=14), USERS)
+    assert rq3_tables.cut_off_choices([stored_pair(tmp_path)], tmp_path, "smoke") == (
+        "- MF with DirectAU: every run at the chosen decay 0 ended early or at the limit of epochs, and decides"
+        " nothing. Pages with fewer decays show 0.0001, of which 1 of 1 run decides something, with NDCG@20 0.2000."
+    )
+
+
 def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is_theirs(tmp_path: Path) -> None:
     short = replace(PRISM, seed=246, split_seed=246, decay_scope="batch", device="cuda")
     store(

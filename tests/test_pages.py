@@ -20,7 +20,16 @@ from prismbook.claims import ledger
 from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.ledger import Row
 from prismbook.claims.statements import Statement, verdict
-from prismbook.pages import ledger_tables, question, reproduce_tables, rq1_tables, rq3_tables, rq4_tables, speed_tables
+from prismbook.pages import (
+    ledger_tables,
+    lightgcn_tables,
+    question,
+    reproduce_tables,
+    rq1_tables,
+    rq3_tables,
+    rq4_tables,
+    speed_tables,
+)
 from prismbook.plan.experiments import grid_configs
 from prismbook.tables.analysis import tidy
 from prismbook.tables.decay_vs_prism import pair
@@ -225,6 +234,39 @@ def test_sentences_with_numbers_follow_from_the_runs() -> None:
     made = tidy(decays, [made_up(decays[0], (0.08, 0.0, 0.02)), made_up(decays[1], (0.06, 0.0, 0.02))])
     assert rq1_tables.widest_gaps(made).endswith("BPR at decay 0 (0.060, beyond it 0.040 at last).")
     assert rq1_tables.widest_gaps(made.iloc[:1]) == ""
+
+
+def test_why_no_decay_is_chosen_and_what_is_in_a_mean() -> None:
+    configs = grid_configs("gowalla", "ssm", [0.0, 1e-6])
+    limited = tidy(configs, [made_up(config, stopped_by="max_epochs") for config in configs])
+    [row] = rq1_tables.numbers({"gowalla": limited}).itertuples(index=False)
+    assert row[1] == "none: all runs cut off by the limit of epochs"
+    early = tidy(configs, [made_up(config, epochs=14) for config in configs])
+    assert rq1_tables.numbers({"gowalla": early})["chosen decay"].iloc[0] == "none: no run decides"
+    assert rq1_tables.numbers({"gowalla": tidy(configs, [None, None])})["chosen decay"].iloc[0] == "not run"
+    again = replace(configs[1], seed=246, split_seed=246)
+    both = [made_up(configs[1], (0.2, 0.0, 0.0)), made_up(again, (0.1, 0.0, 0.0), epochs=14)]
+    assert rq1_tables.behind_the_means(tidy([configs[1], again], both)) == (
+        "Of SSM at decay 1e-06 1 run of 2 decides something, with NDCG@20 0.2000; the mean over all is 0.1500."
+    )
+    assert rq1_tables.behind_the_means(tidy(configs, map(made_up, configs))) == ""
+
+
+def test_both_backbones_are_compared_in_words() -> None:
+    scores = {("lightgcn", 0.0): (0.1, 0.8), ("lightgcn", 1e-6): (0.11, 0.9), ("mf", 0.0): (0.1, 0.3)}
+    scores["mf", 1e-6] = 0.15, 0.9
+    configs = [
+        config for name in ("lightgcn", "mf") for config in grid_configs("gowalla", "ssm", [0, 1e-6], backbone=name)
+    ]
+    found = [
+        made_up(config, (ndcg, 0.0, 0.0), [0.0, ndcg], correlation=correlation)
+        for config, (ndcg, correlation) in zip(configs, scores.values(), strict=True)
+    ]
+    assert lightgcn_tables.in_words(tidy(configs, found)) == (
+        "From no decay to the chosen one NDCG@20 changes by +10.0 % on LightGCN and +50.0 % on MF. Without decay"
+        " lengths correlate with log popularity by 0.80 on LightGCN and 0.30 on MF."
+    )
+    assert lightgcn_tables.in_words(tidy(configs, [None, None, *found[2:]])) == ""
 
 
 def test_runs_that_ended_early_are_named() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
@@ -310,15 +311,15 @@ def fairness(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
         if len(along):
             style = {"color": LOOKS[along["loss"].iloc[0]][0], "linewidth": 0.8, "marker": ".", "markersize": 5}
             axis.plot(along["ratio"], along["ndcg"], label=f"{along['loss'].iloc[0]} at each decay", **style)
-            for run in along.iloc[[0, -1]].itertuples():
-                # below the line, which leaves the star of PRISM free: it lies on the line or above it
+            # below the weak end and left of the strong one, which leaves the star of PRISM free
+            for run, offset, side in ((along.iloc[0], (0, -14), "center"), (along.iloc[-1], (-5, -3), "right")):
                 axis.annotate(
-                    f"λ = {run.weight_decay:g}",
-                    (run.ratio, run.ndcg),
-                    xytext=(0, -14),
+                    f"λ = {run['weight_decay']:g}",
+                    (run["ratio"], run["ndcg"]),
+                    xytext=offset,
                     textcoords="offset points",
                     fontsize="x-small",
-                    ha="center",
+                    ha=side,
                 )
         finished: list[Any] = list(runs[runs["ndcg"].notna()].itertuples())
         for run in finished:
@@ -328,7 +329,11 @@ def fairness(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
             look = {"marker": "*", "markersize": 17} if prism else {"marker": marker, "markersize": 8, "zorder": 3}
             name = f"{run.loss} with PRISM" if prism else run.loss
             axis.plot(run.ratio, run.ndcg, color=colour, markeredgecolor="white", linestyle="", label=name, **look)
+        axis.margins(x=0.18)  # room for the label at the left
         axis.set(xscale="log", title=dataset_name(dataset), ylim=(0, None))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     figure.supxlabel("unpopular / popular NDCG@20   (fairer →)", fontsize="medium")
     figure.supylabel("test NDCG@20   (better →)", fontsize="medium")
     _one_legend(figure, above=True)  # below is the label of the axes

@@ -334,6 +334,37 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
     return rows
 
 
+def cut_off_choices(pairs: Sequence[Pair], results: Path | str | None = None, budget: str = "lean") -> str:
+    """Where all runs of a chosen decay were cut off, what other pages may show in its place, in Markdown.
+
+    Args:
+        pairs: the pairs of the table.
+        results: folder of the run records; None is the project's ``results/``.
+        budget: the budget of the searches, a name of :data:`prismbook.plan.search.BUDGETS`.
+
+    >>> cut_off_choices([decay_vs_prism.pair("gowalla", "mf", "ssm", "no folder")])
+    ''
+    """
+    lines = []
+    for pair in pairs:
+        first = pair.decay
+        if first is None or first.usable() or not first.trained():
+            continue
+        name = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}"
+        chosen = f"every run at the chosen decay {first.chosen.weight_decay:g}"
+        line = f"- {name}: {chosen} ended early or at the limit of epochs, and decides nothing"
+        other = decay_vs_prism.pair(pair.dataset, pair.backbone, pair.loss, results, budget, without=first.chosen).decay
+        if other is not None and other.usable():
+            decide = [other.records[seed]["test"]["dot"]["ndcg"] for seed in other.usable()]
+            verb = "decides" if len(decide) == 1 else "decide"
+            line += (
+                f". Pages with fewer decays show {other.chosen.weight_decay:g}, of which {len(decide)} of"
+                f" {plural(len(other.records), 'run')} {verb} something, with NDCG@20 {np.mean(decide):.4f}"
+            )
+        lines.append(f"{line}.")
+    return "\n".join(lines)
+
+
 def ended_early(dataset: str, results: Path | str | None = None, within: int = EARLY) -> list[dict[str, str]]:
     """One row per run that the stopping rule ended within its first epochs. Runs of all experiments are looked at.
 
