@@ -7,7 +7,7 @@ from dataclasses import replace
 from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts
 from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.evidence import Evidence, known
-from prismbook.claims.ledger import Row, counts, wrong_by_chance
+from prismbook.claims.ledger import Row, counts
 from prismbook.claims.statements import Statement, from_judgement, verdict
 from prismbook.pages import verdict_tables
 from prismbook.tables.rules import Difference, Rules, judge
@@ -93,15 +93,3 @@ def test_claims_are_counted_once_and_by_kind() -> None:
         "identity": {"reproduced": 1},
         "dataset size": {"reproduced": 1},
     }
-
-
-def test_how_many_statements_could_be_wrong_by_chance() -> None:
-    found = Difference((0.1,), None, "ndcg", 0.01)
-    statements = [
-        Statement("a", True, difference=found),
-        Statement("b", False, provisional=True, difference=found),
-        Statement("c", None, undecided=True, difference=found),
-        Statement("no comparison", True),
-    ]
-    compared, decided, wrong = wrong_by_chance([row(known(statements))])
-    assert (compared, decided) == (3, 2) and 0.05 < wrong < 0.06

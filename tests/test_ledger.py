@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from prismbook.claims.ledger import LedgerError, Row, check, spread, summary
 from prismbook.claims.statements import Statement, is_provisional, verdict, verdict_phrase
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs import records
+from prismbook.tables.rules import Difference
 from prismlib import datasets
 
 ROOT = Path(__file__).parents[1]
@@ -248,6 +250,10 @@ def test_the_spread_of_a_row_is_that_of_its_users(tmp_path: Path) -> None:
     [row] = [row for row in made_ledger(tmp_path) if row.dataset == "gowalla"]
     half = 1.96 * np.std([0.1, 0.3, 0.2, 0.4]) / 2
     assert spread(row, tmp_path) == f"each NDCG@20 ± {half:.4f} over users, 1 seed"
+    # the seeds of what is compared; before, the seeds of any record behind the row
+    one, three = (Statement("a", True, difference=Difference((0.1,) * seeds)) for seeds in (1, 3))
+    assert spread(replace(row, statements=[one, three]), tmp_path).endswith(" over users, 1 to 3 seeds")
+    assert spread(replace(row, statements=[three]), tmp_path).endswith(" over users, 3 seeds")
     next(tmp_path.glob("gowalla/*.npz")).unlink()
     assert spread(row, tmp_path) == "no interval: users' scores were not kept, 1 seed"
 

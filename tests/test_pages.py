@@ -72,6 +72,25 @@ def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
     assert "<small>1 of 2 hold</small>" in ledger_tables.cell(row("gowalla", replace(part[0], about="x" * 40), part[1]))
 
 
+def test_a_cell_shows_the_released_code_where_it_makes_no_verdict() -> None:
+    """Before, C9 and C10 hid it, though the table of other rules has a verdict for it."""
+    found = Difference((0.17,), None, "ndcg", 0.01)
+    text = replace(NO, case="the paper's text", provisional=False)
+    code = replace(YES, role="note", case="the released code", difference=found)
+    shown = ledger_tables.cell(row("gowalla", text, Statement("c", None, True, case=text.case), code))
+    assert shown.startswith("<small>text</small> ") and "<small>1 of 2 decided</small>" in shown
+    assert shown.endswith(f"<small>code</small> {TICK} +17{SPACE}%{SPACE}(1) <small>not searched</small>")
+    assert "code" not in ledger_tables.cell(row("gowalla", text, replace(code, holds=None)))
+
+
+def test_a_number_has_its_unit() -> None:
+    def number(measure: str) -> str:
+        return ledger_tables.number(replace(YES, difference=Difference((0.16,), None, measure, 0.01)))
+
+    assert number("correlation") == f"r{SPACE}+0.16{SPACE}(1)" and number("ndcg") == f"+16{SPACE}%{SPACE}(1)"
+    assert number("gain") == f"+16{SPACE}% of the gain{SPACE}(1)"
+
+
 def test_a_cell_has_a_line_per_protocol_where_they_differ() -> None:
     found = Difference((-0.42,), (-0.5, -0.3))
     text, code = replace(NO, case="the paper's text", difference=found), replace(YES, case="the released code")

@@ -275,11 +275,17 @@ def test_the_table_of_error_rates_says_how_many_pairs_are_behind_each_spread() -
     assert table.equals(error_rates.table(draws=100))  # a fixed generator
 
 
-def test_how_many_words_could_be_wrong_by_chance() -> None:
-    firm, shaky, left = Judgement("better"), Judgement("equivalent", True), Judgement("undecided")
-    assert error_rates.wrong_by_chance([left]) == (0, 0.0)
-    decided, wrong = error_rates.wrong_by_chance([firm] * 100 + [shaky] * 100 + [left] * 50)
-    assert decided == 200 and wrong == pytest.approx(100 * 0.05 + 100 * 0.0051, abs=0.01)
+def test_how_many_directions_chance_would_give() -> None:
+    """Before, the rate of errors was taken of the decided comparisons alone, which are those that differ."""
+    wide, narrow = Difference((0.5,), None, "ndcg", 0.05), Difference((0.5,), None, "ndcg", 0.005)
+    unknown = Difference((0.5,), None, "ratio", np.inf)
+    found = error_rates.directions_by_chance([wide] * 100 + [narrow] * 100 + [unknown]).set_index("measure")
+    # beyond 1.96 standard errors, and where these are small beyond the margin
+    assert found.loc["NDCG@20", "expected"] == pytest.approx(5.0, abs=0.01)
+    assert found.loc["NDCG@20", "firm"] == pytest.approx(0.51, abs=0.01)
+    assert found.loc["NDCG@20", "chance, %"] == pytest.approx(2.5, abs=0.01)
+    assert found.loc["unpopular / popular ratio", "expected"] == 0
+    assert error_rates.directions_by_chance([]).empty
 
 
 # single runs

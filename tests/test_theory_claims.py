@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from prismbook.claims import theory_claims
-from prismbook.claims.statements import Statement
+from prismbook.claims.statements import Statement, verdict
 from prismlib import theory
 
 CLAIMS: dict[str, Callable[[], list[Statement]]] = {
@@ -96,6 +96,8 @@ def test_what_the_paper_does_not_assume_is_said_with_its_size() -> None:
     assert "drawn with replacement, as code draws them, 0.6" in theory_claims.claim_c16()[2].text
     size = theory_claims.claim_c16()[1]
     assert size.name == "its size" and "by a factor of 1,000" in size.text
+    # the corollary keeps the probability on both terms: the size is no part of what it says
+    assert size.role == "detail" and verdict(theory_claims.claim_c16()) == "reproduced"
 
 
 def test_c15_at_adams_learning_rate_sgd_leaves_nothing_of_the_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -478,7 +478,7 @@ def claim_c21(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 
 def _needs_tuning(runs: pd.DataFrame, loss: str, rules: Rules) -> list[Statement]:
     """Whether the decay that validation chooses for a loss is better than none, and than most decays."""
-    needed, careful = f"decay with {loss}", f"care with {loss}"
+    needed, careful = f"decay with {loss}", f"careful tuning with {loss}"
     decays = sorted(set(runs["weight_decay"]))
     if len(decays) < 2 or decays[0] != 0 or usable(first_seed(runs)).empty:
         return [Statement(f"{loss}: needs a run without decay and one with", None, about=needed)]
@@ -563,18 +563,22 @@ def claim_c22(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         runs: BPR and DirectAU without decay and at one weight decay or more.
         rules: the margin, and whether one seed gives a word.
     """
+    strongest = (
+        f"{runs['weight_decay'].max():g}, the end of our grid; the paper's text does not tell where its own ends"
+    )
     return [
-        _changes_less(runs, "from no decay to each loss's best", stronger=False, rules=rules),
-        _changes_less(runs, "from each loss's best to the strongest decay", stronger=True, rules=rules),
+        _changes_less(runs, "from no decay to each loss's best", "", rules=rules),
+        _changes_less(runs, "from each loss's best to the strongest decay", strongest, rules=rules),
     ]
 
 
-def _changes_less(runs: pd.DataFrame, part: str, stronger: bool, rules: Rules) -> Statement:
+def _changes_less(runs: pd.DataFrame, part: str, strongest: str, rules: Rules) -> Statement:
     """Whether BPR misses less of its best score than DirectAU does, on one side of the best decay.
 
+    That is the weaker side where no strongest decay is named. How much is missed at a stronger decay hangs on it.
     A run that collapsed has the score that it has; one that was cut off is left out.
     """
-    missed, notes = {}, []
+    missed, notes, stronger = {}, [], bool(strongest)
     about = "too strong a decay" if stronger else "too weak a decay"
     for loss in ("BPR", "DirectAU"):
         finished = _made(runs, loss)
@@ -595,6 +599,8 @@ def _changes_less(runs: pd.DataFrame, part: str, stronger: bool, rules: Rules) -
     )
     if notes:
         text += f" ({', '.join(notes)}: what collapsed counts with its score, what was cut off is left out)"
+    if strongest:
+        text += f"; the strongest is {strongest}"
     return judged(text, minus(bpr, directau), ("worse",), rules, ("more", "less", "as much"), about=about)
 
 

@@ -32,8 +32,6 @@ from prismbook.runs.records import (
     load_scores,
     write_json,
 )
-from prismbook.tables import error_rates
-from prismbook.tables.rules import Judgement
 from prismbook.tables.significance import per_user
 from prismbook.text import plural
 
@@ -149,23 +147,6 @@ def by_claim(rows: Iterable[Row]) -> list[list[Row]]:
     return [list(claim_rows) for _, claim_rows in groupby(rows, key=lambda row: row.claim.id)]
 
 
-def wrong_by_chance(rows: Iterable[Row]) -> tuple[int, int, float]:
-    """How many statements rest on a comparison, how many of them are decided, and how many of these may be wrong.
-
-    The last number is what chance alone would give if nothing differed at all, which is the most, see
-    :func:`prismbook.tables.error_rates.wrong_by_chance`.
-
-    Args:
-        rows: lines of a ledger.
-
-    >>> wrong_by_chance([])
-    (0, 0, 0)
-    """
-    with_difference = [each for row in rows for each in row.statements if each.difference is not None]
-    words = [Judgement("undecided" if each.holds is None else "better", each.provisional) for each in with_difference]
-    return len(with_difference), *error_rates.wrong_by_chance(words)
-
-
 def counts(rows: Iterable[Row]) -> dict[str, Counter[str]]:
     """How many claims have each outcome, apart for measurements, identities and dataset sizes.
 
@@ -189,7 +170,7 @@ def spread(row: Row, results: Path | str | None = None) -> str:
     """How far off the scores of a row may be, as text.
 
     It is half the width of the 95 % interval over the test users of one run, the largest over the row's runs, with the
-    number of seeds.
+    number of seeds behind the core statements. Where none of them is a comparison it is the number of the records.
 
     Args:
         row: a line of the ledger.
@@ -210,7 +191,9 @@ def spread(row: Row, results: Path | str | None = None) -> str:
     if not seeds:
         return "no run"
     users = f"each NDCG@20 ± {max(halves):.4f} over users" if halves else "no interval: users' scores were not kept"
-    return f"{users}, {plural(len(seeds), 'seed')}"
+    behind = [len(each.difference.by_seed) for each in core(row.statements) if each.difference is not None]
+    fewest, most = (min(behind), max(behind)) if behind else (len(seeds), len(seeds))
+    return f"{users}, {f'{fewest} to ' if fewest < most else ''}{plural(most, 'seed')}"
 
 
 def summary(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:

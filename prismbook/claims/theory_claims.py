@@ -133,8 +133,9 @@ def _separates(name: str, interactions: Mapping[str, int], lr: float, weight: fl
 def claim_c16() -> list[Statement]:
     """C16: batched decay and many negatives remove the asymmetry, Corollaries 1 and 2.
 
-    Of batched decay the corollary is about the sign. The size of the change stays in proportion to the probability of
-    being in the batch, so that popular rows still move faster.
+    Of batched decay the corollary says that both terms carry the probability of being in the batch, so that it cannot
+    turn decay against the loss: that is the sign. That the size of the change stays in proportion to the probability,
+    so that popular rows still move faster, the corollary does not deny. It is a detail.
     """
     return [*_under_batched_decay(), *_one_probability_with_many_negatives()]
 
@@ -154,6 +155,7 @@ def _under_batched_decay() -> list[Statement]:
             f"under batched decay its size is the same too: between batch probabilities {probability[0]:g} and 1 it"
             f" differs by a factor of {times:,.0f}",
             times < 2,
+            role="detail",
             about="its size",
         ),
     ]

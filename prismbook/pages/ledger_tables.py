@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from string import ascii_lowercase
@@ -12,7 +13,7 @@ from string import ascii_lowercase
 from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import PROVISIONAL, Statement, core, outcome_of
+from prismbook.claims.statements import PROVISIONAL, Statement, core, of_case, outcome_of, verdict_phrase
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.tables.labels import DATASET_NAMES, dataset_name
@@ -104,7 +105,9 @@ def _counts(rows: Iterable[Row]) -> list[tuple[int, str, list[str]]]:
 
 
 def number(statement: Statement | None) -> str:
-    """The number of a statement and how many seeds it rests on; empty where it has none.
+    """The number of a statement with its unit and how many seeds it rests on; empty where it has none.
+
+    A difference of correlations is plain. A share is of the second side; of what decay gains it says so.
 
     Args:
         statement: of any claim.
@@ -116,10 +119,11 @@ def number(statement: Statement | None) -> str:
     if statement is None or statement.difference is None:
         return ""
     difference = statement.difference
-    if getattr(difference, "measure", "") == "correlation":
-        value = f"{difference.mean:+.2f}"
+    if difference.measure == "correlation":
+        value = f"r\N{NO-BREAK SPACE}{difference.mean:+.2f}"
     else:
         value = f"{100 * difference.mean:+.{0 if abs(difference.mean) >= 0.1 else 1}f}\N{NO-BREAK SPACE}%"
+        value += " of the gain" if difference.measure == "gain" else ""
     return f"{value}\N{NO-BREAK SPACE}({len(difference.by_seed)})"
 
 
@@ -131,6 +135,11 @@ def cell(row: Row) -> str:
     """
     if row.outcome == "not measured":
         return "· not run"
+    if noted := _released_note(row):
+        text = cell(
+            replace(row, statements=[each for each in row.statements if each.case != PROTOCOL_CASES["released"]])
+        )
+        return f"<small>text</small> {text}<br>{noted}"
     if len({outcome_of(phrase) for phrase in row.cases.values()}) > 1:
         return "<br>".join(_of_case(row, case, phrase) for case, phrase in row.cases.items())
     words = row.phrase.removesuffix(PROVISIONAL)
@@ -142,6 +151,19 @@ def cell(row: Row) -> str:
         said = decided_share(row.phrase)
     value = number(row.headline) if row.outcome != "for some, not for others" else ""
     return f"{_mark(row.phrase)} {value}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
+
+
+def _released_note(row: Row) -> str:
+    """The released code in a cell, where it makes no verdict since nothing was searched there; empty where it is none.
+
+    Its mark is the one of its case alone.
+    """
+    case = PROTOCOL_CASES["released"]
+    notes = [each for each in row.statements if each.role == "note" and each.case == case and each.holds is not None]
+    if not notes:
+        return ""
+    said = f"<small>code</small> {_mark(verdict_phrase(of_case(notes, case)))} {number(notes[0])}".strip()
+    return f"{said} <small>not searched</small>"
 
 
 def decided_share(phrase: str) -> str:

@@ -47,6 +47,8 @@ def scope(rows: Sequence[Row], records: Sequence[Record]) -> str:
         f"We examine {len(ledger.by_claim(rows))} claims: {measured} by training models,"
         f" {counts['identity'].total()} on formulas, {counts['dataset size'].total()} on the sizes of datasets."
     )
+    if twice := sum(kind.total() for kind in counts.values()) - len(ledger.by_claim(rows)):
+        text += f" {twice} of them {'is' if twice == 1 else 'are'} counted twice: a formula and a training."
     if on:
         text += f" Models are trained on {listed_names(on)}"
         text += f"; not run: {listed_names(absent)}." if absent else "."

@@ -13,7 +13,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
 from prismbook.tables.decay_vs_prism import Method, Pair
 from prismbook.tables.endings import EARLY, KEPT
-from prismbook.tables.error_rates import wrong_by_chance
+from prismbook.tables.error_rates import directions_by_chance
 from prismbook.tables.labels import DATASET_NAMES
 from prismbook.tables.rules import FIRM, MARGIN, MEASURES, has_direction, is_equivalent, judge
 from prismbook.tables.spreads import spread
@@ -109,19 +109,29 @@ def margins() -> pd.DataFrame:
 
 
 def by_chance(rows: Iterable[Row]) -> str:
-    """How many statements a comparison decides, and how many of them could be wrong by chance, as a sentence.
+    """How many statements a comparison decides, and how many directions chance alone would give, with the sum.
 
     Args:
         rows: the ledger.
 
     >>> by_chance([])
-    'Comparisons decide 0 of 0 statements. If nothing differed at all, 0.0 of them would be expected by chance.'
+    'Comparisons decide 0 of 0 statements.'
     """
     statements = [each for row in rows for each in row.statements]
-    decided, wrong = wrong_by_chance(judge(each.difference) for each in statements if each.difference is not None)
+    compared = [each.difference for each in statements if each.difference is not None]
+    decided = sum(judge(each).word != "undecided" for each in compared)
+    text = f"Comparisons decide {decided} of {len(statements)} statements."
+    if not compared:
+        return text
+    chances = directions_by_chance(compared)
+    lines = [
+        f"- {row['measure']}: {row['comparisons']} comparisons at {row['chance, %']:.1f} %, {row['expected']:.1f}"
+        for row in chances.to_dict("records")
+    ]
     return (
-        f"Comparisons decide {decided} of {len(statements)} statements. If nothing differed at all, {wrong:.1f} of them"
-        " would be expected by chance."
+        f"{text} If nothing differed at all, chance would still give {chances['expected'].sum():.1f} of"
+        f" {len(compared)} comparisons a direction. {chances['firm'].sum():.1f} of these would be firm. The sum, by"
+        " measure, at each comparison's own standard error:\n\n" + "\n".join(lines)
     )
 
 

@@ -171,7 +171,11 @@ class Pair:
         prism, decay = self.fair_methods
         if (prism.chosen, decay.chosen) == (self.prism.chosen, self.decay.chosen):
             return ""
-        return " and ".join(dict.fromkeys(loss_values(method.chosen) for method in self.fair_methods))
+        ours, theirs = (loss_values(method.chosen) for method in self.fair_methods)
+        if ours == theirs:
+            return ours
+        name = ", ".join(prism.chosen.loss_parameters)
+        return f"{name} {ours} for PRISM and {theirs} for decay"
 
     def seeds(self) -> list[int]:
         """The seeds of ``comparison``: those at which both methods decide something, else where both trained."""

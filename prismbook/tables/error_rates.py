@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from prismbook.tables.rules import FIRM, MEASURES, RULES, WIDTH, Difference, Judgement, Rules, judge
+from prismbook.tables.rules import FIRM, MEASURES, RULES, WIDTH, Difference, Rules, judge
 from prismbook.tables.spreads import MEASURES as MEASURED
 from prismbook.tables.spreads import spread
 
@@ -87,19 +87,37 @@ def table(draws: int = 2000) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def wrong_by_chance(judgements: Iterable[Judgement]) -> tuple[int, float]:
-    """How many comparisons are decided, and how many of these would be expected by chance if nothing differed at all.
+def directions_by_chance(differences: Iterable[Difference], rules: Rules = RULES) -> pd.DataFrame:
+    """How many of some comparisons would have a direction by chance if nothing differed at all.
 
-    A firm word comes out by chance as often as a normal variable lies beyond 2.8 standard errors, a provisional one as
-    often as it lies beyond 1.96. That is the most: where something differs, a word is right.
+    A comparison has one where a normal variable with its standard error lies beyond 1.96 of these, and beyond the
+    margin. It is firm beyond 2.8.
 
     Args:
-        judgements: of comparisons, decided or not.
+        differences: the comparisons. One without a standard error can have no direction.
+        rules: the margin of each measure.
 
-    >>> decided, wrong = wrong_by_chance([Judgement("better"), Judgement("worse", True), Judgement("undecided")])
-    >>> decided, f"{wrong:.3f}"
-    (2, '0.055')
+    Returns:
+        One row per measure, with its number of comparisons, the mean chance of a false direction, the number that is
+        expected, and how many of these would be firm. The chance is per cent.
+
+    >>> directions_by_chance([Difference((0.1,), None, "ndcg", 0.02)])["expected"].round(3).tolist()
+    [0.05]
     """
-    decided = [each for each in judgements if each.word not in ("undecided", "collapsed")]
-    beyond = {width: 2 * (1 - NormalDist().cdf(width)) for width in (WIDTH, FIRM)}
-    return len(decided), sum(beyond[WIDTH if each.provisional else FIRM] for each in decided)
+    chances: dict[str, list[tuple[float, float]]] = {}
+    for each in differences:
+        least = rules.margin_of(each.measure) / each.standard_error if each.standard_error > 0 else np.inf
+        known = np.isfinite(each.standard_error)
+        beyond = [2 * (1 - NormalDist().cdf(max(width, least))) if known else 0.0 for width in (WIDTH, FIRM)]
+        chances.setdefault(MEASURES[each.measure].title, []).append((beyond[0], beyond[1]))
+    rows = [
+        {
+            "measure": title,
+            "comparisons": len(pairs),
+            "chance, %": 100 * float(np.mean([chance for chance, _ in pairs])),
+            "expected": sum(chance for chance, _ in pairs),
+            "firm": sum(firm for _, firm in pairs),
+        }
+        for title, pairs in chances.items()
+    ]
+    return pd.DataFrame(rows, columns=["measure", "comparisons", "chance, %", "expected", "firm"])
