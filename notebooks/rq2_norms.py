@@ -131,7 +131,7 @@ rq2_tables.correlations(runs)
 # ## Which shape is it?
 #
 # [The law of lengths](law_of_lengths.ipynb) says that under Adam's decay lengths go as $d^{1/6}$, and PRISM sets them to $\log(d + 2)$. By which factor do
-# lengths grow from items with 4 to 7 interactions to the most popular ones? Below a decay of about 1e-5
+# lengths grow at the moderate decay, from items with 4 to 7 interactions to the most popular ones? Below a decay of about 1e-5
 # [rest comes late](law_of_lengths.ipynb), and the factor can be smaller.
 
 # %%

@@ -62,20 +62,21 @@ def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         runs: as in :func:`correlations`.
 
     Returns:
-        A row per dataset and loss of angles, at the decay that validation chooses: the factor that was measured, that
-        of the law, ``d^(1/6)``, and that of PRISM, ``log(d + 2)``.
+        A row per dataset and loss of angles, at the moderate decay: the factor that was measured, that of the law,
+        ``d^(1/6)``, and that of PRISM, ``log(d + 2)``.
     """
     rows = []
     for dataset, table in runs.items():
-        for loss, best in chosen(table).items():
-            [path] = table.loc[(table["loss"] == loss) & (table["weight_decay"] == best), "path"]
+        moderate = moderate_decay(table)
+        shown = table[(table["weight_decay"] == moderate) & table["run"].notna() & (table["loss"] != "BPR")]
+        for loss, path in zip(shown["loss"], shown["path"], strict=True):
             bins = [part for part in _record(path)["norms"]["item"]["bins"] if part["from"] >= LEAST]
-            if loss != "BPR" and best > 0 and len(bins) > 1 and bins[0]["mean"] > 0:
+            if len(bins) > 1 and bins[0]["mean"] > 0:
                 low, high = (np.sqrt(part["from"] * part["to"]) for part in (bins[0], bins[-1]))
                 rows.append(
                     {
                         "dataset": dataset_name(dataset),
-                        "loss": f"{loss}, decay {best:g}",
+                        "loss": f"{loss}, decay {moderate:g}",
                         "measured": bins[-1]["mean"] / bins[0]["mean"],
                         "d^(1/6)": (high / low) ** (1 / 6),
                         "log(d + 2)": np.log(high + 2) / np.log(low + 2),
