@@ -39,8 +39,10 @@
 # A loss of angles pulls a row at a right angle, $\mathbf{g} \cdot \mathbf{i} = 0$. The longer the row, the weaker is its gradient, by the second part of {prf:ref}`lem-orthogonal`:
 #
 # $$
-# \mathbb{E}\lVert\mathbf{g}\rVert^2 = \frac{G^2}{r^2} , \qquad
-# G = \frac{2}{|\mathcal{B}|} \sin\theta\, \sqrt{q} .
+# \begin{aligned}
+# \mathbb{E}\lVert\mathbf{g}\rVert^2 &= \frac{G^2}{r^2} , \\
+# G &= \frac{2}{|\mathcal{B}|} \sin\theta\, \sqrt{q} .
+# \end{aligned}
 # $$ (eq-strength)
 #
 # This $G$ is DirectAU's, and MAWU's is half of it. Its root says that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this

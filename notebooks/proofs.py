@@ -118,8 +118,10 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 # Let $b = |\mathcal{B}|/|E|$. For a batch cut from a uniform permutation,
 #
 # $$
-# P(i \in \mathcal{B}) = 1 - \binom{|E| - d_i}{|\mathcal{B}|} \bigg/ \binom{|E|}{|\mathcal{B}|}
-# = 1 - \prod_{k=0}^{d_i - 1} \left(1 - \frac{|\mathcal{B}|}{|E| - k}\right) .
+# \begin{aligned}
+# P(i \in \mathcal{B}) &= 1 - \tbinom{|E| - d_i}{|\mathcal{B}|} \big/ \tbinom{|E|}{|\mathcal{B}|} \\
+# &= 1 - \prod_{k=0}^{d_i - 1} \left(1 - \frac{|\mathcal{B}|}{|E| - k}\right) .
+# \end{aligned}
 # $$ (eq-hypergeometric)
 #
 # It is at least {eq}`eq-membership`, and at least the probability for draws with replacement,
@@ -237,8 +239,10 @@ pd.DataFrame(off, index=["paper's Equation 2", "draws with replacement"])
 # $\lVert\hat{\mathbf{u}} - c\,\hat{\mathbf{i}}\rVert^2 = 1 - 2c^2 + c^2 = 1 - c^2$:
 #
 # $$
-# \lVert\mathbf{i}'\rVert^2 = (1 - \eta\lambda)^2 \lVert\mathbf{i}\rVert^2
-# + [i \in \mathcal{B}]\, \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} .
+# \begin{aligned}
+# \lVert\mathbf{i}'\rVert^2 &= (1 - \eta\lambda)^2 \lVert\mathbf{i}\rVert^2 \\
+# &\quad + [i \in \mathcal{B}]\, \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} .
+# \end{aligned}
 # $$ (eq-pythagoras)
 #
 # *Expectation.* The bracket $[i \in \mathcal{B}]$ is one or zero and has mean $P(i \in \mathcal{B})$. Take the mean of
@@ -439,9 +443,11 @@ table.sort_index(level=["n", "negatives"], sort_remaining=False)
 #
 # $$
 # \begin{aligned}
-# \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# &= \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\quad + P(i \in \mathcal{B}) \bigl[ 2\eta (1 - \eta\lambda)\, \mathbf{u} \cdot \mathbf{i} + \eta^2 \lVert\mathbf{u}\rVert^2 \bigr] ,
+# &\mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr] = \\
+# &\quad \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\quad + P(i \in \mathcal{B}) \bigl[ \\
+# &\qquad 2\eta (1 - \eta\lambda)\, \mathbf{u} \cdot \mathbf{i} \\
+# &\qquad + \eta^2 \lVert\mathbf{u}\rVert^2 \bigr] ,
 # \end{aligned}
 # $$ (eq-dot)
 #
@@ -449,10 +455,11 @@ table.sort_index(level=["n", "negatives"], sort_remaining=False)
 #
 # $$
 # \begin{aligned}
-# \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# &= \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\quad + P(i \in \mathcal{B}) \bigl[ \bigl(\mu^2 - (1 - \eta\lambda)^2\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\qquad\qquad + 4\eta^2 \lVert\mathbf{u}\rVert^2 + 4\eta\mu\, \mathbf{u} \cdot \mathbf{i} \bigr] .
+# &\mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr] = \\
+# &\quad \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\quad + P(i \in \mathcal{B}) \bigl[ \\
+# &\qquad \bigl(\mu^2 - (1 - \eta\lambda)^2\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\qquad + 4\eta^2 \lVert\mathbf{u}\rVert^2 + 4\eta\mu\, \mathbf{u} \cdot \mathbf{i} \bigr] .
 # \end{aligned}
 # $$ (eq-euclidean)
 #
@@ -637,9 +644,10 @@ pd.DataFrame(limits, index=["|B| = 4,096", "|B| = 16,384"]).T.map(lambda x: f"{x
 #
 # $$
 # \begin{aligned}
-# \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# &= \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\quad + \eta^2 \Bigl( b \sum_k \lVert\mathbf{g}_k\rVert^2 + b_2 \sum_{k \ne l} \mathbf{g}_k \cdot \mathbf{g}_l \Bigr) .
+# &\mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr] = \\
+# &\quad \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\quad + \eta^2 \Bigl( b \sum_k \lVert\mathbf{g}_k\rVert^2 \\
+# &\qquad\quad + b_2 \sum_{k \ne l} \mathbf{g}_k \cdot \mathbf{g}_l \Bigr) .
 # \end{aligned}
 # $$ (eq-several)
 # :::

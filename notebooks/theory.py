@@ -103,9 +103,12 @@ plt.show()
 #
 # $$
 # \begin{aligned}
-# \mathcal{L}_\mathrm{SSM} &= \operatorname*{mean}_{(u,i)} \Bigl[ -\log \tfrac{e^{\cos(\mathbf{u}, \mathbf{i})/\tau}}{e^{\cos(\mathbf{u}, \mathbf{i})/\tau} + \sum_j e^{\cos(\mathbf{u}, \mathbf{j})/\tau}} \Bigr] , \\
-# \mathcal{L}_\mathrm{DirectAU}(\gamma) &= \operatorname*{mean}_{(u,i)} \lVert\hat{\mathbf{u}} - \hat{\mathbf{i}}\rVert^2 + \tfrac{\gamma}{2} (U_u + U_i) , \\
-# \mathcal{L}_\mathrm{MAWU}(\gamma_u, \gamma_i) &= \operatorname*{mean}_{(u,i)} \bigl[ -\cos(\theta_{ui} + m_{ui}) \bigr] \\
+# &\mathcal{L}_\mathrm{SSM} = \\
+# &\quad \operatorname*{mean}_{(u,i)} \Bigl[ -\log \tfrac{e^{\cos(\mathbf{u}, \mathbf{i})/\tau}}{e^{\cos(\mathbf{u}, \mathbf{i})/\tau} + \sum_j e^{\cos(\mathbf{u}, \mathbf{j})/\tau}} \Bigr] , \\
+# &\mathcal{L}_\mathrm{DirectAU}(\gamma) = \\
+# &\quad \operatorname*{mean}_{(u,i)} \lVert\hat{\mathbf{u}} - \hat{\mathbf{i}}\rVert^2 + \tfrac{\gamma}{2} (U_u + U_i) , \\
+# &\mathcal{L}_\mathrm{MAWU}(\gamma_u, \gamma_i) = \\
+# &\quad \operatorname*{mean}_{(u,i)} \bigl[ -\cos(\theta_{ui} + m_{ui}) \bigr] \\
 # &\quad + \gamma_u U_u + \gamma_i U_i .
 # \end{aligned}
 # $$ (eq-losses)
@@ -145,8 +148,8 @@ plt.show()
 #
 # $$
 # \begin{aligned}
-# \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# &= \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr] = \\
+# &\quad \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
 # &\quad + P(i \in \mathcal{B})\, \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} .
 # \end{aligned}
 # $$ (eq-change)
@@ -183,9 +186,10 @@ plt.show()
 #
 # $$
 # \begin{aligned}
-# \mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr]
-# &= P(i \in \mathcal{B}) \Bigl[ \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
-# &\qquad\qquad\quad + \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} \Bigr] .
+# &\mathbb{E}\bigl[\lVert\mathbf{i}'\rVert^2 - \lVert\mathbf{i}\rVert^2\bigr] = \\
+# &\quad P(i \in \mathcal{B}) \Bigl[ \\
+# &\qquad \bigl((1 - \eta\lambda)^2 - 1\bigr) \lVert\mathbf{i}\rVert^2 \\
+# &\qquad + \frac{\eta^2 (1 - c^2)}{\lVert\mathbf{i}\rVert^2} \Bigr] .
 # \end{aligned}
 # $$ (eq-batched)
 # :::
