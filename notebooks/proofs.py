@@ -119,8 +119,9 @@ pd.DataFrame(table, index=["change of the loss by stretching", "largest |row . g
 #
 # $$
 # \begin{aligned}
-# P(i \in \mathcal{B}) &= 1 - \tbinom{|E| - d_i}{|\mathcal{B}|} \big/ \tbinom{|E|}{|\mathcal{B}|} \\
-# &= 1 - \prod_{k=0}^{d_i - 1} \left(1 - \frac{|\mathcal{B}|}{|E| - k}\right) .
+# &P(i \in \mathcal{B}) = \\
+# &\quad 1 - \tbinom{|E| - d_i}{|\mathcal{B}|} \big/ \tbinom{|E|}{|\mathcal{B}|} \\
+# &\quad = 1 - \prod_{k=0}^{d_i - 1} \left(1 - \frac{|\mathcal{B}|}{|E| - k}\right) .
 # \end{aligned}
 # $$ (eq-hypergeometric)
 #
