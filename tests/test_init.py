@@ -1,6 +1,7 @@
 """PRISM against rows worked by hand, and its errors."""
 
 import math
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -517,4 +518,6 @@ def on_two_ranks(rank: int, meeting: str) -> None:
 
 @pytest.mark.skipif(not dist.is_available(), reason="PyTorch without torch.distributed")
 def test_a_sharded_table_gets_its_norms_and_errors_on_every_rank(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(on_two_ranks, (str(tmp_path / "meeting"),), nprocs=2)
+    multiprocessing.set_forkserver_preload(["torch.distributed.tensor", "prismlib"])  # once, and not on each rank
+    given = (str(tmp_path / "meeting"),)
+    torch.multiprocessing.start_processes(on_two_ranks, given, nprocs=2, start_method="forkserver")
