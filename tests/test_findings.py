@@ -176,11 +176,13 @@ def test_released_code_departs(tmp_path: Path) -> None:
     put(tmp_path, changed, 0.101)
     same = only("departures", tmp_path)
     assert same.holds is False and same.text.endswith(
-        "1 are measured alone; 0 of them change NDCG@20 by more than 2.5 %: none"
+        "1 are measured alone. Of these 0 change NDCG@20 by more than 2.5 %"
     )
     put(tmp_path, changed, 0.12)
     moved = only("departures", tmp_path)
-    assert moved.holds is True and moved.text.endswith(": SSM has 20 negatives (SSM, 0.1000 to 0.1200)")
+    assert moved.holds is True and moved.text.endswith(
+        "Of these 1 change NDCG@20 by more than 2.5 %. SSM has 20 negatives (SSM, 0.1000 to 0.1200)"
+    )
 
 
 RAIN = Finding("rain", "It rains", "Take a coat.", ("C8", "C21"), "page", lambda dataset, results, rules: [])

@@ -352,8 +352,8 @@ def test_the_cost_of_the_searches_in_words(tmp_path: Path) -> None:
     assert text.splitlines() == [
         "PRISM's search trains fewer epochs for 1 of 2. Epochs:",
         "",
-        "- MF with DirectAU: 1,000 for PRISM, 2,000 for decay",
-        "- MF with DirectAU: 3,000 for PRISM, 2,000 for decay",
+        "- MF with DirectAU: 1,000 for PRISM, 2,000 for decay.",
+        "- MF with DirectAU: 3,000 for PRISM, 2,000 for decay.",
     ]
     assert rq3_tables.cost_in_words([replace(pair, prism=None)], tmp_path) == ""
 

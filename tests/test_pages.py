@@ -251,7 +251,7 @@ def test_sentences_with_numbers_follow_from_the_runs() -> None:
     )
     decays = grid_configs("gowalla", "bpr", [0.0, 1e-6])
     made = tidy(decays, [made_up(decays[0], (0.08, 0.0, 0.02)), made_up(decays[1], (0.06, 0.0, 0.02))])
-    assert rq1_tables.widest_gaps(made).endswith("BPR at decay 0 (0.060, beyond it 0.040 at last).")
+    assert rq1_tables.widest_gaps(made).endswith("- BPR: the gap is widest at decay 0, 0.060, beyond it 0.040 at last.")
     assert rq1_tables.widest_gaps(made.iloc[:1]) == ""
 
 

@@ -53,9 +53,8 @@ def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]
         return [Statement("not all of the runs that this finding compares are stored", None)]
     decay = decays[0][0]
     sentence = (
-        f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: PRISM's NDCG@20 differs from"
-        f" decay's by {_share(text)} with the ReLU and by {_share(released)} in the released code, whose layers are"
-        " linear"
+        f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: with the ReLU PRISM's NDCG@20 differs"
+        f" from decay's by {_share(text)}. In the released code, whose layers are linear, it differs by {_share(released)}"
     )
     return [_all(sentence, _word(text, ["worse"], rules), _word(released, ["better"], rules))]
 
@@ -118,8 +117,8 @@ def _dip(short: RunConfig, long: RunConfig, early: Record, late: Record, better:
     sentence = (
         f"{LOSS_NAMES[short.loss]}{backbone} with {method}, seed {short.seed}, stops at epoch"
         f" {len(early['history']['loss'])} and keeps epoch {start}. With patience {long.patience} its validation"
-        f" NDCG@20 falls from {curve[start]:.4f} to {min(curve[start : above or None]):.4f}, is higher again"
-        f" {climbed} and best at epoch {late['best_epoch']}; test NDCG@20 is {after:.4f} in place of {before:.4f}"
+        f" NDCG@20 falls from {curve[start]:.4f} to {min(curve[start : above or None]):.4f}. It is higher again"
+        f" {climbed} and best at epoch {late['best_epoch']}. Test NDCG@20 is {after:.4f} in place of {before:.4f}"
     )
     dipped = Statement(
         "the curve falls for longer than the patience", above is not None and above > start + short.patience
@@ -140,7 +139,7 @@ def learning_rate_decides_epochs(dataset: str, results: Path, rules: Rules) -> l
     differences, lines = zip(
         *(_epochs_at(benefit_runs(dataset, results, rate), rate) for rate in LEARNING_RATES), strict=True
     )
-    sentence = f"epochs to the best one, PRISM against decay: {'; '.join(lines)}"
+    sentence = f"epochs to the best one, PRISM against decay. {'. '.join(lines)}"
     directed = [_word(difference, ["better", "worse"], rules) for difference in differences]
     signs = {difference.mean > 0 for difference in differences if difference is not None}
     return [_all(sentence, *directed, Statement("the signs differ", len(signs) > 1 or None in differences))]
@@ -150,13 +149,13 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     """The relative difference of best epochs, PRISM minus tuned decay, and its numbers as text."""
     pair = chosen_pair(runs)
     if pair is None:
-        return None, f"at learning rate {rate:g}, no run"
+        return None, f"At learning rate {rate:g}, no run"
     ours, theirs = pair
     difference = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
     epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
     tried = f"the best of {plural(strengths, 'strength')} against the best of {plural(decays, 'decay')}"
-    return difference, f"at learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
+    return difference, f"At learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
 
 
 def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[Statement]:
@@ -184,7 +183,7 @@ def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[State
             f"NDCG@20 of {title} differs from the paper's by {100 * at_one:+.1f} % at gamma 1 and by"
             f" {100 * at_best:+.1f} % at gamma {chosen['gamma']:g}, which validation chooses"
         )
-    return [Statement("; ".join(lines), all(holds), provisional=True)]
+    return [Statement(". ".join(lines), all(holds), provisional=True)]
 
 
 def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Statement]:
@@ -210,7 +209,7 @@ def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Stat
     means = [side[side["seed"].isin(both)][["ndcg", "ratio"]].mean() for side in (decay, prism)]
     sentence = (
         f"{setting(decay.iloc[0])}, of {len(tried)} that were tried, against PRISM: NDCG@20 {means[0]['ndcg']:.4f} and"
-        f" {means[1]['ndcg']:.4f}, a difference of {_share(quality)}; unpopular / popular ratio {means[0]['ratio']:.3f}"
+        f" {means[1]['ndcg']:.4f}, a difference of {_share(quality)}. Unpopular / popular ratio {means[0]['ratio']:.3f}"
         f" and {means[1]['ratio']:.3f}, a difference of {_share(ratio)}"
     )
     return [_all(sentence, _no_worse(quality, rules), _word(ratio, ["better"], rules))]
@@ -238,9 +237,10 @@ def released_code_departs(dataset: str, results: Path, rules: Rules) -> list[Sta
         return [Statement("no departure is run beside the same run without it", None)]
     moved.sort(reverse=True)
     sentence = (
-        f"of {len(SWITCHES)} departures {measured_pairs} are measured alone; {len(moved)} of them change NDCG@20 by"
-        f" more than {100 * rules.margin:g} %: {'; '.join(text for _, text, _ in moved) or 'none'}"
+        f"of {len(SWITCHES)} departures {measured_pairs} are measured alone. Of these {len(moved)} change NDCG@20 by"
+        f" more than {100 * rules.margin:g} %"
     )
+    sentence += "".join(f". {text[:1].upper()}{text[1:]}" for _, text, _ in moved)
     return [Statement(sentence, bool(moved), provisional=all(provisional for *_, provisional in moved))]
 
 

@@ -108,5 +108,5 @@ def widest_gaps(runs: pd.DataFrame) -> str:
         if len(of_loss) > 1:
             widest = of_loss.idxmax()
             end = "the strongest here" if widest == of_loss.index[-1] else f"beyond it {of_loss.iloc[-1]:.3f} at last"
-            parts.append(f"{loss} at decay {widest:g} ({of_loss[widest]:.3f}, {end})")
-    return f"The gap between popular and unpopular items is widest for {'; '.join(parts)}." if parts else ""
+            parts.append(f"- {loss}: the gap is widest at decay {widest:g}, {of_loss[widest]:.3f}, {end}.")
+    return "\n".join(parts)

@@ -281,8 +281,8 @@ def cost_in_words(pairs: Sequence[Pair], results: Path | str | None = None) -> s
             line += ", not searched to the end"
         for method, title in ((pair.prism, "PRISM"), (pair.decay, "decay")):
             if ended := len(early.intersection(method.searched)):
-                line += f"; {ended} of {plural(len(method.searched), 'run')} of {title} ended within {EARLY} epochs"
-        lines.append(line)
+                line += f". Of {plural(len(method.searched), 'run')} of {title} {ended} ended within {EARLY} epochs"
+        lines.append(f"{line}.")
     if not lines:
         return ""
     return "\n".join([f"PRISM's search trains fewer epochs for {cheaper} of {len(lines)}. Epochs:", "", *lines])
