@@ -65,7 +65,8 @@ page.begin(names)
 
 # %% tags=["remove-input"]
 page.say(question.of_the_paper(["C8", "C9", "C10", "C17"]))
-page.say(f"{rq3_tables.largest_gain()} Of AmazonBook no complete copy could be had, so that this gain is not tested here.")
+untested = "Of AmazonBook no complete copy could be had, so that this gain is not tested here."
+page.say(f"{rq3_tables.largest_gain()} {untested}")
 
 # %% [markdown]
 # ## Run this yourself

@@ -54,7 +54,8 @@ def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]
     decay = decays[0][0]
     sentence = (
         f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: with the ReLU PRISM's NDCG@20 differs"
-        f" from decay's by {_share(text)}. In the released code, whose layers are linear, it differs by {_share(released)}"
+        f" from decay's by {_share(text)}. In the released code, whose layers are linear, it differs by"
+        f" {_share(released)}"
     )
     return [_all(sentence, _word(text, ["worse"], rules), _word(released, ["better"], rules))]
 
