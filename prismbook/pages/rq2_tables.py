@@ -98,7 +98,7 @@ def alike(exponents: Iterable[float], most: int = 3000) -> tuple[list[float], fl
         for a power is its exponent.
 
     >>> [round(r, 2) for r in alike([1 / 6, 1])[0]]
-    [0.99, 0.75]
+    [0.99, 0.78]
     """
     d = np.geomspace(1, most, 1000)
     profile = np.log(d + 2)
