@@ -181,14 +181,22 @@ def lead_of(statements: Sequence[Statement]) -> str:
 
     >>> lead_of([Statement("a", True), Statement("b", True), Statement("c", False)])
     'Mostly: 2 of 3 decided statements hold'
+    >>> lead_of([Statement("a", False), Statement("b", None)])
+    'No, so far as it is decided'
+    >>> lead_of([Statement("a", True), Statement("b", False), *[Statement("c", None)] * 3])
+    'Mostly open: 1 of 2 decided statements hold'
     """
     word, concerned = outcome(statements), core(statements)
-    if word in _LEADS:
-        return _LEADS[word]
     held = sum(each.holds is True for each in concerned)
     decided = sum(each.holds is not None for each in concerned)
-    if word == "open":
+    if word == "not reproduced" and decided < len(concerned):
+        return f"{_LEADS[word]}, so far as it is decided"
+    if word in _LEADS:
+        return _LEADS[word]
+    if word == "open" and held == decided:
         return "Yes, so far as it is decided" if held else "Not decided"
+    if word == "open":
+        return f"Mostly open: {held} of {decided} decided statements hold"
     often = "Mostly" if 3 * held >= 2 * decided else "Hardly" if 3 * held <= decided else "It depends"
     return f"{often}: {held} of {decided} decided statements hold"
 

@@ -51,7 +51,9 @@ def rules_in_words() -> str:
    NDCG@20 and have BPR's ratio or better. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
    strengths are tried: the best one, and the smallest one that ranks better by more than the margin. Validation
    chooses both, and one that beats the baseline is enough.
-10. **Each protocol has its verdict**: the paper's text and the released code. Of learning rates the tuned one has it.
+10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the
+    released code, as for C9 and C10, its mark stands beside the verdict and is no part of it. Of the learning rates
+    that were run, the one that validation chooses has the verdict.
 """
 
 
