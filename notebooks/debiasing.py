@@ -53,7 +53,7 @@ page.begin(names)
 # **We tested:** BPR and its debiased forms at decay 1e-6, over what their authors publish of their parameters. IPL has the published $b$ and
 # three strengths. ReSN has the published 0.01, ten times as much, a tenth and a hundredth of it. MACR has both published
 # $\alpha$, each with the published $c$ of 30 and 40, and with the 1 of PRISM's released script. DirectAU has every decay, and PRISM
-# $\alpha = 1$. Validation chooses one setting of each.
+# is shown at $\alpha = 1$; the verdict looks at other strengths too. Validation chooses one setting of each.
 #
 # | claim | in our words | the paper's evidence |
 # |---|---|---|
@@ -154,7 +154,7 @@ page.say(question.by_dataset({name: page.findings_text("weak-decay", name, resul
 
 # %% [markdown]
 # **What we did not measure here.** The baselines at another decay than 1e-6, and a search of their parameters beyond what their authors
-# publish. That PRISM beats one of them is therefore left open; that it does not beat one stands.
+# publish. So it is left open whether PRISM beats IPL, ReSN or MACR.
 #
 # **Your turn.** In the cell above: give DirectAU a decay of 1e-6. Predict first: does the ratio rise, and what does it cost?
 #

@@ -196,7 +196,7 @@ def random_split(dataset: Dataset, seed: int) -> Split:
 
     >>> split = random_split(synthetic(), seed=123)
     >>> len(split.train.user), len(split.validation.user), len(split.test.user)
-    (24000, 3000, 3000)
+    (14400, 1800, 1800)
     """
     check_count("seed", seed, minimum=0)  # None would draw a split that nobody can draw again
     n = len(dataset)
