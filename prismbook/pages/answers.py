@@ -206,7 +206,9 @@ def _named(found: Sequence[tuple[Statement, str]]) -> str:
     places: dict[str, list[str]] = {}
     for statement, dataset in found:
         places.setdefault(statement.about, []).append(dataset_name(dataset))
-    return "; nor for ".join(f"{about} on {listed_names(list(dict.fromkeys(names)))}" for about, names in places.items())
+    return "; nor for ".join(
+        f"{about} on {listed_names(list(dict.fromkeys(names)))}" for about, names in places.items()
+    )
 
 
 def _beside(rows: Mapping[str, Row]) -> list[str]:
