@@ -46,7 +46,7 @@ def against_plain(rows: Sequence[Measured]) -> pd.DataFrame:
             "plain, ms": f"{row['reference'] * 1e3:,.0f}",
             "prismlib, ms": f"{row['ours'] * 1e3:,.1f}",
             "ratio": f"{row['reference'] / row['ours']:.1f}",
-            "wanted": f"{row['target']}",
+            "target": f"{row['target']}",
             "times the floor": "" if row["floor"] is None else f"{row['ours'] / row['floor']:.1f}",
         }
         for row in rows
@@ -120,7 +120,7 @@ def captured_steps(checked: Measured) -> pd.DataFrame:
                 "work, ms unless said": name,
                 "one by one": f"{step['eager, ms']:.2f}" if step else "",
                 "captured": "not measured" if result is None else f"{result:,.2f}",
-                "wanted": f"{'at least' if name.endswith('per s') else 'at most'} {target:,g}",
+                "target": f"{'at least' if name.endswith('per s') else 'at most'} {target:,g}",
             }
         )
     return pd.DataFrame(rows).set_index("work, ms unless said")
@@ -138,14 +138,14 @@ def predicted(launches: Measured) -> pd.DataFrame:
 
     >>> table = {"MF BPR": {"launches": 29, "predicted_ms": 0.153, "target_ms": 0.16}}
     >>> predicted(table).to_dict("records")
-    [{'launches': '29', 'predicted, not measured': '0.153 ms', 'wanted': 'at most 0.16 ms'}]
+    [{'launches': '29', 'predicted, not measured': '0.153 ms', 'target': 'at most 0.16 ms'}]
     """
     rows = [
         {
             "work": name,
             "launches": f"{row['launches']}" if "launches" in row else "",
             "predicted, not measured": f"{row[f'predicted_{unit}']:,g} {written}",
-            "wanted": f"{bound} {row[f'target_{unit}']:,g} {written}",
+            "target": f"{bound} {row[f'target_{unit}']:,g} {written}",
         }
         for name, row in launches.items()
         for unit, (written, bound) in UNITS.items()
