@@ -171,7 +171,7 @@ def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None
     assert "NDCG@20 0.3000 on Gowalla, where PRISM has 0.2000" in said and "Not run on Yelp2018." in said
     table = should_i_use.four_ways([found], {"gowalla": [record]})
     assert table.count("not run") == 3 and "0.3000 (1)" in table and "ratio 0.250" in table
-    assert table.index("lengths at the start") < table.index("0.2000 (1)") < table.index("0.3000 (1)")
+    assert table.index("PRISM: lengths at the start") < table.index("0.2000 (1)") < table.index("0.3000 (1)")
 
 
 def test_runs_whose_items_got_lengths_are_adams_without_decay(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from prismbook.tables.labels import setting
 from prismbook.tables.rules import Difference, Rules, judge
 from prismbook.tables.seed_differences import common, relative_difference, setbacks
 
-#: The words that leave a threshold open: the interval includes it, or the value is within the margin of it.
+#: The words that leave a threshold open. The interval includes it, or the value is within the margin of it.
 AT_THE_LINE = ("equivalent", "not better", "not worse")
 #: The words for a score that is above another, below it, or as good.
 SCORE_WORDS = ("better", "worse", "equivalent")

@@ -126,8 +126,8 @@ def other_losses(compared: Sequence[Compared]) -> pd.DataFrame:
         compared: the ways on a dataset, for a loss.
 
     Returns:
-        Text, means over the seeds that were run, with their number in brackets. The last columns are of SGD: its score
-        with the lengths that validation chooses, their exponent, and the slope of its own log lengths in log
+        Text, means over the seeds that were run, with their number in brackets. The last columns are of SGD. They have
+        its score with the lengths that validation chooses, their exponent, and the slope of its own log lengths in log
         popularity.
     """
     rows = {}

@@ -62,8 +62,8 @@ def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         runs: as in :func:`correlations`.
 
     Returns:
-        A row per dataset and loss of angles, at the moderate decay: the factor that was measured, that of the law,
-        ``d^(1/6)``, and that of PRISM, ``log(d + 2)``.
+        A row per dataset and loss of angles, at the moderate decay. It has the factor that was measured, that of the
+        law, ``d^(1/6)``, and that of PRISM, ``log(d + 2)``.
     """
     rows = []
     for dataset, table in runs.items():

@@ -187,7 +187,7 @@ def _scored(records: Sequence[Record]) -> pd.Series | None:
 _CHANGES = {
     NONE: "nothing",
     FIXED: "<code>weight_decay=1e-6</code> in Adam",
-    PRISM: "lengths at the start, see below",
+    PRISM: "PRISM: lengths at the start",
     SGD: f"the optimiser: plain SGD, learning rate {SGD_RATE:g}",
 }
 

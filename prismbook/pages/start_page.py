@@ -159,7 +159,7 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
 def advice(
     pages: Collection[str], compared: Sequence[Compared], put_on: Mapping[str, Sequence[Record]] | None = None
 ) -> str:
-    """Whether to use PRISM, as a list in Markdown, in the sentences of the page that says it at length.
+    """Whether to use PRISM, as a paragraph in Markdown, in the sentences of the page that says it at length.
 
     Args:
         pages: names of the book's pages, for links.
@@ -175,8 +175,7 @@ def advice(
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
     said = [*should_i_use.answer(compared).split("\n\n"), should_i_use.already_trained(compared, put_on or {})]
     sure = should_i_use.how_sure(compared).replace(" on this page", "")
-    listed = "\n".join(f"- {line}" for line in said if line)
-    return f"**Should you use it?** {sure}\n\n{listed}\n\n{shown}"
+    return " ".join(["**Should you use it?**", *(line for line in said if line), sure, shown])
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
