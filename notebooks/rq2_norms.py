@@ -74,7 +74,7 @@ page.say(question.run_yourself("rq2_norms", runs, dataset=names[0], losses=losse
 # ## Watch it happen
 #
 # This cell runs by itself, in about ten seconds. It trains DirectAU on synthetic data without decay and with it, and prints the
-# mean length of the 40 rarest and of the 40 most popular items, 5 % of all each.
+# mean length of the 25 rarest and of the 25 most popular items, 5 % of all each.
 
 # %% tags=["plain-prismlib"]
 import torch
@@ -93,8 +93,8 @@ for decay in (0.0, 1e-3):
     lengths, log_popularity = model.item.weight.detach().norm(dim=1), torch.log(popularity + 2.0)
     correlation = torch.corrcoef(torch.stack([lengths, log_popularity]))[0, 1]
     order = popularity.argsort()
-    rare, popular = lengths[order[:40]].mean(), lengths[order[-40:]].mean()
-    print(f"decay {decay:g}: rarest 40 items {rare:.2f}, most popular 40 {popular:.2f}, correlation {correlation:.2f}")
+    rare, popular = lengths[order[:25]].mean(), lengths[order[-25:]].mean()
+    print(f"decay {decay:g}: rarest 25 items {rare:.2f}, most popular 25 {popular:.2f}, correlation {correlation:.2f}")
 
 # %% [markdown]
 # ## Figure 2, measured
