@@ -8,7 +8,7 @@ NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 SLOWEST := $(patsubst %,tests/test_%.py,sweep endings gpu_tools records workers init use)
 TESTS := $(SLOWEST) $(filter-out $(SLOWEST),$(wildcard tests/test_*.py))
 
-# as containers set it: each process would compile this project again, half a second of every kernel and test
+# Containers set it, and then each kernel and each process of a test would compile this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help book pdf report lint test test-browser test-recipes bench bench-serving bench-scale why readme-figure gpu-matrix clean

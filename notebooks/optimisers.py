@@ -55,7 +55,7 @@ page.say(optimiser_tables.found(records))
 # Of the others, *row-sparse Adam* takes Adam's step only for rows of the batch. *Row-wise Adagrad* divides the step of a row by the root of
 # the sum of its squared gradients. That is one number per row, and large systems use it. *Momentum* is 0.9.
 #
-# A learning rate of 30 looks large. The loss is a mean over the batch, so a row's gradient is divided by the size of the batch, 4,096 here.
+# A learning rate of 30 looks large. The loss is a mean over the batch, so a row's gradient is divided by the size of the batch.
 #
 # Beware of the easy headline "use SGD". By the law SGD always writes the fourth root of popularity, and which root serves a dataset is the
 # dataset's. At its own lengths SGD is also less fair.
