@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
     >>> path.read_text(), len(list(path.parent.iterdir()))
     ('first', 1)
     """
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f"{_beginning(path)}{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:
             file.write(content)
@@ -69,7 +70,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     >>> path.read_text()
     'first'
     """
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f"{_beginning(path)}{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:
             yield file
@@ -78,3 +79,25 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of their attempts to write a file. No process may be writing it now.
+
+    Args:
+        path: the file, which may be missing, as its folder may.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> (path.parent / ".note.txt.0123456789abcdef.tmp").touch()  # a process was killed
+    >>> remove_leftovers(path)
+    >>> list(path.parent.iterdir())
+    []
+    """
+    for left in path.parent.glob(f"{glob.escape(_beginning(path))}*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> str:
+    """How the temporary names of a file begin; a long name is cut, or they would be too long for a file system."""
+    return f".{path.name[:100]}."

@@ -38,6 +38,7 @@ from prismbook.runs.sweep import state
 from prismbook.runs.tuning import outcome_of
 from prismbook.tables.analysis import measured, tidy
 from prismlib import Interactions, Split, datasets, random_split, synthetic
+from prismlib.files import write_atomically
 
 QUICK = RunConfig(dataset="synthetic", loss="bpr", dim=4, max_epochs=1)
 MEASURED = {"seconds": 0, "joules": 0}  # differs from run to run
@@ -351,6 +352,26 @@ def test_missing_runs_are_trained_stored_ones_load(tmp_path: Path) -> None:
     forced = get_records(configs[:1], tmp_path, progress=False, force=True)
     assert path.stat().st_mtime_ns > written
     assert {**forced[0], **MEASURED} == {**first[0], **MEASURED}  # type: ignore[dict-item]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    [config] = grid_configs("synthetic", ["bpr"], 0.0, dim=4, epochs=1)
+    run = planned(config, tmp_path)
+    run.path.parent.mkdir(parents=True)
+    paths = {run.path, run.path.with_suffix(".npz")}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # a killed process tidies nothing up
+        for path in [*paths, anothers := run.path.with_name("mf-bpr-of-another-run.json")]:
+            with pytest.raises(KeyboardInterrupt):
+                write_atomically(path, b"half")
+    assert len(list(run.path.parent.iterdir())) == 3
+    assert attempt(run) == "done"
+    left = set(run.path.parent.iterdir()) - paths
+    assert [path.name.startswith(f".{anothers.name}.") for path in left] == [True]
 
 
 def test_a_gpus_record_stands_in_for_a_cpus_and_not_the_other_way_round(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from prismbook.runs.progress import progress_bar, show, state_of
 from prismbook.runs.records import Planned, Record, load_record, planned, save_record
 from prismbook.runs.run import run
 from prismlib.data import Split
+from prismlib.files import remove_leftovers
 from prismlib.train import History
 
 
@@ -60,6 +61,8 @@ def attempt(
     with lock(planned.lock) as acquired:
         if not acquired:
             return "busy"
+        for ending in (".json", ".npz"):
+            remove_leftovers(planned.path.with_suffix(ending))
         if not force and load_record(planned.stored) is not None:
             return "done"
         if not (force or retry_failed) and load_failure(planned) is not None:
