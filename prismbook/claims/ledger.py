@@ -24,6 +24,7 @@ from typing import Any
 from prismbook.claims.catalogue import CLAIMS, KINDS, Claim
 from prismbook.claims.evidence import Evidence
 from prismbook.claims.statements import Statement, by_case, core, is_provisional, outcome, verdict, verdict_phrase
+from prismbook.runs.reading import reading_once
 from prismbook.runs.records import (
     RecordError,
     add_results_option,
@@ -107,7 +108,8 @@ def ledger(results: Path | str | None = None) -> list[Row]:
     ['reproduced']
     """
     folder = default_results() if results is None else Path(results)
-    return [_row(claim, dataset, folder) for claim in CLAIMS for dataset in claim.datasets]
+    with reading_once():
+        return [_row(claim, dataset, folder) for claim in CLAIMS for dataset in claim.datasets]
 
 
 def _row(claim: Claim, dataset: str, results: Path) -> Row:

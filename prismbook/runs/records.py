@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from prismbook.plan.config import RunConfig, run_id, semantics
+from prismbook.runs.reading import kept
 from prismbook.runs.splits import RANDOM, check_split, load_split, ordered
 from prismlib import datasets
 from prismlib.data import Split
@@ -172,6 +173,7 @@ def planned(config: RunConfig, results: Path | str | None = None, split: Split |
     return Planned(config, identity, path, split)
 
 
+@kept
 def stored_path(results: Path | str, config: RunConfig, split: Split | None = None) -> Path:
     """Where the record of a run is, or the record of the same run on a GPU, see :attr:`Planned.stored`.
 
@@ -181,6 +183,7 @@ def stored_path(results: Path | str, config: RunConfig, split: Split | None = No
     return planned(config, results, split).stored
 
 
+@kept
 def load_record(path: Path) -> Record | None:
     """Read one record; None where there is no such file.
 
@@ -282,6 +285,7 @@ def write_json(content: Mapping[str, Any], path: Path, replace: bool) -> None:
     write_atomically(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode(), replace)
 
 
+@kept
 def load_scores(path: Path) -> dict[str, np.ndarray] | None:
     """The scores of each test user of the run whose record is at ``path``; None where they were not kept.
 

@@ -13,6 +13,7 @@ from prismbook.plan.experiments import Search, searches
 from prismbook.runs import patience
 from prismbook.runs.attempts import get_records, rounds
 from prismbook.runs.failures import Failure, load_failure
+from prismbook.runs.reading import kept
 from prismbook.runs.records import Record, load_record, planned, write_json
 
 SEED_FIELDS = ("seed", "split_seed")
@@ -209,6 +210,7 @@ def further(search: Search, config: RunConfig) -> list[RunConfig]:
     return [replace(config, seed=seed, split_seed=seed) for seed in search.seeds]
 
 
+@kept
 def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | None:
     """The record of a run, else its failure, else None.
 
@@ -219,6 +221,7 @@ def outcome_of(results: Path | str, config: RunConfig) -> Record | Failure | Non
     return load_record(run.stored) or load_failure(run)
 
 
+@kept
 def ended(results: Path | str, config: RunConfig) -> bool:
     """Whether a run has ended, with a record or a failure. Neither is read."""
     run = planned(config, results)
