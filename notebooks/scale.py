@@ -21,12 +21,6 @@
 # is not worth anything, and what it does not save. All numbers are from `make bench-scale`, on one CPU thread; no GPU was measured.
 #
 # **What to do:**
-#
-# | your tables | train with |
-# |---|---|
-# | left of the ring in the figure below | Adam on all rows, as `fit` does unless asked |
-# | right of it | `optimizer="row_adam"`, which trains what Adam trains |
-# | larger than the memory of Adam's three tables | `"rowwise_adagrad"` or `"sgd"`, which keep one; or [shards](../recipes.md) |
 
 # %% tags=["parameters"]
 folder = None  # with scale.json; None is the project's own
@@ -51,6 +45,9 @@ page.begin()
 place = page.source_tree() / "benchmarks" if folder is None else Path(folder)
 scale = json.loads((place / "scale.json").read_text())
 
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(scale_tables.what_to_do(scale["steps"]))
+
 # %% [markdown]
 # ## Time of a step
 #
@@ -66,7 +63,7 @@ page.say(scale_tables.crossings(scale["steps"]))
 page.say(f"*{scale_tables.machine(scale['steps'])}*")
 
 # %% [markdown]
-# **Left of the ring, leave it.** A batch then holds a good part of the tables. Adam on all rows passes over them in order, which memory is
+# **Left of a ring, leave it.** A batch then holds a good part of the tables. Adam on all rows passes over them in order, which memory is
 # quick at. A step on the batch's rows has to find the distinct rows, gather them and scatter them. Every dataset of the paper
 # is left of the ring, so `fit` uses Adam on all rows unless asked.
 #

@@ -53,7 +53,8 @@
 # ```
 #
 # That needs torch and numpy, and brings `prismlib`. Do not install it **by the name `prismlib`**: on the package index that name
-# belongs to another project. This one is called `prism-companion`, and is not on the index.
+# belongs to another project. This one is called `prism-companion`, and is not on the index. No release was made yet, so note the commit that
+# you install.
 #
 # Both examples below run on **synthetic data**, to show where the call goes and what changes. They are not evidence for
 # or against the paper. They share these settings:

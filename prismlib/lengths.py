@@ -103,7 +103,8 @@ def choose_exponent(
     """The exponent b of the lengths d ** b that ranks the validation interactions best, by NDCG over all users.
 
     One training serves: no parameter is changed, and each exponent costs one ranking. The exponent trades popular for
-    unpopular items; :meth:`prismlib.ranking.FullRanking.per_user` shows both.
+    unpopular items, and NDCG alone does not say what it costs the latter: rank with two or three of them by hand and
+    look at both. Where the largest exponent is returned, try larger ones.
 
     Args:
         user: embeddings of all users, floating point, shape ``(num_users, d)``.

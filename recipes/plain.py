@@ -47,7 +47,8 @@ before = table.weight.detach().clone()
 # [grow]
 with torch.no_grad():
     length = table.weight.norm(dim=1)
-    with_new = (length**2 + prism_norm(new) ** 2 - prism_norm(old) ** 2).sqrt()
+    squared = length**2 + prism_norm(new) ** 2 - prism_norm(old) ** 2
+    with_new = squared.clamp_min(prism_norm([0]) ** 2).sqrt()  # no row is shorter than a new one
     table.weight.mul_((with_new / length)[:, None])
 # [end]
 added = table.weight.norm(dim=1) ** 2 - prism_norm(new) ** 2

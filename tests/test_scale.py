@@ -154,6 +154,15 @@ def test_a_crossing_is_read_between_measured_numbers() -> None:
     assert scale_tables.crossing(pd.Series([1.0, 10.0], [10, 1000]), level) == pytest.approx(10 ** (1 + 2 * 0.69897))
 
 
+def test_what_to_do_names_the_sizes_at_which_the_steps_cross() -> None:
+    said = scale_tables.what_to_do(STORED["steps"])
+    for loss in ("BPR", "SSM"):
+        rows = scale_tables.crossing(*(scale_tables.times(STEPS, loss, name) for name in ("adam", "row_adam")))
+        assert rows is not None and f"{scale_tables.rounded(rows)} with {loss}" in said
+    never = STORED["steps"] | {"measured": [row for row in STORED["steps"]["measured"] if row["rows"] == 10_000]}
+    assert "| all sizes that were measured | Adam on all rows" in scale_tables.what_to_do(never)
+
+
 def test_the_figure_marks_the_crossings() -> None:
     figure = scale_tables.step_times(STORED["steps"])
     assert [len(axis.lines) for axis in figure.axes] == [7, 7]  # the last is the ring

@@ -78,7 +78,7 @@ def test_what_the_page_says_of_one_user() -> None:
 
 
 class ExactIndex:
-    """What the page uses of faiss's graph index, with an exact search in place of the graph."""
+    """What the page uses of faiss's graph index, with an exact search, and one -1, as faiss fills short lists with."""
 
     def __init__(self, dim: int, links: int, metric: str) -> None:
         assert metric == "by inner product"
@@ -92,7 +92,7 @@ class ExactIndex:
         assert self.hnsw.efSearch >= k
         scores = queries @ self.rows.T
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(scores, best, 1), best
+        return np.take_along_axis(scores, best, 1), np.insert(best, 0, -1, axis=1)
 
 
 def test_the_pages_index_finds_what_recommend_finds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,6 +211,34 @@ def crossings(part: Part) -> str:
     return " ".join(sentences)
 
 
+def what_to_do(part: Part) -> str:
+    """What to train with, by the size of the tables, as a Markdown table.
+
+    Args:
+        part: the steps.
+    """
+    steps = frame(part)
+    few = []
+    for loss in ("BPR", "SSM"):
+        rows = crossing(times(steps, loss, "adam"), times(steps, loss, "row_adam"))
+        if rows is not None:
+            few.append(f"{rounded(rows)} with {loss}")
+    fewer = f"up to about {listed_names(few)}, on a CPU" if few else "all sizes that were measured"
+    return "\n".join(
+        (
+            "| rows of your tables | train with |",
+            "|---|---|",
+            f"| {fewer} | Adam on all rows, as `fit` does unless asked |",
+            '| more | `optimizer="row_adam"`, which trains what Adam trains |',
+            '| more than fit into memory with Adam\'s two moments | `"rowwise_adagrad"` or `"sgd"`, which keep the'
+            " weights alone; or [shards](../recipes.md) |",
+            "",
+            "Row-wise Adagrad writes less popularity into the lengths than Adam with decay: choose lengths at scoring"
+            " ([](optimisers.ipynb)). With PRISM it was not run on real data.",
+        )
+    )
+
+
 def _largest_dataset() -> str:
     rows = {name: datasets.CARDS[name].users + datasets.CARDS[name].items for name in PAPER_DATASETS}
     name = max(rows, key=lambda name: rows[name])
