@@ -34,7 +34,7 @@ from prismbook.plan.experiments import grid_configs
 from prismbook.tables.analysis import tidy
 from prismbook.tables.decay_vs_prism import pair
 from prismbook.tables.labels import DATASET_NAMES
-from prismbook.tables.rules import Difference
+from prismbook.tables.rules import MEASURES, Difference
 
 ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "benchmarks"
@@ -87,8 +87,9 @@ def test_a_number_has_its_unit() -> None:
     def number(measure: str) -> str:
         return ledger_tables.number(replace(YES, difference=Difference((0.16,), None, measure, 0.01)))
 
-    assert number("correlation") == f"r{SPACE}+0.16{SPACE}(1)" and number("ndcg") == f"+16{SPACE}%{SPACE}(1)"
+    assert number("correlation") == f"Δr{SPACE}+0.16{SPACE}(1)" and number("ndcg") == f"+16{SPACE}%{SPACE}(1)"
     assert number("gain") == f"+16{SPACE}% of the gain{SPACE}(1)"
+    assert {number(measure) for measure in MEASURES if measure != "ndcg"}.isdisjoint({number("ndcg")})
 
 
 def test_a_cell_has_a_line_per_protocol_where_they_differ() -> None:

@@ -13,7 +13,7 @@ from html import escape
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
-from prismbook.pages.ledger_tables import decided_share, number
+from prismbook.pages.ledger_tables import decided_share, value
 from prismbook.pages.marks import mark
 from prismbook.tables.labels import dataset_name
 from prismbook.text import listed_names, plural
@@ -157,7 +157,7 @@ def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> s
 
 def _short(statement: Statement) -> str:
     """The number of a statement without its seeds."""
-    return number(statement).rpartition("\N{NO-BREAK SPACE}")[0]
+    return "" if statement.difference is None else value(statement.difference)
 
 
 def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:

@@ -17,6 +17,7 @@ from prismbook.claims.statements import PROVISIONAL, Statement, core, of_case, o
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.tables.labels import DATASET_NAMES, dataset_name
+from prismbook.tables.rules import Difference
 from prismbook.text import plural
 
 #: The claims in their groups, each in one short sentence.
@@ -107,7 +108,7 @@ def _counts(rows: Iterable[Row]) -> list[tuple[int, str, list[str]]]:
 def number(statement: Statement | None) -> str:
     """The number of a statement with its unit and how many seeds it rests on; empty where it has none.
 
-    A difference of correlations is plain. A share is of the second side; of what decay gains it says so.
+    A difference of correlations is plain. A share is of the second side's NDCG@20 where no unit says of what.
 
     Args:
         statement: of any claim.
@@ -119,12 +120,23 @@ def number(statement: Statement | None) -> str:
     if statement is None or statement.difference is None:
         return ""
     difference = statement.difference
+    unit = _UNITS.get(difference.measure, "")
+    return f"{value(difference)}{unit}\N{NO-BREAK SPACE}({len(difference.by_seed)})"
+
+
+#: What a share is of, where it is not of NDCG@20.
+_UNITS = {"gain": " of the gain", "epochs": " epochs", "ratio": " ratio", "gap": " gap", "cell": " from the paper's"}
+
+
+def value(difference: Difference) -> str:
+    """A difference as text, without what it is of. One of correlations is plain, and is marked as a difference.
+
+    Args:
+        difference: of any statement.
+    """
     if difference.measure == "correlation":
-        value = f"r\N{NO-BREAK SPACE}{difference.mean:+.2f}"
-    else:
-        value = f"{100 * difference.mean:+.{0 if abs(difference.mean) >= 0.1 else 1}f}\N{NO-BREAK SPACE}%"
-        value += " of the gain" if difference.measure == "gain" else ""
-    return f"{value}\N{NO-BREAK SPACE}({len(difference.by_seed)})"
+        return f"\N{GREEK CAPITAL LETTER DELTA}r\N{NO-BREAK SPACE}{difference.mean:+.2f}"
+    return f"{100 * difference.mean:+.{0 if abs(difference.mean) >= 0.1 else 1}f}\N{NO-BREAK SPACE}%"
 
 
 def cell(row: Row) -> str:
@@ -149,8 +161,8 @@ def cell(row: Row) -> str:
         said = words if len(words) <= _SHORT else f"{held} of {sum(each.holds is not None for each in concerned)} hold"
     if row.outcome in ("open", "not reproduced"):
         said = decided_share(row.phrase)
-    value = number(row.headline) if row.outcome != "for some, not for others" else ""
-    return f"{_mark(row.phrase)} {value}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
+    shown = number(row.headline) if row.outcome != "for some, not for others" else ""
+    return f"{_mark(row.phrase)} {shown}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
 
 
 def _released_note(row: Row) -> str:
@@ -184,10 +196,10 @@ def _of_case(row: Row, case: str, phrase: str) -> str:
     of_case = [each for each in core(row.statements) if each.case == case and each.difference is not None]
     decided = [each for each in of_case if each.holds is not None] or of_case
     short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
-    value = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
+    shown = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
     if outcome_of(phrase) == "not reproduced" and decided_share(phrase):
-        value = f"{value} {decided_share(phrase)}"
-    return f"<small>{escape(short.replace('learning rate', 'lr'))}</small> {_mark(phrase)} {value}".strip()
+        shown = f"{shown} {decided_share(phrase)}"
+    return f"<small>{escape(short.replace('learning rate', 'lr'))}</small> {_mark(phrase)} {shown}".strip()
 
 
 def _mark(phrase: str) -> str:
