@@ -110,7 +110,8 @@ display(speed_tables.offered({"CPU": bench, "GPU": gpu}))
 
 # %% [markdown]
 # Whole trainings on MovieLens1M, each beside the one in float32 with Adam: same configuration, same seed. The difference of
-# test NDCG@20 stands with its 95 % interval over test users (paired bootstrap); what is not run says so.
+# test NDCG@20 stands with its 95 % interval over test users (paired bootstrap); what is not run says so. DirectAU's gamma is the one
+# below under the records. It is not the tuned one of the other pages, so that scores differ from theirs.
 
 # %% tags=["remove-input"]
 pairs = experiments.protocol_pairs("speed", dataset)

@@ -63,7 +63,7 @@ def whole_runs(gpu: Measured | str) -> list[str]:
     if isinstance(gpu, str):
         return [f"**GPU: {gpu}.** `make bench` measures one where it finds one."]
     seconds = ", ".join(f"{name} {spent:.2f} s" for name, spent in gpu["epochs"].items())
-    paragraphs = [f"Whole epochs on this GPU, and a validation: {seconds}."]
+    paragraphs = [f"Whole epochs on this GPU, one step after the other, not captured, and a validation: {seconds}."]
     whole = gpu.get("whole")
     if whole:
         paragraphs.append(
