@@ -117,8 +117,12 @@ def test_a_seed_that_was_cut_off_decides_nothing(tmp_path: Path) -> None:
     run = replace(PRISM, seed=246, split_seed=246)
     stored_anew(tmp_path, made_up(run, (0.1, 0, 0), [0.0, 0.1], stopped_by="max_epochs"), USERS * 0.5)
     found = stored_pair(tmp_path)
-    assert str(found.judgement()) == "worse" and found.seeds() == [123]
+    # the seed that is left was chosen by how the other one ended: no interval, and no firm word
+    assert str(found.judgement()) == "worse (provisional)" and found.seeds() == [123]
     assert found.setbacks() == "PRISM cut off at 1 of 2 seeds"
+    assert "[" not in found.difference_text() and "-50.0% (246)" in found.difference_text()
+    stored_anew(tmp_path, made_up(run, (0.3, 0, 0), [0.0, 0.3], stopped_by="max_epochs"), USERS * 1.5)
+    assert str(stored_pair(tmp_path).judgement()) == "undecided"
     # where no seed is left the difference is shown and decides nothing
     stored_anew(tmp_path, made_up(PRISM, (0.1, 0, 0), [0.0, 0.1], stopped_by="max_epochs"), USERS * 0.5)
     found = stored_pair(tmp_path)

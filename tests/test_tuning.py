@@ -11,6 +11,7 @@ import pytest
 from made_up import made_up, store
 
 from prismbook.claims import decay_claims, table1_claims
+from prismbook.claims.statements import percent_and_seeds
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import BUDGETS, Search, grid_configs, searches
 from prismbook.runs import patience, priorities, tuning
@@ -293,6 +294,10 @@ def test_a_dip_of_ssm_on_nonlinear_mf_was_waited_for_and_its_row_says_so() -> No
     assert found.prism is not None and found.prism.with_more_patience() == [246]
     assert "PRISM repeated with patience 100 at 1 of 3 seeds" in found.difference_text()
     assert patience.in_dip(tuning.outcome_of(default_results(), replace(found.prism.chosen, seed=246, split_seed=246)))
+    # before, one seed of three had an interval that left out the two others, and a firm word
+    change, judgement = found.relative_difference(), found.judgement()
+    assert change is not None and judgement is not None and len(change.by_seed) + len(change.left_out) == 3
+    assert not change.left_out or (judgement.provisional and "[" not in percent_and_seeds(change))
 
 
 def test_a_dip_of_ssm_on_gowalla_that_was_not_waited_for_decides_nothing() -> None:

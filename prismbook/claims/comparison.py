@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,8 @@ def judged(
 def minus(first: Difference, second: Difference, measure: str = "") -> Difference:
     """The difference of two differences, whose errors add as the errors of independent numbers do.
 
+    Where a side has seeds that were left out, the result has each of them against each value of the other side.
+
     Args:
         first: a difference, not in logs.
         second: what is subtracted.
@@ -101,7 +104,11 @@ def minus(first: Difference, second: Difference, measure: str = "") -> Differenc
     else:
         by_seed = (first.centre - second.centre,) * seeds
     runs = tuple(dict.fromkeys((*first.runs, *second.runs)))
-    return Difference(by_seed, None, measure or first.measure, error, runs)
+    left_out: tuple[float, ...] = ()
+    if first.left_out or second.left_out:
+        sides = [each.left_out or (each.centre,) for each in (first, second)]
+        left_out = tuple(a - b for a, b in product(*sides))
+    return Difference(by_seed, None, measure or first.measure, error, runs, left_out)
 
 
 def times(difference: Difference, factor: float, measure: str) -> Difference:
@@ -113,8 +120,10 @@ def times(difference: Difference, factor: float, measure: str) -> Difference:
         measure: the measure of the result.
     """
     error = abs(factor) * difference.standard_error * len(difference.by_seed) ** 0.5
-    by_seed = tuple(factor * value for value in difference.by_seed)
-    return Difference(by_seed, None, measure, error, difference.runs)
+    by_seed, left_out = (
+        tuple(factor * value for value in values) for values in (difference.by_seed, difference.left_out)
+    )
+    return Difference(by_seed, None, measure, error, difference.runs, left_out)
 
 
 def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:

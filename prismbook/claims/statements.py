@@ -399,7 +399,8 @@ def percent_and_seeds(difference: Difference) -> str:
 def percent_text(difference: Difference) -> str:
     """A difference with its interval over users and seeds, which decides its word.
 
-    It is a share of the second setting's mean, in per cent. A difference of correlations is plain.
+    It is a share of the second setting's mean, in per cent. A difference of correlations is plain. Where seeds were
+    left out, it has no interval, since the one that is left was chosen by how its run ended; they are named.
 
     Args:
         difference: of two settings.
@@ -408,10 +409,18 @@ def percent_text(difference: Difference) -> str:
     '+5.0% [-1.9%, +11.9%]'
     >>> percent_text(Difference((0.1,), None, "correlation", 0.02))
     '+0.10 [+0.06, +0.14]'
+    >>> percent_text(Difference((-0.17,), seed_error=0.01, left_out=(-0.06, -0.52)))
+    '-17.0%, without the seeds that were left out: -6.0%, -52.0%'
     """
     low, high = difference.interval
     spec = "+.2f" if MEASURES[difference.measure].plain else "+.1%"
     text = f"{difference.mean:{spec}}"
+    if difference.left_out:
+        # against a score near 0 a share has no size
+        left_out = ", ".join(
+            f"{value:{spec}}" if abs(value) < 10 else "more than 1,000%" for value in difference.seeds_left_out
+        )
+        return f"{text}, without the seeds that were left out: {left_out}"
     return f"{text} [{low:{spec}}, {high:{spec}}]" if np.isfinite(high) and high > low else text
 
 

@@ -217,10 +217,10 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     difference = Difference(
         (float(np.mean([change.mean for change in changes])),) * seeds, None, "ndcg", error * seeds**0.5
     )
-    within = contains(difference, figure)
-    text = f"the size: {name}, {in_interval(within)} our interval: {percent_and_seeds(difference)}"
     if left_out := "; ".join(part for pair in pairs if (part := pair.left_out_text())):
         lacks = tuple(config for pair in pairs for config in pair.without_patience())
-        text += f"; undecided, since a part of the runs decides no size: {left_out}"
+        text = f"the size: compare {name}; undecided, since a part of the runs decides no size: {left_out}"
         return [Statement(text, None, True, role="size", about=about, lacks=lacks)]
+    within = contains(difference, figure)
+    text = f"the size: {name}, {in_interval(within)} our interval: {percent_and_seeds(difference)}"
     return [Statement(text, within, within is None, difference=difference, role="size", about=about, seeds=seeds)]

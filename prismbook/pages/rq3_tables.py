@@ -140,6 +140,8 @@ def differences(pairs: Sequence[Pair]) -> dict[str, dict[str, float | bool | Non
     for pair in pairs:
         ours = pair.relative_difference()
         low, high = (None, None) if ours is None else ours.interval
+        if ours is not None and ours.left_out:  # the seed that is left was chosen by how its run ended
+            low = high = ours.mean
         rows[", ".join(_names(pair.dataset, pair.backbone, pair.loss)[:2])] = {
             "ours": None if ours is None else ours.mean,
             "low": low,

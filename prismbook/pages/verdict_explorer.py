@@ -101,4 +101,5 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "error": error if math.isfinite(error) else None,
         "seeds": len(difference.by_seed),
         "measure": difference.measure,
+        "leftOut": list(difference.left_out),
     }

@@ -15,10 +15,16 @@ function prismVerdicts(data) {
     const [low, high] = reach(d, width);
     return word === 'not better' ? high < margin : low > -margin;
   };
-  // A word, and whether it holds only just.
+  const ofValue = (value, margin) => (Math.abs(value) <= margin ? 'equivalent' : value > 0 ? 'better' : 'worse');
+  // A word, and whether it holds only just. Where seeds were left out, it stands only if it may be theirs.
   function judge(d, {scale, oneSeed}) {
     if (d.seeds === 1 && !oneSeed) return ['undecided', false];
-    const margin = data.margins[d.measure] * scale;
+    const margin = data.margins[d.measure] * scale, found = byTheInterval(d, margin);
+    if (!d.leftOut.length || found[0] === 'undecided') return found;
+    const stands = d.leftOut.every(value => data.mayBe[found[0]].includes(ofValue(value, margin)));
+    return stands ? [found[0], true] : ['undecided', false];
+  }
+  function byTheInterval(d, margin) {
     if (direction(d, margin, data.width)) return [d.centre > 0 ? 'better' : 'worse', !direction(d, margin, data.firm)];
     if (equivalent(d, margin, data.width)) return ['equivalent', !equivalent(d, margin, data.firm)];
     for (const word of ['not better', 'not worse'])

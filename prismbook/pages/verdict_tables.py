@@ -44,11 +44,14 @@ def rules_in_words() -> str:
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. A size in Table 1 is open where some
    seeds were cut off, and so is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
-   Where epochs are compared, in C11, each run counts as patience {RunConfig("gowalla", "bpr").patience} ended it.
+   For the same reason such a difference has no interval: its word is provisional, and stands only if each seed that
+   was left out may say the same. Where epochs are compared, in C11, each run counts as patience
+   {RunConfig("gowalla", "bpr").patience} ended it.
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
    where that start is better than chance; a start by chance is a dip until the run is repeated with more patience.
 9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
-   NDCG@20 and have BPR's ratio or better. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
+   NDCG@20 and have BPR's ratio or better; else what a claim says of it is open. Beating BPR alone then makes no
+   verdict on C13. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
    strengths are tried: the best one, and the smallest one that ranks better by more than the margin. Validation
    chooses both, and one that beats the baseline is enough.
 10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the

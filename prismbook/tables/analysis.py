@@ -58,7 +58,7 @@ def tidy(configs: Iterable[RunConfig], records: Iterable[Record | None]) -> pd.D
         results = {} if record is None else _scores(record) | _training(record) | _origin(record)
         rows.append(_settings(config) | results)
     table = pd.DataFrame(rows, columns=[*SETTINGS, *SCORES, *TRAINING, *ORIGIN, "loss_parameters"])
-    texts = table.select_dtypes("str").columns
+    texts: list[str] = list(table.select_dtypes("str").columns)
     # As objects they make one block with the other objects, once copy() has joined them. Rows are selected all the
     # time, and each column of pandas' own kind of text would be selected by itself.
     return table.astype(dict.fromkeys(texts, object)).copy()

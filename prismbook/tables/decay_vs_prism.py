@@ -192,11 +192,18 @@ class Pair:
         )
 
     def relative_difference(self) -> Difference | None:
-        """PRISM minus decay as a share of decay's score; None where there is no comparison."""
-        if self.comparison is None:
+        """PRISM minus decay as a share of decay's score; None where there is no comparison.
+
+        What seeds at which both were run and that decide nothing would say is with it.
+        """
+        if self.comparison is None or self.fair_methods is None:
             return None
-        ids = tuple(method.records[seed]["id"] for method in self.fair_methods or () for seed in self.seeds())
-        return replace(as_share(self.comparison), runs=ids)
+        ids = tuple(method.records[seed]["id"] for method in self.fair_methods for seed in self.seeds())
+        prism, decay = self.fair_methods
+        both = [seed for seed in prism.records if seed in decay.records and seed not in self.seeds()]
+        scores = [[method.records[seed]["test"]["dot"]["ndcg"] for seed in both] for method in self.fair_methods]
+        left_out = tuple(ours / theirs - 1 for ours, theirs in zip(*scores, strict=True))
+        return replace(as_share(self.comparison), runs=ids, left_out=left_out)
 
     def judgement(self, rules: Rules = RULES) -> Judgement | None:
         """The word for PRISM against decay; None where one of them was not run.
@@ -225,6 +232,26 @@ class Pair:
             for name, method in names
             if method.with_more_patience()
         )
+
+    def _each_seed_text(self) -> str:
+        """The change at each seed of both, where some were left out, and whether it shrinks with patience."""
+        change = self.relative_difference()
+        if self.fair_methods is None or change is None or not change.left_out:
+            return ""
+        prism, decay = self.fair_methods
+        patient = [seed for method in self.fair_methods for seed in method.with_more_patience()]
+        values = {
+            seed: run["test"]["dot"]["ndcg"] / decay.records[seed]["test"]["dot"]["ndcg"] - 1
+            for seed, run in prism.records.items()
+            if seed in decay.records
+        }
+        each = [
+            f"{value:+.1%} ({seed}{f' with patience {patience.LONG}' if seed in patient else ''})"
+            for seed, value in values.items()
+        ]
+        sizes = {long: [abs(values[seed]) for seed in values if (seed in patient) is long] for long in (True, False)}
+        smaller = all(sizes.values()) and max(sizes[True]) < min(sizes[False])
+        return f"; at each seed: {', '.join(each)}{'; it shrinks with patience' if smaller else ''}"
 
     def left_out_text(self) -> str:
         """What the compared methods had where their runs decide nothing though others do, as text; empty where none.
@@ -282,8 +309,8 @@ class Pair:
         if self.comparison is None or change is None:
             text = f"{judgement}" if self.setbacks() else f"{judgement}: the scores of users were not kept"
         else:
-            users = f"[{self.comparison.low:+.4f}, {self.comparison.high:+.4f}]"
-            text = f"{self.comparison.mean:+.4f} {users} ({change.mean:+.1%}), {judgement}"
+            users = "" if change.left_out else f" [{self.comparison.low:+.4f}, {self.comparison.high:+.4f}]"
+            text = f"{self.comparison.mean:+.4f}{users} ({change.mean:+.1%}), {judgement}{self._each_seed_text()}"
         for remark in (self.setbacks(), self.more_patience_text()):
             text += f"; {remark}" if remark else ""
         parameters = self.compared_at()

@@ -6,7 +6,8 @@ Each rule is one function, and is the same for every claim:
 - :func:`has_direction`: better or worse where that interval leaves out zero, and the difference exceeds the margin.
 - :func:`is_equivalent`: equivalent where that interval lies within the margin.
 - :func:`leaves_out`: not better, or not worse, where the interval ends within the margin on that side.
-- :func:`judge`: one of these words, else undecided; provisional within 2.8 standard errors.
+- :func:`judge`: one of these words, else undecided; provisional within 2.8 standard errors. Where seeds were left out,
+  a word stands only if it may be theirs too, and is provisional.
 - :func:`contains`: whether the paper's figure lies in the interval, and the interval says which way it goes.
 
 The rules on single runs are in :mod:`prismbook.tables.endings`.
@@ -119,6 +120,8 @@ class Difference:
         measure: a name of :data:`MEASURES`.
         seed_error: the standard deviation over seeds; None is the pooled one of the measure, of stored records.
         runs: ids of the compared runs; empty where they are not told.
+        left_out: the difference at each seed that was run and decides nothing, as a run of it was cut off. Where there
+            is one, the seeds that are left were chosen by how their runs ended.
     """
 
     by_seed: tuple[float, ...]
@@ -126,6 +129,7 @@ class Difference:
     measure: str = "ndcg"
     seed_error: float | None = None
     runs: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    left_out: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def centre(self) -> float:
@@ -165,6 +169,11 @@ class Difference:
         """The 95 % interval over users and seeds as it is shown, which decides the word."""
         low, high = self.reach()
         return self._shown(low), self._shown(high)
+
+    @property
+    def seeds_left_out(self) -> tuple[float, ...]:
+        """The difference at each seed that was left out, as it is shown."""
+        return tuple(self._shown(value) for value in self.left_out)
 
     def _shown(self, value: float) -> float:
         return float(np.expm1(value)) if MEASURES[self.measure].log else value
@@ -246,6 +255,28 @@ def judge(difference: Difference, rules: Rules = RULES) -> Judgement:
     if len(difference.by_seed) == 1 and not rules.one_seed:
         return Judgement("undecided")
     margin = rules.margin_of(difference.measure)
+    found = _by_the_interval(difference, margin)
+    if not difference.left_out or found.word == "undecided":
+        return found
+    stands = all(word_of_value(value, margin) in MAY_BE[found.word] for value in difference.left_out)
+    return Judgement(found.word, True) if stands else Judgement("undecided")
+
+
+def word_of_value(value: float, margin: float) -> str:
+    """The word for a difference whose error is 0.
+
+    Args:
+        value: the difference, in logs where the measure is taken in logs.
+        margin: the largest difference that counts as equivalent.
+
+    >>> word_of_value(-0.5, MARGIN), word_of_value(0.01, MARGIN)
+    ('worse', 'equivalent')
+    """
+    return "equivalent" if abs(value) <= margin else "better" if value > 0 else "worse"
+
+
+def _by_the_interval(difference: Difference, margin: float) -> Judgement:
+    """The word that the interval gives."""
     if has_direction(difference, margin):
         return Judgement("better" if difference.centre > 0 else "worse", not has_direction(difference, margin, FIRM))
     if is_equivalent(difference, margin):

@@ -96,7 +96,20 @@ def relative_difference(
     names = list(keys)
     ours, theirs = (runs.set_index(names) for runs in common(first, second, keys))
     difference = None if ours.empty else _relative(ours, theirs, measure)
-    return None if difference is None else replace(difference, runs=(*ours["run"], *theirs["run"]))
+    if difference is None:
+        return None
+    left_out = _left_out(first, second, measure) if names == ["seed"] else ()
+    return replace(difference, runs=(*ours["run"], *theirs["run"]), left_out=left_out)
+
+
+def _left_out(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, ...]:
+    """The difference at each seed at which both settings were run and one of them decides nothing."""
+    decided = set(common(first, second, ["seed"])[0]["seed"])
+    made = [runs[runs["run"].notna() & ~runs["seed"].isin(decided)].drop_duplicates("seed") for runs in (first, second)]
+    ours, theirs = (runs.set_index("seed") for runs in made)
+    seeds = [seed for seed in ours.index if seed in theirs.index]
+    each = [_relative(ours.loc[[seed]], theirs.loc[[seed]], measure) for seed in seeds]
+    return tuple(one.centre for one in each if one is not None)
 
 
 def _relative(ours: pd.DataFrame, theirs: pd.DataFrame, measure: str) -> Difference | None:
