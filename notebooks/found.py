@@ -38,7 +38,7 @@ accepted = ledger.accepted(results)
 shown, not_shown = [], []
 for each in findings(results):
     (shown if each.shown else not_shown).append(each)
-pd.DataFrame({"where": {each.heading: each.status for each in shown}}).rename_axis("finding")
+pd.DataFrame({"where": {each.finding.title: each.status for each in shown}}).rename_axis("finding")
 
 # %% tags=["remove-input"]
 for finding in shown:

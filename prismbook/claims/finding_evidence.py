@@ -55,9 +55,39 @@ def discarded_relu(dataset: str, results: Path, rules: Rules) -> list[Statement]
     sentence = (
         f"DirectAU at gamma {decay.gamma:g} and decay {decay.weight_decay:g}: with the ReLU PRISM's NDCG@20 differs"
         f" from decay's by {_share(text)}. In the released code, whose layers are linear, it differs by"
-        f" {_share(released)}"
+        f" {_share(released)}{_at_gamma_one(dataset, results, text)}"
     )
     return [_all(sentence, _word(text, ["worse"], rules), _word(released, ["better"], rules))]
+
+
+def _at_gamma_one(dataset: str, results: Path, elsewhere: Difference) -> str:
+    """PRISM against decay with the ReLU at gamma 1, each at its best by validation, as a sentence; empty if not run.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+        elsewhere: the difference at another gamma, of which it is said whether the sign is the same.
+    """
+    by_name = {search.name: search for search in searches("table1", dataset)}
+    sides, tried = [], []
+    for name in ("decay", "prism"):
+        grid = [config for config in by_name[f"nonlinear-mf-directau-{name}"].grid if config.gamma == 1]
+        runs = first_seed(measured(results, grid))
+        made = runs[runs["run"].notna()]
+        if made.empty:
+            return ""
+        sides.append(seed_by_seed(runs, best(made), best(made))[0].reset_index())
+        tried.append(len(made))
+    decay, prism = sides
+    change = relative_difference(prism, decay, "ndcg")
+    if change is None:
+        return ""
+    turns = (change.mean > 0) != (elsewhere.mean > 0)
+    choice = f"the best of {tried[0]} by validation" if tried[0] > 1 else "the only one that was run"
+    return (
+        f". At gamma 1 with the ReLU, against decay {decay['weight_decay'].iloc[0]:g}, {choice}, it differs by"
+        f" {_share(change)}: {'the other' if turns else 'the same'} sign"
+    )
 
 
 def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statement]:
@@ -190,7 +220,8 @@ def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[State
 def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Statement]:
     """DirectAU with a weak decay is fairer than with PRISM at alpha = 1, and no worse by NDCG@20.
 
-    The decay is the weakest whose validation NDCG@20 at the first seed is within the margin of the best one's.
+    The decay is the weakest whose validation NDCG@20 at the first seed is within the margin of the best one's. What
+    PRISM gives at the alpha that the same rule chooses stands beside it, and decides nothing.
 
     Args:
         dataset: name of the dataset.
@@ -203,17 +234,42 @@ def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Stat
     tried = tried[tried["run"].notna() & (tried["weight_decay"] > 0)]
     if tried.empty or prism["run"].isna().all():
         return [Statement("DirectAU is not run with decay and with PRISM", None)]
-    near = tried[tried["validation"] >= (1 - rules.margin) * tried["validation"].max()]
-    decay = runs[runs["weight_decay"] == near["weight_decay"].min()]
+    decay = runs[runs["weight_decay"] == _within_margin(tried, "weight_decay", rules)]
     quality, ratio = (relative_difference(decay, prism, measure) for measure in ("ndcg", "ratio"))
     both = sorted(set(decay.dropna(subset="run")["seed"]) & set(prism.dropna(subset="run")["seed"]))
     means = [side[side["seed"].isin(both)][["ndcg", "ratio"]].mean() for side in (decay, prism)]
     sentence = (
-        f"{setting(decay.iloc[0])}, of {len(tried)} that were tried, against PRISM: NDCG@20 {means[0]['ndcg']:.4f} and"
-        f" {means[1]['ndcg']:.4f}, a difference of {_share(quality)}. Unpopular / popular ratio {means[0]['ratio']:.3f}"
-        f" and {means[1]['ratio']:.3f}, a difference of {_share(ratio)}"
+        f"{setting(decay.iloc[0])}, of {len(tried)} that were tried, against PRISM at alpha 1: NDCG@20"
+        f" {means[0]['ndcg']:.4f} and {means[1]['ndcg']:.4f}, a difference of {_share(quality)}. Unpopular / popular"
+        f" ratio {means[0]['ratio']:.3f} and {means[1]['ratio']:.3f}, a difference of"
+        f" {_share(ratio)}{_prism_by_the_same_rule(dataset, results, rules, decay)}"
     )
     return [_all(sentence, _no_worse(quality, rules), _word(ratio, ["better"], rules))]
+
+
+def _within_margin(tried: pd.DataFrame, knob: str, rules: Rules) -> float:
+    """The smallest value of a knob whose validation NDCG@20 is within the margin of the best one's."""
+    near = tried[tried["validation"] >= (1 - rules.margin) * tried["validation"].max()]
+    return float(near[knob].min())
+
+
+def _prism_by_the_same_rule(dataset: str, results: Path, rules: Rules, decay: pd.DataFrame) -> str:
+    """The weak decay against PRISM at the alpha that the same rule chooses, as sentences; empty where none was run."""
+    planned = [config for config in configs("rq4", dataset, seeds=SEEDS) if config.init == "prism"]
+    runs = measured(results, planned)
+    tried = first_seed(runs)
+    tried = tried[tried["run"].notna() & (tried["alpha"] > 0)]
+    if tried.empty:
+        return ""
+    alpha = _within_margin(tried, "alpha", rules)
+    prism = runs[runs["alpha"] == alpha]
+    quality, ratio = (relative_difference(decay, prism, measure) for measure in ("ndcg", "ratio"))
+    at_first = prism.dropna(subset="run").iloc[0]
+    return (
+        f". The same rule gives PRISM alpha {alpha:g}, of {len(tried)} that were tried: NDCG@20 {at_first['ndcg']:.4f}"
+        f" and ratio {at_first['ratio']:.3f}. Against that the decay's NDCG@20 differs by {_share(quality)}, its ratio"
+        f" by {_share(ratio)}"
+    )
 
 
 def released_code_departs(dataset: str, results: Path, rules: Rules) -> list[Statement]:

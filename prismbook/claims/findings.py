@@ -56,11 +56,11 @@ class Finding:
 #: Every finding, in the order in which the page of findings has them.
 FINDINGS = (
     Finding("discarded-relu",
-            "With DirectAU on non-linear MF, PRISM is behind weight decay under the paper's text, which has a ReLU, and"
-            " ahead of it under the released code, which discards the ReLU",
-            "Both methods have one gamma and one weight decay here, neither of which was searched. The released code"
-            " also does not shuffle batches again, and the two switches were not turned one by one: that the ReLU is"
-            " the cause is likely, and not shown.",
+            "With DirectAU on non-linear MF, at one gamma and one decay, PRISM is behind weight decay with the paper's"
+            " ReLU, and ahead of it in the released code, which discards the ReLU",
+            "Neither the gamma nor the weight decay was searched here, and at gamma 1 the sign with the ReLU may be"
+            " another: each dataset's last number says which. The released code also does not shuffle batches again."
+            " The two switches were not turned one by one: that the ReLU is the cause is not shown.",
             ("C9",), "switches", evidence.discarded_relu),
     Finding("ssm-without-decay",
             "SSM loses no NDCG@20 without weight decay",
@@ -84,8 +84,9 @@ FINDINGS = (
             ("C8",), "rq3_search", evidence.gamma_and_the_level),
     Finding("weak-decay",
             "A weak weight decay is fairer than PRISM at alpha = 1, and loses no NDCG@20 against it",
-            "The decay is the weakest whose validation NDCG@20 is within the margin of the best one's. PRISM has a knob"
-            " as well: with a smaller alpha it is fairer and scores less. C12 and C13 compare the two knobs.",
+            f"The decay is the weakest whose validation NDCG@20 is within {100 * RULES.margin:g} % of the best one's."
+            " PRISM at alpha = 1 has no such choice. The last numbers give PRISM the same rule, the weakest alpha"
+            " within it. C13 compares the two knobs.",
             ("C12", "C13"), "debiasing", evidence.weak_decay_is_fairer),
     Finding("departures",
             "The released code departs from the paper's text, and some departures alone change NDCG@20",
@@ -108,12 +109,6 @@ class JudgedFinding:
 
     finding: Finding
     statements: dict[str, tuple[Statement, ...]]
-
-    @property
-    def heading(self) -> str:
-        """The title with the datasets on which it holds."""
-        names = self.datasets()
-        return f"{self.finding.title} ({listed_names(names)})" if names else self.finding.title
 
     def datasets(self) -> list[str]:
         """The names of the datasets on which it holds, in the order of the paper."""

@@ -230,7 +230,7 @@ def section(judged: JudgedFinding, accepted: Accepted, pages: Collection[str], l
         pages: names of the book's pages, for links.
         level: the level of the heading; 1 is that of a page's title.
     """
-    heading = judged.heading if judged.shown else f"Not shown: {judged.heading}"
+    heading = judged.finding.title if judged.shown else f"Not shown: {judged.finding.title}"
     lines = [f"{'#' * level} {heading}", f"**{judged.status}.**"]
     if judged.shown:
         lines.append(judged.finding.meaning)
