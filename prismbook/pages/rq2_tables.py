@@ -11,7 +11,7 @@ from prismbook.claims.decay_claims import moderate_decay
 from prismbook.pages.rq1_tables import chosen
 from prismbook.runs.records import Record, load_record
 from prismbook.tables.labels import cell, dataset_name
-from prismbook.tables.lengths import LEAST
+from prismbook.tables.law import LEAST
 
 
 def some_decays(runs: pd.DataFrame) -> dict[str, dict[str, Record]]:

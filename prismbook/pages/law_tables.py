@@ -1,0 +1,222 @@
+"""What the page on the law of lengths says of records: what is left out, the law beside rivals, free exponents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prismbook.runs.records import Record
+from prismbook.tables import law
+from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.text import listed_names, plural
+
+#: The theories in words.
+NAMES = {
+    "law": "the law",
+    "sgd": "the theorem at rest (plain SGD)",
+    "prism": "log(d + 2)",
+    "power": "d^b, b fitted on the one profile",
+}
+
+
+def what_is_in(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]]) -> str:
+    """Which runs the law is held against, which are left out, and what never varies in them.
+
+    Args:
+        kept: the runs, of :func:`prismbook.tables.law.of_the_law`.
+        left_out: the others, by the reason.
+    """
+    configs = [record["config"] for record in kept]
+    profiles = law.profiles(kept)
+    names = listed_names([dataset_name(name) for name in sorted({config["dataset"] for config in configs})])
+    losses = listed_names([LOSS_NAMES[loss] for loss in sorted({config["loss"] for config in configs})])
+    reasons = "; ".join(f"{len(runs)} {reason}" for reason, runs in left_out.items())
+    usual = max({config["lr"] for config in configs}, key=[config["lr"] for config in configs].count)
+    others = [config["lr"] for config in configs if config["lr"] != usual]
+    rates = f"The learning rate is {usual:g}" + (
+        f", but for {len(others)} runs at {listed_names([f'{rate:g}' for rate in sorted(set(others))])}."
+        if others
+        else "."
+    )
+    lines = [
+        f"{plural(len(kept), 'run')} of {plural(profiles['configuration'].nunique(), 'configuration')} are in,"
+        f" with {len(profiles):,} classes of rows: {losses} on {names}. {rates}"
+    ]
+    batches, dims = ({config[name] for config in configs} for name in ("batch_size", "dim"))
+    if len(batches) == len(dims) == 1:
+        lines.append(
+            f"All have a batch of {batches.pop():,} and {dims.pop()} numbers in a row."
+            " So what the law says of these two is the formula's, and no record tests it."
+            " The simulation varies $q$, which has the batch in it."
+        )
+    lines.append(
+        f"Left out are {sum(map(len, left_out.values()))} runs: {reasons}."
+        " Under a weaker decay, or at the limit, lengths are still growing when training stops."
+    )
+    return "\n\n".join(lines)
+
+
+def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> str:
+    """How much of the held-out lengths the law explains.
+
+    Args:
+        profiles: of :func:`prismbook.tables.law.profiles`.
+        wrong_by: of :func:`prismbook.tables.law.errors`.
+    """
+    of_law = law.accuracy(profiles, wrong_by).loc["law"]
+    held_out = profiles.loc[wrong_by.index].groupby(["run", "side"]).ngroups
+    return (
+        f"{held_out} profiles are held out. The law explains {of_law['R2']:.1%} of the variance of their log length,"
+        f" with an error of {of_law['rms']:.1%}."
+    )
+
+
+def with_them(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]], fitted: pd.DataFrame) -> str:
+    """What the law explains with the runs that are left out, reason by reason.
+
+    Args:
+        kept: the runs, of :func:`prismbook.tables.law.of_the_law`.
+        left_out: the others, by the reason.
+        fitted: the profile that the law's constant is fitted on.
+    """
+    said = []
+    for reason, runs in left_out.items():
+        if runs:
+            profiles = law.profiles([*kept, *runs])
+            of_law = law.accuracy(profiles, law.errors(profiles, fitted)).loc["law"]
+            said.append(f"- With the {plural(len(runs), 'run')} {reason}: {of_law['R2']:.2f}, {of_law['rms']:.0%}.")
+    return "\n".join(["What would R² and the error be with them?\n", *said]) if said else ""
+
+
+def rivals(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> pd.DataFrame:
+    """The law beside its rivals: on all held-out profiles, on other datasets than the fitted one's, and by shape.
+
+    Args:
+        profiles: of :func:`prismbook.tables.law.profiles`.
+        wrong_by: of :func:`prismbook.tables.law.errors`.
+
+    Returns:
+        Text, one row per theory.
+    """
+    shape = law.within_profiles(profiles, wrong_by)
+    elsewhere = wrong_by[~_on_movielens(profiles.loc[wrong_by.index])]
+    parts = {"": law.accuracy(profiles, wrong_by)}
+    if len(elsewhere):
+        parts[", other datasets"] = law.accuracy(profiles, elsewhere)
+    parts[", shape alone"] = shape
+    columns: dict[str, pd.Series] = {}
+    for of, part in parts.items():
+        columns |= {f"R²{of}": part["R2"].map("{:.3f}".format), f"error{of}": part["rms"].map("{:.1%}".format)}
+    return pd.DataFrame(columns).rename(index=NAMES)
+
+
+def shapes(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> str:
+    """What the shape of profiles says of the law's exponent beside a fitted one.
+
+    Args:
+        profiles: of :func:`prismbook.tables.law.profiles`.
+        wrong_by: of :func:`prismbook.tables.law.errors`.
+    """
+    squares = law.within_profiles(profiles, wrong_by)["R2"]
+    better = squares["law"] >= squares["power"]
+    return (
+        f"By shape the law's sixth root, which is not fitted, explains {squares['law']:.1%}."
+        f" A power of $d$ with a fitted exponent explains {squares['power']:.1%},"
+        f" {'no more' if better else 'which is more'}. log(d + 2) explains {squares['prism']:.1%}."
+    )
+
+
+def exponents(free: pd.DataFrame) -> pd.DataFrame:
+    """The exponents that the records have, beside the law's.
+
+    Args:
+        free: of :func:`prismbook.tables.law.exponents`.
+
+    Returns:
+        Text, one row per exponent.
+    """
+    return pd.DataFrame(
+        {
+            "the law": free["law"].map("{:.3f}".format),
+            "found": free["found"].map("{:.3f}".format),
+            "95 % interval": [f"[{low:.3f}, {high:.3f}]" for low, high in zip(free["low"], free["high"], strict=True)],
+        },
+        index=free.index.rename("exponent of"),
+    )
+
+
+def freed(free: pd.DataFrame, configurations: int) -> str:
+    """Which of the law's exponents lie in the intervals of those that are left free.
+
+    Args:
+        free: of :func:`prismbook.tables.law.exponents`.
+        configurations: how many there are, of which the intervals are drawn.
+    """
+    free = free.dropna()
+    inside = (free["low"] <= free["law"]) & (free["law"] <= free["high"])
+    said = [f"Intervals are over the {configurations} configurations, drawn with replacement."]
+    for holds, words in ((True, "hold the law's exponent"), (False, "leave it out")):
+        names = [str(name) for name in free.index[inside == holds]]
+        if names:
+            said.append(f"Those of {listed_names(names)} {words}." if len(names) > 1 else _alone(names[0], holds))
+    weaker = free[~inside & (free["found"].abs() < free["law"].abs())]
+    if len(weaker) == (~inside).sum() > 0:
+        off = (1 - weaker["found"] / weaker["law"]).max()
+        said.append(f"There lengths depend less on each than the law says, by up to {off:.0%} of the exponent.")
+    return " ".join(said)
+
+
+def _alone(name: str, holds: bool) -> str:
+    return f"That of {name} {'holds' if holds else 'leaves out'} the law's exponent."
+
+
+def by_part(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> pd.DataFrame:
+    """The error of each theory on held-out profiles, by decay, learning rate, dataset, loss and side.
+
+    Args:
+        profiles: of :func:`prismbook.tables.law.profiles`.
+        wrong_by: of :func:`prismbook.tables.law.errors`.
+
+    Returns:
+        Text, one row per part, with its number of runs.
+    """
+    held_out, rows = profiles.loc[wrong_by.index], {}
+    words: dict[str, Callable[[Any], str]] = {
+        "decay": "decay {:g}".format,
+        "lr": "learning rate {:g}".format,
+        "dataset": dataset_name,
+        "loss": LOSS_NAMES.__getitem__,
+        "side": "{}s".format,
+    }
+    for column, name in words.items():
+        for value, part in held_out.groupby(column):
+            errors = law.accuracy(profiles, wrong_by.loc[part.index])["rms"].map("{:.1%}".format)
+            rows[name(value)] = {"runs": f"{part['run'].nunique()}"} | errors.rename(NAMES).to_dict()
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def rare_rows(rare: pd.DataFrame, fitted: pd.DataFrame) -> str:
+    """How rows with fewer interactions than the law is for lie beside it.
+
+    Args:
+        rare: of :func:`prismbook.tables.law.profiles`, the rare rows.
+        fitted: the profile that the law's constant is fitted on.
+    """
+    beyond = law.beside_the_law(rare, fitted) - 1
+    longest = rare.iloc[int(np.argmax(beyond))]
+    step = longest["step"] / longest["length"] * (1 + beyond.max())
+    return (
+        f"Rows with 1 to {law.LEAST - 1} interactions are shorter than it says in {(beyond < 0).mean():.0%} of their"
+        f" {len(beyond)} classes, by {-beyond.median():.0%} in the median of all."
+        f" Some are longer, by up to {beyond.max():.0%}."
+        f" In the longest a step, $\\eta \\sqrt{{n/q}}$, is {step:.1f} times the law's length,"
+        " where step 4 takes it to be small."
+    )
+
+
+def _on_movielens(profiles: pd.DataFrame) -> pd.Series:
+    """Whether a class is of MovieLens, as the fitted profile is, with all ratings or with the high ones."""
+    return profiles["dataset"].str.startswith("movielens")
