@@ -51,6 +51,21 @@ verdict_tables.margins()
 # *A measure with a wide margin is one that seeds move much. The largest difference that counts as none, the pooled standard deviation over seeds of a difference, and the number of pairs that it is
 # computed from.*
 #
+# ### The spread of each group
+#
+# The rules carry one spread to every dataset, backbone and loss. Most groups have no spread of their own. Those that have one:
+
+# %% tags=["remove-input"]
+verdict_tables.own_spread_table(results)
+
+# %% [markdown]
+# *The standard deviation over seeds of a difference of two settings of the group. Ratios and epochs are in logs. One setting at three seeds has no difference, and is left out.*
+
+# %% tags=["remove-input"]
+rows = ledger.ledger(results)
+page.say(verdict_tables.own_spreads_in_words(rows, results))
+
+# %% [markdown]
 # ## How often the rules are wrong
 #
 # The rules are applied to made-up differences: of nothing, where a direction is false, and of exactly the margin, where an equivalence is
@@ -60,7 +75,6 @@ verdict_tables.margins()
 error_rates.table().round(3)
 
 # %% tags=["remove-input"]
-rows = ledger.ledger(results)
 page.say(verdict_tables.by_chance(rows))
 
 # %% [markdown]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts
+import pytest
+
+from prismbook.claims import alternatives
+from prismbook.claims.alternatives import ALTERNATIVES, verdict_under, verdicts, with_own_spreads
 from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.evidence import Evidence, known
 from prismbook.claims.ledger import Row, counts
 from prismbook.claims.statements import Statement, from_judgement, verdict
 from prismbook.pages import verdict_tables
 from prismbook.tables.rules import Difference, Rules, judge
+from prismbook.tables.spreads import OwnSpreads, Spread
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
@@ -93,3 +98,17 @@ def test_claims_are_counted_once_and_by_kind() -> None:
         "identity": {"reproduced": 1},
         "dataset size": {"reproduced": 1},
     }
+
+
+@pytest.mark.parametrize(("own", "then"), [(0.005, "reproduced"), (0.1, "open (0 of 1 decided)")])
+def test_a_group_that_seeds_move_more_has_wider_intervals(monkeypatch: Any, own: float, then: str) -> None:
+    """The page says what would follow if the spread that is carried to every group were not carried."""
+    group = ("gowalla", "mf", "ssm")
+    config = dict(zip(("dataset", "backbone", "loss"), group, strict=True))
+    monkeypatch.setattr(alternatives, "scan", lambda results: ([{"id": "a", "config": config}], []))
+    monkeypatch.setattr(alternatives, "own_spreads", lambda results: {group: OwnSpreads(2, {"ndcg": Spread(own, 1)})})
+    monkeypatch.setattr(alternatives, "spread", lambda measure, results: Spread(0.01, 9))
+    sure = row(better(Difference((0.05,), None, "ndcg", 0.01, ("a",))))
+    other = row(better(Difference((0.05,), None, "ndcg", 0.01, ("of another group",))))
+    judged = with_own_spreads([sure, other], "any folder")
+    assert judged == [("C8, Gowalla", "reproduced", then), ("C8, Gowalla", "reproduced", "reproduced")]

@@ -339,6 +339,17 @@ def test_one_configuration_on_two_processors_is_compared_epoch_by_epoch() -> Non
     [row] = reproduce_tables.on_two_processors(records)
     assert row["processors"] == "one and two" and row["epochs that all ran"] == 2
     assert (row["validation NDCG@20 then"], row["largest difference"]) == ("0.20000", "0.05000")
+    # before, the difference was called small beside that of seeds, whatever it was
+    assert reproduce_tables.beside_seeds([row], "no folder") == "Two CPUs differ by at most 25.00% of the score."
+    assert "Seeds move the difference of two settings by" in reproduce_tables.beside_seeds([row])
+    # before, a run that is evaluated in another way too was printed twice
+    again = [
+        made_up(replace(config, groups_from="all"), validation=curve, environment=machine)
+        for curve, machine in zip(curves, machines, strict=True)
+    ]
+    for record in again:
+        record["data"]["synthetic"] = False
+    assert reproduce_tables.on_two_processors([*records, *again]) == [row]
     assert reproduce_tables.on_two_processors(records[:1]) == []
 
 

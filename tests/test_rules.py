@@ -245,6 +245,24 @@ def test_the_spread_is_pooled_over_all_pairs_at_three_seeds() -> None:
     assert spreads.pooled(records[:3]) == {}
 
 
+def test_each_group_has_a_spread_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before, the one number that is carried to every dataset, backbone and loss was all that was shown."""
+    still, moved = (0.10, 0.10, 0.10), (0.10, 0.12, 0.14)
+    records = [
+        *(record for gamma in (1.0, 2.0, 5.0) for record in seeds_of("directau", still, gamma=gamma)),
+        *seeds_of("ssm", still, tau=0.2),
+        *seeds_of("ssm", moved, tau=0.1),
+        *seeds_of("bpr", moved),  # one setting has no difference
+    ]
+    monkeypatch.setattr(spreads, "scan", lambda results: (records, []))
+    own = spreads.own_spreads(tmp_path)
+    assert list(own) == [("gowalla", "mf", "directau"), ("gowalla", "mf", "ssm")]
+    directau, ssm = own.values()
+    assert (directau.settings, directau.of["ndcg"].pairs, ssm.settings, ssm.of["ndcg"].pairs) == (3, 3, 2, 1)
+    pooled = spreads.pooled(records)["ndcg", False].value
+    assert directau.of["ndcg"].value == pytest.approx(0) and ssm.of["ndcg"].value > pooled
+
+
 def test_a_run_that_decides_nothing_is_no_part_of_the_spread() -> None:
     records = [*seeds_of("directau", (0.1, 0.2, 0.3), gamma=1.0), *seeds_of("directau", (0.1,) * 3, gamma=2.0)]
     assert spreads.pooled(records)["ndcg", False].pairs == 1

@@ -104,6 +104,8 @@ def test_c15_at_adams_learning_rate_sgd_leaves_nothing_of_the_difference(monkeyp
     """Before, the mean loss was given Adam's learning rate, at which nobody would train it by SGD."""
     monkeypatch.setattr(theory_claims, "SGD_RATE", 1e-3)
     assert held("c15") == [True, False]
+    # before, the line that it is drawn by was not said
+    assert all("of which more than 1% counts" in each.text for each in theory_claims.claim_c15())
 
 
 def test_c4_of_large_batches_would_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:

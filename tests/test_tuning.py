@@ -309,3 +309,18 @@ def test_a_dip_of_ssm_on_gowalla_that_was_not_waited_for_decides_nothing() -> No
     assert patience.in_dip(tuning.outcome_of(default_results(), found.decay.chosen))
     assert [record["best_epoch"] for record in found.decay.records.values()] == [3]
     assert "undecided; tuned decay cut off at 1 of 1 seed" in found.difference_text()
+
+
+def test_what_is_published_for_linear_mf_is_searched_on_nonlinear_mf() -> None:
+    """Before, C9 on Gowalla hung on one pair of MAWU's, published for linear MF, that nobody had searched."""
+    grids = {search.name: search.grid for search in searches("table1", "gowalla")}
+    tried = {
+        name: len({(config.gamma_user, config.gamma_item) for config in grids[f"{name}-mawu-prism"]})
+        for name in ("mf", "nonlinear-mf")
+    }
+    assert tried == {"mf": 1, "nonlinear-mf": 6}
+    # a direction is open until they are run
+    found = decay_vs_prism.pair("gowalla", "nonlinear-mf", "mawu", default_results())
+    assert found.prism is not None and found.prism.grid == 6
+    if found.prism.ran < found.prism.grid:
+        assert table1_claims.claim_c9([found])[0].undecided

@@ -301,6 +301,9 @@ def test_c21_does_not_count_how_many_decays_are_too_weak_to_matter() -> None:
     assert few.holds is many.holds is False
     assert few.basis is not None and many.basis is not None and len(few.basis.among) == len(many.basis.among) == 4
     assert "what does not differ from it: 1e-11, 1e-10, 1e-09, 1e-08, 1e-07)" in many.text
+    # the raw count is beside it, and is most of them where the grid is fine near 0
+    assert "each decay that was run by itself: 2 of 5 worse" in few.text
+    assert "each decay that was run by itself: 6 of 9 worse" in many.text
     # where decay does nothing at all there is nothing to tune
     flat = [(grid_configs("gowalla", "ssm", decay, SEEDS), {"parts": (0.1, 0, 0)}) for decay in (0, 1e-7, 1e-6, 1e-5)]
     assert decay_claims.claim_c21(table(*flat))[1].holds is False
@@ -347,6 +350,7 @@ def test_c23_is_about_decay_alone() -> None:
         core, beside = judged(decays, alphas)
         assert core.holds is True and (beside.holds, beside.role) == (coarser, "detail")
     assert "whose largest covers 100% of its own, more than half" in beside.text  # the line that decay is coarse by
+    assert "the largest step of alpha, of 0.25, covers 100%, more than half too" in core.text
     # steps of alpha of two sizes are not compared
     core, note = judged([0.01, 0.01, 0.08], [0.05, 0.04, 0.03, 0.02], without=0.5)
     assert core.holds is True and note.role == "note" and "not every strength was run" in note.text
@@ -437,6 +441,8 @@ def batched(none: Run | None, batch: Run | None, whole: Run | None, seeds: Seque
 def test_c6(none: Run | None, batch: Run | None, whole: Run | None, expected: list[bool | None]) -> None:
     statements = decay_claims.claim_c6(batched(none, batch, whole))
     assert roles(statements, "core") == expected
+    if batch == (0.11, 0.2) and expected[0]:  # like none by its share of the gain, and more by the score's own margin
+        assert "like none" in statements[0].text and "by the margin of NDCG@20 itself it is more" in statements[0].text
     assert len(roles(statements, "detail")) == (len(expected) > 1)  # whether the norms resemble those without decay
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, minus, statement_on, times
-from prismbook.claims.statements import Basis, Statement, from_judgement, provisionally
+from prismbook.claims.statements import Basis, Statement, from_judgement, in_words, provisionally
 from prismbook.runs.records import Record
-from prismbook.tables.analysis import best, epochs_to, first_seed
+from prismbook.tables.analysis import SATURATED, best, epochs_to, first_seed
 from prismbook.tables.endings import edges
-from prismbook.tables.rules import MAY_BE, RULES, Difference, Judgement, Rules, judge
+from prismbook.tables.rules import MAY_BE, MEASURES, RULES, Difference, Judgement, Rules, judge
 from prismbook.tables.seed_differences import collapsed_runs, common, gap, relative_difference, setbacks, usable
 from prismbook.tables.spreads import spread
 from prismbook.text import plural
@@ -332,7 +332,9 @@ def _batched(
         )
         # what is worse than no decay is no gain either
         share, words = times(difference, 1 / gain.mean, "gain"), ("more", "less", "like none")
-        alike = judged(text, share, ("equivalent", "worse"), rules, words, role, about)
+        by_score = in_words(judge(difference, rules), *words[:2], "as much")
+        remark = f"; by the margin of {MEASURES['ndcg'].title} itself it is {by_score}"
+        alike = judged(text, share, ("equivalent", "worse"), rules, words, role, about, remark)
     batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
     loses = (
         f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
@@ -423,12 +425,12 @@ def claim_c14(records: Sequence[Record], rules: Rules = RULES) -> list[Statement
     ids = tuple(record["id"] for record in records)
     sooner = Difference(tuple(np.log(np.divide(cosine, dot)).tolist()), None, "epochs", runs=ids)
     text = (
-        f"at decay {decay:g} the cosine curve reaches 95 % of its maximum at epoch {_listed(cosine)}, the dot-product"
-        f" curve at epoch {_listed(dot)}"
+        f"at decay {decay:g} the cosine curve reaches {100 * SATURATED:g} % of its maximum at epoch"
+        f" {_listed(cosine)}, the dot-product curve at epoch {_listed(dot)}"
     )
     stays = Statement(
         f"and stays there: at the best epoch by dot product it is at {min(kept):.0%} of it or more",
-        min(kept) >= 0.95,
+        min(kept) >= SATURATED,
         about="staying there",
     )
     return [
@@ -523,6 +525,9 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     )
     if alike := [f"{decay:g}" for decay in tried if decay in too_weak and decay != chosen]:
         text += f" (no decay is one choice, with what does not differ from it: {', '.join(alike)})"
+    all_decays = [*none, *tried]
+    raw = sum(_worse_than_chosen(runs, decay, chosen, rules) for decay in all_decays if decay != chosen)
+    text += f"; each decay that was run by itself: {raw} of {len(all_decays)} worse"
     # for other rules: each decay that is worse, where the chosen one is not
     among = [Statement("", False) if decay == chosen else parts[decay] for decay in choices]
     holds = _most_are_worse(list(words.values()))
@@ -531,6 +536,12 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     if holds is None:
         return Statement(text, None, undecided=True, about=about, seeds=seeds, basis=basis)
     return Statement(text, holds, provisional=firm is None, about=about, seeds=seeds, basis=basis)
+
+
+def _worse_than_chosen(runs: pd.DataFrame, decay: float, chosen: float, rules: Rules) -> bool:
+    """Whether one decay is worse than the chosen one; a collapse is."""
+    difference = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
+    return difference is None or judge(difference, rules).word == "worse"
 
 
 def _like_none(runs: pd.DataFrame, tried: Sequence[float]) -> list[float]:

@@ -118,6 +118,7 @@ def from_pairs(
     def evidence(dataset: str, results: Path) -> Evidence:
         pairs = [decay_vs_prism.pair(dataset, backbone, loss, results) for loss in losses]
         if backbone == "nonlinear-mf":
+            pairs = [replace(pair, at_values=tuple(decay_vs_prism.at_each_value(pair, results))) for pair in pairs]
             released = decay_vs_prism.released_pairs(dataset, results)
             pairs += [pair for pair in released if pair.loss in losses and pair.fair_methods is not None]
         return _of_pairs(judge, pairs)
@@ -128,7 +129,8 @@ def from_pairs(
 def _of_pairs(
     judge: Callable[[Sequence[decay_vs_prism.Pair], Rules], list[Statement]], pairs: Sequence[decay_vs_prism.Pair]
 ) -> Evidence:
-    run_ids = {run_id for pair in pairs for method in pair.methods() for run_id in method.run_ids()}
+    read = [each for pair in pairs for each in (pair, *pair.at_values)]
+    run_ids = {run_id for pair in read for method in pair.methods() for run_id in method.run_ids()}
     planned = [run for pair in pairs for method in pair.fair_methods or () for run in method.at_every_seed]
     return Evidence(lambda rules: judge(pairs, rules), tuple(run_ids), tuple(planned))
 

@@ -482,8 +482,8 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     coarse = _largest_step(decay["gap"])
     difference = _beyond_half(decay, coarse, finished.loc[finished["init"] == "xavier", "run"])
     text = (
-        f"one step of weight decay covers {coarse:.0%} of the range of the gap between popular and unpopular items"
-        f" ({_spanned(decay['gap'])}); more than half by"
+        f"one step of weight decay, a factor of ten, covers {coarse:.0%} of the range of the gap between popular and"
+        f" unpopular items ({_spanned(decay['gap'])}); more than half by"
     )
     words = ("more", "less", "half")
     core = judged(text, difference, ("better",), rules, words, about="decay is coarse", threshold=True)
@@ -493,6 +493,9 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     if not np.allclose(steps, steps[0]):
         beside = f"one step of weight decay against one of alpha: not every strength was run ({_spanned(alpha['gap'])})"
         return [core, Statement(beside, None, role="note")]
+    # a step is what a grid has; that one of alpha may be as large is said beside the claim
+    beyond, step = "more than half too" if share > 0.5 else "not more than half", steps[0]
+    core = replace(core, text=f"{core.text}; the largest step of alpha, of {step:g}, covers {share:.0%}, {beyond}")
     of_alpha = _beyond_half(alpha, share, finished.loc[finished["init"] == "prism", "run"])
     beside = (
         f"one step of weight decay covers more of its range than one of alpha, whose largest covers {share:.0%} of its"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from prismbook.plan.config import RunConfig
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name, trained
+from prismbook.tables.spreads import spread
 
 HOURS = ["training, h", "evaluation, h", "CPU time, h"]
 
@@ -102,7 +104,7 @@ def on_two_processors(records: Iterable[Record]) -> list[dict[str, Any]]:
     """One row per configuration that was run on several processors: how far their validation scores differ.
 
     Scores are compared epoch by epoch. Configurations may differ in the class of device and in the limit of epochs,
-    since the limit changes nothing before it is reached.
+    since the limit changes nothing before it is reached. Runs that differ in how they are evaluated alone give one row.
 
     Args:
         records: run records. Records of generated data are left out.
@@ -113,20 +115,42 @@ def on_two_processors(records: Iterable[Record]) -> list[dict[str, Any]]:
             config = replace(RunConfig(**record["config"]), max_epochs=1000, device="cpu")
             processor = record["environment"]["device"].split(",")[0]
             by_config.setdefault(config, {}).setdefault(processor, record)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for config, by_processor in by_config.items():
         if len(by_processor) > 1:
             curves = [record["history"]["validation_dot"] for record in by_processor.values()]
             shared = min(map(len, curves))
             gaps = [max(scores) - min(scores) for scores in zip(*curves, strict=False)]
-            rows.append(
-                {
-                    "dataset": dataset_name(config.dataset),
-                    "run": trained(config),
-                    "processors": " and ".join(by_processor),
-                    "epochs that all ran": shared,
-                    "validation NDCG@20 then": f"{curves[0][shared - 1]:.5f}",
-                    "largest difference": f"{max(gaps):.5f}",
-                }
-            )
+            largest, last = max(gaps), curves[0][shared - 1]
+            row = {
+                "dataset": dataset_name(config.dataset),
+                "run": trained(config),
+                "processors": " and ".join(by_processor),
+                "epochs that all ran": shared,
+                "validation NDCG@20 then": f"{last:.5f}",
+                "largest difference": f"{largest:.5f}",
+                "share of it": f"{largest / last:.2%}",
+            }
+            rows += [row] if row not in rows else []
     return rows
+
+
+def beside_seeds(rows: Iterable[dict[str, Any]], results: Path | str | None = None) -> str:
+    """The largest differences between processors beside the spread over seeds, a sentence for each.
+
+    Args:
+        rows: of :func:`on_two_processors`.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> beside_seeds([{"processors": "AMD EPYC and NVIDIA H200", "share of it": "0.90%"}], "no folder")
+    'A CPU and a GPU differ by at most 0.90% of the score.'
+    """
+    kinds: dict[str, list[float]] = {}
+    for row in rows:
+        kind = "A CPU and a GPU" if "NVIDIA" in row["processors"] else "Two CPUs"
+        kinds.setdefault(kind, []).append(float(row["share of it"].rstrip("%")))
+    sentences = [f"{kind} differ by at most {max(shares):.2f}% of the score." for kind, shares in kinds.items()]
+    known = spread("ndcg", results=results)
+    if known is not None:
+        sentences.append(f"Seeds move the difference of two settings by {known.value:.2%} of the score.")
+    return " ".join(sentences)

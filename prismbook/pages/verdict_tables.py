@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from prismbook.claims.alternatives import ALTERNATIVES, verdicts
+from prismbook.claims.alternatives import ALTERNATIVES, verdicts, with_own_spreads
 from prismbook.claims.ledger import Row
+from prismbook.claims.prism_claims import FOLLOWS
+from prismbook.claims.theory_claims import SEPARATES
 from prismbook.pages.marks import mark
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
+from prismbook.tables.analysis import SATURATED
 from prismbook.tables.decay_vs_prism import Method, Pair
 from prismbook.tables.endings import EARLY, KEPT
 from prismbook.tables.error_rates import directions_by_chance
-from prismbook.tables.labels import DATASET_NAMES
+from prismbook.tables.labels import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
 from prismbook.tables.rules import FIRM, MARGIN, MEASURES, has_direction, is_equivalent, judge
-from prismbook.tables.spreads import spread
+from prismbook.tables.spreads import MEASURES as MEASURED
+from prismbook.tables.spreads import Spread, own_spreads, spread
 
 
 def rules_in_words() -> str:
@@ -39,8 +44,9 @@ def rules_in_words() -> str:
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses.
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
-   where its choice is at the edge of its grid, or among runs that stopped at their start. In C12 and C13, what
-   does not hold is open until every strength of PRISM that is planned was run.
+   where its choice is at the edge of its grid, or among runs that stopped at their start. A loss's parameter that is
+   published for linear MF is searched anew on non-linear MF. In C12 and C13, what does not hold is open until every
+   strength of PRISM that is planned was run.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. A size in Table 1 is open where some
    seeds were cut off, and so is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
@@ -57,6 +63,17 @@ def rules_in_words() -> str:
 10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the
     released code, as for C9 and C10, its mark stands beside the verdict and is no part of it. Of the learning rates
     that were run, the one that validation chooses has the verdict.
+11. **Degrees have lines.** Where the paper says *closely*, *carefully* or *coarse*, this project draws the line.
+    Lengths carry popularity (C3, C17) where it explains more than half of their variance. Decay of the batch's rows
+    does nothing (C6) where it gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. That may be more
+    than the margin of NDCG@20. That its lengths resemble those without decay is a detail. A curve is saturated (C14) at
+    {SATURATED:.0%} of its maximum. Degrees separate (C15) where they are apart by more than {SEPARATES:.0%} of what
+    decay takes. One training follows another (C19) where scores differ by at most {FOLLOWS:g}. Tuning is careful (C21)
+    where more than half of the choices are worse. No decay is one choice, with what does not differ from it. A knob is
+    coarse (C23) where one step covers more than half of its range; of decay a step is a factor of ten.
+12. **C8 asks for the paper's change, and no more.** A cell is reproduced within
+    {100 * MEASURES["cell"].margin:g} points of the paper's, twice the margin. A method without any effect may pass; a
+    note says in how many cells it would.
 """
 
 
@@ -111,6 +128,49 @@ def margins() -> pd.DataFrame:
             "pairs": "" if known is None else str(known.pairs),
         }
     return pd.DataFrame(table).T
+
+
+def own_spread_table(results: Path | str | None = None) -> pd.DataFrame:
+    """The spread over seeds of each measure in each group of one dataset, backbone and loss, the pooled one first.
+
+    Args:
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    Returns:
+        One row for each group in which two settings or more were run at three seeds.
+    """
+    groups = own_spreads(results)
+    rows = {"all, pooled": {"settings": "", **_spread_cells(lambda measure: spread(measure, results=results))}}
+    for (dataset, backbone, loss), found in groups.items():
+        name = f"{DATASET_NAMES[dataset]}, {BACKBONE_NAMES[backbone]}, {LOSS_NAMES[loss]}"
+        rows[name] = {"settings": str(found.settings), **_spread_cells(found.of.get)}
+    return pd.DataFrame(rows).T.rename(columns={"settings": "settings at three seeds"})
+
+
+def _spread_cells(of: Callable[[str], Spread | None]) -> dict[str, str]:
+    cells = {"pairs": ""}
+    for measure in MEASURED:
+        found = of(measure)
+        cells[MEASURES[measure].title] = "" if found is None else f"{found.value:.3f}"
+        cells["pairs"] = cells["pairs"] or ("" if found is None else str(found.pairs))
+    return cells
+
+
+def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None) -> str:
+    """How many verdicts would be others if each comparison had the larger of the pooled spread and its group's own.
+
+    Args:
+        rows: the ledger.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> own_spreads_in_words([], "no folder")
+    'With the larger of the two spreads, 0 of 0 verdicts would be other ones.'
+    """
+    judged = with_own_spreads(rows, results)
+    others = [each for each in judged if each[1] != each[2]]
+    text = f"With the larger of the two spreads, {len(others)} of {len(judged)} verdicts would be other ones"
+    named = [f"- {name}: {mark(ledger)} {ledger}, then {mark(then)} {then}" for name, ledger, then in others]
+    return "\n".join([f"{text}:\n", *named]) if named else f"{text}."
 
 
 def by_chance(rows: Iterable[Row]) -> str:

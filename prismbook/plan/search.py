@@ -178,7 +178,7 @@ def _table1_grid(
     plain = tuned_parameters(dataset, backbone, loss)
     # the parameters at which every decay is tried
     centres = (plain, TUNED_FOR_PRISM.get((dataset, backbone, loss)))
-    candidates = [plain] if budget == "smoke" else loss_grid(dataset, loss)
+    candidates = [plain] if budget == "smoke" else loss_grid(dataset, loss, backbone)
     prism: dict[str, Any] = {"init": "prism", "alpha": 1.0} if method == "prism" else {}
     return tuple(
         RunConfig(

@@ -163,7 +163,11 @@ def curves(runs: pd.DataFrame, losses: Sequence[str] | None = None) -> pd.DataFr
     return wide.dropna().sort_index()
 
 
-def epochs_to(curve: Sequence[float], share: float = 0.95) -> int:
+#: A curve is saturated at this share of its maximum.
+SATURATED = 0.95
+
+
+def epochs_to(curve: Sequence[float], share: float = SATURATED) -> int:
     """The first epoch at which a validation curve reaches a share of its maximum.
 
     Args:

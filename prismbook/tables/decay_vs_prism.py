@@ -145,6 +145,7 @@ class Pair:
         rates: the learning rates that take part, see :func:`search_pair`.
         untried: the learning rates of the budget that do not take part, since a method was not run at all of its grid.
         lacks: the runs without which more of a search could improve its method, see :func:`lacking`.
+        at_values: the pair at each value of the loss's parameters, see :func:`at_each_value`; empty where not asked.
     """
 
     dataset: str
@@ -158,6 +159,7 @@ class Pair:
     rates: tuple[float, ...] = ()
     untried: tuple[float, ...] = ()
     lacks: tuple[RunConfig, ...] = ()
+    at_values: tuple[Pair, ...] = ()
 
     def methods(self) -> list[Method]:
         """All methods that were run: the best of each search, and what was compared."""
@@ -295,11 +297,16 @@ class Pair:
 
     def paper(self) -> float | None:
         """The paper's PRISM minus decay as a share of decay's score; None where its Table 1 has no such cell."""
+        prism, decay = self._printed("prism"), self.paper_decay()
+        return None if prism is None or decay is None else prism / decay - 1
+
+    def paper_decay(self) -> float | None:
+        """The paper's NDCG@20 of tuned decay; None where its Table 1 has no such cell."""
+        return self._printed("decay")
+
+    def _printed(self, column: str) -> float | None:
         names, printed = (BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)), table1()
-        if names not in printed.index:
-            return None
-        prism, decay = (float(printed[column].loc[[names]].iloc[0]) for column in ("prism", "decay"))
-        return prism / decay - 1
+        return float(printed[column].loc[[names]].iloc[0]) if names in printed.index else None
 
     def difference_text(self) -> str:
         """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word."""
@@ -448,6 +455,34 @@ def pair(
     lacks = tuple(config for search in (prism_search, decay_search) for config in lacking(search, outcomes))
     searched = Pair(dataset, backbone, loss, decay, prism, both, None, "text", rates, untried, lacks)
     return _with_comparison(searched, folder)
+
+
+def at_each_value(pair: Pair, results: Path | str | None = None, budget: str = "lean") -> list[Pair]:
+    """The pair at each value of the loss's parameters that both searches have tried: neither side chooses the value.
+
+    Args:
+        pair: of :func:`pair`, of the same records and budget.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+        budget: how much is searched.
+
+    Returns:
+        One pair for each value, in the order of PRISM's grid; empty where fewer than two were tried by both.
+
+    >>> at_each_value(pair("gowalla", "nonlinear-mf", "directau", "no folder"), "no folder")
+    []
+    """
+    folder = default_results() if results is None else Path(results)
+    outcomes = tuning.stored(folder)
+    prism_search, decay_search, *_ = search_pair(pair.dataset, pair.backbone, pair.loss, folder, budget)
+    shared = _tried(prism_search, outcomes) & _tried(decay_search, outcomes)
+    values = [value for value in dict.fromkeys(map(loss_values, prism_search.grid)) if value in shared]
+    found = []
+    for value in values if len(values) > 1 else ():
+        prism, decay = (method(search_part(each, {value}), outcomes) for each in (prism_search, decay_search))
+        both = None if prism is None or decay is None else (prism, decay)
+        one = Pair(pair.dataset, pair.backbone, pair.loss, decay, prism, both, None, pair.protocol, pair.rates)
+        found.append(_with_comparison(one, folder))
+    return found
 
 
 def search_pair(

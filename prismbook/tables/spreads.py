@@ -66,13 +66,81 @@ def pooled(records: Iterable[Record]) -> dict[tuple[str, bool], Spread]:
     Args:
         records: of runs; those that decide nothing are left out.
     """
+    return _pooled(_deviations(records))
+
+
+@dataclass(frozen=True)
+class OwnSpreads:
+    """The spreads of one dataset, backbone and loss.
+
+    Attributes:
+        settings: number of settings that were run at three seeds.
+        of: the spread of each measure.
+    """
+
+    settings: int
+    of: Mapping[str, Spread]
+
+
+#: A dataset, a backbone and a loss, by name.
+Group = tuple[str, str, str]
+
+
+def own_spreads(results: Path | str | None = None) -> Mapping[Group, OwnSpreads]:
+    """The spread over seeds in each group of one dataset, backbone and loss of which two settings have three seeds.
+
+    Args:
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> own_spreads("no folder")
+    {}
+    """
+    return _own_spreads(default_results() if results is None else Path(results))
+
+
+@lru_cache
+def _own_spreads(results: Path) -> Mapping[Group, OwnSpreads]:
+    groups: dict[Group, list[_Deviation]] = {}
+    for each in _deviations(scan(results)[0]):
+        first, second = each.settings
+        if first.loss == second.loss:
+            groups.setdefault((first.dataset, first.backbone, first.loss), []).append(each)
+    return {
+        group: OwnSpreads(
+            len({setting for each in found for setting in each.settings}),
+            {measure: known for (measure, across), known in _pooled(found).items() if not across},
+        )
+        for group, found in sorted(groups.items())
+    }
+
+
+@dataclass(frozen=True)
+class _Deviation:
+    """The standard deviation over seeds of the difference of two settings, in one measure."""
+
+    settings: tuple[RunConfig, RunConfig]
+    measure: str
+    value: float
+
+
+def _pooled(deviations: Iterable[_Deviation]) -> dict[tuple[str, bool], Spread]:
+    values: dict[tuple[str, bool], list[float]] = {}
+    for each in deviations:
+        first, second = each.settings
+        for across in (True, False) if first.loss == second.loss else (True,):
+            values.setdefault((each.measure, across), []).append(each.value)
+    return {key: Spread(float(np.sqrt(np.mean(np.square(each)))), len(each)) for key, each in values.items()}
+
+
+def _deviations(records: Iterable[Record]) -> list[_Deviation]:
+    """One for each measure and each pair of settings of a dataset and a backbone that were run at three seeds."""
     settings: dict[RunConfig, dict[int, dict[str, float]]] = {}
     for record in records:
         config = RunConfig(**record["config"])
         if _decides(record):
             same = replace(config, seed=RunConfig.seed, split_seed=RunConfig.seed, device=RunConfig.device)
             settings.setdefault(same, {})[config.seed] = _measures(record)
-    deviations: dict[tuple[str, bool], list[float]] = {}
+    found: list[_Deviation] = []
     whole = [(config, seeds) for config, seeds in settings.items() if len(seeds) >= SEEDS_NEEDED]
     for (first, ours), (second, theirs) in combinations(whole, 2):
         seeds = sorted(set(ours) & set(theirs))
@@ -83,9 +151,8 @@ def pooled(records: Iterable[Record]) -> dict[tuple[str, bool], Spread]:
             base = np.mean([theirs[seed]["ndcg"] for seed in seeds]) if measure in ("ndcg", "gap") else 1.0
             deviation = float(np.std((a - b) / base, ddof=1))
             if np.isfinite(deviation):
-                for across in (True, False) if first.loss == second.loss else (True,):
-                    deviations.setdefault((measure, across), []).append(deviation)
-    return {key: Spread(float(np.sqrt(np.mean(np.square(each)))), len(each)) for key, each in deviations.items()}
+                found.append(_Deviation((first, second), measure, deviation))
+    return found
 
 
 def _decides(record: Record) -> bool:
