@@ -47,8 +47,8 @@ page.begin(names)
 # %% [markdown]
 # **The paper says:** methods that learn lengths directly "do not gain as much benefit from weight decay" (Section 4.1.2).
 #
-# **Why.** Message passing adds up the embeddings of neighbours, so popular items get long ones whatever the loss does. Decay should then have
-# little left to write.
+# **Why.** Message passing adds up the embeddings of neighbours, so popular items should get long ones whatever the loss does. Decay should then have
+# little left to write. Below is whether the runs bear that out.
 #
 # **We tested:** DirectAU on LightGCN over a range of decays, with matrix factorisation and the same loss beside it.
 #

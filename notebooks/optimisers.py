@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.pages import law_figures, optimiser_tables, page, parameters, question
-from prismbook.plan.experiments import as_list, configs, grid_configs
+from prismbook.plan.experiments import SEEDS, as_list, configs, grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables import analysis, lengths, ways
 from prismbook.tables.labels import dataset_name
@@ -40,25 +40,26 @@ runs, records = {}, {}
 for name in names:
     compared = [
         *(config for config in configs("law", name) if config.loss == "directau" and config.backbone == "mf"),
-        *grid_configs(name, "directau", (0.0, 1e-6, 1e-5)),
-        *grid_configs(name, "directau", 0.0, init="prism", alpha=1.0),
+        *grid_configs(name, "directau", (0.0, 1e-6, 1e-5, 1e-4), seeds=SEEDS),
+        *grid_configs(name, "directau", 0.0, seeds=SEEDS, init="prism", alpha=1.0),
     ]
-    runs[name] = analysis.measured(folder, compared)
+    table = analysis.measured(folder, compared)
+    runs[name] = table[table["run"].notna() | (table["seed"] == SEEDS[0])].reset_index(drop=True)
     records[name] = [record for record in analysis.records(runs[name]) if record is not None]
 page.say(optimiser_tables.found(records))
 
 # %% [markdown]
-# Adam divides each step by the size of a row's gradients, and so takes popularity out of the lengths. Weight decay puts it back. Plain
+# Adam divides each coordinate of a step by the root of its own mean squared gradient, and so takes popularity out of the lengths. Weight decay puts it back. Plain
 # gradient descent divides nothing: it writes popularity by itself. If that is so, the question is not only *how much decay*. It is *which
 # optimiser*, or whether lengths should be chosen at all after training.
 #
-# Of the others, *row-sparse Adam* takes Adam's step only for rows of the batch. *Row-wise Adagrad* divides the step of a row by the root of
+# Of the others, *lazy Adam* (`sparse_adam`) takes Adam's step only for rows of the batch. It is not *Adam on the batch's rows* (`row_adam`), which trains what Adam trains. *Row-wise Adagrad* divides the step of a row by the root of
 # the sum of its squared gradients. That is one number per row, and large systems use it. *Momentum* is 0.9.
 #
 # A learning rate of 30 looks large. The loss is a mean over the batch, so a row's gradient is divided by the size of the batch.
 #
-# Beware of the easy headline "use SGD". By the law SGD always writes the fourth root of popularity, and which root serves a dataset is the
-# dataset's. At its own lengths SGD is also less fair.
+# Beware of the easy headline "use SGD". By the law SGD always writes the fourth root of popularity, and which exponent ranks best differs between
+# datasets. At its own lengths SGD is also less fair.
 #
 # **We tested:** DirectAU on matrix factorisation, from the same Xavier tables, with other optimisers and without decay. The rest of the plan is not
 # run yet, and says so.
@@ -103,14 +104,18 @@ for optimizer, lr in (("adam", 0.01), ("sgd", 30.0)):
 optimiser_tables.predictions(records)
 
 # %% [markdown]
-# *Plain SGD writes popularity without decay; Adam and AdamW do not. The second column is what the law said before the runs were made. The others
+# *The second column is what the law says. The others
 # are the slopes of the log length of items in their log popularity, with the number of runs in brackets.*
-#
+
+# %% tags=["remove-input"]
+page.say(optimiser_tables.wrote(records))
+
+# %% [markdown]
 # **One prediction was wrong.** We expected row-wise Adagrad to write $\log d$ and so to be PRISM for nothing. What goes with $\log d$ is the
 # *squared* length ({func}`~prismlib.theory.length_rowwise_adagrad`). So its lengths are flatter than PRISM's. The table
-# below has what it ranks like. Row-sparse Adam's curve is bent, down and then up: one slope does not describe it.
+# below has what it ranks like. Lazy Adam's curve is bent, down and then up: one slope does not describe it.
 
-# %% mystnb={"image": {"alt": "Mean length of items against popularity, a panel per dataset, one curve per optimiser: plain SGD without decay rises most steeply, Adam without decay is flat"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Mean length of items against popularity, a panel per dataset, four curves: plain SGD without decay rises most steeply where it was run, Adam without decay is flat, Adam with decay and PRISM lie between"}} tags=["remove-input", "nbval-ignore-output"]
 one_seed = {
     name: {
         lengths.training_name(record["config"]): record
@@ -119,11 +124,25 @@ one_seed = {
     }
     for name in names
 }
-law_figures.lengths_by_optimiser({name: shown for name, shown in one_seed.items() if shown})
+first = ("plain SGD, no decay", "Adam, no decay", "Adam, decay 1e-05", "PRISM")
+main = {name: {way: shown[way] for way in first if way in shown} for name, shown in one_seed.items()}
+law_figures.lengths_by_optimiser({name: shown for name, shown in main.items() if shown})
 plt.show()
 
+# %% tags=["remove-input"]
+page.say(optimiser_tables.four_curves(main))
+
 # %% [markdown]
-# *Plain SGD rises most steeply, Adam without decay is flat. One run per optimiser at seed 123; dotted lines have the slopes of the law.*
+# The other optimisers:
+
+# %% mystnb={"image": {"alt": "Mean length of items against popularity for the other optimisers, a panel per dataset on which one was run"}} tags=["remove-input", "nbval-ignore-output"]
+rest = {name: {way: run for way, run in shown.items() if way not in first} for name, shown in one_seed.items()}
+if any(rest.values()):
+    law_figures.lengths_by_optimiser({name: shown for name, shown in rest.items() if shown})
+    plt.show()
+
+# %% [markdown]
+# *One run per optimiser at seed 123; dotted lines have the slopes of the law. A dataset without such a run has no panel.*
 #
 # ## What it is worth
 
@@ -137,16 +156,18 @@ page.html(f"<div style='overflow-x: auto'>{worth.to_html(border=0, classes='data
 #
 # ## Other losses
 #
-# SSM and MAWU compare angles, as DirectAU does, so the law says $d^{1/4}$ for them too. BPR is no loss of angles: it lengthens and shortens rows by
-# itself, and the law names no exponent for it. Plain SGD has DirectAU's learning rate here, which was not searched for again.
+# Plain SGD has DirectAU's learning rate here, which was not searched for again.
 
 # %% tags=["remove-input"]
-others = [ways.compared(name, loss, folder) for name in names for loss in ("ssm", "mawu", "bpr")]
-page.html(optimiser_tables.other_losses(others).to_html(border=0))
+pairs = [(name, loss) for name in names for loss in ("ssm", "mawu", "bpr")]
+knob = {(name, loss): ways.scored_with_lengths(name, folder, loss) for name, loss in pairs}
+others = optimiser_tables.other_losses([ways.compared(*pair, folder) for pair in pairs], knob)
+page.say(optimiser_tables.by_the_law(others))
+page.html(f"<div style='overflow-x: auto'>{others.to_html(border=0)}</div>")
 
 # %% [markdown]
-# *Plain SGD without decay trains every loss that it was run with, without a search. Test NDCG@20, seeds in brackets. The last three columns are of
-# SGD. They have its score with lengths $d^b$ at scoring, the $b$ that validation chooses, and the slope of its own log lengths in log popularity.*
+# *Test NDCG@20, seeds in brackets. "With d^b" is the score with lengths $d^b$ at scoring and the $b$ that validation chooses, of plain SGD, and of
+# Adam without decay whose training was validated in that way. The last column is the slope of SGD's own log lengths in log popularity. A loss that was run in neither way on a dataset has no row there.*
 #
 # ## Lengths as a knob after training
 #
@@ -154,7 +175,7 @@ page.html(optimiser_tables.other_losses(others).to_html(border=0))
 # validation. Users' lengths change no ranking. Popularity to a power at inference is known {cite}`zhang2021pda`; that it does
 # what decay and PRISM do is what these curves test. {func}`prismlib.lengths.choose_exponent` does it, for any model with an item table.
 
-# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, a panel per dataset: one curve per run over the exponents with a ring at the one that validation chooses, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, two panels per dataset, the second enlarged around the rings: one curve per run over the exponents with a ring at the one that validation chooses, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {}
 for name in names:
     curves = {}
@@ -169,14 +190,23 @@ if shown:
 
 # %% [markdown]
 # *Where several trainings were run, their curves lie close to each other, and decay and PRISM are points on or below them. A ring is the exponent $b$ that validation
-# chooses. Each curve is one run scored at every exponent, from $b = 0$ at the right to the largest at the left. Runs of one training share
-# a colour, and its filled mark is where their own lengths put them. Grey: runs with Adam's decay, and with PRISM.*
+# chooses; the panels at the right enlarge the part around the rings. Each curve is one run scored at every exponent, from $b = 0$ at the right to the largest at the left. Runs of one training share
+# a colour, and its filled mark is where their own lengths put them. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
 #
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on
 # which no exponent reaches tuned decay.
 #
-# **What we did not measure here.** What the tables call *not run*: other optimisers on other datasets. Most trainings have one
-# seed; the tables say which have more.
+# **What we did not measure here.** What the tables call *not run*. The whole plan, training by training:
+
+# %% tags=["remove-input"]
+planned = optimiser_tables.plan(names, folder)
+page.html(
+    f"<details class='folded'><summary>All {len(planned)} trainings of the plan, and which are stored</summary>"
+    f"<div style='overflow-x: auto'>{planned.to_html(border=0)}</div></details>"
+)
+
+# %% [markdown]
+# *Test NDCG@20 → with lengths at scoring, seeds in brackets.*
 #
 # **Your turn.** In the cell above: divide SGD's rate by 100. Predict first: how long until it forgets its start?
 #

@@ -107,7 +107,7 @@ groups = popularity_groups(split.item_popularity)
 validation = FullRanking(split.validation, split.train, groups, sizes[0])
 test = FullRanking(split.test, [split.train, split.validation], groups, sizes[0])
 how, found = {"lr": 0.01, "batch_size": 1024, "max_epochs": 12, "seed": 123}, {}
-for decay in (0.0, 1e-4):  # the lambda of Equation 1
+for decay in (0.0, 1e-4):  # the lambda of the paper's Equation 1
     model = MF(*sizes, dim=64, generator=torch.Generator().manual_seed(123))
     fit(model, DirectAU(gamma=1.0), split.train, validation, weight_decay=decay, **how)
     found[decay] = test(*(table.detach() for table in model.embeddings()))["dot"]
@@ -136,7 +136,7 @@ if shown:
 
 # %% [markdown]
 # *Look how the curve of DirectAU climbs with decay before it levels off or falls, and which of its parts gains. A ring marks the decay that
-# validation chooses. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
+# validation chooses. Below 1e-6 lengths have not come to rest when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]
 others = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[2:]]

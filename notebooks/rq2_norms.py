@@ -123,7 +123,7 @@ rq2_tables.correlations(runs)
 
 # %% [markdown]
 # *Under DirectAU the correlation is high with decay and lower without. Correlation of item length with log popularity, over all items, at
-# the best epoch of the first seed; a column per decay.*
+# the best epoch of seed 123 alone; a column per decay. The verdict below has the mean of the seeds that were run.*
 #
 # A correlation says how tight a relation is, and not how steep. Without decay the lengths of DirectAU's items follow popularity loosely, and
 # hardly differ: [their slope](optimisers.ipynb) is near zero.
@@ -143,7 +143,7 @@ same, slope = rq2_tables.alike(exponents.values())
 assert min(same) > 0.95 and abs(slope - 1 / 4) < abs(slope - 1 / 6)
 listed = ", ".join(f"{r:.3f} for $d^{{{name}}}$" for name, r in zip(exponents, same, strict=True))
 page.say(
-    "A correlation cannot tell such shapes apart. Over popularities from 1 to 3,000"
+    "A correlation cannot tell such shapes apart. Over popularities that are spread evenly in log from 1 to 3,000"
     f" that of powers with log(d + 2) is {listed}."
     f" What differs is how steep they are: on two log axes log(d + 2) has a mean slope of {slope:.3f} there,"
     " near the 1/4 of plain gradient descent and above the 1/6 of Adam's decay."

@@ -18,7 +18,7 @@
 #
 # The paper's argument is short {cite}`loveland2025weightdecay`. Under plain gradient descent an angle-based loss can only
 # lengthen a vector, and does so only when the vector is in the batch. Decay shortens all vectors at every step. So the length of an item's vector
-# comes to say how often the item is in a batch, and growth against decay says where it stops. This page has the statements. [The next one](proofs.ipynb) proves each of them, with cells that check
+# comes to say how often the item is in a batch, and it stops where growth and decay balance. This page has the statements. [The next one](proofs.ipynb) proves each of them, with cells that check
 # it, and takes up what a careful reader asks.
 #
 # | symbol | meaning |
@@ -249,7 +249,7 @@ plt.show()
 # \frac{\eta\,\lambda\, i_k}{\sqrt{v_k} + \epsilon} ,
 # $$ (eq-adam)
 #
-# with $v$ small just where an item is rare. For a row that is never in a batch, $\sqrt{v_k} = \lambda |i_k|$, and $\lambda$ cancels. The row
+# and $v$ is small exactly for rare items, so they shrink fastest. For a row that is never in a batch, $\sqrt{v_k} = \lambda |i_k|$, and $\lambda$ cancels. The row
 # goes to zero at speed $\eta$, however weak the decay, as long as $\lambda |i_k|$ is well above $\epsilon = 10^{-8}$. [A cell of the next page](sec-adam)
 # checks {eq}`eq-adam`.
 #

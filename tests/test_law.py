@@ -13,11 +13,11 @@ from made_up import made_up, store
 
 from prismbook.pages import law_figures, law_tables, optimiser_tables, rq2_tables
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import grid_configs
+from prismbook.plan.experiments import configs, grid_configs
 from prismbook.runs.records import Record, default_results, scan
 from prismbook.tables import analysis, law, lengths, ways
 from prismlib.datasets import identity_card
-from prismlib.theory import gradient_noise, rest_length_adam
+from prismlib.theory import gradient_noise, length_sgd_without_decay, rest_length_adam
 
 
 def record(decay: float, length: Any, **fields: Any) -> Record:
@@ -170,7 +170,9 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     sgd = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0, seed=seed) for seed in (123, 246)]
     runs = [*sgd, record(0.0, lambda d: 0.2), record(1e-5, by_law(1e-5))]
     table = optimiser_tables.predictions({"movielens1m": runs, "gowalla": []})
-    assert table.loc["plain SGD, no decay", "MovieLens1M"] == "0.25 (2)"
+    assert table.loc["plain SGD, no decay, rate 30", "MovieLens1M"] == "0.25 (2)"
+    assert table.loc["plain SGD, no decay, rate 300", "MovieLens1M"] == "not run"  # each kind by itself
+    assert table.loc["Adam, decay 0.0001", "MovieLens1M"] == "not run"
     assert table.loc["Adam, no decay", "MovieLens1M"] == "0.00 (1)"
     assert (table["Gowalla"] == "not run").all() and table.loc["AdamW, decay 0.3", "MovieLens1M"] == "not run"
     prism = record(0.0, by_law(1e-5), init="prism", alpha=1.0)
@@ -189,6 +191,64 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     assert "With lengths $d^{0.25}$ at scoring" in said and "has 0.3000. Its" in said and "is then 0.50" in said
     assert optimiser_tables.found({"movielens1m": runs}) == ""
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
+
+
+def test_slopes_and_correlations_of_the_same_runs_are_told_apart() -> None:
+    sgd = record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0)
+    flat = record(0.0, lambda d: 0.2 if d < 4 else 0.25)
+    flat["norms"]["item"]["pearson_log"] = 0.6
+    said = optimiser_tables.wrote({"movielens1m": [sgd, flat]})
+    assert "slopes of 0.25 to 0.25 in 1 run, Adam without decay of 0.00 to 0.00 in 1 run." in said
+    assert (
+        "have 0.60 to 0.60 with log popularity" in said
+        and "are 80% to 80% of the others'" in said
+        and "at most 0% longer" in said
+        and "AdamW" not in said
+    )
+    adamw = record(0.3, lambda d: d**0.01, decay_scope="decoupled")
+    assert "AdamW has 0.01 at most in 1 run (MovieLens1M, decay 0.3)." in optimiser_tables.wrote(
+        {"movielens1m": [sgd, flat, adamw]}
+    )
+    assert optimiser_tables.wrote({"movielens1m": [flat]}) == ""
+    said = optimiser_tables.four_curves(
+        {"movielens1m": {"plain SGD, no decay": sgd, "Adam, no decay": flat}, "gowalla": {}}
+    )
+    assert said.startswith("*Steepest is plain SGD, no decay on MovieLens1M. Plain SGD is not run on Gowalla.")
+
+
+def test_every_training_of_the_plan_is_shown_by_itself_or_said_not_to_be_run(tmp_path: Path) -> None:
+    chosen = [
+        ("ssm", "adam", "xavier", 1e-3, 0.0, 0.25, ("SSM, MF", "Adam, no decay, by d^b", "0.001")),
+        ("mawu", "adam", "xavier", 1e-3, 0.0, 0.25, ("MAWU, MF", "Adam, no decay, by d^b", "0.001")),
+        ("directau", "sgd", "xavier", 300.0, 0.0, None, ("DirectAU, MF", "plain SGD, no decay", "300")),
+        ("directau", "sgd", "xavier", 30.0, 1e-5, None, ("DirectAU, MF", "plain SGD, decay 1e-05", "30")),
+        ("directau", "sgd", "prism", 30.0, 0.0, None, ("DirectAU, MF", "PRISM by plain SGD", "30")),
+    ]
+    before = optimiser_tables.plan(["movielens1m", "gowalla"], tmp_path)
+    assert (before == "not run").all().all()
+    for loss, optimizer, init, lr, decay, exponent, name in chosen:
+        [config] = [
+            each
+            for each in configs("law", "movielens1m")
+            if (each.loss, each.optimizer, each.init, each.lr, each.weight_decay, each.length_exponent, each.backbone)
+            == (loss, optimizer, init, lr, decay, exponent, "mf")
+        ]
+        store(tmp_path, made_up(config, parts=(0.2, 0.05, 0.05)))
+        after = optimiser_tables.plan(["movielens1m", "gowalla"], tmp_path)
+        assert after.loc[name, "MovieLens1M"] == "0.3000 (1)" and after.loc[name, "Gowalla"] == "not run"
+    assert (after["MovieLens1M"] != "not run").sum() == len(chosen)
+    assert set(optimiser_tables.PREDICTED) >= {"plain SGD, decay 1e-05", "PRISM by plain SGD"}
+
+
+def test_the_law_says_that_sgd_keeps_what_prism_sets_at_the_planned_rate() -> None:
+    d = torch.tensor([4.0, 64.0, 2048.0])
+    start, noise = torch.log(d + 2), gradient_noise(d, 4096, 669_182)
+    later = length_sgd_without_decay(start, noise, lr=30.0, steps=50 * 163)
+    assert (later / start < 1.02).all()
+    forgotten = length_sgd_without_decay(torch.tensor(0.19), noise, lr=10.0, steps=50 * 163)
+    assert 3 * forgotten[0] < forgotten[2] and forgotten[0] > 1.3 * 0.19
+    kept = length_sgd_without_decay(torch.tensor(0.19), noise, lr=1.0, steps=50 * 163)
+    assert kept[0] / 0.19 < 1.1
 
 
 def test_prism_by_another_optimiser_is_not_taken_for_adams_prism() -> None:
@@ -226,7 +286,17 @@ def test_other_losses_have_a_row_where_plain_sgd_was_run(tmp_path: Path) -> None
     table = optimiser_tables.other_losses(compared)
     assert table.index.tolist() == ["SSM, MovieLens1M"]  # BPR was not run with plain SGD
     row = table.loc["SSM, MovieLens1M"]
-    assert (row[ways.SGD], row["with $d^b$"], row["b"]) == ("0.3000 (1)", "0.3500", "0.25")
+    assert (row[ways.SGD], row["SGD with d^b"], row["Adam with d^b"]) == (
+        "0.3000 (1)",
+        "0.3500, b = 0.25 (1)",
+        "not run",
+    )
+    knob = run | {"config": run["config"] | {"optimizer": "adam", "length_exponent": 0.25}}
+    shown = optimiser_tables.other_losses(compared, {("movielens1m", "bpr"): [knob]})
+    assert shown.loc["BPR, MovieLens1M", "Adam with d^b"] == "0.3500, b = 0.25 (1)"
+    assert (shown.loc["BPR, MovieLens1M", ["SGD with d^b", "slope, SGD"]] == ["not run", ""]).all()
+    said = optimiser_tables.by_the_law(table.assign(**{"slope, SGD": "0.21"}))
+    assert "so that no exponent is promised (0.21 measured). BPR" in said and "plain SGD. SSM" in said
     assert (row[ways.NONE], row[ways.PRISM]) == ("0.1000 (1)", "not run")
 
 
@@ -239,9 +309,11 @@ def test_the_frontier_has_a_curve_per_run_a_ring_at_the_chosen_exponent_and_grey
     adamw = record(0.3, by_law(1e-5), decay_scope="decoupled")
     others = [*runs, record(1e-5, by_law(1e-5)), adamw, record(0.0, by_law(1e-5), init="prism", alpha=1.0)]
     figure = law_figures.frontier({"movielens1m": ({"plain SGD": runs}, others)})
-    [axis] = figure.axes
+    axis, close = figure.axes
     names = [str(line.get_label()) for line in axis.lines]
     ring = "the b that validation chooses"
+    assert close.get_xlim()[0] < 0.01 < close.get_xlim()[1] < 0.03  # around the rings
+    assert len(close.lines) == len(axis.lines)
     assert [names.count(name) for name in ("Adam with decay", "PRISM", "plain SGD", ring)] == [1, 1, 2, 2]
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {
         "Adam with decay",

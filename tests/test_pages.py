@@ -287,6 +287,12 @@ def test_both_backbones_are_compared_in_words() -> None:
         " lengths correlate with log popularity by 0.80 on LightGCN and 0.30 on MF."
     )
     assert lightgcn_tables.in_words(tidy(configs, [None, None, *found[2:]])) == ""
+    longer = [
+        run if config.backbone == "lightgcn" else made_up(config, (0.1, 0.0, 0.0), correlation=0.85)
+        for config, run in zip(configs, found, strict=True)
+    ]
+    assert "So the reason is not borne out here" in lightgcn_tables.in_words(tidy(configs, longer))
+    assert "the chosen one they have 0.90." in lightgcn_tables.in_words(tidy(configs, longer))
 
 
 def test_runs_that_ended_early_are_named() -> None:

@@ -66,18 +66,18 @@ def lengths_by_optimiser(tables: Mapping[str, Mapping[str, Record]]) -> Figure:
         tables: stored runs on each dataset, by its name, each by the name of its optimiser.
     """
     names = list(dict.fromkeys(name for records in tables.values() for name in records))
-    colours = dict(zip(names, plt.get_cmap("viridis")(np.linspace(0, 0.95, len(names))), strict=True))
     figure, [axes] = plt.subplots(1, len(tables), figsize=(0.6 + 3.0 * len(tables), 3.6), sharey=True, squeeze=False)
     for axis, (dataset, records) in zip(axes, tables.items(), strict=True):
         for name, record in records.items():
             parts = [part for part in record["norms"]["item"]["bins"] if part["from"] >= 1]
             d = [np.sqrt(part["from"] * part["to"]) for part in parts]
             marker = "osv^DPX<>"[names.index(name) % 9]
-            axis.plot(d, [part["mean"] for part in parts], marker=marker, color=colours[name], label=name)
+            colour = f"C{names.index(name) % 7}"
+            axis.plot(d, [part["mean"] for part in parts], marker=marker, color=colour, label=name)
         ends = np.array([4.0, 1000.0])
         for exponent, text in ((1 / 4, "d^(1/4)"), (1 / 6, "d^(1/6)")):
-            axis.plot(ends, 0.12 * ends**exponent, color="black", linestyle=":", linewidth=1)
-            axis.annotate(text, (ends[1], 0.12 * ends[1] ** exponent), fontsize="x-small")
+            axis.plot(ends, 0.04 * ends**exponent, color="black", linestyle=":", linewidth=1)  # below all curves
+            axis.annotate(text, (ends[1], 0.04 * ends[1] ** exponent), fontsize="x-small")
         axis.set(xscale="log", yscale="log", xlabel="popularity d of the item", title=dataset_name(dataset))
     axes[0].set_ylabel("mean length")
     _legend(figure, columns=3)
@@ -94,10 +94,15 @@ _RING: dict[str, Any] = {
 }
 
 
+#: What a line keeps in a second panel.
+_LOOK = ("color", "marker", "markersize", "markerfacecolor", "linestyle", "linewidth", "label")
+
+
 def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence[Record]]]) -> Figure:
     """Quality against fairness, a panel per dataset: one curve per run over the exponents b of lengths at scoring.
 
-    A ring marks the exponent that validation chooses. The runs of one training share a colour and a name.
+    A ring marks the exponent that validation chooses. The runs of one training share a colour and a name. The panel at
+    the right is the part around the rings, enlarged.
 
     Args:
         tables: for each dataset, by its name, two parts. The first has the stored runs that keep their scores at each
@@ -105,8 +110,8 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             Adam's decay are grey points.
     """
     trainings = list(dict.fromkeys(name for curves, _ in tables.values() for name in curves))
-    figure, axes = plt.subplots(len(tables), 1, figsize=(6.0, 1.0 + 3.2 * len(tables)), squeeze=False)
-    for axis, (dataset, (curves, others)) in zip(axes[:, 0], tables.items(), strict=True):
+    figure, axes = plt.subplots(len(tables), 2, figsize=(8.0, 1.0 + 3.4 * len(tables)), squeeze=False)
+    for (axis, close), (dataset, (curves, others)) in zip(axes, tables.items(), strict=True):
         for record in others:
             dot, name = record["test"]["dot"], training_name(record["config"])
             if name == "PRISM" or name.startswith("Adam, decay"):
@@ -120,9 +125,15 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
                 axis.plot([m["unpopular"] for m in kept], [m["ndcg"] for m in kept], color=colour, linewidth=1)
                 axis.plot(own["unpopular"], own["ndcg"], marker, color=colour, label=name)
         drawn = [record["lengths"] for records in curves.values() for record in records]
-        for each in drawn:
-            chosen = each["test"][each["exponents"].index(each["chosen"])]
+        rings = [each["test"][each["exponents"].index(each["chosen"])] for each in drawn]
+        for chosen in rings:
             axis.plot(chosen["unpopular"], chosen["ndcg"], label="the b that validation chooses", **_RING)
+        for line in axis.lines:
+            close.plot(line.get_xdata(), line.get_ydata(), **{name: plt.getp(line, name) for name in _LOOK})
+        for measure, set_limits, least in (("unpopular", close.set_xlim, 0.3), ("ndcg", close.set_ylim, 0.03)):
+            values = [ring[measure] for ring in rings]
+            room = max(0.25 * (max(values) - min(values)), least * max(values))
+            set_limits(min(values) - room, max(values) + room)
         for end, exponent in ((0, min(drawn[0]["exponents"])), (-1, max(drawn[0]["exponents"]))):
             points = [each["test"][end] for each in drawn]
             below = np.mean([m["unpopular"] for m in points]), min(m["ndcg"] for m in points)
@@ -130,7 +141,9 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             axis.annotate(f"b = {exponent:g}", below, (0, -6), **look)
         axis.margins(y=0.15)  # room for the two words
         axis.set(ylabel="NDCG@20   (better →)", title=dataset_name(dataset))
-    axes[-1, 0].set_xlabel("NDCG@20 from unpopular items   (fairer →)")
+        close.set(title="around the rings, enlarged")
+        for each_axis in (axis, close):
+            each_axis.set_xlabel("NDCG@20 from unpopular items   (fairer →)", fontsize="small")
     _legend(figure, columns=2)
     return figure
 

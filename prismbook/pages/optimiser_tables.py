@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from prismbook.plan.experiments import configs
 from prismbook.runs.records import Record
 from prismbook.tables import analysis, lengths
-from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.tables.law import LEAST
 from prismbook.tables.ways import NONE, PRISM, SGD, TUNED, Compared
-from prismbook.text import plural
+from prismbook.text import listed_names, plural
 
-#: What the law says that a training writes into lengths without decay, in words and as slope of log length in log d.
+#: What the law says that a training writes into lengths, in words and as slope of log length in log d. The name of a
+#: training has its learning rate where several were planned.
 PREDICTED: dict[str, tuple[str, float | None]] = {
-    "plain SGD, no decay": ("d^(1/4), at any rate that forgets the start", 0.25),
+    **{f"plain SGD, no decay, rate {lr}": ("d^(1/4), the start is forgotten", 0.25) for lr in (30, 10, 100, 300)},
+    **{f"plain SGD, no decay, rate {lr}": ("between none and d^(1/4): the start lasts", None) for lr in (3, 1)},
+    "plain SGD, decay 1e-05": ("d^(1/4)", 0.25),
+    "PRISM by plain SGD": ("log d, as set: rows so long hardly grow", None),
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
     "row-wise Adagrad, no decay": ("log d, PRISM's own profile (see below)", None),
-    "row-sparse Adam, no decay": ("squared lengths grow with d", None),
+    "lazy Adam (sparse_adam), no decay": ("squared lengths grow with d", None),
     "Adam, no decay": ("nothing", 0.0),
     "AdamW, decay 0.1": ("nothing", 0.0),
     "AdamW, decay 0.3": ("nothing", 0.0),
-    "Adam, decay 1e-05": ("d^(1/6), at any decay that comes to rest", 1 / 6),
+    "Adam, decay 1e-06": ("d^(1/6), at any decay that comes to rest", 1 / 6),
+    "Adam, decay 1e-05": ("d^(1/6)", 1 / 6),
+    "Adam, decay 0.0001": ("d^(1/6)", 1 / 6),
+    "Adam, decay 1e-07": ("d^(1/6), at rate 0.01 as 1e-5 at 0.001", 1 / 6),
 }
 
 
@@ -39,14 +49,114 @@ def predictions(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     for name, (words, slope) in PREDICTED.items():
         row = {"trained with": name, "the law says": words, "slope": "" if slope is None else f"{slope:.2f}"}
         for dataset, runs in records.items():
-            found = [
-                lengths.slope_in_popularity(record)
-                for record in runs
-                if lengths.training_name(record["config"]) == name and record["config"]["init"] == "xavier"
-            ]
+            found = [lengths.slope_in_popularity(record) for record in runs if _named(record) == name]
             row[dataset_name(dataset)] = f"{np.mean(found):.2f} ({len(found)})" if found else "not run"
         rows.append(row)
     return pd.DataFrame(rows).set_index("trained with")
+
+
+def _named(record: Record) -> str:
+    """The training of a run as :data:`PREDICTED` names it."""
+    name = lengths.training_name(record["config"])
+    return f"{name}, rate {record['config']['lr']:g}" if name == "plain SGD, no decay" else name
+
+
+def wrote(records: Mapping[str, Sequence[Record]]) -> str:
+    """What plain SGD, Adam and AdamW without coupled decay write, and why a correlation says otherwise.
+
+    Args:
+        records: as :func:`predictions` takes them.
+    """
+    runs = [(dataset_name(dataset), record) for dataset, each in records.items() for record in each]
+    adam, adamw, sgd = (
+        [(dataset, run) for dataset, run in runs if lengths.training_name(run["config"]).startswith(name)]
+        for name in ("Adam, no decay", "AdamW", "plain SGD, no decay")
+    )
+    if not adam or not sgd:
+        return ""
+    low, high = _range([lengths.slope_in_popularity(run) for _, run in sgd])
+    flat = _range([lengths.slope_in_popularity(run) for _, run in adam])
+    said = [
+        f"Plain SGD without decay has slopes of {low:.2f} to {high:.2f} in {plural(len(sgd), 'run')},"
+        f" Adam without decay of {flat[0]:.2f} to {flat[1]:.2f} in {plural(len(adam), 'run')}."
+    ]
+    if adamw:
+        slopes = _range([lengths.slope_in_popularity(run) for _, run in adamw])
+        which = "; ".join(f"{dataset}, decay {run['config']['weight_decay']:g}" for dataset, run in adamw)
+        said.append(f"AdamW has {slopes[1]:.2f} at most in {plural(len(adamw), 'run')} ({which}).")
+    r = _range([run["norms"]["item"]["pearson_log"] for _, run in adam])
+    rare = _range([_rare(run) for _, run in adam])
+    said.append(
+        f"A correlation says how tight a relation is, and not how steep. These runs of Adam have {r[0]:.2f} to"
+        f" {r[1]:.2f} with log popularity. It sees items with fewer than {LEAST} interactions too; the slope does not."
+        f" Their lengths are {rare[0]:.0%} to {rare[1]:.0%} of the others', in the mean."
+    )
+    grown = [_growth(run) for _, run in adam]
+    said.append(
+        f"From {LEAST} interactions on, the longest class is at most {max(grown) - 1:.0%} longer than the shortest."
+    )
+    return " ".join(said)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _rare(record: Record) -> float:
+    """The mean length of items with fewer interactions than the slope is over, over that of the others."""
+    parts = record["norms"]["item"]["bins"]
+    few, many = ([part for part in parts if (part["from"] < LEAST) == rare] for rare in (True, False))
+    first, second = (
+        np.average([part["mean"] for part in side], weights=[part["rows"] for part in side]) for side in (few, many)
+    )
+    return float(first / second)
+
+
+def _growth(record: Record) -> float:
+    """The mean length of the longest class of items over that of the shortest, of those that the slope is over."""
+    means = [part["mean"] for part in record["norms"]["item"]["bins"] if part["from"] >= LEAST]
+    return float(max(means) / min(means))
+
+
+def plan(datasets: Sequence[str], results: Path) -> pd.DataFrame:
+    """Every training of the plan, and what it gives where it is stored: "not run" where it is not.
+
+    Args:
+        datasets: their names.
+        results: folder of the records.
+
+    Returns:
+        Text: one row per loss, backbone, training and learning rate, one column per dataset. A cell has test NDCG@20
+        at the trained lengths, with lengths at scoring after an arrow, and the number of seeds in brackets.
+    """
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for dataset in datasets:
+        planned = configs("law", dataset)
+        made: dict[tuple[str, str, str], list[Record | None]] = {}
+        for config, record in zip(planned, analysis.records(analysis.measured(results, planned)), strict=True):
+            by = ", by d^b" if config.length_exponent is not None else ""
+            model = f"{LOSS_NAMES[config.loss]}, {BACKBONE_NAMES[config.backbone]}"
+            row = model, f"{lengths.training_name(vars(config))}{by}", f"{config.lr:g}"
+            made.setdefault(row, []).append(record)
+        for row, records in made.items():
+            rows.setdefault(row, {})[dataset_name(dataset)] = _score([run for run in records if run is not None])
+    index = ["model", "trained with", "learning rate"]
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index)
+
+
+def _score(records: Sequence[Record]) -> str:
+    if not records:
+        return "not run"
+    own = np.mean([record["test"]["dot"]["ndcg"] for record in records])
+    put_on = [_with_lengths(record)["ndcg"] for record in records if "lengths" in record]
+    return f"{own:.4f}" + (f" → {np.mean(put_on):.4f}" if put_on else "") + f" ({len(records)})"
+
+
+def _with_lengths(record: Record) -> dict[str, float]:
+    """The test scores of a run with the lengths that validation chooses."""
+    kept = record["lengths"]
+    scores: dict[str, float] = kept["test"][kept["exponents"].index(kept["chosen"])]
+    return scores
 
 
 def ways(records: Sequence[Record]) -> pd.DataFrame:
@@ -119,31 +229,85 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
     return "\n".join(lines)
 
 
-def other_losses(compared: Sequence[Compared]) -> pd.DataFrame:
-    """Test NDCG@20 of plain SGD without decay beside Adam's ways, one row per dataset and loss of which it was run.
+def other_losses(
+    compared: Sequence[Compared], knob: Mapping[tuple[str, str], Sequence[Record]] | None = None
+) -> pd.DataFrame:
+    """Test NDCG@20 of plain SGD without decay beside Adam's ways, one row per dataset and loss.
+
+    A loss has no row on a dataset where neither plain SGD nor the knob was run.
 
     Args:
         compared: the ways on a dataset, for a loss.
+        knob: by dataset and loss, the runs by Adam without decay that were validated with lengths at scoring, of
+            :func:`prismbook.tables.ways.scored_with_lengths`.
 
     Returns:
-        Text, means over the seeds that were run, with their number in brackets. The last columns are of SGD. They have
-        its score with the lengths that validation chooses, their exponent, and the slope of its own log lengths in log
-        popularity.
+        Text, means over the seeds that were run, with their number in brackets. "SGD with d^b" and "Adam with d^b" are
+        the scores with the lengths that validation chooses, with their exponent. The slope is that of SGD's own log
+        lengths in log popularity.
     """
     rows = {}
     for each in compared:
         table = lengths.by_training(record for record in analysis.records(each.runs[SGD]) if record is not None)
-        if table.empty:
+        by_adam = lengths.by_training((knob or {}).get((each.dataset, each.loss), []))
+        if table.empty and by_adam.empty:
             continue
-        sgd, row = table.iloc[0], {}
+        row = {}
         for way in (NONE, TUNED, PRISM, SGD):
             shown = each.shown(way)
             row[way] = f"{shown['ndcg'].mean():.4f} ({len(shown)})" if len(shown) else "not run"
             if each.setback(way):
                 row[way] += f", {each.setback(way)}"
-        kept = not np.isnan(sgd["exponent"])
-        row["with $d^b$"] = f"{sgd['ndcg with it']:.4f}" if kept else ""
-        row["b"] = f"{sgd['exponent']:.2f}" if kept else ""
-        row["slope"] = f"{sgd['slope']:.2f}"
+        row["SGD with d^b"], row["Adam with d^b"] = _scored(table), _scored(by_adam)
+        row["slope, SGD"] = "" if table.empty else f"{table.iloc[0]['slope']:.2f}"
         rows[f"{LOSS_NAMES[each.loss]}, {dataset_name(each.dataset)}"] = row
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _scored(table: pd.DataFrame) -> str:
+    """The score and the exponent with lengths at scoring, of the first training of a table by training."""
+    if table.empty:
+        return "not run"
+    first = table.iloc[0]
+    if np.isnan(first["exponent"]):
+        return ""
+    return f"{first['ndcg with it']:.4f}, b = {first['exponent']:.2f} ({first['seeds']:.0f})"
+
+
+def by_the_law(table: pd.DataFrame) -> str:
+    """What the law promises for the losses of the table of :func:`other_losses`, with the slopes that SGD has.
+
+    Args:
+        table: of :func:`other_losses`.
+    """
+
+    def slopes(loss: str) -> str:
+        found = [
+            row["slope, SGD"] for name, row in table.iterrows() if str(name).startswith(loss) and row["slope, SGD"]
+        ]
+        return f" ({listed_names(found)} measured)" if found else ""
+
+    return (
+        f"MAWU compares angles as DirectAU does, so the law says $d^{{1/4}}$ under plain SGD{slopes('MAWU')}."
+        " SSM's gradient depends on popularity in another way, so that no exponent is promised"
+        f"{slopes('SSM')}. BPR is no loss of angles: it lengthens and shortens rows by itself, and the law names no"
+        f" exponent for it{slopes('BPR')}."
+    )
+
+
+def four_curves(tables: Mapping[str, Mapping[str, Record]]) -> str:
+    """The caption of the figure of lengths: which curve rises most steeply on each dataset where plain SGD was run.
+
+    Args:
+        tables: as :func:`prismbook.pages.law_figures.lengths_by_optimiser` takes them.
+    """
+    said, without = [], []
+    for dataset, records in tables.items():
+        slopes = {name: lengths.slope_in_popularity(record) for name, record in records.items()}
+        if "plain SGD, no decay" in slopes:
+            said.append(f"{max(slopes, key=lambda name: slopes[name])} on {dataset_name(dataset)}")
+        else:
+            without.append(dataset_name(dataset))
+    steepest = f"Steepest is {listed_names(said)}." if said else ""
+    missing = f" Plain SGD is not run on {listed_names(without)}." if without else ""
+    return f"*{steepest}{missing} One run per optimiser at seed 123; dotted lines have the slopes of the law.*"

@@ -42,7 +42,7 @@ NAMES: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
     ("plain SGD, no decay", lambda c: c["optimizer"] == "sgd"),
     ("SGD with momentum, no decay", lambda c: c["optimizer"] == "sgd_momentum"),
     ("row-wise Adagrad, no decay", lambda c: c["optimizer"] == "rowwise_adagrad"),
-    ("row-sparse Adam, no decay", lambda c: c["optimizer"] == "sparse_adam"),
+    ("lazy Adam (sparse_adam), no decay", lambda c: c["optimizer"] == "sparse_adam"),
 )
 
 

@@ -134,14 +134,15 @@ def compared(dataset: str, loss: str, results: Path | str | None = None) -> Comp
     return Compared(dataset, loss, {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)}, undecided)
 
 
-def scored_with_lengths(dataset: str, results: Path | str | None = None) -> list[Record]:
-    """The stored runs of DirectAU by Adam without decay whose items got other lengths when they were scored.
+def scored_with_lengths(dataset: str, results: Path | str | None = None, loss: str = "directau") -> list[Record]:
+    """The stored runs of a loss by Adam without decay whose items got other lengths when they were scored.
 
     Their best epoch is that of a validation with such lengths.
 
     Args:
         dataset: name of the dataset.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+        loss: name of the loss.
 
     >>> scored_with_lengths("gowalla", "no folder")
     []
@@ -149,7 +150,7 @@ def scored_with_lengths(dataset: str, results: Path | str | None = None) -> list
     planned = [
         each
         for each in configs("law", dataset)
-        if (each.backbone, each.loss, each.optimizer, each.init) == ("mf", "directau", "adam", "xavier")
+        if (each.backbone, each.loss, each.optimizer, each.init) == ("mf", loss, "adam", "xavier")
         and each.length_exponent is not None
         and not each.weight_decay
     ]
