@@ -166,8 +166,8 @@ page.say(optimiser_tables.by_the_law(others))
 page.html(f"<div style='overflow-x: auto'>{others.to_html(border=0)}</div>")
 
 # %% [markdown]
-# *Test NDCG@20, seeds in brackets. "With d^b" is the score with lengths $d^b$ at scoring and the $b$ that validation chooses, of plain SGD, and of
-# Adam without decay whose training was validated in that way. The last column is the slope of SGD's own log lengths in log popularity. A loss that was run in neither way on a dataset has no row there.*
+# *Test NDCG@20, seeds in brackets. "With d^b" is the score with lengths $d^b$ at scoring and the $b$ that validation chooses. Of
+# Adam it is a training without decay that was validated in that way. The last column is the slope of SGD's own log lengths in log popularity. A loss that was run in neither way on a dataset has no row there.*
 #
 # ## Lengths as a knob after training
 #
