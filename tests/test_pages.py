@@ -21,6 +21,7 @@ from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.ledger import Row
 from prismbook.claims.statements import Statement, verdict
 from prismbook.pages import (
+    batched_tables,
     ledger_tables,
     lightgcn_tables,
     question,
@@ -293,6 +294,20 @@ def test_both_backbones_are_compared_in_words() -> None:
     ]
     assert "So the reason is not borne out here" in lightgcn_tables.in_words(tidy(configs, longer))
     assert "the chosen one they have 0.90." in lightgcn_tables.in_words(tidy(configs, longer))
+
+
+def test_what_decay_of_the_batchs_rows_does_to_lengths_is_said() -> None:
+    whole = grid_configs("gowalla", "directau", [0])
+    batch = grid_configs("gowalla", "directau", [1e-6, 1e-5], decay_scope="batch")
+    correlations, ndcg = (0.61, 0.5, 0.08), (0.2, 0.2, 0.21)
+    found = [
+        made_up(config, (score, 0.0, 0.0), correlation=r)
+        for config, r, score in zip([*whole, *batch], correlations, ndcg, strict=True)
+    ]
+    said = batched_tables.in_words(tidy([*whole, *batch], found))
+    assert "At 1e-05 the correlation of lengths is 0.08, and 0.61 without decay." in said and "by +5.0% there" in said
+    assert batched_tables.in_words(tidy([*whole, *batch], [None, *found[1:]])) == ""
+    assert batched_tables.in_words(tidy(whole, found[:1])) == ""
 
 
 def test_runs_that_ended_early_are_named() -> None:

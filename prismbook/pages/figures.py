@@ -170,7 +170,10 @@ def _decay(decay: float) -> str:
 
 
 def norms_against_popularity(
-    rows: Mapping[str, Mapping[str, Mapping[str, Record]]], table: str = "item", reference: bool = True
+    rows: Mapping[str, Mapping[str, Mapping[str, Record]]],
+    table: str = "item",
+    reference: bool = True,
+    share: bool = False,
 ) -> Figure:
     """The paper's Figures 2 and 3: mean norm of the rows per popularity bin, a row of panels per dataset.
 
@@ -181,10 +184,12 @@ def norms_against_popularity(
         reference: whether a dotted line shows ``log(d + 2)``, times a factor, where a curve has a correlation with it
             whose square is above one half. For a loss of angles a line of dashes and dots then shows ``d^(1/6)``, the
             law of lengths.
+        share: whether the panels of a dataset have one scale of lengths, so that they can be compared.
     """
     titles = list(dict.fromkeys(title for panels in rows.values() for title in panels))
     size = (3.6 * len(titles), 0.4 + 2.9 * len(rows))
-    figure, grid = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False)
+    sharing: Any = "row" if share else False
+    figure, grid = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False, sharey=sharing)
     for axes, (dataset, panels) in zip(grid, rows.items(), strict=True):
         for axis, title in zip(axes, titles, strict=True):
             _norms(axis, panels.get(title, {}), table, reference)
