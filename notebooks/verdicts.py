@@ -53,7 +53,8 @@ verdict_tables.margins()
 #
 # ### The spread of each group
 #
-# The rules carry one spread to every dataset, backbone and loss. Most groups have no spread of their own. Those that have one:
+# The rules carry one spread to every dataset, backbone and loss. Those groups that have one of their own, with the number of
+# settings that it rests on:
 
 # %% tags=["remove-input"]
 verdict_tables.own_spread_table(results)

@@ -17,6 +17,7 @@ from prismbook.pages import rq3_tables
 from prismbook.pages.rq3_tables import search_cost
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import searches
+from prismbook.runs import patience
 from prismbook.runs.records import Record, stored_path
 from prismbook.runs.tuning import run_searches
 from prismbook.tables.decay_vs_prism import Method, Pair, at_each_value, pair
@@ -93,6 +94,12 @@ def test_c9_is_said_at_each_value_that_both_methods_ran(tmp_path: Path) -> None:
 
 def stored_pair(results: Path) -> Pair:
     return pair("synthetic", "mf", "directau", results, "smoke")
+
+
+@pytest.fixture
+def long_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The made-up runs are short; they count as runs that were waited for."""
+    monkeypatch.setattr(patience, "EARLY_BEST", 0)
 
 
 def test_validation_chooses_and_not_the_test_set(tmp_path: Path) -> None:
@@ -181,6 +188,7 @@ def test_what_was_not_run_is_none(tmp_path: Path) -> None:
         assert verdict(judge([nothing, half])) == "not measured"
 
 
+@pytest.mark.usefixtures("long_runs")
 @pytest.mark.parametrize(
     ("prism", "word", "holds"),
     [
@@ -238,9 +246,9 @@ def nonlinear_ssm(results: Path, further: dict[tuple[int, int], float]) -> Pair:
         for seed in decay.seeds if best else decay.seeds[:1]:
             run = replace(config, seed=seed, split_seed=seed)
             store(results, made_up(run, (0.24, 0, 0), curve if best else [0.0] * 60 + [0.5]), USERS + 0.04)
-    for (seed, patience), score in {(123, 10): 0.2, **further}.items():
-        run = replace(prism.grid[0], seed=seed, split_seed=seed, patience=patience)
-        ended = {"epochs": 14} if score < 0.19 else {"stopped_by": "max_epochs"} if patience == 100 else {}
+    for (seed, waiting), score in {(123, 10): 0.2, **further}.items():
+        run = replace(prism.grid[0], seed=seed, split_seed=seed, patience=waiting)
+        ended = {"epochs": 14} if score < 0.19 else {"stopped_by": "max_epochs"} if waiting == 100 else {}
         made = made_up(run, (score, 0, 0), [0.0, 0.0, score] if score < 0.19 else curve, **ended)
         store(results, made, USERS + score - 0.2)
     return pair("movielens1m", "nonlinear-mf", "ssm", results)
@@ -263,6 +271,7 @@ def test_a_size_is_not_known_where_a_part_of_the_runs_stopped_at_their_start(tmp
     assert found is not None and found.with_more_patience() == [123, 246, 492] and found.without_patience == ()
 
 
+@pytest.mark.usefixtures("long_runs")
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path) -> None:
     made_up_pair(tmp_path, 0.05)
     one = stored_pair(tmp_path).comparison
@@ -486,6 +495,7 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
     assert rq3_tables.nearness(nothing) == {"backbone": "MF", "loss": "BPR", "tuned decay": "", "PRISM": ""}
 
 
+@pytest.mark.usefixtures("long_runs")
 def test_the_second_best_decay_takes_the_place_of_the_chosen_one(tmp_path: Path) -> None:
     stored(tmp_path, DECAYS[0], 0.19, USERS + 0.1, seeds=2)
     stored(tmp_path, DECAYS[1], 0.2, seeds=2)

@@ -89,6 +89,12 @@ def test_a_seed_that_was_left_out_may_undo_a_word_and_never_makes_one(left_out: 
     assert str(judge(replace(made(0.0, users=(-0.05, 0.05)), left_out=left_out))) == "undecided"
 
 
+def test_a_word_that_rests_on_a_dip_is_provisional() -> None:
+    """Before, C18 on MovieLens1M was firm by a run of BPR that stopped on a plateau at epoch 23."""
+    assert [str(judge(replace(made(-0.17), in_dip=each))) for each in (False, True)] == ["worse", "worse (provisional)"]
+    assert str(judge(replace(made(0.0, users=(-0.05, 0.05)), in_dip=True))) == "undecided"
+
+
 @pytest.mark.parametrize(
     ("difference", "before", "now"),
     [

@@ -80,7 +80,8 @@ def made_up_rows() -> list[Row]:
         0.06, 0.001, basis=Basis("one", Difference((0.06,) * 3, None, "ndcg", 0.002), ("better",), ("better",))
     )
     unknown = Difference((0.06,), None, "ndcg", float("inf"))
-    left_out = [Difference((-0.17,), None, "ndcg", 0.01, left_out=each) for each in ((-0.06, -0.5), (-0.06, 0.2))]
+    left_out = [Difference((-0.17,), None, "ndcg", 0.01, in_dip=True)]
+    left_out += [Difference((-0.17,), None, "ndcg", 0.01, left_out=each) for each in ((-0.06, -0.5), (-0.06, 0.2))]
     mixed = [
         *([from_judgement("a", judge(each), ["worse"], each)] for each in left_out),
         [one(0.06, 0.01, about="a"), one(0.02, 0.01, about="b"), Statement("c", False, role="size")],

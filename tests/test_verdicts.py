@@ -29,6 +29,7 @@ from prismbook.claims.statements import (
 )
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, grid_configs
+from prismbook.tables import seed_differences
 from prismbook.tables.analysis import tidy
 from prismbook.tables.rules import RULES, Judgement, Rules
 from prismbook.tables.seed_differences import relative_difference
@@ -36,6 +37,29 @@ from prismbook.tables.seed_differences import relative_difference
 YES, NO, OPEN = Statement("yes", True), Statement("no", False), Statement("open", None)
 UNDECIDED = Statement("unclear", None, undecided=True)
 DIFFERS = Statement("as large", False, role="size")
+
+
+@pytest.fixture(autouse=True)
+def short_runs_are_no_dips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The made-up runs are short; they count as runs that were waited for."""
+    monkeypatch.setattr(seed_differences, "EARLY_BEST", 0)
+
+
+def test_c18_is_provisional_where_a_run_stopped_on_a_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, BPR's gap on MovieLens1M widened firmly, from a run without decay that stopped at epoch 23."""
+    monkeypatch.setattr(seed_differences, "EARLY_BEST", 20)
+    waited = [0.0] * 30 + [0.2] + [0.0] * 10
+    for curve, provisional in (([0.0, 0.1, *[0.0] * 30], True), (waited, False)):
+        runs = table(
+            (grid_configs("gowalla", "bpr", 0), {"parts": (0.1, 0.05, 0.05), "validation": curve}),
+            (
+                grid_configs("gowalla", "bpr", 1e-6),
+                {"parts": (0.2, 0.05, 0.01), "validation": [2 * each for each in waited]},
+            ),
+        )
+        statement = decay_claims.wider_gap(runs[runs["run"].notna()], "BPR")
+        assert statement.holds is True and statement.provisional is provisional
+        assert ("perhaps in a dip, since at its best so early: BPR with decay 0" in statement.text) is provisional
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from prismbook.claims.statements import Statement, from_judgement, in_words, lef
 from prismbook.runs.patience import LONG
 from prismbook.tables.labels import setting
 from prismbook.tables.rules import Difference, Rules, judge
-from prismbook.tables.seed_differences import common, relative_difference, setbacks
+from prismbook.tables.seed_differences import common, dips, relative_difference, setbacks
 
 #: The words that leave a threshold open. The interval includes it, or the value is within the margin of it.
 AT_THE_LINE = ("equivalent", "not better", "not worse")
@@ -35,7 +35,7 @@ def statement_on(
     """Whether one setting is above or below another, or as good, over the seeds at which both decide something.
 
     The statement is left open where there is no such seed, and says what ended the runs. It names those of the compared
-    runs that were repeated with more patience.
+    runs that were repeated with more patience, and those that may have ended in a dip.
 
     Args:
         text: the sentence with its numbers.
@@ -53,7 +53,9 @@ def statement_on(
     if difference is None:
         why = f"undecided: {_why(ours, theirs)}{more_patience(ours, theirs)}"
         return Statement(f"{text}; {why}", None, undecided=True, role=role, about=about)
-    return judged(text, difference, holds, rules, words, role, about, more_patience(*common(ours, theirs, ["seed"])))
+    sides = common(ours, theirs, ["seed"])
+    remark = f"{more_patience(*sides)}{in_dips(*sides) if measure != 'best_epoch' else ''}"
+    return judged(text, difference, holds, rules, words, role, about, remark)
 
 
 def judged(
@@ -108,7 +110,8 @@ def minus(first: Difference, second: Difference, measure: str = "") -> Differenc
     if first.left_out or second.left_out:
         sides = [each.left_out or (each.centre,) for each in (first, second)]
         left_out = tuple(a - b for a, b in product(*sides))
-    return Difference(by_seed, None, measure or first.measure, error, runs, left_out)
+    in_dip = first.in_dip or second.in_dip
+    return Difference(by_seed, None, measure or first.measure, error, runs, left_out, in_dip)
 
 
 def times(difference: Difference, factor: float, measure: str) -> Difference:
@@ -123,7 +126,7 @@ def times(difference: Difference, factor: float, measure: str) -> Difference:
     by_seed, left_out = (
         tuple(factor * value for value in values) for values in (difference.by_seed, difference.left_out)
     )
-    return Difference(by_seed, None, measure, error, difference.runs, left_out)
+    return Difference(by_seed, None, measure, error, difference.runs, left_out, difference.in_dip)
 
 
 def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:
@@ -148,6 +151,20 @@ def _why(first: pd.DataFrame, second: pd.DataFrame) -> str:
         if len(runs) and (ended := setbacks(runs))
     ]
     return ", ".join(dict.fromkeys(sides)) or "no seed in common, or a ratio of 0"
+
+
+def in_dips(*sides: pd.DataFrame) -> str:
+    """The runs that may have ended in a dip and still count, as the end of a sentence; empty where there is none.
+
+    Args:
+        sides: the compared runs, tables of :func:`prismbook.tables.analysis.measured`.
+    """
+    early = [
+        f"{run.loss} with {setting(run)}, seed {run.seed}, at epoch {run.best_epoch:.0f}"
+        for runs in sides
+        for run in dips(runs).itertuples()
+    ]
+    return f"; perhaps in a dip, since at its best so early: {' and '.join(dict.fromkeys(early))}" if early else ""
 
 
 def more_patience(*sides: pd.DataFrame) -> str:

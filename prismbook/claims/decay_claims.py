@@ -21,7 +21,7 @@ from prismbook.runs.records import Record
 from prismbook.tables.analysis import SATURATED, best, epochs_to, first_seed
 from prismbook.tables.endings import edges
 from prismbook.tables.rules import MAY_BE, MEASURES, RULES, Difference, Judgement, Rules, judge
-from prismbook.tables.seed_differences import collapsed_runs, common, gap, relative_difference, setbacks, usable
+from prismbook.tables.seed_differences import collapsed_runs, common, dips, gap, relative_difference, setbacks, usable
 from prismbook.tables.spreads import spread
 from prismbook.text import plural
 
@@ -263,7 +263,8 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 
 def _correlation(values: pd.Series, *sides: pd.DataFrame) -> Difference:
     """A difference of correlations at each seed, of the runs of some settings."""
-    return Difference(tuple(values.tolist()), None, "correlation", runs=_ids(*sides))
+    in_dip = any(len(dips(runs)) for runs in sides)
+    return Difference(tuple(values.tolist()), None, "correlation", runs=_ids(*sides), in_dip=in_dip)
 
 
 def _ids(*sides: pd.DataFrame) -> tuple[str, ...]:
@@ -624,4 +625,4 @@ def _lost(low: pd.DataFrame, high: pd.DataFrame) -> Difference:
     known = spread("ndcg")
     # a decay that is compared with itself misses nothing, and seeds do not move that
     error = 0.0 if low is high or values == [0.0] * len(values) else np.inf if known is None else known.value
-    return Difference(tuple(values), None, "ndcg", error, _ids(low, high))
+    return Difference(tuple(values), None, "ndcg", error, _ids(low, high), in_dip=len(dips(low)) + len(dips(high)) > 0)

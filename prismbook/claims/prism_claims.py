@@ -29,7 +29,7 @@ from prismbook.tables.analysis import best, best_of_each, first_seed, parameter_
 from prismbook.tables.endings import edges, takes_part
 from prismbook.tables.labels import setting
 from prismbook.tables.rules import MAY_BE, RULES, Difference, Rules, contains, judge
-from prismbook.tables.seed_differences import collapsed_runs, common, gap, relative_difference, setbacks, usable
+from prismbook.tables.seed_differences import collapsed_runs, common, dips, gap, relative_difference, setbacks, usable
 from prismbook.tables.spreads import spread
 from prismbook.text import listed_names, plural
 
@@ -480,7 +480,7 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     if len(decay) < 3:
         return [Statement("C23 needs three weight decays or more", None)]
     coarse = _largest_step(decay["gap"])
-    difference = _beyond_half(decay, coarse, finished.loc[finished["init"] == "xavier", "run"])
+    difference = _beyond_half(decay, coarse, finished[finished["init"] == "xavier"])
     text = (
         f"one step of weight decay, a factor of ten, covers {coarse:.0%} of the range of the gap between popular and"
         f" unpopular items ({_spanned(decay['gap'])}); more than half by"
@@ -496,7 +496,7 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     # a step is what a grid has; that one of alpha may be as large is said beside the claim
     beyond, step = "more than half too" if share > 0.5 else "not more than half", steps[0]
     core = replace(core, text=f"{core.text}; the largest step of alpha, of {step:g}, covers {share:.0%}, {beyond}")
-    of_alpha = _beyond_half(alpha, share, finished.loc[finished["init"] == "prism", "run"])
+    of_alpha = _beyond_half(alpha, share, finished[finished["init"] == "prism"])
     beside = (
         f"one step of weight decay covers more of its range than one of alpha, whose largest covers {share:.0%} of its"
         f" own, {'more' if share > 0.5 else 'not more'} than half ({_spanned(alpha['gap'])}); more by"
@@ -506,7 +506,7 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     return [core, judged(beside, minus(difference, of_alpha), ("better",), rules, words, "detail", about)]
 
 
-def _beyond_half(gaps: pd.DataFrame, share: float, runs: pd.Series) -> Difference:
+def _beyond_half(gaps: pd.DataFrame, share: float, runs: pd.DataFrame) -> Difference:
     """By how much the largest step covers more than half of a knob's range.
 
     The step and the range are each a difference of two settings, and the range is the scale.
@@ -514,7 +514,7 @@ def _beyond_half(gaps: pd.DataFrame, share: float, runs: pd.Series) -> Differenc
     known = spread("gap")
     scale = float(gaps["ndcg"].mean() / np.ptp(gaps["gap"].to_numpy(float)))
     error = np.inf if known is None else known.value * scale * float(np.hypot(1, share))
-    return Difference((share - 0.5,), None, "gap", error, tuple(runs))
+    return Difference((share - 0.5,), None, "gap", error, tuple(runs["run"]), in_dip=len(dips(runs)) > 0)
 
 
 def _gaps(runs: pd.DataFrame, knob: str) -> pd.DataFrame:

@@ -102,4 +102,5 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "seeds": len(difference.by_seed),
         "measure": difference.measure,
         "leftOut": list(difference.left_out),
+        "inDip": difference.in_dip,
     }

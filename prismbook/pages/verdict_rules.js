@@ -20,6 +20,7 @@ function prismVerdicts(data) {
   function judge(d, {scale, oneSeed}) {
     if (d.seeds === 1 && !oneSeed) return ['undecided', false];
     const margin = data.margins[d.measure] * scale, found = byTheInterval(d, margin);
+    if (d.inDip && found[0] !== 'undecided') found[1] = true;
     if (!d.leftOut.length || found[0] === 'undecided') return found;
     const stands = d.leftOut.every(value => data.mayBe[found[0]].includes(ofValue(value, margin)));
     return stands ? [found[0], true] : ['undecided', false];

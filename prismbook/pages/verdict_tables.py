@@ -13,7 +13,7 @@ from prismbook.claims.prism_claims import FOLLOWS
 from prismbook.claims.theory_claims import SEPARATES
 from prismbook.pages.marks import mark
 from prismbook.plan.config import RunConfig
-from prismbook.runs.patience import LONG
+from prismbook.runs.patience import EARLY_BEST, LONG
 from prismbook.tables.analysis import SATURATED
 from prismbook.tables.decay_vs_prism import Method, Pair
 from prismbook.tables.endings import EARLY, KEPT
@@ -48,8 +48,9 @@ def rules_in_words() -> str:
    published for linear MF is searched anew on non-linear MF. In C12 and C13, what does not hold is open until every
    strength of PRISM that is planned was run.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
-   epochs. Once the same run with patience {LONG} is stored, that one counts. A size in Table 1 is open where some
-   seeds were cut off, and so is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
+   epochs. Once the same run with patience {LONG} is stored, that one counts. A word that rests on a run whose best
+   epoch is before {EARLY_BEST} is provisional until then. A size in Table 1 is open where some seeds were cut off.
+   So is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
    For the same reason such a difference has no interval: its word is provisional, and stands only if each seed that
    was left out may say the same. Where epochs are compared, in C11, each run counts as patience
    {RunConfig("gowalla", "bpr").patience} ended it.

@@ -205,7 +205,8 @@ class Pair:
         both = [seed for seed in prism.records if seed in decay.records and seed not in self.seeds()]
         scores = [[method.records[seed]["test"]["dot"]["ndcg"] for seed in both] for method in self.fair_methods]
         left_out = tuple(ours / theirs - 1 for ours, theirs in zip(*scores, strict=True))
-        return replace(as_share(self.comparison), runs=ids, left_out=left_out)
+        in_dip = any(patience.in_dip(each.records[seed]) for each in self.fair_methods for seed in self.seeds())
+        return replace(as_share(self.comparison), runs=ids, left_out=left_out, in_dip=in_dip)
 
     def judgement(self, rules: Rules = RULES) -> Judgement | None:
         """The word for PRISM against decay; None where one of them was not run.

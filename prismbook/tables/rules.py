@@ -7,7 +7,7 @@ Each rule is one function, and is the same for every claim:
 - :func:`is_equivalent`: equivalent where that interval lies within the margin.
 - :func:`leaves_out`: not better, or not worse, where the interval ends within the margin on that side.
 - :func:`judge`: one of these words, else undecided; provisional within 2.8 standard errors. Where seeds were left out,
-  a word stands only if it may be theirs too, and is provisional.
+  a word stands only if it may be theirs too, and is provisional. So is one that rests on a run in a dip.
 - :func:`contains`: whether the paper's figure lies in the interval, and the interval says which way it goes.
 
 The rules on single runs are in :mod:`prismbook.tables.endings`.
@@ -122,6 +122,7 @@ class Difference:
         runs: ids of the compared runs; empty where they are not told.
         left_out: the difference at each seed that was run and decides nothing, as a run of it was cut off. Where there
             is one, the seeds that are left were chosen by how their runs ended.
+        in_dip: whether a compared run may have ended in a dip, and was not repeated with more patience.
     """
 
     by_seed: tuple[float, ...]
@@ -130,6 +131,7 @@ class Difference:
     seed_error: float | None = None
     runs: tuple[str, ...] = field(default=(), compare=False, repr=False)
     left_out: tuple[float, ...] = field(default=(), repr=False)
+    in_dip: bool = field(default=False, repr=False)
 
     @property
     def centre(self) -> float:
@@ -256,6 +258,8 @@ def judge(difference: Difference, rules: Rules = RULES) -> Judgement:
         return Judgement("undecided")
     margin = rules.margin_of(difference.measure)
     found = _by_the_interval(difference, margin)
+    if difference.in_dip and found.word != "undecided":
+        found = Judgement(found.word, True)
     if not difference.left_out or found.word == "undecided":
         return found
     stands = all(word_of_value(value, margin) in MAY_BE[found.word] for value in difference.left_out)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismbook.runs.patience import EARLY_BEST
 from prismbook.runs.records import load_scores
 from prismbook.tables.endings import cut_off, never_learned
 from prismbook.tables.rules import COLUMNS, MEASURES, Difference, relative
@@ -57,6 +58,16 @@ def collapsed_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[pd.Series(gone, index=runs.index, dtype=bool)]
 
 
+def dips(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that may have ended in a dip, and that no run with more patience stands for.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.tidy`.
+    """
+    stopped = (runs["best_epoch"] < EARLY_BEST) & (runs["stopped_by"] == "patience")
+    return runs[stopped & runs["instead_of"].isna()]
+
+
 def _rows(runs: pd.DataFrame) -> list[Any]:
     """The rows as dicts; to_dict takes several times as long, and every comparison asks."""
     names = ("run", "best_epoch", "epochs", "stopped_by", "largest_norm", "by_chance")
@@ -99,7 +110,9 @@ def relative_difference(
     if difference is None:
         return None
     left_out = _left_out(first, second, measure) if names == ["seed"] else ()
-    return replace(difference, runs=(*ours["run"], *theirs["run"]), left_out=left_out)
+    # numbers of epochs are compared as the paper's patience ended the runs
+    in_dip = measure != "best_epoch" and not (dips(ours).empty and dips(theirs).empty)
+    return replace(difference, runs=(*ours["run"], *theirs["run"]), left_out=left_out, in_dip=in_dip)
 
 
 def _left_out(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, ...]:
