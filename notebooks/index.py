@@ -42,8 +42,8 @@ page.html(answers.table(answers.answers(rows), page.pages()))
 
 # %% tags=["remove-input"]
 compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
-put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
-page.say(start_page.advice(page.pages(), compared, put_on))
+adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
+page.say(start_page.advice(page.pages(), compared, adamw))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third, and not on the number beside it. The

@@ -16,9 +16,10 @@ from made_up import made_up, store
 
 from prismbook.pages import should_i_use
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import SEEDS, configs, grid_configs
+from prismbook.plan.experiments import SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.tables import ways
 from prismbook.tables.decay_vs_prism import pair
+from prismbook.tables.rules import Difference
 from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
 
 CELLS = jupytext.read(Path(__file__).parents[1] / "notebooks" / "should_i_use.ipynb").cells
@@ -117,26 +118,30 @@ def test_a_run_that_decides_nothing_is_shown_with_its_reason_and_compared_with_n
 )
 def test_the_answer_follows_the_runs(tmp_path: Path, without: float, decayed: float, words: tuple[str, str]) -> None:
     found = made(tmp_path, {NONE: without, FIXED: decayed, TUNED: decayed, PRISM: 0.2, STRONG: decayed})
-    lines = should_i_use.answer([found]).split("\n\n")
-    assert len(lines) == 3
+    lines = should_i_use.answer([found]).splitlines()
+    assert len(lines) == 4
     assert words[0] in lines[0] and words[1] in lines[1]
     assert f"{100 * (0.2 / without - 1):+.1f}" in lines[0] and f"{100 * (0.2 / decayed - 1):+.1f}" in lines[1]
-    assert "With MAWU" not in lines[0]  # nothing was run
-    assert lines[2] == "Against tuned decay, with **SSM** no run says it; with **BPR** no run says it."
+    assert "MAWU" not in lines[0] and f"1e-5 instead gives {100 * (decayed / without - 1):+.1f}" in lines[0]
+    assert lines[2:] == ["- **SSM:** no run says it.", "- **BPR:** no run says it."]
+
+
+def lines_of(*compared: ways.Compared) -> list[str]:
+    """The lines of the answer, with plain spaces."""
+    return should_i_use.answer(compared).replace("\N{NO-BREAK SPACE}", " ").splitlines()
 
 
 def test_other_losses_have_their_own_sentence(tmp_path: Path) -> None:
     helped = made(tmp_path, {TUNED: 0.1, PRISM: 0.2}, loss="ssm")
     harmed = made(tmp_path, {TUNED: 0.2, PRISM: 0.1}, loss="bpr")
-    last = should_i_use.answer([helped, harmed]).split("\n\n")[-1]
-    said = last.replace("\N{NO-BREAK SPACE}", " ")
-    first, second = "it helps (+100.0 % on Gowalla)", "do not use it (-50.0 % on Gowalla)"
-    assert said == f"Against tuned decay, with **SSM** {first}; with **BPR** {second}."
+    *_, ssm, bpr = lines_of(helped, harmed)
+    assert ssm == "- **SSM:** Against tuned decay, at patience 10, it helps: +100.0 % on Gowalla, 1 seed."
+    assert bpr == "- **BPR:** do not use it: against tuned decay -50.0 % on Gowalla, 1 seed."
 
 
 @pytest.mark.parametrize(
     ("decided", "said"),
-    [(0.1, "it helps (+100.0 % on Yelp2018; open on Gowalla)"), (None, "no run says it")],
+    [(0.1, "it helps: +100.0 % on Yelp2018, 1 seed; open on Gowalla."), (None, "no run says it.")],
 )
 def test_a_tuned_decay_that_decides_nothing_is_no_advice(tmp_path: Path, decided: float | None, said: str) -> None:
     """As SSM's on Gowalla: the search's decay decides nothing, and another one is shown in its place."""
@@ -147,31 +152,113 @@ def test_a_tuned_decay_that_decides_nothing_is_no_advice(tmp_path: Path, decided
         if decided is None
         else [replace(made(tmp_path / "b", {TUNED: decided, PRISM: 0.2}, loss="ssm"), dataset="yelp2018")]
     )
-    last = should_i_use.answer([*firm, open_one]).split("\n\n")[-1].replace("\N{NO-BREAK SPACE}", " ")
-    assert f"with **SSM** {said};" in last
+    assert lines_of(*firm, open_one)[2].endswith(said)
+
+
+def test_more_patience_that_turns_the_sign_is_said(tmp_path: Path) -> None:
+    """Before, the page said "no gain" with SSM, which holds at a patience of 10 alone."""
+    for config, score in zip(
+        [long for _, long in protocol_pairs("patience", "gowalla")][1:3], (0.15, 0.1), strict=True
+    ):
+        store(tmp_path, made_up(config, parts=(score, 0.0, 0.0)))
+    found = made(tmp_path, {TUNED: 0.2, PRISM: 0.1}, loss="ssm")
+    assert found.patient is None  # the users' scores of these runs are not stored
+    turned = replace(found, patient=Difference((0.25,)))
+    assert lines_of(turned)[2].endswith(
+        "At patience 100 it is +25.0 % on Gowalla, 1 seed: there the sign turns on Gowalla."
+    )
+    same = replace(found, patient=Difference((-0.25,)))
+    assert lines_of(same)[2].endswith("At patience 100 it is -25.0 % on Gowalla, 1 seed.")
+
+
+def test_the_stored_patient_runs_of_ssm_are_compared_at_the_same_patience(stored: list[ways.Compared]) -> None:
+    known = {(each.dataset, each.loss): each.patient for each in stored if each.patient is not None}
+    assert set(known) == {("movielens1m", "ssm"), ("gowalla", "ssm")}
+    change = known["movielens1m", "ssm"]
+    assert change is not None and change.mean == pytest.approx(0.2855496 / 0.2829978 - 1, abs=1e-4)
+
+
+def test_runs_that_never_learned_are_no_number_to_average(tmp_path: Path, stored: list[ways.Compared]) -> None:
+    """Before, BPR with PRISM on Gowalla was the mean of one run that learned and of two that did not."""
+    assert len(SEEDS) == 3
+    for seed, score in zip(SEEDS, (0.06, 0.003, 0.003), strict=True):
+        (config,) = grid_configs("gowalla", "bpr", 0.0, seeds=[seed], init="prism", alpha=1.0)
+        learned = score == 0.06
+        validation = [0.0, 0.1] if learned else [0.1, 0.05]
+        store(tmp_path, made_up(config, parts=(score, 0.0, 0.0), validation=validation))
+    found = ways.compared("gowalla", "bpr", tmp_path)
+    assert found.shown(PRISM)["ndcg"].tolist() == [0.06] and found.setback(PRISM) == "trained at 1 of 3 seeds"
+    assert lines_of(found)[3] == "- **BPR:** do not use it. It never learned at 2 of 3 seeds on Gowalla."
+    for each in stored:
+        if each.loss == "bpr" and len(each.shown(PRISM)):
+            assert each.setback(PRISM).startswith("trained at 1 of 3 seeds") and "patience 100" in each.setback(PRISM)
+            assert len(each.shown(PRISM)) == 1
 
 
 def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -> None:
     found = made(tmp_path, {NONE: 0.1, PRISM: 0.2})
     others = [made(tmp_path, {NONE: 0.2, PRISM: prism}, loss=loss) for loss, prism in (("mawu", 0.3), ("ssm", 0.2))]
-    said = should_i_use.answer([found, *others]).split("\n\n")[0].replace("\N{NO-BREAK SPACE}", " ")
-    assert "With MAWU it helps too: +50.0 % on Gowalla." in said
-    assert "With SSM no gain is shown: +0.0 % on Gowalla." in said
+    first, _, third, _ = lines_of(found, *others)
+    assert "MAWU: it helps too, +50.0 % on Gowalla, 1 seed." in first
+    assert third.startswith("- **SSM:** Against no decay no gain is shown (+0.0 % on Gowalla, 1 seed).")
+
+
+def test_adamw_is_said_as_measured_where_it_was(tmp_path: Path, stored: list[ways.Compared]) -> None:
+    """Before, the law's word stood alone, though a run is stored."""
+    assert "it writes no popularity. No run is stored." in should_i_use.answer(stored)
+    records = {dataset: ways.decoupled(dataset) for dataset in DATASETS}
+    [record] = [record for runs in records.values() for record in runs]
+    said = f"(one run, MovieLens1M, decay 0.3: slope 0.01, NDCG@20 {record['test']['dot']['ndcg']:.4f})"
+    assert said in should_i_use.answer(stored, records)
 
 
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
     found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2})
     assert should_i_use.already_trained([found], {}) == ""
-    assert should_i_use.four_ways([found], {}).count("not run") == 4
+    assert should_i_use.what_one_changes([found], {}).count("not run") == 4
     record = made_up(RunConfig("gowalla", "directau", gamma=5.0, length_exponent=0.25), parts=(0.08, 0.0, 0.02))
     parts = [{"ndcg": 0.3, "popular": 0.2, "neutral": 0.05, "unpopular": 0.05}]
     record["lengths"] = {"exponents": [0.25], "chosen": 0.25, "test": parts}
     elsewhere = replace(found, dataset="yelp2018")
     said = should_i_use.already_trained([found, elsewhere], {"gowalla": [record]})
-    assert "NDCG@20 0.3000 on Gowalla, where PRISM has 0.2000" in said and "Not run on Yelp2018." in said
-    table = should_i_use.four_ways([found], {"gowalla": [record]})
+    assert "If training also stops on a validation with these lengths" in said and "Not run on Yelp2018." in said
+    assert "0.3000 on Gowalla (1 seed), where PRISM has 0.2000, at 1.0 times PRISM's unpopular / popular ratio" in said
+    assert said.endswith("What they give to a model that was trained as usual was not measured.")
+    table = should_i_use.what_one_changes([found], {"gowalla": [record]})
     assert table.count("not run") == 3 and "0.3000 (1)" in table and "ratio 0.250" in table
-    assert table.index("PRISM: lengths at the start") < table.index("0.2000 (1)") < table.index("0.3000 (1)")
+    # not "no": another stopping rule is another training
+    assert re.search(r"<td>lengths at scoring, see below</td>\s*<td>yes, by other stopping</td>", table)
+    assert table.index("PRISM: lengths at the start") < table.index("0.3000 (1)") < table.index("plain SGD")
+
+
+def test_an_ordinary_training_with_lengths_at_scoring_is_said_where_its_record_has_it(tmp_path: Path) -> None:
+    (config,) = grid_configs("gowalla", "directau", 0.0)
+    record = made_up(config, parts=(0.08, 0.0, 0.02))
+    parts = [{"ndcg": 0.12, "popular": 0.1, "neutral": 0.0, "unpopular": 0.02}]
+    record["lengths"] = {"exponents": [0.25], "chosen": 0.25, "validation": parts, "test": parts}
+    store(tmp_path, record)
+    found = made(tmp_path, {PRISM: 0.2})
+    assert len(ways.rescored(found)) == 1
+    said = should_i_use.already_trained([found], {})
+    assert said.endswith("ordinary training without decay, they give 0.1200 in place of 0.1000 on Gowalla (1 seed).")
+
+
+def test_what_every_change_does_is_counted(tmp_path: Path, stored: list[ways.Compared]) -> None:
+    """Before, "all four put popularity into the lengths, and all take from unpopular items" was typed."""
+    said = should_i_use.where_popularity_goes(stored)
+    assert "in 8 of 8 cases" in said and said.endswith("lower in 8.")
+    as_fair = made(tmp_path, {NONE: 0.1, FIXED: 0.2, PRISM: 0.2})
+    assert "in 0 of 2 cases" in should_i_use.where_popularity_goes([as_fair])
+
+
+def test_each_decay_that_was_tried_is_said(tmp_path: Path, stored: list[ways.Compared]) -> None:
+    """Before, "a decay that nobody tuned does what PRISM does" was typed, and 1e-6 was chosen afterwards."""
+    said = should_i_use.other_decays(stored).replace("\N{NO-BREAK SPACE}", " ")
+    for decay in ("1e-8", "1e-7", "1e-6", "1e-5", "1e-4"):
+        assert re.search(rf"{decay} [+-]\d+\.\d % to [+-]\d+\.\d %", said)
+    assert re.search(r"1e-6 needs 2\.\d to 2\.\d times the epochs of 1e-5\.", said)
+    found = made(tmp_path, {FIXED: 0.1, PRISM: 0.2})
+    assert "the decay: 1e-6 -50.0" in should_i_use.other_decays([found])
 
 
 def test_runs_whose_items_got_lengths_are_adams_without_decay(tmp_path: Path) -> None:
@@ -187,29 +274,38 @@ def test_runs_whose_items_got_lengths_are_adams_without_decay(tmp_path: Path) ->
 
 def test_without_a_run_of_plain_sgd_the_page_says_so(tmp_path: Path) -> None:
     found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2, FIXED: 0.2})
-    assert "without PRISM, has not been run." in should_i_use.price([found])
+    assert "batches of 4,096, without decay and without PRISM, has not been run." in should_i_use.plain_sgd([found])
     table = should_i_use.table([found])
-    assert re.search(rf"<td>{SGD}</td>\s*<td><span[^>]*>not run</span></td>", table)
-    assert "not run</span></td>\n      <td></td>" in table
+    assert re.search(rf"<td>{SGD}</td>\s*<td>not run</td>", table)
     with_it = made(tmp_path, {SGD: 0.25})
-    said = should_i_use.price([with_it])
+    said = should_i_use.plain_sgd([with_it])
     assert re.search(r"gives NDCG@20 0\.2500 on Gowalla, \+25\.0\s% against tuned decay", said)
 
 
-def test_the_price_names_the_side_of_each_number(tmp_path: Path) -> None:
+def test_the_price_has_every_measure_against_three_decays(tmp_path: Path) -> None:
+    """Before, each bullet had another baseline, mostly the one where PRISM loses."""
     found = made(tmp_path, {NONE: 0.1, FIXED: 0.2, TUNED: 0.2, PRISM: 0.2, STRONG: 0.1})
-    said = should_i_use.price([found])
-    assert re.search(r"on 0 of 1 dataset: [+-]0\.0\s% \(Gowalla, open\)", said) and "1 against 1 (Gowalla)" in said
-    assert re.search(r"PRISM changes NDCG@20 by \+100\.0\s% \(Gowalla\)", said)
+    said = should_i_use.price([found]).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.count("<tr") == 4 and said.count("<th>") == 4
+    assert re.search(rf"<td>{STRONG}</td>\s*<td><span[^>]*>\+100\.0 %</span> Gowalla", said)
+    assert said.count("+0.0 %</span> Gowalla, open") >= 2
 
 
-def test_the_table_has_six_columns_and_no_number_that_breaks(stored: list[ways.Compared]) -> None:
+def test_the_table_has_a_row_for_each_way_and_no_number_that_breaks(stored: list[ways.Compared]) -> None:
     for loss in LOSSES:
         html = should_i_use.table([each for each in stored if each.loss == loss])
-        assert html.count("<th>") == 6
+        assert html.count("<th>") == 1 + len(DATASETS)
         for number in re.findall(r"[+-]\d+\.\d\s% \[[^\]]+\]", html):
             assert f"<span style='white-space: nowrap'>{number}</span>" in html
-        assert html.count("<tr") == 1 + 3 * len(WAYS)  # with the head
+        assert html.count("<tr") == 1 + len(WAYS)  # with the head; on a phone each is a card
+
+
+def test_a_difference_stands_beside_the_scores_that_it_is_of(stored: list[ways.Compared]) -> None:
+    """Before, SSM had 0.2795 without decay, 0.2737 with PRISM, and +0.4 % in the cell, which is of one seed."""
+    (one,) = [each for each in stored if (each.dataset, each.loss) == ("movielens1m", "ssm")]
+    ours, theirs, seeds = one.pair(NONE)
+    assert seeds == [123] and ours > theirs and one.shown(PRISM)["ndcg"].mean() < theirs
+    assert f"{ours:.4f} against {theirs:.4f}</span>, seed 123" in should_i_use.table([one])
 
 
 @pytest.mark.parametrize("measure", ["ndcg", "ratio"])
@@ -236,7 +332,15 @@ def test_no_decay_is_the_fairest_as_the_caption_says(stored: list[ways.Compared]
 
 
 def test_sentences_of_the_answer_are_short(stored: list[ways.Compared]) -> None:
-    for sentence in re.split(r"(?<=[.:]) ", should_i_use.answer(stored).replace("\n\n", " ")):
+    records = {dataset: ways.decoupled(dataset) for dataset in DATASETS}
+    put_on = {dataset: ways.scored_with_lengths(dataset) for dataset in DATASETS}
+    said = [
+        *should_i_use.answer(stored, records).splitlines(),
+        should_i_use.already_trained(stored, put_on),
+        should_i_use.where_popularity_goes(stored),
+        should_i_use.plain_sgd(stored),
+    ]
+    for sentence in (each for line in said for each in re.split(r"(?<=[.:]) ", line)):
         assert len(sentence.replace("\N{NO-BREAK SPACE}", "").split()) <= 30
 
 

@@ -148,16 +148,27 @@ def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> s
         found = {each.about: re.search(r"correlation (-?[\d.]+)\)", each.text) for each in core(row.statements)}
         pair = [found.get(about) for about in question.about]
         return " to ".join(each[1] for each in pair if each is not None)
-    if len(statements) == 2 and not question.about:  # two losses that may point different ways are named
-        return ", ".join(f"{each.about} {_short(each)}" for each in statements)
+    left_open = [each.about for each in core(row.statements) if each.difference is None and each.undecided]
+    # two losses that may point different ways are named, and so is each whose number is not known
+    if (len(statements) == 2 or left_open) and not question.about:
+        return ", ".join(
+            [f"{each.about} {_short(each)}" for each in statements] + [f"{loss} open" for loss in left_open]
+        )
     ordered = sorted(statements, key=lambda each: each.difference.mean if each.difference is not None else 0.0)
-    values = list(dict.fromkeys(_short(each) for each in ordered))
+    values = list(dict.fromkeys(_short(each) + _strength(each) for each in ordered))
     return f"{values[0]} to {values[-1]}" if len(values) > 1 else "".join(values)
 
 
 def _short(statement: Statement) -> str:
     """The number of a statement without its seeds."""
     return "" if statement.difference is None else value(statement.difference)
+
+
+def _strength(statement: Statement, *more: str) -> str:
+    """The strength of PRISM that a statement names, and more words, in brackets; empty where there is none."""
+    named = re.search(r"PRISM, (alpha \d+(?:\.\d+)?)", statement.text)
+    words = [named[1], *more] if named else list(more)
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
@@ -218,7 +229,8 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
         for each in row.statements:
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
-                said = f"{name}{_short(each)} on {dataset_name(dataset)}"
+                not_decided = ["undecided"] if each.holds is None else []
+                said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each, *not_decided)}"
                 parts.setdefault(each.case, []).append(said)
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
     return [f"{names.get(case, f'At {case}')}: {', '.join(said)}." for case, said in parts.items()]

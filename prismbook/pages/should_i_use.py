@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import grid_configs
+from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
-from prismbook.tables.lengths import by_training
+from prismbook.tables.lengths import by_training, slope_in_popularity
 from prismbook.tables.rules import MARGIN, Difference, judge
-from prismbook.tables.ways import FIXED, FIXED_DECAY, LOSSES, NONE, PRISM, SGD, SGD_RATE, STRONG, TUNED, WAYS, Compared
+from prismbook.tables.seed_differences import relative_difference
+from prismbook.tables.ways import (
+    FIXED,
+    FIXED_DECAY,
+    LOSSES,
+    MIDDLE_DECAY,
+    NONE,
+    PRISM,
+    SGD,
+    SGD_RATE,
+    STRONG,
+    TUNED,
+    WAYS,
+    Compared,
+    rescored,
+)
 from prismbook.text import listed_names, plural
 
 #: The colour and the marker of each way but tuned decay, which is the line that they are measured from.
@@ -22,19 +41,80 @@ LOOKS = {NONE: ("#777777", "o"), FIXED: ("#0072B2", "v"), PRISM: ("#009E73", "*"
 _NBSP = "\N{NO-BREAK SPACE}"
 
 
-def answer(compared: Sequence[Compared]) -> str:
-    """The answer in paragraphs of Markdown: without decay, with decay, and with other losses.
+def answer(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] | None = None) -> str:
+    """The answer as a list in Markdown: without decay, with decay, and with other losses.
 
     Args:
         compared: the ways, for every dataset and loss.
+        adamw: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.decoupled`; None for none.
 
     >>> answer([]).splitlines()[0]
-    'No run says whether PRISM helps a model that is trained without weight decay.'
+    '- No run says whether PRISM helps a model that is trained without weight decay.'
     """
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
-    return "\n\n".join(
-        [_without_decay(by_loss), _with_decay(by_loss["directau"]), _other_losses(by_loss["ssm"], by_loss["bpr"])]
-    )
+    lines = [
+        _without_decay(by_loss),
+        f"{_with_decay(by_loss['directau'])} {_adamw(adamw or {})}",
+        _with_ssm(by_loss["ssm"]),
+        _with_bpr(by_loss["bpr"]),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] | None = None) -> str:
+    """The advice of :func:`answer` with ranges over datasets in place of each number, as a list in Markdown.
+
+    Args:
+        compared: as for :func:`answer`.
+        adamw: as for :func:`answer`.
+
+    >>> in_short([]).splitlines()[-1]
+    "- No run says whether PRISM helps a model that has weight decay. AdamW's decay counts as none (no run)."
+    """
+    by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
+    losses = [loss for loss in ("directau", "mawu") if _changes(by_loss[loss], NONE)]
+    without = {(loss, name): each for loss in losses for name, each in _changes(by_loss[loss], NONE).items()}
+    lines = []
+    if without:
+        advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(without), "PRISM may help")
+        names = " or ".join(LOSS_NAMES[loss] for loss in losses)
+        lines.append(f"**No decay, {names}:** {advice}, NDCG@20 {_over(without)}.{_middle_decay(by_loss['directau'])}")
+    runs = sum(len(each) for each in (adamw or {}).values())
+    measured = plural(runs, "run") if runs else "no run"
+    lines.append(f"{_with_decay(by_loss['directau'])} AdamW's decay counts as none ({measured}).")
+    decided = _changes([each for each in by_loss["ssm"] if each.undecided is None], TUNED)
+    doubtful = [dataset_name(each.dataset) for each in by_loss["ssm"] if each.undecided is not None]
+    patient = {each.dataset: each.patient for each in by_loss["ssm"] if each.patient is not None}
+    if decided:
+        advice = {1.0: "it helps", 0.0: "no gain"}.get(_share_better(decided), "it depends on the dataset")
+        left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
+        later = f"; at patience {LONG} {_over(patient)}" if patient else ""
+        lines.append(
+            f"**SSM:** {advice} against tuned decay at patience {RunConfig.patience},"
+            f" {_over(decided)}{left_open}{later}."
+        )
+    bpr = _changes(by_loss["bpr"], TUNED)
+    gone = sum(len(each.untrained(PRISM)) for each in by_loss["bpr"])
+    if bpr or gone:
+        made = sum(int(each.runs[PRISM]["run"].notna().sum()) for each in by_loss["bpr"])
+        numbers = f", {_over(bpr)} against tuned decay" if bpr else ""
+        never = f"; {gone} of {plural(made, 'run')} never learned" if gone else ""
+        lines.append(f"**BPR:** {_advice_with_bpr(bpr, gone)}{numbers}{never}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _advice_with_bpr(found: Mapping[Any, Difference], gone: int) -> str:
+    """The advice from the changes against tuned decay, and from how many runs with PRISM never learned."""
+    if gone or all(judge(change).word == "worse" for change in found.values()):
+        return "do not use it"
+    return {1.0: "it helps", 0.0: "it is no gain"}.get(_share_better(found), "it depends on the dataset")
+
+
+def _over(found: Mapping[Any, Difference]) -> str:
+    """The range of some changes, with the smallest and the largest number of seeds."""
+    seeds = sorted({len(change.by_seed) for change in found.values()})
+    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else plural(seeds[0], "seed")
+    return f"{_span(list(found.values()))}, {many}{' each' if len(found) > 1 else ''}"
 
 
 def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
@@ -42,17 +122,18 @@ def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
     if not found:
         return "No run says whether PRISM helps a model that is trained without weight decay."
     advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(found), "PRISM may help")
-    text = f"If you train DirectAU **without weight decay**, {advice}: it changes NDCG@20 by {_on_each(found)}."
-    for loss, name in (("mawu", "MAWU"), ("ssm", "SSM")):
-        if others := _changes(by_loss[loss], NONE):
-            gain = {1.0: "it helps too", 0.0: "no gain is shown"}.get(_share_better(others), "it may help")
-            text += f" With {name} {gain}: {_on_each(others)}."
-    return text
+    text = f"**No decay, DirectAU:** {advice}, NDCG@20 {_on_each(found)}."
+    if others := _changes(by_loss["mawu"], NONE):
+        gain = {1.0: "it helps too", 0.0: "no gain is shown"}.get(_share_better(others), "it may help")
+        text += f" MAWU: {gain}, {_on_each(others)}."
+    return text + _middle_decay(by_loss["directau"])
 
 
-def _on_each(found: Mapping[str, Difference]) -> str:
-    """The changes, each with the dataset it is on."""
-    return listed_names([f"{_percent(change.mean)} on {name}" for name, change in found.items()])
+def _middle_decay(directau: Sequence[Compared]) -> str:
+    """What a decay gives to DirectAU in place of PRISM; empty where it was not run."""
+    plain = [relative_difference(each.at_decay(MIDDLE_DECAY), each.runs[NONE], "ndcg") for each in directau]
+    gains = [change for change in plain if change is not None]
+    return f" With DirectAU a decay of {_power(MIDDLE_DECAY)} instead gives {_span(gains)}." if gains else ""
 
 
 def _with_decay(directau: Sequence[Compared]) -> str:
@@ -60,95 +141,146 @@ def _with_decay(directau: Sequence[Compared]) -> str:
     if not found:
         return "No run says whether PRISM helps a model that has weight decay."
     advice = "it may help" if any(judge(change).word == "better" for change in found) else "there is no need"
-    low, high = (_percent(end(change.mean for change in found)) for end in (min, max))
     return (
-        f"If your Adam **already has a coupled weight decay**, of 1e-6 or a tuned one, {advice} with DirectAU: PRISM"
-        f" changes NDCG@20 by {low} to {high}. AdamW's decay is another: by the law of lengths it writes no popularity."
+        f"**Adam with coupled decay, DirectAU:** {advice}, {_span(found)} against {_power(FIXED_DECAY)} or tuned decay."
     )
 
 
-def _other_losses(ssm: Sequence[Compared], bpr: Sequence[Compared]) -> str:
+def _adamw(records: Mapping[str, Sequence[Record]]) -> str:
+    """What is known of AdamW's decay: the law of lengths, and each run."""
+    said = [
+        f"{dataset_name(dataset)}, decay {record['config']['weight_decay']:g}: slope {slope_in_popularity(record):.2f},"
+        f" NDCG@20 {record['test']['dot']['ndcg']:.4f}"
+        for dataset, runs in records.items()
+        for record in runs
+    ]
+    law = "AdamW's decay counts as none: by the law of lengths it writes no popularity"
+    if not said:
+        return f"{law}. No run is stored."
+    return f"{law} ({'one run' if len(said) == 1 else f'{len(said)} runs'}, {'; '.join(said)})."
+
+
+def _with_ssm(ssm: Sequence[Compared]) -> str:
     parts = []
-    for name, of_loss in (("SSM", ssm), ("BPR", bpr)):
-        # where the search's decay decides nothing, the decay that is shown in its place is not the tuned one
-        found = _changes([each for each in of_loss if each.undecided is None], TUNED)
-        doubtful = _changes([each for each in of_loss if each.undecided is not None], TUNED)
-        collapsed = any(each.setback(PRISM).startswith("never learned") for each in of_loss)
-        if not found and not collapsed:
-            parts.append(f"with **{name}** no run says it")
-            continue
-        share = 0.0 if collapsed else _share_better(found)
-        lost = collapsed or all(judge(change).word == "worse" for change in found.values())
-        advice = (
-            "do not use it" if lost else {1.0: "it helps", 0.0: "it is no gain"}.get(share, "it depends on the dataset")
+    if found := _changes(ssm, NONE):
+        gain = {1.0: "it helps", 0.0: "no gain is shown"}.get(_share_better(found), "it may help")
+        parts.append(f"Against no decay {gain} ({_on_each(found)}).")
+    # where the search's decay decides nothing, the decay that is shown in its place is not the tuned one
+    decided = _changes([each for each in ssm if each.undecided is None], TUNED)
+    doubtful = _changes([each for each in ssm if each.undecided is not None], TUNED)
+    if decided:
+        advice = {1.0: "it helps", 0.0: "it is no gain"}.get(_share_better(decided), "it depends on the dataset")
+        left_open = f"; open on {listed_names(list(doubtful))}" if doubtful else ""
+        parts.append(
+            f"Against tuned decay, at patience {RunConfig.patience}, {advice}: {_on_each(decided)}{left_open}."
         )
-        numbers = _on_each(found) if found else "it never learned"
-        open_on = f"; open on {listed_names(list(doubtful))}" if doubtful else ""
-        parts.append(f"with **{name}** {advice} ({numbers}{open_on})")
-    return f"Against tuned decay, {'; '.join(parts)}."
+    patient = {dataset_name(each.dataset): each.patient for each in ssm}
+    if known := {name: change for name, change in patient.items() if change is not None}:
+        turned = [name for name, change in known.items() if name in decided and change.mean * decided[name].mean < 0]
+        turns = f": there the sign turns on {listed_names(turned)}" if turned else ""
+        parts.append(f"At patience {LONG} it is {_on_each(known)}{turns}.")
+    return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
+
+
+def _with_bpr(bpr: Sequence[Compared]) -> str:
+    found = _changes(bpr, TUNED)
+    dead = {
+        dataset_name(each.dataset): (len(each.untrained(PRISM)), int(each.runs[PRISM]["run"].notna().sum()))
+        for each in bpr
+        if len(each.untrained(PRISM))
+    }
+    if not found and not dead:
+        return "**BPR:** no run says it."
+    text = f"**BPR:** {_advice_with_bpr(found, len(dead))}"
+    text += f": against tuned decay {_on_each(found)}." if found else "."
+    if dead:
+        never = [f"{gone} of {plural(made, 'seed')} on {name}" for name, (gone, made) in dead.items()]
+        text += f" It never learned at {listed_names(never)}."
+    return text
+
+
+def _on_each(found: Mapping[str, Difference]) -> str:
+    """The changes, each with the dataset it is on, and the seeds that it rests on."""
+    seeds = {len(change.by_seed) for change in found.values()}
+    if len(seeds) > 1:
+        numbers = [
+            f"{_percent(change.mean)} on {name} ({plural(len(change.by_seed), 'seed')})"
+            for name, change in found.items()
+        ]
+        return listed_names(numbers)
+    numbers = [f"{_percent(change.mean)} on {name}" for name, change in found.items()]
+    each = " each" if len(found) > 1 else ""
+    return f"{listed_names(numbers)}, {plural(min(seeds), 'seed')}{each}"
+
+
+def _span(found: Sequence[Difference]) -> str:
+    """The smallest and the largest of some changes."""
+    low, high = (_percent(end(change.mean for change in found)) for end in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+#: The rows and the columns of :func:`price`.
+_MEASURES = {"NDCG@20": "ndcg", "unpopular / popular": "ratio", "best epoch": "best_epoch"}
 
 
 def price(compared: Sequence[Compared]) -> str:
-    """What the ways differ in besides NDCG@20, for DirectAU, as a list in Markdown.
+    """What PRISM changes against three decays with DirectAU, in quality, fairness and epochs, as an HTML table.
 
     Args:
         compared: the ways, for every dataset and loss.
     """
     directau = [each for each in compared if each.loss == "directau"]
-    lines = []
-    ratios = _changes(directau, FIXED, "ratio")
-    if ratios:
-        words = {name: judge(change).word for name, change in ratios.items()}
-        lower = sum(word == "worse" for word in words.values())
-        decided = ("better", "worse", "equivalent")
-        shown = {name: name if words[name] in decided else f"{name}, open" for name in ratios}
-        numbers = listed_names([f"{_percent(change.mean)} ({shown[name]})" for name, change in ratios.items()])
-        lines.append(
-            f"**Fairness.** PRISM's unpopular / popular ratio is lower than decay 1e-6 has it, so less fair, on"
-            f" {lower} of {plural(len(ratios), 'dataset')}: {numbers}."
-        )
-    both = {
-        dataset_name(each.dataset): (each.shown(PRISM)["best_epoch"].mean(), each.shown(TUNED)["best_epoch"].mean())
-        for each in directau
-        if _changes([each], TUNED)
-    }
-    if both:
-        later = sum(prism > tuned for prism, tuned in both.values())
-        numbers = listed_names([f"{prism:.0f} against {tuned:.0f} ({name})" for name, (prism, tuned) in both.items()])
-        lines.append(
-            f"**Epochs.** At this learning rate, and at alpha = 1, PRISM's best epoch is later than tuned decay's on"
-            f" {later} of {plural(len(both), 'dataset')}: {numbers}."
-        )
-    strong = _changes(directau, STRONG)
-    if strong:
-        numbers = listed_names([f"{_percent(change.mean)} ({name})" for name, change in strong.items()])
-        lines.append(
-            "**No strength to tune.** Against a decay of 1e-4, taken without a search, PRISM changes NDCG@20 by"
-            f" {numbers}."
-        )
-    lines.append(f"**Another optimiser.** {_plain_sgd(directau)}")
-    return "\n".join(f"- {line}" for line in lines)
+    rows = []
+    for way in (FIXED, TUNED, STRONG):
+        row = {"PRISM against": way}
+        for title, measure in _MEASURES.items():
+            row[title] = "<br>".join(
+                f"{_whole(_percent(change.mean))} {name}{_mark_of_open(change)}"
+                for name, change in _changes(directau, way, measure).items()
+            )
+        rows.append(row)
+    return pd.DataFrame(rows).to_html(index=False, border=0, escape=False, justify="left")
 
 
-def _plain_sgd(directau: Sequence[Compared]) -> str:
-    name = f"Plain SGD at a learning rate of {SGD_RATE:g}, without decay and without PRISM,"
+def _mark_of_open(change: Difference) -> str:
+    return "" if judge(change).word in ("better", "worse", "equivalent") else ", open"
+
+
+def plain_sgd(compared: Sequence[Compared]) -> str:
+    """What plain SGD gives with DirectAU, without decay and without PRISM, in Markdown.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+    """
+    directau = [each for each in compared if each.loss == "directau"]
+    batches = f", batches of {_batch(directau)}" if directau else ""
+    how = f"at a learning rate of {SGD_RATE:g}{batches}, without decay and without PRISM"
     made = [each for each in directau if len(each.shown(SGD))]
     if not made:
-        return f"{name} has not been run."
+        return f"**Plain SGD** {how}, has not been run."
     parts = []
     for each in made:
         change = each.change(TUNED, way=SGD)
         against = "" if change is None else f", {_percent(change.mean)} against tuned decay"
         ratio = each.shown(SGD)["ratio"].mean() / each.shown(PRISM)["ratio"].mean()
-        fair = f", with {ratio:.1f} times PRISM's ratio" if np.isfinite(ratio) else ""
+        fair = f", and {ratio:.1f} times PRISM's unpopular / popular ratio" if np.isfinite(ratio) else ""
         parts.append(f"{each.shown(SGD)['ndcg'].mean():.4f} on {dataset_name(each.dataset)}{against}{fair}")
     missing = [dataset_name(each.dataset) for each in directau if each not in made]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
-    return f"{name} gives NDCG@20 {'; '.join(parts)}.{not_run} [](optimisers.ipynb) has more."
+    return f"**Plain SGD** was run {how}. It gives NDCG@20 {'. It gives '.join(parts)}.{not_run}"
+
+
+def _batch(directau: Sequence[Compared]) -> str:
+    """The batch size of the runs with DirectAU, as text."""
+    (config,) = grid_configs(directau[0].dataset, "directau", 0.0)
+    return f"{config.batch_size:,}"
 
 
 def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
-    """What lengths that are put on after training give with DirectAU, without decay, as a sentence or two.
+    """What lengths that are put on at scoring give with DirectAU, trained without decay, as sentences.
+
+    They are of trainings that also stopped on a validation with such lengths. What they give to an ordinary training
+    is said where its record has it.
 
     Args:
         compared: the ways, for every dataset and loss.
@@ -157,23 +289,32 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
     >>> already_trained([], {})
     ''
     """
-    parts, missing = [], []
-    for each in compared:
-        if each.loss != "directau":
-            continue
+    directau = [each for each in compared if each.loss == "directau"]
+    stopped, ordinary, missing = [], [], []
+    for each in directau:
         name, row = dataset_name(each.dataset), _scored(records.get(each.dataset, ()))
-        if row is None:
+        if row is not None:
+            ratio = row["ratio with it"] / each.shown(PRISM)["ratio"].mean()
+            fair = f", at {ratio:.1f} times PRISM's unpopular / popular ratio" if np.isfinite(ratio) else ""
+            beside = f", where PRISM has {each.shown(PRISM)['ndcg'].mean():.4f}{fair}" if len(each.shown(PRISM)) else ""
+            stopped.append(f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}){beside}")
+        else:
             missing.append(name)
-            continue
-        beside = f", where PRISM has {each.shown(PRISM)['ndcg'].mean():.4f}" if len(each.shown(PRISM)) else ""
-        parts.append(f"{row['ndcg with it']:.4f} on {name}{beside}")
-    if not parts:
+        row = _scored(rescored(each))
+        if row is not None:
+            ordinary.append(
+                f"{row['ndcg with it']:.4f} in place of {row['ndcg']:.4f} on {name}"
+                f" ({plural(round(row['seeds']), 'seed')})"
+            )
+    if not stopped and not ordinary:
         return ""
-    not_run = f" Not run on {listed_names(missing)}." if missing else ""
-    return (
-        "**Already trained without decay?** Lengths put on at scoring need no other training: NDCG@20"
-        f" {'; '.join(parts)}, at less for unpopular items.{not_run}"
-    )
+    text = "**Lengths at scoring** need another stopping rule, not another optimiser."
+    if stopped:
+        text += f" If training also stops on a validation with these lengths, NDCG@20 is {'; '.join(stopped)}."
+        text += f" Not run on {listed_names(missing)}." if missing else ""
+    if ordinary:
+        return f"{text} Put on an ordinary training without decay, they give {'; '.join(ordinary)}."
+    return f"{text} What they give to a model that was trained as usual was not measured."
 
 
 def _scored(records: Sequence[Record]) -> pd.Series | None:
@@ -183,16 +324,7 @@ def _scored(records: Sequence[Record]) -> pd.Series | None:
     return None if kept.empty else kept.sort_values("seeds").iloc[-1]
 
 
-#: What each way changes in a training by Adam without decay.
-_CHANGES = {
-    NONE: "nothing",
-    FIXED: "<code>weight_decay=1e-6</code> in Adam",
-    PRISM: "PRISM: lengths at the start",
-    SGD: f"the optimiser: plain SGD, learning rate {SGD_RATE:g}",
-}
-
-
-def four_ways(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
+def what_one_changes(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
     """What one changes, what it costs and what it gives, with DirectAU that has no decay yet, as an HTML table.
 
     Args:
@@ -200,28 +332,102 @@ def four_ways(compared: Sequence[Compared], records: Mapping[str, Sequence[Recor
         records: as for :func:`already_trained`.
     """
     directau = [each for each in compared if each.loss == "directau"]
-    rows = []
-    for way, change in _CHANGES.items():
-        cells = {dataset_name(each.dataset): _score_and_ratio(each.shown(way), "ndcg", "ratio") for each in directau}
-        rows.append({"you change": change, "train again?": "" if way == NONE else "yes", **cells})
-        if way == PRISM:  # of which the next row is the equal after training
-            scored = {each.dataset: _scored(records.get(each.dataset, ())) for each in directau}
-            tables = {name: pd.DataFrame([] if row is None else [row]) for name, row in scored.items()}
-            cells = {
-                dataset_name(name): _score_and_ratio(table, "ndcg with it", "ratio with it")
-                for name, table in tables.items()
-            }
-            rows.append({"you change": "lengths at scoring, see below", "train again?": "no", **cells})
+    scored = {each.dataset: _with_lengths(records.get(each.dataset, ())) for each in directau}
+    sources: list[tuple[str, str, Callable[[Compared], pd.DataFrame]]] = [
+        ("nothing", "", lambda each: each.shown(NONE)),
+        (_in_adam(FIXED_DECAY), "yes", lambda each: each.shown(FIXED)),
+        (_in_adam(MIDDLE_DECAY), "yes", lambda each: each.at_decay(MIDDLE_DECAY)),
+        ("PRISM: lengths at the start", "yes", lambda each: each.shown(PRISM)),
+        ("lengths at scoring, see below", "yes, by other stopping", lambda each: scored[each.dataset]),
+        (f"the optimiser: plain SGD, learning rate {SGD_RATE:g}", "yes", lambda each: each.shown(SGD)),
+    ]
+    rows = [
+        {"you change": change, "train again?": again, **{dataset_name(e.dataset): _in_short(runs(e)) for e in directau}}
+        for change, again, runs in sources
+    ]
     return pd.DataFrame(rows).to_html(index=False, border=0, escape=False, justify="left")
 
 
-def _score_and_ratio(runs: pd.DataFrame, score: str, ratio: str) -> str:
-    """The means of both over some runs, with the number of seeds, as HTML."""
+def _in_adam(decay: float) -> str:
+    return f"<code>weight_decay={_power(decay)}</code> in Adam"
+
+
+def _with_lengths(records: Sequence[Record]) -> pd.DataFrame:
+    """Runs whose items got other lengths at scoring, with what they then give, in the columns of a table of runs."""
+    row = _scored(records)
+    if row is None:
+        return pd.DataFrame()
+    shown = {"ndcg": row["ndcg with it"], "ratio": row["ratio with it"], "best_epoch": row["epochs"] - 1}
+    return pd.DataFrame([shown] * round(row["seeds"]))
+
+
+def _in_short(runs: pd.DataFrame) -> str:
+    """The means of score, ratio and best epoch over some runs, with the number of seeds, as HTML."""
     if runs.empty:
         return "not run"
-    seeds = round(runs["seeds"].iloc[0]) if "seeds" in runs else len(runs)
-    numbers = f"{runs[score].mean():.4f} ({seeds})"
-    return f"{_whole(numbers)}<br>{_whole(f'ratio {runs[ratio].mean():.3f}')}"
+    lines = (
+        f"{runs['ndcg'].mean():.4f} ({len(runs)})",
+        f"ratio {runs['ratio'].mean():.3f}",
+        f"epoch {runs['best_epoch'].mean():.0f}",
+    )
+    return "<br>".join(map(_whole, lines))
+
+
+def where_popularity_goes(compared: Sequence[Compared]) -> str:
+    """Whether each change of the training puts popularity into lengths, and takes from unpopular items, in sentences.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+
+    >>> where_popularity_goes([])
+    ''
+    """
+    directau = [each for each in compared if each.loss == "directau" and len(each.shown(NONE))]
+    both = [(each.shown(NONE), each.shown(way)) for each in directau for way in (FIXED, PRISM, SGD)]
+    both = [(none, changed) for none, changed in both if len(changed)]
+    if not both:
+        return ""
+    written, taken = (
+        sum(float(changed[name].mean()) * sign > float(none[name].mean()) * sign for none, changed in both)
+        for name, sign in (("norm_correlation", 1), ("ratio", -1))
+    )
+    return (
+        f"With decay {_power(FIXED_DECAY)}, PRISM or plain SGD the items' lengths follow popularity more closely than"
+        f" without, in {written} of {len(both)} cases. The unpopular / popular ratio is lower in {taken}."
+    )
+
+
+def other_decays(compared: Sequence[Compared]) -> str:
+    """What each decay gives against PRISM with DirectAU, and how many epochs the middle one saves, in sentences.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+
+    >>> other_decays([])
+    ''
+    """
+    directau = [each for each in compared if each.loss == "directau"]
+    tried = sorted({float(decay) for each in directau for decay in each.decays["weight_decay"]}) if directau else []
+    parts = []
+    for decay in tried:
+        changes = [relative_difference(each.at_decay(decay), each.runs[PRISM], "ndcg") for each in directau]
+        if known := [change for change in changes if change is not None]:
+            parts.append(f"{_power(decay)} {_span(known)}")
+    if not parts:
+        return ""
+    pairs = [(each.at_decay(FIXED_DECAY), each.at_decay(MIDDLE_DECAY)) for each in directau]
+    saved = [
+        weak.iloc[0]["best_epoch"] / middle.iloc[0]["best_epoch"] for weak, middle in pairs if len(weak) and len(middle)
+    ]
+    epochs = (
+        f" {_power(FIXED_DECAY)} needs {min(saved):.1f} to {max(saved):.1f} times the epochs of {_power(MIDDLE_DECAY)}."
+        if saved
+        else ""
+    )
+    return (
+        f"NDCG@20 against PRISM, by the decay: {'; '.join(parts)}.{epochs} This is at the paper's"
+        f" learning rate, with a mean loss and batches of {_batch(directau)}: try two."
+    )
 
 
 def how_sure(compared: Iterable[Compared]) -> str:
@@ -246,44 +452,41 @@ def how_sure(compared: Iterable[Compared]) -> str:
 
 
 def table(compared: Sequence[Compared]) -> str:
-    """The ways for one loss on every dataset, as an HTML table of six columns.
+    """The ways for one loss as an HTML table: one row per way, one column per dataset.
 
     Args:
         compared: the ways for one loss, one entry per dataset.
     """
-    rows = []
-    for each in compared:
-        dataset = dataset_name(each.dataset)
-        for way in WAYS:
-            shown, setback = each.shown(way), each.setback(way)
-            made = len(shown) > 0
-            decay = each.decay()
-            name = f"{way}, {_power(decay)}" if way == TUNED and decay is not None else way
-            if way == TUNED and each.undecided is not None:
-                name += f"<br>(RQ3's search chose {_power(each.undecided)}, whose run decides nothing)"
-            score = f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})" if made else "not run"
-            rows.append(
-                {
-                    # the repeated name is only seen on a phone, where each row is a card
-                    "dataset": dataset if way == WAYS[0] else f"<span class='again'>{dataset}</span>",
-                    "trained with": name,
-                    "NDCG@20": f"{_whole(score)}<br>{setback}" if setback else _whole(score),
-                    "unpopular / popular": f"{shown['ratio'].mean():.3f}" if made else "",
-                    "best epoch": f"{shown['best_epoch'].mean():.0f}" if made else "",
-                    "PRISM against it": "" if way == PRISM else _cell(each.change(way)),
-                }
-            )
-    shown_table = pd.DataFrame(rows)
-    return shown_table.to_html(index=False, border=0, escape=False, justify="left")
+    rows = [
+        {"trained with": way, **{dataset_name(each.dataset): _way_in_full(each, way) for each in compared}}
+        for way in WAYS
+    ]
+    return pd.DataFrame(rows).to_html(index=False, border=0, escape=False, justify="left")
 
 
-def _cell(change: Difference | None) -> str:
-    """A difference with its interval, its word and its seeds; empty where there is none."""
-    if change is None:
-        return ""
+def _way_in_full(each: Compared, way: str) -> str:
+    """What a way gives on a dataset, with PRISM's difference from it at the seeds that both have, as HTML."""
+    shown, setback, change = each.shown(way), each.setback(way), each.change(way)
+    if shown.empty:
+        return "not run"
+    lines = [f"{shown['ndcg'].mean():.4f} ({plural(len(shown), 'seed')})"]
+    if way == TUNED and (decay := each.decay()) is not None:
+        lines.append(f"decay {_power(decay)}")
+    lines += [f"ratio {shown['ratio'].mean():.3f}", f"epoch {shown['best_epoch'].mean():.0f}"]
+    text = "<br>".join(map(_whole, lines))
+    text += f"<br>{setback}" if setback else ""
+    if way == TUNED and each.undecided is not None:
+        text += f"<br>(RQ3's search chose {_power(each.undecided)}, whose run decides nothing)"
+    if way == PRISM or change is None:
+        return text
+    ours, theirs, seeds = each.pair(way)
     low, high = (f"{100 * end:+.1f}" for end in change.interval)
-    numbers = f"{_percent(change.mean)} [{low}, {high}]"
-    return f"{_whole(numbers)}<br>{judge(change)}, {_whole(plural(len(change.by_seed), 'seed'))}"
+    difference = _whole(f"{_percent(change.mean)} [{low}, {high}]")
+    where = "seed" if len(seeds) == 1 else "seeds"
+    return (
+        f"{text}<br><b>PRISM</b> {difference}<br>{judge(change)}: {_whole(f'{ours:.4f} against {theirs:.4f}')},"
+        f" {where} {listed_names([str(seed) for seed in seeds])}"
+    )
 
 
 def figure(compared: Sequence[Compared], measure: str) -> Figure:
@@ -340,7 +543,7 @@ def _changes(compared: Iterable[Compared], other: str, measure: str = "ndcg") ->
     return {name: change for name, change in found.items() if change is not None}
 
 
-def _share_better(found: dict[str, Difference]) -> float:
+def _share_better(found: Mapping[Any, Difference]) -> float:
     return sum(judge(change).word == "better" for change in found.values()) / len(found)
 
 

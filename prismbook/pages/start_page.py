@@ -157,25 +157,24 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
 
 
 def advice(
-    pages: Collection[str], compared: Sequence[Compared], put_on: Mapping[str, Sequence[Record]] | None = None
+    pages: Collection[str], compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] | None = None
 ) -> str:
-    """Whether to use PRISM, as a paragraph in Markdown, in the sentences of the page that says it at length.
+    """Whether to use PRISM, as a line and a list in Markdown, by the rules of the page that says it at length.
 
     Args:
         pages: names of the book's pages, for links.
         compared: the ways of training, for every dataset and loss.
-        put_on: as :func:`prismbook.pages.should_i_use.already_trained` takes them; None for none.
+        adamw: as :func:`prismbook.pages.should_i_use.in_short` takes them; None for none.
     """
     links = {
-        "should_i_use": "More, with conditions",
-        "twenty_lines": "PRISM in twenty lines",
+        "should_i_use": "Conditions",
+        "twenty_lines": "In twenty lines",
         "ledger": "All claims",
-        "report": "One-page report, to save as PDF",
+        "report": "Report (PDF)",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    said = [*should_i_use.answer(compared).split("\n\n"), should_i_use.already_trained(compared, put_on or {})]
     sure = should_i_use.how_sure(compared).replace(" on this page", "")
-    return " ".join(["**Should you use it?**", *(line for line in said if line), sure, shown])
+    return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw)}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -11,25 +11,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from prismbook.plan.experiments import ALL_DECAYS, PAPER_DATASETS, SEEDS, configs, grid_configs
+from prismbook.plan.experiments import ALL_DECAYS, PAPER_DATASETS, SEEDS, configs, grid_configs, protocol_pairs
+from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, decay_vs_prism
 from prismbook.tables.endings import EARLY
-from prismbook.tables.rules import Difference
-from prismbook.tables.seed_differences import collapsed_runs, relative_difference, usable
+from prismbook.tables.rules import Difference, as_share
+from prismbook.tables.seed_differences import collapsed_runs, common, relative_difference, usable
+from prismbook.tables.variants import comparison
 from prismbook.text import plural
 
-NONE, FIXED, TUNED, PRISM, SGD = "no decay", "decay 1e-6, not tuned", "tuned decay", "PRISM", "plain SGD, no decay"
+NONE, FIXED, TUNED, PRISM, SGD = "no decay", "decay fixed at 1e-6", "tuned decay", "PRISM", "plain SGD, no decay"
 #: The ways, in the order in which they are shown.
 WAYS = (NONE, FIXED, TUNED, PRISM, SGD)
 #: A strong decay that nobody tuned, which is in sentences alone.
-STRONG = "decay 1e-4, not tuned"
+STRONG = "decay fixed at 1e-4"
 #: The losses, of angles first.
 LOSSES = ("directau", "ssm", "mawu", "bpr")
 #: The datasets on which they are compared.
 DATASETS = PAPER_DATASETS[:3]
-#: The decays that nobody tuned, and the learning rate of plain SGD.
-FIXED_DECAY, STRONG_DECAY, SGD_RATE = 1e-6, 1e-4, 30.0
+#: The decays that nobody tuned, the decay between them, and the learning rate of plain SGD.
+FIXED_DECAY, STRONG_DECAY, MIDDLE_DECAY, SGD_RATE = 1e-6, 1e-4, 1e-5, 30.0
 
 
 @dataclass(frozen=True)
@@ -41,38 +43,63 @@ class Compared:
         loss: name of the loss.
         runs: for each of :data:`WAYS`, and for :data:`STRONG`, its runs, one row per seed, a table of
             :func:`prismbook.tables.analysis.measured`.
+        decays: the runs with each decay that was tried, from 1e-8 to 1e-4 and the search's choice.
         undecided: the decay that the search of Table 1 chose, where its runs decide nothing and another one is shown;
             None where the tuned decay is the search's.
+        patient: PRISM against a decay of 1e-4 at one seed, both with more patience, whether they were cut off or not;
+            None where this was not run.
     """
 
     dataset: str
     loss: str
     runs: dict[str, pd.DataFrame]
+    decays: pd.DataFrame
     undecided: float | None = None
+    patient: Difference | None = None
 
     def shown(self, way: str) -> pd.DataFrame:
-        """The runs whose mean is shown: those that decide something, else all that were made.
+        """The runs whose mean is shown: those that decide something, else those that learned, else all that were made.
 
         Args:
             way: one of :data:`WAYS`.
         """
         runs = self.runs[way]
-        decides = usable(runs)
-        return decides if len(decides) else runs[runs["run"].notna()]
+        made = runs[runs["run"].notna()]
+        learned = made.drop(self.untrained(way).index)
+        return next((kept for kept in (usable(runs), learned) if len(kept)), made)
 
-    def setback(self, way: str) -> str:
-        """Why none of a way's runs decides anything, in a few words; empty where one does, or where none was made.
+    def untrained(self, way: str) -> pd.DataFrame:
+        """The runs of a way that never learned: those that collapsed, and those that ended at a start by chance.
 
         Args:
             way: one of :data:`WAYS`.
         """
-        shown = self.shown(way)
-        if shown.empty or len(usable(shown)):
-            return ""
-        if collapsed := len(collapsed_runs(shown)):
-            return f"never learned at {collapsed} of {plural(len(shown), 'seed')}"
-        limited = shown["stopped_by"] == "max_epochs"
-        return "cut off by the limit of epochs" if limited.any() else f"stopped in its first {EARLY} epochs"
+        runs = self.runs[way]
+        return runs[runs.index.isin(collapsed_runs(runs).index) | runs["by_chance"].eq(True)]
+
+    def setback(self, way: str) -> str:
+        """What is behind the runs that are shown, in a few words: seeds that are left out, and more patience.
+
+        It is empty where nothing is, or where no run was made.
+
+        Args:
+            way: one of :data:`WAYS`.
+        """
+        shown, made = self.shown(way), int(self.runs[way]["run"].notna().sum())
+        gone = len(self.untrained(way))
+        if made and len(collapsed_runs(self.runs[way])) == made:
+            return f"never learned at {gone} of {plural(made, 'seed')}"
+        parts = []
+        if 0 < gone < made:
+            parts.append(f"trained at {made - gone} of {plural(made, 'seed')}")
+        elif len(shown) < made:
+            parts.append(f"cut off at {made - len(shown)} of {plural(made, 'seed')}")
+        if len(shown) and usable(shown).empty:
+            limited = shown["stopped_by"] == "max_epochs"
+            parts.append("cut off by the limit of epochs" if limited.any() else f"stopped in its first {EARLY} epochs")
+        if shown["instead_of"].notna().any():
+            parts.append(f"patience {LONG}")
+        return ", ".join(parts)
 
     def decay(self) -> float | None:
         """The tuned decay; None where no run with decay was made."""
@@ -88,6 +115,24 @@ class Compared:
             way: the way that is compared.
         """
         return relative_difference(self.runs[way], self.runs[other], measure)
+
+    def pair(self, other: str, way: str = PRISM) -> tuple[float, float, list[int]]:
+        """The means of NDCG@20 of both sides of :meth:`change`, and the seeds that both have.
+
+        Args:
+            other: the way that it is compared with.
+            way: the way that is compared.
+        """
+        ours, theirs = common(self.runs[way], self.runs[other], ["seed"])
+        return float(ours["ndcg"].mean()), float(theirs["ndcg"].mean()), list(ours["seed"])
+
+    def at_decay(self, decay: float) -> pd.DataFrame:
+        """The runs with one decay that decide something.
+
+        Args:
+            decay: one of those that were tried.
+        """
+        return usable(self.decays[self.decays["weight_decay"] == decay])
 
 
 def compared(dataset: str, loss: str, results: Path | str | None = None) -> Compared:
@@ -118,20 +163,31 @@ def compared(dataset: str, loss: str, results: Path | str | None = None) -> Comp
         for name, arguments in fields.items()
     }
     planned, undecided = grid_configs(dataset, loss, ALL_DECAYS[1:], seeds=SEEDS), None
+    decays = analysis.measured(folder, planned)
+    searched = decays
     search = decay_vs_prism.pair(dataset, "mf", loss, folder).decay
     if search is not None and search.chosen.loss_parameters == planned[0].loss_parameters:
         if search.usable():
-            planned = grid_configs(dataset, loss, search.chosen.weight_decay, seeds=SEEDS)
+            searched = analysis.measured(folder, grid_configs(dataset, loss, search.chosen.weight_decay, seeds=SEEDS))
         else:
             undecided = search.chosen.weight_decay
-    searched = analysis.measured(folder, planned)
     at_first = analysis.first_seed(searched)
     candidates = at_first if usable(at_first).empty else usable(at_first)
     chosen = candidates.iloc[0] if candidates["run"].isna().all() else analysis.best(candidates)
     runs[TUNED] = searched[searched["weight_decay"] == chosen["weight_decay"]]
     if chosen["weight_decay"] == undecided:
         undecided = None
-    return Compared(dataset, loss, {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)}, undecided)
+    by_way = {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)}
+    return Compared(dataset, loss, by_way, decays, undecided, _with_patience(dataset, loss, folder))
+
+
+def _with_patience(dataset: str, loss: str, folder: Path) -> Difference | None:
+    """PRISM against decay where both were run with more patience."""
+    long = [changed for _, changed in protocol_pairs("patience", dataset)]
+    long = [config for config in long if (config.backbone, config.loss) == ("mf", loss)]
+    prism, decay = ([config for config in long if (config.init == "prism") == ours] for ours in (True, False))
+    change = comparison(prism, decay, folder) if len(prism) == len(decay) else None
+    return None if change is None else as_share(change)
 
 
 def scored_with_lengths(dataset: str, results: Path | str | None = None, loss: str = "directau") -> list[Record]:
@@ -147,12 +203,49 @@ def scored_with_lengths(dataset: str, results: Path | str | None = None, loss: s
     >>> scored_with_lengths("gowalla", "no folder")
     []
     """
+    found = analysis.records(of_the_law(dataset, results, loss))
+    return [each for each in found if each is not None and each["config"].get("length_exponent") is not None]
+
+
+def decoupled(dataset: str, results: Path | str | None = None) -> list[Record]:
+    """The stored runs of DirectAU by AdamW, whose decay is decoupled from the gradient.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> decoupled("gowalla", "no folder")
+    []
+    """
+    found = analysis.records(of_the_law(dataset, results))
+    return [each for each in found if each is not None and each["config"]["decay_scope"] == "decoupled"]
+
+
+def of_the_law(dataset: str, results: Path | str | None = None, loss: str = "directau") -> pd.DataFrame:
+    """The runs behind :func:`scored_with_lengths` and :func:`decoupled`, as a table.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+        loss: name of the loss.
+    """
     planned = [
         each
         for each in configs("law", dataset)
         if (each.backbone, each.loss, each.optimizer, each.init) == ("mf", loss, "adam", "xavier")
-        and each.length_exponent is not None
-        and not each.weight_decay
+        and (each.decay_scope == "decoupled" or not each.weight_decay)
+        and (each.decay_scope == "decoupled") != (each.length_exponent is not None)
     ]
-    runs = analysis.measured(default_results() if results is None else Path(results), planned)
-    return [record for record in analysis.records(runs) if record is not None]
+    return analysis.measured(default_results() if results is None else Path(results), planned)
+
+
+def rescored(each: Compared) -> list[Record]:
+    """The stored runs without decay of which it is known what lengths put on at scoring give.
+
+    Args:
+        each: the ways on a dataset, for a loss.
+
+    >>> rescored(compared("gowalla", "directau", "no folder"))
+    []
+    """
+    return [record for record in analysis.records(each.runs[NONE]) if record is not None and "lengths" in record]
