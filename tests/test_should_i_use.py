@@ -215,7 +215,7 @@ def test_adamw_is_said_as_measured_where_it_was(tmp_path: Path, stored: list[way
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
     found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2})
     assert should_i_use.already_trained([found], {}) == ""
-    assert should_i_use.what_one_changes([found], {}).count("not run") == 4
+    assert should_i_use.what_one_changes([found], {}).count("not run") == 5
     record = made_up(RunConfig("gowalla", "directau", gamma=5.0, length_exponent=0.25), parts=(0.08, 0.0, 0.02))
     parts = [{"ndcg": 0.3, "popular": 0.2, "neutral": 0.05, "unpopular": 0.05}]
     record["lengths"] = {"exponents": [0.25], "chosen": 0.25, "test": parts}
@@ -225,9 +225,9 @@ def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None
     assert "0.3000 on Gowalla (1 seed), where PRISM has 0.2000, at 1.0 times PRISM's unpopular / popular ratio" in said
     assert said.endswith("What they give to a model that was trained as usual was not measured.")
     table = should_i_use.what_one_changes([found], {"gowalla": [record]})
-    assert table.count("not run") == 3 and "0.3000 (1)" in table and "ratio 0.250" in table
+    assert table.count("not run") == 4 and "0.3000 (1)" in table and "ratio 0.250" in table
     # not "no": another stopping rule is another training
-    assert re.search(r"<td>lengths at scoring, see below</td>\s*<td>yes, by other stopping</td>", table)
+    assert re.search(r"<td>lengths at scoring, and stopping by them</td>\s*<td>yes</td>", table)
     assert table.index("PRISM: lengths at the start") < table.index("0.3000 (1)") < table.index("plain SGD")
 
 
@@ -241,6 +241,8 @@ def test_an_ordinary_training_with_lengths_at_scoring_is_said_where_its_record_h
     assert len(ways.rescored(found)) == 1
     said = should_i_use.already_trained([found], {})
     assert said.endswith("ordinary training without decay, they give 0.1200 in place of 0.1000 on Gowalla (1 seed).")
+    table = should_i_use.what_one_changes([found], {})
+    assert re.search(r"on the first row's training</td>\s*<td>no</td>\s*<td><span[^>]*>0\.1200 \(1\)", table)
 
 
 def test_what_every_change_does_is_counted(tmp_path: Path, stored: list[ways.Compared]) -> None:

@@ -308,7 +308,7 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
             )
     if not stopped and not ordinary:
         return ""
-    text = "**Lengths at scoring** need another stopping rule, not another optimiser."
+    text = "**Lengths at scoring.**"
     if stopped:
         text += f" If training also stops on a validation with these lengths, NDCG@20 is {'; '.join(stopped)}."
         text += f" Not run on {listed_names(missing)}." if missing else ""
@@ -338,7 +338,8 @@ def what_one_changes(compared: Sequence[Compared], records: Mapping[str, Sequenc
         (_in_adam(FIXED_DECAY), "yes", lambda each: each.shown(FIXED)),
         (_in_adam(MIDDLE_DECAY), "yes", lambda each: each.at_decay(MIDDLE_DECAY)),
         ("PRISM: lengths at the start", "yes", lambda each: each.shown(PRISM)),
-        ("lengths at scoring, see below", "yes, by other stopping", lambda each: scored[each.dataset]),
+        ("lengths at scoring, on the first row's training", "no", lambda each: _with_lengths(rescored(each))),
+        ("lengths at scoring, and stopping by them", "yes", lambda each: scored[each.dataset]),
         (f"the optimiser: plain SGD, learning rate {SGD_RATE:g}", "yes", lambda each: each.shown(SGD)),
     ]
     rows = [
