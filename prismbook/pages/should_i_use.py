@@ -308,7 +308,7 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
             )
     if not stopped and not ordinary:
         return ""
-    text = "**Lengths at scoring.**"
+    text = "**Lengths at scoring** change no step of a training."
     if stopped:
         text += f" If training also stops on a validation with these lengths, NDCG@20 is {'; '.join(stopped)}."
         text += f" Not run on {listed_names(missing)}." if missing else ""
