@@ -10,6 +10,7 @@ import pandas as pd
 from prismbook.claims.alternatives import ALTERNATIVES, verdicts, with_own_spreads
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import FOLLOWS
+from prismbook.claims.statements import PROVISIONAL, outcome_of
 from prismbook.claims.theory_claims import SEPARATES
 from prismbook.pages.marks import mark
 from prismbook.plan.config import RunConfig
@@ -170,8 +171,16 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
     judged = with_own_spreads(rows, results)
     others = [each for each in judged if each[1] != each[2]]
     text = f"With the larger of the two spreads, {len(others)} of {len(judged)} verdicts would be other ones"
-    named = [f"- {name}: {mark(ledger)} {ledger}, then {mark(then)} {then}" for name, ledger, then in others]
+    named = [f"- {name}: {_in_short(ledger)}, then {_in_short(then)}" for name, ledger, then in others]
     return "\n".join([f"{text}:\n", *named]) if named else f"{text}."
+
+
+def _in_short(phrase: str) -> str:
+    """A verdict behind its mark; one that holds for some and not for others does not name them."""
+    some = "for some, not for others"
+    if outcome_of(phrase) != some:
+        return f"{mark(phrase)} {phrase}"
+    return f"{mark(phrase)} {some}{PROVISIONAL if phrase.endswith(PROVISIONAL) else ''}"
 
 
 def by_chance(rows: Iterable[Row]) -> str:
