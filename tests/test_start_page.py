@@ -206,7 +206,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     none, decay, ssm, bpr = should_i_use.in_short(compared).replace("\N{NO-BREAK SPACE}", " ").splitlines()
     changes = [each.change(ways.NONE) for each in compared if each.loss in ("directau", "mawu")]
     means = [change.mean for change in changes if change is not None]
-    assert f"NDCG@20 {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, 1 seed each." in none
+    assert f"NDCG@20 {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in none
     assert "AdamW's decay counts as none (no run)." in decay
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert "at patience 10" in ssm and "open on Gowalla" in ssm and "at patience 100 +" in ssm
