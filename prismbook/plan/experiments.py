@@ -36,7 +36,7 @@ def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) 
     >>> [config.alpha for config in configs("rq4", "gowalla")]
     [0.0, 0.25, 0.5, 0.75, 1.0]
     >>> len(configs("table1", "gowalla")), len(configs("table1", "gowalla", "paper"))
-    (162, 1134)
+    (182, 1449)
     """
     size = budget_of(experiment, dataset, budget)
     if experiment == "table1":
