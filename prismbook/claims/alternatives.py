@@ -13,6 +13,7 @@ from prismbook.claims.evidence import LEARNING_RATES, at_rate
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import Statement, again, under, verdict_phrase
+from prismbook.runs.reading import reading_once
 from prismbook.runs.records import default_results, scan
 from prismbook.tables.labels import DATASET_NAMES
 from prismbook.tables.rules import MARGIN, Difference, Rules
@@ -57,6 +58,7 @@ def verdict_under(row: Row, rules: Rules) -> str:
     return verdict_phrase(statements) if statements else ""
 
 
+@reading_once()
 def verdicts(rows: Iterable[Row]) -> dict[tuple[str, str], list[str]]:
     """The verdict of each measured row under every one of :data:`ALTERNATIVES`, by claim and dataset.
 
@@ -70,6 +72,7 @@ def verdicts(rows: Iterable[Row]) -> dict[tuple[str, str], list[str]]:
     }
 
 
+@reading_once()
 def with_own_spreads(rows: Iterable[Row], results: Path | str | None = None) -> list[tuple[str, str, str]]:
     """The verdict of each measured row if every comparison had the larger of the pooled spread and its group's own.
 

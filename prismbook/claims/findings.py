@@ -13,6 +13,7 @@ from pathlib import Path
 from prismbook.claims import finding_evidence as evidence
 from prismbook.claims.statements import Statement
 from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.runs.reading import reading_once
 from prismbook.runs.records import default_results
 from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import dataset_name
@@ -142,6 +143,7 @@ class JudgedFinding:
         return text
 
 
+@reading_once()
 def findings(results: Path | str | None = None, rules: Rules = RULES) -> list[JudgedFinding]:
     """All findings, judged, in the order of the book.
 

@@ -27,6 +27,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS
 from prismbook.runs import patience, tuning
 from prismbook.runs.priorities import Turn
+from prismbook.runs.reading import reading_once
 from prismbook.runs.tuning import Outcomes
 from prismbook.tables.labels import LOSS_NAMES
 from prismbook.tables.rules import RULES, Difference
@@ -38,6 +39,7 @@ UNKNOWN = 0.5
 LEAST = 0.01
 
 
+@reading_once()
 def worth(datasets: Sequence[str], results: Path) -> list[Turn]:
     """What the missing runs on some datasets can turn, claim by claim.
 

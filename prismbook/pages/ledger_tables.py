@@ -16,6 +16,7 @@ from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import PROVISIONAL, Statement, core, of_case, outcome_of, verdict_phrase
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.runs.reading import reading_once
 from prismbook.tables.labels import DATASET_NAMES, dataset_name
 from prismbook.tables.rules import Difference
 from prismbook.text import plural
@@ -207,6 +208,7 @@ def _mark(phrase: str) -> str:
     return f'<b class="ledger-{kind}">{mark(phrase)}</b>'
 
 
+@reading_once()
 def table(
     rows: Sequence[Row],
     pages: Collection[str],
@@ -243,6 +245,7 @@ def table(
     return "\n".join([*parts, "</div>"])
 
 
+@reading_once()
 def statements(rows: Sequence[Row], group: str, pages: Collection[str], results: Path | str | None = None) -> str:
     """The claims of one group with all their statements and records, as HTML. What they repeat is a footnote below.
 

@@ -17,6 +17,7 @@ from prismbook.claims.statements import Basis, Statement
 from prismbook.pages.ledger_tables import GROUPS
 from prismbook.pages.marks import MARKS, RING
 from prismbook.plan.experiments import PAPER_DATASETS
+from prismbook.runs.reading import reading_once
 from prismbook.tables.labels import DATASET_NAMES
 from prismbook.tables.rules import FIRM, MARGIN, MAY_BE, MEASURES, WIDTH, Difference
 
@@ -40,6 +41,7 @@ def explorer(rows: Iterable[Row]) -> str:
     return page.replace("DATA", json.dumps(data(rows), allow_nan=False).replace("<", "\\u003c"), 1)
 
 
+@reading_once()
 def data(rows: Iterable[Row]) -> dict[str, Any]:
     """What the rules in the browser work on: the measured claims with the numbers of their statements, and the margins.
 

@@ -18,9 +18,11 @@ _kept: ContextVar[dict[Any, Any] | None] = ContextVar("kept", default=None)
 def reading_once() -> Iterator[None]:
     """A block in which each file is read once, as it is then: what is written meanwhile is not seen.
 
-    Many claims rest on the same runs. A ledger would read each of its files several times.
+    Many claims rest on the same runs. A ledger would read each of its files several times. A block within another
+    shares what that one has read. It serves as a decorator too.
     """
-    token = _kept.set({})
+    outer = _kept.get()
+    token = _kept.set({} if outer is None else outer)
     try:
         yield
     finally:
