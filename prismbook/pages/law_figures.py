@@ -42,7 +42,7 @@ def all_on_one_line(profiles: pd.DataFrame, constant: float) -> Figure:
     """Recorded lengths against the law's, every class of rows of every profile, with the line of equality.
 
     Args:
-        profiles: of :func:`prismbook.tables.lengths.profiles`.
+        profiles: of :func:`prismbook.tables.law.profiles`.
         constant: the one factor of the law that is fitted.
     """
     figure, axes = plt.subplots(1, 2, sharey=True)

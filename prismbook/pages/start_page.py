@@ -170,7 +170,7 @@ def advice(
         "should_i_use": "Conditions",
         "twenty_lines": "In twenty lines",
         "ledger": "All claims",
-        "report": "Report (PDF)",
+        "report": "Report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
     sure = should_i_use.how_sure(compared).replace(" on this page", "")

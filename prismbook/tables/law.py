@@ -28,7 +28,7 @@ LEAST_DECAY = 1e-6
 WEIGHTS = {"directau": 1.0, "mawu": 0.5}
 #: The share of a dataset's interactions that is trained on.
 TRAINED = 0.8
-#: What the law can tell apart, but for the seed: runs that are alike in these are repeats of one configuration.
+#: Runs that are alike in these are repeats of one configuration. The law can tell nothing else apart.
 CONFIGURATION = (
     *("dataset", "loss", "gamma", "gamma_user", "gamma_item"),
     *("lr", "weight_decay", "batch_size", "dim"),
@@ -40,7 +40,7 @@ WEAK, TURNED, LIMITED, AGAIN = (
     "ended by the limit of epochs",
     "that repeat a configuration and its seed",
 )
-#: The theories: the law, the paper's theorem at rest, PRISM's log(d + 2), and a power of d that is fitted.
+#: The law, the paper's theorem at rest, PRISM's log(d + 2), and a power of d that is fitted.
 THEORIES = ("law", "sgd", "prism", "power")
 #: The exponents that the law has.
 EXPONENTS = {"all of it": 1 / 3, "learning rate": 1 / 3, "decay": -1 / 3, "popularity": 1 / 6}
