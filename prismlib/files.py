@@ -99,5 +99,5 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _beginning(path: Path) -> str:
-    """How the temporary names of a file begin; a long name is cut, or they would be too long for a file system."""
-    return f".{path.name[:100]}."
+    """How the temporary names of a file begin. A name is cut: file systems take 255 bytes, up to four per character."""
+    return f".{path.name[:50]}."

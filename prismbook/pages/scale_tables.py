@@ -188,8 +188,8 @@ def crossings(part: Part) -> str:
     steps = frame(part)
     sentences = []
     for loss in ("BPR", "SSM"):
-        every, some = times(steps, loss, "adam"), times(steps, loss, "row_adam")
-        rows, most = crossing(every, some), max(every.index.intersection(some.index))
+        every, some, rows = _both(steps, loss)
+        most = max(every.index.intersection(some.index))
         if rows is None:
             sentences.append(f"With {loss} the two do not cross at the sizes measured.")
             continue
@@ -211,6 +211,12 @@ def crossings(part: Part) -> str:
     return " ".join(sentences)
 
 
+def _both(steps: pd.DataFrame, loss: str) -> tuple[pd.Series, pd.Series, float | None]:
+    """The times of Adam on all rows and on the batch's rows, and the number of rows at which they cross."""
+    every, some = times(steps, loss, "adam"), times(steps, loss, "row_adam")
+    return every, some, crossing(every, some)
+
+
 def what_to_do(part: Part) -> str:
     """What to train with, by the size of the tables, as a Markdown table.
 
@@ -220,7 +226,7 @@ def what_to_do(part: Part) -> str:
     steps = frame(part)
     few = []
     for loss in ("BPR", "SSM"):
-        rows = crossing(times(steps, loss, "adam"), times(steps, loss, "row_adam"))
+        *_, rows = _both(steps, loss)
         if rows is not None:
             few.append(f"{rounded(rows)} with {loss}")
     fewer = f"up to about {listed_names(few)}, on a CPU" if few else "all sizes that were measured"
