@@ -102,6 +102,26 @@ def test_every_public_name_of_a_module_has_a_docstring(name: str) -> None:
             assert member.__doc__, f"{what}.{method}"
 
 
+def documented_constants(source: str) -> list[str]:
+    """The names that stand below a comment which Sphinx takes for their description, ``#: ...``."""
+    return re.findall(r"^#: .*\n(?:#.*\n)*(\w+)(?::.*)? =", source, re.MULTILINE)
+
+
+@pytest.mark.lint
+def test_constants_that_sphinx_documents_are_found() -> None:
+    source = "#: One.\nONE = 1\n# Two.\nTWO = 2\n\n#: Three,\n#: of two lines.\nTHREE: int = 3\n"
+    assert documented_constants(source) == ["ONE", "THREE"]
+
+
+@pytest.mark.lint
+@pytest.mark.parametrize("name", MODULES)
+def test_no_alias_of_a_built_in_type_is_documented_as_a_constant(name: str) -> None:
+    # The list of the sources would link to a page of the module `builtins`, which has no source.
+    module = importlib.import_module(name)
+    constants = documented_constants(inspect.getsource(module))
+    assert not [name for name in constants if getattr(getattr(module, name), "__module__", "") == "builtins"]
+
+
 def documented(docstring: str, sections: str = "Args|Attributes") -> list[str]:
     """The names that a docstring's section explains, in its order; names that share a line are one entry, "a, b"."""
     entries: list[str] = []

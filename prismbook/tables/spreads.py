@@ -82,8 +82,7 @@ class OwnSpreads:
     of: Mapping[str, Spread]
 
 
-#: A dataset, a backbone and a loss, by name.
-Group = tuple[str, str, str]
+Group = tuple[str, str, str]  # a dataset, a backbone and a loss, by name
 
 
 def own_spreads(results: Path | str | None = None) -> Mapping[Group, OwnSpreads]:
