@@ -98,7 +98,8 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         """The whole page, not only what is in the window."""
         size = self.devtools("Page.getLayoutMetrics")["cssContentSize"]
-        image = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, clip={**size, "scale": 1})
+        clip = {**size, "scale": 1}
+        image = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, clip=clip, optimizeForSpeed=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(image["data"]))
 

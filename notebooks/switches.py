@@ -22,7 +22,7 @@
 
 # %% tags=["parameters"]
 dataset = "synthetic"  # or a published one; or a list of names
-epochs = 5  # at most; None is the project's choice
+epochs = 3  # at most; None is the project's choice
 lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None

@@ -15,6 +15,7 @@ import pytest
 from prismbook import __main__ as command_line
 from prismbook.plan.config import RunConfig, run_id
 from prismbook.runs import split_facts
+from prismbook.runs.reading import reading_once
 from prismbook.runs.record_commands import fault, main, take, unsound
 from prismbook.runs.records import Record, check_level, load_record, load_scores, planned, save_record
 from prismbook.runs.run import run
@@ -106,6 +107,7 @@ def facts_at_hand(record: Record) -> Facts | None:
     return facts_of_data(config.dataset, record["data"]["content_hash"], config.split_seed, config.drop_last_user)
 
 
+@reading_once()
 def test_every_record_of_the_project_is_sound() -> None:
     """By itself, by its users' scores, by the other records of its split, and by the data where they are at hand."""
     paths, peers = sorted(RESULTS.glob("*/*.json")), Peers(RESULTS)

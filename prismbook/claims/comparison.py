@@ -161,8 +161,9 @@ def in_dips(*sides: pd.DataFrame) -> str:
     """
     early = [
         f"{run.loss} with {setting(run)}, seed {run.seed}, at epoch {run.best_epoch:.0f}"
-        for runs in sides
-        for run in dips(runs).itertuples()
+        for runs in map(dips, sides)
+        if len(runs)
+        for run in runs.itertuples()
     ]
     return f"; perhaps in a dip, since at its best so early: {' and '.join(dict.fromkeys(early))}" if early else ""
 
@@ -173,6 +174,7 @@ def more_patience(*sides: pd.DataFrame) -> str:
     Args:
         sides: the compared runs, tables of :func:`prismbook.tables.analysis.measured`.
     """
-    patient = [run for runs in sides for run in runs[runs["instead_of"].notna()].itertuples()]
+    repeated = [runs[known] for runs in sides if (known := runs["instead_of"].notna()).any()]
+    patient = [run for runs in repeated for run in runs.itertuples()]
     names = dict.fromkeys(f"{run.loss} with {setting(run)}, seed {run.seed}" for run in patient)
     return f"; repeated with patience {LONG}: {' and '.join(names)}" if names else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -185,10 +186,9 @@ class RunConfig:
     length_exponent: float | None = None
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not field.default:  # most fields of most configurations are their defaults
-                object.__setattr__(self, field.name, checked(field.name, value))
+        for name, value in vars(self).copy().items():
+            if value is not _DEFAULTS[name]:  # most fields of most configurations are their defaults
+                object.__setattr__(self, name, checked(name, value))
         if self.batch_size is None:
             size = 4096 if self.loss in ("directau", "mawu") else 16384
             object.__setattr__(self, "batch_size", 1024 if self.dataset == "synthetic" else size)
@@ -230,6 +230,19 @@ class RunConfig:
         return {name: getattr(self, name) for name in LOSS_PARAMETERS[self.loss]}
 
 
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+
+
+@functools.cache
+def at_seed(config: RunConfig, seed: int, split_seed: int) -> RunConfig:
+    """The same configuration at another seed, and on another split.
+
+    >>> at_seed(RunConfig("gowalla", "bpr"), 246, 246).seed
+    246
+    """
+    return dataclasses.replace(config, seed=seed, split_seed=split_seed)
+
+
 def checked(field: str, value: Any, argument: str | None = None) -> Any:
     """The value of one field of :class:`RunConfig` as the class keeps it: a Python value in the field's range.
 
@@ -248,7 +261,7 @@ def checked(field: str, value: Any, argument: str | None = None) -> Any:
     Traceback (most recent call last):
     ValueError: epochs must be an integer >= 1, got '3'
     """
-    if value is None and RunConfig.__dataclass_fields__[field].default is None:
+    if value is None and _DEFAULTS[field] is None:
         return None
     return FIELDS[field].checked(argument or field, value)
 

@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prismbook.plan.config import RunConfig, semantics
+from prismbook.plan.config import RunConfig, at_seed, semantics
 from prismbook.plan.experiments import Search, searches
 from prismbook.runs import patience
 from prismbook.runs.attempts import get_records, rounds
@@ -179,7 +179,7 @@ def _by_candidate(search: Search) -> dict[RunConfig, list[RunConfig]]:
     first = search.grid[0]
     groups: dict[RunConfig, list[RunConfig]] = {}
     for config in search.grid:
-        groups.setdefault(replace(config, seed=first.seed, split_seed=first.split_seed), []).append(config)
+        groups.setdefault(at_seed(config, first.seed, first.split_seed), []).append(config)
     return groups
 
 
@@ -207,7 +207,7 @@ def further(search: Search, config: RunConfig) -> list[RunConfig]:
     Args:
         config: one of its two best configurations.
     """
-    return [replace(config, seed=seed, split_seed=seed) for seed in search.seeds]
+    return [at_seed(config, seed, seed) for seed in search.seeds]
 
 
 @kept

@@ -15,7 +15,7 @@ from prismbook.runs.records import Record, default_results, load_scores, stored_
 from prismbook.runs.tuning import Outcomes, varied
 from prismbook.tables.endings import cut_off, edges, ended_by_chance, never_learned
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
-from prismbook.tables.paper import table1
+from prismbook.tables.paper import printed_score
 from prismbook.tables.rules import RULES, Difference, Judgement, Rules, as_share, judge
 from prismbook.tables.significance import Comparison, PerUser, compared_users, per_user
 from prismbook.text import plural
@@ -305,9 +305,8 @@ class Pair:
         """The paper's NDCG@20 of tuned decay; None where its Table 1 has no such cell."""
         return self._printed("decay")
 
-    def _printed(self, column: str) -> float | None:
-        names, printed = (BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)), table1()
-        return float(printed[column].loc[[names]].iloc[0]) if names in printed.index else None
+    def _printed(self, method: str) -> float | None:
+        return printed_score(BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset), method)
 
     def difference_text(self) -> str:
         """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word."""

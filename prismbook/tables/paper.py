@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,21 @@ def table1() -> pd.DataFrame:
     wide.columns = pd.Index([f"{method}_std" if value == "std" else method for value, method in parts])
     in_order = pd.MultiIndex.from_frame(rows[cells].drop_duplicates())
     return wide.loc[in_order, ["decay", "decay_std", "prism", "prism_std"]]
+
+
+@cache
+def printed_score(backbone: str, loss: str, dataset: str, method: str) -> float | None:
+    """One cell of the paper's Table 1, a mean test NDCG@20; None where the table has none.
+
+    Args:
+        backbone: as the paper writes it, like ``loss`` and ``dataset``.
+        method: ``"decay"`` or ``"prism"``.
+
+    >>> printed_score("MF", "DirectAU", "Gowalla", "prism"), printed_score("MF", "BPR", "Gowalla", "prism")
+    (0.121, None)
+    """
+    cells, cell = table1(), (backbone, loss, dataset)
+    return float(cells[method].loc[[cell]].iloc[0]) if cell in cells.index else None
 
 
 def audit() -> pd.DataFrame:

@@ -31,7 +31,7 @@ def usable(runs: pd.DataFrame) -> pd.DataFrame:
         pd.notna(run["run"]) and not cut_off(run["stopped_by"], run["epochs"]) and not _never_learned(run)
         for run in _rows(runs)
     ]
-    return runs[pd.Series(decides, index=runs.index, dtype=bool)]
+    return runs if all(decides) else runs[pd.Series(decides, index=runs.index, dtype=bool)]
 
 
 def setbacks(runs: pd.DataFrame, unit: str = "seed") -> str:
@@ -64,8 +64,12 @@ def dips(runs: pd.DataFrame) -> pd.DataFrame:
     Args:
         runs: a table of :func:`prismbook.tables.analysis.tidy`.
     """
-    stopped = (runs["best_epoch"] < EARLY_BEST) & (runs["stopped_by"] == "patience")
-    return runs[stopped & runs["instead_of"].isna()]
+    columns = (runs[name].tolist() for name in ("best_epoch", "stopped_by", "instead_of"))
+    early = [
+        best < EARLY_BEST and stopped_by == "patience" and pd.isna(instead_of)
+        for best, stopped_by, instead_of in zip(*columns, strict=True)
+    ]
+    return runs[pd.Series(early, index=runs.index, dtype=bool)]
 
 
 def _rows(runs: pd.DataFrame) -> list[Any]:
@@ -109,18 +113,23 @@ def relative_difference(
     difference = None if ours.empty else _relative(ours, theirs, measure)
     if difference is None:
         return None
-    left_out = _left_out(first, second, measure) if names == ["seed"] else ()
+    left_out = _left_out(first, second, measure, set(ours.index)) if names == ["seed"] else ()
     # numbers of epochs are compared as the paper's patience ended the runs
     in_dip = measure != "best_epoch" and not (dips(ours).empty and dips(theirs).empty)
     return replace(difference, runs=(*ours["run"], *theirs["run"]), left_out=left_out, in_dip=in_dip)
 
 
-def _left_out(first: pd.DataFrame, second: pd.DataFrame, measure: str) -> tuple[float, ...]:
-    """The difference at each seed at which both settings were run and one of them decides nothing."""
-    decided = set(common(first, second, ["seed"])[0]["seed"])
-    made = [runs[runs["run"].notna() & ~runs["seed"].isin(decided)].drop_duplicates("seed") for runs in (first, second)]
-    ours, theirs = (runs.set_index("seed") for runs in made)
-    seeds = [seed for seed in ours.index if seed in theirs.index]
+def _left_out(first: pd.DataFrame, second: pd.DataFrame, measure: str, decided: set[int]) -> tuple[float, ...]:
+    """The difference at each seed at which both settings were run and one of them decides nothing.
+
+    Args:
+        decided: the seeds at which both decide something.
+    """
+    of_first, of_second = (dict.fromkeys(runs["seed"][runs["run"].notna()]) for runs in (first, second))
+    seeds = [seed for seed in of_first if seed in of_second and seed not in decided]
+    if not seeds:
+        return ()
+    ours, theirs = (runs[runs["run"].notna()].drop_duplicates("seed").set_index("seed") for runs in (first, second))
     each = [_relative(ours.loc[[seed]], theirs.loc[[seed]], measure) for seed in seeds]
     return tuple(one.centre for one in each if one is not None)
 
