@@ -33,12 +33,12 @@ runs = frontier.runs_of(stored)
 page.html(frontier.widget(runs))
 
 # %% [markdown]
-# *The upper right edge of the cloud is the frontier: no other run is both better and fairer. The runs differ in more than decay and
+# *The line is the frontier: no other run is both better and fairer than one on it. The runs differ in more than decay and
 # PRISM, and most have one seed, so a single point proves nothing; the [ledger](ledger.ipynb) compares them by its rules. Runs whose
 # lists hold no unpopular item at all are left out.*
 #
 # ## The same runs, still
 
-# %% mystnb={"image": {"alt": "Three panels, one for each dataset, with test NDCG@20 of every stored run against its ratio of unpopular to popular items' NDCG@20, on an axis of factors; runs with PRISM are filled, runs with weight decay are open, and each loss has its own colour and marker", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Three panels, one for each dataset, with test NDCG@20 of every stored run against its ratio of unpopular to popular items' NDCG@20, on an axis of factors; runs with PRISM are filled, all others are open, a stepped line is the frontier, and each loss has its own colour and marker", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 if runs:
     frontier.figure(runs)

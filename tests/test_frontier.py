@@ -78,6 +78,7 @@ def test_the_static_figure_has_every_run() -> None:
     panels = frontier.figure(runs).axes
     assert [axis.get_title() for axis in panels] == ["Gowalla", "Yelp2018"]
     for axis, run in zip(panels, runs, strict=True):
-        [point] = axis.lines
+        [edge, point] = axis.lines
+        assert edge.get_label() == "frontier" and edge.get_xdata().tolist() == [run["ratio"]]
         assert [float(value[0]) for value in point.get_data()] == [run["ratio"], run["ndcg"]]  # type: ignore[index]
-    assert [axis.lines[0].get_markerfacecolor() == "none" for axis in panels] == [True, False]
+    assert [axis.lines[1].get_markerfacecolor() == "none" for axis in panels] == [True, False]

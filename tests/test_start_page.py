@@ -75,8 +75,8 @@ def test_a_row_has_the_verdict_of_its_case() -> None:
     ratio = Magnitude("C12", "gowalla", "", "DirectAU", 0.76, 0.0, -0.1, 0.1, 3)
     unknown = replace(ratio, dataset="yelp2018")
     panels = start_page.figure_rows([ROW, text, replace(text, loss="MAWU"), ratio, unknown], ACCEPTED)
-    assert list(panels) == ["quality", "fairness"]
-    first, second, third = panels["quality"]
+    assert list(panels) == ["nonlinear", "fairness"]
+    first, second, third = panels["nonlinear"]
     assert first["part"] == "Gowalla, the released code: ○✓ reproduced"
     assert second["part"] == third["part"] == "Gowalla, the paper's text: ✗ not reproduced"
     assert [row["label"] for row in (first, second, third)] == ["DirectAU", "DirectAU", "MAWU"]
@@ -88,14 +88,14 @@ def test_a_row_has_the_verdict_of_its_case() -> None:
 
 def test_what_has_no_verdict_in_the_ledger_has_none_in_the_figure() -> None:
     entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
-    judged, noted = start_page.figure_rows([replace(ROW, case="the paper's text"), ROW], entry)["quality"]
+    judged, noted = start_page.figure_rows([replace(ROW, case="the paper's text"), ROW], entry)["nonlinear"]
     assert (noted["verdict"], noted["label"]) == ("", "DirectAU, released code")
     assert (judged["verdict"], judged["label"]) == ("not reproduced", "DirectAU")
     # both stand below the dataset's one verdict, which the text has
     assert judged["part"] == noted["part"] == "Gowalla: ✗ not reproduced"
-    [alone] = start_page.figure_rows([ROW], entry)["quality"]
+    [alone] = start_page.figure_rows([ROW], entry)["nonlinear"]
     assert alone["part"] == "Gowalla: ✗ not reproduced, size open"
-    [unjudged] = start_page.figure_rows([ROW], {"C9 gowalla": {"verdict": "not measured", "cases": {}}})["quality"]
+    [unjudged] = start_page.figure_rows([ROW], {"C9 gowalla": {"verdict": "not measured", "cases": {}}})["nonlinear"]
     assert unjudged["part"] == "Gowalla: · not measured"
 
 
@@ -111,11 +111,11 @@ def _style() -> Iterator[None]:
 @pytest.mark.parametrize("panel", figures.PANELS)
 def test_the_figure_is_readable_without_colour(panel: str) -> None:
     entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
-    [noted] = start_page.figure_rows([ROW], entry)["quality"]
-    rows = [*start_page.figure_rows([ROW, replace(ROW, case="the paper's text")], ACCEPTED)["quality"], noted]
+    [noted] = start_page.figure_rows([ROW], entry)["nonlinear"]
+    rows = [*start_page.figure_rows([ROW, replace(ROW, case="the paper's text")], ACCEPTED)["nonlinear"], noted]
     [axis] = figures.paper_and_ours(panel, rows, 0.025).axes
     points = [line for line in axis.lines if np.shape(line.get_xdata()) == (1,)]
-    scaled = float if panel == "quality" else np.log1p
+    scaled = float if panel in ("linear", "nonlinear") else np.log1p
     places = [float(np.asarray(line.get_xdata())[0]) for line in points]
     assert places == pytest.approx([scaled(share) for share in (0.2, 0.08)] * 3)
     assert [line.get_marker() for line in points] == ["o", "|", "o", "|", ".", "|"]

@@ -238,8 +238,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         half = _HALF * float(strength.abs().mean())
         statements += [
             judged(
-                f"{loss} under Adam at decay {moderate:g}: norms follow log popularity,"
-                f" {_explained(float(strength.mean()))}; above {_HALF:.2f} by",
+                f"{loss} under Adam at decay {moderate:g}: {_explained(float(strength.mean()))}; above {_HALF:.2f} by",
                 _correlation(strength - _HALF, decayed),
                 ("better",),
                 rules,
@@ -248,8 +247,8 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
                 threshold=True,
             ),
             judged(
-                f"{loss} without decay: norms carry little of it, {_explained(float(left.mean()))}; less than half as"
-                f" much as with decay is below {half:.2f}; beyond that by",
+                f"{loss} without decay: {_explained(float(left.mean()))}; less than half as much as with decay is below"
+                f" {half:.2f}; beyond that by",
                 _correlation(left.abs() - half, zero, decayed),
                 ("worse",),
                 rules,
@@ -272,8 +271,9 @@ def _ids(*sides: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _explained(correlation: float) -> str:
-    falling = "" if correlation > 0 else ", falling"
-    return f"which explains {correlation**2:.0%} of their variance{falling} (correlation {correlation:.2f})"
+    falling = "" if correlation > 0 else ", which fall with it"
+    share = f"{correlation**2:.0%} of the variance of norms"
+    return f"log popularity explains {share}{falling} (correlation {correlation:.2f})"
 
 
 def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:

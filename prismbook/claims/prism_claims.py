@@ -446,20 +446,20 @@ def claim_c19_path(trainings: Sequence[Mapping[str, Any]]) -> list[Statement]:
 
 
 def claim_c19_quality(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
-    """C19 on a dataset, a detail: a training with row-sparse Adam is as good as the same training with dense Adam.
+    """C19 on a dataset, a detail: a training with lazy Adam is as good as the same training with dense Adam.
 
-    Row-sparse Adam leaves out the moves that Adam's momentum makes for rows out of the batch, so it is another
+    Lazy Adam leaves out the moves that Adam's momentum makes for rows out of the batch, so it is another
     optimiser. That sparse updates are possible does not hang on it, see :func:`claim_c19_path`.
 
     Args:
-        runs: two runs, with dense Adam and with row-sparse Adam.
+        runs: two runs, with dense Adam and with lazy Adam.
         rules: the margin, and whether one seed gives a word.
     """
     dense, sparse = runs.iloc[[0]], runs.iloc[[1]]
     name = f"{sparse['loss'].iloc[0]} with {setting(sparse.iloc[0])}"
     if runs["run"].isna().any():
-        return [Statement(f"{name}: not run with row-sparse Adam and with dense Adam", None, role="detail")]
-    text = f"{name} is as good with row-sparse Adam as with dense Adam: NDCG@20 {means(sparse, dense, 'ndcg')}"
+        return [Statement(f"{name}: not run with lazy Adam and with dense Adam", None, role="detail")]
+    text = f"{name} is as good with lazy Adam as with dense Adam: NDCG@20 {means(sparse, dense, 'ndcg')}"
     return [statement_on(text, sparse, dense, "ndcg", ("equivalent", "better"), rules, role="detail")]
 
 

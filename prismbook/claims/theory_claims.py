@@ -226,7 +226,7 @@ def claim_c19(seed: int = 0) -> list[Statement]:
         share[name] = float((model.item.weight != before).any(1).double().mean())
     return [
         Statement(
-            f"one step writes {share['sparse_adam']:.0%} of the item rows with row-sparse Adam and no decay,"
+            f"one step writes {share['sparse_adam']:.0%} of the item rows with lazy Adam and no decay,"
             f" {share['adam']:.0%} with Adam and decay",
             share["sparse_adam"] < 1 and share["adam"] == 1,
         )

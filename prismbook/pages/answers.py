@@ -179,7 +179,7 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
     parts = [f"{lead_of(statements)}."]
     if failing and any(each.holds for each in concerned):
         parts.append(f"Not for {_named(failing)}.")
-    if 0 < left_open < len(concerned):
+    if 0 < left_open < len(concerned) and failing:
         parts.append(f"{left_open} of {len(concerned)} open.")
     return " ".join(parts + _beside(rows))
 
@@ -194,6 +194,8 @@ def lead_of(statements: Sequence[Statement]) -> str:
     'Mostly: 2 of 3 decided statements hold'
     >>> lead_of([Statement("a", False), Statement("b", None)])
     'No, so far as it is decided'
+    >>> lead_of([Statement("a", True), Statement("b", None)])
+    'Open: 1 of 2 decided, all yes'
     >>> lead_of([Statement("a", True), Statement("b", False), *[Statement("c", None)] * 3])
     'Mostly open: 1 of 2 decided statements hold'
     """
@@ -205,7 +207,7 @@ def lead_of(statements: Sequence[Statement]) -> str:
     if word in _LEADS:
         return _LEADS[word]
     if word == "open" and held == decided:
-        return "Yes, so far as it is decided" if held else "Not decided"
+        return f"Open: {decided} of {len(concerned)} decided, all yes" if held else "Not decided"
     if word == "open":
         return f"Mostly open: {held} of {decided} decided statements hold"
     often = "Mostly" if 3 * held >= 2 * decided else "Hardly" if 3 * held <= decided else "It depends"
@@ -259,7 +261,7 @@ def table(given: Sequence[Answer], pages: Collection[str]) -> str:
         given: the answers.
         pages: names of the book's pages, for links.
     """
-    heads = "".join(f"<th>{name}</th>" for name in ("question", "answer", "ours", "the paper", "sure?"))
+    heads = "".join(f"<th>{name}</th>" for name in ("question", "answer", "ours", "the paper", "seeds"))
     lines = []
     for answer in given:
         question = answer.question

@@ -382,7 +382,8 @@ def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN)
 
 #: The panels of :func:`paper_and_ours`: the title of the axis, its ticks as shares, and the side that is better.
 PANELS = {
-    "quality": ("change of NDCG@20, in %", (-0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5), "better →"),
+    "linear": ("change of NDCG@20, in %", (-0.1, -0.05, 0, 0.05, 0.1), "better →"),
+    "nonlinear": ("change of NDCG@20, in %", (-0.5, -0.25, 0, 0.25, 0.5), "better →"),
     "epochs": ("change of the number of epochs, in %", (-0.75, -0.5, 0, 1, 3), "← better"),
     "fairness": ("change of the unpopular / popular ratio, in %", (-0.5, -0.25, 0, 0.5, 1), "better →"),
 }
@@ -406,7 +407,7 @@ def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float)
     parts = dict.fromkeys((row["group"], row["part"]) for row in rows)
     groups = dict.fromkeys(group for group, _ in parts)
     figure, axis = plt.subplots(figsize=(5.2, 1.0 + 0.2 * (len(rows) + len(parts) + len(groups))))
-    factors = panel != "quality"
+    factors = panel in ("epochs", "fairness")
     scaled = (lambda share: float(np.log1p(max(share, -0.95)))) if factors else float
     low = scaled(-margin / (1 + margin)) if factors else -margin
     axis.axvspan(low, scaled(margin), color="#777777", alpha=0.15, linewidth=0, label="counts as none")
@@ -432,7 +433,8 @@ def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float)
     axis.set_yticks(range(len(lines)), [text for text, _ in lines], fontsize="small", ha="left")
     for label, (_, bold) in zip(axis.get_yticklabels(), lines, strict=True):
         label.set_fontweight("bold" if bold else "normal")
-    axis.tick_params(axis="y", length=0, pad=165)  # points, from the axis to where the labels begin
+    widest = max(label.get_window_extent().width for label in axis.get_yticklabels()) * 72 / figure.dpi
+    axis.tick_params(axis="y", length=0, pad=max(165, widest + 6))  # points, from the axis to where the labels begin
     axis.grid(visible=False, axis="y")
     right = better.startswith("better")
     end, side = (1.0, "right") if right else (0.0, "left")

@@ -105,6 +105,23 @@ def look(loss: str) -> tuple[str, str]:
     return colour, " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)
 
 
+def best_runs(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The frontier: the runs to which no other is both at least as good and at least as fair, from unfair to fair.
+
+    Args:
+        runs: of :func:`runs_of`, those of one dataset.
+
+    >>> runs = [{"ratio": 0.1, "ndcg": 0.2}, {"ratio": 0.2, "ndcg": 0.1}, {"ratio": 0.05, "ndcg": 0.15}]
+    >>> [run["ratio"] for run in best_runs(runs)]
+    [0.1, 0.2]
+    """
+    best: list[dict[str, Any]] = []
+    for run in sorted(runs, key=lambda run: (run["ratio"], run["ndcg"]), reverse=True):
+        if not best or run["ndcg"] > best[-1]["ndcg"]:
+            best.append(run)
+    return best[::-1]
+
+
 def figure(runs: Iterable[dict[str, Any]]) -> Figure:
     """The same runs as a static figure, one panel for each dataset.
 
@@ -115,7 +132,11 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
     datasets = _datasets(shown)
     drawing, axes = plt.subplots(len(datasets), 1, figsize=(6.6, 2.9 * len(datasets)), squeeze=False)
     for axis, dataset in zip(axes[:, 0], datasets, strict=True):
-        for run in (run for run in shown if run["dataset"] == dataset):
+        here = [run for run in shown if run["dataset"] == dataset]
+        edge = best_runs(here)
+        ratios, scores = ([run[name] for run in edge] for name in ("ratio", "ndcg"))
+        axis.plot(ratios, scores, color="#777777", drawstyle="steps-pre", linewidth=1.5, label="frontier")
+        for run in here:
             colour, marker = LOOKS[run["loss"]]
             face = colour if run["method"].startswith("PRISM") else "none"
             axis.plot(
@@ -128,7 +149,8 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         for name in LOSS_NAMES.values()
         if any(run["loss"] == name for run in shown)
     }
-    for name, face in (("open: weight decay", "none"), ("filled: PRISM", "black")):
+    for name, face in (("filled: PRISM", "black"), ("open: everything else", "none")):
         handles[name] = Line2D([], [], marker="o", color="black", markerfacecolor=face, linestyle="")
-    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=7, fontsize="small")
+    handles["frontier"] = Line2D([], [], color="#777777", linewidth=1.5)
+    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize="small")
     return drawing

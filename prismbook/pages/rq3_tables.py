@@ -224,12 +224,17 @@ def loss_parameter_rows(
             f"{LOSS_NAMES[loss]} at": values,
             "decay": "" if decay is None else f"{decay.chosen.weight_decay:g} ({decay.ran} of {decay.grid} run)",
         }
+        scores = {
+            name: None if method is None else method.records[grid[0].seed]["test"]["dot"]["ndcg"]
+            for name, method in methods.items()
+        }
         for name, title in TITLES.items():
-            method = methods[name]
-            score = None if method is None else method.records[grid[0].seed]["test"]["dot"]["ndcg"]
+            score = scores[name]
             cells[title] = "" if score is None else f"{score:.4f}"
             if names in table1().index:
                 cells[f"{title} / paper"] = "" if score is None else _share(score, names, name)
+        decayed, prism = scores["decay"], scores["prism"]
+        cells["PRISM's change"] = "" if decayed is None or prism is None else f"{prism / decayed - 1:+.1%}"
         if any(methods.values()):
             rows.append(cells)
     return rows

@@ -179,6 +179,10 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
         turned = [name for name, change in known.items() if name in decided and change.mean * decided[name].mean < 0]
         turns = f": there the sign turns on {listed_names(turned)}" if turned else ""
         parts.append(f"At patience {LONG} it is {_on_each(known)}{turns}.")
+        if ended := [dataset_name(each.dataset) for each in ssm if each.patient is not None and each.at_limit]:
+            parts.append(
+                f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}."
+            )
     return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
 
 
@@ -482,7 +486,8 @@ def _way_in_full(each: Compared, way: str) -> str:
         return text
     ours, theirs, seeds = each.pair(way)
     low, high = (f"{100 * end:+.1f}" for end in change.interval)
-    difference = _whole(f"{_percent(change.mean)} [{low}, {high}]")
+    # with a seed left out, the seeds that are left were chosen by how their runs ended
+    difference = _whole(_percent(change.mean) if change.left_out else f"{_percent(change.mean)} [{low}, {high}]")
     where = "seed" if len(seeds) == 1 else "seeds"
     return (
         f"{text}<br><b>PRISM</b> {difference}<br>{judge(change)}: {_whole(f'{ours:.4f} against {theirs:.4f}')},"
@@ -515,7 +520,7 @@ def figure(compared: Sequence[Compared], measure: str) -> Figure:
                 if change is None:
                     continue
                 is_tuned = way == FIXED and each.decay() == FIXED_DECAY  # one run, whose difference is none
-                ends = (change.mean, change.mean) if is_tuned else change.interval
+                ends = (change.mean, change.mean) if is_tuned or change.left_out else change.interval
                 x, *around = (100 * value if in_percent else 1 + value for value in (change.mean, *ends))
                 axis.plot(around, [place + shift] * 2, color=colour, linewidth=1.2)
                 size = 9 if marker == "*" else 5

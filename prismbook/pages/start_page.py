@@ -185,7 +185,7 @@ def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         panels: the rows of each, from :func:`figure_rows`.
     """
     if name in panels:
-        measure = MEASURES[{"quality": "ndcg", "epochs": "epochs", "fairness": "ratio"}[name]]
+        measure = MEASURES[{"epochs": "epochs", "fairness": "ratio"}.get(name, "ndcg")]
         figures.paper_and_ours(name, panels[name], float(np.expm1(measure.margin)) if measure.log else measure.margin)
         plt.show()
 

@@ -48,6 +48,7 @@ class Compared:
             None where the tuned decay is the search's.
         patient: PRISM against a decay of 1e-4 at one seed, both with more patience, whether they were cut off or not;
             None where this was not run.
+        at_limit: whether the limit of epochs ended PRISM's run with more patience.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Compared:
     decays: pd.DataFrame
     undecided: float | None = None
     patient: Difference | None = None
+    at_limit: bool = False
 
     def shown(self, way: str) -> pd.DataFrame:
         """The runs whose mean is shown: those that decide something, else those that learned, else all that were made.
@@ -178,16 +180,17 @@ def compared(dataset: str, loss: str, results: Path | str | None = None) -> Comp
     if chosen["weight_decay"] == undecided:
         undecided = None
     by_way = {name: runs[name].reset_index(drop=True) for name in (*WAYS, STRONG)}
-    return Compared(dataset, loss, by_way, decays, undecided, _with_patience(dataset, loss, folder))
+    return Compared(dataset, loss, by_way, decays, undecided, *_with_patience(dataset, loss, folder))
 
 
-def _with_patience(dataset: str, loss: str, folder: Path) -> Difference | None:
-    """PRISM against decay where both were run with more patience."""
+def _with_patience(dataset: str, loss: str, folder: Path) -> tuple[Difference | None, bool]:
+    """PRISM against decay where both were run with more patience, and whether the limit of epochs ended PRISM's run."""
     long = [changed for _, changed in protocol_pairs("patience", dataset)]
     long = [config for config in long if (config.backbone, config.loss) == ("mf", loss)]
     prism, decay = ([config for config in long if (config.init == "prism") == ours] for ours in (True, False))
     change = comparison(prism, decay, folder) if len(prism) == len(decay) else None
-    return None if change is None else as_share(change)
+    ended = analysis.measured(folder, prism)["stopped_by"].eq("max_epochs").any() if prism else False
+    return (None if change is None else as_share(change)), bool(ended)
 
 
 def scored_with_lengths(dataset: str, results: Path | str | None = None, loss: str = "directau") -> list[Record]:
