@@ -75,7 +75,7 @@ def say(text: str) -> None:
     Args:
         text: the Markdown.
     """
-    display(Markdown(text))  # type: ignore[no-untyped-call]
+    display(Markdown(text))
 
 
 def html(text: str) -> None:
@@ -84,7 +84,7 @@ def html(text: str) -> None:
     Args:
         text: the HTML.
     """
-    display(HTML(text))  # type: ignore[no-untyped-call]
+    display(HTML(text))
 
 
 def findings_text(name: str, dataset: str, results: Path | str | None = None) -> str:
