@@ -17,7 +17,8 @@
 # # Quality against fairness, run by run
 #
 # Each point is one stored run on a dataset of the paper. Up is better: test NDCG@20. Right is fairer: what unpopular items bring of
-# it, as a share of what popular items bring. PRISM's points are filled, those of weight decay are open. Point at one to see which run it is. Untick a loss to see the others.
+# it, as a share of what popular items bring. PRISM's points are filled, all others are open. Point at one to see
+# which run it is. Untick a loss or a model to see the others.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own

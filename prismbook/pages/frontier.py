@@ -22,6 +22,8 @@ from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 
 #: Settings of a run that are said by name, or say nothing about what was trained.
 _SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
+#: Dark colours of the figures, and what stands for them where the ground may be dark too.
+_ON_ANY_GROUND = {"#000000": "currentColor", "#4D4D4D": "#808080"}
 
 
 def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
@@ -102,7 +104,9 @@ def look(loss: str) -> tuple[str, str]:
     # it is scaled up first, so that the polygons of curved outlines have steps of about one pixel
     outline = (style.get_transform() + Affine2D().scale(100, -100)).transform_path(style.get_path())
     polygons = [np.asarray(polygon) / 10 for polygon in outline.to_polygons()]
-    return colour, " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)
+    return _ON_ANY_GROUND.get(colour, colour), " ".join(
+        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons
+    )
 
 
 def best_runs(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
