@@ -127,7 +127,7 @@ for number in range(0, len(as_list(losses)) if shown else 0, 2):
         plt.show()
 
 # %% [markdown]
-# *Popular items gain and unpopular ones lose as decay grows, until decay outweighs the loss. A ring marks the decay that validation chooses.
+# *Look at where the curves of popular and of unpopular items part as decay grows. A ring marks the decay that validation chooses.
 # Test NDCG@20, overall and by item popularity. A loss of which nothing was run has no curve, a dataset without a run no row.*
 #
 # ## The numbers

@@ -100,7 +100,7 @@ for optimizer, lr in (("adam", 0.01), ("sgd", 30.0)):
 # %% [markdown]
 # ## What each optimiser writes
 
-# %%
+# %% tags=["remove-input"]
 optimiser_tables.predictions(records)
 
 # %% [markdown]

@@ -29,7 +29,7 @@
 #
 # Three ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb): a weak coupled decay, PRISM, and lengths that you choose on
 # validation when you score. Adam alone takes popularity out of the lengths, and plain SGD writes it by itself. Which strength serves
-# [is the dataset's](optimisers.ipynb).
+# [is the dataset's and the loss's](optimisers.ipynb).
 #
 # ## Get it
 #

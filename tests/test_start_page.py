@@ -203,14 +203,15 @@ def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     compared = [ways.compared(dataset, loss) for dataset in DATASETS for loss in ways.LOSSES]
-    none, decay, ssm, bpr = should_i_use.in_short(compared).replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    scoring, none, decay, ssm, bpr = should_i_use.in_short(compared).replace("\N{NO-BREAK SPACE}", " ").splitlines()
     changes = [each.change(ways.NONE) for each in compared if each.loss in ("directau", "mawu")]
     means = [change.mean for change in changes if change is not None]
     assert f"NDCG@20 {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in none
     assert "AdamW's decay counts as none (no run)." in decay
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert "at patience 10" in ssm and "open on Gowalla" in ssm and "at patience 100 +" in ssm
-    assert "do not use it" in bpr and "4 of 6 runs never learned" in bpr
+    assert "do not use it" in bpr and "4 of 6 runs stopped at their start" in bpr
+    assert "lengths at scoring, NDCG@20 0." in scoring
 
 
 def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> None:

@@ -299,10 +299,12 @@ def test_c21() -> None:
 
     needed, careful = judged(0.10, 0.105, 0.12, 0.11, 0.10)
     assert needed.holds is True and not needed.provisional and "0.1200 against 0.1000, at 1e-06" in needed.text
-    assert careful.holds is True and "4 of 5 choices up to 0.0001 come out worse than 1e-06" in careful.text
+    assert careful.holds is True and "4 of 4 other choices up to 0.0001 come out worse than 1e-06" in careful.text
     # before, some decay that beats none was all that careful tuning meant
     needed, careful = judged(0.10, 0.12, 0.1201, 0.12, 0.12)
-    assert needed.holds is True and careful.holds is False and "1 of 5 choices up to 0.0001 come out" in careful.text
+    assert (
+        needed.holds is True and careful.holds is False and "1 of 4 other choices up to 0.0001 come out" in careful.text
+    )
     assert judged(0.10, 0.105, 0.1201, 0.1174, 0.1175)[1].holds is None
     assert judged(0.12, 0.12, 0.12, 0.12, 0.12)[0].holds is False  # validation chooses none
     assert "the strongest of these runs" in judged(0.10, 0.10, 0.11, 0.12, 0.13)[0].text
@@ -323,11 +325,11 @@ def test_c21_does_not_count_how_many_decays_are_too_weak_to_matter() -> None:
 
     few, many = careful(1e-8), careful(1e-11, 1e-10, 1e-9, 1e-8, 1e-7)
     assert few.holds is many.holds is False
-    assert few.basis is not None and many.basis is not None and len(few.basis.among) == len(many.basis.among) == 4
+    assert few.basis is not None and many.basis is not None and len(few.basis.among) == len(many.basis.among) == 3
     assert "what does not differ from it: 1e-11, 1e-10, 1e-09, 1e-08, 1e-07)" in many.text
     # the raw count is beside it, and is most of them where the grid is fine near 0
-    assert "each decay that was run by itself: 2 of 5 worse" in few.text
-    assert "each decay that was run by itself: 6 of 9 worse" in many.text
+    assert "each other decay that was run by itself: 2 of 4 worse" in few.text
+    assert "each other decay that was run by itself: 6 of 8 worse" in many.text
     # where decay does nothing at all there is nothing to tune
     flat = [(grid_configs("gowalla", "ssm", decay, SEEDS), {"parts": (0.1, 0, 0)}) for decay in (0, 1e-7, 1e-6, 1e-5)]
     assert decay_claims.claim_c21(table(*flat))[1].holds is False
@@ -346,8 +348,9 @@ def test_c22_counts_a_collapse_and_not_a_run_that_was_cut_off() -> None:
     runs = rq1(bpr=[*FLAT[:2], (0.001, 0, 0)], directau=RISING)
     last = runs["ndcg"] == 0.001
     runs.loc[last, "epochs"] = 12
-    assert "by 0% against 0%, at the worst by validation (BPR cut off at 1 of 3 runs: what" in (
-        decay_claims.claim_c22(runs)[1].text
+    text = decay_claims.claim_c22(runs)[1].text
+    assert (
+        "by 0% against 0%, at the worst by validation, BPR at" in text and "(BPR cut off at 1 of 3 runs: what" in text
     )
     runs.loc[last, "largest_norm"] = 1e-6
     stronger = decay_claims.claim_c22(runs)[1]
@@ -401,11 +404,11 @@ def test_a_ratio_of_none_is_not_compared() -> None:
 
 def rq2(without: float | None, *with_decay: tuple[float, float], loss: str = "bpr") -> pd.DataFrame:
     """The correlation of norms with log popularity without decay; with decay besides its validation NDCG@20."""
-    zero = without if without is None else {"correlation": without, "validation": [0.9]}
+    zero = without if without is None else {"correlation": without, "validation": [0.0, 0.9]}
     return table(
         (grid_configs("gowalla", loss, 0), zero),
         *(
-            (grid_configs("gowalla", loss, 10.0**-place), {"correlation": r, "validation": [validation]})
+            (grid_configs("gowalla", loss, 10.0**-place), {"correlation": r, "validation": [0.0, validation]})
             for place, (r, validation) in enumerate(with_decay, start=4)
         ),
     )
@@ -419,6 +422,17 @@ def test_c3() -> None:
     assert held(decay_claims.claim_c3(rq2(-0.1, (-0.95, 0.1)))) == [False, True]
     assert held(decay_claims.claim_c3(rq2(0.66, (0.95, 0.1))))[1] is None  # half as much is at 0.67
     assert held(decay_claims.claim_c3(rq2(None, (0.9, 0.1)))) == held(decay_claims.claim_c3(rq2(0.3))) == [None]
+
+
+def test_c3_takes_no_run_that_was_cut_off() -> None:
+    """Before, BPR on Gowalla had its lengths from a run of 17 epochs, which decides nothing anywhere else."""
+    (decay,) = grid_configs("gowalla", "bpr", 1e-4)
+    [plain] = grid_configs("gowalla", "bpr", 0)
+    for epochs, expected in ((17, [None]), (31, [True, True])):
+        runs = table(([plain], {"correlation": 0.3}), ([decay], {"correlation": 0.95, "epochs": epochs}))
+        statements = decay_claims.claim_c3(runs)
+        assert held(statements) == expected
+        assert ("cut off" in statements[0].text) == (epochs == 17)
 
 
 def test_c3_takes_one_decay_for_both_losses() -> None:

@@ -230,9 +230,12 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     statements: list[Statement] = []
     for loss, group in runs.groupby("loss", sort=False):
         finished = group[group["norm_correlation"].notna()]
-        zero, decayed = (_at(finished, decay) for decay in (0, moderate))
+        zero, decayed = (usable(_at(finished, decay)) for decay in (0, moderate))
         if zero.empty or decayed.empty:
-            statements.append(Statement(f"{loss}: needs a run without decay and one with", None, about=str(loss)))
+            ended = setbacks(pd.concat([_at(finished, decay) for decay in (0, moderate)]), "run")
+            why = f" that decide something: {ended}" if ended else ""
+            text = f"{loss}: needs a run without decay and one at {moderate:g}{why}"
+            statements.append(Statement(text, None, undecided=bool(ended), about=str(loss)))
             continue
         strength, left = decayed["norm_correlation"], zero["norm_correlation"]
         half = _HALF * float(strength.abs().mean())
@@ -464,9 +467,9 @@ def claim_c18(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
 def claim_c21(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C21: careful tuning of weight decay is needed, regardless of the loss.
 
-    It is needed where the decay that validation chooses is better than none. It is careful where most choices are worse
-    than the one that validation makes. No decay is one choice, together with every decay that is too weak to differ
-    from it: of those a grid may hold any number. Each stronger decay, in factors of ten, is a choice of its own.
+    It is needed where the decay that validation chooses is better than none. It is careful where most other choices are
+    worse than the one that validation makes. No decay is one choice, together with every decay that is too weak to
+    differ from it: of those a grid may hold any number. Each stronger decay, in factors of ten, is a choice of its own.
 
     Args:
         runs: one loss or more, without decay and at one weight decay or more.
@@ -497,7 +500,7 @@ def _needs_tuning(runs: pd.DataFrame, loss: str, rules: Rules) -> list[Statement
 
 
 def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rules, about: str) -> Statement:
-    """Whether most choices of decay are worse than the one that validation makes.
+    """Whether most other choices of decay are worse than the one that validation makes.
 
     Those that do not differ from no decay are one choice.
     """
@@ -508,29 +511,28 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     chosen = chosen_decay(runs[runs["weight_decay"] > 0])
     too_weak = _like_none(runs, tried)
     none = [0.0] if 0 in set(decided["weight_decay"]) else []
-    choices = [*none, *(decay for decay in tried if decay == chosen or decay not in too_weak)]
-    words: dict[float, Judgement] = {chosen: Judgement("equivalent")}
+    others = [*none, *(decay for decay in tried if decay != chosen and decay not in too_weak)]
+    words: dict[float, Judgement] = {}
     parts: dict[float, Statement] = {}
     seeds = None
-    for decay in choices:
-        if decay != chosen:
-            difference = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
-            words[decay] = Judgement("worse") if difference is None else judge(difference, rules)  # a collapse is worse
-            parts[decay] = from_judgement("", words[decay], ("worse",), difference)
-            seeds = seeds if difference is None else max(seeds or 0, len(difference.by_seed))
-    worse = [decay for decay in choices if words[decay].word == "worse"]
-    near = [decay for decay in choices if "worse" not in MAY_BE[words[decay].word]]
+    for decay in others:
+        difference = relative_difference(_at(runs, decay), _at(runs, chosen), "ndcg")
+        words[decay] = Judgement("worse") if difference is None else judge(difference, rules)  # a collapse is worse
+        parts[decay] = from_judgement("", words[decay], ("worse",), difference)
+        seeds = seeds if difference is None else max(seeds or 0, len(difference.by_seed))
+    worse = [decay for decay in others if words[decay].word == "worse"]
+    near = [decay for decay in others if "worse" not in MAY_BE[words[decay].word]]
     text = (
-        f"{loss} needs it tuned with care: {len(worse)} of {plural(len(choices), 'choice')} up to {choices[-1]:g} come"
-        f" out worse than {chosen:g}, {len(near)} as good, {len(choices) - len(worse) - len(near)} undecided"
+        f"{loss} needs it tuned with care: {len(worse)} of {plural(len(others), 'other choice')} up to"
+        f" {max(tried):g} come out worse than {chosen:g}, {len(near)} as good,"
+        f" {len(others) - len(worse) - len(near)} undecided"
     )
     if alike := [f"{decay:g}" for decay in tried if decay in too_weak and decay != chosen]:
         text += f" (no decay is one choice, with what does not differ from it: {', '.join(alike)})"
-    all_decays = [*none, *tried]
-    raw = sum(_worse_than_chosen(runs, decay, chosen, rules) for decay in all_decays if decay != chosen)
-    text += f"; each decay that was run by itself: {raw} of {len(all_decays)} worse"
-    # for other rules: each decay that is worse, where the chosen one is not
-    among = [Statement("", False) if decay == chosen else parts[decay] for decay in choices]
+    all_others = [decay for decay in (*none, *tried) if decay != chosen]
+    raw = sum(_worse_than_chosen(runs, decay, chosen, rules) for decay in all_others)
+    text += f"; each other decay that was run by itself: {raw} of {len(all_others)} worse"
+    among = [parts[decay] for decay in others]  # for other rules
     holds = _most_are_worse(list(words.values()))
     firm = _most_are_worse([Judgement("undecided") if each.provisional else each for each in words.values()])
     basis = Basis("most", among=tuple(among))
@@ -590,7 +592,7 @@ def _changes_less(runs: pd.DataFrame, part: str, strongest: str, rules: Rules) -
     That is the weaker side where no strongest decay is named. How much is missed at a stronger decay hangs on it.
     A run that collapsed has the score that it has; one that was cut off is left out.
     """
-    missed, notes, stronger = {}, [], bool(strongest)
+    missed, notes, worst, stronger = {}, [], [], bool(strongest)
     about = "too strong a decay" if stronger else "too weak a decay"
     for loss in ("BPR", "DirectAU"):
         finished = _made(runs, loss)
@@ -603,11 +605,12 @@ def _changes_less(runs: pd.DataFrame, part: str, strongest: str, rules: Rules) -
         at_first = first_seed(side)
         lowest = at_first.iloc[int(np.argmin(at_first["validation"]))]["weight_decay"]
         missed[loss] = _lost(_at(decided, lowest), _at(decided, chosen))
+        worst.append(f"{loss} at {lowest:g}")
         notes += [f"{loss} {why}" for why in [setbacks(finished, "run")] if why]
     bpr, directau = missed["BPR"], missed["DirectAU"]
     text = (
         f"{part}, NDCG@20 changes less for BPR than for DirectAU under Adam: by {bpr.mean:.0%} against"
-        f" {directau.mean:.0%}, at the worst by validation"
+        f" {directau.mean:.0%}, at the worst by validation, {' and '.join(worst)}"
     )
     if notes:
         text += f" ({', '.join(notes)}: what collapsed counts with its score, what was cut off is left out)"

@@ -66,7 +66,8 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         text = f"none of {plural(len(prism), 'strength')} has a validation NDCG@20 comparable with {setting(tuned)}"
         return [Statement(text + left, None if left else False, undecided=bool(left), seeds=1)]
     ours, theirs = seed_by_seed(runs, fastest, tuned)
-    name = f"{setting(fastest)}, the fastest of {plural(len(prism), 'strength')} whose validation score is comparable"
+    comparable = comparable_strengths(prism, decay)
+    name = f"{setting(fastest)}, {_the_fastest(len(comparable), len(prism))}"
     text = f"{name}{_not_run(runs)}, is best in fewer epochs than tuned {setting(tuned)}"
     sides = common(ours.reset_index(), theirs.reset_index(), ["seed"])
     if len(sides[0]):
@@ -100,8 +101,26 @@ def fastest_comparable(prism: pd.DataFrame, decay: pd.DataFrame) -> Any:
         prism: runs with PRISM at the first seed.
         decay: runs with decay at the first seed.
     """
-    comparable = prism[prism["validation"] >= (1 - COMPARABLE) * best(decay)["validation"]]
+    comparable = comparable_strengths(prism, decay)
     return None if comparable.empty else comparable.iloc[int(np.argmin(comparable["best_epoch"]))]
+
+
+def comparable_strengths(prism: pd.DataFrame, decay: pd.DataFrame) -> pd.DataFrame:
+    """PRISM's runs that are as good as tuned decay by validation: within 2.5 %, or better.
+
+    Args:
+        prism: runs with PRISM at the first seed.
+        decay: runs with decay at the first seed.
+    """
+    return prism[prism["validation"] >= (1 - COMPARABLE) * best(decay)["validation"]]
+
+
+def _the_fastest(comparable: int, strengths: int) -> str:
+    if comparable == strengths:
+        return f"the fastest of {plural(strengths, 'strength')} whose validation score is comparable"
+    if comparable == 1:
+        return f"the only one of {plural(strengths, 'strength')} whose validation score is comparable"
+    return f"the fastest of the {comparable} of {plural(strengths, 'strength')} whose validation score is comparable"
 
 
 def _not_run(runs: pd.DataFrame) -> str:

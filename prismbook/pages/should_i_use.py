@@ -53,6 +53,7 @@ def answer(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] |
     """
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
     lines = [
+        *_at_scoring(by_loss["directau"]),
         _without_decay(by_loss),
         f"{_with_decay(by_loss['directau'])} {_adamw(adamw or {})}",
         _with_ssm(by_loss["ssm"]),
@@ -74,7 +75,7 @@ def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]]
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
     losses = [loss for loss in ("directau", "mawu") if _changes(by_loss[loss], NONE)]
     without = {(loss, name): each for loss in losses for name, each in _changes(by_loss[loss], NONE).items()}
-    lines = []
+    lines = _at_scoring(by_loss["directau"])
     if without:
         advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(without), "PRISM may help")
         names = " or ".join(LOSS_NAMES[loss] for loss in losses)
@@ -98,7 +99,7 @@ def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]]
     if bpr or gone:
         made = sum(int(each.runs[PRISM]["run"].notna().sum()) for each in by_loss["bpr"])
         numbers = f", {_over(bpr)} against tuned decay" if bpr else ""
-        never = f"; {gone} of {plural(made, 'run')} never learned" if gone else ""
+        never = f"; {gone} of {plural(made, 'run')} stopped at their start" if gone else ""
         lines.append(f"**BPR:** {_advice_with_bpr(bpr, gone)}{numbers}{never}.")
     return "\n".join(f"- {line}" for line in lines)
 
@@ -115,6 +116,18 @@ def _over(found: Mapping[Any, Difference]) -> str:
     seeds = sorted({len(change.by_seed) for change in found.values()})
     many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else plural(seeds[0], "seed")
     return f"{_span(list(found.values()))}, {many}{' each' if len(found) > 1 else ''}"
+
+
+def _at_scoring(directau: Sequence[Compared]) -> list[str]:
+    """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
+    said = []
+    for each in directau:
+        if (row := _scored(rescored(each))) is not None:
+            said.append(
+                f"NDCG@20 {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {dataset_name(each.dataset)}"
+                f" ({plural(round(row['seeds']), 'seed')}), ratio {row['ratio']:.2f} to {row['ratio with it']:.2f}"
+            )
+    return [f"**Trained already without decay, DirectAU:** try lengths at scoring, {'; '.join(said)}."] if said else []
 
 
 def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
@@ -199,7 +212,7 @@ def _with_bpr(bpr: Sequence[Compared]) -> str:
     text += f": against tuned decay {_on_each(found)}." if found else "."
     if dead:
         never = [f"{gone} of {plural(made, 'seed')} on {name}" for name, (gone, made) in dead.items()]
-        text += f" It never learned at {listed_names(never)}."
+        text += f" It stopped at its start, by the patience of {RunConfig.patience}, at {listed_names(never)}."
     return text
 
 
@@ -315,7 +328,7 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
     text = "**Lengths at scoring** change no step of a training."
     if stopped:
         text += f" If training also stops on a validation with these lengths, NDCG@20 is {'; '.join(stopped)}."
-        text += f" Not run on {listed_names(missing)}." if missing else ""
+        text += f" With Adam they were not run on {listed_names(missing)}." if missing else ""
     if ordinary:
         return f"{text} Put on an ordinary training without decay, they give {'; '.join(ordinary)}."
     return f"{text} What they give to a model that was trained as usual was not measured."

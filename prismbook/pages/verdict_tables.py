@@ -71,7 +71,7 @@ def rules_in_words() -> str:
     than the margin of NDCG@20. That its lengths resemble those without decay is a detail. A curve is saturated (C14) at
     {SATURATED:.0%} of its maximum. Degrees separate (C15) where they are apart by more than {SEPARATES:.0%} of what
     decay takes. One training follows another (C19) where scores differ by at most {FOLLOWS:g}. Tuning is careful (C21)
-    where more than half of the choices are worse. No decay is one choice, with what does not differ from it. A knob is
+    where more than half of the other choices are worse. No decay is one, with what does not differ from it. A knob is
     coarse (C23) where one step covers more than half of its range; of decay a step is a factor of ten.
 12. **C8 asks for the paper's change, and no more.** A cell is reproduced within
     {100 * MEASURES["cell"].margin:g} points of the paper's, twice the margin. A method without any effect may pass; a

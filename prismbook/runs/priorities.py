@@ -114,7 +114,7 @@ def value_lines(ordered: Sequence[tuple[str, str, RunConfig]], costs: Costs) -> 
 def _left(runs: Sequence[RunConfig], costs: Costs) -> str:
     """How many runs are left, and what they will take, as text."""
     expected = costs.expected(Counter(runs))
-    time_needed = f"unknown, never ran: {', '.join(expected.unmeasured)}"
+    time_needed = f"unknown, never ran here: {', '.join(expected.unmeasured)}"
     if not expected.unmeasured:
         time_needed = f"about {duration(expected.hours)}"
     if expected.scaled:
