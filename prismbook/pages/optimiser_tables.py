@@ -208,17 +208,19 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
         table = lengths.by_training(runs)
         best = {name: table.xs(name, level="trained with")["ndcg"].max() for name in table.index.unique("trained with")}
         adam, prism = best.get("Adam, no decay"), best.get("PRISM")
-        trained = table.index.get_level_values("trained with")
-        decayed = table[trained.str.startswith("Adam, decay") & ~trained.str.contains("d^b", regex=False)]
-        if "plain SGD, no decay" not in best or adam is None or prism is None or decayed.empty:
+        decayed = {
+            max(run["history"]["validation_dot"]): lengths.training_name(run["config"])
+            for run in runs
+            if run["config"].get("length_exponent") is None
+            and lengths.training_name(run["config"]).startswith("Adam, decay")
+        }
+        if "plain SGD, no decay" not in best or adam is None or prism is None or not decayed:
             continue
-        # validation chose it, and so it was run at more seeds
-        by_seeds = decayed.sort_values("seeds", kind="stable")["ndcg"]
-        tuned, decay = by_seeds.index.get_level_values("trained with")[-1], by_seeds.iloc[-1]
+        tuned = decayed[max(decayed)]  # by validation
         sgd = pd.DataFrame(table.xs("plain SGD, no decay", level="trained with")).sort_values("seeds").iloc[-1]
         lines.append(
             f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd['ndcg']:.4f},"
-            f" Adam without decay {adam:.4f}. {tuned} has {decay:.4f}, and PRISM {prism:.4f}."
+            f" Adam without decay {adam:.4f}. {tuned} has {best[tuned]:.4f}, and PRISM {prism:.4f}."
         )
         if not np.isnan(sgd["exponent"]):
             other = table.xs("PRISM", level="trained with").iloc[0]
