@@ -466,6 +466,7 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
             "tuned decay / paper": "83 %",  # of 0.2406
             "PRISM": "",
             "PRISM / paper": "",
+            "PRISM's change": "",
         },
         {
             "DirectAU at": "2",
@@ -474,6 +475,7 @@ def test_a_losss_own_parameter_has_its_best_decay_and_prism_beside_it(tmp_path: 
             "tuned decay / paper": "42 %",
             "PRISM": "0.1500",
             "PRISM / paper": "65 %",  # of 0.2304
+            "PRISM's change": "+50.0%",
         },
     ]
     # PRISM was tried at gamma 2 alone, so there they are compared, though decay's best is at gamma 0.5
