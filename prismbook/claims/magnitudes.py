@@ -32,7 +32,7 @@ CHANGES = {
     "C11": "fewer epochs to the best one",
     "C12": "fairer, and as good",
 }
-#: The claims of each panel of the figure: NDCG@20 on linear and on non-linear MF, epochs, and fairness.
+#: The claims of each panel of the figure, which are NDCG@20 on linear and on non-linear MF, epochs, and fairness.
 PANELS = {"linear": ("C8",), "nonlinear": ("C9", "C10"), "epochs": ("C11",), "fairness": ("C12",)}
 #: The backbone and the losses of the claims on Table 1.
 _TABLE1 = {
