@@ -167,7 +167,7 @@ def advice(
         adamw: as :func:`prismbook.pages.should_i_use.in_short` takes them; None for none.
     """
     links = {
-        "should_i_use": "When, and what else to try",
+        "should_i_use": "When to use it",
         "twenty_lines": "In twenty lines",
         "ledger": "All claims",
         "report": "Report",
