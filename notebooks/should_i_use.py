@@ -84,7 +84,8 @@ page.say(should_i_use.already_trained(compared, put_on))
 # It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve. Without this package it is one expression of PyTorch, tried by your
 # own evaluation for a few $b$ from 0 to 1/2: `F.normalize(item, dim=1) * popularity.clamp_min(1).pow(b)[:, None]`.
 #
-# **Mind** that offline numbers favour what is popular, and that unpopular items lose here. Where they matter, take a smaller $b$ than validation does.
+# **Mind** that offline numbers favour what is popular, and with them the $b$ that validation chooses. Look at the unpopular / popular ratio too, and where
+# unpopular items matter take a smaller $b$.
 #
 # ## What else changes with PRISM
 #

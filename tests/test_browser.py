@@ -42,7 +42,7 @@ PAGES = [path.relative_to(HTML).as_posix() for path in sorted(HTML.rglob("*.html
 # Pages of source all look alike: one module and one file of tests stand for them.
 SHOWN = ("_modules/prismlib/train.html", "_modules/tests/test_train.html")
 LOOKED_AT = [page for page in PAGES if not page.startswith("_modules/") or page in SHOWN]
-# Pages of generated lists, which nobody looks through: the longest of the book, so that pictures of them take a minute.
+# Generated lists, which nobody looks through, are the longest pages: to picture them would take most of the time.
 NOT_PICTURED = ("api/", "genindex", "py-modindex")
 VIEWS = {"desktop": (1280, 900, "light"), "phone": (390, 844, "light"), "dark": (1280, 900, "dark")}
 # Everything that is wrong with the page as laid out, one sentence each.

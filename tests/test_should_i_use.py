@@ -12,6 +12,7 @@ from typing import Any
 import jupytext
 import matplotlib.pyplot as plt
 import pytest
+import torch
 from made_up import made_up, store
 
 from prismbook.pages import should_i_use
@@ -21,6 +22,7 @@ from prismbook.tables import ways
 from prismbook.tables.decay_vs_prism import pair
 from prismbook.tables.rules import Difference
 from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
+from prismlib.lengths import popularity_power, with_lengths
 
 CELLS = jupytext.read(Path(__file__).parents[1] / "notebooks" / "should_i_use.ipynb").cells
 
@@ -370,3 +372,12 @@ def test_the_example_runs_by_itself() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert re.match(r"\d+ users +before +after", done.stdout) and "NDCG@20" in done.stdout
+
+
+def test_the_expression_to_copy_gives_the_lengths_of_the_package() -> None:
+    source = (Path(__file__).parents[1] / "notebooks/should_i_use.py").read_text(encoding="utf-8")
+    [expression] = re.findall(r"`(F\.normalize[^`]*)`", source)
+    item = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    popularity, b = torch.tensor([0, 1, 3, 10, 100]), 0.25
+    ours = eval(expression, {"F": torch.nn.functional, "item": item, "popularity": popularity, "b": b})
+    torch.testing.assert_close(ours, with_lengths(item, popularity_power(popularity, b)))

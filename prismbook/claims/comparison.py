@@ -162,7 +162,7 @@ def in_dips(*sides: pd.DataFrame) -> str:
     early = [
         f"{run.loss} with {setting(run)}, seed {run.seed}, at epoch {run.best_epoch:.0f}"
         for runs in map(dips, sides)
-        if len(runs)
+        if len(runs)  # rows of an empty table take as long as those of a full one
         for run in runs.itertuples()
     ]
     return f"; perhaps in a dip, since at its best so early: {' and '.join(dict.fromkeys(early))}" if early else ""

@@ -220,7 +220,7 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     Moderate is one decay for all losses, as in the paper's Figure 2: the one that validation chooses for DirectAU, else
     for the first loss. Norms follow log popularity where it explains more than half of their variance and they rise
     with it. Without decay they carry little of it where it explains less than half as much as with decay, whichever way
-    they go.
+    they go. A run that decides nothing, e.g. one that was cut off, takes no part.
 
     Args:
         runs: one loss or more, without decay and at one weight decay or more.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from prismbook.claims.evidence import LEARNING_RATES, benefit_runs
 from prismbook.claims.magnitudes import chosen_pair
 from prismbook.claims.prism_claims import tried_runs
 from prismbook.claims.statements import Statement, from_judgement, percent_text, weakest
-from prismbook.plan.config import RunConfig
+from prismbook.plan.config import RunConfig, at_seed
 from prismbook.plan.experiments import (
     SEEDS,
     SWITCHES,
@@ -331,7 +330,7 @@ def _share(difference: Difference | None) -> str:
 def _one_setting(pairs: Sequence[tuple[RunConfig, RunConfig]]) -> tuple[list[RunConfig], list[RunConfig]]:
     """The first of some pairs at every seed: as in the paper's text, and with the change."""
     first = pairs[0][0]
-    same = [pair for pair in pairs if replace(pair[0], seed=first.seed, split_seed=first.split_seed) == first]
+    same = [pair for pair in pairs if at_seed(pair[0], first.seed, first.split_seed) == first]
     return [plain for plain, _ in same], [changed for _, changed in same]
 
 

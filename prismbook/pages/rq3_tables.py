@@ -18,7 +18,7 @@ from prismbook.tables.analysis import measured
 from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_pair, search_part
 from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
-from prismbook.tables.paper import table1
+from prismbook.tables.paper import printed_score, table1
 from prismbook.text import plural
 
 #: Each claim on Table 1 has the function that judges it, and its backbone and losses.
@@ -187,8 +187,8 @@ def _names(dataset: str, backbone: str, loss: str) -> tuple[str, str, str]:
 
 def _share(value: float, names: tuple[str, str, str], column: str) -> str:
     """A value over the paper's number for a backbone, loss and dataset; empty where the paper prints none."""
-    printed = table1()
-    return f"{100 * value / float(printed[column].loc[[names]].iloc[0]):.0f} %" if names in printed.index else ""
+    printed = printed_score(*names, column)
+    return "" if printed is None else f"{100 * value / printed:.0f} %"
 
 
 def loss_parameter_rows(

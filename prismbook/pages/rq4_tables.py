@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from prismbook.plan.config import RunConfig
+from prismbook.plan.config import RunConfig, at_seed
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import best, epochs_to
@@ -81,7 +80,7 @@ def further(configs: Sequence[RunConfig], runs: pd.DataFrame, seeds: Sequence[in
     """
     candidates = (runs[runs["init"] == "prism"], with_decay(runs))
     picked = [configs[int(best(part).name)] for part in candidates if part["run"].notna().any()]
-    return [replace(config, seed=seed, split_seed=seed) for seed in seeds[1:] for config in picked]
+    return [at_seed(config, seed, seed) for seed in seeds[1:] for config in picked]
 
 
 def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

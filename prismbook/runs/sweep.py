@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from prismbook.plan.config import RunConfig
+from prismbook.plan.config import RunConfig, at_seed
 from prismbook.plan.experiments import Search
 from prismbook.runs import patience, tuning
 from prismbook.runs.failures import Failure, load_failure
@@ -81,9 +81,7 @@ def plan(sweep: Sweep) -> tuple[list[RunConfig], list[RunConfig]]:
         if any(outcomes(config) is None for config in search.grid):
             tried = {config.seed for config in search.grid}
             two = dict.fromkeys((search.grid[0], search.grid[-1]))
-            later += [
-                replace(one, seed=seed, split_seed=seed) for one in two for seed in search.seeds if seed not in tried
-            ]
+            later += [at_seed(one, seed, seed) for one in two for seed in search.seeds if seed not in tried]
     return list(dict.fromkeys(known)), [config for config in dict.fromkeys(later) if config not in known]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prismbook.plan.config import RunConfig
+from prismbook.plan.config import RunConfig, at_seed
 from prismbook.plan.experiments import Search, configs, searches
 from prismbook.runs import patience, tuning
 from prismbook.runs.records import Record, default_results, load_scores, stored_path
@@ -580,11 +580,8 @@ def search_part(search: Search, parameters: Collection[str]) -> Search:
 
 def _leave_out(search: Search, excluded: RunConfig) -> Search:
     """The search without one candidate, at every seed."""
-
-    def at_its_seed(config: RunConfig) -> RunConfig:
-        return replace(config, seed=excluded.seed, split_seed=excluded.split_seed)
-
-    return replace(search, grid=tuple(config for config in search.grid if at_its_seed(config) != excluded))
+    seeds = excluded.seed, excluded.split_seed
+    return replace(search, grid=tuple(config for config in search.grid if at_seed(config, *seeds) != excluded))
 
 
 def _tried(search: Search, outcomes: Outcomes) -> set[str]:
