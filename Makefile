@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-LONGEST := notebooks/verdicts.ipynb notebooks/ledger.ipynb
+LONGEST := $(patsubst %,notebooks/%.ipynb,twenty_lines verdicts rq3_prism index)
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 # files of tests that start processes
 SLOWEST := $(patsubst %,tests/test_%.py,sweep endings gpu_tools records workers init use)

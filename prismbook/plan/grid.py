@@ -12,7 +12,7 @@ ALL_DECAYS = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 # What RQ1 takes where nothing is asked for, by dataset. Synthetic data is small and learns fast.
 LRS = {"synthetic": 1e-2}
 WEIGHT_DECAYS = {"synthetic": (0.0, 1e-5, 1e-4)}
-EPOCHS = {"synthetic": 24}
+EPOCHS = {"synthetic": 12}
 
 
 def grid_configs(

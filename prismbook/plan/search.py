@@ -56,7 +56,7 @@ BUDGETS = {
         weight_decays=(0.0, 1e-4),
         curve=(0.0, 1e-4),
         curve_seeds=SEEDS[:1],
-        fields={"dim": 8, "epochs": 3},
+        fields={"dim": 8, "epochs": 2},
     ),
     # the learning rate that is tried first is the one that the paper's authors found to serve best
     "lean": Budget(
