@@ -153,8 +153,8 @@ rq1_tables.numbers(runs)
 
 # %% [markdown]
 # *Decay raises the correlation of lengths with log popularity. An arrow leads from no decay to the decay that validation
-# chooses. Test NDCG@20, its popular part minus its unpopular part, and the correlation of item lengths with log popularity. They are means over
-# the seeds that were run. [The search of PRISM's page](rq3_search.ipynb) has further decays, and may choose one of those.*
+# chooses at the first seed. Test NDCG@20, its popular part minus its unpopular part, and the correlation of item lengths with log popularity. They are means over
+# the seeds that were run. [The search of PRISM's page](rq3_search.ipynb) has further decays, and chooses over all seeds where it can: its choice may be another.*
 
 # %% tags=["remove-input"]
 page.say(question.by_dataset({name: rq1_tables.behind_the_means(runs[name]) for name in names}))

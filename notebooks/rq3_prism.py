@@ -122,7 +122,7 @@ plt.show()
 # %% [markdown]
 # *Look whether the points of linear MF lie nearer to zero than those of non-linear MF. A point is PRISM's change as a share of tuned decay's
 # NDCG@20, with its 95 % interval over users and seeds; a black bar is the paper's. Right of the line PRISM is better; in the grey band a
-# change counts as none. A hollow point decides nothing: its runs were cut off. What was not run has no point.*
+# change counts as none. A cross decides nothing: its runs were cut off. What was not run has no point.*
 #
 # ## The numbers
 
@@ -159,7 +159,8 @@ page.html(question.judged(claims, judged, results))
 #
 # ## Origins
 #
-# Each table has the paper's cells and ours, mean and standard deviation over seeds, and below it the runs.
+# Each table has the paper's cells and ours, mean and standard deviation over seeds, and below it the runs. Ours are each method's own
+# best. The two columns of differences compare both at loss parameters that both have tried, which can be others.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 tables = {name: pd.DataFrame(map(rq3_tables.row, pairs[name])).set_index(["backbone", "loss"]) for name in names}

@@ -49,7 +49,7 @@ verdict_tables.margins()
 
 # %% [markdown]
 # *A measure with a wide margin is one that seeds move much. The largest difference that counts as none, the pooled standard deviation over seeds of a difference, and the number of pairs that it is
-# computed from.*
+# computed from. A setting is in several pairs, so that pairs are not independent of each other; the next table has the number of settings.*
 #
 # ### The spread of each group
 #

@@ -399,11 +399,17 @@ def test_the_cost_of_the_searches_in_words(tmp_path: Path) -> None:
     )
     text = rq3_tables.cost_in_words([cheap, dear, replace(pair, decay=None)], tmp_path)
     assert text.splitlines() == [
-        "PRISM's search trains fewer epochs for 1 of 2. Epochs:",
+        "Where both searches ran to the end, PRISM's trains fewer epochs for 1 of 2. Epochs:",
         "",
         "- MF with DirectAU: 1,000 for PRISM, 2,000 for decay.",
         "- MF with DirectAU: 3,000 for PRISM, 2,000 for decay.",
     ]
+    # before, half a search counted as a cheap one
+    assert cheap.prism is not None
+    half = replace(cheap, prism=replace(cheap.prism, grid=cheap.prism.ran + 1))
+    lead, _, _, line = rq3_tables.cost_in_words([dear, half], tmp_path).splitlines()
+    assert "for 0 of 1." in lead and line.endswith("2,000 for decay, not searched to the end.")
+    assert rq3_tables.cost_in_words([half], tmp_path).startswith("Nowhere did both searches run to the end.")
     assert rq3_tables.cost_in_words([replace(pair, prism=None)], tmp_path) == ""
 
 

@@ -185,12 +185,18 @@ def test_c1() -> None:
     poor, below = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))
     assert poor.holds is below.holds is True and "0.0900 against 0.1600, at 0 and 0.0001" in poor.text
     assert not poor.provisional and poor.seeds == 1  # 44 % at one seed is forty times the spread
-    assert "worse at 2 of 2 decays weaker than its best" in below.text
+    assert "worse at 2 of 2 decays weaker than its best;" in below.text  # the worst is the one without decay
     # nothing to lose, and above
     assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=FLAT))) == [False, False]
     # a shallow curve below BPR's: it falls below, and depends on decay hardly
     shallow: list[Parts | None] = [(0.040, 0.01, 0.01), (0.0405, 0.01, 0.01), (0.0402, 0.01, 0.01)]
     assert held(decay_claims.claim_c1(rq1(bpr=RISING, directau=shallow))) == [None, True]
+    # furthest behind at a weak decay: what is without any stands beside it
+    late: list[Parts | None] = [(0.10, 0.02, 0.02), (0.03, 0.02, 0.02), (0.16, 0.03, 0.01)]
+    _, below = decay_claims.claim_c1(rq1(bpr=FLAT, directau=late))
+    assert (
+        below.holds is True and "worse at 1 of 2 decays weaker than its best, and undecided without any;" in below.text
+    )
 
 
 def test_c1_chooses_nothing_on_the_test_set() -> None:
@@ -247,7 +253,8 @@ def test_c2_is_about_the_widening_and_about_the_level() -> None:
     statements = decay_claims.claim_c2(rq1(bpr=slow, directau=RISING))
     widening = {"the gap of BPR": True, "the gap of DirectAU": True, "BPR widening less than DirectAU": True}
     # here BPR's is the larger gap, and widens less
-    assert by_name(statements) == widening | {"BPR's lower level": False} and roles(statements, "detail") == []
+    assert by_name(statements) == widening | {"BPR's lower level": False}
+    assert [each.about for each in statements if each.role == "detail"] == ["each step of BPR", "each step of DirectAU"]
     assert verdict(statements).endswith("not for BPR's lower level")
     low: list[Parts | None] = [(0.07, 0.02, 0.02), (0.08, 0.02, 0.02), (0.09, 0.02, 0.02)]
     statements = decay_claims.claim_c2(rq1(bpr=low, directau=RISING))
@@ -261,7 +268,24 @@ def test_c2_is_about_the_widening_and_about_the_level() -> None:
     assert by_name(decay_claims.claim_c2(rq1(bpr=narrower)))["the gap of BPR"] is False
     # with another loss than DirectAU BPR is compared beside the claim
     others = decay_claims.claim_c2(rq1(bpr=slow, ssm=RISING))
-    assert set(by_name(others)) == {"the gap of BPR", "the gap of SSM"} and len(roles(others, "detail")) == 2
+    assert set(by_name(others)) == {"the gap of BPR", "the gap of SSM"} and len(roles(others, "detail")) == 4
+
+
+def test_c2_says_at_which_step_a_gap_narrows() -> None:
+    """The paper shows a monotone trend. Before, the ends of a curve alone were compared."""
+
+    def steps(curve: list[Parts | None]) -> Statement:
+        return decay_claims.claim_c2(rq1(directau=curve))[-1]
+
+    rising = steps(RISING)
+    assert rising.holds is True and rising.role == "detail" and rising.seeds == 1 and rising.basis is not None
+    assert "from 0 to 1e-06 (" in rising.text and "from 1e-06 to 0.0001 (" in rising.text
+    dip: list[Parts | None] = [(0.06, 0.02, 0.04), (0.03, 0.04, 0.06), (0.12, 0.03, 0.01)]
+    assert steps(dip).holds is False and steps(dip).text.count("narrower") == 1
+    missing = steps([RISING[0], None, RISING[2]])
+    assert missing.holds is None and "fewer than two steps" in missing.text
+    beyond: list[Parts | None] = [(0.03, 0.02, 0.04), (0.12, 0.03, 0.01), (0.02, 0.02, 0.06)]
+    assert "fewer than two steps" in steps(beyond).text  # past the best decay it may narrow
 
 
 def test_c2_is_judged_up_to_the_best_decay_of_each() -> None:
@@ -616,6 +640,8 @@ def test_c11_is_judged_at_the_learning_rate_that_validation_chooses(
     assert verdict(statements) == word
     [note] = [each for each in statements if each.role == "note"]
     assert note.case == "learning rate 0.01" and note.holds is (1e-2 in fast_at)
+    # before, fewer epochs at a rate at which both score less were said without that price
+    assert "beside that at the chosen rate: PRISM 0.1500 against 0.2000, decay 0.1500 against 0.2000" in note.text
     # where that learning rate alone counts, its note is the core
     alone = epochs_needed("gowalla", tmp_path).under(replace(RULES, case="learning rate 0.01"))
     assert outcome(alone) == ("reproduced" if 1e-2 in fast_at else "not reproduced")

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, minus, statement_on, times
-from prismbook.claims.statements import Basis, Statement, from_judgement, in_words, provisionally
+from prismbook.claims.statements import Basis, Statement, from_judgement, in_words, provisionally, weakest
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import SATURATED, best, epochs_to, first_seed
 from prismbook.tables.endings import edges
@@ -96,13 +97,14 @@ def _falls_below(directau: pd.DataFrame, bpr: pd.DataFrame, decays: Sequence[flo
         ]
         return Statement(f"{text}; undecided: {', '.join(ended)}", None, undecided=True, about=about)
     worst: Any = behind.idxmin()
-    differences = [relative_difference(_at(directau, decay), _at(bpr, decay), "ndcg") for decay in behind.index]
-    words = [judge(each, rules).word for each in differences if each is not None]
+    found = {decay: relative_difference(_at(directau, decay), _at(bpr, decay), "ndcg") for decay in behind.index}
+    words = {decay: judge(each, rules).word for decay, each in found.items() if each is not None}
     ours, theirs = _at(directau, worst), _at(bpr, worst)
-    text += (
-        f": by the rules it is worse at {words.count('worse')} of {plural(len(words), 'decay')} weaker than its best;"
-        f" at {worst:g}, where validation has it furthest behind, NDCG@20 {means(ours, theirs, 'ndcg')}"
-    )
+    worse = list(words.values()).count("worse")
+    text += f": by the rules it is worse at {worse} of {plural(len(words), 'decay')} weaker than its best"
+    if worst != 0 and 0 in words:
+        text += f", and {words[0]} without any"
+    text += f"; at {worst:g}, where validation has it furthest behind, NDCG@20 {means(ours, theirs, 'ndcg')}"
     return statement_on(text, ours, theirs, "ndcg", ("worse",), rules, about=about)
 
 
@@ -125,7 +127,35 @@ def claim_c2(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         others = [loss for loss in losses if loss != "BPR"]
         statements += [_widens_less(runs, other, rules) for other in others]
         statements += [_lower_level(runs, other, rules) for other in others]
-    return statements
+    return statements + [_step_by_step(_made(runs, loss), loss, rules) for loss in losses]
+
+
+def _step_by_step(runs: pd.DataFrame, loss: str, rules: Rules) -> Statement:
+    """Whether a loss's gap narrows at no step of decay, up to its best decay: Figure 1 has a monotone trend."""
+    text, about = f"{loss}'s gap narrows at no step of decay up to its best", f"each step of {loss}"
+    working = usable(first_seed(runs))
+    decays = [] if working.empty else sorted(set(working["weight_decay"]))
+    decays = [decay for decay in decays if decay <= chosen_decay(runs)]
+    if len(decays) < 3:
+        return Statement(f"{text} (fewer than two steps were run)", None, role="detail", about=about)
+    steps = [
+        statement_on(
+            f"from {low:g} to {high:g}",
+            _at(runs, high),
+            _at(runs, low),
+            "gap",
+            ("better", "equivalent", "not worse"),
+            rules,
+            _GAP_WORDS,
+            "detail",
+        )
+        for low, high in pairwise(decays)
+    ]
+    said = f"{text}: {'; '.join(step.text for step in steps)}"
+    seeds = min((step.seeds for step in steps if step.seeds is not None), default=None)
+    return replace(
+        weakest(steps), text=said, about=about, difference=None, seeds=seeds, basis=Basis("weakest", among=tuple(steps))
+    )
 
 
 def _widening(runs: pd.DataFrame) -> tuple[Any, Difference | None]:

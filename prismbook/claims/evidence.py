@@ -16,7 +16,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
 from prismbook.runs.records import default_results, load_record
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import measured, record_ids
+from prismbook.tables.analysis import best, measured, record_ids
 from prismbook.tables.rules import RULES, Rules
 from prismlib import datasets
 
@@ -188,12 +188,24 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
         for rate, runs in tables.items():
             if set(rates) != {rate} and runs["run"].notna().any():
                 note = prism_claims.claim_c11(runs, rules)[0]
-                statements.append(replace(note, case=at_rate(rate), about="", role="note"))
+                text = f"{note.text}{_at_what_price(runs, tuned)}"
+                statements.append(replace(note, text=text, case=at_rate(rate), about="", role="note"))
         return statements
 
     ids = tuple(run for runs in tables.values() for run in record_ids(runs))
     planned = tuple(config for rate in dict.fromkeys(rates) for config in _benefit_configs(dataset, rate))
     return Evidence(judge, ids, planned, patient_runs=False)
+
+
+def _at_what_price(runs: pd.DataFrame, tuned: pd.DataFrame) -> str:
+    """What the best runs at a rate score beside those at the chosen rates, as the end of a sentence; else empty."""
+    said = []
+    for method, there, chosen in zip(
+        ("PRISM", "decay"), prism_claims.tried_runs(runs), prism_claims.tried_runs(tuned), strict=True
+    ):
+        if len(there) and len(chosen):
+            said.append(f"{method} {best(there)['ndcg']:.4f} against {best(chosen)['ndcg']:.4f}")
+    return f"; its best NDCG@20 beside that at the chosen rate: {', '.join(said)}" if said else ""
 
 
 def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, tuple[float, ...]]:

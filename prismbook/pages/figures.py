@@ -291,7 +291,7 @@ def validation_curves(
     for axis, ranking in zip(grid[0], rankings, strict=True):
         axis.set(title={"dot": "ranked by dot product", "cosine": "ranked by cosine"}[ranking])
     for axis in grid[-1]:
-        axis.set(xlabel="epoch, the first is 1" if log_epochs else "epoch")
+        axis.set(xlabel="epochs trained (epoch 0 of the tables is 1 here)" if log_epochs else "epoch")
     _from_zero(figure.axes)
     return figure
 
@@ -351,7 +351,8 @@ def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN)
     Args:
         tables: for each dataset, by its name, the rows of its panel, by their names, each ``{"ours", "low", "high",
             "paper", "decides"}``: our change, the ends of its interval, and the paper's change. Each is a share, or
-            None where it is not known. The last is whether our runs decide anything; where not, the point is hollow.
+            None where it is not known. The last is whether our runs decide anything; where not, a cross stands for the
+            point.
         margin: the share up to which a change counts as none, shown as a band.
     """
     labels = list(dict.fromkeys(name for rows in tables.values() for name in rows))
@@ -363,10 +364,10 @@ def differences(tables: Mapping[str, Mapping[str, Any]], margin: float = MARGIN)
         for name, row in rows.items():
             place = labels.index(name)
             if row["ours"] is not None:
-                face, label = ("#0072B2", "ours, with its 95 % interval")
-                if not row.get("decides", True):
-                    face, label = "white", "ours, which decides nothing"
-                axis.plot(100 * row["ours"], place, "o", color="#0072B2", markerfacecolor=face, label=label, zorder=3)
+                marker, label = "o", "ours, with its 95 % interval"
+                if not row.get("decides", True):  # no hollow point: that is what a provisional verdict has elsewhere
+                    marker, label = "x", "ours, which decides nothing"
+                axis.plot(100 * row["ours"], place, marker, color="#0072B2", label=label, zorder=3)
                 if row["low"] is not None:
                     axis.plot([100 * row["low"], 100 * row["high"]], [place] * 2, color="#0072B2")
             if row["paper"] is not None:

@@ -211,7 +211,8 @@ def rare_rows(rare: pd.DataFrame, fitted: pd.DataFrame) -> str:
     return (
         f"Rows with 1 to {law.LEAST - 1} interactions are shorter than it says in {(beyond < 0).mean():.0%} of their"
         f" {len(beyond)} classes, by {-beyond.median():.0%} in the median of all."
-        f" Some are longer, by up to {beyond.max():.0%}."
+        " What shortens them was not tested: the simulation has no such rows."
+        f" Some are longer, as the rarest rows of the simulation are, by up to {beyond.max():.0%}."
         f" In the longest a step, $\\eta \\sqrt{{n/q}}$, is {step:.1f} times the law's length,"
         " where step 4 takes it to be small."
     )

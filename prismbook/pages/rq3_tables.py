@@ -268,8 +268,9 @@ def search_cost(pairs: Sequence[Pair]) -> list[dict[str, str]]:
 def cost_in_words(pairs: Sequence[Pair], results: Path | str | None = None) -> str:
     """Whether PRISM's search cost fewer epochs than decay's, in Markdown.
 
-    Hours are not compared, since they are of several machines. Runs that ended within their first epochs are counted: a
-    search of such runs is cheap because it was stopped.
+    Hours are not compared, since they are of several machines. Only searches that both methods ran to the end are
+    compared. Runs that ended within their first epochs are counted: a search of such runs is cheap because it was
+    stopped.
 
     Args:
         pairs: the pairs of the table. Those of which a method was not run are left out.
@@ -277,22 +278,29 @@ def cost_in_words(pairs: Sequence[Pair], results: Path | str | None = None) -> s
     """
     records = scan(default_results() if results is None else results)[0]
     early = {record["id"] for record in records if len(record["history"]["loss"]) <= EARLY}
-    lines, cheaper = [], 0
+    lines, fewer = [], []
     for pair in pairs:
         if pair.prism is None or pair.decay is None:
             continue
-        cheaper += pair.prism.epochs < pair.decay.epochs
         name = f"{BACKBONE_NAMES[pair.backbone]} with {LOSS_NAMES[pair.loss]}"
         line = f"- {name}: {pair.prism.epochs:,} for PRISM, {pair.decay.epochs:,} for decay"
         if pair.prism.ran < pair.prism.grid or pair.decay.ran < pair.decay.grid:
             line += ", not searched to the end"
+        else:
+            fewer.append(pair.prism.epochs < pair.decay.epochs)
         for method, title in ((pair.prism, "PRISM"), (pair.decay, "decay")):
             if ended := len(early.intersection(method.searched)):
                 line += f". Of {plural(len(method.searched), 'run')} of {title} {ended} ended within {EARLY} epochs"
         lines.append(f"{line}.")
     if not lines:
         return ""
-    return "\n".join([f"PRISM's search trains fewer epochs for {cheaper} of {len(lines)}. Epochs:", "", *lines])
+    if fewer:
+        lead = (
+            f"Where both searches ran to the end, PRISM's trains fewer epochs for {sum(fewer)} of {len(fewer)}. Epochs:"
+        )
+    else:
+        lead = "Nowhere did both searches run to the end. Epochs:"
+    return "\n".join([lead, "", *lines])
 
 
 def _hours(seconds: Mapping[str, float]) -> str:
