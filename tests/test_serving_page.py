@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from prismlib import MF, prism_, random_split, recommend, synthetic
+from prismlib.lengths import popularity_power
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "benchmarks/serving.json").read_text())
@@ -111,3 +112,10 @@ def test_the_pages_index_finds_what_recommend_finds(monkeypatch: pytest.MonkeyPa
     exact = recommend(model, users, split.train, k=20).items.tolist()
     shared = [len(set(found) & set(best)) for found, best in zip(names["lists"], exact, strict=True)]
     assert sum(shared) > 0.99 * 20 * len(users)
+    # the rows for lengths at scoring give the lists that recommend gives with these lengths
+    [lengths] = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "with_lengths" in block]
+    names |= {"popularity": torch.as_tensor(split.item_popularity), "b": 0.25}
+    exec(lengths, names)
+    put_on = recommend((model.user.weight.detach(), torch.from_numpy(names["items"])), users, split.train, k=20)
+    asked = recommend(model, users, split.train, k=20, length=popularity_power(names["popularity"], 0.25))
+    assert (put_on.items == asked.items).double().mean() > 0.999 and not torch.equal(asked.items, torch.tensor(exact))

@@ -173,6 +173,15 @@ def test_more_patience_that_turns_the_sign_is_said(tmp_path: Path) -> None:
     assert lines_of(same)[2].endswith("At patience 100 it is -25.0 % on Gowalla, 1 seed.")
 
 
+def test_a_comparison_of_unequal_patience_says_so(stored: list[ways.Compared]) -> None:
+    """Before, SSM's +7.3 % on Gowalla stood beside its +10.5 % at equal patience, and nothing told them apart."""
+    unequal = {(each.dataset, each.loss) for each in stored if each.patience(ways.TUNED)}
+    assert unequal == {("gowalla", "ssm"), ("movielens1m", "bpr")}
+    [ssm] = [each for each in stored if (each.dataset, each.loss) == ("gowalla", "ssm")]
+    assert ssm.patience(ways.TUNED) == "patience 10 against 100" and ssm.patience(ways.PRISM) == ""
+    assert ", seed 123, patience 10 against 100" in should_i_use.table([ssm])
+
+
 def test_the_stored_patient_runs_of_ssm_are_compared_at_the_same_patience(stored: list[ways.Compared]) -> None:
     known = {(each.dataset, each.loss): each.patient for each in stored if each.patient is not None}
     assert set(known) == {("movielens1m", "ssm"), ("gowalla", "ssm")}
@@ -371,7 +380,9 @@ def test_the_example_runs_by_itself() -> None:
     assert code != cell.source
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert re.match(r"\d+ users +before +after", done.stdout) and "NDCG@20" in done.stdout
+    first, second = done.stdout.strip().split("\n\n")
+    assert re.match(r"PRISM:\n\d+ users +before +after", first) and "NDCG@20" in first
+    assert re.match(r"lengths d\^0\.\d\d at scoring:\n\d+ users +before +after", second) and "NDCG@20" in second
 
 
 def test_the_expression_to_copy_gives_the_lengths_of_the_package() -> None:

@@ -501,10 +501,10 @@ def _way_in_full(each: Compared, way: str) -> str:
     low, high = (f"{100 * end:+.1f}" for end in change.interval)
     # with a seed left out, the seeds that are left were chosen by how their runs ended
     difference = _whole(_percent(change.mean) if change.left_out else f"{_percent(change.mean)} [{low}, {high}]")
-    where = "seed" if len(seeds) == 1 else "seeds"
+    where, patience = "seed" if len(seeds) == 1 else "seeds", each.patience(way)
     return (
         f"{text}<br><b>PRISM</b> {difference}<br>{judge(change)}: {_whole(f'{ours:.4f} against {theirs:.4f}')},"
-        f" {where} {listed_names([str(seed) for seed in seeds])}"
+        f" {where} {listed_names([str(seed) for seed in seeds])}{f', {patience}' if patience else ''}"
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import ALL_DECAYS, PAPER_DATASETS, SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record, default_results
@@ -127,6 +128,17 @@ class Compared:
         """
         ours, theirs = common(self.runs[way], self.runs[other], ["seed"])
         return float(ours["ndcg"].mean()), float(theirs["ndcg"].mean()), list(ours["seed"])
+
+    def patience(self, other: str, way: str = PRISM) -> str:
+        """The patience of both sides of :meth:`change` where it differs, in a few words; empty where it does not.
+
+        Args:
+            other: the way that it is compared with.
+            way: the way that is compared.
+        """
+        sides = common(self.runs[way], self.runs[other], ["seed"])
+        ours, theirs = (LONG if runs["instead_of"].notna().any() else RunConfig.patience for runs in sides)
+        return f"patience {ours} against {theirs}" if ours != theirs else ""
 
     def at_decay(self, decay: float) -> pd.DataFrame:
         """The runs with one decay that decide something.
