@@ -105,7 +105,8 @@ optimiser_tables.predictions(records)
 
 # %% [markdown]
 # *The second column is what the law says. The others
-# are the slopes of the log length of items in their log popularity, with the number of runs in brackets.*
+# are the slopes of the log length of items in their log popularity, with the number of runs in brackets. A class of popularity counts by its
+# rows here, and once in [the law's regression](law_of_lengths.ipynb), whose exponent is therefore a little smaller.*
 
 # %% tags=["remove-input"]
 page.say(optimiser_tables.wrote(records))

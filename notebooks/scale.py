@@ -109,7 +109,8 @@ display(scale_tables.quality(scale["quality"]))
 
 # %% [markdown]
 # At one rate the others are not comparable: each has a best rate of its own, and SGD does nothing at Adam's. Its second row has the
-# rate of {py:func}`~prismlib.optim.untuned_sgd_rate`. [](optimisers.ipynb) compares optimisers at rates that were searched for.
+# rate of {py:func}`~prismlib.optim.untuned_sgd_rate`. That is large here: it goes with the batch and with the squared length of rows, and PRISM's rows
+# are long. [](optimisers.ipynb) compares optimisers at rates that were searched for.
 #
 # ## More pairs than memory holds
 #
