@@ -14,7 +14,14 @@ from typing import Any
 import pandas as pd
 
 from prismbook.claims.evidence import LEARNING_RATES, at_chosen_rate, benefit_runs
-from prismbook.claims.prism_claims import FEWER_EPOCHS, LARGER_RATIO, PROTOCOL_CASES, fastest_comparable, tried_runs
+from prismbook.claims.prism_claims import (
+    FEWER_EPOCHS,
+    LARGER_RATIO,
+    PROTOCOL_CASES,
+    comparable_strengths,
+    tried_runs,
+    with_fewest_epochs,
+)
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import default_results
 from prismbook.tables import decay_vs_prism
@@ -121,10 +128,9 @@ def of_pairs(claim: str, case: str, pairs: Sequence[Pair]) -> list[Magnitude]:
 def _of_epochs(dataset: str, results: Path) -> list[Magnitude]:
     tuned, _ = at_chosen_rate({rate: benefit_runs(dataset, results, rate) for rate in LEARNING_RATES})
     prism, decay = tried_runs(tuned)
-    fastest = None if prism.empty or decay.empty else fastest_comparable(prism, decay)
-    if fastest is None:
+    if decay.empty or (comparable := comparable_strengths(prism, decay)).empty:
         return []
-    ours, theirs = seed_by_seed(tuned, fastest, best(decay))
+    ours, theirs = seed_by_seed(tuned, with_fewest_epochs(comparable), best(decay))
     difference = relative_difference(ours.reset_index(), theirs.reset_index(), "best_epoch")
     return _row("C11", dataset, FEWER_EPOCHS, difference)
 

@@ -60,13 +60,13 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     prism, decay = tried_runs(runs)
     if decay.empty or prism.empty:
         return [Statement("C11 needs runs with decay and runs with PRISM", None)]
-    tuned, fastest = best(decay), fastest_comparable(prism, decay)
-    if fastest is None:
+    tuned, comparable = best(decay), comparable_strengths(prism, decay)
+    if comparable.empty:
         left = _not_run(runs)
         text = f"none of {plural(len(prism), 'strength')} has a validation NDCG@20 comparable with {setting(tuned)}"
         return [Statement(text + left, None if left else False, undecided=bool(left), seeds=1)]
+    fastest = with_fewest_epochs(comparable)
     ours, theirs = seed_by_seed(runs, fastest, tuned)
-    comparable = comparable_strengths(prism, decay)
     name = f"{setting(fastest)}, {_the_fastest(len(comparable), len(prism))}"
     text = f"{name}{_not_run(runs)}, is best in fewer epochs than tuned {setting(tuned)}"
     sides = common(ours.reset_index(), theirs.reset_index(), ["seed"])
@@ -94,17 +94,6 @@ def tried_runs(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return finished[finished["init"] == "prism"], decay
 
 
-def fastest_comparable(prism: pd.DataFrame, decay: pd.DataFrame) -> Any:
-    """PRISM's strength with the fewest epochs among those as good as tuned decay by validation; None where none is.
-
-    Args:
-        prism: runs with PRISM at the first seed.
-        decay: runs with decay at the first seed.
-    """
-    comparable = comparable_strengths(prism, decay)
-    return None if comparable.empty else comparable.iloc[int(np.argmin(comparable["best_epoch"]))]
-
-
 def comparable_strengths(prism: pd.DataFrame, decay: pd.DataFrame) -> pd.DataFrame:
     """PRISM's runs that are as good as tuned decay by validation: within 2.5 %, or better.
 
@@ -113,6 +102,15 @@ def comparable_strengths(prism: pd.DataFrame, decay: pd.DataFrame) -> pd.DataFra
         decay: runs with decay at the first seed.
     """
     return prism[prism["validation"] >= (1 - COMPARABLE) * best(decay)["validation"]]
+
+
+def with_fewest_epochs(strengths: pd.DataFrame) -> Any:
+    """The strength whose best epoch is the earliest; of equals the first.
+
+    Args:
+        strengths: runs with PRISM at the first seed, at least one.
+    """
+    return strengths.iloc[int(np.argmin(strengths["best_epoch"]))]
 
 
 def _the_fastest(comparable: int, strengths: int) -> str:

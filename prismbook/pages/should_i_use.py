@@ -77,7 +77,7 @@ def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]]
     without = {(loss, name): each for loss in losses for name, each in _changes(by_loss[loss], NONE).items()}
     lines = _at_scoring(by_loss["directau"])
     if without:
-        advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(without), "PRISM may help")
+        advice = _advice(without, "try PRISM", "PRISM is no gain", "PRISM may help")
         names = " or ".join(LOSS_NAMES[loss] for loss in losses)
         lines.append(f"**No decay, {names}:** {advice}, NDCG@20 {_over(without)}.{_middle_decay(by_loss['directau'])}")
     runs = sum(len(each) for each in (adamw or {}).values())
@@ -87,7 +87,7 @@ def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]]
     doubtful = [dataset_name(each.dataset) for each in by_loss["ssm"] if each.undecided is not None]
     patient = {each.dataset: each.patient for each in by_loss["ssm"] if each.patient is not None}
     if decided:
-        advice = {1.0: "it helps", 0.0: "no gain"}.get(_share_better(decided), "it depends on the dataset")
+        advice = _advice(decided, "it helps", "no gain", "it depends on the dataset")
         left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
         later = f"; at patience {LONG} {_over(patient)}" if patient else ""
         lines.append(
@@ -108,7 +108,7 @@ def _advice_with_bpr(found: Mapping[Any, Difference], gone: int) -> str:
     """The advice from the changes against tuned decay, and from how many runs with PRISM never learned."""
     if gone or all(judge(change).word == "worse" for change in found.values()):
         return "do not use it"
-    return {1.0: "it helps", 0.0: "it is no gain"}.get(_share_better(found), "it depends on the dataset")
+    return _advice(found, "it helps", "it is no gain", "it depends on the dataset")
 
 
 def _over(found: Mapping[Any, Difference]) -> str:
@@ -134,10 +134,10 @@ def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
     found = _changes(by_loss["directau"], NONE)
     if not found:
         return "No run says whether PRISM helps a model that is trained without weight decay."
-    advice = {1.0: "try PRISM", 0.0: "PRISM is no gain"}.get(_share_better(found), "PRISM may help")
+    advice = _advice(found, "try PRISM", "PRISM is no gain", "PRISM may help")
     text = f"**No decay, DirectAU:** {advice}, NDCG@20 {_on_each(found)}."
     if others := _changes(by_loss["mawu"], NONE):
-        gain = {1.0: "it helps too", 0.0: "no gain is shown"}.get(_share_better(others), "it may help")
+        gain = _advice(others, "it helps too", "no gain is shown", "it may help")
         text += f" MAWU: {gain}, {_on_each(others)}."
     return text + _middle_decay(by_loss["directau"])
 
@@ -176,13 +176,13 @@ def _adamw(records: Mapping[str, Sequence[Record]]) -> str:
 def _with_ssm(ssm: Sequence[Compared]) -> str:
     parts = []
     if found := _changes(ssm, NONE):
-        gain = {1.0: "it helps", 0.0: "no gain is shown"}.get(_share_better(found), "it may help")
+        gain = _advice(found, "it helps", "no gain is shown", "it may help")
         parts.append(f"Against no decay {gain} ({_on_each(found)}).")
     # where the search's decay decides nothing, the decay that is shown in its place is not the tuned one
     decided = _changes([each for each in ssm if each.undecided is None], TUNED)
     doubtful = _changes([each for each in ssm if each.undecided is not None], TUNED)
     if decided:
-        advice = {1.0: "it helps", 0.0: "it is no gain"}.get(_share_better(decided), "it depends on the dataset")
+        advice = _advice(decided, "it helps", "it is no gain", "it depends on the dataset")
         left_open = f"; open on {listed_names(list(doubtful))}" if doubtful else ""
         parts.append(
             f"Against tuned decay, at patience {RunConfig.patience}, {advice}: {_on_each(decided)}{left_open}."
@@ -562,8 +562,10 @@ def _changes(compared: Iterable[Compared], other: str, measure: str = "ndcg") ->
     return {name: change for name, change in found.items() if change is not None}
 
 
-def _share_better(found: Mapping[Any, Difference]) -> float:
-    return sum(judge(change).word == "better" for change in found.values()) / len(found)
+def _advice(found: Mapping[Any, Difference], yes: str, no: str, otherwise: str) -> str:
+    """One of three words: where PRISM is better in all of some comparisons, in none, or in a part of them."""
+    better = [judge(change).word == "better" for change in found.values()]
+    return yes if all(better) else otherwise if any(better) else no
 
 
 def _percent(share: float) -> str:
