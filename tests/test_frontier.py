@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from made_up import made_up
 
@@ -68,6 +72,22 @@ def test_no_text_can_end_the_element_and_nothing_is_loaded() -> None:
     assert data(html)["runs"][0]["other"] == "</script>"
     assert not re.search(r"\b(?:src|href)=|\bimport\b|fetch\(|@import|url\(", html)
     assert "<noscript>" in html and "@media print" in html
+
+
+def test_the_browser_and_python_draw_the_same_frontier() -> None:
+    """Before, nothing compared the two. Where runs had one ratio, the browser drew the worse of them too."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node here")
+    draws = np.random.default_rng(0)
+    shown = [[{"ratio": int(a), "ndcg": int(b)} for a, b in draws.integers(1, 6, (size, 2))] for size in range(1, 60)]
+    script = (Path(frontier.__file__).parent / "frontier.html").read_text(encoding="utf-8")
+    [order] = re.findall(r"\.sort\((\(a, b\) => .*)\);$", script, re.MULTILINE)
+    [keeps] = re.findall(r"const edge = (here\.filter\(.*\));$", script, re.MULTILINE)
+    code = f"const edge = runs => {{ const here = runs.sort({order}); return {keeps}; }};"
+    code += f"console.log(JSON.stringify({json.dumps(shown)}.map(edge)));"
+    done = subprocess.run([node, "-"], input=code, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [frontier.best_runs(runs) for runs in shown]
 
 
 @pytest.mark.usefixtures("_style")
