@@ -494,9 +494,11 @@ def test_costs_come_from_like_runs(tmp_path: Path) -> None:
     assert (known.epochs, known.most_epochs, known.unmeasured) == (12, 30, [])
     assert known.hours == pytest.approx(3 * seconds / 3600) and known.most_hours == pytest.approx(7.5 * seconds / 3600)
     elsewhere = Costs([record], "another device")
-    assert elsewhere.expected({config: 1}).unmeasured == ["mf with bpr"]
+    # before, the time on a new machine was unknown, and runs had no order by hours
+    there = elsewhere.expected({config: 3})
+    assert (there.hours, there.unmeasured, there.scaled) == (known.hours, [], ("mf with bpr on another machine",))
     elsewhere.measure([config])
-    assert elsewhere.expected({config: 1}).unmeasured == [] and elsewhere.expected({config: 1}).hours > 0
+    assert elsewhere.expected({config: 1}).scaled == () and elsewhere.expected({config: 1}).hours > 0
 
 
 @pytest.mark.parametrize("error", [MemoryError, ValueError, FloatingPointError])

@@ -55,7 +55,8 @@ class Expected:
         hours: how many hours to expect.
         most_hours: how many there are at most.
         unmeasured: the kinds of which no epoch was timed, nor of a like kind; hours are without them.
-        scaled: the kinds of which no epoch was timed, and whose time is scaled from a like kind's.
+        scaled: the kinds of which no epoch was timed on this device. Their time is that of like kinds here, or of
+            another machine, which is then named.
     """
 
     epochs: int
@@ -69,6 +70,9 @@ class Expected:
 class Costs:
     """Seconds per epoch, from records of the same kind and device; epochs per run, from records of the same kind.
 
+    Where this device ran neither a kind nor one like it, the time is that of other machines with a device of its class:
+    it may be off by a factor of a few, and still puts runs in their order.
+
     Args:
         records: what was run so far.
         device: the device as :func:`prismbook.runs.machine.environment` names it; None takes records of any device.
@@ -78,6 +82,7 @@ class Costs:
         self.device = device
         self.epochs: dict[Kind, list[int]] = {}
         self.spent: dict[Kind, tuple[float, int]] = {}  # seconds, epochs
+        self.elsewhere: dict[Kind, tuple[float, int]] = {}  # the same of other machines
         for record in records:
             self.add(record)
 
@@ -93,8 +98,8 @@ class Costs:
         epochs = len(record["history"]["loss"])
         self.epochs.setdefault(kind(config), []).append(epochs)
         seconds = record["seconds"]["train"] + record["seconds"]["evaluate"]
-        if self.device in (None, record["environment"]["device"]):
-            _spend(self.spent, kind(config), seconds, epochs)
+        here = self.device in (None, record["environment"]["device"])
+        _spend(self.spent if here else self.elsewhere, kind(config), seconds, epochs)
 
     def measure(self, configs: Iterable[RunConfig]) -> None:
         """Train one epoch of each kind that has not run on this device; nothing is stored.
@@ -119,9 +124,14 @@ class Costs:
         for config, count in counts.items():
             epoch_kind = kind(config)
             usual = min(self._usual_epochs(config), config.max_epochs)
-            hours_per_epoch = self._hours_per_epoch(epoch_kind)
+            hours_per_epoch, where = _hours_per_epoch(self.spent, epoch_kind), ""
+            if hours_per_epoch is None:
+                hours_per_epoch, where = _hours_per_epoch(self.elsewhere, epoch_kind), " on another machine"
             if epoch_kind not in self.spent:
-                (unmeasured if hours_per_epoch is None else scaled)[str(epoch_kind)] = None
+                if hours_per_epoch is None:
+                    unmeasured[str(epoch_kind)] = None
+                else:
+                    scaled[f"{epoch_kind}{where}"] = None
             epochs += count * usual
             most_epochs += count * config.max_epochs
             hours += count * usual * (hours_per_epoch or 0.0)
@@ -138,18 +148,19 @@ class Costs:
                 return sum(stored) / len(stored)
         return config.max_epochs
 
-    def _hours_per_epoch(self, wanted: Kind) -> float | None:
-        """The time of an epoch; None where none is known.
 
-        Else it is that on other data, in proportion to the interactions; else that on another backbone too.
-        """
-        for fields in ((), ("dataset",), ("dataset", "backbone")):
-            alike = [(self.spent[other], interactions(other.dataset)) for other in _like(self.spent, wanted, fields)]
-            pairs = sum(epochs * size for (_, epochs), size in alike)
-            if pairs:
-                seconds = sum(spent for (spent, _), _ in alike)
-                return seconds / pairs * interactions(wanted.dataset) / 3600
-        return None
+def _hours_per_epoch(spent: Mapping[Kind, tuple[float, int]], wanted: Kind) -> float | None:
+    """The time of an epoch; None where none is known.
+
+    Else it is that on other data, in proportion to the interactions; else that on another backbone too.
+    """
+    for fields in ((), ("dataset",), ("dataset", "backbone")):
+        alike = [(spent[other], interactions(other.dataset)) for other in _like(spent, wanted, fields)]
+        pairs = sum(epochs * size for (_, epochs), size in alike)
+        if pairs:
+            seconds = sum(taken for (taken, _), _ in alike)
+            return seconds / pairs * interactions(wanted.dataset) / 3600
+    return None
 
 
 def _spend(spent: dict[Kind, tuple[float, int]], epoch_kind: Kind, seconds: float, epochs: int) -> None:
