@@ -20,7 +20,7 @@
 
 # %% tags=["parameters"]
 dataset = "synthetic"  # or a published one; or a list of names: a panel of the figure each
-epochs = 5  # at most; None is the project's choice
+epochs = 3  # at most; None is the project's choice
 seeds = [123]  # the first chooses; at others what is stored counts too, and nothing is trained
 lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"

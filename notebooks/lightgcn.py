@@ -21,7 +21,7 @@
 # %% tags=["parameters"]
 dataset = "synthetic"  # or a published one; or a list of names: a row of the figure each
 weight_decays = [0.0, 1.0e-4]  # None is the project's grid for the dataset
-epochs = 6  # at most; None is the project's choice
+epochs = 4  # at most; None is the project's choice
 lr = None  # learning rate; None: the project's choice, 1e-3 on published data
 device = "cpu"
 results = None
