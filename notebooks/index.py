@@ -34,7 +34,10 @@ parameters.check(globals(), "results")
 page.begin()
 stored, _ = scan(results or default_results())
 real_runs = start_page.real_runs(stored)
-page.say(f"We ran the paper again, without its authors. {start_page.scope(real_runs)}")
+page.say(
+    f"We ran the paper again, without its authors. {start_page.scope(real_runs)} Why it is so depends on the optimiser: under Adam coupled"
+    " decay writes popularity, and plain SGD writes it [without any](pages/law_of_lengths.ipynb)."
+)
 
 # %% tags=["remove-input"]
 rows = ledger.ledger(results)
@@ -72,7 +75,7 @@ start_page.panel("fairness", panels)
 # *Where a dot is far from its black bar, we did not find what the paper found. In bold is what the paper claims. Below it are each
 # dataset with the ledger's verdict on it, then the losses that this verdict rests on. A black bar is the paper's change from tuned decay
 # to PRISM, a dot is ours with its 95 % interval over users and seeds. The grey band counts as no change, and the arrow points to
-# what is better. A hollow dot is of a provisional verdict, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. Where the size is
+# what is better. A cross is of an open verdict, a hollow dot of a provisional one, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. Where the size is
 # open, our own change is not drawn. The paper's bars in the last
 # two panels are its means over datasets.*
 #
@@ -88,7 +91,7 @@ start_page.panel("fairness", panels)
 # prism_(items.weight, popularity)  # the norms of the rows are now log(popularity + 2): 0.69, 2.08, 6.91
 # ```
 #
-# In a copy of this project, `pip install .` installs it; [six lines to copy](pages/use_prism.ipynb) do the same. The package index has another
+# In a copy of this project, which has no public address yet, `pip install .` installs it; [six lines to copy](pages/use_prism.ipynb) do the same. The package index has another
 # project by the name `prismlib`. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
 # is 1 above, this is
 #

@@ -29,7 +29,7 @@
 # | $q$ | $\lvert\mathcal{B}\rvert\, d / \lvert E\rvert$, interactions of the row in a batch, on average |
 # | $\mathbf{g}$ | gradient of the row in a step; zero when the row is not in the batch |
 # | $\theta$ | angle between the row and its partners |
-# | $G$ | strength of the gradient, $G^2 = r^2\, \mathbb{E} \lVert\mathbf{g}\rVert^2$ |
+# | $G$ | size of the gradient at length 1, $G^2 = r^2\, \mathbb{E} \lVert\mathbf{g}\rVert^2$ |
 # | $v$ | Adam's second moment, a running mean of a coordinate's squared gradient |
 # | $\eta, \lambda, t$ | learning rate, weight decay, number of steps |
 # | $\kappa$ | what Adam's momentum does to growth: 1 if the gradients of two steps are independent, else {func}`near 1 <prismlib.theory.memory_of_epochs>` |
@@ -45,7 +45,8 @@
 # \end{aligned}
 # $$ (eq-strength)
 #
-# This $G$ is DirectAU's, and MAWU's is half of it. The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
+# This $G$ is DirectAU's, and MAWU's is half of it. It has the pulls of alignment alone: on the recorded runs they dominate those of uniformity for rows with four
+# interactions and more ({func}`prismlib.theory.gradient_noise`). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
 # case, in which growth is linear in $d$, and that of pulls which agree, in which it is quadratic. So $G$ grows with popularity as $\sqrt d$.
 #
 # 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient.
@@ -65,7 +66,7 @@
 #
 # Rows meet a gradient with different chances, which are the $q$ of the formulas. Nothing is fitted. Two decays are run under coupled Adam, a weaker and a stronger one.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 results = None  # the folder of the records; None is the project's
 
 # %% tags=["remove-input"]
@@ -185,7 +186,7 @@ law_tables.exponents(free)
 #
 # ### Where it errs
 #
-# The error of the length on held-out profiles, by part. *MovieLens1M, all ratings* has the low ratings too, which MovieLens1M leaves out:
+# The error of the length on held-out profiles, by part. *MovieLens1M (all ratings)* has the low ratings too, which MovieLens1M leaves out:
 
 # %% tags=["remove-input"]
 law_tables.by_part(profiles, wrong_by)

@@ -18,7 +18,7 @@
 #
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 dataset = ["movielens1m", "gowalla", "yelp2018"]  # a published one, or a list of names
 results = None  # folder of run records; None is the project's own
 
@@ -58,11 +58,11 @@ page.say(optimiser_tables.found(records))
 #
 # A learning rate of 30 looks large. The loss is a mean over the batch, so a row's gradient is divided by the size of the batch.
 #
-# Beware of the easy headline "use SGD". By the law SGD always writes the fourth root of popularity, and which exponent ranks best differs between
-# datasets. At its own lengths SGD is also less fair.
+# Beware of the easy headline "use SGD". Under DirectAU and MAWU, SGD writes the fourth root of popularity once it has forgotten the start, and which
+# exponent ranks best differs between datasets. At its own lengths SGD is also less fair.
 #
-# **We tested:** DirectAU on matrix factorisation, from the same Xavier tables, with other optimisers and without decay. The rest of the plan is not
-# run yet, and says so.
+# **We tested:** DirectAU on matrix factorisation, from the same Xavier tables, with other optimisers and without decay; SSM, MAWU and BPR with plain
+# SGD. What of the plan is not run yet says so.
 #
 # ## Run this yourself
 #

@@ -136,7 +136,7 @@ if shown:
 
 # %% [markdown]
 # *Look how the curve of DirectAU climbs with decay before it levels off or falls, and which of its parts gains. A ring marks the decay that
-# validation chooses. Below 1e-6 lengths have not come to rest when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
+# validation chooses. With DirectAU lengths have not come to rest below 1e-6 when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]
 others = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[2:]]

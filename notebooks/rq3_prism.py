@@ -134,7 +134,7 @@ pd.DataFrame([rq3_tables.short_row(pair) for name in names for pair in pairs[nam
 # %% [markdown]
 # *Read the last column first: it says whether the change counts. Test NDCG@20, tuned decay → PRISM, each at its best among the loss's
 # parameters that both have tried. The change is PRISM's as a share of tuned decay's score, with its 95 % interval in brackets and its number of
-# seeds. The scores are means over the same seeds. The last column has its word by the [rules](verdicts.ipynb). A run that the epoch limit or its first 20 epochs
+# seeds. The scores are means over the same seeds. The last column has its [word for a comparison](verdicts.ipynb). A run that the epoch limit or its first 20 epochs
 # ended decides nothing. Where all runs are such runs, their scores are shown all the same.*
 #
 # ## Verdicts

@@ -150,7 +150,7 @@ page.say(question.by_dataset({name: rq4_tables.ended_early(shown) for name, show
 # %% [markdown]
 # Is that the reason? Adam changes each coordinate by about the learning rate. A row of length $\log(d + 2)$ then turns
 # $\log(d + 2)$ times as slowly as one of length 1. If so, a larger step must shorten the flat start. Decay gets
-# the larger step too. Its strength was tuned at the smaller step, as was the loss's parameter:
+# the larger step too. How much decay, and the loss's parameter, were tuned at the smaller step:
 
 # %%
 steps = {name: rq4_tables.at_rates(name, tuned[name], learning_rates, seeds=seeds[0], **common) for name in names}

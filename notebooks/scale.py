@@ -22,7 +22,7 @@
 #
 # **What to do:**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 folder = None  # with scale.json; None is the project's own
 
 # %% tags=["remove-input"]
@@ -52,7 +52,7 @@ page.say(scale_tables.what_to_do(scale["steps"]))
 # ## Time of a step
 #
 # One step of MF with 4,096 pairs and 64 dimensions. Half of the rows are users, half are items, and pairs are drawn uniformly. The black
-# line is Adam as everybody runs it; it is given huge pages of memory (see below), which the dashed line is not.
+# line is Adam on all rows, given huge pages of memory (see below); the dashed line is the same without them, which is the default.
 
 # %% mystnb={"image": {"alt": "Two log-log panels, BPR and SSM: CPU time of a training step against the number of rows. Adam on all rows grows in proportion to the tables; Adam on the batch's rows, lazy Adam, row-wise Adagrad and SGD stay nearly level. A ring marks where Adam on the batch's rows becomes the faster one"}} tags=["remove-input", "nbval-ignore-output"]
 scale_tables.step_times(scale["steps"])
@@ -110,7 +110,7 @@ display(scale_tables.quality(scale["quality"]))
 # %% [markdown]
 # At one rate the others are not comparable: each has a best rate of its own, and SGD does nothing at Adam's. Its second row has the
 # rate of {py:func}`~prismlib.optim.untuned_sgd_rate`. That is large here: it goes with the batch and with the squared length of rows, and PRISM's rows
-# are long. [](optimisers.ipynb) compares optimisers at rates that were searched for.
+# are long. [](optimisers.ipynb) compares optimisers, each at a rate of its own.
 #
 # ## More pairs than memory holds
 #

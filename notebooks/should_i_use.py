@@ -18,8 +18,8 @@
 # %% [markdown]
 # # Should I use PRISM?
 #
-# *Does it concern you?* If your loss compares dot products, as BPR does, then no: it learns lengths by itself. Read on if it
-# normalises its vectors or compares cosines.
+# *Does it concern you?* If your loss compares dot products, as BPR does, then PRISM does not: such a loss learns lengths by itself (tune its decay
+# instead, see below). Read on if it normalises its vectors or compares cosines.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -39,14 +39,13 @@ put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in way
 adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(should_i_use.answer(compared, adamw))
+ssm = {dataset: ways.scored_with_lengths(dataset, results, "ssm") for dataset in ways.DATASETS}
+page.say(should_i_use.answer(compared, adamw, ssm))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(f"{should_i_use.how_sure(compared)} All runs are matrix factorisation, offline, on random splits.")
 
 # %% [markdown]
-# *Each percentage is a change of test NDCG@20 from the named way to PRISM.*
-#
 # ## No decay today? What you can change
 #
 # With DirectAU.
@@ -102,7 +101,8 @@ page.html(should_i_use.price(compared))
 page.say(should_i_use.plain_sgd(compared))
 
 # %% [markdown]
-# {py:func}`~prismlib.optim.untuned_sgd_rate` gives the rate for another table and batch size. [](optimisers.ipynb) has more.
+# For other tables and batches, `lr = max(untuned_sgd_rate(table, batch_size) for table in (user, item))` with {py:func}`~prismlib.optim.untuned_sgd_rate` and the
+# tables at their start. [](optimisers.ipynb) has what other rates gave.
 #
 # ## When yes
 #
@@ -132,8 +132,12 @@ page.say(should_i_use.plain_sgd(compared))
 #
 # - **The learning rate.** Longer rows turn more slowly, so tune it again ([](rq4_benefits.ipynb) has two).
 # - **The patience.** A run can look dead for many epochs before it learns. Do not stop it after ten.
-# - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training they must still
-#   correlate with $\log(d + 2)$ ({py:func}`~prismlib.norms.norm_summary`).
+# - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training their correlation with $\log(d + 2)$
+#   must still be near 1 ({py:func}`~prismlib.norms.norm_summary`). Adam without PRISM and without decay has some too, without a slope
+#   ([](optimisers.ipynb)).
+# - **Lengths at scoring.** Is $b$ the last value that was tried? Try larger ones. Look at the ratio, and at the share of the places that each group
+#   gets, at two or three $b$. Ask an index for its recall again: these lengths spread wider than PRISM's. Choose $b$ again with a new training, and not
+#   with new counts: where all counts grow by one factor, no list changes.
 # - **The result**, user by user: see *Did it help?* below.
 #
 # ## What companies ask

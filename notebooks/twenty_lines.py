@@ -69,7 +69,7 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
 # so its step is at a right angle [only on average](theory.ipynb). A row that gets no
 # gradient but decay shrinks at the same speed for any $\lambda$, since $\lambda$ cancels. AdamW keeps decay out of that division.
 #
-# In one step every optimiser favours the row in the batch. What differs is how often against how far. Adam divides by a running mean, so a row met
+# In this step all three favour the row in the batch. Over many steps they differ in how they weigh how often a row is met against how far it then moves. Adam divides by a running mean, so a row met
 # once in 100 steps moves 10 times as far when it is met. Squared lengths add, so over many steps rare and popular rows grow alike. Coupled decay is
 # divided by the same small number, so it takes more from rare rows.
 #

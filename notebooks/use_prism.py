@@ -27,9 +27,9 @@
 # user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. Whether
 # you should is the question of [another page](should_i_use.ipynb). AdamW's decay is a weight decay too: PRISM beside it was not run.
 #
-# Three ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb): a weak coupled decay, PRISM, and lengths that you choose on
-# validation when you score. Adam alone takes popularity out of the lengths, and plain SGD writes it by itself. Which strength serves
-# [is the dataset's and the loss's](optimisers.ipynb).
+# Four ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb). You choose [lengths on validation](optimisers.ipynb) when you score, or take a weak
+# coupled decay, PRISM, or plain SGD. Adam alone takes it out of the lengths. How steep they should be
+# [differs between datasets and losses](optimisers.ipynb).
 #
 # ## Get it
 #

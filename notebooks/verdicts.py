@@ -40,6 +40,15 @@ page.begin()
 page.say(verdict_tables.rules_in_words())
 
 # %% [markdown]
+# ## Words for a comparison
+
+# %% tags=["remove-input"]
+verdict_tables.words()
+
+# %% [markdown]
+# *"Not better" leaves open whether the first is worse or equivalent. A claim that it is better has then failed, and one that it is as good is open.
+# Measures that are no scores have words of their own for the same intervals: wider, fewer, more.*
+#
 # The words for all core statements together are defined on the [first page](../index.ipynb).
 #
 # ## Margins
@@ -73,7 +82,7 @@ page.say(verdict_tables.own_spreads_in_words(rows, results))
 # false. Seeds and users scatter as in the records.
 
 # %% tags=["remove-input"]
-error_rates.table().round(3)
+error_rates.table().set_index("measure").round(3)
 
 # %% tags=["remove-input"]
 page.say(verdict_tables.by_chance(rows))

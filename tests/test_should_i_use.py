@@ -167,7 +167,7 @@ def test_more_patience_that_turns_the_sign_is_said(tmp_path: Path) -> None:
     assert found.patient is None  # the users' scores of these runs are not stored
     turned = replace(found, patient=Difference((0.25,)))
     assert lines_of(turned)[2].endswith(
-        "At patience 100 it is +25.0 % on Gowalla, 1 seed: there the sign turns on Gowalla."
+        "At patience 100 it is +25.0 % on Gowalla, 1 seed: on Gowalla the sign depends on patience."
     )
     same = replace(found, patient=Difference((-0.25,)))
     assert lines_of(same)[2].endswith("At patience 100 it is -25.0 % on Gowalla, 1 seed.")

@@ -211,7 +211,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert "at patience 10" in ssm and "open on Gowalla" in ssm and "at patience 100 +" in ssm
     assert "do not use it" in bpr and "4 of 6 runs stopped at their start" in bpr
-    assert "lengths at scoring, NDCG@20 0." in scoring
+    assert "lengths on at scoring: NDCG@20 0." in scoring
 
 
 def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> None:

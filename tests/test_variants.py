@@ -104,7 +104,7 @@ def test_levels_stand_beside_the_papers_number_with_their_share_of_it(tmp_path: 
     assert row == {
         "trained": "SSM, decay 0.0001",
         "MovieLens1M": f"{printed / 2:.4f} (50 %)",
-        "MovieLens1M, all ratings": "not run",
+        "MovieLens1M (all ratings)": "not run",
         "Table 1": f"{printed:.4f}",
     }
 
@@ -112,7 +112,7 @@ def test_levels_stand_beside_the_papers_number_with_their_share_of_it(tmp_path: 
 def test_all_ratings_bring_ssm_nearly_to_the_papers_level_and_take_directau_further_above_it() -> None:
     """As the page on the released code says."""
     shares = [
-        [float(row[name].partition("(")[2].rstrip(" %)")) for name in ("MovieLens1M", "MovieLens1M, all ratings")]
+        [float(row[name].partition("(")[2].rstrip(" %)")) for name in ("MovieLens1M", "MovieLens1M (all ratings)")]
         for row in levels(all_ratings_pairs()[:3])
     ]
     *ssm, directau = shares

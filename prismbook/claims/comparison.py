@@ -84,8 +84,8 @@ def judged(
             decides: what lies at the line, or has it in its interval, is open.
     """
     judgement = judge(difference, rules)
-    said = f"{percent_and_seeds(difference)}: {in_words(judgement, *words)}{remark}"
-    statement = from_judgement(f"{text} ({said})", judgement, holds, difference, role, about)
+    said = f"{percent_and_seeds(difference)}: {in_words(judgement, *words)}"
+    statement = from_judgement(f"{text} ({said}){remark}", judgement, holds, difference, role, about)
     return left_open_with(statement, AT_THE_LINE, rules) if threshold else statement
 
 

@@ -28,6 +28,8 @@ from prismbook.text import plural
 
 #: The gap between popular and unpopular items is not a score; its words are these.
 _GAP_WORDS = ("wider", "narrower", "as wide")
+#: The same where the gaps of two losses are compared, and nothing widens.
+_LEVEL_WORDS = ("higher", "lower", "as high")
 #: A relation explains more than half of a variance where its correlation is above this.
 _HALF = float(np.sqrt(0.5))
 
@@ -226,7 +228,7 @@ def _lower_level(runs: pd.DataFrame, other: str, rules: Rules) -> Statement:
     shared = common(ours, theirs, ["seed"])
     if len(shared[0]):
         text += f": {gap(shared[0]).mean():.3f} against {gap(shared[1]).mean():.3f}"
-    return statement_on(text, ours, theirs, "gap", ("worse",), rules, _GAP_WORDS, role, about)
+    return statement_on(text, ours, theirs, "gap", ("worse",), rules, _LEVEL_WORDS, role, about)
 
 
 def moderate_decay(runs: pd.DataFrame) -> float:
@@ -271,7 +273,8 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         half = _HALF * float(strength.abs().mean())
         statements += [
             judged(
-                f"{loss} under Adam at decay {moderate:g}: {_explained(float(strength.mean()))}; above {_HALF:.2f} by",
+                f"{loss} under Adam at decay {moderate:g}: {_explained(float(strength.mean()))}; from the line at"
+                f" {_HALF:.2f} by",
                 _correlation(strength - _HALF, decayed),
                 ("better",),
                 rules,

@@ -408,7 +408,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     )
     statements = []
     for loss, share, word, about in halves:
-        text = f"after training under {loss} log popularity explains {share} of the norms' variance"
+        text = f"after training under {loss}{under} log popularity explains {share} of the norms' variance"
         made = finished[finished["loss"] == loss]
         left_out = made[~made["seed"].isin(ours[loss].index)]
         if len(ours[loss]):
@@ -418,7 +418,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
             text += f"; undecided: {loss} {setbacks(made)}, with a correlation of {had}"
             statements.append(Statement(text, None, undecided=True, about=about))
             continue
-        text += f" (correlation {ours[loss].mean():.2f}); above {_HALF:.2f}, where it is half, by"
+        text += f" (correlation {ours[loss].mean():.2f}); from the line at {_HALF:.2f}, where it is half, by"
         difference = Difference(tuple(ours[loss] - _HALF), None, "correlation", runs=ids[loss])
         words = ("above it", "below it", "at it")
         statements.append(judged(text, difference, (word,), rules, words, about=about, threshold=True))

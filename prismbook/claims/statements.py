@@ -410,7 +410,7 @@ def percent_text(difference: Difference) -> str:
     >>> percent_text(Difference((0.1,), None, "correlation", 0.02))
     '+0.10 [+0.06, +0.14]'
     >>> percent_text(Difference((-0.17,), seed_error=0.01, left_out=(-0.06, -0.52)))
-    '-17.0%, without the seeds that were left out: -6.0%, -52.0%'
+    '-17.0%, of the seeds that were left out -6.0%, -52.0%'
     """
     low, high = difference.interval
     spec = "+.2f" if MEASURES[difference.measure].plain else "+.1%"
@@ -420,7 +420,7 @@ def percent_text(difference: Difference) -> str:
         left_out = ", ".join(
             f"{value:{spec}}" if abs(value) < 10 else "more than 1,000%" for value in difference.seeds_left_out
         )
-        return f"{text}, without the seeds that were left out: {left_out}"
+        return f"{text}, of the seeds that were left out {left_out}"
     return f"{text} [{low:{spec}}, {high:{spec}}]" if np.isfinite(high) and high > low else text
 
 

@@ -13,6 +13,7 @@ from html import escape
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
+from prismbook.claims.table1_claims import NO_CHANGE
 from prismbook.pages.ledger_tables import decided_share, value
 from prismbook.pages.marks import mark
 from prismbook.tables.labels import dataset_name
@@ -181,7 +182,15 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
         parts.append(f"Not for {_named(failing)}.")
     if 0 < left_open < len(concerned) and failing:
         parts.append(f"{left_open} of {len(concerned)} open.")
-    return " ".join(parts + _beside(rows))
+    return " ".join([*parts, *_of_no_change(rows), *_beside(rows)])
+
+
+def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
+    """In how many cells of Table 1 a method without effect would pass, as a sentence; none where C8 is not judged."""
+    notes = [each.text for row in rows.values() for each in row.statements if each.about == NO_CHANGE]
+    counts = [re.search(r"in (\d+) of (\d+) cell", text) for text in notes]
+    like, cells = (sum(int(found[n]) for found in counts if found is not None) for n in (1, 2))
+    return [f"A method without effect would pass in {like} of {cells} cells."] if cells else []
 
 
 def lead_of(statements: Sequence[Statement]) -> str:

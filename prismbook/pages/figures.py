@@ -401,7 +401,8 @@ def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float)
         panel: what is measured, one of :data:`PANELS`.
         rows: ``{"group", "part", "label", "verdict", "provisional", "paper", "ours", "low", "high"}``. The four numbers
             are shares. Rows of one group stand together, and in it rows of one part, below the part's own line. An
-            empty ``verdict`` is that of a note. The marker of a provisional verdict is hollow.
+            empty ``verdict`` is that of a note. The marker of a provisional verdict is hollow, that of an open one a
+            cross.
         margin: the share up to which a change counts as none, shown as a band.
     """
     title, shares, better = PANELS[panel]
@@ -424,7 +425,9 @@ def paper_and_ours(panel: str, rows: Sequence[Mapping[str, Any]], margin: float)
                 place = len(lines)
                 lines.append((f"{INDENT}{row['label']}", False))
                 # one look for all: the verdict is of a dataset, in words above, and not of the single loss
-                colour, marker = ("#0072B2", "o") if row["verdict"] else ("#777777", ".")
+                colour, marker = (
+                    ("#0072B2", "x" if row["verdict"] == "open" else "o") if row["verdict"] else ("#777777", ".")
+                )
                 axis.plot([scaled(row["low"]), scaled(row["high"])], [place] * 2, color=colour)
                 face = "white" if row["provisional"] else colour
                 axis.plot(scaled(row["ours"]), place, marker, color=colour, markerfacecolor=face, markersize=7)

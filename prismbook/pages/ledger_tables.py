@@ -17,7 +17,7 @@ from prismbook.claims.statements import PROVISIONAL, Statement, core, of_case, o
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.reading import reading_once
-from prismbook.tables.labels import DATASET_NAMES, dataset_name
+from prismbook.tables.labels import DATASET_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.rules import Difference
 from prismbook.text import plural
 
@@ -162,8 +162,16 @@ def cell(row: Row) -> str:
         said = words if len(words) <= _SHORT else f"{held} of {sum(each.holds is not None for each in concerned)} hold"
     if row.outcome in ("open", "not reproduced"):
         said = decided_share(row.phrase)
-    shown = number(row.headline) if row.outcome != "for some, not for others" else ""
+    shown = f"{_loss_of_headline(row)}{number(row.headline)}" if row.outcome != "for some, not for others" else ""
     return f"{_mark(row.phrase)} {shown}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
+
+
+def _loss_of_headline(row: Row) -> str:
+    """The loss that a row's number is of, and a space, where its core names several; else empty."""
+    named = {loss for each in core(row.statements) for loss in LOSS_NAMES.values() if loss in each.about.split()}
+    if row.headline is None or row.headline.difference is None or len(named) < 2:
+        return ""
+    return next((f"{loss}\N{NO-BREAK SPACE}" for loss in LOSS_NAMES.values() if loss in row.headline.about.split()), "")
 
 
 def _released_note(row: Row) -> str:
@@ -333,9 +341,20 @@ def footnotes(texts: Iterable[str]) -> dict[str, str]:
     >>> footnotes(["a: 1; one seed; not tuned", "b: 2; not tuned", "c: 3; not tuned; one seed", "d: 4; one seed"])
     {'one seed': 'a', 'not tuned': 'b'}
     """
-    parts = Counter(part for text in texts for part in text.split("; ")[1:] if not part.startswith("the paper's"))
+    parts = Counter(part for text in texts for part in _parts(text)[1:] if not part.startswith("the paper's"))
     most = {part for part, times in parts.most_common(len(ascii_lowercase)) if times >= REPEATED}
     return dict(zip((part for part in parts if part in most), ascii_lowercase, strict=False))
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between semicolons, those within brackets apart."""
+    parts, depth, start = [], 0, 0
+    for place, letter in enumerate(text):
+        depth += (letter in "([") - (letter in ")]")
+        if depth == 0 and text.startswith("; ", place):
+            parts.append(text[start:place])
+            start = place + 2
+    return [*parts, text[start:]]
 
 
 def without_repeated(text: str, notes: Mapping[str, str]) -> tuple[str, str]:
@@ -345,10 +364,10 @@ def without_repeated(text: str, notes: Mapping[str, str]) -> tuple[str, str]:
         text: the statement.
         notes: of :func:`footnotes`.
 
-    >>> without_repeated("c: 3; not tuned; one seed", {"not tuned": "a"})
-    ('c: 3; one seed', 'a')
+    >>> without_repeated("c: 3 (d; not tuned); not tuned; one seed", {"not tuned": "a"})
+    ('c: 3 (d; not tuned); one seed', 'a')
     """
-    first, *others = text.split("; ")
+    first, *others = _parts(text)
     kept = [part for part in others if part not in notes]
     return "; ".join([first, *kept]), ", ".join(notes[part] for part in others if part in notes)
 

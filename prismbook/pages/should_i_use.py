@@ -41,12 +41,18 @@ LOOKS = {NONE: ("#777777", "o"), FIXED: ("#0072B2", "v"), PRISM: ("#009E73", "*"
 _NBSP = "\N{NO-BREAK SPACE}"
 
 
-def answer(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] | None = None) -> str:
+def answer(
+    compared: Sequence[Compared],
+    adamw: Mapping[str, Sequence[Record]] | None = None,
+    ssm: Mapping[str, Sequence[Record]] | None = None,
+) -> str:
     """The answer as a list in Markdown: without decay, with decay, and with other losses.
 
     Args:
         compared: the ways, for every dataset and loss.
         adamw: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.decoupled`; None for none.
+        ssm: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.scored_with_lengths` with SSM; None for
+            none.
 
     >>> answer([]).splitlines()[0]
     '- No run says whether PRISM helps a model that is trained without weight decay.'
@@ -55,8 +61,8 @@ def answer(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] |
     lines = [
         *_at_scoring(by_loss["directau"]),
         _without_decay(by_loss),
-        f"{_with_decay(by_loss['directau'])} {_adamw(adamw or {})}",
-        _with_ssm(by_loss["ssm"]),
+        f"{_with_decay(by_loss['directau'])}{_with_strong_decay(by_loss['directau'])} {_adamw(adamw or {})}",
+        f"{_with_ssm(by_loss['ssm'])}{_ssm_at_scoring(ssm or {})}",
         _with_bpr(by_loss["bpr"]),
     ]
     return "\n".join(f"- {line}" for line in lines)
@@ -125,9 +131,12 @@ def _at_scoring(directau: Sequence[Compared]) -> list[str]:
         if (row := _scored(rescored(each))) is not None:
             said.append(
                 f"NDCG@20 {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {dataset_name(each.dataset)}"
-                f" ({plural(round(row['seeds']), 'seed')}), ratio {row['ratio']:.2f} to {row['ratio with it']:.2f}"
+                f" ({plural(round(row['seeds']), 'seed')}), unpopular / popular {row['ratio']:.2f} to"
+                f" {row['ratio with it']:.2f}"
             )
-    return [f"**Trained already without decay, DirectAU:** try lengths at scoring, {'; '.join(said)}."] if said else []
+    return (
+        [f"**Trained already without decay, DirectAU:** put lengths on at scoring: {'; '.join(said)}."] if said else []
+    )
 
 
 def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
@@ -154,9 +163,13 @@ def _with_decay(directau: Sequence[Compared]) -> str:
     if not found:
         return "No run says whether PRISM helps a model that has weight decay."
     advice = "it may help" if any(judge(change).word == "better" for change in found) else "there is no need"
-    return (
-        f"**Adam with coupled decay, DirectAU:** {advice}, {_span(found)} against {_power(FIXED_DECAY)} or tuned decay."
-    )
+    return f"**Adam with a coupled decay of {_power(FIXED_DECAY)} or a tuned one, DirectAU:** {advice}, {_span(found)}."
+
+
+def _with_strong_decay(directau: Sequence[Compared]) -> str:
+    """What PRISM is against a decay that is too strong, as a sentence; empty where that was not run."""
+    found = _changes(directau, STRONG)
+    return f" Against {STRONG.removeprefix('decay fixed at ')} it is {_span(list(found.values()))}." if found else ""
 
 
 def _adamw(records: Mapping[str, Sequence[Record]]) -> str:
@@ -190,13 +203,25 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
     patient = {dataset_name(each.dataset): each.patient for each in ssm}
     if known := {name: change for name, change in patient.items() if change is not None}:
         turned = [name for name, change in known.items() if name in decided and change.mean * decided[name].mean < 0]
-        turns = f": there the sign turns on {listed_names(turned)}" if turned else ""
+        turns = f": on {listed_names(turned)} the sign depends on patience" if turned else ""
         parts.append(f"At patience {LONG} it is {_on_each(known)}{turns}.")
         if ended := [dataset_name(each.dataset) for each in ssm if each.patient is not None and each.at_limit]:
             parts.append(
                 f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}."
             )
     return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
+
+
+def _ssm_at_scoring(records: Mapping[str, Sequence[Record]]) -> str:
+    """What lengths at scoring give with SSM, as a sentence; empty where that was not run."""
+    said = []
+    for dataset, runs in records.items():
+        if (row := _scored(runs)) is not None:
+            said.append(
+                f"{row['ndcg with it']:.4f} on {dataset_name(dataset)} (b = {row['exponent']:.2f},"
+                f" {plural(round(row['seeds']), 'seed')}, ratio {row['ratio with it']:.2f})"
+            )
+    return f" Lengths at scoring, where training also stops by them, give NDCG@20 {'; '.join(said)}." if said else ""
 
 
 def _with_bpr(bpr: Sequence[Compared]) -> str:
@@ -213,7 +238,9 @@ def _with_bpr(bpr: Sequence[Compared]) -> str:
     if dead:
         never = [f"{gone} of {plural(made, 'seed')} on {name}" for name, (gone, made) in dead.items()]
         text += f" It stopped at its start, by the patience of {RunConfig.patience}, at {listed_names(never)}."
-    return text
+    gains = [each.change(NONE, way=TUNED) for each in bpr]
+    known = [change for change in gains if change is not None]
+    return f"{text} Tuned decay instead gives {_span(known)} against no decay." if known else text
 
 
 def _on_each(found: Mapping[str, Difference]) -> str:

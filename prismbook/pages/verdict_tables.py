@@ -115,6 +115,21 @@ def worked_example(pair: Pair) -> dict[str, str]:
     }
 
 
+def words() -> pd.DataFrame:
+    """What each word for a comparison says of its interval: one row per word, in the order in which they are tried.
+
+    >>> words().index.tolist()
+    ['better, worse', 'equivalent', 'not better, not worse', 'undecided']
+    """
+    intervals = {
+        "better, worse": "leaves out zero, and the difference is larger than the margin",
+        "equivalent": "lies within the margin, from minus the margin to plus the margin",
+        "not better, not worse": "holds no difference beyond the margin on the one side, and is not one of the above",
+        "undecided": "reaches beyond the margin on both sides",
+    }
+    return pd.DataFrame({"its 95 % interval": intervals}).rename_axis("the first is")
+
+
 def margins() -> pd.DataFrame:
     """Each measure's margin with its reason, and the spread over seeds with the number of pairs behind it.
 

@@ -30,7 +30,7 @@ DATASET_NAMES = {
     "amazonbook": "AmazonBook",
     "amazonbook-partial": "AmazonBook, 93.6 % of it",
     "amazoncds": "AmazonCDs",
-    "movielens1m-all": "MovieLens1M, all ratings",
+    "movielens1m-all": "MovieLens1M (all ratings)",
 }
 
 

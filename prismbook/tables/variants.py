@@ -56,7 +56,7 @@ def levels(pairs: Iterable[tuple[RunConfig, RunConfig]], results: Path | str | N
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
 
     >>> from prismbook.plan.experiments import all_ratings_pairs
-    >>> levels(all_ratings_pairs()[:1], "no folder")[0]["MovieLens1M, all ratings"]
+    >>> levels(all_ratings_pairs()[:1], "no folder")[0]["MovieLens1M (all ratings)"]
     'not run'
     """
     folder, printed = default_results() if results is None else Path(results), table1()
