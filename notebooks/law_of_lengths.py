@@ -160,7 +160,7 @@ page.say(law_tables.what_is_in(kept, left_out))
 page.say(law_tables.with_them(kept, left_out, one))
 
 # %% tags=["remove-input"]
-page.say(law_tables.explained(profiles, wrong_by))
+page.say(law_tables.explained(profiles, wrong_by, one))
 law_tables.rivals(profiles, wrong_by)
 
 # %% [markdown]

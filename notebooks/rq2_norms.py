@@ -131,8 +131,8 @@ rq2_tables.correlations(runs)
 # ## Which shape is it?
 #
 # [The law of lengths](law_of_lengths.ipynb) says that under Adam's decay lengths go as $d^{1/6}$, and PRISM sets them to $\log(d + 2)$. By which factor do
-# lengths grow at the moderate decay, from items with 4 to 7 interactions to the most popular ones? Below a decay of about 1e-5
-# [rest comes late](law_of_lengths.ipynb), and the factor can be smaller.
+# lengths grow at the moderate decay, from items with 4 to 7 interactions to the most popular ones? At weak decays
+# [rest comes late](law_of_lengths.ipynb): at 1e-6 the factor can be smaller, and below it lengths are far from rest.
 
 # %%
 rq2_tables.growth(runs).map("{:.2f}".format)

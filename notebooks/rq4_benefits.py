@@ -67,7 +67,7 @@ alphas, seeds, learning_rates = as_list(alphas), as_list(seeds), as_list(learnin
 # **The paper says:** models with PRISM "can train significantly faster, as this eliminates extended training periods typically devoted to
 # encoding popularity" (Section 5.2.1). Its strength $\alpha$ trades popular against unpopular items (Section 5.2.2).
 #
-# **We tested:** DirectAU on matrix factorisation, PRISM without decay at several strengths, beside decay from Xavier's start. The strength and the
+# **We tested:** DirectAU on matrix factorisation, PRISM without decay at several strengths $\alpha$, beside decay from Xavier's start. The strength and the
 # decay that validation chooses at the first seed are run at the others too.
 
 # %% tags=["remove-input"]

@@ -45,6 +45,8 @@ FOLLOWS = 0.0005
 _HALF = float(np.sqrt(0.5))
 #: The methods made for fairness that C13 names.
 DEBIASED = ("IPL", "ReSN", "MACR")
+#: What a strength is called that C11 may take.
+_COMPARABLE = "whose validation score is comparable with decay's"
 
 
 def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
@@ -114,11 +116,9 @@ def with_fewest_epochs(strengths: pd.DataFrame) -> Any:
 
 
 def _the_fastest(comparable: int, strengths: int) -> str:
-    if comparable == strengths:
-        return f"the fastest of {plural(strengths, 'strength')} whose validation score is comparable"
-    if comparable == 1:
-        return f"the only one of {plural(strengths, 'strength')} whose validation score is comparable"
-    return f"the fastest of the {comparable} of {plural(strengths, 'strength')} whose validation score is comparable"
+    tried = plural(strengths, "strength")
+    which = {1: f"the only one of {tried}", strengths: f"the fastest of {tried}"}
+    return f"{which.get(comparable, f'the fastest of the {comparable} of {tried}')} {_COMPARABLE}"
 
 
 def _not_run(runs: pd.DataFrame) -> str:

@@ -59,18 +59,21 @@ def what_is_in(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]])
     return "\n\n".join(lines)
 
 
-def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> str:
-    """How much of the held-out lengths the law explains.
+def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFrame) -> str:
+    """How much of the held-out lengths the law explains, and its one constant.
 
     Args:
         profiles: of :func:`prismbook.tables.law.profiles`.
         wrong_by: of :func:`prismbook.tables.law.errors`.
+        fitted: the profile that the law's constant is fitted on.
     """
     of_law = law.accuracy(profiles, wrong_by).loc["law"]
     held_out = profiles.loc[wrong_by.index].groupby(["run", "side"]).ngroups
+    constant = float(np.exp(3 * np.log(fitted["length"] / fitted["law"]).mean()))
     return (
-        f"{held_out} profiles are held out. The law explains {of_law['R2']:.1%} of the variance of their log length,"
-        f" with an error of {of_law['rms']:.1%}."
+        f"{held_out} profiles of lengths that came to rest are held out. The law explains {of_law['R2']:.1%} of the"
+        f" variance of their log length, with an error of {of_law['rms']:.1%}. The constant is {constant:.2f}, a size"
+        " that a mean sine can have."
     )
 
 

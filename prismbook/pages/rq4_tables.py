@@ -208,7 +208,7 @@ def trade(runs: pd.DataFrame) -> str:
     top, weak = prism["ndcg"].max(), prism.iloc[0]
     near = prism[prism["ndcg"] >= (1 - MARGIN) * top]
     strengths = listed_names([f"{alpha:g}" for alpha in near["alpha"]])
-    text = f"NDCG@20 is within {100 * MARGIN:g} % of its best, {top:.4f}, at alpha {strengths}"
+    text = f"PRISM's test NDCG@20 is within {100 * MARGIN:g} % of its own best, {top:.4f}, at alpha {strengths}"
     if len(near) > 1:
         text += f"; the unpopular / popular ratio goes there from {near.iloc[-1].ratio:.3f} to {near.iloc[0].ratio:.3f}"
     if weak["alpha"] not in set(near["alpha"]):
