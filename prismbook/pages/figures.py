@@ -75,6 +75,8 @@ def weight_decay_curves(
                 _curve(axis, decays, table.loc[loss][group], group)
                 _ring(axis, decays, table.loc[loss][group]["mean"], marked.get(loss))
         for axis in axes:
+            if not axis.lines:
+                axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", color="#777777")
             axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
             if len(decays) > 4:  # upright labels would overlap
                 axis.tick_params(axis="x", rotation=60, labelsize="small")
@@ -193,6 +195,9 @@ def norms_against_popularity(
     for axes, (dataset, panels) in zip(grid, rows.items(), strict=True):
         for axis, title in zip(axes, titles, strict=True):
             _norms(axis, panels.get(title, {}), table, reference)
+        for axis in axes:  # room for the legend above the curves
+            tops = [each.dataLim.y1 for each in (axes if share else [axis]) if each.lines]
+            axis.set_ylim(0, 1.3 * max(tops, default=1.0))
         axes[0].set_ylabel(f"{dataset_name(dataset)}\nlength of the row")
     for axis, title in zip(grid[0], titles, strict=True):
         axis.set(title=title)
@@ -226,7 +231,7 @@ def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bo
             factor = (profile * bins["mean"]).sum() / (profile**2).sum()
             label = f"{name}, times a factor"
             axis.plot(x[profile.index], factor * profile, color="#000000", linestyle=style, linewidth=1.2, label=label)
-    axis.set(xscale="log", ylim=(0, None))
+    axis.set(xscale="log")
     if settings:
         axis.legend(fontsize="x-small", handlelength=1.2)
 
