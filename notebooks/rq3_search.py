@@ -55,7 +55,7 @@ backbones, losses = as_list(backbones), as_list(losses)
 # %% [markdown]
 # We tune in two steps. First the loss's parameter, such as $\gamma$, at decay 1e-4, and for PRISM without decay. Then decay, at that value or
 # at the published one. If PRISM chose another value, we tune decay there too. A grid grows where its best is at an edge. Where the two best
-# were run at all seeds, all seeds choose; otherwise the first one does. A second learning rate, 1e-2, counts once both methods have run all of it.
+# were run at every seed, all seeds choose; otherwise the first one does. A second learning rate, 1e-2, counts once both methods have run all of it.
 
 # %%
 pairs = {}
@@ -83,7 +83,7 @@ for name in names:
 # %% [markdown]
 # ## How sure is the choice?
 #
-# The search ranks on one seed, and chooses from the two best over all seeds where both were run at all. Where validation
+# The search ranks on one seed, and chooses from the two best over all seeds where both were run at every seed. Where validation
 # puts two decays closer together than seeds do, it could as well have chosen the other. What would follow then:
 
 # %% tags=["remove-input", "nbval-ignore-output"]

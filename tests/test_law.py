@@ -114,7 +114,7 @@ def test_exponents_are_found_free_of_the_law_with_an_interval_over_configuration
     flat = law.exponents(profiles(runs(0.25, 0.02)))
     assert flat.loc["learning rate", "found"] == pytest.approx(0.25, abs=0.02) and flat.loc["decay", "low"] > -0.33
     said = law_tables.freed(flat, 9)
-    assert "popularity hold" in said and "leave it out. There lengths depend less on each" in said
+    assert "popularity hold" in said and "leave out the law's exponent. There lengths depend less on each" in said
     assert "leave" not in law_tables.freed(shaken.assign(low=-1.0, high=1.0), 9)
 
 

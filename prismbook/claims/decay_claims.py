@@ -561,7 +561,7 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
         f" {len(others) - len(worse) - len(near)} undecided"
     )
     if alike := [f"{decay:g}" for decay in tried if decay in too_weak and decay != chosen]:
-        text += f" (no decay is one choice, with what does not differ from it: {', '.join(alike)})"
+        text += f" (no decay and what does not differ from it are one choice: {', '.join(alike)})"
     all_others = [decay for decay in (*none, *tried) if decay != chosen]
     raw = sum(_worse_than_chosen(runs, decay, chosen, rules) for decay in all_others)
     text += f"; each other decay that was run by itself: {raw} of {len(all_others)} worse"

@@ -161,10 +161,10 @@ def freed(free: pd.DataFrame, configurations: int) -> str:
     free = free.dropna()
     inside = (free["low"] <= free["law"]) & (free["law"] <= free["high"])
     said = [f"Intervals are over the {configurations} configurations, drawn with replacement."]
-    for holds, words in ((True, "hold the law's exponent"), (False, "leave it out")):
+    for holds, words in ((True, "hold the law's exponent"), (False, "leave out the law's exponent")):
         names = [str(name) for name in free.index[inside == holds]]
         if names:
-            said.append(f"Those of {listed_names(names)} {words}." if len(names) > 1 else _alone(names[0], holds))
+            said.append(f"The intervals of {listed_names(names)} {words}." if len(names) > 1 else _alone(names[0], holds))
     weaker = free[~inside & (free["found"].abs() < free["law"].abs())]
     if len(weaker) == (~inside).sum() > 0:
         off = (1 - weaker["found"] / weaker["law"]).max()
