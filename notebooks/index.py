@@ -34,10 +34,8 @@ parameters.check(globals(), "results")
 page.begin()
 stored, _ = scan(results or default_results())
 real_runs = start_page.real_runs(stored)
-page.say(
-    f"We ran the paper again, without its authors. {start_page.scope(real_runs)} Why it is so depends on the optimiser: under Adam coupled"
-    " decay writes popularity, and plain SGD writes it [without any](pages/law_of_lengths.ipynb)."
-)
+why = "Under Adam coupled decay writes popularity; plain SGD writes it [without any](pages/law_of_lengths.ipynb)."
+page.say(f"We ran the paper again, without its authors. {start_page.scope(real_runs)} {why}")
 
 # %% tags=["remove-input"]
 rows = ledger.ledger(results)

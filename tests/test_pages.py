@@ -243,12 +243,13 @@ def test_sentences_with_numbers_follow_from_the_runs() -> None:
     configs += grid_configs("gowalla", "directau", 0.0, init="prism", alpha=0.0)
     made = tidy(configs, [made_up(configs[0], (0.08, 0.0, 0.02)), made_up(configs[1], (0.04, 0.0, 0.04))])
     assert rq4_tables.trade(made) == (
-        "PRISM's test NDCG@20 is within 2.5 % of its own best, 0.1000, at alpha 1. At alpha 0 it is 20.0 % below that, at a ratio of"
-        " 1.000."
+        "PRISM's test NDCG@20 is within 2.5 % of its own best, 0.1000, at alpha 1. At alpha 0 it is 20.0 % below that,"
+        " at a ratio of 1.000."
     )
     made = tidy(configs, [made_up(configs[0], (0.08, 0.0, 0.02)), made_up(configs[1], (0.05, 0.0, 0.05))])
     assert rq4_tables.trade(made) == (
-        "PRISM's test NDCG@20 is within 2.5 % of its own best, 0.1000, at alpha 0 and 1; the unpopular / popular ratio goes there from"
+        "PRISM's test NDCG@20 is within 2.5 % of its own best, 0.1000, at alpha 0 and 1; the unpopular / popular"
+        " ratio goes there from"
         " 0.250 to 1.000."
     )
     decays = grid_configs("gowalla", "bpr", [0.0, 1e-6])

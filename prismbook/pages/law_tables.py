@@ -164,7 +164,8 @@ def freed(free: pd.DataFrame, configurations: int) -> str:
     for holds, words in ((True, "hold the law's exponent"), (False, "leave out the law's exponent")):
         names = [str(name) for name in free.index[inside == holds]]
         if names:
-            said.append(f"The intervals of {listed_names(names)} {words}." if len(names) > 1 else _alone(names[0], holds))
+            several = f"The intervals of {listed_names(names)} {words}."
+            said.append(several if len(names) > 1 else _alone(names[0], holds))
     weaker = free[~inside & (free["found"].abs() < free["law"].abs())]
     if len(weaker) == (~inside).sum() > 0:
         off = (1 - weaker["found"] / weaker["law"]).max()
