@@ -539,7 +539,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     options = ["rq1", "--budget", "smoke", "--results", str(tmp_path)]
     assert sweep_commands.main(["estimate", *options]) == 0
     printed = capsys.readouterr().out
-    assert "4 runs, 4 left to train\nepochs: about 12, at most 12\ntime: about " in printed
+    assert "4 runs, 4 left to train\nepochs: about 8, at most 8\ntime: about " in printed
     assert not (tmp_path / "synthetic").exists()
     assert sweep_commands.main(["status", *options]) == 0
     assert "4 runs: 0 done, 0 failed, 0 damaged, 0 running, 4 missing" in capsys.readouterr().out

@@ -350,7 +350,7 @@ def test_c21_does_not_count_how_many_decays_are_too_weak_to_matter() -> None:
     few, many = careful(1e-8), careful(1e-11, 1e-10, 1e-9, 1e-8, 1e-7)
     assert few.holds is many.holds is False
     assert few.basis is not None and many.basis is not None and len(few.basis.among) == len(many.basis.among) == 3
-    assert "what does not differ from it: 1e-11, 1e-10, 1e-09, 1e-08, 1e-07)" in many.text
+    assert "what does not differ from it are one choice: 1e-11, 1e-10, 1e-09, 1e-08, 1e-07)" in many.text
     # the raw count is beside it, and is most of them where the grid is fine near 0
     assert "each other decay that was run by itself: 2 of 4 worse" in few.text
     assert "each other decay that was run by itself: 6 of 8 worse" in many.text
