@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-LONGEST := $(patsubst %,notebooks/%.ipynb,twenty_lines verdicts rq3_prism index)
+LONGEST := $(patsubst %,notebooks/%.ipynb,twenty_lines rq3_prism verdicts index use_prism rq4_benefits statements \
+	should_i_use debiasing ledger switches theory)
 NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
 # files of tests that start processes
 SLOWEST := $(patsubst %,tests/test_%.py,sweep endings gpu_tools records workers init use)
@@ -61,18 +62,19 @@ lint: $(READY)
 # OMP_NUM_THREADS: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So each of the two
 # workers has one thread. The longest files and notebooks go first, or one worker would end with them while the other is
 # idle; without --no-loadscope-reorder those with few tests or cells come last. Types take one core for longer than texts
-# take the other, so the tests begin beside them.
+# take the other, so the tests begin beside them. Each
+# part runs whatever the others find, so that one look shows all faults.
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 test: $(READY)
 	@$(STYLE)
 	@echo "Checking types; reading sources, notebooks and pages"
 	@$(TYPES) & types=$$!; export OMP_NUM_THREADS=1; \
-		$(TEXTS) && \
-		echo "Running tests and doctests" && \
-		$(BIN)/pytest -m "not browser and not lint" $(WORKERS) --doctest-modules $(TESTS) prismlib prismbook book/_ext && \
-		echo "Running the notebooks and comparing their outputs" && \
-		TQDM_DISABLE=1 $(BIN)/pytest $(WORKERS) --nbval $(NOTEBOOKS); \
-		tests=$$?; $(TYPES_TOO); exit $$tests
+		$(TEXTS); texts=$$?; \
+		echo "Running tests and doctests"; \
+		$(BIN)/pytest -m "not browser and not lint" $(WORKERS) --doctest-modules $(TESTS) prismlib prismbook book/_ext; tests=$$?; \
+		echo "Running the notebooks and comparing their outputs"; \
+		TQDM_DISABLE=1 $(BIN)/pytest $(WORKERS) --nbval $(NOTEBOOKS); cells=$$?; \
+		$(TYPES_TOO); exit $$((texts | tests | cells))
 
 test-browser: $(READY)
 	@echo "Opening every page of the book in Chromium"

@@ -47,7 +47,7 @@ adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
 page.say(start_page.advice(page.pages(), compared, adamw))
 
 # %% [markdown]
-# *A mark is the ledger's verdict on a claim, over all datasets in the second column and on one dataset in the third, and not on the number beside it. The
+# *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The
 # numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose.*
 
 # %% tags=["remove-input"]

@@ -214,7 +214,7 @@ def train(prism):
     if prism:
         prism_(model.user.weight, split.user_popularity)
         prism_(model.item.weight, popularity)
-    how = {"lr": 0.06, "batch_size": 512, "max_epochs": 30, "seed": 0}
+    how = {"lr": 0.06, "batch_size": 512, "max_epochs": 20, "seed": 0}
     fit(model, SSM(0.2, 10), split.train, validation, **how)
     return model
 

@@ -61,7 +61,7 @@
 
 # %% tags=["parameters"]
 seed = 123
-epochs = 10
+epochs = 8
 lr = 0.06
 batch_size = 512
 dim = 32

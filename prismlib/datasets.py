@@ -271,10 +271,13 @@ def _cached_files(name: str, download: bool, progress: bool) -> list[Path]:
 def _not_found(name: str, *why: str) -> str:
     # the first line says it all: a sweep prints no more of an error
     files = "; ".join(" and ".join(map(str, paths)) for paths in _layouts(name))
-    lines = [f"{name}: no data found. Set the environment variable PRISM_DATA to a folder that holds one of: {files}"]
+    folder = os.environ.get("PRISM_DATA")
+    unset = "Set the environment variable PRISM_DATA to a folder that holds one of"
+    todo = f"PRISM_DATA is {folder}, which has none of" if folder else unset
+    lines = [f"{name}: no data found. {todo}: {files}"]
     if name == "amazonbook":
         lines += ["  (not amazonbook.npz: that is partial, and loads only as 'amazonbook-partial')"]
-    lines += [f"  from {url}" for source in SOURCES.get(name, ()) for url in source.urls]
+    lines += [f"  to be had from {url}" for source in SOURCES.get(name, ()) for url in source.urls]
     return "\n".join([*lines, *why])
 
 

@@ -209,6 +209,21 @@ def test_missing_data_are_one_line(
     assert errors.startswith("Stopped: amazonbook-partial: no data found.") and errors.count("\n") == 1, errors
 
 
+@pytest.mark.parametrize(
+    ("error", "ends"), [(OSError("no space left"), KEPT), (ValueError("epochs: -1."), "epochs: -1.\n")]
+)
+def test_only_what_could_go_well_later_is_told_to_be_tried_again(
+    error: Exception, ends: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, a mistyped option was told that the same command goes on from there."""
+
+    def command() -> int:
+        raise error
+
+    assert sweep_commands.guarded(command) == 1
+    assert capsys.readouterr().err.endswith(ends)
+
+
 def test_a_reader_that_goes_away_ends_the_sweep_quietly(tmp_path: Path) -> None:
     """As ``| head -1`` does. The runs of the experiment are replaced by shorter ones."""
     code = (

@@ -204,7 +204,7 @@ def test_the_patient_run_on_a_curve_counts_once_it_is_run_and_the_statement_says
     assert "the second run counts, with its epochs: DirectAU at decay 0 (epoch 30)" in analysis.notes(table)
     [after, _] = decay_claims.claim_c21(table)
     assert after.difference is not None and after.difference.by_seed == pytest.approx((0.3 / 0.25 - 1,))
-    assert after.text.endswith("; repeated with patience 100: DirectAU with decay 0, seed 123)")
+    assert after.text.endswith("); repeated with patience 100: DirectAU with decay 0, seed 123")
     # where epochs are compared, each run counts as patience 10 ended it
     assert analysis.measured(tmp_path, [dip, best], patient_runs=False)["best_epoch"].tolist() == [15, 25]
 

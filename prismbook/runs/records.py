@@ -84,6 +84,8 @@ def check_level(results: Path) -> None:
 def _results(name: str) -> Path:
     """A folder of records that is named on a command line, and is not one level too deep or too high."""
     path = folder(name)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a file, and not a folder of records")
     try:
         check_level(path)
     except ValueError as error:

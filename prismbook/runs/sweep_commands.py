@@ -385,6 +385,8 @@ def guarded(command: Callable[[], int]) -> int:
     except Exception as error:
         if not (isinstance(error, ValueError) or is_shortage(error)):
             raise
-        text = str(error).strip().partition("\n")[0] or type(error).__name__
-        print(f"Stopped: {text}. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        text = (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
+        # of what is wrong with the command or the data, the same command would say the same again
+        again = " What was finished is kept; the same command goes on from there." if is_shortage(error) else ""
+        print(f"Stopped: {text}.{again}", file=sys.stderr)
         return 1

@@ -21,7 +21,7 @@ import torch
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import attempt
-from prismbook.runs.cost import Costs, kind
+from prismbook.runs.cost import Costs, duration, kind
 from prismbook.runs.endings import CLOSED_PIPE, GRACE, OutOfTime, until
 from prismbook.runs.machine import check_device, environment, is_out_of_memory, is_shortage
 from prismbook.runs.mps import mps
@@ -84,16 +84,19 @@ def work(
     if not todo:
         return
     shortages: list[Exception] = []
+    too_long: list[float] = []  # seconds
     run: Planned | None = None
     try:
         with until(end, lifeline):
             costs = Costs(scan(results)[0], environment(torch.device(todo[0].device))["device"])
             for config in todo:
-                if end is not None and time.time() + (longest(config, costs) or 0.0) > end:
+                if load_record(planned(config, results).stored) is not None:
+                    continue
+                needed = longest(config, costs) or 0.0
+                if end is not None and time.time() + needed > end:
+                    too_long.append(needed)
                     continue
                 run = planned(config, results)
-                if load_record(run.stored) is not None:
-                    continue
                 try:
                     outcome = attempt(run, retry_failed=retry)
                 except (MemoryError, RuntimeError) as error:
@@ -104,6 +107,9 @@ def work(
                 if outcome != "busy":
                     costs.add(load_record(run.stored))
                     print(f"{run.path.stem} {outcome}", flush=True)
+            if too_long:
+                shortest = duration(min(too_long) / 3600)
+                print(f"{plural(len(too_long), 'run')} not started: the shortest may take {shortest}", flush=True)
     except OutOfTime:
         if run is not None and not run.stored.exists():
             print(f"{run.path.stem} stopped: the time is over, and nothing of it is stored", flush=True)

@@ -184,6 +184,8 @@ def _first_places(runs: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ..
 
 def _by_seed(runs: pd.DataFrame, values: pd.Series) -> pd.Series:
     """The mean of some values at each seed, in the order of the seeds."""
+    if runs.index.nlevels == 1 and runs.index.is_unique:  # grouping takes half of a comparison's time
+        return values
     return values.groupby(runs.index.get_level_values("seed"), sort=False).mean()
 
 
