@@ -49,12 +49,14 @@ def test_what_is_no_time(text: str) -> None:
         workers.seconds(text)
 
 
-def test_no_run_is_started_that_cannot_end_in_time(tmp_path: Path) -> None:
+def test_no_run_is_started_that_cannot_end_in_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = replace(RUNS[0], dim=5)
     store(tmp_path, took(long, seconds=10_000.0, epochs=2))
     store(tmp_path, took(RUNS[1], seconds=0.02, epochs=2))
     workers.work([long, RUNS[1]], tmp_path, time.time() + 100)
     assert done(tmp_path, [long]) == 0 and done(tmp_path, [RUNS[1]]) == 1
+    # before, nothing said why it was not started
+    assert capsys.readouterr().out.endswith("\n1 run not started: the shortest may take 2.8 h\n")
     workers.work([RUNS[2]], tmp_path, time.time() - 1)  # the time is over
     assert done(tmp_path, [RUNS[2]]) == 0
 
