@@ -240,7 +240,8 @@ def what_to_do(part: Part) -> str:
             " weights alone; or [shards](../recipes.md) |",
             "",
             "Row-wise Adagrad writes less popularity into the lengths than Adam with decay: choose lengths at scoring"
-            " ([](optimisers.ipynb)). With PRISM it was run for the comparison of optimisers below alone.",
+            " ([](optimisers.ipynb)). With PRISM it was run for the comparison of optimisers below alone. Both need learning"
+            " rates of their own, and at Adam's they train nothing; {py:func}`~prismlib.optim.untuned_sgd_rate` gives SGD's.",
         )
     )
 
