@@ -240,8 +240,9 @@ def what_to_do(part: Part) -> str:
             " weights alone; or [shards](../recipes.md) |",
             "",
             "Row-wise Adagrad writes less popularity into the lengths than Adam with decay: choose lengths at scoring"
-            " ([](optimisers.ipynb)). With PRISM it was run for the comparison of optimisers below alone. Both need learning"
-            " rates of their own, and at Adam's they train nothing; {py:func}`~prismlib.optim.untuned_sgd_rate` gives SGD's.",
+            " ([](optimisers.ipynb)). With PRISM it was run for the comparison of optimisers below alone."
+            " Both need learning rates of their own, and hardly train at Adam's. For SGD,"
+            " {py:func}`~prismlib.optim.untuned_sgd_rate` gives one.",
         )
     )
 
