@@ -62,8 +62,8 @@ lint: $(READY)
 # OMP_NUM_THREADS: PyTorch's idle threads spin, and where processes outnumber cores that costs tenfold. So each of the two
 # workers has one thread. The longest files and notebooks go first, or one worker would end with them while the other is
 # idle; without --no-loadscope-reorder those with few tests or cells come last. Types take one core for longer than texts
-# take the other, so the tests begin beside them. Each
-# part runs whatever the others find, so that one look shows all faults.
+# take the other, so the tests begin beside them.
+# Each part runs whatever the others find, so that one look shows all faults.
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 test: $(READY)
 	@$(STYLE)

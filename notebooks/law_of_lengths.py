@@ -45,8 +45,8 @@
 # \end{aligned}
 # $$ (eq-strength)
 #
-# This $G$ is DirectAU's, and MAWU's is half of it. It has the pulls of alignment alone: on the recorded runs they dominate those of uniformity for rows with four
-# interactions and more ({func}`prismlib.theory.gradient_noise`). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
+# This $G$ is DirectAU's, and MAWU's is half of it. It has the pulls of alignment alone, and takes those of uniformity to be small beside them
+# ({func}`prismlib.theory.gradient_noise` says where that holds). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
 # case, in which growth is linear in $d$, and that of pulls which agree, in which it is quadratic. So $G$ grows with popularity as $\sqrt d$.
 #
 # 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient.

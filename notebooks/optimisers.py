@@ -106,7 +106,7 @@ optimiser_tables.predictions(records)
 # %% [markdown]
 # *The second column is what the law says. The others
 # are the slopes of the log length of items in their log popularity, with the number of runs in brackets. A class of popularity counts by its
-# rows here, and once in [the law's regression](law_of_lengths.ipynb), whose exponent is therefore a little smaller.*
+# rows here, and once in [the law's regression](law_of_lengths.ipynb), so that the two exponents need not agree.*
 
 # %% tags=["remove-input"]
 page.say(optimiser_tables.wrote(records))

@@ -136,8 +136,8 @@ page.say(should_i_use.plain_sgd(compared))
 #   must still be near 1 ({py:func}`~prismlib.norms.norm_summary`). Adam without PRISM and without decay has some too, without a slope
 #   ([](optimisers.ipynb)).
 # - **Lengths at scoring.** Is $b$ the last value that was tried? Try larger ones. Look at the ratio, and at the share of the places that each group
-#   gets, at two or three $b$. Ask an index for its recall again: these lengths spread wider than PRISM's. Choose $b$ again with a new training, and not
-#   with new counts: where all counts grow by one factor, no list changes.
+#   gets, at two or three $b$. Ask an index for its recall again: with a large $b$ these lengths spread wider than PRISM's. Choose $b$ again with a new
+#   training, and not with new counts: where all of them grow by one factor, no list of items that have any changes.
 # - **The result**, user by user: see *Did it help?* below.
 #
 # ## What companies ask

@@ -28,7 +28,7 @@
 # you should is the question of [another page](should_i_use.ipynb). AdamW's decay is a weight decay too: PRISM beside it was not run.
 #
 # Four ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb). You choose [lengths on validation](optimisers.ipynb) when you score, or take a weak
-# coupled decay, PRISM, or plain SGD. Adam alone takes it out of the lengths. How steep they should be
+# coupled decay, PRISM, or plain SGD. Adam alone takes popularity out of the lengths. How steep they should be
 # [differs between datasets and losses](optimisers.ipynb).
 #
 # ## Get it

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import made_up
 
+from prismbook.pages import verdict_tables
 from prismbook.plan.experiments import SEEDS, grid_configs
 from prismbook.tables import error_rates, spreads
 from prismbook.tables.endings import (
@@ -418,3 +419,21 @@ def test_a_baseline_takes_part_where_it_works(ndcg: float, ratio: float, expecte
 def test_the_margin_is_the_one_that_a_page_states() -> None:
     text = (Path(__file__).parents[1] / "notebooks" / "should_i_use.py").read_text(encoding="utf-8")
     assert f"the grey band is {100 * MARGIN:g} %" in text
+
+
+def test_the_table_of_words_says_of_intervals_what_the_rules_do() -> None:
+    """The page's table, read as conditions on the interval, gives the word that the rules give."""
+    margin = MEASURES["ndcg"].margin
+    for centre in np.linspace(-0.1, 0.1, 41):
+        for error in (0.001, 0.005, 0.012, 0.02, 0.05):
+            difference = Difference((float(centre),), seed_error=error)
+            low, high = difference.interval
+            conditions = {
+                "better, worse": not low <= 0 <= high and abs(centre) > margin,
+                "equivalent": -margin <= low and high <= margin,
+                "not better, not worse": low >= -margin or high <= margin,
+                "undecided": low < -margin and high > margin,
+            }
+            assert list(conditions) == verdict_tables.words().index.tolist()
+            first = next(words for words, holds in conditions.items() if holds)
+            assert judge(difference).word in first.split(", "), (centre, error)
