@@ -61,6 +61,15 @@ def test_no_run_is_started_that_cannot_end_in_time(tmp_path: Path, capsys: pytes
     assert done(tmp_path, [RUNS[2]]) == 0
 
 
+def test_a_time_that_is_over_before_a_run_could_start_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, the command counted its missing runs and said nothing of why none was made."""
+    options = ["run", "rq1", "--dataset", "synthetic", "--budget", "smoke", "--results", str(tmp_path), "--for", "5s"]
+    assert sweep_commands.main(options, began=time.time() - 10) == 1
+    assert capsys.readouterr().out.startswith("the time is over: no further run is started\n4 runs: 0 done")
+
+
 def test_a_run_that_takes_longer_is_stopped_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     endless = replace(RUNS[0], max_epochs=10**6, patience=10**6)
     start = time.time()

@@ -81,6 +81,8 @@ def run_by_value(
         print("\n".join(lines), flush=True)
         last = None if end is None else end - CLOSING
         workers.work_together(ordered, sweep.results, number, last, retry)
+    if end is not None and time.time() > end - CLOSING:
+        print("the time is over: no further run is started", flush=True)
     for search in sweep.searches:
         if choice_so_far(search, sweep.results) is not None:
             print(choice_line(search, sweep.results, names))
