@@ -180,8 +180,12 @@ def test_a_worker_that_is_killed_is_one_line_and_the_other_goes_on(
         return 0
 
     def trainers() -> list[int]:
-        there = alive(descendants(os.getpid()))
-        return [pid for pid in there if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        found = []
+        for pid in alive(descendants(os.getpid())):
+            with suppress(OSError):  # it has ended since
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
 
     thread = threading.Thread(target=lambda: status.append(sweep_commands.guarded(command)), daemon=True)
     thread.start()
@@ -190,7 +194,8 @@ def test_a_worker_that_is_killed_is_one_line_and_the_other_goes_on(
         wait_until(lambda: len(trainers()) == 1)  # the other has ended
     finally:
         for pid in trainers():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     thread.join(120)
     printed, errors = capfd.readouterr()
     assert status == [1] and "Traceback" not in printed
