@@ -17,8 +17,8 @@
 # # Quality against fairness, run by run
 #
 # Each point is one stored run on a dataset of the paper. Up is better: test NDCG@20. Right is fairer: what unpopular items bring of
-# it, as a share of what popular items bring. PRISM's points are filled, all others are open. Point at one to see
-# which run it is. Untick a loss or a model to see the others.
+# it, as a share of what popular items bring. PRISM's points are filled. A run by Adam without decay that was also scored with lengths $d^b$ has a pale point
+# beside its own. Plain SGD's outlines are bold. Point at one to see which run it is. Untick a loss or a model to see the others.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -40,6 +40,6 @@ page.html(frontier.widget(runs))
 #
 # ## The same runs, still
 
-# %% mystnb={"image": {"alt": "Three panels, one for each dataset, with test NDCG@20 of every stored run against its ratio of unpopular to popular items' NDCG@20, on an axis of factors; runs with PRISM are filled, all others are open, a stepped line is the frontier, and each loss has its own colour and marker", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Three panels, one for each dataset, with test NDCG@20 of every stored run against its ratio of unpopular to popular items' NDCG@20, on an axis of factors; runs with PRISM are filled, those scored with other lengths are pale, all others are open, a stepped line is the frontier, and each loss has its own colour and marker", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 if runs:
     frontier.figure(runs)

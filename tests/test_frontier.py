@@ -54,15 +54,31 @@ def test_all_stored_runs_with_a_ratio_are_embedded() -> None:
     stored, _ = scan(default_results())
     runs = frontier.runs_of(stored)
     content = data(frontier.widget(runs))
-    assert content["runs"] == runs and len({run["id"] for run in runs}) == len(runs)
+    assert content["runs"] == runs
+    own = [run for run in runs if run["face"] != frontier.RESCORED_FACE]
+    assert len({run["id"] for run in own}) == len(own) < len(runs)
     real = len(start_page.real_runs(stored))
     without = sum(
         record["test"]["dot"]["unpopular"] == 0 or record["test"]["dot"]["popular"] == 0
         for record in stored
         if record["config"]["dataset"] in ("movielens1m", "gowalla", "yelp2018", "amazonbook")
     )
-    assert len(runs) == real - without > 300
+    assert len(own) == real - without > 300
     assert set(content["looks"]) == {run["loss"] for run in runs}
+
+
+def test_a_run_that_was_scored_with_other_lengths_has_a_second_point() -> None:
+    [config] = grid_configs("movielens1m", "directau", 0.0)
+    record = made_up(config, (0.2, 0.1, 0.05))
+    chosen = {"ndcg": 0.4, "popular": 0.3, "neutral": 0.07, "unpopular": 0.03}
+    record["lengths"] = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": [record["test"]["cosine"], chosen]}
+    own, rescored = frontier.runs_of([record])
+    assert (rescored["method"], rescored["ndcg"]) == ("no decay, lengths d^0.25 at scoring", 0.4)
+    assert rescored["ratio"] == pytest.approx(0.1) and rescored["id"] == own["id"]
+    assert (own["face"], rescored["face"], own["method"]) == (0, frontier.RESCORED_FACE, "no decay")
+    # with decay, lengths at scoring would hide what decay wrote
+    [decayed] = grid_configs("movielens1m", "directau", 1e-6)
+    assert len(frontier.runs_of([{**record, "config": made_up(decayed, (0.2, 0.1, 0.05))["config"]}])) == 1
 
 
 def test_no_text_can_end_the_element_and_nothing_is_loaded() -> None:
@@ -101,4 +117,4 @@ def test_the_static_figure_has_every_run() -> None:
         [edge, point] = axis.lines
         assert edge.get_label() == "frontier" and edge.get_xdata().tolist() == [run["ratio"]]
         assert [float(value[0]) for value in point.get_data()] == [run["ratio"], run["ndcg"]]  # type: ignore[index]
-    assert [axis.lines[1].get_markerfacecolor() == "none" for axis in panels] == [True, False]
+    assert [axis.lines[1].get_markerfacecolor()[3] for axis in panels] == [0, 1]  # type: ignore[index]

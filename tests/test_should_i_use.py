@@ -19,6 +19,7 @@ from prismbook.pages import should_i_use
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.tables import ways
+from prismbook.tables.lengths import by_training
 from prismbook.tables.decay_vs_prism import pair
 from prismbook.tables.rules import Difference
 from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
@@ -341,6 +342,19 @@ def test_the_figure_draws_what_is_decided_and_nothing_else(stored: list[ways.Com
             if each.dataset == dataset and each.change(TUNED, measure, way) is not None
         ]
         assert len(marks) == len(decided) > 3
+    plt.close(figure)
+
+
+def test_the_figure_draws_lengths_at_scoring_where_they_were_run(stored: list[ways.Compared]) -> None:
+    put_on = {(each.dataset, each.loss): ways.scored_with_lengths(each.dataset, None, each.loss) for each in stored}
+    figure = should_i_use.figure(stored, "ndcg", put_on)
+    found = by_training(put_on["movielens1m", "directau"])["ndcg with it"].iloc[0]
+    [each] = [each for each in stored if (each.dataset, each.loss) == ("movielens1m", "directau")]
+    change = 100 * (found / each.runs[TUNED]["ndcg"].mean() - 1)
+    marks = [line for line in figure.axes[0].lines if line.get_label() == "lengths at scoring"]
+    assert marks[0].get_xdata()[0] == pytest.approx(change, abs=0.5)  # type: ignore[index]
+    drawn = sum(line.get_label() == "lengths at scoring" for axis in figure.axes for line in axis.lines)
+    assert drawn == sum(map(bool, put_on.values())) >= 3
     plt.close(figure)
 
 

@@ -374,7 +374,7 @@ def test_c22_counts_a_collapse_and_not_a_run_that_was_cut_off() -> None:
     runs.loc[last, "epochs"] = 12
     text = decay_claims.claim_c22(runs)[1].text
     assert (
-        "by 0% against 0%, at the worst by validation, BPR at" in text and "(BPR cut off at 1 of 3 runs: what" in text
+        "by 0% against 0%, at the worst by validation, BPR at" in text and "(BPR cut off at 1 of 3 runs, with decay" in text
     )
     runs.loc[last, "largest_norm"] = 1e-6
     stronger = decay_claims.claim_c22(runs)[1]
@@ -642,7 +642,7 @@ def test_c11_is_judged_at_the_learning_rate_that_validation_chooses(
     [note] = [each for each in statements if each.role == "note"]
     assert note.case == "learning rate 0.01" and note.holds is (1e-2 in fast_at)
     # before, fewer epochs at a rate at which both score less were said without that price
-    assert "beside that at the chosen rate: PRISM 0.1500 against 0.2000, decay 0.1500 against 0.2000" in note.text
+    assert "the one that validation chose: PRISM 0.1500 and 0.2000, decay 0.1500 and 0.2000" in note.text
     # where that learning rate alone counts, its note is the core
     alone = epochs_needed("gowalla", tmp_path).under(replace(RULES, case="learning rate 0.01"))
     assert outcome(alone) == ("reproduced" if 1e-2 in fast_at else "not reproduced")

@@ -24,7 +24,7 @@ from prismbook.tables.endings import edges
 from prismbook.tables.rules import MAY_BE, MEASURES, RULES, Difference, Judgement, Rules, judge
 from prismbook.tables.seed_differences import collapsed_runs, common, dips, gap, relative_difference, setbacks, usable
 from prismbook.tables.spreads import spread
-from prismbook.text import plural
+from prismbook.text import listed_names, plural
 
 #: The gap between popular and unpopular items is not a score; its words are these.
 _GAP_WORDS = ("wider", "narrower", "as wide")
@@ -639,7 +639,9 @@ def _changes_less(runs: pd.DataFrame, part: str, strongest: str, rules: Rules) -
         lowest = at_first.iloc[int(np.argmin(at_first["validation"]))]["weight_decay"]
         missed[loss] = _lost(_at(decided, lowest), _at(decided, chosen))
         worst.append(f"{loss} at {lowest:g}")
-        notes += [f"{loss} {why}" for why in [setbacks(finished, "run")] if why]
+        cut = sorted(set(finished.drop([*working.index, *gone.index])["weight_decay"]))
+        at = f", with decay {listed_names([f'{decay:g}' for decay in cut])}" if cut else ""
+        notes += [f"{loss} {why}{at}" for why in [setbacks(finished, "run")] if why]
     bpr, directau = missed["BPR"], missed["DirectAU"]
     text = (
         f"{part}, NDCG@20 changes less for BPR than for DirectAU under Adam: by {bpr.mean:.0%} against"

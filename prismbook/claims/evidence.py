@@ -204,8 +204,8 @@ def _at_what_price(runs: pd.DataFrame, tuned: pd.DataFrame) -> str:
         ("PRISM", "decay"), prism_claims.tried_runs(runs), prism_claims.tried_runs(tuned), strict=True
     ):
         if len(there) and len(chosen):
-            said.append(f"{method} {best(there)['ndcg']:.4f} against {best(chosen)['ndcg']:.4f}")
-    return f"; its best NDCG@20 beside that at the chosen rate: {', '.join(said)}" if said else ""
+            said.append(f"{method} {best(there)['ndcg']:.4f} and {best(chosen)['ndcg']:.4f}")
+    return f"; best NDCG@20 at this rate and at the one that validation chose: {', '.join(said)}" if said else ""
 
 
 def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, tuple[float, ...]]:

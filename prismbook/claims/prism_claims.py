@@ -399,6 +399,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     if not {"SSM", "DirectAU"} <= set(finished["loss"]):
         return [Statement("C17 needs SSM and DirectAU with PRISM on non-linear MF", None, case=case)]
     under, decides = f" ({case})" if case else "", usable(finished)
+    relu = {PROTOCOL_CASES["text"]: " with the ReLU", PROTOCOL_CASES["released"]: " without the ReLU"}.get(case, "")
     by_loss = {loss: decides[decides["loss"] == loss].set_index("seed") for loss in ("SSM", "DirectAU")}
     ours = {loss: made["norm_correlation"] for loss, made in by_loss.items()}
     ids = {loss: tuple(made["run"]) for loss, made in by_loss.items()}
@@ -408,7 +409,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     )
     statements = []
     for loss, share, word, about in halves:
-        text = f"after training under {loss}{under} log popularity explains {share} of the norms' variance"
+        text = f"after training under {loss}{relu}{under} log popularity explains {share} of the norms' variance"
         made = finished[finished["loss"] == loss]
         left_out = made[~made["seed"].isin(ours[loss].index)]
         if len(ours[loss]):
@@ -422,7 +423,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
         difference = Difference(tuple(ours[loss] - _HALF), None, "correlation", runs=ids[loss])
         words = ("above it", "below it", "at it")
         statements.append(judged(text, difference, (word,), rules, words, about=about, threshold=True))
-    text = "after training, item norms correlate with log popularity less under SSM than under DirectAU"
+    text = f"after training{relu}, item norms correlate with log popularity less under SSM than under DirectAU"
     ssm, directau = ours["SSM"].align(ours["DirectAU"], join="inner")
     known = spread("correlation", across=True)
     across = np.inf if known is None else known.value

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
@@ -22,6 +23,8 @@ from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 
 #: Settings of a run that are said by name, or say nothing about what was trained.
 _SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
+#: What of a mark says how a run was made: the opacity of its face, and the width of its outline in pixels.
+PRISM_FACE, RESCORED_FACE, LINE, SGD_LINE = 1.0, 0.4, 1.3, 2.8
 #: Dark colours of the figures, and what stands for them where the ground may be dark too.
 _ON_ANY_GROUND = {"#000000": "currentColor", "#4D4D4D": "#808080"}
 
@@ -30,6 +33,8 @@ def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
     """One entry for each run on a dataset of the paper that has a ratio: its scores and its setting.
 
     A run that found no popular or no unpopular item has no ratio, or one of 0, and cannot stand on an axis of factors.
+    A run by Adam without decay and without PRISM that was also scored with other lengths has a second entry, with the
+    exponent that its validation chose.
 
     Args:
         records: run records.
@@ -41,23 +46,35 @@ def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
             continue
         if min(test["popular"], test["unpopular"]) <= 0:
             continue
-        prism = config["init"] == "prism"
-        runs.append(
-            {
-                "id": record["id"],
-                "dataset": dataset_name(config["dataset"]),
-                "loss": LOSS_NAMES[config["loss"]],
-                "backbone": BACKBONE_NAMES[config["backbone"]],
-                "method": f"PRISM, alpha {config['alpha']:g}" if prism else f"decay {config['weight_decay']:g}",
-                "lr": f"{config['lr']:g}",
-                "seed": config["seed"],
-                "other": _differs(config),
-                "ndcg": round(test["ndcg"], 6),
-                "ratio": round(test["unpopular"] / test["popular"], 6),
-                "epoch": record["best_epoch"],
-            }
-        )
+        prism, sgd = config["init"] == "prism", config.get("optimizer", "adam") == "sgd"
+        method = f"decay {config['weight_decay']:g}" if config["weight_decay"] else "no decay"
+        run = {
+            "id": record["id"],
+            "dataset": dataset_name(config["dataset"]),
+            "loss": LOSS_NAMES[config["loss"]],
+            "backbone": BACKBONE_NAMES[config["backbone"]],
+            "method": f"PRISM, alpha {config['alpha']:g}" if prism else method,
+            "lr": f"{config['lr']:g}",
+            "seed": config["seed"],
+            "other": _differs(config),
+            "face": PRISM_FACE if prism else 0.0,
+            "line": SGD_LINE if sgd else LINE,
+            **_scores(test),
+            "epoch": record["best_epoch"],
+        }
+        runs.append(run)
+        by_adam = config.get("optimizer", "adam") == "adam" and not prism and not config["weight_decay"]
+        if by_adam and "lengths" in record:
+            kept = record["lengths"]
+            with_it = kept["test"][kept["exponents"].index(kept["chosen"])]
+            if min(with_it["popular"], with_it["unpopular"]) > 0:
+                method = f"no decay, lengths d^{kept['chosen']:.2f} at scoring"
+                runs.append({**run, "method": method, "face": RESCORED_FACE, **_scores(with_it)})
     return runs
+
+
+def _scores(test: dict[str, float]) -> dict[str, float]:
+    return {"ndcg": round(test["ndcg"], 6), "ratio": round(test["unpopular"] / test["popular"], 6)}
 
 
 def _differs(config: dict[str, Any]) -> str:
@@ -142,9 +159,15 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         axis.plot(ratios, scores, color="#777777", drawstyle="steps-pre", linewidth=1.5, label="frontier")
         for run in here:
             colour, marker = LOOKS[run["loss"]]
-            face = colour if run["method"].startswith("PRISM") else "none"
             axis.plot(
-                run["ratio"], run["ndcg"], marker, color=colour, markerfacecolor=face, markersize=5, label=run["loss"]
+                run["ratio"],
+                run["ndcg"],
+                marker,
+                color=colour,
+                markerfacecolor=to_rgba(colour, run["face"]),
+                markeredgewidth=run["line"] / LINE,
+                markersize=5,
+                label=run["loss"],
             )
         axis.set(xscale="log", ylim=(0, None), title=dataset, ylabel="test NDCG@20")
     axes[-1, 0].set_xlabel("unpopular / popular NDCG@20 (right: fairer)")
@@ -153,8 +176,22 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         for name in LOSS_NAMES.values()
         if any(run["loss"] == name for run in shown)
     }
-    for name, face in (("filled: PRISM", "black"), ("open: everything else", "none")):
-        handles[name] = Line2D([], [], marker="o", color="black", markerfacecolor=face, linestyle="")
+    kinds = {
+        "filled: PRISM": (PRISM_FACE, LINE),
+        "pale: lengths at scoring": (RESCORED_FACE, LINE),
+        "bold: plain SGD": (0.0, SGD_LINE),
+        "open: everything else": (0.0, LINE),
+    }
+    for name, (face, line) in kinds.items():
+        handles[name] = Line2D(
+            [],
+            [],
+            marker="o",
+            color="black",
+            markerfacecolor=to_rgba("black", face),
+            markeredgewidth=line / LINE,
+            linestyle="",
+        )
     handles["frontier"] = Line2D([], [], color="#777777", linewidth=1.5)
     drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize="small")
     return drawing

@@ -17,7 +17,7 @@ from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
 from prismbook.tables.lengths import by_training, slope_in_popularity
 from prismbook.tables.rules import MARGIN, Difference, judge
-from prismbook.tables.seed_differences import relative_difference
+from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import (
     FIXED,
     FIXED_DECAY,
@@ -36,7 +36,13 @@ from prismbook.tables.ways import (
 from prismbook.text import listed_names, plural
 
 #: The colour and the marker of each way but tuned decay, which is the line that they are measured from.
-LOOKS = {NONE: ("#777777", "o"), FIXED: ("#0072B2", "v"), PRISM: ("#009E73", "*"), SGD: ("#D55E00", "s")}
+LOOKS = {
+    NONE: ("#777777", "o"),
+    FIXED: ("#0072B2", "v"),
+    PRISM: ("#009E73", "*"),
+    SGD: ("#D55E00", "s"),
+    "lengths at scoring": ("#CC79A7", "D"),
+}
 #: Space that no line is broken at.
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -535,12 +541,16 @@ def _way_in_full(each: Compared, way: str) -> str:
     )
 
 
-def figure(compared: Sequence[Compared], measure: str) -> Figure:
+def figure(
+    compared: Sequence[Compared], measure: str, put_on: Mapping[tuple[str, str], Sequence[Record]] | None = None
+) -> Figure:
     """One measure of each way relative to tuned decay, one panel per dataset with a line per loss.
 
     Args:
         compared: the ways, for every dataset and loss. What decides nothing is not drawn.
         measure: ``"ndcg"``, or ``"ratio"``, which is drawn in multiples.
+        put_on: by a dataset and a loss, the runs of :func:`~prismbook.tables.ways.scored_with_lengths`, which are drawn
+            without an interval; None for none.
     """
     names = list(dict.fromkeys(each.dataset for each in compared))
     drawn, axes = plt.subplots(len(names), 1, figsize=(5.0, 1.6 * len(names) + 0.9), sharex=True, squeeze=False)
@@ -555,13 +565,12 @@ def figure(compared: Sequence[Compared], measure: str) -> Figure:
         axis.axvline(0 if in_percent else 1, color="black", linewidth=1, linestyle="--")
         of_dataset = [each for each in compared if each.dataset == dataset]
         for place, each in enumerate(of_dataset):
-            for shift, (way, (colour, marker)) in zip(np.linspace(-0.24, 0.24, len(LOOKS)), LOOKS.items(), strict=True):
-                change = each.change(TUNED, measure, way)
-                if change is None:
+            rescores = (put_on or {}).get((dataset, each.loss), ())
+            for shift, (way, (colour, marker)) in zip(np.linspace(-0.3, 0.3, len(LOOKS)), LOOKS.items(), strict=True):
+                values = _against_tuned(each, way, measure) if way in WAYS else _rescored_change(each, rescores, measure)
+                if values is None:
                     continue
-                is_tuned = way == FIXED and each.decay() == FIXED_DECAY  # one run, whose difference is none
-                ends = (change.mean, change.mean) if is_tuned or change.left_out else change.interval
-                x, *around = (100 * value if in_percent else 1 + value for value in (change.mean, *ends))
+                x, *around = (100 * value if in_percent else 1 + value for value in values)
                 axis.plot(around, [place + shift] * 2, color=colour, linewidth=1.2)
                 size = 9 if marker == "*" else 5
                 axis.plot(x, place + shift, marker, color=colour, markersize=size, linestyle="", label=way)
@@ -575,6 +584,27 @@ def figure(compared: Sequence[Compared], measure: str) -> Figure:
     named = [way for way in LOOKS if way in unique]
     drawn.legend([unique[way] for way in named], named, loc="outside lower center", ncols=2, fontsize="small")
     return drawn
+
+
+def _against_tuned(each: Compared, way: str, measure: str) -> tuple[float, float, float] | None:
+    """A way's change against tuned decay with the ends of its interval, which are the change where none is known."""
+    change = each.change(TUNED, measure, way)
+    if change is None:
+        return None
+    is_tuned = way == FIXED and each.decay() == FIXED_DECAY  # one run, whose difference is none
+    ends = (change.mean, change.mean) if is_tuned or change.left_out else change.interval
+    return change.mean, *ends
+
+
+def _rescored_change(each: Compared, records: Sequence[Record], measure: str) -> tuple[float, float, float] | None:
+    """As :func:`_against_tuned` for lengths at scoring, at the seeds that both have, without an interval."""
+    tuned = usable(each.runs[TUNED]).set_index("seed")[measure]
+    shares = []
+    for record in records:
+        if (seed := record["config"]["seed"]) in tuned:
+            row = by_training([record]).iloc[0]
+            shares.append(row[f"{measure} with it"] / tuned[seed] - 1)
+    return (float(np.mean(shares)),) * 3 if shares else None
 
 
 def _named(each: Compared) -> str:
