@@ -104,7 +104,8 @@ for optimizer, lr in (("adam", 0.01), ("sgd", 30.0)):
 optimiser_tables.predictions(records)
 
 # %% [markdown]
-# *The second column is what the law says. The others
+# *The second column is what the law says, written down before the runs. A training that was run on none of these datasets is in
+# [the whole plan](#the-whole-plan) below. The others
 # are the slopes of the log length of items in their log popularity, with the number of runs in brackets. A class of popularity counts by its
 # rows here, and once in [the law's regression](law_of_lengths.ipynb), so that the two exponents need not agree.*
 
@@ -176,13 +177,13 @@ page.html(f"<div style='overflow-x: auto'>{others.to_html(border=0)}</div>")
 # validation. Users' lengths change no ranking. Popularity to a power at inference is known {cite}`zhang2021pda`; that it does
 # what decay and PRISM do is what these curves test. {func}`prismlib.lengths.choose_exponent` does it, for any model with an item table.
 
-# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, two panels per dataset, the second enlarged around the rings: one curve per run over the exponents with a ring at the one that validation chooses, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "NDCG@20 against its part from unpopular items, two panels per dataset, the second enlarged around the rings: one curve per training over the exponents with a ring at the one that validation chooses, and a point for each stored run with decay or PRISM"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {}
 for name in names:
     curves = {}
     for record in records[name]:
         if "lengths" in record:
-            curves.setdefault(lengths.training_name(record["config"]), []).append(record)
+            curves.setdefault(lengths.training_and_validation(record["config"]), []).append(record)
     if curves:
         shown[name] = curves, records[name]
 if shown:
@@ -191,8 +192,8 @@ if shown:
 
 # %% [markdown]
 # *Where several trainings were run, their curves lie close to each other, and decay and PRISM are points on or below them. A ring is the exponent $b$ that validation
-# chooses; the panels at the right enlarge the part around the rings. Each curve is one run scored at every exponent, from $b = 0$ at the right to the largest at the left. Runs of one training share
-# a colour, and its filled mark is where their own lengths put them. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
+# chooses; the panels at the right enlarge the part around the rings. Each curve is one training scored at every exponent, from $b = 0$ at the right to the largest at the left, the mean
+# over its seeds and learning rates. Its filled mark is where its own lengths put it. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
 #
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on
 # which no exponent reaches tuned decay.

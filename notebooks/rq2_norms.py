@@ -153,6 +153,18 @@ page.say(
 # So what PRISM sets is no copy of what Adam's decay writes: both put items in the same order, and PRISM's lengths are steeper. Which steepness serves a dataset is
 # measured on [another page](optimisers.ipynb).
 #
+# ## Why BPR's rarest items are longest
+#
+# Without decay BPR makes rare items *longer* than popular ones. An item that hardly anyone has is met as a negative alone. Each of its
+# gradients then points away from users, and none points back. Adam gives these steps the size of all others, so they add up. Plain SGD keeps
+# a small gradient small.
+
+# %% tags=["remove-input"]
+page.say(rq2_tables.rarest(names, results or default_results()))
+
+# %% [markdown]
+# This is our explanation, and two optimisers are one test of it.
+#
 # ## Lengths in the ranking
 #
 # How much of the ranking is in the lengths? Ranking by cosine ignores them and scores lower. The more a run loses by it, the more of its

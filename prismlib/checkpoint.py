@@ -21,8 +21,8 @@ from prismlib.files import open_atomically
 from prismlib.losses import RankingLoss
 from prismlib.models import Backbone
 
-#: The first entry of a file, which says that :func:`save` wrote it, and how.
-FORM = "prismlib checkpoint 1"
+# The first entry of a file, which says that :func:`save` wrote it, and how.
+_FORM = "prismlib checkpoint 1"
 
 
 def save(path: Path | str, model: Backbone, split: Split | None, criterion: RankingLoss | None = None) -> None:
@@ -49,7 +49,7 @@ def save(path: Path | str, model: Backbone, split: Split | None, criterion: Rank
     ValueError: ...model.pt is of another model: dim is 2 there, and 3 here
     """
     state = _modules(model, criterion).state_dict()
-    content = {"form": FORM, "identity": identity(model, split, criterion), "state": state}
+    content = {"form": _FORM, "identity": identity(model, split, criterion), "state": state}
     with open_atomically(Path(path)) as file:
         torch.save(content, file)
 
@@ -84,7 +84,7 @@ def load(path: Path | str, model: Backbone, split: Split | None, criterion: Rank
             content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception:  # PyTorch's reader fails on other bytes in any way
             content = None
-    if not isinstance(content, dict) or content.get("form") != FORM:
+    if not isinstance(content, dict) or content.get("form") != _FORM:
         raise ValueError(f"{path} is not a whole file of prismlib.checkpoint.save")
     saved, given = content["identity"], identity(model, split, criterion)
     for what in given:

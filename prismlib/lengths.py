@@ -22,8 +22,8 @@ from prismlib.ranking import FullRanking
 
 #: The exponents that are tried where none are given, from cosine (0) to the square root of popularity.
 EXPONENTS = (0.0, 1 / 12, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 5 / 12, 1 / 2)
-#: Rows that get their lengths at once.
-BLOCK = 1 << 14
+# Rows that get their lengths at once.
+_BLOCK = 1 << 14
 
 
 def popularity_power(popularity: Column, exponent: float) -> Tensor:
@@ -74,7 +74,7 @@ def with_lengths(item: Tensor, lengths: Column) -> Tensor:
     norm = norms(item)
     factor = (lengths.double() / torch.where(norm > 0, norm, 1))[:, None]
     # in float64, or rows would be off by the rounding of their factors; by blocks, or all would be there in float64
-    blocks = zip(item.split(BLOCK), factor.split(BLOCK), strict=True)
+    blocks = zip(item.split(_BLOCK), factor.split(_BLOCK), strict=True)
     return torch.cat([(rows.double() * by).to(item.dtype) for rows, by in blocks])
 
 

@@ -29,10 +29,10 @@ OPTIMIZERS = ("adam", "sgd", "sgd_momentum", "rowwise_adagrad", "sparse_adam", "
 ROW_SPARSE = ("sparse_adam", "row_adam")
 #: Those that take such gradients. Under the last two a row out of the batch does not move, so the result is the same.
 TAKE_SPARSE = (*ROW_SPARSE, "sgd", "rowwise_adagrad")
-#: The momentum of ``"sgd_momentum"``.
-MOMENTUM = 0.9
-#: What the optimisers other than SGD add to the root of a mean square.
-EPSILON = 1e-8
+# The momentum of ``"sgd_momentum"``.
+_MOMENTUM = 0.9
+# What the optimisers other than SGD add to the root of a mean square.
+_EPSILON = 1e-8
 #: What weight decay acts on; the module's first lines say how.
 DECAY_SCOPES = ("table", "batch", "decoupled")
 
@@ -58,7 +58,7 @@ def make_optimizer(
 
     Args:
         name: ``"adam"`` (with ``decay_scope="decoupled"`` it is AdamW), ``"sgd"`` (no momentum, the optimiser of the
-            paper's theory), ``"sgd_momentum"`` (a momentum of :data:`MOMENTUM`), ``"rowwise_adagrad"``
+            paper's theory), ``"sgd_momentum"`` (a momentum of 0.9), ``"rowwise_adagrad"``
             (:class:`RowWiseAdagrad`), ``"sparse_adam"`` (:class:`RowSparseAdam`) or ``"row_adam"`` (Adam without
             decay, whose steps cost what the rows of the batch cost: a row makes the moves that it missed when it is
             looked up again).
@@ -83,7 +83,7 @@ def make_optimizer(
     check_number("lr", lr)
     check_number("weight_decay", weight_decay, inclusive=True)
     modules = nn.ModuleList(modules)  # whose parameters are listed once, however many modules share them
-    epsilon = 0.0 if name in ("sgd", "sgd_momentum") else EPSILON
+    epsilon = 0.0 if name in ("sgd", "sgd_momentum") else _EPSILON
     _check_constants(name, modules, {"lr": lr, "weight_decay": weight_decay, "epsilon": epsilon})
     sparse = any(isinstance(part, nn.Embedding) and part.sparse for part in modules.modules())
     if sparse and name not in TAKE_SPARSE:
@@ -170,7 +170,7 @@ def _coupled(
     # fused: one pass over both tables and their moments, a tenth of the default's time on CPU
     if name == "adam":
         return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
-    momentum = MOMENTUM if name == "sgd_momentum" else 0.0
+    momentum = _MOMENTUM if name == "sgd_momentum" else 0.0
     # fused takes no sparse gradients
     return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=not sparse)
 

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 #: What a user has seen: interactions, a SciPy or a torch matrix in CSR form, or several of these.
 Seen: TypeAlias = Any
 
-#: So few users are searched without tiles, whose making would cost more than the search.
-FEW = 8
-#: A matrix product of fewer rows is rounded otherwise than one of many, and a list would depend on its batch.
-MIN_ROWS = 8
-#: Rows whose norm lies between these have products in float32's range, for any usual number of dimensions.
-PLAIN_NORMS = (2.0**-50, 2.0**50)
-#: A product whose size lies between these lost nothing to float32's range. What a term of it may have lost is far below
-#: its last bit.
-PLAIN_PRODUCTS = (2.0**-60, 2.0**120)
+# So few users are searched without tiles, whose making would cost more than the search.
+_FEW = 8
+# A matrix product of fewer rows is rounded otherwise than one of many, and a list would depend on its batch.
+_MIN_ROWS = 8
+# Rows whose norm lies between these have products in float32's range, for any usual number of dimensions.
+_PLAIN_NORMS = (2.0**-50, 2.0**50)
+# A product whose size lies between these lost nothing to float32's range. What a term of it may have lost is far below
+# its last bit.
+_PLAIN_PRODUCTS = (2.0**-60, 2.0**120)
 
 
 class Recommendations(NamedTuple):
@@ -121,11 +121,11 @@ def recommend(
         length = popularity_column("length", length, num_items).to(device, torch.float64)
 
     user = user[wanted.to(device)]
-    few = len(wanted) <= FEW
+    few = len(wanted) <= _FEW
     columns = None if few else TiledColumns(item.new_ones(num_items))
-    size = FEW if few else block_size(num_items, device)
+    size = _FEW if few else block_size(num_items, device)
     width = num_items if columns is None else len(columns.item)
-    buffer = item.new_full((max(MIN_ROWS, min(size, len(wanted))), width), -torch.inf)
+    buffer = item.new_full((max(_MIN_ROWS, min(size, len(wanted))), width), -torch.inf)
     near_user, near_item = user, item
     # the products of a few users say themselves whether they are right, which spares a pass over the table
     by_product = few and len(wanted) > 0 and not cosine and length is None
@@ -194,7 +194,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 def _multiply(user: Tensor, item: Tensor, buffer: Tensor) -> Tensor:
     """The products of a block of users with all items, written to the first rows and columns of a buffer."""
-    padded = torch.cat([user, user[-1:].expand(max(0, MIN_ROWS - len(user)), -1)])
+    padded = torch.cat([user, user[-1:].expand(max(0, _MIN_ROWS - len(user)), -1)])
     product = buffer[: len(padded), : len(item)]
     return torch.mm(padded, item.T, out=product)[: len(user)]
 
@@ -202,14 +202,14 @@ def _multiply(user: Tensor, item: Tensor, buffer: Tensor) -> Tensor:
 def _is_plain(product: Tensor) -> bool:
     """Whether products are what exact rows would give: none is nan, infinite, or so small that terms were lost."""
     smallest, largest = torch.aminmax(product.abs())
-    low, high = PLAIN_PRODUCTS
+    low, high = _PLAIN_PRODUCTS
     return low <= float(smallest) and float(largest) <= high  # False for nan
 
 
 def _special(table: Tensor) -> Tensor:
     """The largest entries of the few rows that may be too short, too long or not finite; it reads a table once."""
     norm = torch.linalg.vector_norm(table, dim=1)
-    low, high = PLAIN_NORMS
+    low, high = _PLAIN_NORMS
     return peaks(table[~((norm > low) & (norm < high))])
 
 

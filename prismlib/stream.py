@@ -24,11 +24,11 @@ from prismlib._checks import check_count
 from prismlib.data import Interactions
 from prismlib.files import open_atomically
 
-#: Two of them are a pair in a file, of so many bytes.
-ID = np.dtype("<i4")
-PAIR = 2 * ID.itemsize
-#: Pairs that :func:`count_pairs` reads at a time.
-COUNTED = 1 << 20
+# Two of them are a pair in a file, of so many bytes.
+_ID = np.dtype("<i4")
+_PAIR = 2 * _ID.itemsize
+# Pairs that :func:`count_pairs` reads at a time.
+_COUNTED = 1 << 20
 
 
 def write_pairs(path: Path | str, blocks: Iterable[Interactions]) -> int:
@@ -57,7 +57,7 @@ def write_pairs(path: Path | str, blocks: Iterable[Interactions]) -> int:
                 raise ValueError(
                     f"blocks must yield Interactions, got {type(block).__name__}: Interactions(user, item)"
                 )
-            pairs = np.stack(block, axis=1).astype(ID)
+            pairs = np.stack(block, axis=1).astype(_ID)
             if pairs.size and pairs.min() < 0:
                 raise ValueError(f"ids must be >= 0, the table's rows, got {pairs.min()}")
             pairs.tofile(file)
@@ -94,8 +94,8 @@ def count_pairs(path: Path | str, num_users: int, num_items: int) -> tuple[Tenso
     number = _pairs_in(Path(path))
     counts = [torch.zeros(size, dtype=torch.int64) for size in sizes.values()]
     with Path(path).open("rb") as file:
-        for start in range(0, number, COUNTED):
-            pairs = _read(file.fileno(), start, min(COUNTED, number - start))
+        for start in range(0, number, _COUNTED):
+            pairs = _read(file.fileno(), start, min(_COUNTED, number - start))
             for (name, size), count, ids in zip(sizes.items(), counts, pairs.T, strict=True):
                 low, high = int(ids.min()), int(ids.max())
                 if low < 0 or high >= size:
@@ -156,14 +156,14 @@ def _columns(pairs: Tensor) -> tuple[Tensor, Tensor]:
 
 def _pairs_in(path: Path) -> int:
     size = path.stat().st_size
-    if size == 0 or size % PAIR:
+    if size == 0 or size % _PAIR:
         raise ValueError(
-            f"{path} must hold pairs of {PAIR} bytes, at least one, as write_pairs makes; it has {size} bytes"
+            f"{path} must hold pairs of {_PAIR} bytes, at least one, as write_pairs makes; it has {size} bytes"
         )
-    return size // PAIR
+    return size // _PAIR
 
 
 def _read(file: int, start: int, number: int) -> npt.NDArray[np.int32]:
     """Some pairs of an open file, int32, shape ``(number, 2)``. They are read, since a mapped file counts as memory."""
-    content = os.pread(file, number * PAIR, start * PAIR)
-    return np.frombuffer(content, ID).reshape(-1, 2).astype(np.int32, copy=False)
+    content = os.pread(file, number * _PAIR, start * _PAIR)
+    return np.frombuffer(content, _ID).reshape(-1, 2).astype(np.int32, copy=False)

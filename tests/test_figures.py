@@ -117,6 +117,8 @@ def test_alpha_curves_beside_tuned_decay() -> None:
         assert level.get_ydata()[0] == pytest.approx(rest)
     assert [label.get_text() for label in overall.get_xticklabels()] == ["0", "0.5", "1"]
     assert overall.get_ylabel() == "Gowalla\ntest NDCG@20"
+    for axis in (overall, by_group):  # a gap has a name
+        assert [(text.get_text(), text.xy) for text in axis.texts] == [("not run", (1, 0))]  # type: ignore[attr-defined]
 
 
 def test_alpha_curves_without_tuned_decay_have_no_dashed_line() -> None:

@@ -268,6 +268,8 @@ def test_why_no_decay_is_chosen_and_what_is_in_a_mean() -> None:
     early = tidy(configs, [made_up(config, epochs=14) for config in configs])
     assert rq1_tables.numbers({"gowalla": early})["chosen decay"].iloc[0] == "none: no run decides"
     assert rq1_tables.numbers({"gowalla": tidy(configs, [None, None])})["chosen decay"].iloc[0] == "not run"
+    nothing = rq1_tables.numbers({"gowalla": tidy(configs, [None, None])}).iloc[0]
+    assert set(nothing) == {"not run"} and " → " in rq1_tables.numbers({"gowalla": early})["length ~ log d"].iloc[0]
     again = replace(configs[1], seed=246, split_seed=246)
     both = [made_up(configs[1], (0.2, 0.0, 0.0)), made_up(again, (0.1, 0.0, 0.0), epochs=14)]
     assert rq1_tables.behind_the_means(tidy([configs[1], again], both)) == (

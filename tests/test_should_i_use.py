@@ -19,8 +19,8 @@ from prismbook.pages import should_i_use
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.tables import ways
-from prismbook.tables.lengths import by_training
 from prismbook.tables.decay_vs_prism import pair
+from prismbook.tables.lengths import by_training
 from prismbook.tables.rules import Difference
 from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
 from prismlib.lengths import popularity_power, with_lengths

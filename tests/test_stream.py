@@ -62,7 +62,7 @@ def test_pairs_of_many_places_are_in_one_batch(path: Path) -> None:
 
 
 def test_counts_are_those_of_the_pairs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prismlib.stream.COUNTED", 299)
+    monkeypatch.setattr("prismlib.stream._COUNTED", 299)
     user, item = count_pairs(path, DATA.num_users + 3, DATA.num_items)
     assert torch.equal(user, torch.from_numpy(np.bincount(DATA.user, minlength=DATA.num_users + 3)))
     assert torch.equal(item, torch.from_numpy(np.bincount(DATA.item, minlength=DATA.num_items)))

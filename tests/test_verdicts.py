@@ -374,7 +374,8 @@ def test_c22_counts_a_collapse_and_not_a_run_that_was_cut_off() -> None:
     runs.loc[last, "epochs"] = 12
     text = decay_claims.claim_c22(runs)[1].text
     assert (
-        "by 0% against 0%, at the worst by validation, BPR at" in text and "(BPR cut off at 1 of 3 runs, with decay" in text
+        "by 0% against 0%, at the worst by validation, BPR at" in text
+        and "(BPR cut off at 1 of 3 runs, with decay" in text
     )
     runs.loc[last, "largest_norm"] = 1e-6
     stronger = decay_claims.claim_c22(runs)[1]

@@ -88,7 +88,7 @@ def weight_decay_curves(
     for axis in grid[-1]:
         axis.set(xlabel="weight decay λ")
     _from_zero(figure.axes)
-    _one_legend(figure)
+    _one_legend(figure, above=True)
     return figure
 
 
@@ -110,6 +110,17 @@ def _one_legend(figure: Figure, above: bool = False) -> None:
         fontsize="small",
         handlelength=1.2,
     )
+
+
+#: How a gap in a curve is named.
+_NOT_RUN: dict[str, Any] = {
+    "textcoords": "offset points",
+    "rotation": 90,
+    "ha": "center",
+    "va": "bottom",
+    "color": "#777777",
+    "fontsize": "x-small",
+}
 
 
 def alpha_curves(tables: Mapping[str, pd.DataFrame], tuned: Mapping[str, Any]) -> Figure:
@@ -139,6 +150,9 @@ def alpha_curves(tables: Mapping[str, pd.DataFrame], tuned: Mapping[str, Any]) -
                 by_group.axhline(getattr(best, group), color=LOOKS[group][0], linestyle="--", linewidth=1)
         for axis in (overall, by_group):
             axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+            for place, alpha in enumerate(alphas):
+                if np.isnan(table.loc[loss]["ndcg", "mean"].get(alpha, np.nan)):
+                    axis.annotate("not run", (place, 0), (0, 4), **_NOT_RUN)
         overall.set_ylabel(f"{dataset_name(dataset)}\ntest NDCG@20")
     for axis, title in zip(grid[0], ("all items", "by popularity"), strict=True):
         axis.set(title=title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,15 +95,17 @@ _RING: dict[str, Any] = {
 }
 
 
+#: How a word stands below a point.
+_WORD: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": "small"}
 #: What a line keeps in a second panel.
 _LOOK = ("color", "marker", "markersize", "markerfacecolor", "linestyle", "linewidth", "label")
 
 
 def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence[Record]]]) -> Figure:
-    """Quality against fairness, a panel per dataset: one curve per run over the exponents b of lengths at scoring.
+    """Quality against fairness, a panel per dataset: one curve per training over the exponents of lengths at scoring.
 
-    A ring marks the exponent that validation chooses. The runs of one training share a colour and a name. The panel at
-    the right is the part around the rings, enlarged.
+    A curve is the mean over the runs of a training. A ring marks the exponent that validation chooses for most of them.
+    The panel at the right is the part around the rings, enlarged.
 
     Args:
         tables: for each dataset, by its name, two parts. The first has the stored runs that keep their scores at each
@@ -117,15 +120,18 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             if name == "PRISM" or name.startswith("Adam, decay"):
                 marker, size, name = ("*", 10, name) if name == "PRISM" else ("o", 8, "Adam with decay")
                 axis.plot(dot["unpopular"], dot["ndcg"], marker, color="#777777", markersize=size, label=name)
+        drawn, rings = [], []
         for name, records in curves.items():
             place = trainings.index(name)
-            colour, marker = f"C{place % 7}", "sv^DPX<>"[place % 8]
-            for record in records:
-                kept, own = record["lengths"]["test"], record["test"]["dot"]
-                axis.plot([m["unpopular"] for m in kept], [m["ndcg"] for m in kept], color=colour, linewidth=1)
-                axis.plot(own["unpopular"], own["ndcg"], marker, color=colour, label=name)
-        drawn = [record["lengths"] for records in curves.values() for record in records]
-        rings = [each["test"][each["exponents"].index(each["chosen"])] for each in drawn]
+            look = {"color": f"C{place % 7}", "linestyle": "--" if place >= 7 else "-"}
+            exponents = records[0]["lengths"]["exponents"]
+            points = [_mean([record["lengths"]["test"][at] for record in records]) for at in range(len(exponents))]
+            own = _mean([record["test"]["dot"] for record in records])
+            axis.plot([m["unpopular"] for m in points], [m["ndcg"] for m in points], linewidth=1, **look)
+            axis.plot(own["unpopular"], own["ndcg"], "sv^DPX<>"[place % 8], label=name, **look)
+            most = Counter(record["lengths"]["chosen"] for record in records).most_common(1)[0][0]
+            drawn.append((exponents, points))
+            rings.append(points[exponents.index(most)])
         for chosen in rings:
             axis.plot(chosen["unpopular"], chosen["ndcg"], label="the b that validation chooses", **_RING)
         for line in axis.lines:
@@ -134,11 +140,10 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             values = [ring[measure] for ring in rings]
             room = max(0.25 * (max(values) - min(values)), least * max(values))
             set_limits(min(values) - room, max(values) + room)
-        for end, exponent in ((0, min(drawn[0]["exponents"])), (-1, max(drawn[0]["exponents"]))):
-            points = [each["test"][end] for each in drawn]
-            below = np.mean([m["unpopular"] for m in points]), min(m["ndcg"] for m in points)
-            look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": "small"}
-            axis.annotate(f"b = {exponent:g}", below, (0, -6), **look)
+        for end, exponent in ((0, min(drawn[0][0])), (-1, max(drawn[0][0]))):
+            ends = [points[end] for _, points in drawn]
+            below = np.mean([m["unpopular"] for m in ends]), min(m["ndcg"] for m in ends)
+            axis.annotate(f"b = {exponent:g}", below, (0, -6), **_WORD)
         axis.margins(y=0.15)  # room for the two words
         axis.set(ylabel="NDCG@20   (better →)", title=dataset_name(dataset))
         close.set(title="around the rings, enlarged")
@@ -146,6 +151,10 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             each_axis.set_xlabel("NDCG@20 from unpopular items   (fairer →)", fontsize="small")
     _legend(figure, columns=2)
     return figure
+
+
+def _mean(points: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {measure: float(np.mean([point[measure] for point in points])) for measure in ("ndcg", "unpopular")}
 
 
 def _legend(figure: Figure, columns: int) -> None:

@@ -24,7 +24,7 @@ PREDICTED: dict[str, tuple[str, float | None]] = {
     "plain SGD, decay 1e-05": ("d^(1/4)", 0.25),
     "PRISM by plain SGD": ("log d, as set: rows so long hardly grow", None),
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
-    "row-wise Adagrad, no decay": ("log d, PRISM's own profile (see below)", None),
+    "row-wise Adagrad, no decay": ("log d: refuted, see below", None),
     "lazy Adam (sparse_adam), no decay": ("squared lengths grow with d", None),
     "Adam, no decay": ("nothing", 0.0),
     "AdamW, decay 0.1": ("nothing", 0.0),
@@ -43,7 +43,8 @@ def predictions(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         records: stored runs of DirectAU on matrix factorisation, for each dataset, by its name.
 
     Returns:
-        Text: a slope is a mean over runs, with their number in brackets; "not run" where there is none.
+        Text: a slope is a mean over runs, with their number in brackets; "not run" where there is none. A training that
+        was run nowhere has no row; :func:`plan` names it.
     """
     rows = []
     for name, (words, slope) in PREDICTED.items():
@@ -51,8 +52,10 @@ def predictions(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         for dataset, runs in records.items():
             found = [lengths.slope_in_popularity(record) for record in runs if _named(record) == name]
             row[dataset_name(dataset)] = f"{np.mean(found):.2f} ({len(found)})" if found else "not run"
-        rows.append(row)
-    return pd.DataFrame(rows).set_index("trained with")
+        if any(row[dataset_name(dataset)] != "not run" for dataset in records):
+            rows.append(row)
+    columns = ["trained with", "the law says", "slope", *(dataset_name(dataset) for dataset in records)]
+    return pd.DataFrame(rows, columns=columns).set_index("trained with")
 
 
 def _named(record: Record) -> str:

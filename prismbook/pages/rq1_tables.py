@@ -52,11 +52,16 @@ def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                     "no decay": ends["ndcg"].iloc[0],
                     "chosen decay": chosen_text(best, group),
                     "with it": ends["ndcg"].iloc[1],
-                    "popular - unpopular": " → ".join(ends["gap"]),
-                    "length ~ log d": " → ".join(ends["norm_correlation"]),
+                    "popular - unpopular": _arrow(ends["gap"]),
+                    "length ~ log d": _arrow(ends["norm_correlation"]),
                 }
             )
     return pd.DataFrame(rows).set_index(["dataset", "loss"])
+
+
+def _arrow(ends: pd.Series) -> str:
+    """From one cell to another; "not run" is said once."""
+    return " → ".join(ends) if set(ends) != {cell(np.nan)} else cell(np.nan)
 
 
 def chosen_text(best: float, runs: pd.DataFrame) -> str:

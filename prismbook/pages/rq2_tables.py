@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from prismbook.claims.decay_claims import moderate_decay
 from prismbook.pages.rq1_tables import chosen
+from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record, load_record
+from prismbook.tables.analysis import measured, records
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.law import LEAST
+from prismbook.tables.ways import SGD_RATE
 
 
 def some_decays(runs: pd.DataFrame) -> dict[str, dict[str, Record]]:
@@ -104,6 +108,37 @@ def alike(exponents: Iterable[float], most: int = 3000) -> tuple[list[float], fl
     profile = np.log(d + 2)
     slope = np.log(profile[-1] / profile[0]) / np.log(most)
     return [float(np.corrcoef(d**exponent, profile)[0, 1]) for exponent in exponents], float(slope)
+
+
+def rarest(datasets: Iterable[str], results: Path) -> str:
+    """How long BPR's rarest items are beside the most popular ones, under Adam and under plain SGD, without decay.
+
+    Args:
+        datasets: their names. One without a run by plain SGD is left out.
+        results: folder of the records.
+
+    Returns:
+        A sentence per dataset; empty where no run by plain SGD is stored.
+
+    >>> rarest(["gowalla"], Path("no folder"))
+    ''
+    """
+    said = []
+    for dataset in datasets:
+        planned = [
+            grid_configs(dataset, "bpr", 0.0)[0],
+            grid_configs(dataset, "bpr", 0.0, optimizer="sgd", lr=SGD_RATE)[0],
+        ]
+        found = [record for record in records(measured(results, planned)) if record is not None]
+        if len(found) == len(planned):
+            adam, sgd = (
+                bins[0]["mean"] / bins[-1]["mean"] for bins in (each["norms"]["item"]["bins"] for each in found)
+            )
+            said.append(
+                f"On {dataset_name(dataset)} the rarest class of items has {adam:.1f} times the length of the most"
+                f" popular one under Adam, and {sgd:.1f} times under plain SGD."
+            )
+    return " ".join(said)
 
 
 def by_cosine(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

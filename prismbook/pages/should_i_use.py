@@ -567,7 +567,9 @@ def figure(
         for place, each in enumerate(of_dataset):
             rescores = (put_on or {}).get((dataset, each.loss), ())
             for shift, (way, (colour, marker)) in zip(np.linspace(-0.3, 0.3, len(LOOKS)), LOOKS.items(), strict=True):
-                values = _against_tuned(each, way, measure) if way in WAYS else _rescored_change(each, rescores, measure)
+                values = (
+                    _against_tuned(each, way, measure) if way in WAYS else _rescored_change(each, rescores, measure)
+                )
                 if values is None:
                     continue
                 x, *around = (100 * value if in_percent else 1 + value for value in values)

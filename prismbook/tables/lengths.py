@@ -60,6 +60,15 @@ def training_name(config: dict[str, Any]) -> str:
     return next(name for name, applies in NAMES if applies(config)).format(**config)
 
 
+def training_and_validation(config: dict[str, Any]) -> str:
+    """The name of a training, and whether it was validated with lengths put on, "by d^b".
+
+    Args:
+        config: the configuration of a record.
+    """
+    return training_name(config) + (", by d^b" if config.get("length_exponent") is not None else "")
+
+
 def by_training(records: Iterable[Record]) -> pd.DataFrame:
     """Runs of one loss and dataset by how they were trained: own lengths, and lengths put on at scoring.
 
@@ -76,7 +85,7 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
     for record in records:
         config, dot = record["config"], record["test"]["dot"]
         row = {
-            "trained with": training_name(config) + (", by d^b" if config.get("length_exponent") is not None else ""),
+            "trained with": training_and_validation(config),
             "learning rate": config["lr"],
             "seed": config["seed"],
             "epochs": record["best_epoch"] + 1,
