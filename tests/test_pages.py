@@ -119,6 +119,7 @@ def test_a_line_of_the_ledger_opens_to_its_statements_and_repeats_nothing() -> N
     ]
     text = ledger_tables.table(rows, {"page_of_it"})
     assert text.count("<details") == 1 and text.count("not tuned") == 1  # one footnote for three statements
+    assert text.index("not tuned") < text.index("</details>")  # where its letters are
     assert "<li>✓ it climbs: 1 against 2<sup>a</sup></li>" in text and "<sup>a</sup> not tuned</p>" in text
     assert text.index("b<sup>a</sup>") < text.index("<i>size:</i> a size")  # the core first
     assert '<a href="page_of_it.html">Gowalla</a>: ✓ reproduced' in text

@@ -11,6 +11,7 @@ from typing import Any
 
 import jupytext
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from made_up import made_up, store
@@ -399,10 +400,13 @@ def test_the_example_runs_by_itself() -> None:
     assert re.match(r"lengths d\^0\.\d\d at scoring:\n\d+ users +before +after", second) and "NDCG@20" in second
 
 
-def test_the_expression_to_copy_gives_the_lengths_of_the_package() -> None:
+def test_the_lines_to_copy_give_the_lengths_of_the_package() -> None:
     source = (Path(__file__).parents[1] / "notebooks/should_i_use.py").read_text(encoding="utf-8")
-    [expression] = re.findall(r"`(F\.normalize[^`]*)`", source)
-    item = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    popularity, b = torch.tensor([0, 1, 3, 10, 100]), 0.25
-    ours = eval(expression, {"F": torch.nn.functional, "item": item, "popularity": popularity, "b": b})
+    [lines] = re.findall(r"```python\n# (directions = .*?)\n# ```", source, re.DOTALL)
+    item = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    item[5] = 0  # a row that was never trained stays as it is
+    popularity, b = torch.tensor([0, 1, 3, 10, 100, 7]), 0.25
+    names = {"np": np, "item": item.numpy(), "popularity": popularity.numpy(), "b": b}
+    exec(lines.replace("\n# ", "\n"), names)
+    ours = torch.as_tensor(names["item"], dtype=torch.float32)
     torch.testing.assert_close(ours, with_lengths(item, popularity_power(popularity, b)))

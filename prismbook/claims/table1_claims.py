@@ -58,13 +58,25 @@ def claim_c8(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:
 def _of_no_change(pairs: Sequence[Pair], rules: Rules) -> list[Statement]:
     """A note on what the margin of C8 cannot tell: in how many cells no change at all would be the paper's too."""
     printed = [figure for pair in pairs if (figure := pair.paper()) is not None]
-    margin = rules.margin_of("cell")
-    like = sum(abs(figure) <= margin for figure in printed)
     text = (
-        f"no change at all would be within {100 * margin:g} points of the paper's too in {like} of"
+        f"no change at all would be within {100 * rules.margin_of('cell'):g} points of the paper's too in"
+        f" {passed_without_effect(printed, rules)} of"
         f" {plural(len(printed), 'cell')}, so this does not show that PRISM does something"
     )
     return [Statement(text, None, role="note", about=NO_CHANGE)] if printed else []
+
+
+def passed_without_effect(printed: Sequence[float], rules: Rules = RULES) -> int:
+    """In how many cells of Table 1 no change at all would be the paper's too, within the margin of C8.
+
+    Args:
+        printed: the paper's changes.
+        rules: the margin.
+
+    >>> passed_without_effect([0.01, -0.2])
+    1
+    """
+    return sum(abs(figure) <= rules.margin_of("cell") for figure in printed)
 
 
 def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement]:

@@ -10,13 +10,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from prismbook.claims.evidence import LINEAR_LOSSES
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
-from prismbook.claims.table1_claims import NO_CHANGE
+from prismbook.claims.table1_claims import NO_CHANGE, passed_without_effect
 from prismbook.pages.ledger_tables import decided_share, value
 from prismbook.pages.marks import mark
-from prismbook.tables.labels import dataset_name
+from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.tables.paper import printed_change
 from prismbook.text import listed_names, plural
 
 #: How a question is answered where all that is decided says the same.
@@ -187,10 +189,15 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
 
 def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
     """In how many cells of Table 1 a method without effect would pass, as a sentence; none where C8 is not judged."""
-    notes = [each.text for row in rows.values() for each in row.statements if each.about == NO_CHANGE]
-    counts = [re.search(r"in (\d+) of (\d+) cell", text) for text in notes]
-    like, cells = (sum(int(found[n]) for found in counts if found is not None) for n in (1, 2))
-    return [f"A method without effect would pass in {like} of {cells} cells."] if cells else []
+    judged = [dataset for dataset, row in rows.items() if any(each.about == NO_CHANGE for each in row.statements)]
+    cells = [
+        printed_change(BACKBONE_NAMES["mf"], LOSS_NAMES[loss], dataset_name(dataset))
+        for dataset in judged
+        for loss in LINEAR_LOSSES
+    ]
+    printed = [figure for figure in cells if figure is not None]
+    like = passed_without_effect(printed)
+    return [f"A method without effect would pass in {like} of {plural(len(printed), 'cell')}."] if printed else []
 
 
 def lead_of(statements: Sequence[Statement]) -> str:

@@ -227,7 +227,8 @@ def table(
 ) -> str:
     """All claims as HTML: one row each, in groups, with a cell per dataset; a row opens to its statements.
 
-    What several statements repeat is a footnote. On a narrow screen the style sheet makes a card of each claim.
+    What several statements repeat is a footnote, below each claim that has it. On a narrow screen the style sheet makes
+    a card of each claim.
 
     Args:
         rows: the ledger, claim by claim.
@@ -249,9 +250,15 @@ def table(
             opened = [
                 _opened(row, notes, pages, base, results) for row in claims[claim] if row.outcome != "not measured"
             ]
-            parts.append(_claim(claims[claim], text, "".join(opened)))
-    parts += [f'<p class="ledger-note"><sup>{letter}</sup> {escape(text)}</p>' for text, letter in notes.items()]
+            said = {part for row in claims[claim] for each in _core_first(row) for part in _parts(each.text)[1:]}
+            below = _notes({text: letter for text, letter in notes.items() if text in said})
+            parts.append(_claim(claims[claim], text, "".join([*opened, *below])))
     return "\n".join([*parts, "</div>"])
+
+
+def _notes(notes: Mapping[str, str]) -> list[str]:
+    """Footnotes as HTML."""
+    return [f'<p class="ledger-note"><sup>{letter}</sup> {escape(text)}</p>' for text, letter in notes.items()]
 
 
 @reading_once()
@@ -275,7 +282,7 @@ def statements(rows: Sequence[Row], group: str, pages: Collection[str], results:
         if absent:
             opened.append(f"<p>Not run: {', '.join(absent)}.</p>")
         parts.append(f'<section id="{claim.id.lower()}"><p><b>{claim.id}</b> {said}</p>{"".join(opened)}</section>')
-    parts += [f'<p class="ledger-note"><sup>{letter}</sup> {escape(text)}</p>' for text, letter in notes.items()]
+    parts += _notes(notes)
     return f'<div class="ledger ledger-statements">{"".join(parts)}</div>'
 
 

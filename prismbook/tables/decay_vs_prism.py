@@ -15,7 +15,7 @@ from prismbook.runs.records import Record, default_results, load_scores, stored_
 from prismbook.runs.tuning import Outcomes, varied
 from prismbook.tables.endings import cut_off, edges, ended_by_chance, never_learned
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
-from prismbook.tables.paper import printed_score
+from prismbook.tables.paper import printed_change, printed_score
 from prismbook.tables.rules import RULES, Difference, Judgement, Rules, as_share, judge
 from prismbook.tables.significance import Comparison, PerUser, compared_users, per_user
 from prismbook.text import plural
@@ -298,15 +298,14 @@ class Pair:
 
     def paper(self) -> float | None:
         """The paper's PRISM minus decay as a share of decay's score; None where its Table 1 has no such cell."""
-        prism, decay = self._printed("prism"), self.paper_decay()
-        return None if prism is None or decay is None else prism / decay - 1
+        return printed_change(*self._cell())
 
     def paper_decay(self) -> float | None:
         """The paper's NDCG@20 of tuned decay; None where its Table 1 has no such cell."""
-        return self._printed("decay")
+        return printed_score(*self._cell(), "decay")
 
-    def _printed(self, method: str) -> float | None:
-        return printed_score(BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset), method)
+    def _cell(self) -> tuple[str, str, str]:
+        return BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)
 
     def difference_text(self) -> str:
         """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word."""

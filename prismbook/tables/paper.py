@@ -50,6 +50,19 @@ def printed_score(backbone: str, loss: str, dataset: str, method: str) -> float 
     return float(cells[method].loc[[cell]].iloc[0]) if cell in cells.index else None
 
 
+def printed_change(backbone: str, loss: str, dataset: str) -> float | None:
+    """PRISM minus tuned decay in the paper's Table 1, as a share of decay's score; None where the table has no cell.
+
+    Args:
+        backbone: as the paper writes it, like ``loss`` and ``dataset``.
+
+    >>> round(printed_change("MF", "SSM", "Gowalla"), 3), printed_change("MF", "BPR", "Gowalla")
+    (0.034, None)
+    """
+    prism, decay = (printed_score(backbone, loss, dataset, method) for method in ("prism", "decay"))
+    return None if prism is None or decay is None else prism / decay - 1
+
+
 def audit() -> pd.DataFrame:
     """The summaries of Table 1 computed again from its cells, in per cent.
 
