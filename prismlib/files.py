@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import secrets
@@ -22,7 +23,7 @@ def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
         replace: False keeps a file that is already there.
 
     Raises:
-        OSError: no such folder, or no space; the file that was there before is still there.
+        OSError: no such folder, or no space, with the name of the file; what was there before is still there.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "note.txt"
@@ -33,7 +34,7 @@ def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
     """
     temporary = path.parent / f"{_beginning(path)}{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("xb") as file:
+        with _said_of(path), temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -52,6 +53,17 @@ def write_atomically(path: Path, content: bytes, replace: bool = True) -> None:
 
 
 @contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """An error of a write, as on a full disk, does not say which file it was: name it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+@contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that takes its name when the block ends, for contents that need not be in memory at once.
 
@@ -59,7 +71,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         path: the file to write; its folder exists. What was there before stays until the block has ended.
 
     Raises:
-        OSError: no such folder, or no space; the file that was there before is still there.
+        OSError: no such folder, or no space, with the name of the file; what was there before is still there.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "note.txt"
@@ -72,7 +84,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = path.parent / f"{_beginning(path)}{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("xb") as file:
+        with _said_of(path), temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,6 +1,7 @@
 """Datasets in memory: validation, the split, the synthetic data and their hashes."""
 
 import copy
+import errno
 import math
 import os
 import pickle
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from prismlib import Dataset, Interactions, Split, random_split, synthetic
-from prismlib.files import write_atomically
+from prismlib.files import open_atomically, write_atomically
 
 
 def dataset(user: list[int], item: list[int], users: int = 3, items: int = 3) -> Dataset:
@@ -134,6 +135,22 @@ def test_a_written_file_has_the_permissions_that_the_umask_leaves(
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "note").stat().st_mode) == mode
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "note"
+    path.write_bytes(b"before")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+        write_atomically(path, b"text")
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"), open_atomically(path) as file:
+        file.write(b"text")
+    with pytest.raises(ConnectionResetError, match=r"^from elsewhere$"), open_atomically(path):
+        raise ConnectionResetError("from elsewhere")  # not of the file
+    assert path.read_bytes() == b"before" and [each.name for each in tmp_path.iterdir()] == ["note"]
 
 
 @pytest.mark.parametrize("seed", [None, 1.0, True, "1", -1])

@@ -136,3 +136,12 @@ def test_papermill_marks_the_cell_it_sets_parameters_in() -> None:
     given = {"epoch": 2, "lr": NAN, "losses": ["ssm", "bpr"], "text": "a\nb = 3"}
     cell = parameterize_notebook(notebook, given).cells[1]
     assert parameters._injected([cell.source]) == list(given)
+
+
+def test_without_training_the_folder_of_results_must_be_there(tmp_path: Path) -> None:
+    """Before, a folder with a slip in its name gave a page on which everything was "not run"."""
+    given = {"results": str(tmp_path / "absent"), "train": False}
+    with pytest.raises(parameters.ParameterError, match="results must be a folder of records where train is False"):
+        parameters.check(given, "results", "train")
+    parameters.check({**given, "train": True}, "results", "train")
+    parameters.check({**given, "results": str(tmp_path)}, "results", "train")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from prismbook.plan.config import FIELDS
@@ -76,7 +77,8 @@ def check(namespace: Mapping[str, Any], *names: str, **others: Field) -> None:
 
     Raises:
         ParameterError: papermill was given a parameter that the notebook does not have; a parameter is not set; or its
-            value is not accepted. The message names the parameter and what it accepts.
+            value is not accepted, as a folder of results that is not there where nothing is trained. The message names
+            the parameter and what it accepts.
 
     >>> check({"seed": 1, "force": "false"}, "seed", "force")
     Traceback (most recent call last):
@@ -98,6 +100,9 @@ def check(namespace: Mapping[str, Any], *names: str, **others: Field) -> None:
         except ValueError as error:
             hint = f"; {field.hint.format(name=name)}" if field.hint else ""
             raise ParameterError(f"{error}{hint}") from None
+    results = namespace["results"] if "results" in declared else None
+    if results is not None and "train" in declared and not namespace["train"] and not Path(results).is_dir():
+        raise ParameterError(f"results must be a folder of records where train is False, and there is no {results!r}")
 
 
 def _injected(inputs: Iterable[str]) -> list[str]:

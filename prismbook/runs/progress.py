@@ -1,9 +1,10 @@
-"""One progress bar over many runs, where tqdm is installed."""
+"""One progress bar over many runs or files, where tqdm is installed, and a word on what takes some seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from prismbook.plan.config import RunConfig
 from prismlib.train import History
@@ -16,6 +17,24 @@ def progress_bar(show: bool, total: int) -> Any:
     except ImportError:
         return _NoBar()
     return tqdm(total=total, unit="run", disable=None if show else True)
+
+
+Item = TypeVar("Item")
+
+
+def through(items: Sequence[Item], unit: str) -> Iterable[Item]:
+    """The items, one after the other, with a bar on a terminal that goes when all are done."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return items
+    return tqdm(items, unit=unit, leave=False, disable=None)
+
+
+def say_on_a_terminal(text: str) -> None:
+    """One line on standard error, where that is a terminal: what comes next takes some seconds and prints nothing."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)
 
 
 def show(bar: Any, config: RunConfig, history: History) -> None:

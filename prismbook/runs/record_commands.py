@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prismbook.plan.config import RunConfig, changed
+from prismbook.runs.progress import through
 from prismbook.runs.records import (
     Record,
     RecordError,
@@ -99,7 +100,7 @@ def listed(results: Path) -> tuple[list[str], list[str]]:
     The records of one split are compared with each other. No data are read.
     """
     lines, problems, peers = [], [], Peers(results)
-    for path in sorted(results.glob("*/*.json")):
+    for path in through(sorted(results.glob("*/*.json")), "file"):
         try:
             record = load_record(path)
             if record is not None:

@@ -27,7 +27,7 @@ from prismbook.runs.attempts import rounds
 from prismbook.runs.cost import Costs
 from prismbook.runs.endings import EndedBySignal, signals_raise
 from prismbook.runs.machine import check_device, environment, is_shortage
-from prismbook.runs.progress import progress_bar, show
+from prismbook.runs.progress import progress_bar, say_on_a_terminal, show
 from prismbook.runs.records import (
     RecordError,
     add_results_option,
@@ -295,6 +295,7 @@ def _turns(
     """What missing runs may turn; None where that is not asked, or where a damaged record keeps verdicts from being."""
     if worth is None:
         return None
+    say_on_a_terminal("Reading the records: which missing runs can turn a verdict?")
     try:
         return priorities.on(given.device, worth(names, given.results.resolve()))
     except RecordError as error:
