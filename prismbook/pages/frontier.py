@@ -23,8 +23,10 @@ from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 
 #: Settings of a run that are said by name, or say nothing about what was trained.
 _SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
-#: What of a mark says how a run was made: the opacity of its face, and the width of its outline in pixels.
-PRISM_FACE, RESCORED_FACE, LINE, SGD_LINE = 1.0, 0.4, 1.3, 2.8
+#: The opacity of a mark's face: of runs with PRISM, and of scores with lengths that were put on afterwards.
+PRISM_FACE, RESCORED_FACE = 1.0, 0.4
+#: The width of a mark's outline in pixels: of most runs, and of those by plain SGD.
+LINE, SGD_LINE = 1.3, 2.8
 #: Dark colours of the figures, and what stands for them where the ground may be dark too.
 _ON_ANY_GROUND = {"#000000": "currentColor", "#4D4D4D": "#808080"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 from prismbook.plan.config import RunConfig
 from prismlib.train import History
@@ -19,16 +20,13 @@ def progress_bar(show: bool, total: int) -> Any:
     return tqdm(total=total, unit="run", disable=None if show else True)
 
 
-Item = TypeVar("Item")
-
-
-def through(items: Sequence[Item], unit: str) -> Iterable[Item]:
-    """The items, one after the other, with a bar on a terminal that goes when all are done."""
+def through(paths: Sequence[Path]) -> Iterable[Path]:
+    """Some files, one after the other, with a bar on a terminal that goes when all are done."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return items
-    return tqdm(items, unit=unit, leave=False, disable=None)
+        return paths
+    return tqdm(paths, unit="file", leave=False, disable=None)
 
 
 def say_on_a_terminal(text: str) -> None:

@@ -100,7 +100,7 @@ def listed(results: Path) -> tuple[list[str], list[str]]:
     The records of one split are compared with each other. No data are read.
     """
     lines, problems, peers = [], [], Peers(results)
-    for path in through(sorted(results.glob("*/*.json")), "file"):
+    for path in through(sorted(results.glob("*/*.json"))):
         try:
             record = load_record(path)
             if record is not None:
