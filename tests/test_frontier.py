@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -117,4 +118,13 @@ def test_the_static_figure_has_every_run() -> None:
         [edge, point] = axis.lines
         assert edge.get_label() == "frontier" and edge.get_xdata().tolist() == [run["ratio"]]
         assert [float(value[0]) for value in point.get_data()] == [run["ratio"], run["ndcg"]]  # type: ignore[index]
-    assert [axis.lines[1].get_markerfacecolor()[3] for axis in panels] == [0, 1]  # type: ignore[index]
+    assert [axis.lines[1].get_markerfacecolor() == "none" for axis in panels] == [True, False]
+
+
+@pytest.mark.usefixtures("_style")
+def test_open_marks_can_be_seen_in_an_svg() -> None:
+    """Before, an open face of opacity 0 hid the outline as well."""
+    [config] = grid_configs("gowalla", "ssm", 1e-6)
+    drawn = io.StringIO()
+    frontier.figure(frontier.runs_of([made_up(config, (0.2, 0.1, 0.05))])).savefig(drawn, format="svg")
+    assert "<svg" in drawn.getvalue() and "stroke-opacity: 0" not in drawn.getvalue()

@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
@@ -23,9 +23,9 @@ from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 
 #: Settings of a run that are said by name, or say nothing about what was trained.
 _SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
-#: The opacity of a mark's face: of runs with PRISM, and of scores with lengths that were put on afterwards.
+#: The opacity of a mark's face, of runs with PRISM and of scores with lengths that were put on afterwards.
 PRISM_FACE, RESCORED_FACE = 1.0, 0.4
-#: The width of a mark's outline in pixels: of most runs, and of those by plain SGD.
+#: The width of a mark's outline in pixels, of most runs and of those by plain SGD.
 LINE, SGD_LINE = 1.3, 2.8
 #: Dark colours of the figures, and what stands for them where the ground may be dark too.
 _ON_ANY_GROUND = {"#000000": "currentColor", "#4D4D4D": "#808080"}
@@ -128,6 +128,11 @@ def look(loss: str) -> tuple[str, str]:
     )
 
 
+def _face(colour: str, opacity: float) -> Any:
+    """The face of a mark. It is mixed with white: in an SVG the opacity of a face would be that of its outline too."""
+    return tuple(1 - opacity * (1 - part) for part in to_rgb(colour)) if opacity else "none"
+
+
 def best_runs(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The frontier: the runs to which no other is both at least as good and at least as fair, from unfair to fair.
 
@@ -166,7 +171,7 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
                 run["ndcg"],
                 marker,
                 color=colour,
-                markerfacecolor=to_rgba(colour, run["face"]),
+                markerfacecolor=_face(colour, run["face"]),
                 markeredgewidth=run["line"] / LINE,
                 markersize=5,
                 label=run["loss"],
@@ -190,7 +195,7 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
             [],
             marker="o",
             color="black",
-            markerfacecolor=to_rgba("black", face),
+            markerfacecolor=_face("black", face),
             markeredgewidth=line / LINE,
             linestyle="",
         )
