@@ -44,7 +44,8 @@ page.html(answers.table(answers.answers(rows), page.pages()))
 # %% tags=["remove-input"]
 compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
 adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
-page.say(start_page.advice(page.pages(), compared, adamw))
+put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
+page.say(start_page.advice(page.pages(), compared, adamw, put_on))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The

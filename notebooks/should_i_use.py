@@ -40,7 +40,7 @@ adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 ssm = {dataset: ways.scored_with_lengths(dataset, results, "ssm") for dataset in ways.DATASETS}
-page.say(should_i_use.answer(compared, adamw, ssm))
+page.say(should_i_use.answer(compared, adamw, ssm, put_on))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(f"{should_i_use.how_sure(compared)} All runs are matrix factorisation, offline, on random splits.")
@@ -100,7 +100,7 @@ page.html(should_i_use.price(compared))
 
 # %% [markdown]
 # *Changes from that decay to PRISM, at the seeds that both have. A lower ratio is less for unpopular items, and a later best epoch is a
-# longer training. "Open": neither better nor worse nor equivalent by the [rules of this book](verdicts.ipynb).*
+# longer training. "Undecided": neither better nor worse nor equivalent by the [rules of this book](verdicts.ipynb).*
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(should_i_use.plain_sgd(compared))
@@ -142,7 +142,7 @@ page.say(should_i_use.plain_sgd(compared))
 #   ([](optimisers.ipynb)).
 # - **Lengths at scoring.** Is $b$ the last value that was tried? Try larger ones. Look at the ratio, and at the share of the places that each group
 #   gets, at two or three $b$. Ask an index for its recall again: with a large $b$ these lengths spread wider than PRISM's. Choose $b$ again with a new
-#   training, and not with new counts: where all of them grow by one factor, no list of items that have any changes.
+#   training. New counts alone need no new $b$: if all counts grow by one factor, no list changes, items without interactions aside.
 # - **The result**, user by user: see *Did it help?* below.
 #
 # ## What companies ask
@@ -162,7 +162,8 @@ page.say(should_i_use.plain_sgd(compared))
 # ## The numbers
 
 # %% mystnb={"image": {"alt": "Per dataset a panel with one line per loss: NDCG@20 of no decay, decay 1e-6, PRISM, plain SGD and lengths at scoring, relative to tuned decay. Without decay DirectAU and MAWU lose most; PRISM lies near tuned decay except for BPR", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
-at_scoring = {(each.dataset, each.loss): ways.scored_with_lengths(each.dataset, results, each.loss) for each in compared}
+pairs = [(each.dataset, each.loss) for each in compared]
+at_scoring = {(name, loss): ways.scored_with_lengths(name, results, loss) for name, loss in pairs}
 should_i_use.figure(compared, "ndcg", at_scoring)
 plt.show()
 
@@ -250,7 +251,8 @@ for name, after in changed.items():
 # ## What would change our mind
 #
 # - A test for those who tune nothing: PRISM has no number to choose, and a decay can be chosen too strong. That may be its real use.
-# - PRISM that is tuned: alpha and the learning rate were left as they are, while decay was tuned.
+# - PRISM that is tuned with SSM, MAWU and BPR: alpha was left at 1 and the learning rate as it is, while decay was tuned. For DirectAU
+#   [other strengths and a second rate](rq4_benefits.ipynb) were run.
 # - Live tests, or splits by time. Nothing here speaks of them.
 #
 # ## What was not measured

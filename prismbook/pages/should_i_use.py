@@ -51,6 +51,7 @@ def answer(
     compared: Sequence[Compared],
     adamw: Mapping[str, Sequence[Record]] | None = None,
     ssm: Mapping[str, Sequence[Record]] | None = None,
+    put_on: Mapping[str, Sequence[Record]] | None = None,
 ) -> str:
     """The answer as a list in Markdown: without decay, with decay, and with other losses.
 
@@ -59,6 +60,7 @@ def answer(
         adamw: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.decoupled`; None for none.
         ssm: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.scored_with_lengths` with SSM; None for
             none.
+        put_on: the same with DirectAU.
 
     >>> answer([]).splitlines()[0]
     '- No run says whether PRISM helps a model that is trained without weight decay.'
@@ -66,23 +68,29 @@ def answer(
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
     lines = [
         *_at_scoring(by_loss["directau"]),
-        _without_decay(by_loss),
-        f"{_with_decay(by_loss['directau'])}{_with_strong_decay(by_loss['directau'])} {_adamw(adamw or {})}",
+        f"{_without_decay(by_loss)} {_adamw(adamw or {})}",
+        *_stopped_by_lengths(by_loss["directau"], put_on or {}),
+        f"{_with_decay(by_loss['directau'])}{_with_strong_decay(by_loss['directau'])}",
         f"{_with_ssm(by_loss['ssm'])}{_ssm_at_scoring(ssm or {})}",
         _with_bpr(by_loss["bpr"]),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
 
-def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] | None = None) -> str:
+def in_short(
+    compared: Sequence[Compared],
+    adamw: Mapping[str, Sequence[Record]] | None = None,
+    put_on: Mapping[str, Sequence[Record]] | None = None,
+) -> str:
     """The advice of :func:`answer` with ranges over datasets in place of each number, as a list in Markdown.
 
     Args:
         compared: as for :func:`answer`.
         adamw: as for :func:`answer`.
+        put_on: as for :func:`answer`.
 
     >>> in_short([]).splitlines()[-1]
-    "- No run says whether PRISM helps a model that has weight decay. AdamW's decay counts as none (no run)."
+    '- No run says whether PRISM helps a model that has weight decay.'
     """
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
     losses = [loss for loss in ("directau", "mawu") if _changes(by_loss[loss], NONE)]
@@ -91,17 +99,23 @@ def in_short(compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]]
     if without:
         advice = _advice(without, "try PRISM", "PRISM is no gain", "PRISM may help")
         names = " or ".join(LOSS_NAMES[loss] for loss in losses)
-        lines.append(f"**No decay, {names}:** {advice}, NDCG@20 {_over(without)}.{_middle_decay(by_loss['directau'])}")
-    runs = sum(len(each) for each in (adamw or {}).values())
-    measured = plural(runs, "run") if runs else "no run"
-    lines.append(f"{_with_decay(by_loss['directau'])} AdamW's decay counts as none ({measured}).")
+        runs = sum(len(each) for each in (adamw or {}).values())
+        measured = plural(runs, "run") if runs else "no run"
+        lines.append(
+            f"**No decay (AdamW's counts as none, {measured}), {names}:** {advice}, NDCG@20 {_over(without)}."
+            f"{_middle_decay(by_loss['directau'])}"
+        )
+    lines += _stopped_by_lengths(by_loss["directau"], put_on or {}, short=True)
+    lines.append(_with_decay(by_loss["directau"]))
     decided = _changes([each for each in by_loss["ssm"] if each.undecided is None], TUNED)
     doubtful = [dataset_name(each.dataset) for each in by_loss["ssm"] if each.undecided is not None]
     patient = {each.dataset: each.patient for each in by_loss["ssm"] if each.patient is not None}
     if decided:
         advice = _advice(decided, "it helps", "no gain", "it depends on the dataset")
         left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
-        later = f"; at patience {LONG} {_over(patient)}" if patient else ""
+        limited = any(each.at_limit for each in by_loss["ssm"] if each.patient is not None)
+        cut = " and the limit of epochs ended PRISM's runs" if limited else ""
+        later = f". At patience {LONG}, where decay was not tuned{cut}, {_over(patient)}" if patient else ""
         lines.append(
             f"**SSM:** {advice} against tuned decay at patience {RunConfig.patience},"
             f" {_over(decided)}{left_open}{later}."
@@ -137,12 +151,51 @@ def _at_scoring(directau: Sequence[Compared]) -> list[str]:
         if (row := _scored(rescored(each))) is not None:
             said.append(
                 f"NDCG@20 {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {dataset_name(each.dataset)}"
-                f" ({plural(round(row['seeds']), 'seed')}), unpopular / popular {row['ratio']:.2f} to"
-                f" {row['ratio with it']:.2f}"
+                f" ({plural(round(row['seeds']), 'seed')}; unpopular items lose: ratio {row['ratio']:.2f} to"
+                f" {row['ratio with it']:.2f})"
             )
     return (
         [f"**Trained already without decay, DirectAU:** put lengths on at scoring: {'; '.join(said)}."] if said else []
     )
+
+
+def _stopped_by_lengths(
+    directau: Sequence[Compared], records: Mapping[str, Sequence[Record]], short: bool = False
+) -> list[str]:
+    """What a training without decay that stops by lengths at scoring gives against PRISM and tuned decay, as a line."""
+    against = {}
+    for name, way in (("PRISM", PRISM), ("tuned decay", TUNED)):
+        changes = {
+            each.dataset: (shares, _shares(each, records.get(each.dataset, ()), "ratio", way))
+            for each in directau
+            if (shares := _shares(each, records.get(each.dataset, ()), "ndcg", way))
+        }
+        if changes:
+            against[name] = changes
+    if not against:
+        return []
+    said = []
+    for name, changes in against.items():
+        if short:
+            seeds = sorted({len(shares) for shares, _ in changes.values()})
+            many = " to ".join(map(str, dict.fromkeys(seeds)))
+            ends = sorted(float(np.mean(shares)) for shares, _ in changes.values())
+            span = " to ".join(dict.fromkeys(_percent(end) for end in (ends[0], ends[-1])))
+            said.append(
+                f"{span} against {name}" + (f", {many} seeds" if seeds[-1] > 1 else ", 1 seed") * (name == "PRISM")
+            )
+            continue
+        each = [
+            f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({plural(len(shares), 'seed')}, ratio times"
+            f" {1 + np.mean(ratios):.1f})"
+            for dataset, (shares, ratios) in changes.items()
+        ]
+        said.append(f"Against {name} NDCG@20 is {listed_names(each)}.")
+    if short:
+        return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {'; '.join(said)}."]
+    missing = [dataset_name(each.dataset) for each in directau if _scored(records.get(each.dataset, ())) is None]
+    not_run = f" Not run on {listed_names(missing)}." if missing else ""
+    return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {' '.join(said)}{not_run}"]
 
 
 def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
@@ -293,7 +346,7 @@ def price(compared: Sequence[Compared]) -> str:
 
 
 def _mark_of_open(change: Difference) -> str:
-    return "" if judge(change).word in ("better", "worse", "equivalent") else ", open"
+    return "" if judge(change).word in ("better", "worse", "equivalent") else ", undecided"
 
 
 def plain_sgd(compared: Sequence[Compared]) -> str:
@@ -344,10 +397,12 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
     for each in directau:
         name, row = dataset_name(each.dataset), _scored(records.get(each.dataset, ()))
         if row is not None:
-            ratio = row["ratio with it"] / each.shown(PRISM)["ratio"].mean()
-            fair = f", at {ratio:.1f} times PRISM's unpopular / popular ratio" if np.isfinite(ratio) else ""
-            beside = f", where PRISM has {each.shown(PRISM)['ndcg'].mean():.4f}{fair}" if len(each.shown(PRISM)) else ""
-            stopped.append(f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}){beside}")
+            prism = each.shown(PRISM)  # at the seeds that both have
+            prism = prism[prism["seed"].isin([record["config"]["seed"] for record in records[each.dataset]])]
+            ratio = row["ratio with it"] / prism["ratio"].mean()
+            fair = f", with {ratio:.1f} times PRISM's share for unpopular items" if np.isfinite(ratio) else ""
+            beside = f", where PRISM has {prism['ndcg'].mean():.4f}{fair}" if len(prism) else ""
+            stopped.append(f"on {name} {row['ndcg with it']:.4f} ({plural(round(row['seeds']), 'seed')}){beside}")
         else:
             missing.append(name)
         row = _scored(rescored(each))
@@ -360,7 +415,8 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
         return ""
     text = "**Lengths at scoring** change no step of a training."
     if stopped:
-        text += f" If training also stops on a validation with these lengths, NDCG@20 is {'; '.join(stopped)}."
+        listed = ". It is ".join(stopped)
+        text += f" If training also stops on a validation with these lengths, NDCG@20 is {listed}."
         text += f" With Adam they were not run on {listed_names(missing)}." if missing else ""
     if ordinary:
         return f"{text} Put on an ordinary training without decay, they give {'; '.join(ordinary)}."
@@ -599,14 +655,19 @@ def _against_tuned(each: Compared, way: str, measure: str) -> tuple[float, float
 
 
 def _rescored_change(each: Compared, records: Sequence[Record], measure: str) -> tuple[float, float, float] | None:
-    """As :func:`_against_tuned` for lengths at scoring, at the seeds that both have, without an interval."""
-    tuned = usable(each.runs[TUNED]).set_index("seed")[measure]
-    shares = []
-    for record in records:
-        if (seed := record["config"]["seed"]) in tuned:
-            row = by_training([record]).iloc[0]
-            shares.append(row[f"{measure} with it"] / tuned[seed] - 1)
+    """As :func:`_against_tuned` for lengths at scoring, without an interval."""
+    shares = _shares(each, records, measure, TUNED)
     return (float(np.mean(shares)),) * 3 if shares else None
+
+
+def _shares(each: Compared, records: Sequence[Record], measure: str, way: str) -> list[float]:
+    """How lengths at scoring change a measure of a way, as shares, at the seeds that both have."""
+    other = usable(each.runs[way]).set_index("seed")[measure]
+    return [
+        float(by_training([record]).iloc[0][f"{measure} with it"] / other[seed] - 1)
+        for record in records
+        if (seed := record["config"]["seed"]) in other
+    ]
 
 
 def _named(each: Compared) -> str:

@@ -157,7 +157,10 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
 
 
 def advice(
-    pages: Collection[str], compared: Sequence[Compared], adamw: Mapping[str, Sequence[Record]] | None = None
+    pages: Collection[str],
+    compared: Sequence[Compared],
+    adamw: Mapping[str, Sequence[Record]] | None = None,
+    put_on: Mapping[str, Sequence[Record]] | None = None,
 ) -> str:
     """Whether to use PRISM, as a line and a list in Markdown, by the rules of the page that says it at length.
 
@@ -165,6 +168,7 @@ def advice(
         pages: names of the book's pages, for links.
         compared: the ways of training, for every dataset and loss.
         adamw: as :func:`prismbook.pages.should_i_use.in_short` takes them; None for none.
+        put_on: the same.
     """
     links = {
         "should_i_use": "When to use it",
@@ -174,7 +178,7 @@ def advice(
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
     sure = should_i_use.how_sure(compared).replace(" on this page", "")
-    return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw)}"
+    return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on)}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
