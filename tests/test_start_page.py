@@ -86,6 +86,20 @@ def test_a_row_has_the_verdict_of_its_case() -> None:
     assert start_page.figure_rows([ROW], {}) == {}
 
 
+def test_a_loss_that_is_open_is_a_cross_beside_a_verdict_that_is_not() -> None:
+    """Before, a gain that decides nothing was a full dot below "not reproduced"."""
+    entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
+    text = replace(ROW, case="the paper's text")
+    judged = stated(
+        "C9",
+        "gowalla",
+        Statement("a", None, undecided=True, case=text.case, about="MAWU"),
+        Statement("b", False, case=text.case, about="DirectAU"),
+    )
+    ours = start_page.figure_rows([text, replace(text, loss="MAWU")], entry, [judged])["nonlinear"]
+    assert [(row["label"], row["verdict"]) for row in ours] == [("DirectAU", "not reproduced"), ("MAWU", "open")]
+
+
 def test_what_has_no_verdict_in_the_ledger_has_none_in_the_figure() -> None:
     entry = {"C9 gowalla": {"verdict": "not reproduced", "cases": {}}}
     judged, noted = start_page.figure_rows([replace(ROW, case="the paper's text"), ROW], entry)["nonlinear"]

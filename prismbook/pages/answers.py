@@ -141,8 +141,9 @@ def _shown(question: Question, row: Row) -> list[Statement]:
 
 def _value(question: Question, row: Row, statements: Sequence[Statement]) -> str:
     """The numbers of a dataset, and how much is decided where nothing of it holds and some is open."""
-    share = decided_share(row.phrase) if row.outcome == "not reproduced" else ""
-    return f"{_numbers(question, row, statements)} ({share})" if share else _numbers(question, row, statements)
+    said = _numbers(question, row, statements)
+    share = decided_share(row.phrase) if row.outcome == "not reproduced" and "open" not in said else ""
+    return f"{said} ({share})" if share else said
 
 
 def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> str:
@@ -154,8 +155,10 @@ def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> s
     left_open = [each.about for each in core(row.statements) if each.difference is None and each.undecided]
     # two losses that may point different ways are named, and so is each whose number is not known
     if (len(statements) == 2 or left_open) and not question.about:
+        words = {True: "", False: "", None: "" if row.outcome == "open" else " (open)"}
         return ", ".join(
-            [f"{each.about} {_short(each)}" for each in statements] + [f"{loss} open" for loss in left_open]
+            [f"{each.about} {_short(each)}{words[each.holds]}" for each in statements]
+            + [f"{loss} open" for loss in left_open]
         )
     ordered = sorted(statements, key=lambda each: each.difference.mean if each.difference is not None else 0.0)
     values = list(dict.fromkeys(_short(each) + _strength(each) for each in ordered))
@@ -197,7 +200,10 @@ def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
     ]
     printed = [figure for figure in cells if figure is not None]
     like = passed_without_effect(printed)
-    return [f"A method without effect would pass in {like} of {plural(len(printed), 'cell')}."] if printed else []
+    if not printed:
+        return []
+    cells = plural(len(printed), "cell")
+    return [f"But the paper's changes are so small that none at all would pass in {like} of {cells}."]
 
 
 def lead_of(statements: Sequence[Statement]) -> str:

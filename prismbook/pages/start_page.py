@@ -14,7 +14,7 @@ from prismbook.claims.findings import JudgedFinding
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import CHANGES, PANELS, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import PROVISIONAL, outcome_of
+from prismbook.claims.statements import PROVISIONAL, core, outcome_of
 from prismbook.pages import figures, should_i_use
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
@@ -116,17 +116,27 @@ def verdicts(claim: str, accepted: Accepted) -> str:
     return f"{claim}: {', '.join(parts) or 'no verdict'}"
 
 
-def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str, list[dict[str, Any]]]:
+def figure_rows(
+    magnitudes: Iterable[Magnitude], accepted: Accepted, ledger: Iterable[Row] = ()
+) -> dict[str, list[dict[str, Any]]]:
     """The rows of each panel of :func:`prismbook.pages.figures.paper_and_ours`, with the ledger's verdicts.
 
     A claim has one verdict on a dataset, or one on each case that the ledger judges there. It stands above the rows of
     the losses that it rests on. What is a note in the ledger, such as the released code, has none. A verdict with
-    notes alone below it says that the size is open, since its own rows are not drawn then.
+    notes alone below it says that the size is open, since its own rows are not drawn then. A loss whose own statement
+    is open is marked as open, whatever the verdict on all losses is.
 
     Args:
         magnitudes: the claims with a number.
         accepted: the ledger as :func:`prismbook.claims.ledger.summary` gives it. What it lacks is left out.
+        ledger: the rows of the ledger, for the statements on single losses.
     """
+    left_open = {
+        (row.claim.id, row.dataset, each.case, each.about)
+        for row in ledger
+        for each in core(row.statements)
+        if each.holds is None
+    }
     panels: dict[str, list[dict[str, Any]]] = {panel: [] for panel in PANELS}
     for row in magnitudes:
         entry = accepted.get(f"{row.claim} {row.dataset}")
@@ -143,7 +153,7 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
                 "group": f"{row.claim}: {CHANGES[row.claim]}",
                 "part": f"{place}: {mark(phrase)} {words if word == 'not reproduced' else word}",
                 "label": f"{row.loss}, released code" if noted else row.loss,
-                "verdict": "" if noted else word,
+                "verdict": "" if noted else "open" if _place(row) in left_open else word,
                 "provisional": provisional and not noted,
                 **{key: getattr(row, key) for key in ("paper", "ours", "low", "high")},
             }
@@ -154,6 +164,11 @@ def figure_rows(magnitudes: Iterable[Magnitude], accepted: Accepted) -> dict[str
             if (each["group"], each["part"]) not in drawn and "not measured" not in each["part"]:
                 each["part"] += ", size open"
     return {panel: rows for panel, rows in panels.items() if rows}
+
+
+def _place(row: Magnitude) -> tuple[str, str, str, str]:
+    """The claim, dataset, protocol and loss of a row, as a statement of the ledger has them."""
+    return row.claim, row.dataset, row.case, row.loss
 
 
 def advice(
