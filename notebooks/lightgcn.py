@@ -109,7 +109,7 @@ if shown:
     plt.show()
 
 # %% [markdown]
-# *Look how flat the left curve is. Test NDCG@20 of DirectAU on LightGCN; a ring marks the decay that validation chooses. Matrix
+# *Look how much flatter the left curve is than [that of matrix factorisation](rq1_weight_decay.ipynb), and how far unpopular items fall. Test NDCG@20 of DirectAU on LightGCN; a ring marks the decay that validation chooses. Matrix
 # factorisation is in the table and not in this figure. A dataset without a run on LightGCN has no row.*
 #
 # ## The numbers

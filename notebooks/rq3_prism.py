@@ -54,8 +54,8 @@ page.html(question.answer(["C8", "C9", "C10", "C17"], names, results))
 page.begin(names)
 
 # %% [markdown]
-# **The paper says:** "We emphasize that with PRISM, a single model is trained without the need for tuning" (Section 5.1); on linear MF it
-# is as good as tuned decay.
+# **The paper says:** "We emphasize that with PRISM, a single model is trained without the need for tuning" (Section 5.1); on linear MF its
+# scores change by little on average.
 #
 # **Why.** If decay only writes log popularity into lengths, it can be written at the start and decay left away. This is PRISM.
 # Its strength is $\alpha = 1$, and nothing is tuned but the learning rate and what the loss itself needs.
@@ -122,7 +122,7 @@ plt.show()
 # %% [markdown]
 # *Look whether the points of linear MF lie nearer to zero than those of non-linear MF. A point is PRISM's change as a share of tuned decay's
 # NDCG@20, with its 95 % interval over users and seeds; a black bar is the paper's. Right of the line PRISM is better; in the grey band a
-# change counts as none. A cross decides nothing: its runs were cut off. What was not run has no point.*
+# change counts as none. A cross decides nothing: its runs were cut off. A point without an interval has lost seeds to a limit. What was not run has no point.*
 #
 # ## The numbers
 
@@ -132,9 +132,10 @@ pd.DataFrame([rq3_tables.short_row(pair) for name in names for pair in pairs[nam
 )
 
 # %% [markdown]
-# *Read the last column first: it says whether the change counts. Test NDCG@20, tuned decay → PRISM, each at its best among the loss's
+# *Read the last column first: it says whether the change counts by these runs alone. A search that is not complete can still turn it, and the ledger then
+# has "?" below. Test NDCG@20, tuned decay → PRISM, each at its best among the loss's
 # parameters that both have tried. The change is PRISM's as a share of tuned decay's score, with its 95 % interval in brackets and its number of
-# seeds. The scores are means over the same seeds. The last column has its [word for a comparison](verdicts.ipynb). A run that the epoch limit or its first 20 epochs
+# seeds. Where there is a change the scores are means over its seeds, else over the seeds at which each method trained. The last column has its [word for a comparison](verdicts.ipynb). A run that the epoch limit or its first 20 epochs
 # ended decides nothing. Where all runs are such runs, their scores are shown all the same.*
 #
 # ## Verdicts

@@ -189,9 +189,25 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
             "test": [{}, {"ndcg": 0.3, "popular": 0.2, "unpopular": 0.1}],
         }
     said = optimiser_tables.found({"movielens1m": [*runs, prism]})
-    assert "With lengths $d^{0.25}$ at scoring" in said and "has 0.3000. Its" in said and "is then 0.50" in said
+    assert (
+        "With lengths $d^{0.25}$ at scoring" in said
+        and "has 0.3000, and PRISM 0.1400 at" in said
+        and "is 0.50 then" in said
+    )
     assert optimiser_tables.found({"movielens1m": runs}) == ""
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
+
+
+def test_what_a_training_gives_at_the_ratio_of_prism_is_read_off_its_curve() -> None:
+    parts = [{"ndcg": 0.1, "popular": 0.1, "unpopular": 0.1}, {"ndcg": 0.3, "popular": 0.1, "unpopular": 0.001}]
+    plain = {"lengths": {"exponents": [0.0, 0.5], "chosen": 0.5, "test": parts}, **record(0.0, lambda d: 0.2)}
+    prism = record(0.0, by_law(1e-5), init="prism", alpha=1.0)
+    prism["test"] = {"dot": {"ndcg": 0.16, "popular": 0.1, "neutral": 0.0, "unpopular": 0.01}}
+    # halfway between the two ratios, on an axis of factors
+    said = optimiser_tables.at_the_ratio_of_prism({"gowalla": [plain, prism]})
+    assert said == "- **Gowalla**, where PRISM has 0.1600: Adam, no decay 0.2000 (+25.0%)."
+    prism["test"]["dot"]["unpopular"] = 1e-5  # beyond the curve
+    assert optimiser_tables.at_the_ratio_of_prism({"gowalla": [plain, prism]}) == ""
 
 
 def test_slopes_and_correlations_of_the_same_runs_are_told_apart() -> None:
@@ -201,13 +217,13 @@ def test_slopes_and_correlations_of_the_same_runs_are_told_apart() -> None:
     said = optimiser_tables.wrote({"movielens1m": [sgd, flat]})
     assert "slopes of 0.25 to 0.25 in 1 run, Adam without decay of 0.00 to 0.00 in 1 run." in said
     assert (
-        "have 0.60 to 0.60 with log popularity" in said
-        and "are 80% to 80% of the others'" in said
+        "a correlation of 0.60 to 0.60 with log popularity" in said
+        and "is 80% to 80% of that of the others" in said
         and "at most 0% longer" in said
         and "AdamW" not in said
     )
     adamw = record(0.3, lambda d: d**0.01, decay_scope="decoupled")
-    assert "AdamW has 0.01 at most in 1 run (MovieLens1M, decay 0.3)." in optimiser_tables.wrote(
+    assert "AdamW has 0.01 in its one run (MovieLens1M, decay 0.3)." in optimiser_tables.wrote(
         {"movielens1m": [sgd, flat, adamw]}
     )
     assert optimiser_tables.wrote({"movielens1m": [flat]}) == ""

@@ -239,7 +239,7 @@ def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None
         "If training also stops on a validation with these lengths" in said and "they were not run on Yelp2018." in said
     )
     assert (
-        "on Gowalla 0.3000 (1 seed), where PRISM has 0.2000, with 1.0 times PRISM's share for unpopular items" in said
+        "0.3000 on Gowalla (1 seed), where PRISM has 0.2000, with 1.0 times PRISM's share for unpopular items" in said
     )
     assert said.endswith("What they give to a model that was trained as usual was not measured.")
     table = should_i_use.what_one_changes([found], {"gowalla": [record]})

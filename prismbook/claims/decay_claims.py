@@ -525,8 +525,8 @@ def _needs_tuning(runs: pd.DataFrame, loss: str, rules: Rules) -> list[Statement
     ours, none = _at(runs, chosen), _at(runs, 0)
     at_edge = ", the strongest of these runs" if edges({"decay": chosen}, {"decay": decays}) else ""
     text = (
-        f"{loss} needs decay under Adam: NDCG@20 {means(ours, none, 'ndcg')}, at {chosen:g}, which validation"
-        f" chooses{at_edge}, and without"
+        f"{loss} needs decay under Adam: NDCG@20 {means(ours, none, 'ndcg')}, at {chosen:g}, the best by validation of"
+        f" {len(decays) - 1} decays here{at_edge}, and without"
     )
     first = statement_on(text, ours, none, "ndcg", ("better",), rules, about=needed)
     return [first, _careful(runs, [decay for decay in decays if decay > 0], loss, rules, careful)]

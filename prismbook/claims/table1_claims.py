@@ -164,7 +164,8 @@ def _at_value(pair: Pair, at: Pair, verb: str, holds: Sequence[str], rules: Rule
     text = f"{BACKBONE_NAMES[pair.backbone]} with {about} at {value} alone: PRISM {verb} {tried}"
     change, judgement = at.relative_difference(), at.judgement(rules)
     if change is None or judgement is None or not at.decides():
-        return Statement(f"{text}; undecided: {at.difference_text()}", None, True, role="detail", about=about)
+        why = at.difference_text().removeprefix("undecided: ")
+        return Statement(f"{text.rstrip(',')}; undecided: {why}", None, True, role="detail", about=about)
     scores = [np.mean([each.records[seed]["test"]["dot"]["ndcg"] for seed in at.seeds()]) for each in at.fair_methods]
     text += f" {at.decay.chosen.weight_decay:g}: NDCG@20 {scores[0]:.4f} against {scores[1]:.4f}"
     if (printed := at.paper_decay()) is not None:

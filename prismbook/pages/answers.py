@@ -202,8 +202,8 @@ def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
     like = passed_without_effect(printed)
     if not printed:
         return []
-    cells = plural(len(printed), "cell")
-    return [f"But the paper's changes are so small that none at all would pass in {like} of {cells}."]
+    of_all = plural(len(printed), "cell")
+    return [f"But the paper's changes are so small that none at all would pass in {like} of {of_all}."]
 
 
 def lead_of(statements: Sequence[Statement]) -> str:

@@ -75,7 +75,7 @@ def weight_decay_curves(
                 _curve(axis, decays, table.loc[loss][group], group)
                 _ring(axis, decays, table.loc[loss][group]["mean"], marked.get(loss))
         for axis in axes:
-            if not axis.lines:
+            if not any(np.isfinite(np.asarray(line.get_ydata(), float)).any() for line in axis.lines):
                 axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", color="#777777")
             axis.set_xticks(range(len(decays)), [_decay(decay) for decay in decays])
             if len(decays) > 4:  # upright labels would overlap

@@ -95,6 +95,19 @@ _RING: dict[str, Any] = {
 }
 
 
+#: Colours of more trainings than the style has, which differ for every kind of colour vision and by their lightness.
+_COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#000000",
+    "#882255",
+    "#999933",
+    "#332288",
+)
 #: How a word stands below a point.
 _WORD: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": "small"}
 #: What a line keeps in a second panel.
@@ -123,12 +136,12 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
         drawn, rings = [], []
         for name, records in curves.items():
             place = trainings.index(name)
-            look = {"color": f"C{place % 7}", "linestyle": "--" if place >= 7 else "-"}
+            look = {"color": _COLOURS[place % len(_COLOURS)]}
             exponents = records[0]["lengths"]["exponents"]
             points = [_mean([record["lengths"]["test"][at] for record in records]) for at in range(len(exponents))]
             own = _mean([record["test"]["dot"] for record in records])
             axis.plot([m["unpopular"] for m in points], [m["ndcg"] for m in points], linewidth=1, **look)
-            axis.plot(own["unpopular"], own["ndcg"], "sv^DPX<>"[place % 8], label=name, **look)
+            axis.plot(own["unpopular"], own["ndcg"], "sv^DPX<>"[place % 8], label=name, linestyle="", **look)
             most = Counter(record["lengths"]["chosen"] for record in records).most_common(1)[0][0]
             drawn.append((exponents, points))
             rings.append(points[exponents.index(most)])

@@ -39,9 +39,9 @@ GROUPS = {
         "C9": "On non-linear MF PRISM beats it, with DirectAU and MAWU.",
         "C10": "On non-linear MF PRISM falls short of it, with SSM.",
         "C11": "PRISM needs fewer epochs, at comparable quality.",
-        "C12": "PRISM is fairer, and alpha trades popular against unpopular items.",
-        "C13": "PRISM is fairer than methods made for fairness.",
-        "C23": "Decay is a coarse knob on popularity bias.",
+        "C12": "PRISM is fairer than tuned decay, and as good.",
+        "C13": "PRISM is fairer than methods made for fairness, and it is PRISM that brings it.",
+        "C23": "Decay is a coarse knob on popularity bias. (So is alpha.)",
     },
     "Theory": {
         "C4": "How probable it is that an item is in a batch.",

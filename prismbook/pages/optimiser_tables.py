@@ -13,6 +13,7 @@ from prismbook.runs.records import Record
 from prismbook.tables import analysis, lengths
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.law import LEAST
+from prismbook.tables.rules import MARGIN
 from prismbook.tables.ways import NONE, PRISM, SGD, TUNED, Compared
 from prismbook.text import listed_names, plural
 
@@ -86,13 +87,15 @@ def wrote(records: Mapping[str, Sequence[Record]]) -> str:
     if adamw:
         slopes = _range([lengths.slope_in_popularity(run) for _, run in adamw])
         which = "; ".join(f"{dataset}, decay {run['config']['weight_decay']:g}" for dataset, run in adamw)
-        said.append(f"AdamW has {slopes[1]:.2f} at most in {plural(len(adamw), 'run')} ({which}).")
+        most = "in its one run" if len(adamw) == 1 else f"at most in {len(adamw)} runs"
+        said.append(f"AdamW has {slopes[1]:.2f} {most} ({which}).")
     r = _range([run["norms"]["item"]["pearson_log"] for _, run in adam])
     rare = _range([_rare(run) for _, run in adam])
     said.append(
-        f"A correlation says how tight a relation is, and not how steep. These runs of Adam have {r[0]:.2f} to"
-        f" {r[1]:.2f} with log popularity. It sees items with fewer than {LEAST} interactions too; the slope does not."
-        f" Their lengths are {rare[0]:.0%} to {rare[1]:.0%} of the others', in the mean."
+        f"A correlation says how tight a relation is, and not how steep. The lengths in these runs of Adam have a"
+        f" correlation of {r[0]:.2f} to {r[1]:.2f} with log popularity. The correlation counts items with fewer than"
+        f" {LEAST} interactions too; the slope does not. The mean length of such items is {rare[0]:.0%} to"
+        f" {rare[1]:.0%} of that of the others."
     )
     grown = [_growth(run) for _, run in adam]
     said.append(
@@ -226,15 +229,83 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             f" Adam without decay {adam:.4f}. {tuned} has {best[tuned]:.4f}, and PRISM {prism:.4f}."
         )
         if not np.isnan(sgd["exponent"]):
-            other = table.xs("PRISM", level="trained with").iloc[0]
-            seeds = [plural(int(row["seeds"]), "seed") for row in (sgd, other)]
+            rate, at = sgd.name, {run["config"]["seed"] for run in runs if _is_prism(run)}
+            by_sgd = [
+                run
+                for run in runs
+                if lengths.training_name(run["config"]) == "plain SGD, no decay" and run["config"]["lr"] == rate
+            ]
+            at &= {run["config"]["seed"] for run in by_sgd if "lengths" in run}
+            shared = [run for run in runs if run["config"]["seed"] in at and (_is_prism(run) or run in by_sgd)]
+            both = lengths.by_training(shared).droplevel("learning rate")
+            ours, other = both.loc["plain SGD, no decay"], both.loc["PRISM"]
+            seeds = "seed" if len(at) == 1 else f"{len(at)} seeds"
             lines[-1] += (
-                f" With lengths $d^{{{sgd['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
-                f" SGD has {sgd['ndcg with it']:.4f}. Its unpopular / popular ratio is then"
-                f" {sgd['ratio with it']:.2f}, where PRISM's is {other['ratio']:.2f}"
-                f" (SGD {seeds[0]}, PRISM {seeds[1]})."
+                f" With lengths $d^{{{ours['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
+                f" SGD has {ours['ndcg with it']:.4f}, and PRISM {other['ndcg']:.4f} at the same {seeds}. The"
+                f" unpopular / popular ratio is {ours['ratio with it']:.2f} then, and PRISM's {other['ratio']:.2f}."
             )
     return "\n".join(lines)
+
+
+def _is_prism(run: Record) -> bool:
+    return lengths.training_name(run["config"]) == "PRISM" and run["config"].get("length_exponent") is None
+
+
+def at_the_ratio_of_prism(records: Mapping[str, Sequence[Record]]) -> str:
+    """What each training without decay scores at PRISM's own ratio, between the exponents that were scored.
+
+    Args:
+        records: as :func:`predictions` takes them.
+
+    Returns:
+        A sentence per dataset on which a training without decay and PRISM were run at one seed; each is compared at the
+        seeds that both have.
+
+    >>> at_the_ratio_of_prism({"gowalla": []})
+    ''
+    """
+    lines = []
+    for dataset, runs in records.items():
+        prism = {run["config"]["seed"]: run["test"]["dot"] for run in runs if _is_prism(run)}
+        found: dict[str, list[tuple[float, float]]] = {}
+        for run in runs:
+            seed, config = run["config"]["seed"], run["config"]
+            if "lengths" not in run or seed not in prism or config["init"] == "prism" or config["weight_decay"]:
+                continue
+            if (score := lengths.at_ratio(run, prism[seed]["unpopular"] / prism[seed]["popular"])) is not None:
+                found.setdefault(lengths.training_and_validation(config), []).append((score, prism[seed]["ndcg"]))
+        if found:
+            each = [
+                f"{name} {np.mean([a for a, _ in pairs]):.4f} ({np.mean([a / b - 1 for a, b in pairs]):+.1%})"
+                for name, pairs in found.items()
+            ]
+            score = np.mean([dot["ndcg"] for dot in prism.values()])
+            lines.append(f"- **{dataset_name(dataset)}**, where PRISM has {score:.4f}: {'; '.join(each)}.")
+    return "\n".join(lines)
+
+
+def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
+    """How far trainings differ with the lengths that validation chooses, from the lowest to the highest, in sentences.
+
+    Args:
+        records: as :func:`predictions` takes them.
+    """
+    said = []
+    for dataset, runs in records.items():
+        scores = lengths.by_training(run for run in runs if "lengths" in run)["ndcg with it"]
+        names = scores.index.get_level_values("trained with")
+        ordered = sorted(zip(map(float, scores), names, strict=True))
+        if len(ordered) < 2:
+            continue
+        (low, worst), (high, best) = ordered[0], ordered[-1]
+        within = "within" if high / low - 1 <= MARGIN else "beyond"
+        said.append(
+            f"On {dataset_name(dataset)} {len(ordered)} trainings reach {low:.4f} ({worst}) to {high:.4f} ({best}) with"
+            f" the $b$ that validation chooses. That is {high / low - 1:.1%} apart, {within} the margin of"
+            f" {MARGIN:.1%}."
+        )
+    return " ".join(said)
 
 
 def other_losses(

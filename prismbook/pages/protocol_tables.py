@@ -84,8 +84,7 @@ def lines() -> list[Line]:
             "depth 3",
             "degrees counted in the sampled subgraph of each batch",
             f"depth {signature(LightGCN).parameters['depth'].default}, degrees of the whole graph",
-            "C7",
-            "lightgcn",
+            "C7; the released degrees were not run",
         ),
         Line(
             "negatives",

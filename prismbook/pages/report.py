@@ -13,7 +13,7 @@ from prismbook.pages.marks import mark
 from prismbook.pages.start_page import rest_on_one_seed
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, SWITCHES
 from prismbook.runs.records import Record
-from prismbook.tables.endings import ended_by_chance
+from prismbook.tables.endings import EARLY, ended_by_chance
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.text import listed_names, plural
 
@@ -120,6 +120,7 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
     """
     by_chance = sum(ended_by_chance(record) for record in records)
     cut = sum(record["stopped_by"] != "patience" for record in records)
+    early = sum(record["stopped_by"] == "patience" and len(record["history"]["loss"]) <= EARLY for record in records)
     changed, judged = rest_on_one_seed(rows)
     released = [row for row in rows if any(each.case == "the released code" for each in row.statements)]
     claims = listed_names(list(dict.fromkeys(row.claim.id for row in released))) if released else "no claims"
@@ -128,7 +129,8 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
     return (
         f"The text and the released code differ in {len(SWITCHES)} places that we can switch. The released code leaves"
         f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
-        f" they rank better than by chance: {by_chance} of {len(records)} runs; another {cut} stopped at a limit. Of"
+        f" they rank better than by chance: {by_chance} of {len(records)} runs. In all {early} ended within {EARLY}"
+        f" epochs, and {cut} stopped at a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
         f" {changed} of {judged} verdicts would have another mark."
     )

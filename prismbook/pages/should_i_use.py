@@ -15,7 +15,7 @@ from prismbook.plan.experiments import grid_configs
 from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
-from prismbook.tables.lengths import by_training, slope_in_popularity
+from prismbook.tables.lengths import at_ratio, by_training, slope_in_popularity
 from prismbook.tables.rules import MARGIN, Difference, judge
 from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import (
@@ -146,17 +146,19 @@ def _over(found: Mapping[Any, Difference]) -> str:
 
 def _at_scoring(directau: Sequence[Compared]) -> list[str]:
     """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
-    said = []
-    for each in directau:
-        if (row := _scored(rescored(each))) is not None:
-            said.append(
-                f"NDCG@20 {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {dataset_name(each.dataset)}"
-                f" ({plural(round(row['seeds']), 'seed')}; unpopular items lose: ratio {row['ratio']:.2f} to"
-                f" {row['ratio with it']:.2f})"
-            )
-    return (
-        [f"**Trained already without decay, DirectAU:** put lengths on at scoring: {'; '.join(said)}."] if said else []
-    )
+    rows = [(dataset_name(each.dataset), _scored(rescored(each))) for each in directau]
+    known = [(name, row) for name, row in rows if row is not None]
+    if not known:
+        return []
+    scores = [
+        f"{row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
+        for name, row in known
+    ]
+    ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for _, row in known]
+    return [
+        f"**Trained already without decay, DirectAU:** put lengths on at scoring: NDCG@20 {listed_names(scores)}."
+        f" Unpopular items lose: ratio {listed_names(ratios)}."
+    ]
 
 
 def _stopped_by_lengths(
@@ -191,11 +193,32 @@ def _stopped_by_lengths(
             for dataset, (shares, ratios) in changes.items()
         ]
         said.append(f"Against {name} NDCG@20 is {listed_names(each)}.")
+    fair = {each.dataset: _as_fair_as_prism(each, records.get(each.dataset, ())) for each in directau}
+    known = {dataset: share for dataset, share in fair.items() if share is not None}
     if short:
+        ends = sorted(known.values())
+        span = " to ".join(dict.fromkeys(_percent(end) for end in (ends[0], ends[-1]))) if ends else ""
+        as_fair = f", {span} with the b that is as fair" if span else ""
+        said[0] += as_fair
         return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {'; '.join(said)}."]
+    if known:
+        on_each = [f"{_percent(share)} on {dataset_name(dataset)}" for dataset, share in known.items()]
+        said.append(f"With the $b$ that is as fair as PRISM it is {listed_names(on_each)} against PRISM.")
     missing = [dataset_name(each.dataset) for each in directau if _scored(records.get(each.dataset, ())) is None]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
     return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {' '.join(said)}{not_run}"]
+
+
+def _as_fair_as_prism(each: Compared, records: Sequence[Record]) -> float | None:
+    """NDCG@20 against PRISM's, as a share, with the lengths at scoring that have PRISM's ratio; None for none."""
+    prism = usable(each.runs[PRISM]).set_index("seed")
+    shares = [
+        score / prism.loc[seed, "ndcg"] - 1
+        for record in records
+        if (seed := record["config"]["seed"]) in prism.index
+        and (score := at_ratio(record, float(prism.loc[seed, "ratio"]))) is not None
+    ]
+    return float(np.mean(shares)) if shares else None
 
 
 def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
@@ -402,7 +425,7 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
             ratio = row["ratio with it"] / prism["ratio"].mean()
             fair = f", with {ratio:.1f} times PRISM's share for unpopular items" if np.isfinite(ratio) else ""
             beside = f", where PRISM has {prism['ndcg'].mean():.4f}{fair}" if len(prism) else ""
-            stopped.append(f"on {name} {row['ndcg with it']:.4f} ({plural(round(row['seeds']), 'seed')}){beside}")
+            stopped.append(f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}){beside}")
         else:
             missing.append(name)
         row = _scored(rescored(each))

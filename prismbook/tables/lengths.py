@@ -107,5 +107,25 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
     return groups.mean().drop(columns="seed").assign(seeds=groups["seed"].nunique())
 
 
+def at_ratio(record: Record, ratio: float) -> float | None:
+    """Test NDCG@20 with the lengths at scoring that give an unpopular / popular ratio.
+
+    It lies on the straight line between two of the exponents that were scored, with the ratio on an axis of factors.
+
+    Args:
+        record: a stored run that was scored with lengths ``d ** b``.
+        ratio: the unpopular / popular ratio.
+
+    Returns:
+        The score; None where no exponents have the ratio between them.
+    """
+    points = [part for part in record["lengths"]["test"] if min(part["popular"], part["unpopular"]) > 0]
+    ratios, scores = np.array([[_ratio(part), part["ndcg"]] for part in points]).reshape(-1, 2).T
+    if not len(points) or not ratios.min() <= ratio <= ratios.max():
+        return None
+    order = np.argsort(ratios)
+    return float(np.interp(np.log(ratio), np.log(ratios[order]), scores[order]))
+
+
 def _ratio(parts: dict[str, float]) -> float:
     return parts["unpopular"] / parts["popular"] if parts["popular"] else np.nan
