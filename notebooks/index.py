@@ -74,7 +74,7 @@ start_page.panel("fairness", panels)
 # *Where a dot is far from its black bar, we did not find what the paper found. In bold is what the paper claims. Below it are each
 # dataset with the ledger's verdict on it, then the losses that this verdict rests on. A black bar is the paper's change from tuned decay
 # to PRISM, a dot is ours with its 95 % interval over users and seeds. The grey band counts as no change, and the arrow points to
-# what is better. A cross is of an open verdict, or of a loss that is open, a hollow dot of a provisional one, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. Where the size is
+# what is better. A cross is of an open verdict or loss. A hollow dot is of a provisional verdict, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. Where the size is
 # open, our own change is not drawn. The paper's bars in the last
 # two panels are its means over datasets.*
 #
@@ -120,8 +120,8 @@ start_page.scope_table(real_runs)
 # : none of those that are decided holds; where some are open, *(k of n decided)* stands behind it
 #
 # open (k of n decided)
-# : the stored runs do not tell: fewer than half are decided, or all that are decided hold and some are not. An answer over all datasets
-#   puts the statements of all of them together: *mostly open* is one with fewer than half decided
+# : the stored runs do not tell. Fewer than half are decided, or all that are decided hold and some are not. An answer over all datasets
+#   puts the statements of all of them together. *Mostly open* has fewer than half decided
 #
 # provisional
 # : the verdict would be another without statements that hold only just

@@ -149,8 +149,11 @@ if any(rest.values()):
 # ## What it is worth
 
 # %% tags=["remove-input"]
-worth = pd.concat({dataset_name(name): optimiser_tables.ways(records[name]) for name in names if records[name]})
-page.html(f"<div style='overflow-x: auto'>{worth.to_html(border=0, classes='dataframe')}</div>")
+for name in (each for each in names if records[each]):
+    worth = optimiser_tables.ways(records[name])
+    worth.index = pd.Index([f"{training}, rate {rate}" for training, rate in worth.index], name="trained with")
+    table = worth.reset_index().to_html(border=0, classes="dataframe", index=False)
+    page.html(f"<p><b>{dataset_name(name)}</b></p><div style='overflow-x: auto'>{table}</div>")
 
 # %% [markdown]
 # *Test NDCG@20, the unpopular / popular ratio and the best epoch, means over the seeds that were run. An arrow leads from the lengths that training

@@ -177,6 +177,8 @@ if curves:
 page.say(question.by_dataset({name: rq4_tables.trade(table) for name, table in runs.items()}))
 
 # %% [markdown]
+# *This is by values. What the intervals leave open is in the verdict on C12 below.*
+#
 # ## The numbers
 #
 # The strength and the decay that validation chose at the first seed, at all of them:

@@ -80,12 +80,14 @@ page.say(should_i_use.already_trained(compared, put_on))
 # item = with_lengths(item, popularity_power(popularity, b))  # rank by the dot product with these
 # ```
 #
-# It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve. Without this package it is two lines of NumPy, tried by your
-# own evaluation for a few $b$ from 0 to 1/2:
+# It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve. Without this package it is NumPy, with your own evaluation
+# of a user and an item table on validation as `my_ndcg`:
 #
 # ```python
 # directions = item / np.maximum(np.linalg.norm(item, axis=1, keepdims=True), 1e-12)
-# item = directions * np.maximum(popularity, 1.0)[:, None] ** b  # arrays: (items, d) and (items,)
+# lengths = np.maximum(popularity, 1.0)[:, None]  # arrays: item (items, d), popularity (items,)
+# b = max((0, 1/12, 1/6, 1/5, 1/4, 1/3, 5/12, 1/2), key=lambda b: my_ndcg(user, directions * lengths**b))
+# item = directions * lengths**b
 # ```
 #
 # **Mind** that offline numbers favour what is popular, and with them the $b$ that validation chooses. Look at the unpopular / popular ratio too, and where
@@ -191,7 +193,7 @@ for loss, title in (("ssm", "SSM"), ("mawu", "MAWU"), ("bpr", "BPR")):
 
 # %% [markdown]
 # *Test NDCG@20, its part from unpopular items divided by that from popular ones (ratio), and the best epoch: means over seeds. Below
-# them is PRISM minus that way, with its word by the [rules of this book](verdicts.ipynb) and both scores at the seeds that both have. A
+# them is PRISM minus that way, with its [word](../glossary.md) by the [rules of this book](verdicts.ipynb) and both scores at the seeds that both have. A
 # run with patience 100 takes the place of one that patience 10 ended in a dip. The learning rate is 1e-3 (plain SGD: 30). The loss's
 # parameters are those published or tuned for the dataset, the same for every way. Tuned decay is the choice of
 # [RQ3's search](rq3_prism.ipynb). Where that decides nothing, it is the best of 1e-8 to 1e-4 by validation.*

@@ -70,7 +70,7 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
 # gradient but decay shrinks at the same speed for any $\lambda$, since $\lambda$ cancels. AdamW keeps decay out of that division.
 #
 # In this step all three favour the row in the batch. Over many steps they differ in how they weigh how often a row is met against how far it then moves. Adam divides by a running mean, so a row met
-# once in 100 steps moves 10 times as far when it is met. Squared lengths add, so over many steps rare and popular rows grow alike. Coupled decay is
+# once in 100 steps moves 10 times as far when it is met. Squares of such moves add, and $10^2$ times one in 100 is 1: over many steps rare and popular rows grow alike. Coupled decay is
 # divided by the same small number, so it takes more from rare rows.
 #
 # ## Two thousand steps
@@ -140,7 +140,7 @@ report("SGD at rate 1, decay 1e-3", SGD, 1.0, 1e-3)
 # - **Adam, coupled decay**: the stronger decay writes popularity into the
 #   lengths. The weaker one has not got there in these steps. By [the law](law_of_lengths.ipynb) a ten times weaker decay needs $10^{2/3}$, nearly five times, as many.
 #   The slope of log length in log $d$ is on its way to the law's 1/6; at 6,000 steps, in the answers below, it is near.
-# - **AdamW** takes the same share of every row. It writes nothing.
+# - **AdamW** takes the same share of every row. It writes nothing: so weak a correlation says little over 100 items.
 # - **SGD at Adam's rate**: the rows have hardly moved.
 # - **SGD at a rate at which it trains**, here 1, writes popularity **without any decay**. Decay then only makes all rows shorter.
 #

@@ -45,7 +45,7 @@
 #     return weight.mul_((length / weight.norm(dim=1).clamp_min(1e-12))[:, None])
 # ```
 #
-# Or install the library. It sets the same lengths, which a test checks, and it refuses what would go wrong without a word. That is a copy in
+# Or install the library. It sets the same lengths, which a test checks. It refuses what would otherwise go wrong silently: a copy in
 # place of the table, a row of zeros, counts of other rows. In a checkout of this project:
 #
 # ```sh

@@ -408,7 +408,9 @@ def test_the_lines_to_copy_give_the_lengths_of_the_package() -> None:
     item = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     item[5] = 0  # a row that was never trained stays as it is
     popularity, b = torch.tensor([0, 1, 3, 10, 100, 7]), 0.25
-    names = {"np": np, "item": item.numpy(), "popularity": popularity.numpy(), "b": b}
+    names = {"np": np, "user": None, "item": item.numpy(), "popularity": popularity.numpy()}
+    names["my_ndcg"] = lambda user, table: -abs(np.linalg.norm(table[4]) - 100**b)  # best at b
     exec(lines.replace("\n# ", "\n"), names)
     ours = torch.as_tensor(names["item"], dtype=torch.float32)
+    assert names["b"] == b
     torch.testing.assert_close(ours, with_lengths(item, popularity_power(popularity, b)))

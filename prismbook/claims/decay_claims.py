@@ -186,7 +186,10 @@ def wider_gap(runs: pd.DataFrame, loss: str, rules: Rules = RULES) -> Statement:
     ours, none = common(_at(runs, chosen), _at(runs, 0), ["seed"])
     text += f" of {chosen:g}"
     if len(ours):
-        text += f": popular minus unpopular {gap(none).mean():.3f} to {gap(ours).mean():.3f}"
+        text += (
+            f": popular minus unpopular {gap(none).mean():.3f} to {gap(ours).mean():.3f}, a change as a share of"
+            " NDCG@20 without decay"
+        )
     return statement_on(text, _at(runs, chosen), _at(runs, 0), "gap", ("better",), rules, _GAP_WORDS, about=about)
 
 

@@ -86,8 +86,9 @@ FINDINGS = (
     Finding("weak-decay",
             "A weak weight decay is fairer than PRISM at alpha = 1, and loses no NDCG@20 against it",
             f"The decay is the weakest whose validation NDCG@20 is within {100 * RULES.margin:g} % of the best one's."
-            " PRISM at alpha = 1 has no such choice. The last numbers give PRISM the same rule, the weakest alpha"
-            " within it. C13 compares the two knobs.",
+            " PRISM at alpha = 1 has no such choice: a tuned knob is compared with one that is not. The last numbers"
+            " give PRISM the same rule, the weakest alpha within it, and then the decay need not be the fairer one. C13"
+            " compares the knobs near the best of both, and not of each.",
             ("C12", "C13"), "debiasing", evidence.weak_decay_is_fairer),
     Finding("departures",
             "The released code departs from the paper's text, and some departures alone change NDCG@20",

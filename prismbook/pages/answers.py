@@ -283,7 +283,9 @@ def table(given: Sequence[Answer], pages: Collection[str]) -> str:
         given: the answers.
         pages: names of the book's pages, for links.
     """
-    heads = "".join(f"<th>{name}</th>" for name in ("question", "answer", "ours", "the paper", "seeds"))
+    heads = "".join(
+        f"<th>{name}</th>" for name in ("question", "answer", "the claim's mark, our number", "the paper", "seeds")
+    )
     lines = []
     for answer in given:
         question = answer.question

@@ -40,7 +40,7 @@ GROUPS = {
         "C10": "On non-linear MF PRISM falls short of it, with SSM.",
         "C11": "PRISM needs fewer epochs, at comparable quality.",
         "C12": "PRISM is fairer than tuned decay, and as good.",
-        "C13": "PRISM is fairer than methods made for fairness, and it is PRISM that brings it.",
+        "C13": "PRISM is fairer than methods made for fairness, by its own doing.",
         "C23": "Decay is a coarse knob on popularity bias. (So is alpha.)",
     },
     "Theory": {

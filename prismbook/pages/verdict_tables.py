@@ -186,8 +186,16 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
     judged = with_own_spreads(rows, results)
     others = [each for each in judged if each[1] != each[2]]
     text = f"With the larger of the two spreads, {len(others)} of {len(judged)} verdicts would be other ones"
-    named = [f"- {name}: {_in_short(ledger)}, then {_in_short(then)}" for name, ledger, then in others]
+    named = [f"- {name}: {_before_and_after(ledger, then)}" for name, ledger, then in others]
     return "\n".join([f"{text}:\n", *named]) if named else f"{text}."
+
+
+def _before_and_after(ledger: str, then: str) -> str:
+    """Two verdicts; in full where they are alike in short, so that what moved is seen."""
+    short = _in_short(ledger), _in_short(then)
+    return (
+        f"{short[0]}, then {short[1]}" if short[0] != short[1] else f"{mark(ledger)} {ledger}; then {mark(then)} {then}"
+    )
 
 
 def _in_short(phrase: str) -> str:
