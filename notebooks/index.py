@@ -17,7 +17,7 @@
 # # Does weight decay store item popularity?
 #
 # Recommenders that learn by angles (SSM, DirectAU, MAWU) are still trained with weight decay, which under plain gradient descent
-# changes only the lengths of their vectors. Loveland, Ju, Zhao, Shah and Koutra {cite}`loveland2025weightdecay` say why: decay
+# changes only the lengths of their vectors. {cite:t}`loveland2025weightdecay` say why: decay
 # writes the popularity of items into these lengths. Their method, **PRISM**, sets the lengths before training and drops decay.
 
 # %% tags=["parameters", "remove-input"]

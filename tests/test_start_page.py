@@ -211,8 +211,8 @@ def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
     compared = [ways.compared("gowalla", loss) for loss in ways.LOSSES]
     text = start_page.advice({"ledger"}, compared)
     assert text.startswith("**Should you use it?**") and text.endswith(f"\n\n{should_i_use.in_short(compared)}")
-    assert "[All claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
-    assert "on this page" not in text and "rest on a single seed" in text
+    assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
+    assert "on this page" not in text and "rest on one seed" in text
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
@@ -222,8 +222,8 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     scoring, none, stopped, decay, ssm, bpr = said.splitlines()
     changes = [each.change(ways.NONE) for each in compared if each.loss in ("directau", "mawu")]
     means = [change.mean for change in changes if change is not None]
-    assert f"NDCG@20 {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in none
-    assert "(AdamW's counts as none, no run)" in none and "there is no need" in decay
+    assert f"try PRISM, {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in none
+    assert "(AdamW's is none: no run)" in none and "no need" in decay
     # a training that stops by lengths at scoring is compared at the seeds that both have
     gowalla, prism = (
         float(next(iter(found))["lengths"]["test"][3]["ndcg"]) if way is None else way
@@ -231,7 +231,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     )
     assert f"{100 * (gowalla / prism - 1):+.1f} % to" in stopped
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
-    assert "at patience 10" in ssm and "open on Gowalla" in ssm and "At patience 100, where decay was not tuned" in ssm
+    assert "open on Gowalla" in ssm and "At patience 100, decay not tuned, PRISM cut off: +" in ssm
     assert "do not use it" in bpr and "4 of 6 runs stopped at their start" in bpr
     assert "lengths on at scoring: NDCG@20 0." in scoring
 
@@ -248,8 +248,8 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
         )
     ]
     [answer] = answers.answers(rows)
-    assert answer.ours[0][2].endswith("% (alpha 0.75)")
-    assert answer.words.endswith("% on Gowalla (alpha 1, undecided).")
+    assert answer.ours[0][2].endswith("% (α\N{NO-BREAK SPACE}0.75)")
+    assert answer.words.endswith("% on Gowalla (α\N{NO-BREAK SPACE}1, undecided).")
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:

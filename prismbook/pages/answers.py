@@ -172,8 +172,8 @@ def _short(statement: Statement) -> str:
 
 def _strength(statement: Statement, *more: str) -> str:
     """The strength of PRISM that a statement names, and more words, in brackets; empty where there is none."""
-    named = re.search(r"PRISM, (alpha \d+(?:\.\d+)?)", statement.text)
-    words = [named[1], *more] if named else list(more)
+    named = re.search(r"PRISM, alpha (\d+(?:\.\d+)?)", statement.text)
+    words = [f"α\N{NO-BREAK SPACE}{named[1]}", *more] if named else list(more)
     return f" ({', '.join(words)})" if words else ""
 
 
@@ -283,9 +283,7 @@ def table(given: Sequence[Answer], pages: Collection[str]) -> str:
         given: the answers.
         pages: names of the book's pages, for links.
     """
-    heads = "".join(
-        f"<th>{name}</th>" for name in ("question", "answer", "the claim's mark, our number", "the paper", "seeds")
-    )
+    heads = "".join(f"<th>{name}</th>" for name in ("question", "answer", "mark, ours", "the paper", "seeds"))
     lines = []
     for answer in given:
         question = answer.question

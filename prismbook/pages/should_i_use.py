@@ -102,10 +102,10 @@ def in_short(
         runs = sum(len(each) for each in (adamw or {}).values())
         measured = plural(runs, "run") if runs else "no run"
         lines.append(
-            f"**No decay (AdamW's counts as none, {measured}), {names}:** {advice}, NDCG@20 {_over(without)}."
+            f"**No decay (AdamW's is none: {measured}), {names}:** {advice}, {_over(without)}."
             f"{_middle_decay(by_loss['directau'])}"
         )
-    lines += _stopped_by_lengths(by_loss["directau"], put_on or {}, short=True)
+    lines += _stopped_by_lengths_in_short(by_loss["directau"], put_on or {})
     lines.append(_with_decay(by_loss["directau"]))
     decided = _changes([each for each in by_loss["ssm"] if each.undecided is None], TUNED)
     doubtful = [dataset_name(each.dataset) for each in by_loss["ssm"] if each.undecided is not None]
@@ -114,12 +114,9 @@ def in_short(
         advice = _advice(decided, "it helps", "no gain", "it depends on the dataset")
         left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
         limited = any(each.at_limit for each in by_loss["ssm"] if each.patient is not None)
-        cut = " and the limit of epochs ended PRISM's runs" if limited else ""
-        later = f". At patience {LONG}, where decay was not tuned{cut}, {_over(patient)}" if patient else ""
-        lines.append(
-            f"**SSM:** {advice} against tuned decay at patience {RunConfig.patience},"
-            f" {_over(decided)}{left_open}{later}."
-        )
+        cut = ", PRISM cut off" if limited else ""
+        later = f". At patience {LONG}, decay not tuned{cut}: {_over(patient)}" if patient else ""
+        lines.append(f"**SSM:** {advice} against tuned decay, {_over(decided)}{left_open}{later}.")
     bpr = _changes(by_loss["bpr"], TUNED)
     gone = sum(len(each.untrained(PRISM)) for each in by_loss["bpr"])
     if bpr or gone:
@@ -157,56 +154,65 @@ def _at_scoring(directau: Sequence[Compared]) -> list[str]:
     ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for _, row in known]
     return [
         f"**Trained already without decay, DirectAU:** put lengths on at scoring: NDCG@20 {listed_names(scores)}."
-        f" Unpopular items lose: ratio {listed_names(ratios)}."
+        f" Unpopular items lose (ratio {listed_names(ratios)})."
     ]
 
 
-def _stopped_by_lengths(
-    directau: Sequence[Compared], records: Mapping[str, Sequence[Record]], short: bool = False
-) -> list[str]:
+def _stopped_by_lengths(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> list[str]:
     """What a training without decay that stops by lengths at scoring gives against PRISM and tuned decay, as a line."""
-    against = {}
-    for name, way in (("PRISM", PRISM), ("tuned decay", TUNED)):
-        changes = {
-            each.dataset: (shares, _shares(each, records.get(each.dataset, ()), "ratio", way))
-            for each in directau
-            if (shares := _shares(each, records.get(each.dataset, ()), "ndcg", way))
-        }
-        if changes:
-            against[name] = changes
-    if not against:
-        return []
     said = []
-    for name, changes in against.items():
-        if short:
-            seeds = sorted({len(shares) for shares, _ in changes.values()})
-            many = " to ".join(map(str, dict.fromkeys(seeds)))
-            ends = sorted(float(np.mean(shares)) for shares, _ in changes.values())
-            span = " to ".join(dict.fromkeys(_percent(end) for end in (ends[0], ends[-1])))
-            said.append(
-                f"{span} against {name}" + (f", {many} seeds" if seeds[-1] > 1 else ", 1 seed") * (name == "PRISM")
-            )
-            continue
-        each = [
-            f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({plural(len(shares), 'seed')}, ratio times"
-            f" {1 + np.mean(ratios):.1f})"
-            for dataset, (shares, ratios) in changes.items()
-        ]
-        said.append(f"Against {name} NDCG@20 is {listed_names(each)}.")
-    fair = {each.dataset: _as_fair_as_prism(each, records.get(each.dataset, ())) for each in directau}
-    known = {dataset: share for dataset, share in fair.items() if share is not None}
-    if short:
-        ends = sorted(known.values())
-        span = " to ".join(dict.fromkeys(_percent(end) for end in (ends[0], ends[-1]))) if ends else ""
-        as_fair = f", {span} with the b that is as fair" if span else ""
-        said[0] += as_fair
-        return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {'; '.join(said)}."]
-    if known:
-        on_each = [f"{_percent(share)} on {dataset_name(dataset)}" for dataset, share in known.items()]
-        said.append(f"With the $b$ that is as fair as PRISM it is {listed_names(on_each)} against PRISM.")
+    for way in (PRISM, TUNED):
+        changes, ratios = (_rescored_against(directau, records, way, measure) for measure in ("ndcg", "ratio"))
+        if changes:
+            each = [
+                f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({plural(len(shares), 'seed')}, ratio"
+                f" times {1 + np.mean(ratios[dataset]):.1f})"
+                for dataset, shares in changes.items()
+            ]
+            said.append(f"Against {way} NDCG@20 is {listed_names(each)}.")
+    if not said:
+        return []
+    if fair := _as_fair(directau, records):
+        each = [f"{_percent(share)} on {dataset_name(dataset)}" for dataset, share in fair.items()]
+        said.append(f"With the $b$ that is as fair as PRISM it is {listed_names(each)} against PRISM.")
     missing = [dataset_name(each.dataset) for each in directau if _scored(records.get(each.dataset, ())) is None]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
     return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {' '.join(said)}{not_run}"]
+
+
+def _stopped_by_lengths_in_short(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The ranges over datasets of :func:`_stopped_by_lengths`."""
+    prism, tuned = (_rescored_against(directau, records, way) for way in (PRISM, TUNED))
+    if not prism or not tuned:
+        return []
+    fair = _as_fair(directau, records)
+    as_fair = f" (as fair: {_ends(fair.values())})" if fair else ""
+    seeds = sorted({len(shares) for shares in prism.values()})
+    return [
+        f"**Lengths at scoring, and stopping by them, DirectAU:** {_ends(map(np.mean, prism.values()))} against"
+        f" PRISM{as_fair}, {_ends(map(np.mean, tuned.values()))} against tuned decay,"
+        f" {' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}."
+    ]
+
+
+def _rescored_against(
+    directau: Sequence[Compared], records: Mapping[str, Sequence[Record]], way: str, measure: str = "ndcg"
+) -> dict[str, list[float]]:
+    """How lengths at scoring change a measure of a way, as shares, by dataset where both were run."""
+    found = {each.dataset: _shares(each, records.get(each.dataset, ()), measure, way) for each in directau}
+    return {dataset: shares for dataset, shares in found.items() if shares}
+
+
+def _as_fair(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> dict[str, float]:
+    """What :func:`_as_fair_as_prism` gives on each dataset where it is known."""
+    found = {each.dataset: _as_fair_as_prism(each, records.get(each.dataset, ())) for each in directau}
+    return {dataset: share for dataset, share in found.items() if share is not None}
+
+
+def _ends(shares: Iterable[Any]) -> str:
+    """The smallest and the largest of some shares."""
+    ordered = sorted(map(float, shares))
+    return " to ".join(dict.fromkeys(map(_percent, (ordered[0], ordered[-1]))))
 
 
 def _as_fair_as_prism(each: Compared, records: Sequence[Record]) -> float | None:
@@ -244,7 +250,7 @@ def _with_decay(directau: Sequence[Compared]) -> str:
     found = [change for way in (FIXED, TUNED) for change in _changes(directau, way).values()]
     if not found:
         return "No run says whether PRISM helps a model that has weight decay."
-    advice = "it may help" if any(judge(change).word == "better" for change in found) else "there is no need"
+    advice = "it may help" if any(judge(change).word == "better" for change in found) else "no need"
     return f"**Adam with a coupled decay of {_power(FIXED_DECAY)} or a tuned one, DirectAU:** {advice}, {_span(found)}."
 
 

@@ -187,12 +187,12 @@ def advice(
     """
     links = {
         "should_i_use": "When to use it",
-        "twenty_lines": "In twenty lines",
-        "ledger": "All claims",
+        "twenty_lines": "Twenty lines",
+        "ledger": "Claims",
         "report": "Report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    sure = should_i_use.how_sure(compared).replace(" on this page", "")
+    sure = should_i_use.how_sure(compared).replace(" on this page", "").replace("a single seed", "one seed")
     return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on)}"
 
 
