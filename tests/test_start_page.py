@@ -248,8 +248,8 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
         )
     ]
     [answer] = answers.answers(rows)
-    assert answer.ours[0][2].endswith("% (α\N{NO-BREAK SPACE}0.75)")
-    assert answer.words.endswith("% on Gowalla (α\N{NO-BREAK SPACE}1, undecided).")
+    assert answer.ours[0][2].endswith("% (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}0.75)")
+    assert answer.words.endswith("% on Gowalla (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}1, undecided).")
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:

@@ -173,7 +173,7 @@ def _short(statement: Statement) -> str:
 def _strength(statement: Statement, *more: str) -> str:
     """The strength of PRISM that a statement names, and more words, in brackets; empty where there is none."""
     named = re.search(r"PRISM, alpha (\d+(?:\.\d+)?)", statement.text)
-    words = [f"α\N{NO-BREAK SPACE}{named[1]}", *more] if named else list(more)
+    words = [f"\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}{named[1]}", *more] if named else list(more)
     return f" ({', '.join(words)})" if words else ""
 
 
