@@ -196,7 +196,7 @@ if shown:
 # %% [markdown]
 # *Where several trainings were run, their curves lie near each other, and most points of decay and PRISM lie on or below them. A ring is the exponent $b$ that validation
 # chooses; the panels at the right enlarge the part around the rings. Each curve is one training scored at every exponent, from $b = 0$ at the right to the largest at the left, the mean
-# over its seeds and learning rates. Its filled mark is where its own lengths put it. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
+# over its seeds and learning rates. Its mark is where its own lengths put it. Dashed: stopped by $d^b$. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
 #
 # At PRISM's own ratio, so as fair as it is, trainings without decay have this NDCG@20:
 

@@ -15,6 +15,35 @@ from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
 from prismbook.tables.lengths import training_name
 
+#: Trainings by colour and marker, the same in each figure; by their lightness colours differ for every kind of vision.
+TRAININGS = dict(
+    zip(
+        (
+            "plain SGD, no decay",
+            "Adam, no decay",
+            "Adam, decay 1e-05",
+            "PRISM",
+            "row-wise Adagrad, no decay",
+            "SGD with momentum, no decay",
+            "lazy Adam (sparse_adam), no decay",
+            "AdamW, decay 0.3",
+            "Adam, decay 0.0001",
+            "plain SGD, decay 1e-05",
+            "Adam, decay 1e-06",
+            "AdamW, decay 0.1",
+            "PRISM by plain SGD",
+        ),
+        zip(
+            (
+                *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#882255", "#999933"),
+                *("#332288", "#44AA99", "#AA4499", "#777777"),
+            ),
+            "os^*DPX<>vdph",
+            strict=True,
+        ),
+        strict=True,
+    )
+)
 #: Datasets by colour and marker; the colours differ for every kind of colour vision.
 DATASETS = {"movielens1m": ("#0072B2", "o"), "gowalla": ("#D55E00", "s"), "yelp2018": ("#009E73", "^")}
 
@@ -66,14 +95,12 @@ def lengths_by_optimiser(tables: Mapping[str, Mapping[str, Record]]) -> Figure:
     Args:
         tables: stored runs on each dataset, by its name, each by the name of its optimiser.
     """
-    names = list(dict.fromkeys(name for records in tables.values() for name in records))
     figure, [axes] = plt.subplots(1, len(tables), figsize=(0.6 + 3.0 * len(tables), 3.6), sharey=True, squeeze=False)
     for axis, (dataset, records) in zip(axes, tables.items(), strict=True):
         for name, record in records.items():
             parts = [part for part in record["norms"]["item"]["bins"] if part["from"] >= 1]
             d = [np.sqrt(part["from"] * part["to"]) for part in parts]
-            marker = "osv^DPX<>"[names.index(name) % 9]
-            colour = f"C{names.index(name) % 7}"
+            colour, marker = _look(name)
             axis.plot(d, [part["mean"] for part in parts], marker=marker, color=colour, label=name)
         ends = np.array([4.0, 1000.0])
         for exponent, text in ((1 / 4, "d^(1/4)"), (1 / 6, "d^(1/6)")):
@@ -95,19 +122,6 @@ _RING: dict[str, Any] = {
 }
 
 
-#: Colours of more trainings than the style has, which differ for every kind of colour vision and by their lightness.
-_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#000000",
-    "#882255",
-    "#999933",
-    "#332288",
-)
 #: How a word stands below a point.
 _WORD: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": "small"}
 #: What a line keeps in a second panel.
@@ -125,7 +139,6 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             exponent, by the name of their training. The second has stored runs, of which those with PRISM or with
             Adam's decay are grey points.
     """
-    trainings = list(dict.fromkeys(name for curves, _ in tables.values() for name in curves))
     figure, axes = plt.subplots(len(tables), 2, figsize=(8.0, 1.0 + 3.4 * len(tables)), squeeze=False)
     for (axis, close), (dataset, (curves, others)) in zip(axes, tables.items(), strict=True):
         for record in others:
@@ -135,13 +148,13 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
                 axis.plot(dot["unpopular"], dot["ndcg"], marker, color="#777777", markersize=size, label=name)
         drawn, rings = [], []
         for name, records in curves.items():
-            place = trainings.index(name)
-            look = {"color": _COLOURS[place % len(_COLOURS)]}
+            colour, marker = _look(name.removesuffix(", by d^b"))
+            look: dict[str, Any] = {"color": colour, "linestyle": "--" if name.endswith(", by d^b") else "-"}
             exponents = records[0]["lengths"]["exponents"]
             points = [_mean([record["lengths"]["test"][at] for record in records]) for at in range(len(exponents))]
             own = _mean([record["test"]["dot"] for record in records])
             axis.plot([m["unpopular"] for m in points], [m["ndcg"] for m in points], linewidth=1, **look)
-            axis.plot(own["unpopular"], own["ndcg"], "sv^DPX<>"[place % 8], label=name, linestyle="", **look)
+            axis.plot(own["unpopular"], own["ndcg"], marker, label=name, **look)
             most = Counter(record["lengths"]["chosen"] for record in records).most_common(1)[0][0]
             drawn.append((exponents, points))
             rings.append(points[exponents.index(most)])
@@ -164,6 +177,11 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             each_axis.set_xlabel("NDCG@20 from unpopular items   (fairer →)", fontsize="small")
     _legend(figure, columns=2)
     return figure
+
+
+def _look(name: str) -> tuple[str, str]:
+    """The colour and the marker of a training; one that was not foreseen is grey."""
+    return TRAININGS.get(name, ("#777777", "."))
 
 
 def _mean(points: Sequence[Mapping[str, float]]) -> dict[str, float]:
