@@ -21,7 +21,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.tables import ways
 from prismbook.tables.decay_vs_prism import pair
-from prismbook.tables.lengths import by_training
+from prismbook.tables.lengths import at_ratio, by_training
 from prismbook.tables.rules import Difference
 from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
 from prismlib.lengths import popularity_power, with_lengths
@@ -346,6 +346,23 @@ def test_the_figure_draws_what_is_decided_and_nothing_else(stored: list[ways.Com
         ]
         assert len(marks) == len(decided) > 3
     plt.close(figure)
+
+
+def test_lengths_at_scoring_ranked_best_as_the_readme_says(stored: list[ways.Compared]) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert (
+        "On MovieLens1M and Gowalla lengths at scoring ranked best with DirectAU, also where they are as fair" in readme
+    )
+    directau = [each for each in stored if each.loss == "directau" and each.dataset in ("movielens1m", "gowalla")]
+    for each in directau:
+        records = ways.scored_with_lengths(each.dataset)
+        best = by_training(records)["ndcg with it"].iloc[0]
+        assert len(records) and best > max(float(each.shown(way)["ndcg"].mean()) for way in (TUNED, PRISM, SGD, FIXED))
+        prism = each.shown(PRISM).set_index("seed")
+        for record in records:
+            seed = record["config"]["seed"]
+            as_fair = at_ratio(record, float(prism.loc[seed, "ratio"]))
+            assert as_fair is not None and as_fair > prism.loc[seed, "ndcg"]
 
 
 def test_the_figure_draws_lengths_at_scoring_where_they_were_run(stored: list[ways.Compared]) -> None:
