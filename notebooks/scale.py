@@ -157,7 +157,6 @@ page.say(scale_tables.stream_sentence(scale["stream"], scale["steps"]))
 page.say(scale_tables.pages_sentence(scale["steps"], scale["pages"]))
 
 # %% [markdown]
-# The cause of the slow measurement was not found. It may be that memory which was free had to come from the virtual machine's host first.
 # Measure before you set them.
 
 # %% tags=["hide-input", "hide-output", "nbval-ignore-output"]

@@ -26,9 +26,11 @@ ranking = FullRanking(split.test, seen, groups, num_users)
 
 def assert_norms(table: Any, popularity: Any) -> None:
     """Stop unless the rows have the lengths that PRISM gives them, before anything is trained."""
+    # [norms]
     norm = as_table(table).norm(dim=1)
     wanted = prism_norm(torch.as_tensor(np.asarray(popularity))).float()
     assert torch.allclose(norm, wanted, rtol=1e-4), f"norms are off by {float((norm / wanted - 1).abs().max()):.3g}"
+    # [end]
 
 
 def as_table(table: Any) -> torch.Tensor:
@@ -36,16 +38,23 @@ def as_table(table: Any) -> torch.Tensor:
     return torch.as_tensor(np.asarray(table.detach() if isinstance(table, torch.Tensor) else table))
 
 
-def ndcg(user: Any, item: Any, exponent: float | None = None) -> float:
-    """Test NDCG@20 by dot product; with an exponent b, of items whose length is replaced by d ** b at scoring."""
-    length = None if exponent is None else popularity_power(split.item_popularity, exponent)
-    lists = recommend((as_table(user), as_table(item)), ranking.users, seen, length=length).items
+def ndcg(user: Any, item: Any) -> float:
+    """Test NDCG@20 by dot product."""
+    return score_of(recommend((as_table(user), as_table(item)), ranking.users, seen).items)
+
+
+def score_of(lists: torch.Tensor) -> float:
     return round(float(ranking.ndcg_by_group(lists).sum(1).mean()), 4)
 
 
 def with_chosen_lengths(user: Any, item: Any) -> float:
-    """The same with the exponent that ranks the validation interactions best."""
-    return ndcg(user, item, choose_exponent(as_table(user), as_table(item), split.item_popularity, validation))
+    """The same of items whose length is replaced by d ** b, with the b that ranks the validation interactions best."""
+    user, item, popularity, users = as_table(user), as_table(item), split.item_popularity, ranking.users
+    # [lengths]
+    b = choose_exponent(user, item, popularity, validation)  # validation is a prismlib.FullRanking
+    lists = recommend((user, item), users, seen, length=popularity_power(popularity, b)).items
+    # [end]
+    return score_of(lists)
 
 
 def follows_popularity(item: Any) -> float:

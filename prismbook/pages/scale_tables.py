@@ -130,7 +130,7 @@ def machine(part: Part) -> str:
             f" By the clock they took {busy:.0f} times as long, since the machine had other work; that inflates CPU"
             " time too, though less."
         )
-    return text + " They were not measured in one go." * ("repeated" in part)
+    return text
 
 
 def step_times(part: Part) -> Figure:
@@ -420,16 +420,15 @@ def pages_sentence(steps: Part, data: Part) -> str:
     """What huge pages give to a step on large tables and on data of the paper's size, and whether runs here use them.
 
     Args:
-        steps: the steps; those that were measured again are there as ``repeated``.
+        steps: the steps.
         data: the steps on the paper's data, with and without huge pages.
     """
-    table, again = frame(steps), frame({"measured": steps.get("repeated", [])})
+    table = frame(steps)
     with_them, without = (times(table, "BPR", "adam", huge) for huge in (True, False))
     most = max(with_them.index.intersection(without.index))
-    taken = [with_them[most], *(times(again, "BPR", "adam").loc[[most]] if len(again) else [])]
     large = (
         f"With {most:,} rows, a BPR step of Adam on all rows takes {without[most]:,.0f} ms without them and"
-        f" {' or '.join(f'{ms:,.0f}' for ms in taken)} ms with them{', at two times of a day' * (len(taken) > 1)}."
+        f" {with_them[most]:,.0f} ms with them."
     )
     parts = [(row, row[name], word) for row in data["measured"] for name, word in (("step_ms", row["loss"]),)]
     small = [
