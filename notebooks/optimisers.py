@@ -198,7 +198,8 @@ if shown:
 # chooses; the panels at the right enlarge the part around the rings. Each curve is one training scored at every exponent, from $b = 0$ at the right to the largest at the left, the mean
 # over its seeds and learning rates. Its mark is where its own lengths put it. Dashed: stopped by $d^b$. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
 #
-# At PRISM's own ratio, so as fair as it is, trainings without decay have this NDCG@20:
+# At PRISM's own ratio, so as fair as it is, trainings without decay have this NDCG@20. It is read between the two exponents whose test ratios have
+# PRISM's between them: a comparison on the test set, by which nothing is chosen.
 
 # %% tags=["remove-input"]
 page.say(optimiser_tables.at_the_ratio_of_prism(records) or "Not run.")

@@ -18,8 +18,8 @@
 # %% [markdown]
 # # Should I use PRISM?
 #
-# *Does it concern you?* If your loss compares dot products, as BPR does, then PRISM does not: such a loss learns lengths by itself (tune its decay
-# instead, see below). Read on if it normalises its vectors or compares cosines.
+# If your loss compares dot products, as BPR does, PRISM is not for you: such a loss learns lengths by itself (tune its decay
+# instead, see below). Read on if your loss normalises its vectors or compares cosines.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -43,7 +43,7 @@ ssm = {dataset: ways.scored_with_lengths(dataset, results, "ssm") for dataset in
 page.say(should_i_use.answer(compared, adamw, ssm, put_on))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(f"{should_i_use.how_sure(compared)} All runs are matrix factorisation, offline, on random splits.")
+page.say(f"{should_i_use.how_sure(compared)} All runs on this page are matrix factorisation, offline, on random splits.")
 
 # %% [markdown]
 # ## No decay today? What you can change
@@ -102,7 +102,7 @@ page.html(should_i_use.price(compared))
 
 # %% [markdown]
 # *Changes from that decay to PRISM, at the seeds that both have. A lower ratio is less for unpopular items, and a later best epoch is a
-# longer training. "Undecided": neither better nor worse nor equivalent by the [rules of this book](verdicts.ipynb).*
+# longer training. A [word](../glossary.md) stands where a change is neither better nor worse nor equivalent by the [rules of this book](verdicts.ipynb).*
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(should_i_use.plain_sgd(compared))
@@ -127,13 +127,13 @@ page.say(should_i_use.plain_sgd(compared))
 #
 # - Your loss sees lengths, as BPR and every loss of dot products does. It learns them by itself, and PRISM's start is in its way.
 # - Adam already has a small coupled decay, `torch.optim.Adam(..., weight_decay=1e-5)`. It writes popularity too, at the cost of one
-#   number to choose.
+#   number to choose. [Lengths at scoring](optimisers.ipynb) can be put on such a training as well.
 # - You train with plain SGD at a rate at which it learns. It writes popularity by itself ([](optimisers.ipynb)).
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
 # - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN).
 # - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
 #   ([](rq3_prism.ipynb)).
-# - You want unpopular items recommended more. PRISM moves the other way, unless alpha is small.
+# - You want unpopular items recommended more. PRISM moves the other way than no decay does, unless alpha is small. Against a tuned decay it is no help.
 #
 # ## What to check
 #
@@ -172,7 +172,7 @@ plt.show()
 # %% [markdown]
 # *Without decay, DirectAU and MAWU lose much NDCG@20. PRISM takes them back to where decay takes them. Each mark is relative to tuned
 # decay, with its 95 % interval over users and seeds; the grey band is 2.5 %. Lengths at scoring are those of trainings without decay that also
-# stop by them, drawn without an interval. A run that [decides nothing](verdicts.ipynb) is not drawn.*
+# stop by them, drawn without an interval. "Open" is a loss whose tuned decay decides nothing. A run that [decides nothing](verdicts.ipynb) is not drawn.*
 
 # %% mystnb={"image": {"alt": "Per dataset a panel with one line per loss: the unpopular/popular ratio of no decay, decay 1e-6, PRISM, plain SGD and lengths at scoring, in multiples of tuned decay's. Without decay it is highest; PRISM is at tuned decay's or below, except for BPR", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 should_i_use.figure(compared, "ratio", at_scoring)

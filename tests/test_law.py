@@ -205,7 +205,7 @@ def test_what_a_training_gives_at_the_ratio_of_prism_is_read_off_its_curve() -> 
     prism["test"] = {"dot": {"ndcg": 0.16, "popular": 0.1, "neutral": 0.0, "unpopular": 0.01}}
     # halfway between the two ratios, on an axis of factors
     said = optimiser_tables.at_the_ratio_of_prism({"gowalla": [plain, prism]})
-    assert said == "- **Gowalla**, where PRISM has 0.1600: Adam, no decay 0.2000 (+25.0%)."
+    assert said == "- **Gowalla.** Adam, no decay 0.2000, PRISM 0.1600 (+25.0%, 1 run)."
     prism["test"]["dot"]["unpopular"] = 1e-5  # beyond the curve
     assert optimiser_tables.at_the_ratio_of_prism({"gowalla": [plain, prism]}) == ""
 

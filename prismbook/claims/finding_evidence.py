@@ -184,7 +184,8 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     difference = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
     epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
-    tried = f"the best of {plural(strengths, 'strength')} against the best of {plural(decays, 'decay')}"
+    best = f"alpha {ours['alpha'].iloc[0]:g}, by validation the best of {plural(strengths, 'strength')},"
+    tried = f"{best} against the best of {plural(decays, 'decay')}"
     return difference, f"At learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
 
 

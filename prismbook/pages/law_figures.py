@@ -153,7 +153,8 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             exponents = records[0]["lengths"]["exponents"]
             points = [_mean([record["lengths"]["test"][at] for record in records]) for at in range(len(exponents))]
             own = _mean([record["test"]["dot"] for record in records])
-            axis.plot([m["unpopular"] for m in points], [m["ndcg"] for m in points], linewidth=1, **look)
+            along = [m["unpopular"] for m in points], [m["ndcg"] for m in points]
+            axis.plot(*along, linewidth=1, marker=marker, markersize=3, **look)
             axis.plot(own["unpopular"], own["ndcg"], marker, label=name, **look)
             most = Counter(record["lengths"]["chosen"] for record in records).most_common(1)[0][0]
             drawn.append((exponents, points))

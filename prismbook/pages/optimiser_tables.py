@@ -277,11 +277,11 @@ def at_the_ratio_of_prism(records: Mapping[str, Sequence[Record]]) -> str:
                 found.setdefault(lengths.training_and_validation(config), []).append((score, prism[seed]["ndcg"]))
         if found:
             each = [
-                f"{name} {np.mean([a for a, _ in pairs]):.4f} ({np.mean([a / b - 1 for a, b in pairs]):+.1%})"
+                f"{name} {np.mean([a for a, _ in pairs]):.4f}, PRISM {np.mean([b for _, b in pairs]):.4f}"
+                f" ({np.mean([a / b - 1 for a, b in pairs]):+.1%}, {plural(len(pairs), 'run')})"
                 for name, pairs in found.items()
             ]
-            score = np.mean([dot["ndcg"] for dot in prism.values()])
-            lines.append(f"- **{dataset_name(dataset)}**, where PRISM has {score:.4f}: {'; '.join(each)}.")
+            lines.append(f"- **{dataset_name(dataset)}.** {'; '.join(each)}.")
     return "\n".join(lines)
 
 
@@ -303,7 +303,7 @@ def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
         said.append(
             f"On {dataset_name(dataset)} {len(ordered)} trainings reach {low:.4f} ({worst}) to {high:.4f} ({best}) with"
             f" the $b$ that validation chooses. That is {high / low - 1:.1%} apart, {within} the margin of"
-            f" {MARGIN:.1%}."
+            f" {MARGIN:.1%}: there directions {'differ too' if within == 'beyond' else 'hardly differ'}."
         )
     return " ".join(said)
 

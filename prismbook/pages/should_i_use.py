@@ -28,6 +28,7 @@ from prismbook.tables.ways import (
     SGD,
     SGD_RATE,
     STRONG,
+    STRONG_DECAY,
     TUNED,
     WAYS,
     Compared,
@@ -95,7 +96,7 @@ def in_short(
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
     losses = [loss for loss in ("directau", "mawu") if _changes(by_loss[loss], NONE)]
     without = {(loss, name): each for loss in losses for name, each in _changes(by_loss[loss], NONE).items()}
-    lines = _at_scoring(by_loss["directau"])
+    lines = _at_scoring(by_loss["directau"]) + _stopped_by_lengths_in_short(by_loss["directau"], put_on or {})
     if without:
         advice = _advice(without, "try PRISM", "PRISM is no gain", "PRISM may help")
         names = " or ".join(LOSS_NAMES[loss] for loss in losses)
@@ -105,7 +106,6 @@ def in_short(
             f"**No decay (AdamW's is none: {measured}), {names}:** {advice}, {_over(without)}."
             f"{_middle_decay(by_loss['directau'])}"
         )
-    lines += _stopped_by_lengths_in_short(by_loss["directau"], put_on or {})
     lines.append(_with_decay(by_loss["directau"]))
     decided = _changes([each for each in by_loss["ssm"] if each.undecided is None], TUNED)
     doubtful = [dataset_name(each.dataset) for each in by_loss["ssm"] if each.undecided is not None]
@@ -114,16 +114,18 @@ def in_short(
         advice = _advice(decided, "it helps", "no gain", "it depends on the dataset")
         left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
         limited = any(each.at_limit for each in by_loss["ssm"] if each.patient is not None)
-        cut = ", PRISM cut off" if limited else ""
-        later = f". At patience {LONG}, decay not tuned{cut}: {_over(patient)}" if patient else ""
+        cut = ", PRISM cut off: decides nothing" if limited else ""
+        later = f". At patience {LONG}, decay {_power(STRONG_DECAY)}: {_over(patient)}{cut}" if patient else ""
         lines.append(f"**SSM:** {advice} against tuned decay, {_over(decided)}{left_open}{later}.")
     bpr = _changes(by_loss["bpr"], TUNED)
-    gone = sum(len(each.untrained(PRISM)) for each in by_loss["bpr"])
+    gone = sum(len(each.stopped_at_start(PRISM)) for each in by_loss["bpr"])
     if bpr or gone:
         made = sum(int(each.runs[PRISM]["run"].notna().sum()) for each in by_loss["bpr"])
-        numbers = f", {_over(bpr)} against tuned decay" if bpr else ""
-        never = f"; {gone} of {plural(made, 'run')} stopped at their start" if gone else ""
-        lines.append(f"**BPR:** {_advice_with_bpr(bpr, gone)}{numbers}{never}.")
+        never = (
+            f": at patience {RunConfig.patience} {gone} of {plural(made, 'run')} stopped at their start" if gone else ""
+        )
+        where = f"; with more {_on_each(bpr)} against tuned decay" if bpr else ""
+        lines.append(f"**BPR:** {_advice_with_bpr(bpr, gone)}{never}{where}.")
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -153,7 +155,7 @@ def _at_scoring(directau: Sequence[Compared]) -> list[str]:
     ]
     ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for _, row in known]
     return [
-        f"**Trained already without decay, DirectAU:** put lengths on at scoring: NDCG@20 {listed_names(scores)}."
+        f"**Trained already without decay, DirectAU:** put lengths on at scoring first: NDCG@20 {listed_names(scores)}."
         f" Unpopular items lose (ratio {listed_names(ratios)})."
     ]
 
@@ -165,34 +167,48 @@ def _stopped_by_lengths(directau: Sequence[Compared], records: Mapping[str, Sequ
         changes, ratios = (_rescored_against(directau, records, way, measure) for measure in ("ndcg", "ratio"))
         if changes:
             each = [
-                f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({plural(len(shares), 'seed')}, ratio"
-                f" times {1 + np.mean(ratios[dataset]):.1f})"
+                f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({_word(shares)},"
+                f" {plural(len(shares), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f})"
                 for dataset, shares in changes.items()
             ]
             said.append(f"Against {way} NDCG@20 is {listed_names(each)}.")
     if not said:
         return []
     if fair := _as_fair(directau, records):
-        each = [f"{_percent(share)} on {dataset_name(dataset)}" for dataset, share in fair.items()]
-        said.append(f"With the $b$ that is as fair as PRISM it is {listed_names(each)} against PRISM.")
+        each = [
+            f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({_word(shares)})"
+            for dataset, shares in fair.items()
+        ]
+        said.append(f"With the $b$ that is as fair as PRISM it is {listed_names(each)}, against PRISM.")
     missing = [dataset_name(each.dataset) for each in directau if _scored(records.get(each.dataset, ())) is None]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
-    return [f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {' '.join(said)}{not_run}"]
+    return [
+        f"**Lengths at scoring, and stopping by them, no decay, DirectAU:** {' '.join(said)}{not_run} Words are by the"
+        " spread over seeds alone. The exponent was chosen on validation, which neither PRISM nor decay had."
+    ]
 
 
 def _stopped_by_lengths_in_short(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> list[str]:
-    """The ranges over datasets of :func:`_stopped_by_lengths`."""
-    prism, tuned = (_rescored_against(directau, records, way) for way in (PRISM, TUNED))
-    if not prism or not tuned:
-        return []
+    """What :func:`_stopped_by_lengths` says against PRISM, in few words."""
+    changes, ratios = (_rescored_against(directau, records, PRISM, measure) for measure in ("ndcg", "ratio"))
     fair = _as_fair(directau, records)
-    as_fair = f" (as fair: {_ends(fair.values())})" if fair else ""
-    seeds = sorted({len(shares) for shares in prism.values()})
-    return [
-        f"**Lengths at scoring, and stopping by them, DirectAU:** {_ends(map(np.mean, prism.values()))} against"
-        f" PRISM{as_fair}, {_ends(map(np.mean, tuned.values()))} against tuned decay,"
-        f" {' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}."
-    ]
+    parts = []
+    for dataset, shares in changes.items():
+        as_fair = (
+            f", {_percent(float(np.mean(fair[dataset])))} ({_word(fair[dataset])}) at its ratio"
+            if dataset in fair
+            else ""
+        )
+        parts.append(
+            f"{_percent(float(np.mean(shares)))} ({_word(shares)}) at {1 + np.mean(ratios[dataset]):.1f} times its"
+            f" ratio{as_fair} on {dataset_name(dataset)}, {plural(len(shares), 'seed')}"
+        )
+    return [f"**The same, stopped by these lengths:** against PRISM {'; '.join(parts)}."] if parts else []
+
+
+def _word(shares: Sequence[float]) -> str:
+    """The word by the rules for changes of NDCG@20; users are not resampled, since their scores were not kept."""
+    return str(judge(Difference(tuple(shares), None, "ndcg")))
 
 
 def _rescored_against(
@@ -203,28 +219,20 @@ def _rescored_against(
     return {dataset: shares for dataset, shares in found.items() if shares}
 
 
-def _as_fair(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> dict[str, float]:
-    """What :func:`_as_fair_as_prism` gives on each dataset where it is known."""
-    found = {each.dataset: _as_fair_as_prism(each, records.get(each.dataset, ())) for each in directau}
-    return {dataset: share for dataset, share in found.items() if share is not None}
-
-
-def _ends(shares: Iterable[Any]) -> str:
-    """The smallest and the largest of some shares."""
-    ordered = sorted(map(float, shares))
-    return " to ".join(dict.fromkeys(map(_percent, (ordered[0], ordered[-1]))))
-
-
-def _as_fair_as_prism(each: Compared, records: Sequence[Record]) -> float | None:
-    """NDCG@20 against PRISM's, as a share, with the lengths at scoring that have PRISM's ratio; None for none."""
-    prism = usable(each.runs[PRISM]).set_index("seed")
-    shares = [
-        score / prism.loc[seed, "ndcg"] - 1
-        for record in records
-        if (seed := record["config"]["seed"]) in prism.index
-        and (score := at_ratio(record, float(prism.loc[seed, "ratio"]))) is not None
-    ]
-    return float(np.mean(shares)) if shares else None
+def _as_fair(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> dict[str, list[float]]:
+    """NDCG@20 against PRISM's, as shares, with the lengths at scoring that have PRISM's ratio, by dataset."""
+    found = {}
+    for each in directau:
+        prism = usable(each.runs[PRISM]).set_index("seed")
+        shares = [
+            score / float(prism.loc[seed, "ndcg"]) - 1
+            for record in records.get(each.dataset, ())
+            if (seed := record["config"]["seed"]) in prism.index
+            and (score := at_ratio(record, float(prism.loc[seed, "ratio"]))) is not None
+        ]
+        if shares:
+            found[each.dataset] = shares
+    return found
 
 
 def _without_decay(by_loss: Mapping[str, Sequence[Compared]]) -> str:
@@ -290,12 +298,14 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
         )
     patient = {dataset_name(each.dataset): each.patient for each in ssm}
     if known := {name: change for name, change in patient.items() if change is not None}:
-        turned = [name for name, change in known.items() if name in decided and change.mean * decided[name].mean < 0]
-        turns = f": on {listed_names(turned)} the sign depends on patience" if turned else ""
-        parts.append(f"At patience {LONG} it is {_on_each(known)}{turns}.")
+        parts.append(
+            f"At patience {LONG}, against a decay of {_power(STRONG_DECAY)} that was not tuned again, it is"
+            f" {_on_each(known)}."
+        )
         if ended := [dataset_name(each.dataset) for each in ssm if each.patient is not None and each.at_limit]:
             parts.append(
-                f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}."
+                f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}, so"
+                " that this decides nothing."
             )
     return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
 
@@ -315,9 +325,9 @@ def _ssm_at_scoring(records: Mapping[str, Sequence[Record]]) -> str:
 def _with_bpr(bpr: Sequence[Compared]) -> str:
     found = _changes(bpr, TUNED)
     dead = {
-        dataset_name(each.dataset): (len(each.untrained(PRISM)), int(each.runs[PRISM]["run"].notna().sum()))
+        dataset_name(each.dataset): (len(each.stopped_at_start(PRISM)), int(each.runs[PRISM]["run"].notna().sum()))
         for each in bpr
-        if len(each.untrained(PRISM))
+        if len(each.stopped_at_start(PRISM))
     }
     if not found and not dead:
         return "**BPR:** no run says it."
@@ -325,7 +335,7 @@ def _with_bpr(bpr: Sequence[Compared]) -> str:
     text += f": against tuned decay {_on_each(found)}." if found else "."
     if dead:
         never = [f"{gone} of {plural(made, 'seed')} on {name}" for name, (gone, made) in dead.items()]
-        text += f" It stopped at its start, by the patience of {RunConfig.patience}, at {listed_names(never)}."
+        text += f" At a patience of {RunConfig.patience} it stopped at its start at {listed_names(never)}."
     gains = [each.change(NONE, way=TUNED) for each in bpr]
     known = [change for change in gains if change is not None]
     return f"{text} Tuned decay instead gives {_span(known)} against no decay." if known else text
@@ -375,7 +385,8 @@ def price(compared: Sequence[Compared]) -> str:
 
 
 def _mark_of_open(change: Difference) -> str:
-    return "" if judge(change).word in ("better", "worse", "equivalent") else ", undecided"
+    word = judge(change).word
+    return "" if word in ("better", "worse", "equivalent") else f", {word}"
 
 
 def plain_sgd(compared: Sequence[Compared]) -> str:
@@ -429,7 +440,7 @@ def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence
             prism = each.shown(PRISM)  # at the seeds that both have
             prism = prism[prism["seed"].isin([record["config"]["seed"] for record in records[each.dataset]])]
             ratio = row["ratio with it"] / prism["ratio"].mean()
-            fair = f", with {ratio:.1f} times PRISM's share for unpopular items" if np.isfinite(ratio) else ""
+            fair = f", with {ratio:.1f} times PRISM's ratio" if np.isfinite(ratio) else ""
             beside = f", where PRISM has {prism['ndcg'].mean():.4f}{fair}" if len(prism) else ""
             stopped.append(f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}){beside}")
         else:
@@ -650,6 +661,8 @@ def figure(
         axis.axvline(0 if in_percent else 1, color="black", linewidth=1, linestyle="--")
         of_dataset = [each for each in compared if each.dataset == dataset]
         for place, each in enumerate(of_dataset):
+            if each.undecided is not None:
+                continue
             rescores = (put_on or {}).get((dataset, each.loss), ())
             for shift, (way, (colour, marker)) in zip(np.linspace(-0.3, 0.3, len(LOOKS)), LOOKS.items(), strict=True):
                 values = (
@@ -700,7 +713,9 @@ def _shares(each: Compared, records: Sequence[Record], measure: str, way: str) -
 
 
 def _named(each: Compared) -> str:
-    """The name of a loss, with a word where no run of it was made."""
+    """The name of a loss, with a word where no run of it was made, or where tuned decay's run decides nothing."""
+    if each.undecided is not None:
+        return f"{LOSS_NAMES[each.loss]}, open"
     made = any(len(each.shown(way)) for way in WAYS)
     return LOSS_NAMES[each.loss] if made else f"{LOSS_NAMES[each.loss]}, not run"
 

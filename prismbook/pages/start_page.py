@@ -123,19 +123,18 @@ def figure_rows(
 
     A claim has one verdict on a dataset, or one on each case that the ledger judges there. It stands above the rows of
     the losses that it rests on. What is a note in the ledger, such as the released code, has none. A verdict with
-    notes alone below it says that the size is open, since its own rows are not drawn then. A loss whose own statement
-    is open is marked as open, whatever the verdict on all losses is.
+    notes alone below it says that the size is open, since its own rows are not drawn then. A loss with a statement
+    of its own is marked by that, whatever the verdict on all losses is.
 
     Args:
         magnitudes: the claims with a number.
         accepted: the ledger as :func:`prismbook.claims.ledger.summary` gives it. What it lacks is left out.
         ledger: the rows of the ledger, for the statements on single losses.
     """
-    left_open = {
-        (row.claim.id, row.dataset, each.case, each.about)
+    own = {
+        (row.claim.id, row.dataset, each.case, each.about): "open" if each.holds is None else "decided"
         for row in ledger
         for each in core(row.statements)
-        if each.holds is None
     }
     panels: dict[str, list[dict[str, Any]]] = {panel: [] for panel in PANELS}
     for row in magnitudes:
@@ -153,7 +152,7 @@ def figure_rows(
                 "group": f"{row.claim}: {CHANGES[row.claim]}",
                 "part": f"{place}: {mark(phrase)} {words if word == 'not reproduced' else word}",
                 "label": f"{row.loss}, released code" if noted else row.loss,
-                "verdict": "" if noted else "open" if _place(row) in left_open else word,
+                "verdict": "" if noted else own.get(_place(row), word),
                 "provisional": provisional and not noted,
                 **{key: getattr(row, key) for key in ("paper", "ours", "low", "high")},
             }
@@ -192,7 +191,9 @@ def advice(
         "report": "Report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    sure = should_i_use.how_sure(compared).replace(" on this page", "").replace("a single seed", "one seed")
+    sure = (
+        should_i_use.how_sure(compared).replace(" on this page", " (MF, offline)").replace("a single seed", "one seed")
+    )
     return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on)}"
 
 

@@ -46,7 +46,8 @@ def rules_in_words() -> str:
 5. **Nothing is chosen on the test set.** Validation chooses.
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
    where its choice is at the edge of its grid, or among runs that stopped at their start. A loss's parameter that is
-   published for linear MF is searched anew on non-linear MF. In C12 and C13, what does not hold is open until every
+   published for linear MF is searched anew on non-linear MF. The learning rate is exempt: both methods have the same
+   one, and a statement says where another was not run for both. In C12 and C13, what does not hold is open until every
    strength of PRISM that is planned was run.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. A word that rests on a run whose best

@@ -80,6 +80,15 @@ class Compared:
         runs = self.runs[way]
         return runs[runs.index.isin(collapsed_runs(runs).index) | runs["by_chance"].eq(True)]
 
+    def stopped_at_start(self, way: str) -> pd.DataFrame:
+        """The runs of a way that stopped at their start: those that never learned, or only with more patience.
+
+        Args:
+            way: one of :data:`WAYS`.
+        """
+        runs = self.runs[way]
+        return runs[runs.index.isin(self.untrained(way).index) | runs["instead_of"].notna()]
+
     def setback(self, way: str) -> str:
         """What is behind the runs that are shown, in a few words: seeds that are left out, and more patience.
 
