@@ -43,7 +43,9 @@ ssm = {dataset: ways.scored_with_lengths(dataset, results, "ssm") for dataset in
 page.say(should_i_use.answer(compared, adamw, ssm, put_on))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(f"{should_i_use.how_sure(compared)} All runs on this page are matrix factorisation, offline, on random splits.")
+page.say(
+    f"{should_i_use.how_sure(compared)} All runs on this page are matrix factorisation, offline, on random splits."
+)
 
 # %% [markdown]
 # ## No decay today? What you can change
