@@ -108,7 +108,7 @@ page.say(scale_tables.quality_sentence(scale["quality"]))
 display(scale_tables.quality(scale["quality"]))
 
 # %% [markdown]
-# At one rate the others are not comparable: each has a best rate of its own, and SGD does nothing at Adam's. Its second row has the
+# At one rate the others are not comparable: each has a best rate of its own, and SGD does nothing at Adam's. Row-wise Adagrad's second row has a rate of 0.1, SGD's the
 # rate of {py:func}`~prismlib.optim.untuned_sgd_rate`. That is large here: it goes with the batch and with the squared length of rows, and PRISM's rows
 # are long. [](optimisers.ipynb) compares optimisers, each at a rate of its own.
 #

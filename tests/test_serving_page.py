@@ -67,15 +67,16 @@ def test_what_is_measured_at_a_million_items() -> None:
     for row, other in zip(graph, lists[1:], strict=True):
         assert other["recall"] < row["recall"] < 0.99 and row["cpu_ms"] < other["cpu_ms"]
         assert row["build_s"] > other["build_s"]
-    assert all(STORED["measured"][part]["clock_to_cpu"] > 1.5 for part in ("single", "million"))
+    # "the machine had other work while the table of a million items was measured"
+    assert STORED["measured"]["single"]["clock_to_cpu"] < 1.5 < STORED["measured"]["million"]["clock_to_cpu"]
 
 
 def test_what_the_page_says_of_one_user() -> None:
     small, large = STORED["single"]
     assert (small["sizes_of"], large["sizes_of"]) == ("MovieLens1M", "Gowalla")
     assert all(row["csr_ms"] < row["pairs_ms"] / 2 for row in (small, large))
-    # "most of the time is the product"; "the product is little"
-    assert large["product_ms"] > 0.6 * large["csr_ms"] and small["product_ms"] < 0.2 * small["csr_ms"]
+    # "more than half of the time is the product"; "the product is little"
+    assert large["product_ms"] > 0.5 * large["csr_ms"] and small["product_ms"] < 0.2 * small["csr_ms"]
 
 
 class ExactIndex:
