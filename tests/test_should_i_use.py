@@ -346,12 +346,14 @@ def test_the_figure_draws_what_is_decided_and_nothing_else(stored: list[ways.Com
 
 def test_lengths_at_scoring_ranked_best_as_the_readme_says(stored: list[ways.Compared]) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").replace("\n", " ")
-    assert "On MovieLens1M and Gowalla lengths at scoring ranked best with DirectAU, and no worse than" in readme
-    directau = [each for each in stored if each.loss == "directau" and each.dataset in ("movielens1m", "gowalla")]
-    for each in directau:
+    assert (
+        "On MovieLens1M, Gowalla and Yelp2018 lengths at scoring ranked best with DirectAU, and no worse than" in readme
+    )
+    for each in (each for each in stored if each.loss == "directau"):
         records = ways.scored_with_lengths(each.dataset)
         best = by_training(records)["ndcg with it"].iloc[0]
-        assert len(records) and best > max(float(each.shown(way)["ndcg"].mean()) for way in (TUNED, PRISM, SGD, FIXED))
+        others = [each.shown(way)["ndcg"].mean() for way in (TUNED, PRISM, SGD, FIXED) if len(each.shown(way))]
+        assert len(records) and best > max(others)
         prism = each.shown(PRISM).set_index("seed")
         for record in records:
             seed = record["config"]["seed"]

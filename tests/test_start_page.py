@@ -229,7 +229,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
         float(next(iter(found))["lengths"]["test"][3]["ndcg"]) if way is None else way
         for found, way in ((put_on["gowalla"], None), ((), 0.1381678))
     )
-    assert f"{100 * (gowalla / prism - 1):+.1f} % (not worse) at 1.0 times its ratio" in stopped
+    assert f"{100 * (gowalla / prism - 1):+.1f} % (not worse, ratio times 1.0) on Gowalla" in stopped
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert (
         "open on Gowalla" in ssm and "At patience 100, decay 1e-4: +" in ssm and "PRISM cut off: decides nothing" in ssm

@@ -192,18 +192,19 @@ def _stopped_by_lengths_in_short(directau: Sequence[Compared], records: Mapping[
     """What :func:`_stopped_by_lengths` says against PRISM, in few words."""
     changes, ratios = (_rescored_against(directau, records, PRISM, measure) for measure in ("ndcg", "ratio"))
     fair = _as_fair(directau, records)
-    parts = []
-    for dataset, shares in changes.items():
-        as_fair = (
-            f", {_percent(float(np.mean(fair[dataset])))} ({_word(fair[dataset])}) at its ratio"
-            if dataset in fair
-            else ""
-        )
-        parts.append(
-            f"{_percent(float(np.mean(shares)))} ({_word(shares)}) at {1 + np.mean(ratios[dataset]):.1f} times its"
-            f" ratio{as_fair} on {dataset_name(dataset)}, {plural(len(shares), 'seed')}"
-        )
-    return [f"**The same, stopped by these lengths:** against PRISM {'; '.join(parts)}."] if parts else []
+    if not changes:
+        return []
+    parts = [
+        f"{_percent(float(np.mean(shares)))} ({_word(shares)}, ratio times {1 + np.mean(ratios[dataset]):.1f}) on"
+        f" {dataset_name(dataset)}"
+        for dataset, shares in changes.items()
+    ]
+    ends = sorted(float(np.mean(shares)) for shares in fair.values())
+    span = " to ".join(dict.fromkeys(map(_percent, (ends[0], ends[-1])))) if ends else ""
+    as_fair = f"; with PRISM's ratio {span}" if span else ""
+    seeds = sorted({len(shares) for shares in changes.values()})
+    many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
+    return [f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}{as_fair}; {many}."]
 
 
 def _word(shares: Sequence[float]) -> str:
