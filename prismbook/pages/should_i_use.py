@@ -124,7 +124,7 @@ def in_short(
         never = (
             f": at patience {RunConfig.patience} {gone} of {plural(made, 'run')} stopped at their start" if gone else ""
         )
-        where = f"; with more {_on_each(bpr)} against tuned decay" if bpr else ""
+        where = f"; with more {_on_each(bpr)}" if bpr else ""
         lines.append(f"**BPR:** {_advice_with_bpr(bpr, gone)}{never}{where}.")
     return "\n".join(f"- {line}" for line in lines)
 
