@@ -63,8 +63,8 @@ def answer(
             none.
         put_on: the same with DirectAU.
 
-    >>> answer([]).splitlines()[0]
-    '- No run says whether PRISM helps a model that is trained without weight decay.'
+    >>> answer([]).partition(".")[0]
+    '- No run says whether PRISM helps a model that is trained without weight decay'
     """
     by_loss = {loss: [each for each in compared if each.loss == loss] for loss in LOSSES}
     lines = [
