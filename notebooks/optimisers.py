@@ -104,7 +104,7 @@ for optimizer, lr in (("adam", 0.01), ("sgd", 30.0)):
 optimiser_tables.predictions(records)
 
 # %% [markdown]
-# *The second column is what the law says, written down before the runs. A training that was run on none of these datasets is in
+# *The second column is what the law says. A training that was run on none of these datasets is in
 # the whole plan below. The others
 # are the slopes of the log length of items in their log popularity, with the number of runs in brackets. A class of popularity counts by its
 # rows here, and once in [the law's regression](law_of_lengths.ipynb), so that the two exponents need not agree.*

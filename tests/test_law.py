@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,25 @@ def test_what_a_training_gives_at_the_ratio_of_prism_is_read_off_its_curve() -> 
     assert said == "- **Gowalla.** Adam, no decay 0.2000, PRISM 0.1600 (+25.0%, 1 run)."
     prism["test"]["dot"]["unpopular"] = 1e-5  # beyond the curve
     assert optimiser_tables.at_the_ratio_of_prism({"gowalla": [plain, prism]}) == ""
+
+
+def test_trainings_that_differ_by_more_than_the_margin_are_said_to() -> None:
+    def scored(ndcg: float, **fields: Any) -> Any:
+        run = record(0.0, lambda d: 0.2, **fields)
+        part = {"ndcg": ndcg, "popular": 0.1, "neutral": 0.0, "unpopular": 0.01}
+        return {**run, "lengths": {"exponents": [0.25], "chosen": 0.25, "test": [part]}}
+
+    near, far = scored(0.101, optimizer="sgd", lr=30.0), scored(0.11, optimizer="sgd", lr=30.0)
+    said = [optimiser_tables.spread_of_the_knob({"gowalla": [scored(0.1), other]}) for other in (near, far)]
+    assert "1.0% apart, within the margin" in said[0] and "one training is enough there" in said[0]
+    assert "10.0% apart, beyond the margin" in said[1] and "one training is not enough there" in said[1]
+    assert optimiser_tables.spread_of_the_knob({"gowalla": [near]}) == ""
+
+
+def test_the_rarest_items_of_bpr_are_longest_under_adam_alone_as_the_page_says() -> None:
+    said = rq2_tables.rarest(["movielens1m"], default_results())
+    adam, sgd = map(float, re.findall(r"([\d.]+) times", said))
+    assert adam > 1 > sgd
 
 
 def test_slopes_and_correlations_of_the_same_runs_are_told_apart() -> None:

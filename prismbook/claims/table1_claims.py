@@ -160,14 +160,14 @@ def _at_value(pair: Pair, at: Pair, verb: str, holds: Sequence[str], rules: Rule
     chosen = at.prism.chosen.loss_parameters
     value = " and ".join(f"{name} {each:g}" for name, each in chosen.items())
     searched = at.decay.grid > 1
-    tried = f"the best of {at.decay.ran} decays," if searched else "decay"
+    tried, between = (f"the best of {at.decay.ran} decays", ", ") if searched else ("decay", " ")
     text = f"{BACKBONE_NAMES[pair.backbone]} with {about} at {value} alone: PRISM {verb} {tried}"
     change, judgement = at.relative_difference(), at.judgement(rules)
     if change is None or judgement is None or not at.decides():
         why = at.difference_text().removeprefix("undecided: ")
-        return Statement(f"{text.rstrip(',')}; undecided: {why}", None, True, role="detail", about=about)
+        return Statement(f"{text}; undecided: {why}", None, True, role="detail", about=about)
     scores = [np.mean([each.records[seed]["test"]["dot"]["ndcg"] for seed in at.seeds()]) for each in at.fair_methods]
-    text += f" {at.decay.chosen.weight_decay:g}: NDCG@20 {scores[0]:.4f} against {scores[1]:.4f}"
+    text += f"{between}{at.decay.chosen.weight_decay:g}: NDCG@20 {scores[0]:.4f} against {scores[1]:.4f}"
     if (printed := at.paper_decay()) is not None:
         text += f", which is {scores[1] / printed:.0%} of the paper's {printed:.4f}"
     statement = judged(text, change, holds, rules, role="detail", about=about)

@@ -16,34 +16,21 @@ from prismbook.tables.labels import dataset_name
 from prismbook.tables.lengths import training_name
 
 #: Trainings by colour and marker, the same in each figure; by their lightness colours differ for every kind of vision.
-TRAININGS = dict(
-    zip(
-        (
-            "plain SGD, no decay",
-            "Adam, no decay",
-            "Adam, decay 1e-05",
-            "PRISM",
-            "row-wise Adagrad, no decay",
-            "SGD with momentum, no decay",
-            "lazy Adam (sparse_adam), no decay",
-            "AdamW, decay 0.3",
-            "Adam, decay 0.0001",
-            "plain SGD, decay 1e-05",
-            "Adam, decay 1e-06",
-            "AdamW, decay 0.1",
-            "PRISM by plain SGD",
-        ),
-        zip(
-            (
-                *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#882255", "#999933"),
-                *("#332288", "#44AA99", "#AA4499", "#777777"),
-            ),
-            "os^*DPX<>vdph",
-            strict=True,
-        ),
-        strict=True,
-    )
-)
+TRAININGS = {
+    "plain SGD, no decay": ("#0072B2", "o"),
+    "Adam, no decay": ("#E69F00", "s"),
+    "Adam, decay 1e-05": ("#009E73", "^"),
+    "PRISM": ("#D55E00", "*"),
+    "row-wise Adagrad, no decay": ("#CC79A7", "D"),
+    "SGD with momentum, no decay": ("#56B4E9", "P"),
+    "lazy Adam (sparse_adam), no decay": ("#000000", "X"),
+    "AdamW, decay 0.3": ("#882255", "<"),
+    "Adam, decay 0.0001": ("#999933", ">"),
+    "plain SGD, decay 1e-05": ("#332288", "v"),
+    "Adam, decay 1e-06": ("#44AA99", "d"),
+    "AdamW, decay 0.1": ("#AA4499", "p"),
+    "PRISM by plain SGD": ("#777777", "h"),
+}
 #: Datasets by colour and marker; the colours differ for every kind of colour vision.
 DATASETS = {"movielens1m": ("#0072B2", "o"), "gowalla": ("#D55E00", "s"), "yelp2018": ("#009E73", "^")}
 

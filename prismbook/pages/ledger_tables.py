@@ -41,7 +41,7 @@ GROUPS = {
         "C11": "PRISM needs fewer epochs, at comparable quality.",
         "C12": "PRISM is fairer than tuned decay, and as good.",
         "C13": "PRISM is fairer than methods made for fairness, by its own doing.",
-        "C23": "Decay is a coarse knob on popularity bias. (So is alpha.)",
+        "C23": "Decay is a coarse knob on popularity bias.",
     },
     "Theory": {
         "C4": "How probable it is that an item is in a batch.",

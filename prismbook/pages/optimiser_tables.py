@@ -25,7 +25,7 @@ PREDICTED: dict[str, tuple[str, float | None]] = {
     "plain SGD, decay 1e-05": ("d^(1/4)", 0.25),
     "PRISM by plain SGD": ("log d, as set: rows so long hardly grow", None),
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
-    "row-wise Adagrad, no decay": ("log d: refuted, see below", None),
+    "row-wise Adagrad, no decay": ("log d, PRISM's own profile (see below)", None),
     "lazy Adam (sparse_adam), no decay": ("squared lengths grow with d", None),
     "Adam, no decay": ("nothing", 0.0),
     "AdamW, decay 0.1": ("nothing", 0.0),
@@ -303,7 +303,7 @@ def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
         said.append(
             f"On {dataset_name(dataset)} {len(ordered)} trainings reach {low:.4f} ({worst}) to {high:.4f} ({best}) with"
             f" the $b$ that validation chooses. That is {high / low - 1:.1%} apart, {within} the margin of"
-            f" {MARGIN:.1%}: there directions {'differ too' if within == 'beyond' else 'hardly differ'}."
+            f" {MARGIN:.1%}: one training is {'not ' if within == 'beyond' else ''}enough there, by that margin."
         )
     return " ".join(said)
 

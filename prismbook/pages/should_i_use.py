@@ -578,11 +578,12 @@ def other_decays(compared: Sequence[Compared]) -> str:
     )
 
 
-def how_sure(compared: Iterable[Compared]) -> str:
+def how_sure(compared: Iterable[Compared], where: str = "on this page") -> str:
     """On how many seeds the comparisons with PRISM rest, as a sentence.
 
     Args:
         compared: the ways, for every dataset and loss.
+        where: which comparisons these are, in a few words.
 
     >>> how_sure([])
     'No comparison with PRISM is decided.'
@@ -596,7 +597,7 @@ def how_sure(compared: Iterable[Compared]) -> str:
     if not seeds:
         return "No comparison with PRISM is decided."
     one = sum(number == 1 for number in seeds)
-    return f"Of {plural(len(seeds), 'comparison')} with PRISM on this page, {one} rest on a single seed."
+    return f"Of {plural(len(seeds), 'comparison')} with PRISM {where}, {one} rest on one seed."
 
 
 def table(compared: Sequence[Compared]) -> str:

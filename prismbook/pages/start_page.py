@@ -191,9 +191,7 @@ def advice(
         "report": "Report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    sure = (
-        should_i_use.how_sure(compared).replace(" on this page", " (MF, offline)").replace("a single seed", "one seed")
-    )
+    sure = should_i_use.how_sure(compared, "(MF, offline)")
     return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on)}"
 
 
