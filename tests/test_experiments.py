@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 
 import pytest
+import torch
 
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.plan.experiments import (
     ALL_DECAYS,
+    COLLAPSE,
+    CRITICAL_DECAYS,
     EXPERIMENTS,
     SWITCHES,
     configs,
@@ -22,6 +26,8 @@ from prismbook.plan.hyperparameters import LOSS_GRIDS, TUNED, TUNED_FOR_PRISM, t
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import outcome_of, validation_score
 from prismbook.tables.decay_vs_prism import pair
+from prismlib import datasets, random_split
+from prismlib.theory import bpr_critical_decay
 
 
 def differing(first: RunConfig, second: RunConfig) -> dict[str, object]:
@@ -143,3 +149,20 @@ def test_decay_is_searched_at_what_validation_prefers_for_prism_on_gowalla() -> 
     for rate in (1e-3, 1e-2):
         decays = [c.weight_decay for c in search.grid if (c.gamma, c.lr) == (2, rate)]
         assert sorted(decays) == sorted(ALL_DECAYS)
+
+
+@pytest.mark.parametrize("dataset", CRITICAL_DECAYS)
+def test_the_critical_decays_of_the_plan_are_those_of_the_data(dataset: str) -> None:
+    if dataset != "synthetic" and "PRISM_DATA" not in os.environ:
+        pytest.skip("PRISM_DATA names no folder with the published data")
+    split = random_split(datasets.load(dataset), seed=123)
+    user, item = (torch.from_numpy(side).long() for side in (split.train.user, split.train.item))
+    critical = bpr_critical_decay(user, item, split.dataset.num_users, split.dataset.num_items)
+    assert CRITICAL_DECAYS[dataset] == pytest.approx(critical, rel=0.03)
+    below, above = COLLAPSE[dataset]
+    assert below < 0.9 * critical and 1.2 * critical < above
+    assert [config.weight_decay for config in configs("collapse", dataset)] == [below, above]
+
+
+def test_no_collapse_is_planned_where_the_critical_decay_is_not_known() -> None:
+    assert configs("collapse", "amazonbook") == []

@@ -11,6 +11,8 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.grid import ALL_DECAYS as ALL_DECAYS
 from prismbook.plan.grid import as_list as as_list
 from prismbook.plan.grid import grid_configs as grid_configs
+from prismbook.plan.lists import COLLAPSE as COLLAPSE
+from prismbook.plan.lists import CRITICAL_DECAYS as CRITICAL_DECAYS
 from prismbook.plan.lists import EXPERIMENTS as EXPERIMENTS
 from prismbook.plan.lists import FURTHER_DATASETS as FURTHER_DATASETS
 from prismbook.plan.lists import PAPER_DATASETS as PAPER_DATASETS
@@ -47,9 +49,15 @@ def configs(experiment: str, dataset: str, budget: str = "lean", **common: Any) 
         runs = [
             config
             for arguments in EXPERIMENTS[experiment]
-            for config in grid_configs(dataset, **defaults | arguments | fixed)
+            for config in grid_configs(dataset, **defaults | _on(dataset, arguments) | fixed)
         ]
     return list(dict.fromkeys(runs))
+
+
+def _on(dataset: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with the weight decays of one dataset, where they are given by dataset: none for one without."""
+    decays = arguments.get("weight_decays")
+    return {**arguments, "weight_decays": decays.get(dataset, ())} if isinstance(decays, dict) else arguments
 
 
 def switch_pairs(dataset: str, budget: str = "lean", **common: Any) -> dict[str, tuple[RunConfig, RunConfig]]:

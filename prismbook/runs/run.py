@@ -74,6 +74,7 @@ def run(
             "validation_cosine": _rounded(history.validation_cosine),
         },
         "norms": _rounded(norms),
+        "singular_values": {"user": largest_singular_values(user), "item": largest_singular_values(item)},
         **({"lengths": _rounded(by_exponent)} if by_exponent else {}),
         "seconds": {clock: round(getattr(history, f"{clock}_seconds"), 3) for clock in ("train", "evaluate", "cpu")},
         "joules": None,  # the energy of a run; stored runs on a GPU have it, and it is no longer counted
@@ -82,6 +83,23 @@ def run(
     # a length in half precision is right to three digits
     rows = {f"{name}_norm": norms_of(table.detach()).half() for name, table in (("user", user), ("item", item))}
     return record, {name: values.cpu().numpy() for name, values in (scores | scores_with_lengths | rows).items()}
+
+
+def largest_singular_values(table: Tensor, count: int = 3) -> list[float]:
+    """The largest singular values of a table, the largest first: how many directions its rows have.
+
+    They keep four digits each, however small they are.
+
+    Args:
+        table: embeddings, float, shape ``(n, d)``.
+        count: how many.
+
+    >>> largest_singular_values(torch.tensor([[3.0, 0.0], [0.0, 0.5], [4.0, 0.0]]))
+    [5.0, 0.5]
+    """
+    rows = table.detach().double()
+    squares = torch.linalg.eigvalsh(rows.T @ rows).clamp_min(0).flip(0)[:count]  # d x d, so cheap at any n
+    return [float(f"{value:.4g}") for value in squares.sqrt().tolist()]
 
 
 def identity(planned: Planned, split: Split) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from prismlib import datasets
 from prismlib._cards import Card
 from prismlib.metrics import GROUPS
 
-#: The entries of a record. Early records have no report and no lengths, a CPU's no joules, and MACR's no lengths.
+#: The entries of a record. Early records have no report, no lengths and no singular values, a CPU's no joules,
+#: and MACR's no lengths.
 ENTRIES = {
     *("id", "semantics", "config", "data", "best_epoch", "stopped_by", "test", "history"),
-    *("norms", "seconds", "environment", "report", "lengths", "joules", "flags"),
+    *("norms", "singular_values", "seconds", "environment", "report", "lengths", "joules", "flags"),
 }
 RANKINGS = ("dot", "cosine")
 MEANS = ("ndcg", "recall", "hit_rate", "mrr")  # four numbers each, over all items and by popularity group
@@ -59,6 +60,8 @@ def _contradictions(record: Record) -> Iterator[str]:
         yield from _reports(record, rankings, card)
     if "lengths" in record:
         yield from _lengths(record["lengths"])
+    if "singular_values" in record:
+        yield from _singular_values(record["singular_values"])
     yield from _training(record, config, rankings)
     for table, rows in (("user", None if card is None else card.users), ("item", None if card is None else card.items)):
         yield from _norms(table, record["norms"][table], rows)
@@ -110,6 +113,17 @@ def _lengths(lengths: Mapping[str, Any]) -> Iterator[str]:
     chosen, curve = lengths["chosen"], [scores["ndcg"] for scores in lengths["validation"]]
     if chosen not in exponents or curve[exponents.index(chosen)] < max(curve):
         yield f"its chosen exponent {chosen} is not the best of its validation"
+
+
+def _singular_values(tables: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """What is wrong with the largest singular values of the tables."""
+    if set(tables) != {"user", "item"}:
+        yield f"its singular values are of {', '.join(tables)}, not user and item"
+    for table, values in tables.items():
+        for value in values:
+            yield from _number(f"singular value of the {table} table", value, 0)
+        if list(values) != sorted(values, reverse=True):
+            yield f"its singular values of the {table} table do not fall"
 
 
 def _sum(name: str, total: float, parts: list[float]) -> Iterator[str]:
