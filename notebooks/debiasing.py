@@ -117,21 +117,25 @@ if shown:
     plt.show()
 
 # %% [markdown]
-# *Look where the star, DirectAU with PRISM, lies. On the paper's datasets it lies above the methods made for fairness, though not right of all of them, and on or near the line
-# of DirectAU with decay. A method made for fairness that is left of plain BPR, or far below it, has failed here: fewer settings were searched than of DirectAU. Up is better, right is fairer; the ratio stands on a logarithmic axis. The thin line joins DirectAU at each decay; the
+# *Look where the star, DirectAU with PRISM, lies against the methods made for fairness, and how near it is to the line of DirectAU with
+# decay. A method made for fairness that is left of plain BPR, or far below it, has failed here: fewer settings were searched than of DirectAU. Up is better, right is fairer; the ratio stands on a logarithmic axis. The thin line joins DirectAU at each decay; the
 # triangle on it is the decay that validation chooses, and may lie on the star. The paper credits PRISM, not DirectAU, with the fairer ratio: then the star would lie to the right of the line.*
 #
 # ## The numbers
 
 # %% tags=["remove-input"]
-fairer = {}
+beside = {}
 for name, table in chosen.items():
     made = table[table["run"].notna()]
-    star = made[made["init"] == "prism"]["ratio"]
-    others = made[made["ratio"] > star.max()]["loss"] if len(star) else []
-    if len(others):
-        fairer[name] = f"Right of the star, so fairer than PRISM at alpha = 1: {', '.join(dict.fromkeys(others))}."
-page.say(question.by_dataset(fairer))
+    star = made[made["init"] == "prism"]
+    if len(star) and len(made) > len(star):
+        parts = {
+            "Below the star, so worse at NDCG@20": made[made["ndcg"] < star["ndcg"].max()],
+            "right of it, so fairer": made[made["ratio"] > star["ratio"].max()],
+        }
+        said = [f"{where}: {', '.join(dict.fromkeys(found['loss'])) or 'none'}" for where, found in parts.items()]
+        beside[name] = f"{'; '.join(said)}."
+page.say(question.by_dataset(beside))
 
 # %%
 picked = pd.concat({labels.dataset_name(name): analysis.over_seeds(chosen[name], ("loss", "init")) for name in names})

@@ -36,11 +36,12 @@ page.begin()
 compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
 by_loss = {loss: [each for each in compared if each.loss == loss] for loss in ways.LOSSES}
 put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
+decayed = {name: ways.scored_with_lengths(name, results, weight_decay=ways.MIDDLE_DECAY) for name in ways.DATASETS}
 adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 ssm = {dataset: ways.scored_with_lengths(dataset, results, "ssm") for dataset in ways.DATASETS}
-page.say(should_i_use.answer(compared, adamw, ssm, put_on))
+page.say(should_i_use.answer(compared, adamw, ssm, put_on, decayed))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(

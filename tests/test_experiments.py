@@ -23,6 +23,8 @@ from prismbook.plan.experiments import (
 )
 from prismbook.plan.grid import LRS
 from prismbook.plan.hyperparameters import LOSS_GRIDS, TUNED, TUNED_FOR_PRISM, tuned_parameters
+from prismbook.runs import sweep_commands
+from prismbook.runs.priorities import experiments_of
 from prismbook.runs.records import default_results
 from prismbook.runs.tuning import outcome_of, validation_score
 from prismbook.tables.decay_vs_prism import pair
@@ -164,5 +166,9 @@ def test_the_critical_decays_of_the_plan_are_those_of_the_data(dataset: str) -> 
     assert [config.weight_decay for config in configs("collapse", dataset)] == [below, above]
 
 
-def test_no_collapse_is_planned_where_the_critical_decay_is_not_known() -> None:
+def test_no_collapse_is_planned_where_the_critical_decay_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert configs("collapse", "amazonbook") == []
+    assert "collapse on amazonbook" not in experiments_of(["amazonbook"], "lean", "cpu")
+    assert "collapse on gowalla" in experiments_of(["gowalla"], "lean", "cpu")
+    assert sweep_commands.main(["run", "collapse", "--dataset", "amazonbook"]) == 1
+    assert "collapse has no run on amazonbook" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismbook.plan.experiments import CRITICAL_DECAYS
 from prismbook.runs.records import Record
 from prismbook.tables import law
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
@@ -225,3 +226,32 @@ def rare_rows(rare: pd.DataFrame, fitted: pd.DataFrame) -> str:
 def _on_movielens(profiles: pd.DataFrame) -> pd.Series:
     """Whether a class is of MovieLens, as the fitted profile is, with all ratings or with the high ones."""
     return profiles["dataset"].str.startswith("movielens")
+
+
+def collapse(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """BPR below and above the decay at which its tables vanish, by dataset.
+
+    Args:
+        records: stored runs of BPR at :data:`prismbook.plan.experiments.COLLAPSE`, for each dataset, by its name.
+
+    Returns:
+        Text, one row per run: its decay as a multiple of the critical one, the best epoch, test NDCG@20, the largest
+        singular value of the item table, and the second as a share of it.
+    """
+    rows = []
+    for dataset, runs in records.items():
+        for record in sorted(runs, key=lambda run: float(run["config"]["weight_decay"])):
+            decay, (first, second, *_) = record["config"]["weight_decay"], record["singular_values"]["item"]
+            rows.append(
+                {
+                    "dataset": dataset_name(dataset),
+                    "critical decay": f"{CRITICAL_DECAYS[dataset]:.1e}",
+                    "decay / critical": f"{decay / CRITICAL_DECAYS[dataset]:.1f}",
+                    "best epoch": f"{record['best_epoch']}",
+                    "NDCG@20": f"{record['test']['dot']['ndcg']:.4f}",
+                    "largest singular value": f"{first:.2g}",
+                    "second / first": f"{second / first:.3f}" if first else "",
+                }
+            )
+    columns = ["dataset", "critical decay", "decay / critical", "best epoch", "NDCG@20"]
+    return pd.DataFrame(rows, columns=[*columns, "largest singular value", "second / first"]).set_index("dataset")

@@ -267,14 +267,12 @@ def at_the_ratio_of_prism(records: Mapping[str, Sequence[Record]]) -> str:
     """
     lines = []
     for dataset, runs in records.items():
-        prism = {run["config"]["seed"]: run["test"]["dot"] for run in runs if _is_prism(run)}
+        tests = {run["config"]["seed"]: run["test"]["dot"] for run in runs if _is_prism(run)}
+        prism = {seed: (test["ndcg"], lengths.ratio_of(test)) for seed, test in tests.items()}
+        plain = [run for run in runs if run["config"]["init"] != "prism" and not run["config"]["weight_decay"]]
         found: dict[str, list[tuple[float, float]]] = {}
-        for run in runs:
-            seed, config = run["config"]["seed"], run["config"]
-            if "lengths" not in run or seed not in prism or config["init"] == "prism" or config["weight_decay"]:
-                continue
-            if (score := lengths.at_ratio(run, prism[seed]["unpopular"] / prism[seed]["popular"])) is not None:
-                found.setdefault(lengths.training_and_validation(config), []).append((score, prism[seed]["ndcg"]))
+        for run, score, theirs in lengths.beside_at_its_ratio(plain, prism):
+            found.setdefault(lengths.training_and_validation(run["config"]), []).append((score, theirs))
         if found:
             each = [
                 f"{name} {np.mean([a for a, _ in pairs]):.4f}, PRISM {np.mean([b for _, b in pairs]):.4f}"

@@ -15,7 +15,7 @@ from prismbook.plan.experiments import grid_configs
 from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
-from prismbook.tables.lengths import at_ratio, by_training, slope_in_popularity
+from prismbook.tables.lengths import beside_at_its_ratio, by_training, slope_in_popularity
 from prismbook.tables.rules import MARGIN, Difference, judge
 from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import (
@@ -53,6 +53,7 @@ def answer(
     adamw: Mapping[str, Sequence[Record]] | None = None,
     ssm: Mapping[str, Sequence[Record]] | None = None,
     put_on: Mapping[str, Sequence[Record]] | None = None,
+    with_decay: Mapping[str, Sequence[Record]] | None = None,
 ) -> str:
     """The answer as a list in Markdown: without decay, with decay, and with other losses.
 
@@ -62,6 +63,7 @@ def answer(
         ssm: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.scored_with_lengths` with SSM; None for
             none.
         put_on: the same with DirectAU.
+        with_decay: the same with DirectAU, trained with a decay of 1e-5.
 
     >>> answer([]).partition(".")[0]
     '- No run says whether PRISM helps a model that is trained without weight decay'
@@ -71,7 +73,8 @@ def answer(
         *_at_scoring(by_loss["directau"]),
         f"{_without_decay(by_loss)} {_adamw(adamw or {})}",
         *_stopped_by_lengths(by_loss["directau"], put_on or {}),
-        f"{_with_decay(by_loss['directau'])}{_with_strong_decay(by_loss['directau'])}",
+        f"{_with_decay(by_loss['directau'])}{_with_strong_decay(by_loss['directau'])}"
+        f"{_decayed_at_scoring(by_loss['directau'], with_decay or {})}",
         f"{_with_ssm(by_loss['ssm'])}{_ssm_at_scoring(ssm or {})}",
         _with_bpr(by_loss["bpr"]),
     ]
@@ -82,6 +85,7 @@ def in_short(
     compared: Sequence[Compared],
     adamw: Mapping[str, Sequence[Record]] | None = None,
     put_on: Mapping[str, Sequence[Record]] | None = None,
+    with_decay: Mapping[str, Sequence[Record]] | None = None,
 ) -> str:
     """The advice of :func:`answer` with ranges over datasets in place of each number, as a list in Markdown.
 
@@ -89,6 +93,7 @@ def in_short(
         compared: as for :func:`answer`.
         adamw: as for :func:`answer`.
         put_on: as for :func:`answer`.
+        with_decay: as for :func:`answer`.
 
     >>> in_short([]).splitlines()[-1]
     '- No run says whether PRISM helps a model that has weight decay.'
@@ -106,7 +111,7 @@ def in_short(
             f"**No decay (AdamW's is none: {measured}), {names}:** {advice}, {_over(without)}."
             f"{_middle_decay(by_loss['directau'])}"
         )
-    lines.append(_with_decay(by_loss["directau"]))
+    lines.append(_with_decay(by_loss["directau"]) + _decayed_at_scoring(by_loss["directau"], with_decay or {}))
     decided = _changes([each for each in by_loss["ssm"] if each.undecided is None], TUNED)
     doubtful = [dataset_name(each.dataset) for each in by_loss["ssm"] if each.undecided is not None]
     patient = {each.dataset: each.patient for each in by_loss["ssm"] if each.patient is not None}
@@ -207,6 +212,21 @@ def _stopped_by_lengths_in_short(directau: Sequence[Compared], records: Mapping[
     return [f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}{as_fair}; {many}."]
 
 
+def _decayed_at_scoring(directau: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
+    """What lengths at scoring, and stopping by them, add to tuned decay, as a sentence; empty where it was not run."""
+    of_tuned = {
+        each.dataset: [run for run in records.get(each.dataset, ()) if run["config"]["weight_decay"] == each.decay()]
+        for each in directau
+    }
+    changes, ratios = (_rescored_against(directau, of_tuned, TUNED, measure) for measure in ("ndcg", "ratio"))
+    said = [
+        f"{_percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({_word(shares)},"
+        f" {plural(len(shares), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f})"
+        for dataset, shares in changes.items()
+    ]
+    return f" Lengths at scoring add to tuned decay: {listed_names(said)}." if said else ""
+
+
 def _word(shares: Sequence[float]) -> str:
     """The word by the rules for changes of NDCG@20; users are not resampled, since their scores were not kept."""
     return str(judge(Difference(tuple(shares), None, "ndcg")))
@@ -224,13 +244,10 @@ def _as_fair(directau: Sequence[Compared], records: Mapping[str, Sequence[Record
     """NDCG@20 against PRISM's, as shares, with the lengths at scoring that have PRISM's ratio, by dataset."""
     found = {}
     for each in directau:
-        prism = usable(each.runs[PRISM]).set_index("seed")
-        shares = [
-            score / float(prism.loc[seed, "ndcg"]) - 1
-            for record in records.get(each.dataset, ())
-            if (seed := record["config"]["seed"]) in prism.index
-            and (score := at_ratio(record, float(prism.loc[seed, "ratio"]))) is not None
-        ]
+        runs = usable(each.runs[PRISM])
+        prism = {int(run["seed"]): (float(run["ndcg"]), float(run["ratio"])) for _, run in runs.iterrows()}
+        pairs = beside_at_its_ratio(records.get(each.dataset, ()), prism)
+        shares = [score / theirs - 1 for _, score, theirs in pairs]
         if shares:
             found[each.dataset] = shares
     return found

@@ -175,6 +175,7 @@ def advice(
     compared: Sequence[Compared],
     adamw: Mapping[str, Sequence[Record]] | None = None,
     put_on: Mapping[str, Sequence[Record]] | None = None,
+    with_decay: Mapping[str, Sequence[Record]] | None = None,
 ) -> str:
     """Whether to use PRISM, as a line and a list in Markdown, by the rules of the page that says it at length.
 
@@ -183,6 +184,7 @@ def advice(
         compared: the ways of training, for every dataset and loss.
         adamw: as :func:`prismbook.pages.should_i_use.in_short` takes them; None for none.
         put_on: the same.
+        with_decay: the same.
     """
     links = {
         "should_i_use": "When to use it",
@@ -192,7 +194,7 @@ def advice(
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
     sure = should_i_use.how_sure(compared, "(MF, offline)")
-    return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on)}"
+    return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on, with_decay)}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -24,15 +24,18 @@ from prismbook.runs.tuning import Outcomes
 PRIORITIES = ("first seed", "seeds", "search", "beside the claims")
 #: What stands between the runs that may turn a verdict and the others.
 NO_VERDICT = "can turn no verdict:"
-#: The experiments that no claim needs, and those that give the runs of another further seeds or more patience.
-BESIDE, SEEDS_OF_ANOTHER = ("speed", "patience", "switches", "all-ratings", "law"), ("debias-seeds", "patient")
+#: The experiments that no claim needs.
+BESIDE = ("speed", "patience", "switches", "all-ratings", "law", "collapse")
+#: The experiments that give the runs of another further seeds or more patience.
+SEEDS_OF_ANOTHER = ("debias-seeds", "patient")
 
 
 def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[str, list[RunConfig]]:
     """The runs of every experiment on some datasets, by ``"experiment on dataset"``.
 
     Table 1 is one experiment per backbone and loss, e.g. ``"table1 mf-ssm on gowalla"``, with the grids of both
-    methods. On a dataset of :data:`prismbook.plan.lists.FURTHER_DATASETS` only what is planned on it is meant.
+    methods. On a dataset of :data:`prismbook.plan.lists.FURTHER_DATASETS` only what is planned on it is meant. An
+    experiment that has no run on a dataset is left out.
     """
     experiments: dict[str, list[RunConfig]] = {}
     everything = (*(name for name in EXPERIMENTS if name != "all-ratings"), "table1")
@@ -44,7 +47,7 @@ def experiments_of(datasets: Iterable[str], budget: str, device: str) -> dict[st
             for search in searches(name, data, budget, device=device):
                 pair = search.name.rpartition("-")[0]
                 experiments.setdefault(f"table1 {pair} on {data}", []).extend(search.grid)
-    return experiments
+    return {name: runs for name, runs in experiments.items() if runs}
 
 
 def with_more_patience(experiments: Iterable[str]) -> list[str]:

@@ -269,6 +269,8 @@ def _asked(given: argparse.Namespace, worth: priorities.Worth | None = None) -> 
         return _all_asked(given, [given.dataset] if given.dataset else at_hand(), worth)
     name, dataset = given.experiment, given.dataset or "synthetic"
     runs = configs(name, dataset, given.budget, device=given.device)
+    if not runs:
+        raise ValueError(f"{name} has no run on {dataset}: its weight decays are not known there")
     tuned = searches(name, dataset, given.budget, device=given.device)
     sweep = Sweep(runs, tuned, given.results.resolve())
     return _Asked(sweep, {f"{name} on {dataset}": runs}, (name, given.budget))

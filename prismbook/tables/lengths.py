@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -90,13 +90,13 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
             "seed": config["seed"],
             "epochs": record["best_epoch"] + 1,
             "ndcg": dot["ndcg"],
-            "ratio": _ratio(dot),
+            "ratio": ratio_of(dot),
             "slope": slope_in_popularity(record),
         }
         if "lengths" in record:
             kept = record["lengths"]
             with_it = kept["test"][kept["exponents"].index(kept["chosen"])]
-            row |= {"exponent": kept["chosen"], "ndcg with it": with_it["ndcg"], "ratio with it": _ratio(with_it)}
+            row |= {"exponent": kept["chosen"], "ndcg with it": with_it["ndcg"], "ratio with it": ratio_of(with_it)}
         rows.append(row)
     columns = ["trained with", "learning rate", "seed", "epochs", "ndcg", "ratio", "slope"]
     table = pd.DataFrame(rows, columns=[*columns, "exponent", "ndcg with it", "ratio with it"])
@@ -120,12 +120,40 @@ def at_ratio(record: Record, ratio: float) -> float | None:
         The score; None where no exponents have the ratio between them.
     """
     points = [part for part in record["lengths"]["test"] if min(part["popular"], part["unpopular"]) > 0]
-    ratios, scores = np.array([[_ratio(part), part["ndcg"]] for part in points]).reshape(-1, 2).T
+    ratios, scores = np.array([[ratio_of(part), part["ndcg"]] for part in points]).reshape(-1, 2).T
     if not len(points) or not ratios.min() <= ratio <= ratios.max():
         return None
     order = np.argsort(ratios)
     return float(np.interp(np.log(ratio), np.log(ratios[order]), scores[order]))
 
 
-def _ratio(parts: dict[str, float]) -> float:
+def beside_at_its_ratio(
+    records: Iterable[Record], others: Mapping[int, tuple[float, float]]
+) -> list[tuple[Record, float, float]]:
+    """What runs give with lengths at scoring that are as fair as another run of their seed, and what that one gives.
+
+    Args:
+        records: stored runs. One that was not scored with lengths ``d ** b``, or has no two exponents with the ratio
+            between them, is left out.
+        others: test NDCG@20 and the unpopular / popular ratio of the other run, by its seed.
+
+    Returns:
+        For each run that is not left out the run, its score and the other's.
+    """
+    found = []
+    for record in records:
+        seed = record["config"]["seed"]
+        if "lengths" in record and seed in others:
+            theirs, ratio = others[seed]
+            if (score := at_ratio(record, ratio)) is not None:
+                found.append((record, score, theirs))
+    return found
+
+
+def ratio_of(parts: Mapping[str, float]) -> float:
+    """The unpopular over the popular part of a score; NaN where the popular part is 0.
+
+    >>> ratio_of({"unpopular": 0.01, "popular": 0.04})
+    0.25
+    """
     return parts["unpopular"] / parts["popular"] if parts["popular"] else np.nan

@@ -214,8 +214,10 @@ def _with_patience(dataset: str, loss: str, folder: Path) -> tuple[Difference | 
     return (None if change is None else as_share(change)), bool(ended)
 
 
-def scored_with_lengths(dataset: str, results: Path | str | None = None, loss: str = "directau") -> list[Record]:
-    """The stored runs of a loss by Adam without decay whose items got other lengths when they were scored.
+def scored_with_lengths(
+    dataset: str, results: Path | str | None = None, loss: str = "directau", weight_decay: float = 0.0
+) -> list[Record]:
+    """The stored runs of a loss by Adam whose items got other lengths when they were scored.
 
     Their best epoch is that of a validation with such lengths.
 
@@ -223,12 +225,18 @@ def scored_with_lengths(dataset: str, results: Path | str | None = None, loss: s
         dataset: name of the dataset.
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
         loss: name of the loss.
+        weight_decay: the coupled decay of the training.
 
     >>> scored_with_lengths("gowalla", "no folder")
     []
     """
-    found = analysis.records(of_the_law(dataset, results, loss))
-    return [each for each in found if each is not None and each["config"].get("length_exponent") is not None]
+    return [
+        record
+        for record in analysis.records(of_the_law(dataset, results, loss))
+        if record is not None
+        and record["config"].get("length_exponent") is not None
+        and record["config"]["weight_decay"] == weight_decay
+    ]
 
 
 def decoupled(dataset: str, results: Path | str | None = None) -> list[Record]:
@@ -257,7 +265,6 @@ def of_the_law(dataset: str, results: Path | str | None = None, loss: str = "dir
         each
         for each in configs("law", dataset)
         if (each.backbone, each.loss, each.optimizer, each.init) == ("mf", loss, "adam", "xavier")
-        and (each.decay_scope == "decoupled" or not each.weight_decay)
         and (each.decay_scope == "decoupled") != (each.length_exponent is not None)
     ]
     return analysis.measured(default_results() if results is None else Path(results), planned)
