@@ -105,7 +105,7 @@ start_page.panel("fairness", panels)
 start_page.scope_table(real_runs)
 
 # %% [markdown]
-# *The losses that were trained on each backbone. Two towers, in-batch negatives and tests online were not measured.
+# *The losses that were trained on each backbone. No run has two towers, in-batch negatives or live users.
 # [Commands, hours and hardware](pages/reproduce.ipynb)*
 #
 # ## How to read a verdict

@@ -191,18 +191,26 @@ def test_prism_gets_the_same_rule_as_the_weak_decay(tmp_path: Path) -> None:
 
 
 def test_released_code_departs(tmp_path: Path) -> None:
+    late = (0.0,) * 25 + (0.1,)  # a best epoch that no stopping rule ended in a dip
     plain, changed = switch_pairs("gowalla")["SSM has 20 negatives"]
-    put(tmp_path, plain)
-    put(tmp_path, changed, 0.101)
+    put(tmp_path, plain, validation=late)
+    put(tmp_path, changed, 0.101, validation=late)
     same = only("departures", tmp_path)
     assert same.holds is False and same.text.endswith(
-        "1 are measured alone. Of these 0 change NDCG@20 by more than 2.5 %"
+        "1 is measured alone, and 0 of them change NDCG@20 by more than 2.5 %"
     )
-    put(tmp_path, changed, 0.12)
+    put(tmp_path, changed, 0.12, validation=late)
     moved = only("departures", tmp_path)
     assert moved.holds is True and moved.text.endswith(
-        "Of these 1 change NDCG@20 by more than 2.5 %. SSM has 20 negatives (SSM, 0.1000 to 0.1200)"
+        "1 of them changes NDCG@20 by more than 2.5 %. SSM has 20 negatives (SSM, 0.1000 to 0.1200)"
     )
+    # before, a departure counted although a run of it had ended in its first epochs
+    plain, changed = switch_pairs("gowalla")["negatives are drawn from the batch's items"]
+    put(tmp_path, plain, validation=late)
+    put(tmp_path, changed, 0.2, epochs=3)
+    assert ". Of 1 more a run was cut off, so that they decide nothing. SSM" in only("departures", tmp_path).text
+    put(tmp_path, changed, 0.2)  # one that ended early, and not so early
+    assert "(BPR, 0.1000 to 0.2000, provisional)" in only("departures", tmp_path).text
 
 
 RAIN = Finding("rain", "It rains", "Take a coat.", ("C8", "C21"), "page", lambda dataset, results, rules: [])

@@ -82,8 +82,9 @@ def test_a_cell_shows_the_released_code_where_it_makes_no_verdict() -> None:
     code = replace(YES, role="note", case="the released code", difference=found)
     shown = ledger_tables.cell(row("gowalla", text, Statement("c", None, True, case=text.case), code))
     assert shown.startswith("<small>text</small> ") and "<small>1 of 2 decided</small>" in shown
-    assert shown.endswith(f"<small>code</small> {TICK} +17{SPACE}%{SPACE}(1) <small>not searched</small>")
-    assert "code" not in ledger_tables.cell(row("gowalla", text, replace(code, holds=None)))
+    # it has a number and no mark: neither method was searched there
+    assert shown.endswith(f"<small>code</small> +17{SPACE}%{SPACE}(1) <small>not searched</small>")
+    assert "code" not in ledger_tables.cell(row("gowalla", text, replace(code, difference=None)))
 
 
 def test_a_number_has_its_unit() -> None:

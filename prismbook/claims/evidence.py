@@ -184,10 +184,10 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
     tuned, rates = at_chosen_rate(tables)
 
     def judge(rules: Rules) -> list[Statement]:
-        statements = prism_claims.claim_c11(tuned, rules)
+        statements = prism_claims.claim_c11(tuned, rules, dataset)
         for rate, runs in tables.items():
             if set(rates) != {rate} and runs["run"].notna().any():
-                note = prism_claims.claim_c11(runs, rules)[0]
+                note = prism_claims.claim_c11(runs, rules, dataset)[0]
                 text = f"{note.text}{_at_what_price(runs, tuned)}"
                 statements.append(replace(note, text=text, case=at_rate(rate), about="", role="note"))
         return statements

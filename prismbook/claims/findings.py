@@ -65,7 +65,7 @@ FINDINGS = (
             ("C9",), "switches", evidence.discarded_relu),
     Finding("ssm-without-decay",
             "SSM loses no NDCG@20 without weight decay",
-            "The paper says that good results need careful tuning of weight decay, regardless of the loss.",
+            "The paper says that good results typically need careful tuning of weight decay, regardless of the loss.",
             ("C21",), "rq1_weight_decay", evidence.ssm_needs_no_decay),
     Finding("dips",
             f"A patience of 10 ends runs in a dip within their first {EARLY} epochs, and with more patience"

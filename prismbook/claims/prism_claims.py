@@ -35,6 +35,8 @@ from prismbook.text import listed_names, plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
 FEWER_EPOCHS, LARGER_RATIO, HIGHER_NDCG = -0.3848, 0.7598, 0.017
+#: The one dataset of which it prints the epochs: 249 of tuned decay, 125 of PRISM.
+FEWER_EPOCHS_ON = {"gowalla": 125 / 249 - 1}
 #: The protocols under which Table 1 is judged.
 PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}
 #: A validation score within this share of another is comparable with it.
@@ -49,7 +51,7 @@ DEBIASED = ("IPL", "ReSN", "MACR")
 _COMPARABLE = "whose validation score is comparable with decay's"
 
 
-def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
+def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "") -> list[Statement]:
     """C11: with some alpha PRISM needs fewer epochs than tuned decay, at comparable quality.
 
     Of the strengths whose validation NDCG@20 at the first seed is within 2.5 % of tuned decay's, or above it, the one
@@ -58,6 +60,7 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     Args:
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at one alpha or more.
         rules: the margin, and whether one seed gives a word.
+        dataset: its name, whose own figure in the paper is compared where there is one, else the mean of all.
     """
     prism, decay = tried_runs(runs)
     if decay.empty or prism.empty:
@@ -78,7 +81,7 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     words = ("more", "fewer", "as many")
     return [
         statement_on(text, ours, theirs, "best_epoch", ("worse",), rules, words, about="needing fewer epochs"),
-        *_size("the number of epochs", ours, theirs, "best_epoch", FEWER_EPOCHS),
+        *_size("the number of epochs", ours, theirs, "best_epoch", FEWER_EPOCHS_ON.get(dataset, FEWER_EPOCHS)),
         replace(_as_good(ours, theirs, rules), role="detail"),
         _sooner_as_good(ours, theirs),
     ]
@@ -371,7 +374,8 @@ def _frontier(runs: pd.DataFrame, rules: Rules) -> list[Statement]:
     second = kept[1].iloc[int(np.argmin(kept[1]["weight_decay"]))]
     ours, theirs = seed_by_seed(runs, first, second)
     text = (
-        f"alpha as the knob against decay as the knob, at a validation NDCG@20 within {COMPARABLE:.1%} of the best:"
+        f"alpha as the knob against decay as the knob, at a validation NDCG@20 within {COMPARABLE:.1%} of the best of"
+        f" both:"
         f" {setting(first)} against {setting(second)}, NDCG@20 {means(ours, theirs, 'ndcg')}, ratio"
         f" {means(ours, theirs, 'ratio', '.3f')}"
     )

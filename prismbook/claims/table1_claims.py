@@ -132,6 +132,8 @@ def _by_protocol(pairs: Sequence[Pair], verb: str, holds: Sequence[str], rules: 
         role = {"text": "core", "released": "note"}[protocol]
         at_values = [[_at_value(pair, each, verb, holds, rules) for each in pair.at_values] for pair in concerned]
         told = [_unlike(*both) for both in zip(directed, at_values, strict=True)]
+        if role == "note":  # neither method was searched there: a number, and no direction under any rules
+            told = [left_open_with(each, MAY_BE, rules) for each in told]
         statements += [replace(each, case=case, role=role) for each in told]
         statements += [replace(each, case=case) for each in sizes if role == "core"]
         statements += [replace(each, case=case) for details in at_values for each in details]

@@ -253,7 +253,8 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
         for each in row.statements:
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
-                not_decided = ["undecided"] if each.holds is None else []
+                searched = each.case != PROTOCOL_CASES["released"]  # where nothing was, no word is due
+                not_decided = ["undecided"] if each.holds is None and searched else []
                 said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each, *not_decided)}"
                 parts.setdefault(each.case, []).append(said)
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}

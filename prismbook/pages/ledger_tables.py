@@ -13,7 +13,7 @@ from string import ascii_lowercase
 from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import PROVISIONAL, Statement, core, of_case, outcome_of, verdict_phrase
+from prismbook.claims.statements import PROVISIONAL, Statement, core, outcome_of
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.reading import reading_once
@@ -28,10 +28,10 @@ GROUPS = {
         "C2": "Decay widens the gap between popular and unpopular items.",
         "C3": "Decay writes log popularity into the lengths of item vectors.",
         "C6": "Decay of the batch's rows alone does what no decay does.",
-        "C7": "LightGCN barely changes with decay.",
+        "C7": "LightGCN is relatively consistent over decay, and changes less than MF.",
         "C14": "Angles are learnt early, lengths later.",
         "C18": "Non-linear MF depends on decay as MF does.",
-        "C21": "Every loss needs carefully tuned decay.",
+        "C21": "Good results typically need carefully tuned decay, whatever the loss.",
         "C22": "BPR changes little with decay, compared with DirectAU.",
     },
     "PRISM": {
@@ -176,16 +176,12 @@ def _loss_of_headline(row: Row) -> str:
 
 
 def _released_note(row: Row) -> str:
-    """The released code in a cell, where it makes no verdict since nothing was searched there; empty where it is none.
-
-    Its mark is the one of its case alone.
-    """
+    """The released code in a cell, which makes no verdict since nothing was searched there; empty where it is none."""
     case = PROTOCOL_CASES["released"]
-    notes = [each for each in row.statements if each.role == "note" and each.case == case and each.holds is not None]
-    if not notes:
-        return ""
-    said = f"<small>code</small> {_mark(verdict_phrase(of_case(notes, case)))} {number(notes[0])}".strip()
-    return f"{said} <small>not searched</small>"
+    notes = [
+        each for each in row.statements if each.role == "note" and each.case == case and each.difference is not None
+    ]
+    return f"<small>code</small> {number(notes[0])} <small>not searched</small>" if notes else ""
 
 
 def decided_share(phrase: str) -> str:
@@ -203,8 +199,8 @@ def decided_share(phrase: str) -> str:
 
 def _of_case(row: Row, case: str, phrase: str) -> str:
     """One protocol or learning rate of a cell."""
-    of_case = [each for each in core(row.statements) if each.case == case and each.difference is not None]
-    decided = [each for each in of_case if each.holds is not None] or of_case
+    shown_here = [each for each in core(row.statements) if each.case == case and each.difference is not None]
+    decided = [each for each in shown_here if each.holds is not None] or shown_here
     short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
     shown = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
     if outcome_of(phrase) == "not reproduced" and decided_share(phrase):

@@ -64,7 +64,7 @@ def rules_in_words() -> str:
    strengths are tried: the best one, and the smallest one that ranks better by more than the margin. Validation
    chooses both, and one that beats the baseline is enough.
 10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the
-    released code, as for C9 and C10, its mark stands beside the verdict and is no part of it. Of the learning rates
+    released code, as for C9 and C10, its number stands beside the verdict, without a mark. Of the learning rates
     that were run, the one that validation chooses has the verdict.
 11. **Degrees have lines.** Where the paper says *closely*, *carefully* or *coarse*, this project draws the line.
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Decay of the batch's rows
