@@ -26,9 +26,8 @@ results = None  # folder of run records; None is the project's own
 # %% tags=["remove-input"]
 from prismbook.claims import ledger
 from prismbook.claims.magnitudes import magnitudes
-from prismbook.pages import answers, marks, page, parameters, start_page
+from prismbook.pages import advice, answers, marks, page, parameters, start_page
 from prismbook.runs.records import default_results, scan
-from prismbook.tables import ways
 
 parameters.check(globals(), "results")
 page.begin()
@@ -42,11 +41,7 @@ rows = ledger.ledger(results)
 page.html(answers.table(answers.answers(rows), page.pages()))
 
 # %% tags=["remove-input"]
-compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
-adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
-put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
-decayed = {name: ways.scored_with_lengths(name, results, weight_decay=ways.MIDDLE_DECAY) for name in ways.DATASETS}
-page.say(start_page.advice(page.pages(), compared, adamw, put_on, decayed))
+page.say(start_page.shown_advice(page.pages(), advice.known(results)))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The

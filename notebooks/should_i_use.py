@@ -28,25 +28,19 @@ results = None  # folder of run records; None is the project's own
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.pages import page, parameters, should_i_use
+from prismbook.pages import advice, page, parameters, should_i_use
 from prismbook.tables import ways
 
 parameters.check(globals(), "results")
 page.begin()
-compared = [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in ways.LOSSES]
-by_loss = {loss: [each for each in compared if each.loss == loss] for loss in ways.LOSSES}
-put_on = {dataset: ways.scored_with_lengths(dataset, results) for dataset in ways.DATASETS}
-decayed = {name: ways.scored_with_lengths(name, results, weight_decay=ways.MIDDLE_DECAY) for name in ways.DATASETS}
-adamw = {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS}
+known = advice.known(results)
+compared, put_on = known.compared, known.scored
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-ssm = {dataset: ways.scored_with_lengths(dataset, results, "ssm") for dataset in ways.DATASETS}
-page.say(should_i_use.answer(compared, adamw, ssm, put_on, decayed))
+page.say(advice.answer(known))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(
-    f"{should_i_use.how_sure(compared)} All runs on this page are matrix factorisation, offline, on random splits."
-)
+page.say(f"{advice.how_sure(compared)} {advice.how_compared()} All runs are matrix factorisation, offline.")
 
 # %% [markdown]
 # ## No decay today? What you can change
@@ -70,7 +64,7 @@ page.say(should_i_use.other_decays(compared))
 page.say(should_i_use.already_trained(compared, put_on))
 
 # %% [markdown]
-# These are four lines after the training. To stop by them, validate with `with_lengths` in place of the item table. `user` and `item` are its tables, as tensors, and `popularity` counts
+# These are four lines after the training. `user` and `item` are its tables, as tensors, and `popularity` counts
 # each item's training interactions. `train` and `held_out` are two `prismlib.Interactions(user_ids, item_ids)`. Where users come back to the same items,
 # take the pairs of `train` out of `held_out` first: `FullRanking` refuses an overlap.
 #
@@ -83,7 +77,17 @@ page.say(should_i_use.already_trained(compared, put_on))
 # item = with_lengths(item, popularity_power(popularity, b))  # rank by the dot product with these
 # ```
 #
-# It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve. Without this package it is NumPy, with your own evaluation
+# It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve.
+#
+# **To stop by them too**, rank each validation with such lengths. The stored runs use $b = 1/4$ for that, and choose $b$ after training:
+#
+# ```python
+# fit(model, loss, train, validation, lengths=popularity_power(popularity, 1 / 4))
+# ```
+#
+# In your own loop, rank each validation with `with_lengths(item, popularity_power(popularity, 1 / 4))` in place of `item`.
+#
+# Without this package it is NumPy, with your own evaluation
 # of a user and an item table on validation as `my_ndcg`:
 #
 # ```python
@@ -104,7 +108,8 @@ page.say(should_i_use.already_trained(compared, put_on))
 page.html(should_i_use.price(compared))
 
 # %% [markdown]
-# *Changes from that decay to PRISM, at the seeds that both have. A lower ratio is less for unpopular items, and a later best epoch is a
+# *Changes from that decay to PRISM, at the seeds that both have; their number is in brackets. Ratios and epochs are compared in logs, so over several
+# seeds a change is that of the geometric means. A lower ratio is less for unpopular items, and a later best epoch is a
 # longer training. A [word](../glossary.md) stands where a change is neither better nor worse nor equivalent by the [rules of this book](verdicts.ipynb).*
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -121,8 +126,8 @@ page.say(should_i_use.plain_sgd(compared))
 # - Your loss compares by angle, as DirectAU and MAWU do. With SSM, a softmax of cosines, see the answer above.
 # - You rank by the dot product, so lengths count when you serve.
 # - The score comes straight from the tables, with no layers in between.
-# - You train with Adam and without coupled decay. The default of `torch.optim.Adam` is none, and AdamW's counts as none. PRISM beside
-#   AdamW's decay was not run: set it to 0 (`torch.optim.AdamW` defaults to 0.01).
+# - You train with Adam and without coupled decay. The default of `torch.optim.Adam` is none. AdamW's decay writes no popularity, so it counts as none. PRISM
+#   beside it was not run: set it to 0 (`torch.optim.AdamW` defaults to 0.01).
 #
 # ## When not
 #
@@ -141,7 +146,8 @@ page.say(should_i_use.plain_sgd(compared))
 # ## What to check
 #
 # - **The learning rate.** Longer rows turn more slowly, so tune it again ([](rq4_benefits.ipynb) has two).
-# - **The patience.** A run can look dead for many epochs before it learns. Do not stop it after ten.
+# - **The patience.** A run can look dead for many epochs before it learns. DirectAU and MAWU were fine at a patience of 10 here. BPR stopped at its start at 10
+#   and learned at 100: take 100 where the first epochs do not rise.
 # - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training their correlation with $\log(d + 2)$
 #   must still be near 1 ({py:func}`~prismlib.norms.norm_summary`). Adam without PRISM and without decay has some too, without a slope
 #   ([](optimisers.ipynb)).
@@ -188,11 +194,11 @@ plt.show()
 # **DirectAU**
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.html(should_i_use.table(by_loss["directau"]))
+page.html(should_i_use.table(known.of("directau")))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 for loss, title in (("ssm", "SSM"), ("mawu", "MAWU"), ("bpr", "BPR")):
-    page.html(f"<details><summary>{title}</summary>{should_i_use.table(by_loss[loss])}</details>")
+    page.html(f"<details><summary>{title}</summary>{should_i_use.table(known.of(loss))}</details>")
 
 # %% [markdown]
 # *Test NDCG@20, its part from unpopular items divided by that from popular ones (ratio), and the best epoch: means over seeds. Below

@@ -20,7 +20,7 @@ from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
 from prismbook.claims.statements import Statement, outcome_of, verdict
-from prismbook.pages import answers, figures, page, should_i_use, start_page
+from prismbook.pages import advice, answers, figures, page, start_page
 from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
@@ -208,34 +208,34 @@ def test_an_answer_says_what_does_not_hold_and_how_much_is_open() -> None:
 
 
 def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
-    compared = [ways.compared("gowalla", loss) for loss in ways.LOSSES]
-    text = start_page.advice({"ledger"}, compared)
-    assert text.startswith("**Should you use it?**") and text.endswith(f"\n\n{should_i_use.in_short(compared)}")
+    known = advice.Known([ways.compared("gowalla", loss) for loss in ways.LOSSES])
+    text = start_page.shown_advice({"ledger"}, known)
+    assert text.startswith("**Should you use it?**") and text.endswith(f"\n\n{advice.in_short(known)}")
     assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
     assert "on this page" not in text and "rest on one seed" in text
+    linked = start_page.shown_advice({"should_i_use"}, advice.known())
+    assert "put [lengths on at scoring](pages/should_i_use.ipynb) first" in linked
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
-    compared = [ways.compared(dataset, loss) for dataset in DATASETS for loss in ways.LOSSES]
-    put_on = {dataset: ways.scored_with_lengths(dataset) for dataset in DATASETS}
-    said = should_i_use.in_short(compared, None, put_on).replace("\N{NO-BREAK SPACE}", " ")
-    scoring, stopped, none, decay, ssm, bpr = said.splitlines()
-    changes = [each.change(ways.NONE) for each in compared if each.loss in ("directau", "mawu")]
+    known = advice.known()
+    said = advice.in_short(known).replace("\N{NO-BREAK SPACE}", " ")
+    scoring, stopped, others, decay, ssm, bpr = said.splitlines()
+    changes = [each.change(ways.NONE) for each in known.of("directau")]
     means = [change.mean for change in changes if change is not None]
-    assert f"try PRISM, {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in none
-    assert "(AdamW's is none: no run)" in none and "no need" in decay
+    # before, the range was over two losses, beside a decay's of one
+    assert f"It helps, {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in others and "(MAWU +" in others
+    assert "(AdamW's decay is none: 2 runs)" in scoring and "no need of PRISM" in decay
     # a training that stops by lengths at scoring is compared at the seeds that both have
-    gowalla, prism = (
-        float(next(iter(found))["lengths"]["test"][3]["ndcg"]) if way is None else way
-        for found, way in ((put_on["gowalla"], None), ((), 0.1381678))
-    )
-    assert f"{100 * (gowalla / prism - 1):+.1f} % (not worse, ratio times 1.0) on Gowalla" in stopped
+    record = next(iter(known.scored["gowalla"]))
+    prism = 0.1381678
+    change = 100 * (record["lengths"]["test"][3]["ndcg"] / prism - 1)
+    assert f"{change:+.1f} % (not worse) on Gowalla" in stopped and "The gain is the exponent's" in stopped
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
-    assert (
-        "open on Gowalla" in ssm and "At patience 100, decay 1e-4: +" in ssm and "PRISM cut off: decides nothing" in ssm
-    )
-    assert "do not use it: at patience 10 6 of 6 runs stopped at their start" in bpr
-    assert "lengths on at scoring first: NDCG@20 0." in scoring
+    assert "open on Gowalla" in ssm and "At patience 100, decay 1e-4: +" in ssm and "decides nothing" in ssm
+    assert "do not use it: all 6 runs at patience 10 stopped at their start" in bpr
+    assert "lengths on at scoring first, without a new training. NDCG@20 goes from 0." in scoring
+    assert "The lengths" not in said and "unpopular / popular ratio goes from" in scoring
 
 
 def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> None:

@@ -15,13 +15,12 @@ from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import CHANGES, PANELS, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import PROVISIONAL, core, outcome_of
-from prismbook.pages import figures, should_i_use
+from prismbook.pages import advice, figures
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import Record
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.rules import MEASURES, Rules
-from prismbook.tables.ways import Compared
 from prismbook.text import listed_names, plural
 
 #: The ledger as :func:`prismbook.claims.ledger.accepted` gives it.
@@ -170,21 +169,12 @@ def _place(row: Magnitude) -> tuple[str, str, str, str]:
     return row.claim, row.dataset, row.case, row.loss
 
 
-def advice(
-    pages: Collection[str],
-    compared: Sequence[Compared],
-    adamw: Mapping[str, Sequence[Record]] | None = None,
-    put_on: Mapping[str, Sequence[Record]] | None = None,
-    with_decay: Mapping[str, Sequence[Record]] | None = None,
-) -> str:
+def shown_advice(pages: Collection[str], runs: advice.Known) -> str:
     """Whether to use PRISM, as a line and a list in Markdown, by the rules of the page that says it at length.
 
     Args:
         pages: names of the book's pages, for links.
-        compared: the ways of training, for every dataset and loss.
-        adamw: as :func:`prismbook.pages.should_i_use.in_short` takes them; None for none.
-        put_on: the same.
-        with_decay: the same.
+        runs: what is known.
     """
     links = {
         "should_i_use": "When to use it",
@@ -193,8 +183,10 @@ def advice(
         "report": "Report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    sure = should_i_use.how_sure(compared, "(MF, offline)")
-    return f"**Should you use it?** {sure} {shown}\n\n{should_i_use.in_short(compared, adamw, put_on, with_decay)}"
+    sure, first = advice.how_sure(runs.compared, "(MF, offline)"), "lengths on at scoring"
+    if "should_i_use" in pages:
+        first = f"[{first}](pages/should_i_use.ipynb)"
+    return f"**Should you use it?** {sure} {shown}\n\n{advice.in_short(runs, first)}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

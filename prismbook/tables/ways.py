@@ -215,7 +215,11 @@ def _with_patience(dataset: str, loss: str, folder: Path) -> tuple[Difference | 
 
 
 def scored_with_lengths(
-    dataset: str, results: Path | str | None = None, loss: str = "directau", weight_decay: float = 0.0
+    dataset: str,
+    results: Path | str | None = None,
+    loss: str = "directau",
+    weight_decay: float = 0.0,
+    init: str = "xavier",
 ) -> list[Record]:
     """The stored runs of a loss by Adam whose items got other lengths when they were scored.
 
@@ -226,6 +230,7 @@ def scored_with_lengths(
         results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
         loss: name of the loss.
         weight_decay: the coupled decay of the training.
+        init: how the tables start, ``"xavier"`` or ``"prism"``.
 
     >>> scored_with_lengths("gowalla", "no folder")
     []
@@ -235,7 +240,7 @@ def scored_with_lengths(
         for record in analysis.records(of_the_law(dataset, results, loss))
         if record is not None
         and record["config"].get("length_exponent") is not None
-        and record["config"]["weight_decay"] == weight_decay
+        and (record["config"]["weight_decay"], record["config"]["init"]) == (weight_decay, init)
     ]
 
 
@@ -264,7 +269,7 @@ def of_the_law(dataset: str, results: Path | str | None = None, loss: str = "dir
     planned = [
         each
         for each in configs("law", dataset)
-        if (each.backbone, each.loss, each.optimizer, each.init) == ("mf", loss, "adam", "xavier")
+        if (each.backbone, each.loss, each.optimizer) == ("mf", loss, "adam")
         and (each.decay_scope == "decoupled") != (each.length_exponent is not None)
     ]
     return analysis.measured(default_results() if results is None else Path(results), planned)

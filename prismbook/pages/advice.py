@@ -1,0 +1,629 @@
+"""Whether to use PRISM, by optimiser and loss: the ways of training in the order of their NDCG@20, as lists.
+
+Every number and every word is of stored runs. :func:`answer` says it at length, :func:`in_short` on the start page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prismbook.plan.config import RunConfig
+from prismbook.runs.patience import LONG
+from prismbook.runs.records import Record
+from prismbook.tables import ways
+from prismbook.tables.labels import dataset_name
+from prismbook.tables.lengths import beside_at_its_ratio, by_training, slope_in_popularity
+from prismbook.tables.rules import Difference, judge
+from prismbook.tables.seed_differences import relative_difference, usable
+from prismbook.tables.ways import (
+    FIXED,
+    FIXED_DECAY,
+    LOSSES,
+    MIDDLE_DECAY,
+    NONE,
+    PRISM,
+    STRONG_DECAY,
+    TUNED,
+    WAYS,
+    Compared,
+    rescored,
+)
+from prismbook.text import listed_names, plural
+
+#: Space that no line is broken at.
+NBSP = "\N{NO-BREAK SPACE}"
+#: Runs of one kind, by the name of the dataset.
+Runs = Mapping[str, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the advice rests on.
+
+    Attributes:
+        compared: the ways of training, for every dataset and loss.
+        adamw: runs of DirectAU by AdamW.
+        scored: runs of DirectAU without decay that stopped by lengths put on at scoring.
+        scored_ssm: the same with SSM.
+        scored_mawu: the same with MAWU.
+        scored_decay: the same with DirectAU and a decay of 1e-5.
+        scored_prism: the same with DirectAU that started from PRISM.
+    """
+
+    compared: Sequence[Compared]
+    adamw: Runs = field(default_factory=dict)
+    scored: Runs = field(default_factory=dict)
+    scored_ssm: Runs = field(default_factory=dict)
+    scored_mawu: Runs = field(default_factory=dict)
+    scored_decay: Runs = field(default_factory=dict)
+    scored_prism: Runs = field(default_factory=dict)
+
+    def of(self, loss: str) -> list[Compared]:
+        """The ways of training with one loss.
+
+        Args:
+            loss: its name.
+        """
+        return [each for each in self.compared if each.loss == loss]
+
+
+def known(results: Path | str | None = None) -> Known:
+    """What the stored runs say.
+
+    Args:
+        results: folder of the records; None is the project's own.
+
+    >>> known("no folder").scored["gowalla"]
+    []
+    """
+
+    def scored(**fields: Any) -> Runs:
+        return {dataset: ways.scored_with_lengths(dataset, results, **fields) for dataset in ways.DATASETS}
+
+    return Known(
+        [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in LOSSES],
+        {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS},
+        scored(),
+        scored(loss="ssm"),
+        scored(loss="mawu"),
+        scored(weight_decay=MIDDLE_DECAY),
+        scored(init="prism"),
+    )
+
+
+def answer(runs: Known) -> str:
+    """The answer as a list in Markdown: without decay, with decay, and with other losses.
+
+    Args:
+        runs: what is known.
+
+    >>> answer(Known([])).splitlines()[0]
+    '- **Adam without decay, DirectAU:** no run says it.'
+    """
+    directau = runs.of("directau")
+    lines = [
+        "\n".join(_without_decay(runs)),
+        f"{_with_decay(directau)}{_decayed_at_scoring(runs)}{_with_strong_decay(directau)}",
+        f"{_with_ssm(runs.of('ssm'))}{_ssm_at_scoring(runs)}",
+        _with_bpr(runs.of("bpr")),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def in_short(runs: Known, link: str = "lengths on at scoring") -> str:
+    """The advice of :func:`answer` with ranges over datasets in place of each number, as a list in Markdown.
+
+    Args:
+        runs: what is known.
+        link: the words of the first way, with a link to where it is explained.
+
+    >>> in_short(Known([])).splitlines()[-1]
+    '- No run says whether PRISM helps a model that has weight decay.'
+    """
+    directau = runs.of("directau")
+    lines = [*_at_scoring(directau, runs, link), *_stopped_in_short(runs), *_others_in_short(runs)]
+    lines.append(_with_decay(directau) + _decayed_at_scoring(runs))
+    lines += _ssm_in_short(runs.of("ssm"))
+    bpr = changes(runs.of("bpr"), TUNED)
+    gone = sum(len(each.stopped_at_start(PRISM)) for each in runs.of("bpr"))
+    if bpr or gone:
+        made = sum(int(each.runs[PRISM]["run"].notna().sum()) for each in runs.of("bpr"))
+        many = f"all {made}" if gone == made else f"{gone} of {made}"
+        never = f": {many} runs at patience {RunConfig.patience} stopped at their start" if gone else ""
+        where = (
+            f"; with patience {LONG} PRISM is {on_each(bpr)}" if bpr and gone else f"; {on_each(bpr)}" if bpr else ""
+        )
+        lines.append(f"**BPR:** {_advice_with_bpr(bpr, gone)}{never}{where}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+# Adam without decay
+
+
+def _without_decay(runs: Known) -> list[str]:
+    """The three ways of a model with DirectAU that has no decay, that with the highest NDCG@20 first."""
+    directau = runs.of("directau")
+    steps = [
+        f"**Lengths at scoring.** {' '.join(parts)}"
+        for parts in [[*_ordinary_at_scoring(directau), *_stopped_by_lengths(runs)]]
+        if parts
+    ]
+    if decay := _middle_decay(directau):
+        steps.append(f"**A coupled decay of {power(MIDDLE_DECAY)}.** {decay}")
+    if found := changes(directau, NONE):
+        advice = advised(found, "It helps", "It is no gain", "It may help")
+        steps.append(f"**PRISM**, which has no number to choose. {advice}, NDCG@20 {on_each(found)} against no decay.")
+    if not steps:
+        return ["**Adam without decay, DirectAU:** no run says it."]
+    text = f"**Adam without decay, DirectAU.** {_adamw(runs.adamw)} Try them in this order:"
+    lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
+    if others := changes(runs.of("mawu"), NONE):
+        gain = advised(others, "helps too", "is no gain", "may help")
+        lines.append(f"\n  With MAWU PRISM {gain}, {on_each(others)} against no decay.{_mawu_at_scoring(runs)}")
+    return lines
+
+
+def _adamw(records: Runs) -> str:
+    """What is known of AdamW's decay: the law of lengths, and each run."""
+    said = [
+        f"{dataset_name(dataset)}, decay {record['config']['weight_decay']:g}: slope {slope_in_popularity(record):.2f},"
+        f" NDCG@20 {record['test']['dot']['ndcg']:.4f}"
+        for dataset, runs in records.items()
+        for record in runs
+    ]
+    law = "AdamW's decay counts as none: by the law of lengths it writes no popularity"
+    if not said:
+        return f"{law}. No run is stored."
+    return f"{law} ({'one run' if len(said) == 1 else f'{len(said)} runs'}, {'; '.join(said)})."
+
+
+def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
+    """What lengths at scoring give to a training that was made already, as sentences; none where that was not run."""
+    said = _before_and_after(directau)
+    if said is None:
+        return []
+    scores, ratios = said
+    return [
+        f"They need no new training: NDCG@20 goes from {scores}. Unpopular items lose: the unpopular / popular ratio"
+        f" goes from {ratios}."
+    ]
+
+
+def _before_and_after(directau: Sequence[Compared]) -> tuple[str, str] | None:
+    """NDCG@20, and the ratio, of trainings without decay at their own lengths and with those chosen at scoring."""
+    rows = [(dataset_name(each.dataset), scored_row(rescored(each))) for each in directau]
+    known_rows = [(name, row) for name, row in rows if row is not None]
+    if not known_rows:
+        return None
+    scores = [
+        f"{row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
+        for name, row in known_rows
+    ]
+    ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for _, row in known_rows]
+    return listed_names(scores), listed_names(ratios)
+
+
+def _stopped_by_lengths(runs: Known) -> list[str]:
+    """What a training without decay that stops by lengths at scoring gives against PRISM, as sentences."""
+    directau = runs.of("directau")
+    gains, ratios = (_rescored_against(directau, runs.scored, PRISM, measure) for measure in ("ndcg", "ratio"))
+    if not gains:
+        return []
+    each = [
+        f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)}, {plural(len(values), 'seed')})"
+        for dataset, values in gains.items()
+    ]
+    times = listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
+    said = [
+        f"Stopped by them too, NDCG@20 against PRISM is {listed_names(each)}.",
+        f"PRISM's unpopular / popular ratio is multiplied by {times}.",
+    ]
+    if fair := _as_fair(runs):
+        each = [
+            f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)})"
+            for dataset, values in fair.items()
+        ]
+        said.append(f"With the $b$ that is as fair as PRISM, read off the test set, it is {listed_names(each)}.")
+    missing = [dataset_name(each.dataset) for each in directau if scored_row(runs.scored.get(each.dataset, ())) is None]
+    not_run = [f"Not run on {listed_names(missing)}."] if missing else []
+    return [*said, *_with_the_same_exponent(runs), *not_run]
+
+
+def _with_the_same_exponent(runs: Known) -> list[str]:
+    """What PRISM gives when its lengths are replaced at scoring too, as a sentence; none where that was not run."""
+    said = _of_prism(runs)
+    return [f"PRISM with lengths at scoring has {said}: the gain is the exponent's."] if said else []
+
+
+def _of_prism(runs: Known) -> str:
+    rows = [(dataset_name(name), scored_row(found)) for name, found in runs.scored_prism.items()]
+    return listed_names(
+        [
+            f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
+            for name, row in rows
+            if row is not None
+        ]
+    )
+
+
+def _middle_decay(directau: Sequence[Compared]) -> str:
+    """What a decay gives to DirectAU beside PRISM, in sentences; empty where it was not run."""
+    gains, scores, epochs = (
+        [
+            change
+            for each in directau
+            if (change := relative_difference(each.at_decay(MIDDLE_DECAY), each.runs[way], measure)) is not None
+        ]
+        for way, measure in ((NONE, "ndcg"), (PRISM, "ndcg"), (PRISM, "best_epoch"))
+    )
+    text = f"It gives {span(gains)} against no decay" if gains else ""
+    if scores:
+        text += f"{', and ' if text else 'It is '}{span(scores)} against PRISM"
+    if epochs:
+        low, high = (100 * abs(end(change.mean for change in epochs)) for end in (max, min))
+        fewer = all(change.mean < 0 for change in epochs)
+        text += (
+            f", in {low:.0f} to {high:.0f}{NBSP}% fewer epochs" if fewer else f"; its epochs change by {span(epochs)}"
+        )
+    return f"{text}." if text else ""
+
+
+def _mawu_at_scoring(runs: Known) -> str:
+    """What lengths at scoring give with MAWU, as a sentence; empty where it was not run."""
+    return _beside_the_others(runs.of("mawu"), runs.scored_mawu)
+
+
+def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[str]:
+    """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
+    said = _before_and_after(directau)
+    if said is None:
+        return []
+    scores, ratios = said
+    count = sum(len(each) for each in runs.adamw.values())
+    adamw = f"AdamW's decay is none: {plural(count, 'run')}" if count else "AdamW's decay is none"
+    return [
+        f"**Adam without decay, DirectAU** ({adamw})**:** put {link} first, without a new training. NDCG@20 goes from"
+        f" {scores}. Unpopular items lose: the unpopular / popular ratio goes from {ratios}."
+    ]
+
+
+def _stopped_in_short(runs: Known) -> list[str]:
+    """What :func:`_stopped_by_lengths` says against PRISM, in few words."""
+    directau = runs.of("directau")
+    gains, ratios = (_rescored_against(directau, runs.scored, PRISM, measure) for measure in ("ndcg", "ratio"))
+    if not gains:
+        return []
+    parts = [
+        f"{percent(float(np.mean(values)))} ({_word(values)}) on {dataset_name(dataset)}"
+        for dataset, values in gains.items()
+    ]
+    times = listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
+    seeds = sorted({len(values) for values in gains.values()})
+    many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
+    with_it = f" The gain is the exponent's: PRISM with one has {said}." if (said := _of_prism(runs)) else ""
+    return [
+        f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}, {many}; its ratio times {times}.{with_it}"
+    ]
+
+
+def _others_in_short(runs: Known) -> list[str]:
+    """A decay, and PRISM, in place of no decay, as one line; none where neither was run."""
+    directau = runs.of("directau")
+    found = changes(directau, NONE)
+    decay = _middle_decay(directau)
+    said = [f"a coupled decay of {power(MIDDLE_DECAY)}: {decay.removeprefix('It gives ')}"] if decay else []
+    if found:
+        advice = advised(found, "It helps", "It is no gain", "It may help")
+        others = changes(runs.of("mawu"), NONE)
+        mawu = f" (MAWU {span(list(others.values()))})" if others else ""
+        said.append(f"Or PRISM, without a number to choose. {advice}, {_over(found)}, against no decay{mawu}.")
+    return [f"**Else** {' '.join(said)}"] if said else []
+
+
+# Adam with decay
+
+
+def _with_decay(directau: Sequence[Compared]) -> str:
+    found = [change for way in (FIXED, TUNED) for change in changes(directau, way).values()]
+    if not found:
+        return "No run says whether PRISM helps a model that has weight decay."
+    advice = "PRISM may help" if any(judge(change).word == "better" for change in found) else "no need of PRISM"
+    return f"**Adam with a coupled decay of {power(FIXED_DECAY)} or a tuned one, DirectAU:** {advice}, {span(found)}."
+
+
+def _with_strong_decay(directau: Sequence[Compared]) -> str:
+    """What PRISM is against a decay that is too strong, as a sentence; empty where that was not run."""
+    found = changes(directau, ways.STRONG)
+    if not found:
+        return ""
+    return f" Against {power(STRONG_DECAY)} PRISM is {span(list(found.values()))}: a decay can be chosen too strong."
+
+
+def _decayed_at_scoring(runs: Known) -> str:
+    """What lengths at scoring, and stopping by them, add to tuned decay, as a sentence; empty where it was not run."""
+    directau = runs.of("directau")
+    of_tuned = {
+        each.dataset: [
+            run for run in runs.scored_decay.get(each.dataset, ()) if run["config"]["weight_decay"] == each.decay()
+        ]
+        for each in directau
+    }
+    gains, ratios = (_rescored_against(directau, of_tuned, TUNED, measure) for measure in ("ndcg", "ratio"))
+    said = [
+        f"{percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({_word(shares)},"
+        f" {plural(len(shares), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f})"
+        for dataset, shares in gains.items()
+    ]
+    return f" Lengths at scoring add to tuned decay: {listed_names(said)}." if said else ""
+
+
+# Other losses
+
+
+def _with_ssm(ssm: Sequence[Compared]) -> str:
+    parts = []
+    if found := changes(ssm, NONE):
+        gain = advised(found, "it helps", "no gain is shown", "it may help")
+        cut = [dataset_name(each.dataset) for each in ssm if each.change(NONE) is None and len(each.shown(NONE))]
+        early = f"; open on {listed_names(cut)}, where no decay was cut off" if cut else ""
+        parts.append(f"Against no decay {gain} ({on_each(found)}{early}).")
+    decided, doubtful = _decided(ssm)
+    if decided:
+        advice = advised(decided, "it helps", "it is no gain", "it depends on the dataset")
+        left_open = f"; open on {listed_names(doubtful)}, whose tuned decay decides nothing" if doubtful else ""
+        parts.append(f"Against tuned decay, at patience {RunConfig.patience}, {advice}: {on_each(decided)}{left_open}.")
+    patient = {dataset_name(each.dataset): each.patient for each in ssm}
+    if known_ones := {name: change for name, change in patient.items() if change is not None}:
+        parts.append(
+            f"At patience {LONG}, against a decay of {power(STRONG_DECAY)} that was not tuned again, it is"
+            f" {on_each(known_ones)}."
+        )
+        if ended := [dataset_name(each.dataset) for each in ssm if each.patient is not None and each.at_limit]:
+            parts.append(
+                f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}. More"
+                " epochs could only raise it, and a tuned decay too: this decides nothing."
+            )
+    return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
+
+
+def _decided(ssm: Sequence[Compared]) -> tuple[dict[str, Difference], list[str]]:
+    """PRISM against tuned decay where the search's choice decides something, and the datasets where it does not."""
+    decided = changes([each for each in ssm if each.undecided is None], TUNED)
+    return decided, list(changes([each for each in ssm if each.undecided is not None], TUNED))
+
+
+def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
+    decided, doubtful = _decided(ssm)
+    if not decided:
+        return []
+    advice = advised(decided, "it helps", "no gain", "it depends on the dataset")
+    left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
+    patient = {each.dataset: each.patient for each in ssm if each.patient is not None}
+    limited = any(each.at_limit for each in ssm if each.patient is not None)
+    cut = ", PRISM cut off and decay not tuned: decides nothing" if limited else ""
+    later = f". At patience {LONG}, decay {power(STRONG_DECAY)}: {_over(patient)}{cut}" if patient else ""
+    return [f"**SSM:** {advice} against tuned decay, {_over(decided)}{left_open}{later}."]
+
+
+def _ssm_at_scoring(runs: Known) -> str:
+    return _beside_the_others(runs.of("ssm"), runs.scored_ssm)
+
+
+def _beside_the_others(compared: Sequence[Compared], records: Runs) -> str:
+    """What lengths at scoring give beside PRISM and tuned decay, as a sentence; empty where it was not run."""
+    said = []
+    for each in compared:
+        found = records.get(each.dataset, ())
+        if (row := scored_row(found)) is not None:
+            seeds = [record["config"]["seed"] for record in found]
+            others = [
+                f"{way} {runs['ndcg'].mean():.4f}"
+                for way in (PRISM, TUNED)
+                if len(runs := each.shown(way)[each.shown(way)["seed"].isin(seeds)])
+            ]
+            said.append(
+                f"{row['ndcg with it']:.4f} on {dataset_name(each.dataset)} (b = {row['exponent']:.2f},"
+                f" {plural(round(row['seeds']), 'seed')}, ratio {row['ratio with it']:.2f};"
+                f" {listed_names(others) if others else 'nothing else'} there)"
+            )
+    return f" Lengths at scoring, by which training also stops, give NDCG@20 {'; '.join(said)}." if said else ""
+
+
+def _with_bpr(bpr: Sequence[Compared]) -> str:
+    found = changes(bpr, TUNED)
+    dead = {
+        dataset_name(each.dataset): (len(each.stopped_at_start(PRISM)), int(each.runs[PRISM]["run"].notna().sum()))
+        for each in bpr
+        if len(each.stopped_at_start(PRISM))
+    }
+    if not found and not dead:
+        return "**BPR:** no run says it."
+    text = f"**BPR:** {_advice_with_bpr(found, len(dead))}"
+    waited = f" (PRISM at patience {LONG})" if found and dead else ""
+    text += f": against tuned decay {on_each(found)}{waited}." if found else "."
+    if dead:
+        never = [f"{gone} of {plural(made, 'seed')} on {name}" for name, (gone, made) in dead.items()]
+        text += f" At a patience of {RunConfig.patience} it stopped at its start at {listed_names(never)}."
+    gains = [each.change(NONE, way=TUNED) for each in bpr]
+    learned = [change for change in gains if change is not None]
+    return f"{text} Tuned decay instead gives {span(learned)} against no decay." if learned else text
+
+
+def _advice_with_bpr(found: Mapping[Any, Difference], gone: int) -> str:
+    """The advice from the changes against tuned decay, and from how many runs with PRISM never learned."""
+    if gone or all(judge(change).word == "worse" for change in found.values()):
+        return "do not use it"
+    return advised(found, "it helps", "it is no gain", "it depends on the dataset")
+
+
+# What the sentences share
+
+
+def how_sure(compared: Iterable[Compared], where: str = "on this page") -> str:
+    """On how many seeds the comparisons with PRISM rest, as a sentence.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+        where: which comparisons these are, in a few words.
+
+    >>> how_sure([])
+    'No comparison with PRISM is decided.'
+    """
+    seeds = [
+        len(change.by_seed)
+        for each in compared
+        for way in WAYS
+        if way != PRISM and (change := each.change(way)) is not None
+    ]
+    if not seeds:
+        return "No comparison with PRISM is decided."
+    one = sum(number == 1 for number in seeds)
+    return f"Of {plural(len(seeds), 'comparison')} with PRISM {where}, {one} rest on one seed."
+
+
+def changes(compared: Iterable[Compared], other: str, measure: str = "ndcg") -> dict[str, Difference]:
+    """PRISM against another way, by the name of the dataset, where there is a difference.
+
+    Args:
+        compared: the ways with one loss.
+        other: the other way.
+        measure: what is compared.
+    """
+    found = {dataset_name(each.dataset): each.change(other, measure) for each in compared}
+    return {name: change for name, change in found.items() if change is not None}
+
+
+def advised(found: Mapping[Any, Difference], yes: str, no: str, otherwise: str) -> str:
+    """One of three words: where PRISM is better in all of some comparisons, in none, or in a part of them.
+
+    Args:
+        found: the comparisons.
+        yes: the word where it is better in all of them.
+        no: the word where it is better in none.
+        otherwise: the word between.
+    """
+    better = [judge(change).word == "better" for change in found.values()]
+    return yes if all(better) else otherwise if any(better) else no
+
+
+def on_each(found: Mapping[str, Difference]) -> str:
+    """The changes, each with the dataset it is on, and the seeds that it rests on.
+
+    Args:
+        found: changes by the name of the dataset, at least one.
+    """
+    seeds = {len(change.by_seed) for change in found.values()}
+    if len(seeds) > 1:
+        numbers = [
+            f"{percent(change.mean)} on {name} ({plural(len(change.by_seed), 'seed')})"
+            for name, change in found.items()
+        ]
+        return listed_names(numbers)
+    numbers = [f"{percent(change.mean)} on {name}" for name, change in found.items()]
+    each = " each" if len(found) > 1 else ""
+    return f"{listed_names(numbers)}, {plural(min(seeds), 'seed')}{each}"
+
+
+def _over(found: Mapping[Any, Difference]) -> str:
+    """The range of some changes, with the smallest and the largest number of seeds."""
+    seeds = sorted({len(change.by_seed) for change in found.values()})
+    many = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else plural(seeds[0], "seed")
+    return f"{span(list(found.values()))}, {many}{' each' if len(found) > 1 else ''}"
+
+
+def span(found: Sequence[Difference]) -> str:
+    """The smallest and the largest of some changes, as text.
+
+    Args:
+        found: at least one.
+    """
+    low, high = (percent(end(change.mean for change in found)) for end in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with its sign.
+
+    Args:
+        share: 0.1 for 10 %.
+    """
+    return f"{100 * share:+.1f}{NBSP}%"
+
+
+def power(decay: float) -> str:
+    """A weight decay as it is written in sentences.
+
+    Args:
+        decay: a power of ten, or near one.
+
+    >>> power(1e-5), power(0.0001)
+    ('1e-5', '1e-4')
+    """
+    return f"{decay:.0e}".replace("e-0", "e-")
+
+
+def how_compared() -> str:
+    """How the changes by lengths at scoring were made and judged, in sentences."""
+    return (
+        "Lengths at scoring have an exponent that was chosen on validation, which neither PRISM nor decay had. Words on"
+        " them are by the rules, with the spread over seeds of all settings that have several, and without an interval"
+        " over users."
+    )
+
+
+def scored_row(records: Sequence[Record]) -> Any | None:
+    """The row of :func:`~prismbook.tables.lengths.by_training` at the learning rate with the most seeds, or None.
+
+    Args:
+        records: runs of one training.
+    """
+    table = by_training(records)
+    kept = table[table["ndcg with it"].notna()]
+    return None if kept.empty else kept.sort_values("seeds").iloc[-1]
+
+
+def shares(each: Compared, records: Sequence[Record], measure: str, way: str) -> list[float]:
+    """How lengths at scoring change a measure of a way, as shares, at the seeds that both have.
+
+    Args:
+        each: the ways on a dataset.
+        records: the runs whose items got other lengths at scoring.
+        measure: ``"ndcg"`` or ``"ratio"``.
+        way: what they are compared with.
+    """
+    other = usable(each.runs[way]).set_index("seed")[measure]
+    return [
+        float(by_training([record]).iloc[0][f"{measure} with it"] / other[seed] - 1)
+        for record in records
+        if (seed := record["config"]["seed"]) in other
+    ]
+
+
+def _rescored_against(
+    directau: Sequence[Compared], records: Runs, way: str, measure: str = "ndcg"
+) -> dict[str, list[float]]:
+    """How lengths at scoring change a measure of a way, as shares, by dataset where both were run."""
+    found = {each.dataset: shares(each, records.get(each.dataset, ()), measure, way) for each in directau}
+    return {dataset: values for dataset, values in found.items() if values}
+
+
+def _as_fair(runs: Known) -> dict[str, list[float]]:
+    """NDCG@20 against PRISM's, as shares, with the lengths at scoring that have PRISM's ratio, by dataset."""
+    found = {}
+    for each in runs.of("directau"):
+        prisms = usable(each.runs[PRISM])
+        prism = {int(run["seed"]): (float(run["ndcg"]), float(run["ratio"])) for _, run in prisms.iterrows()}
+        pairs = beside_at_its_ratio(runs.scored.get(each.dataset, ()), prism)
+        if values := [score / theirs - 1 for _, score, theirs in pairs]:
+            found[each.dataset] = values
+    return found
+
+
+def _word(values: Sequence[float]) -> str:
+    """The word by the rules for changes of NDCG@20; users are not resampled, since their scores were not kept."""
+    return str(judge(Difference(tuple(values), None, "ndcg")))
