@@ -228,7 +228,7 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
             f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)})"
             for dataset, values in fair.items()
         ]
-        said.append(f"With the $b$ that is as fair as PRISM, read off the test set, it is {listed_names(each)}.")
+        said.append(f"At PRISM's own ratio it is {listed_names(each)}. That $b$ is read off the test set.")
     missing = [dataset_name(each.dataset) for each in directau if scored_row(runs.scored.get(each.dataset, ())) is None]
     not_run = [f"Not run on {listed_names(missing)}."] if missing else []
     return [*said, *_with_the_same_exponent(runs), *not_run]
@@ -307,7 +307,8 @@ def _stopped_in_short(runs: Known) -> list[str]:
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     with_it = f" The gain is the exponent's: PRISM with one has {said}." if (said := _of_prism(runs)) else ""
     return [
-        f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}, {many}; its ratio times {times}.{with_it}"
+        f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}, {many}; its ratio times"
+        f" {times}.{with_it}"
     ]
 
 
