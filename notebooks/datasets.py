@@ -50,7 +50,9 @@ def sizes(names):
     rows = []
     for card in (CARDS[name] for name in as_list(names)):
         ours = (card.users, card.items, card.interactions)
-        same = "not in Table 2" if card.paper is None else "equal" if card.paper == ours else "differs"
+        same = "not in Table 2" if card.paper is None else "equal" if card.paper == ours else "see below"
+        if card.content_hash is None:
+            same = "not checked: no complete file"
         printed = "" if card.paper is None else "{:,} x {:,}, {:,}".format(*card.paper)
         density = f"{card.interactions / (card.users * card.items):.3%}"
         rows.append([card.name, *(f"{n:,}" for n in ours), density, printed, same])

@@ -56,7 +56,7 @@ def test_notes_name_what_was_cut_off_or_short_and_own_parameters() -> None:
     assert "Collapsed" not in text
     table.loc[1, "largest_norm"] = 1e-5
     assert "shrank to nothing: BPR at decay 1e-06 (epoch 14)." in notes(table)
-    assert notes(table).endswith("The losses' parameters, not tuned on this page: DirectAU gamma 5.")
+    assert notes(table).endswith("The losses' parameters in these runs: DirectAU gamma 5.")
     assert "GPU" not in notes(table)
     table.loc[2, "device"] = "cuda"
     assert "1 of them on a GPU" in notes(table)

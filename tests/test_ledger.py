@@ -242,9 +242,9 @@ def test_a_dataset_without_runs_is_not_measured_but_its_sizes_are(tmp_path: Path
     # of a file that nobody hashed the sizes are those of the card itself
     assert verdict(BY_ID["C20"].judged("amazonbook", tmp_path).statements) == "not measured"
     [interactions, users, items] = BY_ID["C20"].judged("movielens1m", tmp_path).statements
-    # a number above ours by one is the largest id: before, the sizes differed
+    # a number above ours by one is that of a padding id: before, the sizes differed
     assert (users.holds, items.holds, interactions.holds) == (True, True, True)
-    assert "counted by the largest id" in users.text and "counted by" not in interactions.text
+    assert "one more, as where a padding id is counted too" in users.text and "padding" not in interactions.text
 
 
 def test_the_spread_of_a_row_is_that_of_its_users(tmp_path: Path) -> None:

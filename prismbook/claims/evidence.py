@@ -325,7 +325,7 @@ def scale_trainings(dataset: str) -> list[dict[str, Any]]:
 def sizes_of(dataset: str, results: Path) -> Evidence:
     """C20: the sizes of a dataset, against Table 2.
 
-    A number of users or items that is one above ours is the largest id, counted from 1: the same data, counted
+    A number of users or items that is one above ours is taken for the same data, as with a padding id that is counted
     differently.
 
     Args:
@@ -348,7 +348,7 @@ def claim_c20(card: datasets.Card) -> list[Statement]:
     for name, size, theirs in zip(("users", "items"), (card.users, card.items), printed, strict=False):
         text = f"{name}: {size:,}, Table 2 {theirs:,}"
         if theirs == size + 1:
-            text += ", one more: the same data, counted by the largest id"
+            text += ", one more, as where a padding id is counted too"
         statements.append(Statement(text, theirs in (size, size + 1), about=name))
     same = card.interactions == printed[2]
     text = f"interactions: {card.interactions:,}, Table 2 {printed[2]:,}"

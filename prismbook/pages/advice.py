@@ -307,8 +307,8 @@ def _stopped_in_short(runs: Known) -> list[str]:
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     with_it = f" The gain is the exponent's: PRISM with one has {said}." if (said := _of_prism(runs)) else ""
     return [
-        f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}, {many}; its ratio times"
-        f" {times}.{with_it}"
+        f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f" multiplied by {times}.{with_it}"
     ]
 
 

@@ -62,8 +62,8 @@ def lines() -> list[Line]:
         Line("split", "random, 80/10/10 of the interactions", "", f"random, {_split()} of the interactions"),
         Line(
             "seeds",
+            "not named",
             "123, 246, 492",
-            "",
             _list(SEEDS) + "; of a search, the first chooses",
             "most pairs have one seed",
             "verdicts",

@@ -197,7 +197,7 @@ def loss_parameter_rows(
     """What a loss's parameters do: one row per value that was run, with the decay that validation chooses, and PRISM.
 
     Scores are test NDCG@20 at the search's first seed, also in percent of the paper's number. The paper does not name
-    the parameters of its number.
+    the parameters of its number. Where a run decides nothing there is no change.
 
     Args:
         dataset: the dataset's name.
@@ -234,7 +234,10 @@ def loss_parameter_rows(
             if names in table1().index:
                 cells[f"{title} / paper"] = "" if score is None else _share(score, names, name)
         decayed, prism = scores["decay"], scores["prism"]
-        cells["PRISM's change"] = "" if decayed is None or prism is None else f"{prism / decayed - 1:+.1%}"
+        cells["PRISM's change"] = ""
+        if decayed is not None and prism is not None:
+            whole = all(method is not None and method.usable() for method in methods.values())
+            cells["PRISM's change"] = f"{prism / decayed - 1:+.1%}" if whole else "cut off, or never trained"
         if any(methods.values()):
             rows.append(cells)
     return rows

@@ -277,9 +277,9 @@ def notes(runs: pd.DataFrame) -> str:
     ):
         if len(chosen):
             lines.append(f"{sentence}: {_named(chosen)}.")
-    parameters = (runs["loss"] + " " + runs["loss_parameters"])[runs["loss_parameters"] != ""].unique()
+    parameters = (finished["loss"] + " " + finished["loss_parameters"])[finished["loss_parameters"] != ""].unique()
     if len(parameters):
-        lines.append(f"The losses' parameters, not tuned on this page: {'; '.join(parameters)}.")
+        lines.append(f"The losses' parameters in these runs: {'; '.join(parameters)}.")
     return " ".join(lines)
 
 
