@@ -80,7 +80,8 @@ print("hash:", data.content_hash[:16])
 # ## Split, train, evaluate
 #
 # The split is by chance over interactions, 80/10/10, as in the paper. To split otherwise, by time say, fill the three parts
-# of {py:class}`prismlib.data.Split` yourself. All that follows takes its popularity from the training part.
+# of {py:class}`prismlib.data.Split` yourself. All that follows takes its popularity from the training part. The learning rate is large
+# because PRISM's rows are long: a step of Adam turns a longer row by a smaller angle.
 
 # %% tags=["nbval-ignore-output"]
 from prismlib import MF, SSM, FullRanking, fit, popularity_groups, prism_, random_split
@@ -145,8 +146,7 @@ tidy(configs, records)[["weight_decay", "ndcg", "popular", "unpopular", "run"]].
 )
 
 # %% [markdown]
-# PRISM has a larger learning rate here: its rows are longer, and a step of Adam turns them by a smaller angle. The records are stored.
-# Asked again, nothing is trained:
+# PRISM has the larger learning rate here too. The records are stored. Asked again, nothing is trained:
 
 # %%
 again = get_records(configs, results, progress=False)
@@ -169,7 +169,7 @@ folder.cleanup()
 # %% [markdown]
 # ## Register a published dataset
 #
-# A dataset that others can get belongs into `prismlib/_cards.py`, so that it is downloaded and checked for everyone. That is
+# A dataset that others can get belongs in `prismlib/_cards.py`, so that it is downloaded and checked for everyone. That is
 # one {py:class}`~prismlib._cards.Card` in `CARDS`, what it is, and the files in `SOURCES`, where it comes from.
 # {py:func}`prismlib.datasets.load` reads a file `NAME.npz`, or `train.txt` and `test.txt` of LightGCN's form, a line
 # `user item item ...`.

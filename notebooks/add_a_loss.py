@@ -21,11 +21,12 @@
 # ## Write it
 #
 # The loss is a softmax over the batch, as in InfoNCE {cite}`oord2018cpc`: each user is to find its own item among the
-# items of the whole batch, by cosine. It needs no sampled negatives. With $B$ the pairs of the batch,
+# items of the whole batch, by cosine. It needs no sampled negatives. With $\mathcal{B}$ the pairs of the batch,
 #
 # $$
-# \ell = \frac{1}{|B|} \sum_{(u, i) \in B}
-#   -\log \frac{e^{\cos(u, i) / \tau}}{e^{\cos(u, i) / \tau} + \sum_{(\cdot, j) \in B,\, j \neq i} e^{\cos(u, j) / \tau}}
+# \ell = \frac{1}{|\mathcal{B}|} \sum_{(u, i) \in \mathcal{B}}
+#   -\log \frac{e^{\cos(\mathbf{u}, \mathbf{i}) / \tau}}{e^{\cos(\mathbf{u}, \mathbf{i}) / \tau}
+#   + \sum_{(\cdot, j) \in \mathcal{B},\, j \neq i} e^{\cos(\mathbf{u}, \mathbf{j}) / \tau}}
 # $$
 #
 # An item that stands in the batch several times must not be its own negative. That is what the ids are for, which
@@ -74,7 +75,7 @@ class InBatchSoftmax(RankingLoss):
 
 # %% [markdown]
 # `num_negatives` tells training how many items to draw for each pair. A loss that wants some gets their embeddings as
-# `negative`, shape `(B, num_negatives, d)`. Parameters of its own, as MAWU's margins are, are `nn.Parameter`s and are
+# `negative`, shape `(B, num_negatives, d)`. Parameters of its own, as MAWU's learned margins are, are `nn.Parameter`s and are
 # trained along. `project_` puts them back into their range after each step, and `rank_tables` gives the loss a ranking
 # rule of its own. {py:class}`prismlib.losses.RankingLoss` has the details.
 #

@@ -116,7 +116,7 @@ if curves:
 
 # %% [markdown]
 # *Look whether the curves by cosine are at their height before those by dot product, and whether they stay there. A curve per weight decay; dots mark the
-# epoch that early stopping keeps, the best by dot product. Epochs stand on a logarithmic axis.*
+# epoch that early stopping keeps, the best by dot product. The logarithmic axis counts epochs from 1, and the tables count them from 0.*
 #
 # ## The numbers
 

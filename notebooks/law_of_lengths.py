@@ -32,7 +32,7 @@
 # | $G$ | size of the gradient at length 1, $G^2 = r^2\, \mathbb{E} \lVert\mathbf{g}\rVert^2$ |
 # | $v$ | Adam's second moment, a running mean of a coordinate's squared gradient |
 # | $\eta, \lambda, t$ | learning rate, weight decay, number of steps |
-# | $\kappa$ | what Adam's momentum does to growth: 1 if the gradients of two steps are independent, else {func}`near 1 <prismlib.theory.memory_of_epochs>` |
+# | $\kappa$ | what Adam's momentum does to growth, see step 2 |
 #
 # ## The law, step by step
 #
@@ -49,12 +49,16 @@
 # ({func}`prismlib.theory.gradient_noise` says where that holds). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
 # case, in which growth is linear in $d$, and that of pulls which agree, in which it is quadratic. So $G$ grows with popularity as $\sqrt d$.
 #
-# 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient.
-# 2. So, averaged over steps (root mean square), every row moves $\eta \sqrt n$ a step: a rare row seldom but far. By Pythagoras $r^2$ grows by $\eta^2 n$ a step, popular or not:
-#    **Adam takes popularity out of the lengths.** This takes $\sqrt v$ to be alike in all coordinates, and gradients of different steps to be independent (else it is $\kappa \eta^2 n$).
+# 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient. This takes the loss alone to fill $v$, $G/r \gg \lambda r$,
+#    and a row to be met often within Adam's memory of a thousand steps, $q \gg 0.001$. It takes $v$ to be alike in all coordinates, too.
+# 2. Without momentum a row would move $\eta \sqrt n$ per step (root mean square), a rare row seldom but far. By Pythagoras $r^2$ would grow by $\eta^2 n$ per step.
+#    Momentum, $\beta_1 = 0.9$, spreads a gradient over about ten steps but hands out all of it. So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
+#    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. It is 1 where they are
+#    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero.
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,
 #    more from the rows with a weak gradient: **coupled decay puts popularity back.**
-# 4. At rest both are equal: $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda)$, and with $G \propto \sqrt d$ lengths go as $d^{1/6}$, whatever $\lambda$ is. This holds while a step of a rare row is small
+# 4. At rest both are equal: $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda)$, and with $G \propto \sqrt d$ lengths go as $d^{1/6}$, whatever $\lambda$ is. A row needs about
+#    $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps to come to rest. A weaker decay has a longer $r$ and a later rest, so the records below need a least decay. Step 4 holds while a step of a rare row is small
 #    beside the row, $\eta \sqrt{n/q} \ll r$. Decay makes $r$ small, so a strong decay ends it, and the rarest rows are the first.
 # 5. AdamW's decay is not divided: $r^2 = \kappa \eta n / (2 \lambda)$, no popularity. Plain SGD divides nothing: $r^4 = r_0^4 + 2 \eta^2 G^2 t$ without
 #    any decay, from the length $r_0$ at the start, so $d^{1/4}$.
@@ -117,7 +121,7 @@ found = {
     "Adam, coupled decay 1e-3": simulate(torch.optim.Adam, 3e-3, 1e-3, 3000, 0.2),
     "AdamW": simulate(torch.optim.AdamW, 3e-3, 0.5, 3000, 0.4),
     "Adam, no decay": simulate(torch.optim.Adam, 1e-3, 0.0, 3000, 0.2),
-    "plain SGD, no decay": simulate(torch.optim.SGD, 5.0, 0.0, 3000, 0.15),
+    "plain SGD, no decay": simulate(torch.optim.SGD, 50.0, 0.0, 3000, 0.3),
 }
 laws, step = {}, 3e-3 * (dim / chance).sqrt()  # the length of a row's step, when it is met
 for decay in ("1e-4", "1e-3"):
@@ -135,7 +139,7 @@ plt.show()
 
 # %% [markdown]
 # *Coupled Adam lies on the law's line where a step is small beside a row. AdamW and Adam without decay are flat; plain SGD writes popularity
-# without decay, and most strongly. Each point is the root mean square length of sixteen simulated rows.*
+# without decay, and most strongly. A line has its decay at the end. Each point is the root mean square length of sixteen simulated rows.*
 #
 # At the stronger decay the rarest rows end longer than the law says. One step throws such a row further than its length at rest, and decay needs many steps to
 # take that back. So a decay that is too strong writes less popularity, not more.
@@ -164,8 +168,8 @@ page.say(law_tables.explained(profiles, wrong_by, one))
 law_tables.rivals(profiles, wrong_by)
 
 # %% [markdown]
-# *The first two columns are of held-out profiles, with one constant for all. The next two are of Gowalla and Yelp2018,
-# since the fitted profile is of MovieLens1M. The last two give every profile a constant of its own. An error is that of the log length,
+# *The first column is of held-out profiles, with one constant for all. The next is of Gowalla and Yelp2018,
+# since the fitted profile is of MovieLens1M. The last gives every profile a constant of its own. An error is that of the log length,
 # about a share of the length.*
 #
 # With one constant for all runs neither $\log(d + 2)$ nor a power of $d$ has a chance. They do not know decay and learning rate, which set the level. The shape alone is a fairer test.
@@ -196,7 +200,7 @@ law_figures.all_on_one_line(profiles, float(np.exp(np.log(one["length"] / one["l
 plt.show()
 
 # %% [markdown]
-# *Most classes of rows lie near the line; the longest lie below it. The lengths that training leaves are predicted by popularity, learning
+# *Most classes of rows lie near the line; some of the longest lie below it. The lengths that training leaves are predicted by popularity, learning
 # rate and decay. Left items, right users; the fitted profile is among the items.*
 #
 # What the law says of other optimisers, and of lengths that are put on after training, is tested on the page
@@ -208,7 +212,8 @@ plt.show()
 page.say(law_tables.rare_rows(law.profiles(kept, rare=True), one))
 
 # %% [markdown]
-# - With a small weight of uniformity all rows turn one way, and $\sin\theta$ is another than in the other runs: such runs are left out.
+# - With a small weight of uniformity all rows turn one way, and $\sin\theta$ is another than in the other runs: such runs are left out. By
+#   {eq}`eq-mawu-directau` MAWU's weights count four times as much as DirectAU's.
 # - Before rest, which a weak decay reaches late, lengths lie between the start and the law's.
 # - SSM's gradient depends on popularity in another way. No exponent is promised for it.
 # - BPR's gradient is not at a right angle to the row: it lengthens and shortens the row by itself. Rest is then the minimum of loss and decay, and above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).
@@ -218,4 +223,5 @@ page.say(law_tables.rare_rows(law.profiles(kept, rare=True), one))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 of_records = analysis.tidy([RunConfig(**record["config"]) for record in kept], kept)
+of_records["lr"] = [record["config"]["lr"] for record in kept]  # it varies here
 page.origin(of_records, command("law_of_lengths"))

@@ -73,7 +73,8 @@ pd.options.display.float_format = "{:.3f}".format
 # the left the chain rule gives $b$ times the gradient at $b\,\mathbf{i}$.
 # :::
 #
-# The lemma also covers sums of losses. Checked with the losses that this book trains, on rows stretched by random factors:
+# The proof uses only that stretching this one row does not change $\ell$. So it holds for a loss of any number of rows, and for a whole
+# batch. Checked with the losses that this book trains, on rows stretched by random factors:
 
 # %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 user, item, negative = rows(32, 8), rows(32, 8, seed=1), rows(32, 10, 8, seed=2)
@@ -571,7 +572,7 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # not apply. MAWU's alignment is angle-based too: {prf:ref}`lem-orthogonal`. The paper's text says elsewhere that the two
 # agree up to a constant.
 #
-# The factor counts where weights are compared. In {eq}`eq-losses` DirectAU halves its uniformities and MAWU does not, so with margins of zero
+# The factor counts where weights are compared. In {eq}`eq-losses` DirectAU halves its uniformities and MAWU does not, so with learned margins of zero
 #
 # $$
 # \mathcal{L}_\mathrm{DirectAU}(4\gamma) = 2 + 2\,\mathcal{L}_\mathrm{MAWU}(\gamma, \gamma) :

@@ -63,8 +63,8 @@ page.begin(names)
 # significantly degrades performance" (Section 3.1.1).
 #
 # **Why that is odd.** Angle-based losses such as DirectAU ignore the length of an embedding. Under plain gradient descent, weight
-# decay changes nothing but lengths. So decay should not matter to them. The paper says that it matters more to them than to BPR,
-# which does look at length.
+# decay changes nothing but lengths in one step. Over many steps it does more: a shorter row has a larger gradient, so it turns faster. Still decay should matter
+# little to them. The paper says that it matters more to them than to BPR, which does look at length.
 #
 # **We tested:** matrix factorisation with each loss over a range of decays, trained with Adam as in the authors' released code. Under Adam decay does
 # more than shorten rows, see the [theory](theory.ipynb).
@@ -136,7 +136,7 @@ if shown:
 
 # %% [markdown]
 # *Look how the curve of DirectAU climbs with decay before it levels off or falls, and which of its parts gains. A ring marks the decay that
-# validation chooses. With DirectAU lengths have not come to rest below 1e-6 when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. If the paper is right, DirectAU starts below BPR on MovieLens1M and Gowalla.*
+# validation chooses. With DirectAU lengths have not come to rest below 1e-6 when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. A band is one standard deviation over seeds. If the paper is right, DirectAU is below BPR on MovieLens1M and Gowalla, without decay or with a weak one.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]
 others = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[2:]]
@@ -154,7 +154,7 @@ rq1_tables.numbers(runs)
 # %% [markdown]
 # *Decay raises the correlation of lengths with log popularity. An arrow leads from no decay to the decay that validation
 # chooses at the first seed. Test NDCG@20, its popular part minus its unpopular part, and the correlation of item lengths with log popularity. They are means over
-# the seeds that were run. [The search of PRISM's page](rq3_search.ipynb) has further decays, and chooses over all seeds where it can: its choice may be another.*
+# the seeds that were run; a verdict compares the seeds that both settings have. [The search of PRISM's page](rq3_search.ipynb) has further decays, and chooses over all seeds where it can: its choice may be another.*
 
 # %% tags=["remove-input"]
 page.say(question.by_dataset({name: rq1_tables.behind_the_means(runs[name]) for name in names}))

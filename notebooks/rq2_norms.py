@@ -50,7 +50,7 @@ page.begin(names)
 # information". Without decay "the correlation is significantly reduced" (Section 3.1.2).
 #
 # **We tested:** the lengths of item embeddings in the runs of [the first question](rq1_weight_decay.ipynb), against the items'
-# popularity in training.
+# popularity in training. *Moderate* is here the decay that validation chooses for DirectAU.
 #
 # | claim | in our words | the paper's evidence |
 # |---|---|---|
@@ -99,8 +99,7 @@ for decay in (0.0, 1e-3):
 # %% [markdown]
 # ## Figure 2, measured
 #
-# *Moderate* is taken as one decay for both losses, as in the paper's Figure 2: the one that validation chooses for DirectAU. BPR's own
-# choice can be weaker, and there its lengths can follow popularity less. A panel has both where they differ.
+# The moderate decay is one for both losses, as in the paper's Figure 2. BPR's own choice can be weaker, and there its lengths can follow popularity less. A panel has both where they differ.
 
 # %% mystnb={"image": {"alt": "One panel per loss and a row per dataset: mean length of item embeddings against the number of training interactions on a log axis, a curve without decay, with the chosen, with the moderate and with the strongest decay, bands of one standard deviation within a bin, a dotted line for log popularity, and for DirectAU a line of dashes and dots for the sixth root of popularity"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {name: table for name, table in runs.items() if table["run"].notna().any()}
@@ -112,9 +111,9 @@ if shown:
 
 # %% [markdown]
 # *With the decay that validation chooses, the lengths of DirectAU's items climb with popularity. Without decay they hardly do, beyond the rarest. Dotted:
-# log popularity. Dashes and dots: the law's $d^{1/6}$ for a loss of angles. Both are drawn where the square of a curve's r is above one half. Each curve is the mean length in
+# log popularity. Dashes and dots: the law's $d^{1/6}$ for a loss of angles. Both are scaled to the curve with the largest correlation, where its square is above one half. Each curve is the mean length in
 # bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on. The bin of 0 is drawn at 0.5, since a log axis has no 0. A band is one standard
-# deviation within a bin, and r the correlation over all items. One more curve is the strongest decay that was run.*
+# deviation within a bin, and *corr.* the correlation over all items. One more curve is the strongest decay that was run.*
 #
 # ## The numbers
 
@@ -127,7 +126,11 @@ rq2_tables.correlations(runs)
 #
 # A correlation says how tight a relation is, and not how steep. Without decay the lengths of DirectAU's items follow popularity loosely, and
 # hardly differ: [their slope](optimisers.ipynb) is near zero.
-#
+
+# %% tags=["remove-input"]
+page.say(rq2_tables.unmet(runs))
+
+# %% [markdown]
 # ## Which shape is it?
 #
 # [The law of lengths](law_of_lengths.ipynb) says that under Adam's decay lengths go as $d^{1/6}$, and PRISM sets them to $\log(d + 2)$. By which factor do
@@ -153,9 +156,13 @@ page.say(
 # So what PRISM sets is no copy of what Adam's decay writes: both put items in the same order, and PRISM's lengths are steeper. Which steepness serves a dataset is
 # measured on [another page](optimisers.ipynb).
 #
-# ## Why BPR's rarest items are longest
-#
-# Without decay BPR makes rare items *longer* than popular ones. An item that hardly anyone has is met as a negative alone. Each of its
+# ## Which items are longest under BPR without decay?
+
+# %% tags=["remove-input"]
+page.say(rq2_tables.which_way(runs))
+
+# %% [markdown]
+# What can make rare items long? One that hardly anyone has is met as a negative alone. Each of its
 # gradients then points away from users, and none points back. Adam gives these steps the size of all others, so they add up. Plain SGD keeps
 # a small gradient small.
 
@@ -163,7 +170,8 @@ page.say(
 page.say(rq2_tables.rarest(names, results or default_results()))
 
 # %% [markdown]
-# This is our explanation, and two optimisers are one test of it.
+# This is our explanation, and two optimisers are one test of it. It would lengthen rare items on every dataset. What outweighs it where popular
+# ones are longer is not tested here.
 #
 # ## Lengths in the ranking
 #

@@ -99,7 +99,8 @@ plt.show()
 # %% [markdown]
 # *The row in the batch ends up longer than the row that is not. Decay shortens both; the loss moves one, at a right angle. A real step is far smaller.*
 #
-# The lemma also covers sums of losses, and so the whole batches of three losses that this book trains:
+# [Its proof](proofs.ipynb) uses only that stretching this one row does not change $\ell$. So it holds for a loss of any number of rows, and for
+# whole batches of these three:
 #
 # $$
 # \begin{aligned}
@@ -114,7 +115,8 @@ plt.show()
 # $$ (eq-losses)
 #
 # The means are over the interactions $(u, i)$ of a batch. SSM has negatives $j$ and a temperature $\tau$; $\theta_{ui}$ is
-# the angle between $\mathbf{u}$ and $\mathbf{i}$, and $m_{ui}$ a learned margin, their sum held between 0 and $\pi$. *Uniformity* is small where rows point apart. It is
+# the angle between $\mathbf{u}$ and $\mathbf{i}$, to which MAWU adds a learned margin. That is $m_{ui} = 1 - \sigma(M_u + M_i)$, with one
+# learned number for each user and item and $\sigma(x) = 1/(1 + e^{-x})$. The angle $\theta_{ui} + m_{ui}$ is held between 0 and $\pi$. *Uniformity* is small where rows point apart. It is
 #
 # $$
 # U = \log \operatorname*{mean}_{\mathbf{x} \ne \mathbf{y}} e^{-2 \lVert\hat{\mathbf{x}} - \hat{\mathbf{y}}\rVert^2}
@@ -168,7 +170,8 @@ plt.show()
 # \lVert\mathbf{i}\rVert^4 = P(i \in \mathcal{B})\, \frac{\eta^2 (1 - c^2)}{1 - (1 - \eta\lambda)^2} ,
 # $$ (eq-rest)
 #
-# that is, at rest and for rare items, lengths grow as $d^{1/4}$ at equal $c$. Popularity orders the lengths, but not
+# that is, at rest and for rare items, lengths grow as $d^{1/4}$ at equal $c$. Under $-\cos$ alone $c$ would go to 1, and growth would vanish. What keeps
+# $1 - c^2$ up is that an item has several users, who differ, and that a loss pushes rows apart. Popularity orders the lengths, but not
 # logarithmically. The paper reads a log-linear relation from trained models and from the theorem; the theorem gives another shape.
 #
 # With $\lambda = 0$ lengths that began alike are ordered by popularity too, says {eq}`eq-change`, and never rest. Under plain gradient descent the
@@ -240,9 +243,9 @@ plt.show()
 # float32, in which models train, it is less still: it is rounded away. Plain gradient descent trains a mean loss at a far larger
 # learning rate, of which this says nothing.
 #
-# The paper does not name its optimiser. Its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book. There $\lambda \mathbf{i}$ is added to the gradient. Each coordinate $i_k$ of the row,
-# $k = 1, 2, \ldots$, is then divided by a root of its own, $\sqrt{v_k}$. The *second moment* $v_k$ is a running mean of the coordinate's squared
-# gradient, over about a thousand steps. Out of the batch the gradient is $\lambda\mathbf{i}$ alone, so the
+# The paper does not name its optimiser. Its released code runs Adam {cite}`kingma2015adam` with coupled decay, and so does this book. There $\lambda \mathbf{i}$ is added to the gradient. Each coordinate of that sum,
+# $k = 1, 2, \ldots$, is then divided by a root of its own, $\sqrt{v_k}$. The *second moment* $v_k$ is a running mean of the coordinate's
+# square, over about a thousand steps. Out of the batch the gradient is $\lambda\mathbf{i}$ alone, so the
 # step of each coordinate is about
 #
 # $$

@@ -80,6 +80,18 @@ def test_datasets_are_rows_and_a_ring_marks_what_validation_chooses() -> None:
     assert [axis.get_title() for axis in alone.axes] == ["MAWU, by popularity"]
 
 
+def test_another_backbone_is_grey_in_the_first_panel_alone_and_inside_it() -> None:
+    configs = grid_configs("gowalla", "directau", [0, 1e-6])
+    low, high = (
+        over_seeds(tidy(configs, [made_up(config, (ndcg, 0, 0)) for config in configs])) for ndcg in (0.1, 0.3)
+    )
+    figure = figures.weight_decay_curves({"gowalla": low}, beside=("on MF", {"gowalla": high}))
+    overall, by_group = figure.axes
+    grey = lines(overall)["on MF"]
+    assert grey.get_color() == "#777777" and list(grey.get_ydata()) == pytest.approx([0.3, 0.3])
+    assert inside(overall) and "on MF" not in lines(by_group)
+
+
 LOSSES = ("BPR", "SSM", "DirectAU", "MAWU")
 
 
@@ -143,24 +155,24 @@ def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
     )
     bpr, directau = figure.axes
     assert (bpr.get_title(), directau.get_title()) == ("BPR", "DirectAU")
-    profile = "log(d + 2), times a factor"  # of a curve that follows it
-    assert list(lines(bpr)) == ["1e-06 (r = 0.91)", "1e-02", profile] == legend(bpr)
+    profile = "log(d + 2), scaled"  # of a curve that follows it
+    assert list(lines(bpr)) == ["1e-06 (corr. 0.91)", "1e-02", profile] == legend(bpr)
     heights = np.asarray(lines(bpr)[profile].get_ydata(), float)
     # the logarithm of no interactions is that of 2, wherever the point is drawn
     assert heights / np.log([2, 3, 12**0.5 + 1]) == pytest.approx([heights[0] / np.log(2)] * 3)
     # no interactions have no logarithm: half a one
     expected = [(0.5, 0.5), (1.0, 0.6), (12**0.5 - 1, 0.8)]
-    assert points(lines(bpr)["1e-06 (r = 0.91)"]) == [pytest.approx(point) for point in expected]
+    assert points(lines(bpr)["1e-06 (corr. 0.91)"]) == [pytest.approx(point) for point in expected]
     heights = bpr.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(0.4), pytest.approx(1.0))
     assert points(lines(bpr)["1e-02"]) == [(1.0, 0.0)]
     record["config"]["loss"] = "directau"
     [angles] = figures.norms_against_popularity({"gowalla": {"DirectAU": {"1e-06": record}}}).axes
-    law = lines(angles)["d^(1/6), times a factor"]  # of rows that are met, under a loss of angles
+    law = lines(angles)["d^(1/6), scaled"]  # of rows that are met, under a loss of angles
     place, height = np.asarray(law.get_xdata(), float), np.asarray(law.get_ydata(), float)
     assert place == pytest.approx([1, 12**0.5 - 1]) and height / place ** (1 / 6) == pytest.approx([height[0]] * 2)
     [users] = figures.norms_against_popularity({"gowalla": {"BPR": {"0": record}}}, "user").axes
-    assert points(lines(users)["0 (r = 0.00)"]) == [(1.0, 9.0)] and "user" in users.get_xlabel()
+    assert points(lines(users)["0 (corr. 0.00)"]) == [(1.0, 9.0)] and "user" in users.get_xlabel()
 
 
 def test_validation_curves_and_their_best_epoch() -> None:

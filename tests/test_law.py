@@ -91,7 +91,9 @@ def test_runs_that_are_not_at_rest_turned_or_repeated_are_left_out_by_their_reas
     assert "1 run of 1 configuration" in said and "Left out are 4 runs: 1 with a decay below 1e-06;" in said
     assert "a batch of 4,096 and 64 numbers" in said and "no record tests it" in said
     other = law_tables.what_is_in([plain, record(1e-5, by_law(1e-5), batch_size=1024)], out)
-    assert "no record tests it" not in other
+    assert "no record tests it" not in other and "MAWU's two count four times" not in other
+    mawu = record(1e-5, by_law(1e-5), loss="mawu", gamma=None, gamma_user=1.0, gamma_item=0.1)
+    assert "their mean is then 2.2 or more" in law_tables.what_is_in([mawu], out)
     [table] = [law.profiles(kept)]
     assert "1 run ended by the limit" in law_tables.with_them(kept, out, law.profile(table, plain["id"], "item"))
 
@@ -126,7 +128,7 @@ def test_the_rivals_table_has_other_datasets_by_themselves() -> None:
     assert not any("other datasets" in name for name in law_tables.rivals(table, wrong_by))
     table.loc[table["run"] == runs[1]["id"], "dataset"] = "gowalla"
     shown = law_tables.rivals(table, wrong_by)
-    assert shown.loc["the law", "R², other datasets"] == "1.000" and shown.index[-1].startswith("d^b")
+    assert shown.loc["the law", "R² (error), other datasets"] == "1.000 (0.0%)" and shown.index[-1].startswith("d^b")
     assert law_tables.by_part(table, wrong_by).loc["Gowalla", "the law"] == "0.0%"
 
 
@@ -225,6 +227,18 @@ def test_trainings_that_differ_by_more_than_the_margin_are_said_to() -> None:
 
 
 def test_the_rarest_items_of_bpr_are_longest_under_adam_alone_as_the_page_says() -> None:
+    runs = {
+        name: analysis.measured(default_results(), grid_configs(name, ["bpr", "directau"], 0.0))
+        for name in ("movielens1m", "gowalla", "yelp2018")
+    }
+    assert "On MovieLens1M (-0.83), and there alone, BPR without decay makes rare items longer" in rq2_tables.which_way(
+        runs
+    ) and "On Gowalla (0.52) and Yelp2018 (0.66) popular ones are longer." in rq2_tables.which_way(runs)
+    assert "and there alone" not in rq2_tables.which_way({"movielens1m": runs["movielens1m"]})
+    assert rq2_tables.which_way({"gowalla": runs["gowalla"]}).startswith("On Gowalla (0.52) BPR makes popular items")
+    unmet = rq2_tables.unmet(runs)  # the other two datasets have no item without an interaction
+    assert "On MovieLens1M it has a length of 0.19" in unmet and unmet.count("starting length") == 1
+    assert "Gowalla" not in unmet and rq2_tables.unmet({"gowalla": runs["gowalla"]}) == ""
     said = rq2_tables.rarest(["movielens1m"], default_results())
     adam, sgd = map(float, re.findall(r"([\d.]+) times", said))
     assert adam > 1 > sgd
@@ -399,7 +413,9 @@ def test_the_figure_of_the_simulation_has_a_line_of_the_law_for_each_training_th
         drawn["weak"] == [0.2, 0.3] and drawn["strong"] == [0.4, 0.6] and drawn["the law, nothing fitted"] == [0.2, 0.3]
     )
     black = [line for line in axis.lines if line.get_color() == "black"]
-    assert len(black) == 2 and len(axis.get_legend().get_texts()) == 3
+    assert len(black) == 2 and len(figure.legends[0].get_texts()) == 3
+    ends = {text.get_text(): text.xy for text in axis.texts}  # type: ignore[attr-defined]
+    assert ends == {"weak": (1.0, 0.3), "strong": (1.0, 0.3)}
 
 
 def test_the_stored_runs_follow_the_law_of_lengths() -> None:

@@ -32,7 +32,8 @@ from prismbook.pages import (
     speed_tables,
 )
 from prismbook.plan.experiments import grid_configs
-from prismbook.tables.analysis import tidy
+from prismbook.runs.records import default_results
+from prismbook.tables.analysis import measured, tidy
 from prismbook.tables.decay_vs_prism import pair
 from prismbook.tables.labels import DATASET_NAMES
 from prismbook.tables.rules import MEASURES, Difference
@@ -312,9 +313,33 @@ def test_what_decay_of_the_batchs_rows_does_to_lengths_is_said() -> None:
         for config, r, score in zip([*whole, *batch], correlations, ndcg, strict=True)
     ]
     said = batched_tables.in_words(tidy([*whole, *batch], found))
-    assert "At 1e-05 the correlation of lengths is 0.08, and 0.61 without decay." in said and "by +5.0% there" in said
+    assert "At 1e-05 of the batch's rows the correlation of lengths is 0.08, and 0.61 without decay." in said
+    assert said.startswith("Decay of the batch's rows changes NDCG@20 by +0.0% to +5.0%. At")
+    tables = grid_configs("gowalla", "directau", [1e-5])
+    both = tidy([*whole, *batch, *tables], [*found, made_up(tables[0], (0.26, 0.0, 0.0), correlation=0.9)])
+    assert "+5.0%, decay of the whole tables by up to +30.0%. At" in batched_tables.in_words(both)
     assert batched_tables.in_words(tidy([*whole, *batch], [None, *found[1:]])) == ""
     assert batched_tables.in_words(tidy(whole, found[:1])) == ""
+
+
+def test_the_shortest_items_under_decay_of_the_batchs_rows_are_met_about_once_a_batch_as_the_theory_says() -> None:
+    planned = grid_configs("movielens1m", "directau", [1e-5, 1e-4], decay_scope="batch")
+    said = batched_tables.shortest({"movielens1m": measured(default_results(), planned)})
+    low, high = map(float, re.findall(r"batch has ([\d.]+) to ([\d.]+)", said)[0])
+    # r^3 goes as sqrt(q) / (1 - exp(-q)), which is least at q = 1.26
+    assert "at 0.0001" in said and low < 1.26 < high
+    assert batched_tables.shortest({"movielens1m": measured(Path("no folder"), planned)}) == ""
+
+
+def test_decays_that_were_not_run_are_named() -> None:
+    configs = grid_configs("gowalla", ["bpr", "directau"], [0, 1e-6, 1e-5])
+    found = [made_up(config) for config in configs]
+    assert rq1_tables.not_run(tidy(configs, found)) == "" == rq1_tables.not_run(tidy(configs, [None] * len(configs)))
+    gaps = [
+        None if config.loss == "directau" and config.weight_decay else run
+        for config, run in zip(configs, found, strict=True)
+    ]
+    assert rq1_tables.not_run(tidy(configs, gaps)) == "Not run: DirectAU at decay 1e-06 and 1e-05."
 
 
 def test_runs_that_ended_early_are_named() -> None:

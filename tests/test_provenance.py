@@ -110,6 +110,13 @@ def runs() -> pd.DataFrame:
     return tidy(configs, records)
 
 
+def test_learning_rates_are_listed_where_they_vary(runs: pd.DataFrame) -> None:
+    one, two = runs.assign(lr=1e-3), runs.assign(lr=[1e-3, 1e-3, 1e-2])
+    assert "learning rate" not in provenance.provenance(one, "x") + provenance.provenance(runs, "x")
+    assert "<th>learning rate</th>" in provenance.provenance(two, "x")
+    assert "<td>0.01</td>" in provenance.provenance(two, "x")
+
+
 def test_only_runs_that_were_made_are_listed(runs: pd.DataFrame) -> None:
     html = provenance.provenance(runs, "make book")
     ids = runs["run"].dropna().tolist()

@@ -516,6 +516,16 @@ def test_c6_of_runs_that_were_cut_off_is_left_open() -> None:
     assert alike.undecided and "undecided: cut off at 1 of 1 seeds" in alike.text and loses.holds
 
 
+def test_c6_prints_the_correlations_that_it_compares() -> None:
+    """Before, the means over all seeds of each side stood beside a difference over the seeds that both have."""
+    runs = batched((0.1, 0.6), (0.11, 0.5), (0.2, 0.9))
+    further = grid_configs("gowalla", "directau", 0, seeds=[246])
+    runs = pd.concat([runs, table((further, {"parts": (0.1, 0, 0), "correlation": 0.7}))], ignore_index=True)
+    _, loses, resembles = decay_claims.claim_c6(runs)
+    assert "of the whole tables, 0.50 against 0.90 (-0.40" in loses.text
+    assert "a correlation of 0.50 against 0.60 (-0.10" in resembles.text
+
+
 def test_c6_names_the_decay_that_is_too_weak_and_is_decided_at_the_tuned_one() -> None:
     """Before, the decay that bore it out least decided, another one on each dataset and for each statement."""
 

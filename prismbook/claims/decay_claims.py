@@ -375,15 +375,8 @@ def _batched(
         by_score = in_words(judge(difference, rules), *words[:2], "as much")
         remark = f"; by the margin of {MEASURES['ndcg'].title} itself it is {by_score}"
         alike = judged(text, share, ("equivalent", "worse"), rules, words, role, about, remark)
-    batch_norms, whole_norms, no_norms = (runs["norm_correlation"].mean() for runs in (batch, whole, none))
-    loses = (
-        f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
-        f" {batch_norms:.2f} against {whole_norms:.2f}"
-    )
-    resembles = (
-        f"decay {decay:g}: item norms resemble those without decay, a correlation of {batch_norms:.2f} against"
-        f" {no_norms:.2f}"
-    )
+    loses = f"decay {decay:g}: item norms correlate less with log popularity than under decay of the whole tables,"
+    resembles = f"decay {decay:g}: item norms resemble those without decay, a correlation of"
     return [
         alike,
         _on_correlations(loses, batch, whole, ("worse",), rules, role, "norms that lose popularity"),
@@ -400,12 +393,18 @@ def _on_correlations(
     role: str,
     about: str,
 ) -> Statement:
-    """A statement on norms' correlations, which every run that ended has, at the seeds that both have."""
-    ours, theirs = (runs.drop_duplicates("seed").set_index("seed")["norm_correlation"] for runs in (first, second))
-    by_seed = (ours - theirs).dropna()
-    if by_seed.empty:
+    """A statement on norms' correlations, which every run that ended has, at the seeds that both have.
+
+    The means of the two sides over these seeds follow the text.
+    """
+    sides = [runs.drop_duplicates("seed").set_index("seed")["norm_correlation"] for runs in (first, second)]
+    shared = pd.concat(sides, axis=1, join="inner").dropna()
+    values = shared if len(shared) else pd.concat([side.reset_index(drop=True) for side in sides], axis=1)
+    ours, theirs = values.iloc[:, 0], values.iloc[:, 1]
+    text += f" {ours.mean():.2f} against {theirs.mean():.2f}"
+    if shared.empty:
         return Statement(f"{text}; undecided: no seed in common", None, undecided=True, role=role, about=about)
-    difference = _correlation(by_seed, first, second)
+    difference = _correlation(ours - theirs, first, second)
     return judged(text, difference, holds, rules, ("more", "less", "as much"), role, about)
 
 

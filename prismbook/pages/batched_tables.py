@@ -9,6 +9,8 @@ import pandas as pd
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import records
 from prismbook.tables.labels import cell, dataset_name
+from prismbook.tables.law import LEAST, TRAINED
+from prismlib.datasets import identity_card
 
 #: The two scopes of weight decay, each with the words for it.
 SCOPES = {"table": "decay of the whole tables", "batch": "decay of the batch's rows"}
@@ -50,7 +52,7 @@ def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def in_words(runs: pd.DataFrame) -> str:
-    """Where decay of the batch's rows departs most from no decay in what lengths follow; empty where nothing was run.
+    """How far decay of the batch's rows departs from no decay, in quality and in lengths; empty where nothing was run.
 
     Args:
         runs: a table of :func:`prismbook.tables.analysis.measured` of one dataset.
@@ -62,8 +64,37 @@ def in_words(runs: pd.DataFrame) -> str:
     if without.isna().any() or batch.empty:
         return ""
     farthest = batch.loc[(batch["norm_correlation"] - without["norm_correlation"]).abs().idxmax()]
+    change = batch["ndcg"] / without["ndcg"] - 1
+    said = f"Decay of the batch's rows changes NDCG@20 by {change.min():+.1%} to {change.max():+.1%}"
+    whole = runs.loc[(runs["decay_scope"] == "table") & (runs["weight_decay"] > 0), "ndcg"].max()
+    if pd.notna(whole):
+        said += f", decay of the whole tables by up to {whole / without['ndcg'] - 1:+.1%}"
     return (
-        f"Decay of the batch's rows is not without effect. At {farthest.name:g} the correlation of lengths is"
+        f"{said}. At {farthest.name:g} of the batch's rows the correlation of lengths is"
         f" {farthest['norm_correlation']:.2f}, and {without['norm_correlation']:.2f} without decay."
-        f" NDCG@20 changes by {farthest['ndcg'] / without['ndcg'] - 1:+.1%} there. Why is not tested here."
     )
+
+
+def shortest(runs: Mapping[str, pd.DataFrame]) -> str:
+    """Which items are shortest at the strongest decay of the batch's rows, and how often they are met.
+
+    Args:
+        runs: as in :func:`numbers`. Items that are met less often than the law of lengths takes are left out.
+
+    Returns:
+        A sentence per dataset; empty where nothing was run.
+    """
+    said = []
+    for dataset, table in runs.items():
+        batch = table[(table["decay_scope"] == "batch") & (table["weight_decay"] > 0) & table["run"].notna()]
+        for record in records(batch.nlargest(1, "weight_decay")):
+            assert record is not None
+            bins = [part for part in record["norms"]["item"]["bins"] if part["from"] >= LEAST]
+            part = min(bins, key=lambda each: float(each["mean"]))
+            met = record["config"]["batch_size"] / round(TRAINED * identity_card(dataset).interactions)
+            said.append(
+                f"On {dataset_name(dataset)} at {record['config']['weight_decay']:g} the shortest items, of those with"
+                f" {LEAST} interactions and more, have {part['from']} to {part['to']}. A batch has"
+                f" {part['from'] * met:.2g} to {part['to'] * met:.2g} of them on average."
+            )
+    return " ".join(said)

@@ -45,6 +45,7 @@ def weight_decay_curves(
     losses: Sequence[str] | None = None,
     chosen: Mapping[str, Mapping[str, float]] | None = None,
     overall: bool = True,
+    beside: tuple[str, Mapping[str, pd.DataFrame]] | None = None,
 ) -> Figure:
     """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, one curve per loss, and by popularity.
 
@@ -56,6 +57,7 @@ def weight_decay_curves(
         losses: the losses that have a panel, by the names of the tables; None is all of them.
         chosen: for each dataset, the decay that validation chooses for each loss. A ring marks it.
         overall: whether the first panel of a row shows all losses, over all items.
+        beside: a name, and tables as the first ones. Their curves over all items are grey in the first panels.
     """
     ran = {dataset: table[table["ndcg", "mean"].notna()] for dataset, table in tables.items()}
     there = list(dict.fromkeys(loss for table in ran.values() for loss in table.index.unique("loss")))
@@ -70,6 +72,10 @@ def weight_decay_curves(
             for loss in ran[dataset].index.unique("loss"):
                 _curve(axes[0], decays, table.loc[loss]["ndcg"], loss)
                 _ring(axes[0], decays, table.loc[loss]["ndcg"]["mean"], marked.get(loss))
+            if beside is not None and dataset in beside[1]:
+                other = beside[1][dataset]["ndcg", "mean"]
+                for loss in other.index.unique("loss"):
+                    axes[0].plot(range(len(decays)), other[loss].reindex(decays), label=beside[0], **_BESIDE)
         for axis, loss in zip(axes[int(overall) :], panels, strict=True):
             for group in GROUPS if loss in table.index.unique("loss") else ():
                 _curve(axis, decays, table.loc[loss][group], group)
@@ -112,6 +118,8 @@ def _one_legend(figure: Figure, above: bool = False) -> None:
     )
 
 
+#: The look of a curve to compare with.
+_BESIDE: dict[str, Any] = {"color": "#777777", "linestyle": "--", "marker": ".", "linewidth": 1.2}
 #: How a gap in a curve is named.
 _NOT_RUN: dict[str, Any] = {
     "textcoords": "offset points",
@@ -229,7 +237,7 @@ def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bo
         bins = pd.DataFrame(record["norms"][table]["bins"])
         x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
         correlation = record["norms"][table]["pearson_log"]
-        label = f"{name} (r = {correlation:.2f})" if correlation is not None else name
+        label = f"{name} (corr. {correlation:.2f})" if correlation is not None else name
         axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
         axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
         if correlation is not None and correlation > closest[0]:
@@ -243,7 +251,7 @@ def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bo
             shapes["d^(1/6)"] = ("-.", (d ** (1 / 6))[met])  # the law is about rows that are met
         for name, (style, profile) in shapes.items():
             factor = (profile * bins["mean"]).sum() / (profile**2).sum()
-            label = f"{name}, times a factor"
+            label = f"{name}, scaled"
             axis.plot(x[profile.index], factor * profile, color="#000000", linestyle=style, linewidth=1.2, label=label)
     axis.set(xscale="log")
     if settings:

@@ -32,7 +32,12 @@ TRAININGS = {
     "PRISM by plain SGD": ("#777777", "h"),
 }
 #: Datasets by colour and marker; the colours differ for every kind of colour vision.
-DATASETS = {"movielens1m": ("#0072B2", "o"), "gowalla": ("#D55E00", "s"), "yelp2018": ("#009E73", "^")}
+DATASETS = {
+    "movielens1m": ("#0072B2", "o"),
+    "movielens1m-all": ("#56B4E9", "D"),
+    "gowalla": ("#D55E00", "s"),
+    "yelp2018": ("#009E73", "^"),
+}
 
 
 def simulated_and_predicted(
@@ -43,15 +48,18 @@ def simulated_and_predicted(
     Args:
         chance: of a gradient in a step, for each kind of row.
         found: lengths in the end, by optimiser.
-        laws: the lengths that the law predicts, by the optimiser that it predicts them for.
+        laws: the lengths that the law predicts, by the optimiser that it predicts them for. The last word of its name
+            stands at the line.
     """
-    figure, axis = plt.subplots()
+    figure, axis = plt.subplots(figsize=(6.4, 4.4))
     for (name, lengths), marker in zip(found.items(), "osv^D", strict=False):
         axis.plot(chance, lengths, marker, linestyle="", label=name)
-    for at, law in enumerate(laws.values()):
+    for at, (name, law) in enumerate(laws.items()):
         axis.plot(chance, law, color="black", linewidth=1, label="" if at else "the law, nothing fitted")
+        end: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": "small"}
+        axis.annotate(name.split()[-1], (chance[-1], law[-1]), **end)
     axis.set(xscale="log", yscale="log", xlabel="chance of a gradient in a step", ylabel="length")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))  # beside the points, which fill the panel
+    _legend(figure, columns=2)  # below: the points fill the panel, and a phone has no room beside it
     return figure
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from prismbook.runs.records import Record
 from prismbook.tables import law
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
 from prismbook.text import listed_names, plural
+from prismlib import theory
 
 #: The theories in words.
 NAMES = {
@@ -57,11 +60,18 @@ def what_is_in(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]])
         f"Left out are {sum(map(len, left_out.values()))} runs: {reasons}."
         " Under a weaker decay, or at the limit, lengths are still growing when training stops."
     )
+    # DirectAU takes half of each side's uniformity, and its alignment is twice MAWU's
+    as_directau = [2 * (config["gamma_user"] + config["gamma_item"]) for config in configs if config["loss"] == "mawu"]
+    if as_directau:
+        lines[-1] += (
+            " The weight of uniformity is counted as DirectAU's. MAWU's two count four times, and their mean is then"
+            f" {min(as_directau):g} or more in the runs that are in."
+        )
     return "\n\n".join(lines)
 
 
 def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFrame) -> str:
-    """How much of the held-out lengths the law explains, and its one constant.
+    r"""How much of the held-out lengths the law explains, and its one constant, with the part of momentum in it.
 
     Args:
         profiles: of :func:`prismbook.tables.law.profiles`.
@@ -71,10 +81,18 @@ def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFra
     of_law = law.accuracy(profiles, wrong_by).loc["law"]
     held_out = profiles.loc[wrong_by.index].groupby(["run", "side"]).ngroups
     constant = float(np.exp(3 * np.log(fitted["length"] / fitted["law"]).mean()))
+    same = profiles[profiles["configuration"].isin(fitted["configuration"])]
+    alone = same["run"].nunique() == 1
+    settings = dict(zip(law.CONFIGURATION, json.loads(fitted["configuration"].iloc[0]), strict=True))
+    steps = math.ceil(fitted["pairs"].iloc[0] / settings["batch_size"])
+    kappa = theory.memory_of_epochs(steps)
     return (
-        f"{held_out} profiles of lengths that came to rest are held out. The law explains {of_law['R2']:.1%} of the"
-        f" variance of their log length, with an error of {of_law['rms']:.1%}. The constant is {constant:.2f}, a size"
-        " that a mean sine can have."
+        f"{held_out} profiles of lengths that came to rest are held out."
+        f" The {plural(same['run'].nunique(), 'run')} of the fitted configuration {'is' if alone else 'are'} not"
+        f" scored. The law explains {of_law['R2']:.1%} of the variance of their log length, with an error of"
+        f" {of_law['rms']:.1%}. The constant is {constant:.2f}. If the gradients of a row sum to zero over an epoch,"
+        f" $\\kappa$ is {kappa:.2f} at {steps} steps an epoch, as here. That leaves {constant / kappa:.2f}, a size that"
+        " a mean sine can have."
     )
 
 
@@ -103,7 +121,7 @@ def rivals(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> pd.DataFrame:
         wrong_by: of :func:`prismbook.tables.law.errors`.
 
     Returns:
-        Text, one row per theory.
+        Text, one row per theory: R² of the log length, and its error in brackets.
     """
     shape = law.within_profiles(profiles, wrong_by)
     elsewhere = wrong_by[~_on_movielens(profiles.loc[wrong_by.index])]
@@ -113,7 +131,8 @@ def rivals(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> pd.DataFrame:
     parts[", shape alone"] = shape
     columns: dict[str, pd.Series] = {}
     for of, part in parts.items():
-        columns |= {f"R²{of}": part["R2"].map("{:.3f}".format), f"error{of}": part["rms"].map("{:.1%}".format)}
+        # one column for both, since a table of seven breaks its numbers to fit a page
+        columns[f"R² (error){of}"] = part["R2"].map("{:.3f} ".format) + part["rms"].map("({:.1%})".format)
     return pd.DataFrame(columns).rename(index=NAMES)
 
 

@@ -99,4 +99,6 @@ def _table(stored: pd.DataFrame) -> str:
             "best": stored["best_epoch"].map("{:.0f}".format),
         }
     )
+    if "lr" in stored and stored["lr"].nunique() > 1:  # else runs at two rates would look like one run twice
+        shown.insert(3, "learning rate", stored["lr"].map("{:g}".format))
     return shown.to_html(index=False, border=0, classes="dataframe")

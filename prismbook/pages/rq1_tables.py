@@ -11,7 +11,7 @@ from prismbook.claims.decay_claims import chosen_decay
 from prismbook.tables.analysis import first_seed
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.seed_differences import gap, usable
-from prismbook.text import plural
+from prismbook.text import listed_names, plural
 
 
 def chosen(runs: pd.DataFrame) -> dict[str, float]:
@@ -97,6 +97,22 @@ def behind_the_means(runs: pd.DataFrame) -> str:
                 f" the mean over all is {made['ndcg'].mean():.4f}."
             )
     return " ".join(parts)
+
+
+def not_run(runs: pd.DataFrame) -> str:
+    """Which decays of which losses were not run, in Markdown; empty where all or nothing was run.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured`.
+    """
+    missing = runs[runs["run"].isna()]
+    if missing.empty or len(missing) == len(runs):
+        return ""
+    parts = [
+        f"{loss} at decay {listed_names([f'{decay:g}' for decay in sorted(set(group['weight_decay']))])}"
+        for loss, group in missing.groupby("loss", sort=False)
+    ]
+    return f"Not run: {'; '.join(parts)}."
 
 
 def widest_gaps(runs: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from prismbook.tables.analysis import measured, records
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.law import LEAST
 from prismbook.tables.ways import SGD_RATE
+from prismbook.text import listed_names
 
 
 def some_decays(runs: pd.DataFrame) -> dict[str, dict[str, Record]]:
@@ -110,6 +111,55 @@ def alike(exponents: Iterable[float], most: int = 3000) -> tuple[list[float], fl
     return [float(np.corrcoef(d**exponent, profile)[0, 1]) for exponent in exponents], float(slope)
 
 
+def unmet(runs: Mapping[str, pd.DataFrame]) -> str:
+    """How long items without an interaction are beside those that are met, under DirectAU without decay.
+
+    Args:
+        runs: as in :func:`correlations`.
+
+    Returns:
+        Why, and a sentence per dataset that has such items; empty where none has.
+    """
+    said = []
+    for dataset, table in runs.items():
+        there = table[(table["loss"] == "DirectAU") & (table["weight_decay"] == 0) & table["run"].notna()]
+        for path in there["path"].iloc[:1]:
+            bins = _record(path)["norms"]["item"]["bins"]
+            met = [part for part in bins if part["from"] >= LEAST]
+            if bins[0]["to"] == 0 and met:
+                said.append(
+                    f"On {dataset_name(dataset)} it has a length of {bins[0]['mean']:.2f} without decay, and items"
+                    f" with {met[0]['from']} to {met[0]['to']} interactions have {met[0]['mean']:.2f}."
+                    " From these to the most popular ones lengths change by"
+                    f" {met[-1]['mean'] / met[0]['mean'] - 1:+.0%}."
+                )
+    why = "Without an interaction an item is in no batch of DirectAU and keeps its starting length."
+    return " ".join([why, *said]) if said else ""
+
+
+def which_way(runs: Mapping[str, pd.DataFrame]) -> str:
+    """On which datasets BPR without decay makes rare items longer than popular ones, by the sign of the correlation.
+
+    Args:
+        runs: as in :func:`correlations`.
+    """
+    rare: list[str] = []
+    popular: list[str] = []
+    for dataset, table in runs.items():
+        there = table[(table["loss"] == "BPR") & (table["weight_decay"] == 0) & table["norm_correlation"].notna()]
+        for value in there["norm_correlation"].iloc[:1]:
+            (rare if value < 0 else popular).append(f"{dataset_name(dataset)} ({value:.2f})")
+    said = []
+    if rare:
+        alone = ", and there alone," if popular else ""
+        said.append(f"On {listed_names(rare)}{alone} BPR without decay makes rare items longer than popular ones.")
+    if popular:
+        said.append(f"On {listed_names(popular)} {'popular ones are' if rare else 'BPR makes popular items'} longer.")
+    if said:
+        said.append("In brackets is the correlation of length with log popularity.")
+    return " ".join(said)
+
+
 def rarest(datasets: Iterable[str], results: Path) -> str:
     """How long BPR's rarest items are beside the most popular ones, under Adam and under plain SGD, without decay.
 
@@ -135,8 +185,8 @@ def rarest(datasets: Iterable[str], results: Path) -> str:
                 bins[0]["mean"] / bins[-1]["mean"] for bins in (each["norms"]["item"]["bins"] for each in found)
             )
             said.append(
-                f"On {dataset_name(dataset)} the rarest class of items has {adam:.1f} times the length of the most"
-                f" popular one under Adam, and {sgd:.1f} times under plain SGD."
+                f"On {dataset_name(dataset)} without decay the rarest class of items has {adam:.1f} times the length of"
+                f" the most popular one under Adam, and {sgd:.1f} times under plain SGD."
             )
     return " ".join(said)
 
