@@ -70,8 +70,8 @@ start_page.panel("fairness", panels)
 # *Where a dot is far from its black bar, we did not find what the paper found. In bold is what the paper claims. Below it are each
 # dataset with the ledger's verdict on it, then the losses that this verdict rests on. A black bar is the paper's change from tuned decay
 # to PRISM, a dot is ours with its 95 % interval over users and seeds. The grey band counts as no change, and the arrow points to
-# what is better. A cross is of an open verdict or loss. A hollow dot is of a provisional verdict, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. Where the size is
-# open, our own change is not drawn. The paper's bars in the last
+# what is better. A cross is of an open verdict or loss. A hollow dot is of a provisional verdict, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. "Size open" stands
+# where a part of the runs was cut off, so that our own change is not drawn. The paper's bars in the last
 # two panels are its means over datasets.*
 #
 # ## PRISM in six lines

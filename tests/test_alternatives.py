@@ -74,12 +74,12 @@ def test_the_table_names_what_changes() -> None:
     ]
     assert list(verdicts(rows)) == [("C8", "gowalla"), ("C4", "")]
     table = verdict_tables.under_alternatives(rows)
-    assert list(table.index) == ["C8, Gowalla", "C4"] and list(table.columns) == [each.title for each in ALTERNATIVES]
-    assert table.loc["C8, Gowalla"].tolist() == ["reproduced", "=", "not reproduced", "=", "", "", "", ""]
+    assert list(table.index) == ["C8, Gowalla", "C4"]
+    # what is said of no claim is left out
+    assert list(table.columns) == [each.title for each in ALTERNATIVES[:4]]
+    assert table.loc["C8, Gowalla"].tolist() == ["reproduced", "=", "not reproduced", "="]
     lines = verdict_tables.changed(table).splitlines()
     assert lines[1] == "- margin 5%: 1 of 2 marks differ"
-    # what is said of no claim is left out
-    assert not any("0 of 0" in line for line in lines) and any(not any(table[title]) for title in table)
 
 
 def test_claims_are_counted_once_and_by_kind() -> None:

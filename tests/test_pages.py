@@ -88,6 +88,13 @@ def test_a_cell_shows_the_released_code_where_it_makes_no_verdict() -> None:
     assert "code" not in ledger_tables.cell(row("gowalla", text, replace(code, difference=None)))
 
 
+def test_a_number_of_which_seeds_were_cut_off_is_their_range() -> None:
+    """Before, C10 showed the one seed that had been left to patience 10, the largest of the three."""
+    found = Difference((-0.17,), None, "ndcg", 0.01, left_out=(-0.061, -0.068))
+    said = ledger_tables.number(replace(NO, difference=found))
+    assert said == f"-17{SPACE}% to -6.1{SPACE}%{SPACE}(3)"
+
+
 def test_a_number_has_its_unit() -> None:
     def number(measure: str) -> str:
         return ledger_tables.number(replace(YES, difference=Difference((0.16,), None, measure, 0.01)))

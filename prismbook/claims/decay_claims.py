@@ -105,7 +105,7 @@ def _falls_below(directau: pd.DataFrame, bpr: pd.DataFrame, decays: Sequence[flo
     worse = list(words.values()).count("worse")
     text += f": by the rules it is worse at {worse} of {plural(len(words), 'decay')} weaker than its best"
     if worst != 0 and 0 in words:
-        text += f", and {words[0]} without any"
+        text += f", and {words[0]} at no decay"
     text += f"; at {worst:g}, where validation has it furthest behind, NDCG@20 {means(ours, theirs, 'ndcg')}"
     return statement_on(text, ours, theirs, "ndcg", ("worse",), rules, about=about)
 

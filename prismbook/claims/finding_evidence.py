@@ -244,12 +244,17 @@ def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Stat
     both = sorted(set(decay.dropna(subset="run")["seed"]) & set(prism.dropna(subset="run")["seed"]))
     means = [side[side["seed"].isin(both)][["ndcg", "ratio"]].mean() for side in (decay, prism)]
     sentence = (
-        f"{setting(decay.iloc[0])}, of {len(tried)} that were tried, against PRISM at alpha 1: NDCG@20"
-        f" {means[0]['ndcg']:.4f} and {means[1]['ndcg']:.4f}, a difference of {_share(quality)}. Unpopular / popular"
-        f" ratio {means[0]['ratio']:.3f} and {means[1]['ratio']:.3f}, a difference of"
+        f"{setting(decay.iloc[0])}{_also_the_best(decay, tried)}, of {len(tried)} that were tried, against PRISM at"
+        f" alpha 1: NDCG@20 {means[0]['ndcg']:.4f} and {means[1]['ndcg']:.4f}, a difference of"
+        f" {_share(quality)}. Unpopular / popular ratio {means[0]['ratio']:.3f} and {means[1]['ratio']:.3f}, a difference of"
         f" {_share(ratio)}{_prism_by_the_same_rule(dataset, results, rules, decay)}"
     )
     return [_all(sentence, _no_worse(quality, rules), _word(ratio, ["better"], rules))]
+
+
+def _also_the_best(decay: pd.DataFrame, tried: pd.DataFrame) -> str:
+    """Whether a weak decay is the one that validation chooses anyway, in words; empty where it is not."""
+    return ", which validation chooses anyway" if decay["weight_decay"].iloc[0] == best(tried)["weight_decay"] else ""
 
 
 def _within_margin(tried: pd.DataFrame, knob: str, rules: Rules) -> float:

@@ -109,7 +109,8 @@ def _counts(rows: Iterable[Row]) -> list[tuple[int, str, list[str]]]:
 def number(statement: Statement | None) -> str:
     """The number of a statement with its unit and how many seeds it rests on; empty where it has none.
 
-    A difference of correlations is plain. A share is of the second side's NDCG@20 where no unit says of what.
+    A difference of correlations is plain. A share is of the second side's NDCG@20 where no unit says of what. Where
+    runs of some seeds were cut off, the number is the range over all seeds.
 
     Args:
         statement: of any claim.
@@ -121,8 +122,11 @@ def number(statement: Statement | None) -> str:
     if statement is None or statement.difference is None:
         return ""
     difference = statement.difference
-    unit = _UNITS.get(difference.measure, "")
-    return f"{value(difference)}{unit}\N{NO-BREAK SPACE}({len(difference.by_seed)})"
+    unit, said = _UNITS.get(difference.measure, ""), value(difference)
+    seeds = sorted([*difference.by_seed, *difference.left_out])
+    if difference.left_out:
+        said = " to ".join(value(replace(difference, by_seed=(end,), left_out=())) for end in (seeds[0], seeds[-1]))
+    return f"{said}{unit}\N{NO-BREAK SPACE}({len(seeds)})"
 
 
 #: What a share is of, where it is not of NDCG@20.

@@ -16,6 +16,7 @@ from prismbook.runs.records import Record
 from prismbook.tables.endings import EARLY, ended_by_chance
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.text import listed_names, plural
+from prismlib.datasets import CARDS
 
 
 def real(records: Iterable[Record]) -> list[Record]:
@@ -105,10 +106,13 @@ def easy(rows: Sequence[Row]) -> str:
     held = [each.holds is True for row in formulas for each in core(row.statements)]
     right = [row for row in sizes if row.outcome == "reproduced"]
     known = [row for row in sizes if row.outcome != "not measured"]
+    card = CARDS["movielens1m"]
+    assert card.paper is not None
+    more = f"{plural(card.paper[0] - card.users, 'user')} and {plural(card.paper[1] - card.items, 'item')}"
     return (
         f"The theory can be checked by computing: {sum(held)} of {len(held)} core statements on formulas hold."
-        f" Table 2 agrees with the files on {len(right)} of {plural(len(known), 'dataset')}, one user and one item of"
-        " MovieLens1M aside. PRISM itself is one line."
+        f" Table 2 agrees with the files on {len(right)} of {plural(len(known), 'dataset')}, {more} of MovieLens1M aside."
+        " PRISM itself is one line."
     )
 
 
@@ -128,7 +132,8 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
     decided = [each for row in rows for each in core(row.statements) if each.holds is not None and each.seeds]
     single = sum(each.seeds == 1 for each in decided)
     return (
-        f"The text and the released code differ in {len(SWITCHES)} places that we can switch. The released code leaves"
+        f"The released code differs from the text, or from what a baseline's authors publish, in {len(SWITCHES)} places"
+        " that we can switch. It leaves"
         f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
         f" they rank better than by chance: {by_chance} of {len(records)} runs. In all {early} ended within {EARLY}"
         f" epochs, and {cut} stopped at a limit. Of"

@@ -109,8 +109,10 @@ def verdicts(claim: str, accepted: Accepted) -> str:
     'C1: Gowalla ✓ reproduced'
     """
     rows = {name.removeprefix(claim).strip(): row for name, row in accepted.items() if name.split(" ")[0] == claim}
+    everywhere = "all datasets" if len(rows) > 1 else ""
     parts = [
-        f"{dataset_name(dataset)} {mark(row['verdict'])} {row['verdict']}".strip() for dataset, row in rows.items()
+        f"{dataset_name(dataset) if dataset else everywhere} {mark(row['verdict'])} {row['verdict']}".strip()
+        for dataset, row in rows.items()
     ]
     return f"{claim}: {', '.join(parts) or 'no verdict'}"
 

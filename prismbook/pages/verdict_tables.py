@@ -241,7 +241,8 @@ def _score(method: Method, seed: int) -> float:
 def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
     """The verdict of every measured claim and dataset under each of the alternatives, the ledger's first.
 
-    A cell is empty where the claim has no such protocol or learning rate, and "=" where the mark is the ledger's.
+    A cell is empty where the claim has no such protocol or learning rate, and "=" where the mark is the ledger's. An
+    alternative that no claim has is left out.
 
     Args:
         rows: the ledger.
@@ -250,7 +251,8 @@ def under_alternatives(rows: Iterable[Row]) -> pd.DataFrame:
     for (claim, dataset), (ledger, *others) in verdicts(rows).items():
         name = f"{claim}, {DATASET_NAMES[dataset]}" if dataset else claim
         words_of[name] = [ledger, *("=" if word and mark(word) == mark(ledger) else word for word in others)]
-    return pd.DataFrame(words_of, index=[each.title for each in ALTERNATIVES]).T
+    table = pd.DataFrame(words_of, index=[each.title for each in ALTERNATIVES]).T
+    return table.loc[:, [title for title in table.columns if title == ALTERNATIVES[0].title or table[title].any()]]
 
 
 def in_marks(table: pd.DataFrame) -> pd.DataFrame:
@@ -266,7 +268,7 @@ def in_marks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def changed(table: pd.DataFrame) -> str:
-    """How many marks each alternative changes, in Markdown. One that no claim has is left out.
+    """How many marks each alternative changes, in Markdown.
 
     Args:
         table: of :func:`under_alternatives`.

@@ -68,7 +68,7 @@ MEASURES = {
     "cell": Measure("change less the paper's", 0.05, "twice that of NDCG@20: theirs and ours may each be off by it"),
     "gain": Measure("share of what decay gains", 0.20, "a fifth of the gain of decay: what is left is like none"),
     "ratio": Measure("unpopular / popular ratio", float(np.log(1.10)), "10 %: seeds move it by most of that", True),
-    "correlation": Measure("correlation", 0.05, "0.05: twice what seeds move a correlation by", plain=True),
+    "correlation": Measure("correlation", 0.05, "0.05: more than seeds move a correlation by", plain=True),
     "epochs": Measure("epochs to the best one", float(np.log(1.25)), "25 %: validation is flat near its best", True),
 }
 #: The columns of a table of runs that are measures under another name.
