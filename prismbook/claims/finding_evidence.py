@@ -246,8 +246,8 @@ def weak_decay_is_fairer(dataset: str, results: Path, rules: Rules) -> list[Stat
     sentence = (
         f"{setting(decay.iloc[0])}{_also_the_best(decay, tried)}, of {len(tried)} that were tried, against PRISM at"
         f" alpha 1: NDCG@20 {means[0]['ndcg']:.4f} and {means[1]['ndcg']:.4f}, a difference of"
-        f" {_share(quality)}. Unpopular / popular ratio {means[0]['ratio']:.3f} and {means[1]['ratio']:.3f}, a difference of"
-        f" {_share(ratio)}{_prism_by_the_same_rule(dataset, results, rules, decay)}"
+        f" {_share(quality)}. Unpopular / popular ratio {means[0]['ratio']:.3f} and {means[1]['ratio']:.3f}, a"
+        f" difference of {_share(ratio)}{_prism_by_the_same_rule(dataset, results, rules, decay)}"
     )
     return [_all(sentence, _no_worse(quality, rules), _word(ratio, ["better"], rules))]
 

@@ -111,8 +111,8 @@ def easy(rows: Sequence[Row]) -> str:
     more = f"{plural(card.paper[0] - card.users, 'user')} and {plural(card.paper[1] - card.items, 'item')}"
     return (
         f"The theory can be checked by computing: {sum(held)} of {len(held)} core statements on formulas hold."
-        f" Table 2 agrees with the files on {len(right)} of {plural(len(known), 'dataset')}, {more} of MovieLens1M aside."
-        " PRISM itself is one line."
+        f" Table 2 agrees with the files on {len(right)} of {plural(len(known), 'dataset')}, {more} of MovieLens1M"
+        " aside. PRISM itself is one line."
     )
 
 
