@@ -80,7 +80,7 @@ import numpy as np
 from prismbook.pages import law_figures, law_tables, page, parameters
 from prismbook.pages.provenance import command
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import grid_configs
+from prismbook.plan.experiments import COLLAPSE, configs, grid_configs
 from prismbook.runs.records import default_results, scan
 from prismbook.tables import analysis, law
 
@@ -206,6 +206,15 @@ plt.show()
 # What the law says of other optimisers, and of lengths that are put on after training, is tested on the page
 # [Do you need weight decay, or another optimiser?](optimisers.ipynb)
 #
+# ### A symmetry
+#
+# A learning rate $c$ times as large, with a decay smaller by $c^2$, leaves the same directions by the law, with lengths $c$ times as long. So rate and decay
+# are one knob, $\eta^2 \lambda$, once the start is forgotten.
+
+# %% tags=["remove-input"]
+page.say(law_tables.symmetry(stored) or "No run tests it.")
+
+# %% [markdown]
 # ## Where the law fails
 
 # %% tags=["remove-input"]
@@ -218,6 +227,21 @@ page.say(law_tables.rare_rows(law.profiles(kept, rare=True), one))
 # - SSM's gradient depends on popularity in another way. No exponent is promised for it.
 # - BPR's gradient is not at a right angle to the row: it lengthens and shortens the row by itself. Rest is then the minimum of loss and decay, and above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).
 # - Plain SGD writes $d^{1/4}$. Which exponent ranks best differs between datasets, see [that page](optimisers.ipynb).
+#
+# ### BPR above its critical decay
+#
+# BPR's gradient has a part along the row, so its rest is the minimum of loss and decay. At zero the expected gradient is linear in the tables, with a matrix
+# $A$ of the data. Above its largest singular value zero is the only minimum, and every row dies. Just below it one direction is left, and all users get
+# one list. {func}`~prismlib.theory.bpr_critical_decay` computes it. Predicted before the runs: one direction at 0.8 of it, nothing at 1.3.
+
+# %% tags=["remove-input"]
+collapses = {name: analysis.records(analysis.measured(folder, configs("collapse", name))) for name in COLLAPSE}
+collapses = {name: [run for run in runs if run is not None] for name, runs in collapses.items() if name != "synthetic"}
+law_tables.collapse(collapses) if any(collapses.values()) else page.say("Not run.")
+
+# %% [markdown]
+# *One direction where the last column is near zero. At 1.3 the largest singular value is next to nothing, and the list that is left is rounding. The
+# singular values are the item table's, at the best epoch by validation.*
 #
 # ## Origins
 

@@ -14,7 +14,7 @@ from made_up import made_up, store
 
 from prismbook.pages import law_figures, law_tables, optimiser_tables, rq2_tables
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import configs, grid_configs
+from prismbook.plan.experiments import COLLAPSE, configs, grid_configs
 from prismbook.runs.records import Record, default_results, scan
 from prismbook.tables import analysis, law, lengths, ways
 from prismlib.datasets import identity_card
@@ -435,3 +435,35 @@ def test_the_stored_runs_follow_the_law_of_lengths() -> None:
     free = law.exponents(table)
     assert free.loc["popularity", "low"] < 1 / 6 < free.loc["popularity", "high"]
     assert free["found"].to_numpy() == pytest.approx(free["law"].to_numpy(), abs=0.03)
+
+
+def test_the_symmetry_is_said_of_runs_that_differ_in_rate_and_decay_alone() -> None:
+    usual, scaled = record(1e-5, by_law(1e-5)), record(1e-7, lambda d: 10 * by_law(1e-5)(d), lr=1e-2)
+    said = law_tables.symmetry([usual, scaled])
+    assert said.startswith("On MovieLens1M a rate of 0.01 with a decay of 1e-07 stands beside 0.001 with 1e-05.")
+    assert "is 10.0 to 10.0 times as long, where the law says 10." in said
+    # another product of squared rate and decay, another seed, another start: no pair
+    others = [record(1e-6, by_law(1e-5), lr=1e-2), record(1e-7, by_law(1e-5), lr=1e-2, seed=246, split_seed=246)]
+    assert law_tables.symmetry([usual, *others]) == ""
+    assert law_tables.symmetry([usual, record(1e-7, by_law(1e-5), lr=1e-2, init="prism", alpha=1.0)]) == ""
+
+
+def test_the_stored_runs_keep_the_symmetry() -> None:
+    said = law_tables.symmetry(scan(default_results())[0])
+    low, high = map(float, re.findall(r"is ([\d.]+) to ([\d.]+) times as long, where the law says 10", said)[0])
+    assert 9.5 < low <= high < 10.5
+
+
+def test_bpr_below_and_above_its_critical_decay_has_a_row_each() -> None:
+    def run(decay: float, values: list[float]) -> Record:
+        config = RunConfig("gowalla", "bpr", weight_decay=decay)
+        return made_up(config, singular_values={"user": values, "item": values})
+
+    below, above = COLLAPSE["gowalla"]
+    table = law_tables.collapse(
+        {"gowalla": [run(above, [1e-4, 1e-5, 0.0]), run(below, [20.0, 0.4, 0.1])], "yelp2018": []}
+    )
+    assert table["decay / critical"].tolist() == ["0.8", "1.3"]
+    assert (
+        table["second / first"].tolist() == ["0.020", "0.100"] and table["largest singular value"].iloc[1] == "0.0001"
+    )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import CRITICAL_DECAYS
 from prismbook.runs.records import Record
 from prismbook.tables import law
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.lengths import ratio_of
 from prismbook.text import listed_names, plural
 from prismlib import theory
 
@@ -274,3 +278,47 @@ def collapse(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
             )
     columns = ["dataset", "critical decay", "decay / critical", "best epoch", "NDCG@20"]
     return pd.DataFrame(rows, columns=[*columns, "largest singular value", "second / first"]).set_index("dataset")
+
+
+def symmetry(stored: Sequence[Record]) -> str:
+    """What runs of coupled Adam say of the law's symmetry: c times the rate with a decay smaller by c squared.
+
+    Args:
+        stored: records of any runs; those with DirectAU on matrix factorisation by Adam with decay are compared.
+
+    Returns:
+        A sentence on each pair of one dataset and seed whose learning rates differ and whose product of squared rate
+        and decay is one; empty where there is none.
+    """
+    runs = [(RunConfig(**record["config"]), record) for record in stored]
+    runs = [(config, record) for config, record in runs if _rests_by_adam(config)]
+    said = []
+    for (ours, first), (theirs, second) in itertools.permutations(runs, 2):
+        scale = ours.lr / theirs.lr
+        alike = replace(ours, lr=theirs.lr, weight_decay=theirs.weight_decay) == theirs
+        if scale > 1 and alike and np.isclose(ours.weight_decay * scale**2, theirs.weight_decay, atol=0):
+            times, scores = _times(first, second), [record["test"]["dot"] for record in (first, second)]
+            said.append(
+                f"On {dataset_name(ours.dataset)} a rate of {ours.lr:g} with a decay of {ours.weight_decay:g} stands"
+                f" beside {theirs.lr:g} with {theirs.weight_decay:g}. Each class of items is {min(times):.1f} to"
+                f" {max(times):.1f} times as long, where the law says {scale:g}. NDCG@20 is {scores[0]['ndcg']:.4f}"
+                f" beside {scores[1]['ndcg']:.4f}. The unpopular / popular ratio is {ratio_of(scores[0]):.3f} beside"
+                f" {ratio_of(scores[1]):.3f}."
+            )
+    return " ".join(said)
+
+
+def _rests_by_adam(config: RunConfig) -> bool:
+    """Whether a run is DirectAU's on matrix factorisation by Adam with coupled decay, from Xavier's start."""
+    kept = ("mf", "directau", "adam", "table", "xavier")
+    named = (config.backbone, config.loss, config.optimizer, config.decay_scope, config.init)
+    return config.weight_decay > 0 and named == kept
+
+
+def _times(first: Record, second: Record) -> list[float]:
+    """The mean length of each class of items in one run over that in another, of the classes that the law is of."""
+    lengths = [
+        {part["from"]: part["mean"] for part in record["norms"]["item"]["bins"] if part["from"] >= law.LEAST}
+        for record in (first, second)
+    ]
+    return [lengths[0][place] / lengths[1][place] for place in lengths[0].keys() & lengths[1].keys()]
