@@ -289,6 +289,8 @@ def _mean_change(pairs: Sequence[Pair], all_hold: bool) -> list[Statement]:
     name, about = f"the paper's mean change on {dataset_name(pairs[0].dataset)}, {figure:+.1%}", "the size"
     if len(changes) < len(pairs) or not all_hold:
         text = f"the size: open, since not every loss bears the claim out on what was run; compare {name}"
+        if len(changes) == len(pairs) > 1:
+            text += f", and ours, {np.mean([change.mean for change in changes]):+.1%} over {len(changes)} losses"
         return [Statement(text, None, True, role="size", about=about)]
     seeds = min(len(change.by_seed) for change in changes)
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
