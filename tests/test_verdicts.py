@@ -195,7 +195,7 @@ def test_c1() -> None:
     late: list[Parts | None] = [(0.10, 0.02, 0.02), (0.03, 0.02, 0.02), (0.16, 0.03, 0.01)]
     _, below = decay_claims.claim_c1(rq1(bpr=FLAT, directau=late))
     assert (
-        below.holds is True and "worse at 1 of 2 decays weaker than its best, and undecided without any;" in below.text
+        below.holds is True and "worse at 1 of 2 decays weaker than its best, and undecided at no decay;" in below.text
     )
 
 
