@@ -28,7 +28,7 @@ from prismbook.claims.statements import (
     weakest,
 )
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import SEEDS, grid_configs
+from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.tables import seed_differences
 from prismbook.tables.analysis import tidy
 from prismbook.tables.rules import RULES, Judgement, Rules
@@ -657,6 +657,21 @@ def test_c11_is_judged_at_the_learning_rate_that_validation_chooses(
     # where that learning rate alone counts, its note is the core
     alone = epochs_needed("gowalla", tmp_path).under(replace(RULES, case="learning rate 0.01"))
     assert outcome(alone) == ("reproduced" if 1e-2 in fast_at else "not reproduced")
+
+
+def test_c11_a_further_learning_rate_counts_once_both_methods_have_run_all_of_it(tmp_path: Path) -> None:
+    """Before, one more decay at the larger rate made decay better tuned, and no strength of PRISM was comparable."""
+    planned = [config for name in ("rq4", "rq4-decay") for config in configs(name, "gowalla")]
+    for config in planned:
+        store(tmp_path, made_up(config, **best_at(100, 0.2)))
+    [one] = grid_configs("gowalla", "directau", 1e-6)
+    store(tmp_path, made_up(replace(one, lr=1e-2), **best_at(50, 0.3)))
+    core = epochs_needed("gowalla", tmp_path).under(RULES)[0]
+    assert "at epoch 100 against 100" in core.text
+    for config in planned:
+        store(tmp_path, made_up(replace(config, lr=1e-2), **best_at(50, 0.3)))
+    core = epochs_needed("gowalla", tmp_path).under(RULES)[0]
+    assert "at epoch 50 against 50" in core.text
 
 
 def at_seeds(

@@ -16,7 +16,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
 from prismbook.runs.records import default_results, load_record
 from prismbook.tables import decay_vs_prism
-from prismbook.tables.analysis import best, measured, record_ids
+from prismbook.tables.analysis import best, first_seed, measured, record_ids
 from prismbook.tables.rules import RULES, Rules
 from prismlib import datasets
 
@@ -211,15 +211,20 @@ def _at_what_price(runs: pd.DataFrame, tuned: pd.DataFrame) -> str:
 def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, tuple[float, ...]]:
     """Of each initialisation the runs at the learning rate with the highest validation NDCG@20 at the first seed.
 
+    The first rate counts always, and a further one once all runs of both methods with it are stored at the first seed:
+    as in the searches of Table 1, a method is not tuned further than the other.
+
     Args:
         tables: by learning rate, the runs with it.
 
     Returns:
         The runs, and the learning rates that were chosen for PRISM and for decay.
     """
+    first, *further = tables
+    complete = [rate for rate in further if first_seed(tables[rate])["run"].notna().all()]
     chosen, rates = [], []
     for init in ("prism", "xavier"):
-        parts = {rate: runs[runs["init"] == init] for rate, runs in tables.items()}
+        parts = {rate: tables[rate][tables[rate]["init"] == init] for rate in (first, *complete)}
         tried = [rate for rate, part in parts.items() if part["run"].notna().any()] or list(parts)[:1]
         best_rate = max(tried, key=lambda rate: parts[rate].loc[parts[rate]["seed"] == SEEDS[0], "validation"].max())
         chosen.append(parts[best_rate])

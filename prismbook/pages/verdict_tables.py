@@ -65,7 +65,7 @@ def rules_in_words() -> str:
    chooses both, and one that beats the baseline is enough.
 10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the
     released code, as for C9 and C10, its number stands beside the verdict, without a mark. Of the learning rates
-    that were run, the one that validation chooses has the verdict.
+    at which both methods were run in full, the one that validation chooses has the verdict.
 11. **Degrees have lines.** Where the paper says *closely*, *carefully* or *coarse*, this project draws the line.
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Decay of the batch's rows
     does nothing (C6) where it gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. That may be more
