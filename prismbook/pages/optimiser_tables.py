@@ -88,7 +88,10 @@ def wrote(records: Mapping[str, Sequence[Record]]) -> str:
         slopes = _range([lengths.slope_in_popularity(run) for _, run in adamw])
         which = "; ".join(f"{dataset}, decay {run['config']['weight_decay']:g}" for dataset, run in adamw)
         most = "in its one run" if len(adamw) == 1 else f"at most in {len(adamw)} runs"
-        said.append(f"AdamW has {slopes[1]:.2f} {most} ({which}).")
+        said.append(
+            f"AdamW has {slopes[1]:.2f} {most} ({which}). So its decay writes no popularity and counts as none; with"
+            " PRISM it was not run."
+        )
     r = _range([run["norms"]["item"]["pearson_log"] for _, run in adam])
     rare = _range([_rare(run) for _, run in adam])
     said.append(
@@ -239,11 +242,18 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             shared = [run for run in runs if run["config"]["seed"] in at and (_is_prism(run) or run in by_sgd)]
             both = lengths.by_training(shared).droplevel("learning rate")
             ours, other = both.loc["plain SGD, no decay"], both.loc["PRISM"]
-            seeds = "seed" if len(at) == 1 else f"{len(at)} seeds"
+            rates = pd.DataFrame(table.xs("PRISM", level="trained with")).sort_values("ndcg")
+            seeds = f"seed {min(at)}" if len(at) == 1 else f"the same {len(at)} seeds"
+            beside = ""
+            if f"{other['ndcg']:.4f}" != f"{prism:.4f}":
+                beside = (
+                    f" At {seeds} PRISM has {other['ndcg']:.4f}; its {prism:.4f} above is the mean of"
+                    f" {plural(int(rates['seeds'].iloc[-1]), 'seed')}."
+                )
             lines[-1] += (
                 f" With lengths $d^{{{ours['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
-                f" SGD has {ours['ndcg with it']:.4f}, and PRISM {other['ndcg']:.4f} at the same {seeds}. The"
-                f" unpopular / popular ratio is {ours['ratio with it']:.2f} then, and PRISM's {other['ratio']:.2f}."
+                f" SGD has {ours['ndcg with it']:.4f} at {seeds}.{beside} The unpopular / popular ratio is"
+                f" {ours['ratio with it']:.2f} then, and PRISM's {other['ratio']:.2f}."
             )
     return "\n".join(lines)
 
