@@ -117,10 +117,10 @@ import tempfile
 
 import torch
 
-from prismlib import MF, DirectAU, FullRanking, Interactions, popularity_groups
-from prismlib import prism_, random_split, synthetic, train_step
+from prismlib import MF, DirectAU, FullRanking, Interactions, popularity_groups, prism_, random_split, synthetic
 from prismlib.optim import make_optimizer
 from prismlib.stream import count_pairs, read_batches, write_pairs
+from prismlib.train import train_step
 
 split = random_split(synthetic(600, 500, 20_000), seed=1)
 users, items = split.train
