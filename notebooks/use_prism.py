@@ -272,7 +272,8 @@ page.say(f"**Without decay.** {optimiser_tables.flat_without_decay(stored)}")
 page.say(f"**With AdamW.** {optimiser_tables.of_adamw(stored)}")
 page.say(
     "**Be patient.** Long rows turn slowly at first, so early stopping can end a run with PRISM before it has begun."
-    f" The paper waits for 10 epochs. {optimiser_tables.patience_with_prism(stored)} [](rq3_patience.ipynb) has the curves."
+    f" The paper waits for 10 epochs. {optimiser_tables.patience_with_prism(stored)}"
+    " [](rq3_patience.ipynb) has the curves."
 )
 
 # %% [markdown]
