@@ -472,8 +472,9 @@ def of_adamw(records: Iterable[Record]) -> str:
     where = listed_names(sorted({dataset_name(run["config"]["dataset"]) for run in runs}))
     pair = "" if both else ": the pair was not run"
     return (
-        f"AdamW's decay writes no popularity: that slope is at most {slope:.2f} in {plural(len(runs), 'run')} on {where}."
-        f" So you are in the case without decay. Set AdamW's decay to 0 before PRISM{pair}."
+        f"AdamW's decay writes no popularity: that slope is at most {slope:.2f} in"
+        f" {plural(len(runs), 'run')} on {where}. So you are in the case without decay."
+        f" Set AdamW's decay to 0 before PRISM{pair}."
     )
 
 
