@@ -3,10 +3,10 @@
     make bench-serving      # with PRISM_DATA set where MovieLens1M is not at hand
 
 It runs in an environment of its own, .recipes/serving, and writes benchmarks/serving.json, and for
-the book benchmarks/serving_*.csv. The model is MF with DirectAU and PRISM, 15 epochs, seed 1. The other parts measure
-time: of a million generated items, and of `recommend` for one user at the sizes of two datasets. Times are CPU time of
-the process, which other work on the machine inflates less than the time of a clock; how many times as long the clock
-says that all of it took is stored beside them.
+the book benchmarks/serving_*.csv. The model is MF with DirectAU and PRISM, 15 epochs, seed 1; for lengths at scoring
+it is the same without PRISM. The other parts measure time: of a million generated items, and of `recommend` for one
+user at the sizes of two datasets. Times are CPU time of the process, which other work on the machine inflates less than
+the time of a clock; how many times as long the clock says that all of it took is stored beside them.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ from prismlib import (
     random_split,
     recommend,
 )
+from prismlib.data import Split
 from prismlib.datasets import CARDS, load
+from prismlib.lengths import EXPONENTS, choose_exponent, popularity_power, with_lengths
 
 K, DIM, FETCHED = 20, 64, 500
 Array = np.ndarray
 #: What the book calls the columns.
 HEADS = {
+    "b": "b of d^b",
     "index": "index",
     "recall": "recall@20",
     "ndcg": "NDCG@20",
@@ -112,24 +115,50 @@ def of_bitmaps(items: Array, users: Array, seen: Array) -> Array:
     return lists
 
 
-def quality() -> list[dict[str, Any]]:
-    """Each way of serving, with its recall of the exact lists and its NDCG."""
+def training(prism: bool) -> tuple[MF, Split, FullRanking, FullRanking]:
+    """A model of a few epochs on MovieLens1M with its split, and the rankings of its validation and its test part."""
     data = load("movielens1m")
     split = random_split(data, 123)
     groups = popularity_groups(split.item_popularity)
     model = MF(data.num_users, data.num_items, DIM, torch.Generator().manual_seed(1))
-    prism_(model.user.weight, split.user_popularity)
-    prism_(model.item.weight, split.item_popularity)
+    if prism:
+        prism_(model.user.weight, split.user_popularity)
+        prism_(model.item.weight, split.item_popularity)
     validation = FullRanking(split.validation, split.train, groups, data.num_users)
     fit(model, DirectAU(gamma=1.0), split.train, validation, lr=1e-2, max_epochs=15, seed=1)
+    return model, split, validation, FullRanking(split.test, [split.train, split.validation], groups, data.num_users)
+
+
+def seen_by(test: FullRanking, split: Split) -> Array:
+    """Whether each user of the test has seen each item."""
+    seen = np.zeros((split.dataset.num_users, split.dataset.num_items), bool)
+    for part in (split.train, split.validation):
+        seen[part.user, part.item] = True
+    return seen[test.users.numpy()]
+
+
+def scored(ways: dict[str, Callable[[], Array]], exact: Array, test: FullRanking) -> list[dict[str, Any]]:
+    """Each way of serving, with its recall of the exact lists and its NDCG."""
+    rows = []
+    for name, way in ways.items():
+        lists = way()
+        common = [len(np.intersect1d(ours[ours >= 0], best)) / K for ours, best in zip(lists, exact, strict=True)]
+        score = float(test.ndcg_by_group(torch.from_numpy(lists)).sum(1).mean())
+        full = float((lists >= 0).all(1).mean())
+        rows.append(
+            {"index": name, "recall": round(float(np.mean(common)), 4), "ndcg": round(score, 4), "full": round(full, 3)}
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def quality() -> list[dict[str, Any]]:
+    """Each way of serving a PRISM model, with its recall of the exact lists and its NDCG."""
+    model, split, _, test = training(prism=True)
     parts = [split.train, split.validation]
-    test = FullRanking(split.test, parts, groups, data.num_users)
     every, items = (table.detach().numpy() for table in model.embeddings())
     users = every[test.users.numpy()]
-    seen = np.zeros((data.num_users, data.num_items), bool)
-    for part in parts:
-        seen[part.user, part.item] = True
-    seen = seen[test.users.numpy()]
+    seen = seen_by(test, split)
     exact = recommend(model, test.users, parts).items.numpy()
     radius = np.linalg.norm(items, axis=1).max()
     longer = np.c_[items, np.sqrt(np.maximum(radius**2 - (items**2).sum(1), 0))].astype("f4")
@@ -159,16 +188,29 @@ def quality() -> list[dict[str, Any]]:
         "faiss IndexFlatIP, only 50 fetched": fetched(flat(items), 50),
         "faiss IndexFlatIP, a bitmap of each user's unseen items": lambda: of_bitmaps(items, users, seen),
     }
+    return scored(ways, exact, test)
+
+
+def at_scoring() -> list[dict[str, Any]]:
+    """Indexes of rows with lengths d ** b in place of PRISM's: b a fourth, and b as validation chooses it."""
+    model, split, validation, test = training(prism=False)
+    parts = [split.train, split.validation]
+    user, item = (table.detach() for table in model.embeddings())
+    chosen = choose_exponent(user, item, split.item_popularity, validation, (*EXPONENTS, 7 / 12, 2 / 3, 5 / 6, 1.0))
+    users, seen = user.numpy()[test.users.numpy()], seen_by(test, split)
     rows = []
-    for name, way in ways.items():
-        lists = way()
-        common = [len(np.intersect1d(ours[ours >= 0], best)) / K for ours, best in zip(lists, exact, strict=True)]
-        score = float(test.ndcg_by_group(torch.from_numpy(lists)).sum(1).mean())
-        full = float((lists >= 0).all(1).mean())
-        rows.append(
-            {"index": name, "recall": round(float(np.mean(common)), 4), "ndcg": round(score, 4), "full": round(full, 3)}
-        )
-        print(rows[-1], flush=True)
+    for b in dict.fromkeys((0.25, chosen)):
+        length = popularity_power(split.item_popularity, b)
+        items = with_lengths(item, length).numpy()
+        exact = recommend((user, item), test.users, parts, length=length).items.numpy()
+        indexes = {
+            "HNSW, inner product, ef 512": hnsw(items, faiss.METRIC_INNER_PRODUCT, 512),
+            **{f"IVF60, inner product, nprobe {n}": ivf(items, 60, n) for n in (4, 16)},
+        }
+        ways: dict[str, Callable[[], Array]] = {"exact: recommend(length=...)": lambda lists=exact: lists}
+        for name, index in indexes.items():
+            ways[f"faiss {name}"] = lambda made=index: without_seen(made.search(users, FETCHED)[1], seen)
+        rows += [{"b": f"{b:.2f}"} | row for row in scored(ways, exact, test)]
     return rows
 
 
@@ -264,14 +306,21 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--part", choices=["quality", "single", "million"], help="measure one part, and keep the other")
+    parser.add_argument(
+        "--part", choices=["quality", "lengths", "single", "million"], help="measure one part, and keep the other"
+    )
     parser.add_argument("--items", type=int, default=1_000_000, help="number of generated items")
     options = parser.parse_args()
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     stored = json.loads(options.output.read_text()) if options.output.exists() else {}
     stored["versions"] = {name: version(name) for name in ("faiss-cpu", "hnswlib", "torch", "numpy")}
-    for name, measure in (("quality", quality), ("single", single), ("million", lambda: million(options.items))):
+    for name, measure in (
+        ("quality", quality),
+        ("lengths", at_scoring),
+        ("single", single),
+        ("million", lambda: million(options.items)),
+    ):
         if options.part in (None, name):
             clock, cpu = time.perf_counter(), time.process_time()
             stored[name] = measure()

@@ -16,7 +16,8 @@
 # %% [markdown]
 # # Reproduce it
 #
-# There are three depths. Each needs what the one above it needs, and more.
+# In a copy of this project, which has no public address yet, there are three depths. Each needs what the one above it needs, and more. Data are
+# downloaded where they are first needed, or read from the folder that `PRISM_DATA` names: [](datasets.ipynb) has the files.
 #
 # | to see that | command | needs |
 # |---|---|---|
@@ -61,6 +62,7 @@ if runs.empty:
     display(Markdown("**No run is stored.**"))
 else:
     display(reproduce_tables.sums(runs))
+    display(Markdown(reproduce_tables.beside_the_paper(runs)))
 for problem in problems:
     display(Markdown(f"Not counted: {problem}"))
 

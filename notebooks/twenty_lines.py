@@ -54,15 +54,17 @@ from torch.nn.functional import cosine_similarity
 
 for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
     user = torch.tensor([0.8, 0.6])
-    items = torch.nn.Parameter(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    items = torch.nn.Parameter(torch.eye(2))
     step = optimizer([items], lr=0.1, weight_decay=0.1)
     (-cosine_similarity(user, items[0], dim=0)).backward()
     step.step()
     inside, outside = items.detach().norm(dim=1).tolist()
-    name = optimizer.__name__
-    print(f"{name:6} in the batch 1 -> {inside:.4f}, not in it 1 -> {outside:.4f}")
-    if name == "SGD":  # the paper's Theorem 3.1: decay's leg, and the step at a right angle
-        assert abs(inside - (0.99**2 + 0.1**2 * (1 - 0.8**2)) ** 0.5) < 1e-6
+    met = f"{optimizer.__name__:6} in the batch 1 -> {inside:.4f}"
+    print(f"{met}, not in it 1 -> {outside:.4f}")
+    if optimizer is torch.optim.SGD:
+        # the paper's Theorem 3.1: two legs at a right angle
+        decayed, turned = 0.99, 0.1 * (1 - 0.8**2) ** 0.5
+        assert abs(inside - (decayed**2 + turned**2) ** 0.5) < 1e-6
 
 # %% [markdown]
 # Plain gradient descent (SGD) does what the drawing shows. Adam does not: it divides each coordinate of a step by the size of its gradient,
@@ -77,9 +79,12 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
 #
 # Now 300 users take 12 of 100 items each, and item 0 is taken most often. The loss is a softmax over cosines. How long is each item's
 # vector in the end, and how does its length correlate with $\log(d + 2)$, where $d$ is popularity?
+#
+# The twenty lines of the title are the loss and the training, `softmax` and `train`. The others make the data and print.
 
 # %% tags=["twenty-lines", "nbval-ignore-output"]
 import torch
+from torch.nn import Parameter
 from torch.nn.functional import cross_entropy, normalize
 from torch.optim import SGD, Adam, AdamW
 
@@ -87,27 +92,30 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 num_users, num_items, dim = 300, 100, 16
 chance = 1 / torch.arange(1.0, num_items + 1)
-item = torch.stack([torch.multinomial(chance, 12) for _ in range(num_users)]).flatten()
+taken = [torch.multinomial(chance, 12) for _ in range(num_users)]
+item = torch.stack(taken).flatten()
 user = torch.arange(num_users).repeat_interleave(12)
 d = torch.bincount(item, minlength=num_items)  # popularity
 
 
-def softmax(users, items, rows):  # over the cosines with all items: it sees no length
-    cosines = normalize(users[user[rows]], dim=1) @ normalize(items, dim=1).T
+def softmax(users, items, rows):  # of cosines: it sees no length
+    asked = normalize(users[user[rows]], dim=1)
+    cosines = asked @ normalize(items, dim=1).T
     return cross_entropy(cosines / 0.2, item[rows])
 
 
 def train(optimizer, lr, decay, prism=False, loss=softmax, batch=64, steps=2000):
     torch.manual_seed(1)
-    users = torch.nn.Parameter(0.1 * torch.randn(num_users, dim))
-    items = torch.nn.Parameter(0.1 * torch.randn(num_items, dim))
-    if prism:  # keep the direction, set the length to log(d + 2); users: below
+    users = Parameter(0.1 * torch.randn(num_users, dim))
+    items = Parameter(0.1 * torch.randn(num_items, dim))
+    if prism:  # keep directions, set lengths to log(d + 2)
         with torch.no_grad():
             items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
-    step = optimizer([users, items], lr=lr, weight_decay=decay)
+    step = optimizer([users, items], lr, weight_decay=decay)
     for _ in range(steps):
         step.zero_grad()
-        loss(users, items, torch.randint(len(user), (batch,))).backward()
+        rows = torch.randint(len(user), (batch,))
+        loss(users, items, rows).backward()
         step.step()
     return items.detach().norm(dim=1)
 
@@ -118,11 +126,13 @@ found = {}
 def report(name, *args, **options):
     n = train(*args, **options)
     most, least = n[d.argmax()].item(), n[d.argmin()].item()
-    r = torch.corrcoef(torch.stack([n, torch.log(d + 2.0)]))[0, 1].item()
-    both = torch.cov(torch.stack([torch.log(d.float()), torch.log(n)]))
-    slope = (both[0, 1] / both[0, 0]).item()  # of log length in log d
+    both = torch.stack([n, torch.log(d + 2.0)])
+    r = torch.corrcoef(both)[0, 1].item()
+    logs = torch.cov(torch.log(torch.stack([d, n])))  # of both logs
+    slope = (logs[0, 1] / logs[0, 0]).item()
     found[name] = most, least, r, slope
-    print(f"{name:33} most popular {most:.2f}, least {least:.2f}, correlation {r:+.2f}, slope {slope:+.3f}")
+    print(f"{name}: correlation {r:+.2f}, slope {slope:+.3f}")
+    print(f"  most popular {most:.2f}, least {least:.2f}")
 
 
 report("Adam, no decay", Adam, 1e-2, 0.0)
@@ -239,28 +249,39 @@ from prismbook.claims import ledger
 from prismbook.runs.records import default_results, load_record
 from prismlib import prism_norm
 
-given = globals().get("results")  # the page's own parameter, which names other records
-path = Path(given or default_results()) / "movielens1m/mf-directau-9c7b05ac6a8b.json"
+# the page's own parameter, which names other records
+given = globals().get("results")
+name = "movielens1m/mf-directau-9c7b05ac6a8b.json"
+path = Path(given or default_results()) / name
 if not path.exists():
-    raise FileNotFoundError(f"{path} is not here: run this cell in a checkout of the project, which has this record")
+    needs = "run this cell in a checkout of the project"
+    raise FileNotFoundError(f"{path} is not here: {needs}")
 record = load_record(path)
 config = record["config"]
-assert (config["init"], config["alpha"], config["weight_decay"]) == ("prism", 1.0, 0.0)
+assert config["init"] == "prism" and config["alpha"] == 1
+assert config["weight_decay"] == 0
 
 items = record["norms"]["item"]
 never, once, *others = items["bins"]
 at_start = prism_norm(torch.tensor([0, 1])).tolist()
 for d, part in enumerate((never, once)):
     set_to, now = at_start[d], part["mean"]
-    print(f"{part['rows']:3} items with d = {d}: PRISM set {set_to:.4f}, recorded {now:.4f}")
-assert abs(never["mean"] - at_start[0]) < 1e-6 and never["std"] == 0
+    print(f"{part['rows']:3} items with d = {d}:")
+    print(f"  PRISM set {set_to:.4f}, recorded {now:.4f}")
+assert abs(never["mean"] - at_start[0]) < 1e-6
+assert never["std"] == 0
 assert once["mean"] > at_start[1]
-assert all(part["mean"] > prism_norm(torch.tensor([part["from"]])).item() for part in others)
-print(f"correlation with log(d + 2) after training: {items['pearson_log']:+.3f}")
+for part in others:
+    set_to = prism_norm(torch.tensor([part["from"]])).item()
+    assert part["mean"] > set_to
+r = items["pearson_log"]
+print(f"correlation with log(d + 2) after training: {r:+.3f}")
+print(f"test NDCG@20 {record['test']['dot']['ndcg']:.4f}")
 
 rows = ledger.accepted().items()
-claims = dict.fromkeys(name.split()[0] for name, row in rows if record["id"] in row["records"])
-print(f"test NDCG@20 {record['test']['dot']['ndcg']:.4f}; claims that rest on it: {', '.join(claims)}")
+own = [name for name, row in rows if record["id"] in row["records"]]
+claims = dict.fromkeys(name.split()[0] for name in own)
+print(f"claims that rest on it: {', '.join(claims)}")
 assert claims
 
 # %% [markdown]

@@ -25,10 +25,10 @@
 #
 # It keeps each row's direction and sets its length to $\alpha \log(d + 2) + (1 - \alpha)$, where $d$ is how often the row's
 # user or item occurs in the training interactions {cite}`loveland2025weightdecay`. Then train without weight decay. Whether
-# you should is the question of [another page](should_i_use.ipynb). AdamW's decay is a weight decay too: PRISM beside it was not run.
+# you should is the question of [another page](should_i_use.ipynb). AdamW's decay counts as none: set it to 0 too.
 #
 # Four ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb). You choose [lengths on validation](optimisers.ipynb) when you score, or take a weak
-# coupled decay, PRISM, or plain SGD. Adam alone takes popularity out of the lengths. How steep they should be
+# coupled decay, PRISM, or plain SGD. Adam alone takes nearly all popularity out of the lengths; numbers are below. How steep they should be
 # [differs between datasets and losses](optimisers.ipynb).
 #
 # ## Get it
@@ -261,8 +261,22 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # whether PRISM helped. In one line: not where the loss sees lengths, as BPR does; not where Adam has a small weight decay already; and
 # not where lists are made by cosine.
 #
-# **Be patient.** Long rows turn slowly at first. Early stopping after 10 epochs, the paper's rule, can end a run with PRISM before it has begun. [](rq3_patience.ipynb) shows one, with BPR, beside the same run that waited.
-#
+# What the stored runs of matrix factorisation say:
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+from prismbook.pages import optimiser_tables, page
+from prismbook.runs.records import default_results, scan
+
+stored, _ = scan(default_results())
+page.say(f"**Without decay.** {optimiser_tables.flat_without_decay(stored)}")
+page.say(f"**With AdamW.** {optimiser_tables.of_adamw(stored)}")
+page.say(
+    "**Be patient.** Long rows turn slowly at first, so early stopping can end a run with PRISM before it has begun."
+    f" The paper waits for 10 epochs. {optimiser_tables.patience_with_prism(stored)}"
+    " [](rq3_patience.ipynb) has the curves."
+)
+
+# %% [markdown]
 # ## Short answers
 #
 # ### Which popularity?

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import cornac
-import numpy as np
-import torch
 from toy import assert_norms, follows_popularity, ndcg, num_items, num_users, report, split
 
 triples = [(int(user), int(item), 1.0) for user, item in zip(*split.train, strict=True)]
 data = cornac.data.Dataset.from_uir(triples, seed=1)
 
 # [recipe]
+import numpy as np
+import torch
 from cornac.models import BPR
 
 from prismlib import prism

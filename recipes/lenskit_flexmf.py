@@ -7,16 +7,16 @@ import os
 os.environ["LK_TORCH_COMPILE"] = "0"  # compiling takes a minute and a half the first time
 
 import lenskit
-import numpy as np
 import pandas as pd
 import torch
 from lenskit.data import from_interactions_df
-from lenskit.training import TrainingOptions
 from toy import assert_norms, follows_popularity, ndcg, num_items, num_users, report, split
 
 # [recipe]
+import numpy as np
 from lenskit.flexmf import FlexMFImplicitScorer
 from lenskit.flexmf._implicit import FlexMFImplicitTrainer  # private in 2025.8.1: pin the version
+from lenskit.training import TrainingOptions
 
 from prismlib import prism_
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import recbole
-import torch
 from toy import assert_norms, follows_popularity, ndcg, num_items, num_users, report, split, with_chosen_lengths
 
 folder = Path(tempfile.mkdtemp())
@@ -50,6 +49,7 @@ class DirectAU(BPR):
 
 def train(model_class, prism: bool, **extra):
     # [recipe]
+    import torch
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_trainer

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from prismlib import FullRanking, popularity_groups, prism_norm, random_split, recommend, synthetic
-from prismlib.lengths import choose_exponent, popularity_power
 from prismlib.norms import norm_summary
 
 torch.set_num_threads(1)
@@ -51,6 +50,9 @@ def with_chosen_lengths(user: Any, item: Any) -> float:
     """The same of items whose length is replaced by d ** b, with the b that ranks the validation interactions best."""
     user, item, popularity, users = as_table(user), as_table(item), split.item_popularity, ranking.users
     # [lengths]
+    from prismlib import recommend
+    from prismlib.lengths import choose_exponent, popularity_power
+
     b = choose_exponent(user, item, popularity, validation)  # validation is a prismlib.FullRanking
     lists = recommend((user, item), users, seen, length=popularity_power(popularity, b)).items
     # [end]

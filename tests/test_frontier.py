@@ -56,7 +56,7 @@ def test_all_stored_runs_with_a_ratio_are_embedded() -> None:
     runs = frontier.runs_of(stored)
     content = data(frontier.widget(runs))
     assert content["runs"] == runs
-    own = [run for run in runs if run["face"] != frontier.RESCORED_FACE]
+    own = [run for run in runs if not run["star"]]
     assert len({run["id"] for run in own}) == len(own) < len(runs)
     real = len(start_page.real_runs(stored))
     without = sum(
@@ -76,7 +76,8 @@ def test_a_run_that_was_scored_with_other_lengths_has_a_second_point() -> None:
     own, rescored = frontier.runs_of([record])
     assert (rescored["method"], rescored["ndcg"]) == ("no decay, lengths d^0.25 at scoring", 0.4)
     assert rescored["ratio"] == pytest.approx(0.1) and rescored["id"] == own["id"]
-    assert (own["face"], rescored["face"], own["method"]) == (0, frontier.RESCORED_FACE, "no decay")
+    assert (own["star"], rescored["star"], own["method"]) == (False, True, "no decay")
+    assert (own["kind"], rescored["kind"]) == ("no decay", "lengths at scoring")
     # with decay, lengths at scoring would hide what decay wrote
     [decayed] = grid_configs("movielens1m", "directau", 1e-6)
     assert len(frontier.runs_of([{**record, "config": made_up(decayed, (0.2, 0.1, 0.05))["config"]}])) == 1
@@ -115,10 +116,44 @@ def test_the_static_figure_has_every_run() -> None:
     panels = frontier.figure(runs).axes
     assert [axis.get_title() for axis in panels] == ["Gowalla", "Yelp2018"]
     for axis, run in zip(panels, runs, strict=True):
+        assert [text.get_text() for text in axis.texts] == ["0 runs below"]
         [edge, point] = axis.lines
         assert edge.get_label() == "frontier" and edge.get_xdata().tolist() == [run["ratio"]]
         assert [float(value[0]) for value in point.get_data()] == [run["ratio"], run["ndcg"]]  # type: ignore[index]
     assert [axis.lines[1].get_markerfacecolor() == "none" for axis in panels] == [True, False]
+
+
+@pytest.mark.usefixtures("_style")
+def test_both_figures_begin_their_axis_where_the_useful_runs_are_and_count_those_below() -> None:
+    stored, _ = scan(default_results())
+    runs = frontier.runs_of(stored)
+    starts = data(frontier.widget(runs))["starts"]
+    for axis in frontier.figure(runs).axes:
+        here = [run["ndcg"] for run in runs if run["dataset"] == axis.get_title()]
+        start = axis.get_ylim()[0]
+        assert start == starts[axis.get_title()] and 0.5 * max(here) < start < 0.6 * max(here)
+        below = sum(score < start for score in here)
+        assert axis.texts[0].get_text() == f"{below} run{'' if below == 1 else 's'} below"
+        assert below < 0.4 * len(here)
+        # a star is a score with lengths at scoring, and every one of these is a star
+        stars = [line for line in axis.lines if line.get_marker() == frontier.STAR]
+        assert len(stars) == sum(run["star"] for run in runs if run["dataset"] == axis.get_title()) > 0
+
+
+def test_the_page_says_what_lies_on_the_line() -> None:
+    def run(ndcg: float, ratio: float, kind: str, dataset: str = "Gowalla") -> dict[str, Any]:
+        named = {"loss": "SSM", "backbone": "MF", "method": "decay 1e-06"}
+        return {"dataset": dataset, "ndcg": ndcg, "ratio": ratio, "kind": kind, **named}
+
+    on_it = [run(0.2, 0.1, "decay"), run(0.19, 0.2, "PRISM"), run(0.18, 0.3, "PRISM"), run(0.01, 0.9, "no decay")]
+    said = frontier.on_the_line([*on_it, run(0.17, 0.25, "plain SGD")])
+    assert "- **Gowalla.** Best is SSM on MF, decay 1e-06: NDCG@20 0.2000, ratio 0.10." in said
+    assert (
+        "the line has 2 of PRISM and 1 of decay." in said
+    )  # what lies below the axis, or behind the line, is left out
+    assert "No way of training holds a line alone. [](should_i_use.ipynb)" in said
+    said = frontier.on_the_line([*on_it, run(0.1, 0.1, "decay", dataset="Yelp2018")])
+    assert "On some datasets one way holds the line." in said
 
 
 @pytest.mark.usefixtures("_style")

@@ -194,9 +194,14 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     said = optimiser_tables.found({"movielens1m": [*runs, prism]})
     assert (
         "With lengths $d^{0.25}$ at scoring" in said
-        and "has 0.3000, and PRISM 0.1400 at" in said
+        and "has 0.3000 at seed 123. The unpopular" in said  # PRISM's score has been named
         and "is 0.50 then" in said
     )
+    better = record(0.0, by_law(1e-5), init="prism", alpha=1.0, seed=492)
+    better["test"]["dot"]["ndcg"] += 0.1
+    said = optimiser_tables.found({"movielens1m": [*runs, prism, better]})
+    assert "and PRISM 0.1900." in said
+    assert "At seed 123 PRISM has 0.1400; its 0.1900 above is the mean of 2 seeds." in said
     assert optimiser_tables.found({"movielens1m": runs}) == ""
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
 
@@ -265,6 +270,39 @@ def test_slopes_and_correlations_of_the_same_runs_are_told_apart() -> None:
         {"movielens1m": {"plain SGD, no decay": sgd, "Adam, no decay": flat}, "gowalla": {}}
     )
     assert said.startswith("*Steepest is plain SGD, no decay on MovieLens1M. Plain SGD is not run on Gowalla.")
+
+
+def test_what_the_page_on_your_own_model_says_of_stored_runs() -> None:
+    flat = [record(0.0, lambda d, s=power: d**s, seed=seed) for power, seed in ((0.01, 123), (0.02, 246))]
+    flat[0]["norms"]["item"]["pearson_log"] = 0.63
+    other = record(0.0, lambda d: d**0.3, backbone="lightgcn")  # a graph writes lengths, and BPR sees them
+    by_bpr = record(0.0, lambda d: d**0.3, loss="bpr", gamma=None)
+    prism = [record(0.0, lambda d: d**0.2, init="prism", alpha=alpha) for alpha in (1.0, 0.0)]
+    said = optimiser_tables.flat_without_decay([*flat, other, by_bpr, *prism])
+    assert (
+        "at most 0.02 in 2 runs by DirectAU; with PRISM it is 0.20 to 0.20 in 1. The correlation is up to 0.63" in said
+    )
+    adamw = record(0.3, lambda d: d**0.01, decay_scope="decoupled")
+    said = optimiser_tables.of_adamw([*flat, adamw])
+    assert "at most 0.01 in 1 run on MovieLens1M." in said and said.endswith("before PRISM: the pair was not run.")
+    both = record(0.3, lambda d: d**0.2, decay_scope="decoupled", init="prism", alpha=1.0)
+    assert optimiser_tables.of_adamw([adamw, both]).endswith("before PRISM.")
+
+
+def test_how_long_to_wait_is_told_by_the_runs_that_waited() -> None:
+    def ended(best: int, loss: str, patience: int) -> Record:
+        gamma = None if loss == "bpr" else 0.5
+        run = record(0.0, lambda d: 0.2, loss=loss, gamma=gamma, init="prism", alpha=1.0, patience=patience)
+        return {**run, "best_epoch": best}
+
+    of_angles = [ended(24, "directau", 10), ended(300, "directau", 10)]
+    said = optimiser_tables.patience_with_prism(
+        [*of_angles, ended(0, "bpr", 10), ended(5, "bpr", 10), ended(500, "bpr", 100)]
+    )
+    assert "Here 2 runs by DirectAU and MAWU had a patience of 10, at the rate 0.001." in said
+    assert "Their best epochs lie between 24 and 300. By BPR 1 of 2 such runs stopped at the start." in said
+    assert said.endswith("At a patience of 100 BPR learned: the best epoch is 500 in 1 run.")
+    assert "BPR" not in optimiser_tables.patience_with_prism(of_angles)
 
 
 def test_every_training_of_the_plan_is_shown_by_itself_or_said_not_to_be_run(tmp_path: Path) -> None:

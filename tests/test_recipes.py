@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
-from prismlib import theory
+from prismlib import prism, random_split, recommend, synthetic, theory
+from prismlib.comparison import compare
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
@@ -57,12 +59,35 @@ def test_short_answers() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+def test_the_comparison_to_copy_is_the_librarys() -> None:
+    copied: dict[str, Any] = {}
+    exec((RECIPES / "compare.py").read_text(), copied)
+    split = random_split(synthetic(400, 300, 12_000), 123)
+    users, seen = range(split.dataset.num_users), [split.train, split.validation]
+    draw = torch.Generator().manual_seed(1)
+    user, item = (torch.rand(n, 8, generator=draw) for n in (split.dataset.num_users, split.dataset.num_items))
+    lists = [recommend((user, table), users, seen).items for table in (item, prism(item, split.item_popularity))]
+    lists[0][3, 5:] = -1  # an index that found too few
+    held_out: dict[int, set[int]] = {number: set() for number in users}
+    for who, what in zip(*split.test, strict=True):
+        held_out[int(who)].add(int(what))
+    assert any(not items for items in held_out.values())
+    for k in (5, 20):
+        asked = {"generator": torch.Generator().manual_seed(0), "k": k}
+        expected = compare(*lists, split.test, split.item_popularity, **asked).ndcg["all"]
+        change, (low, high) = copied["compare"](*(each.tolist() for each in lists), held_out, k=k)
+        assert change == pytest.approx(expected.difference, abs=1e-6) and expected.difference > 0.01
+        width = expected.high - expected.low
+        assert abs(low - expected.low) < 0.1 * width and abs(high - expected.high) < 0.1 * width
+
+
 @pytest.mark.lint
 def test_the_page_shows_parts_of_the_files_that_are_run_and_nothing_else() -> None:
     assert len(SHOWN) >= 15
     assert PAGE.count("```{literalinclude}") == len(SHOWN)
     assert "```python" not in PAGE
-    run_here = {"fsdp2.py", "ddp.py", "plain.py", "toy.py"}
+    assert re.findall(r"^:caption: (.*)$", PAGE, re.MULTILINE) == [f"recipes/{name}" for name, _, _ in SHOWN]
+    run_here = {"fsdp2.py", "ddp.py", "plain.py", "toy.py", "compare.py"}
     assert {name for name, _, _ in SHOWN} == run_here | set(run.RECIPES.values())
 
 
@@ -95,6 +120,11 @@ def test_what_the_page_says_of_scores_and_shardings() -> None:
     stored = json.loads(run.STORED.read_text())
     scores = stored["recbole"]["scores"]
     assert scores["DirectAU, PRISM"] > scores["DirectAU, own start"]
+    by_directau = [score for name, score in scores.items() if name.startswith("DirectAU")]
+    assert max(by_directau) < scores["BPR, own start"]
+    *first, last = map(str, by_directau)
+    said = f"RecBole's own BPR, with {scores['BPR, own start']}, beats its three rows by DirectAU"
+    assert f"{said}: {', '.join(first)} and {last}." in PAGE
     for name in ("recbole", "lenskit", "cornac"):
         assert stored[name]["scores"]["BPR, PRISM"] < stored[name]["scores"]["BPR, own start"]
         assert stored[name]["regulariser"]

@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_left_out_by_name(monkeypatch: pytest.MonkeyPatch) 
     assert SCALE["memory_lacks"](4, 10_000) is None
     row = {"rows": 10_000_000, "loss": "BPR", "optimizer": "adam", "huge_pages": True}
     part = STORED["steps"] | {"measured": [*STORED["steps"]["measured"][:-1], row | left]}
-    said = "Not run with 10,000,000 rows and BPR (needs 11.3 GB, 3.0 GB are free): Adam on all rows."
+    said = "Not run with 10,000,000 rows and BPR (needs 11.3 GB, 3.0 GB are free): Adam on all rows with huge pages."
     assert said in scale_tables.crossings(part)
 
 
@@ -101,6 +101,14 @@ def cell(rows: int, loss: str, optimizer: str, huge: bool = True) -> Any:
     return scale_tables.times(STEPS, loss, optimizer, huge)[rows]
 
 
+def crossed(loss: str, huge: bool) -> float:
+    """The rows at which Adam on all rows, with huge pages or as it is by default, and on the batch's rows cross."""
+    every, some = scale_tables.times(STEPS, loss, "adam", huge), scale_tables.times(STEPS, loss, "row_adam")
+    at = scale_tables.crossing(every, some)
+    assert at is not None
+    return at
+
+
 @pytest.mark.parametrize("loss", ["BPR", "SSM"])
 def test_what_the_page_says_of_times(loss: str) -> None:
     least = min(SCALE["ROWS"])
@@ -108,8 +116,9 @@ def test_what_the_page_says_of_times(loss: str) -> None:
         scale_tables.times(STEPS, loss, "adam").index.intersection(scale_tables.times(STEPS, loss, "row_adam").index)
     )
     # "Below the ring, leave it"; "Above it, time on the batch's rows still grows, though far less than the tables"
-    assert cell(least, loss, "adam") < cell(least, loss, "row_adam")
-    assert cell(most, loss, "adam") > cell(most, loss, "row_adam")
+    for huge in (True, False):
+        assert cell(least, loss, "adam", huge) < cell(least, loss, "row_adam")
+        assert cell(most, loss, "adam", huge) > cell(most, loss, "row_adam")
     for optimizer in ("row_adam", "sparse_adam", "rowwise_adagrad", "sgd"):
         measured = scale_tables.times(STEPS, loss, optimizer)
         assert measured.max() < 40 * measured.min() and measured.index[-1] >= 100 * least
@@ -118,8 +127,7 @@ def test_what_the_page_says_of_times(loss: str) -> None:
 def test_every_dataset_of_the_paper_is_below_the_ring() -> None:
     rows = max(CARDS[name].users + CARDS[name].items for name in PAPER_DATASETS)
     for loss in ("BPR", "SSM"):
-        at = scale_tables.crossing(*(scale_tables.times(STEPS, loss, name) for name in ("adam", "row_adam")))
-        assert at is not None and at > rows
+        assert crossed(loss, huge=False) > rows and crossed(loss, huge=True) > rows
     assert f" has {rows:,} rows." in scale_tables.crossings(STORED["steps"])
 
 
@@ -156,9 +164,11 @@ def test_a_crossing_is_read_between_measured_numbers() -> None:
 
 def test_what_to_do_names_the_sizes_at_which_the_steps_cross() -> None:
     said = scale_tables.what_to_do(STORED["steps"])
+    by_default, rest = said.partition("(")[::2]
     for loss in ("BPR", "SSM"):
-        rows = scale_tables.crossing(*(scale_tables.times(STEPS, loss, name) for name in ("adam", "row_adam")))
-        assert rows is not None and f"{scale_tables.rounded(rows)} with {loss}" in said
+        assert f"{scale_tables.rounded(crossed(loss, huge=False))} with {loss}" in by_default
+        assert f"{scale_tables.rounded(crossed(loss, huge=True))} with {loss}" in rest.partition(")")[0]
+    assert crossed("SSM", huge=False) < 0.7 * crossed("SSM", huge=True)
     never = STORED["steps"] | {"measured": [row for row in STORED["steps"]["measured"] if row["rows"] == 10_000]}
     assert "| all sizes that were measured | Adam on all rows" in scale_tables.what_to_do(never)
 
@@ -167,16 +177,21 @@ def test_the_figure_marks_the_crossings() -> None:
     figure = scale_tables.step_times(STORED["steps"])
     assert [len(axis.lines) for axis in figure.axes] == [7, 7]  # the last is the ring
     for axis, loss in zip(figure.axes, ("BPR", "SSM"), strict=True):
-        at = scale_tables.crossing(*(scale_tables.times(STEPS, loss, name) for name in ("adam", "row_adam")))
-        assert at is not None and axis.lines[-1].get_xdata()[0] == at
+        at = crossed(loss, huge=False)
+        assert axis.lines[-1].get_xdata()[0] == at
         assert [text.get_text() for text in axis.texts] == [f"about {scale_tables.rounded(at)} rows"]
     plt.close(figure)
 
 
 def test_the_sentences_have_the_stored_numbers() -> None:
     said = scale_tables.crossings(STORED["steps"])
-    assert cell(10_000_000, "BPR", "adam") > 10 * cell(10_000_000, "BPR", "row_adam")
-    assert f"{cell(10_000_000, 'BPR', 'adam') / cell(10_000_000, 'BPR', 'row_adam'):,.0f} times as long" in said
+    by_default, rest = said.partition("With huge pages")[::2]
+    for huge, where in ((False, by_default), (True, rest)):
+        ratio = cell(10_000_000, "BPR", "adam", huge) / cell(10_000_000, "BPR", "row_adam")
+        assert ratio > 10 and f"{ratio:,.0f} times as long" in where
+    at = {huge: scale_tables.rounded(crossed("SSM", huge)) for huge in (False, True)}
+    assert f"With SSM Adam on all rows is the faster one up to about {at[False]} rows." in said
+    assert f"With huge pages the two are about {at[True]} rows and" in said
     stream = STORED["stream"]["measured"]
     assert f"{stream['batches']:,} batches" in scale_tables.stream_sentence(STORED["stream"], STORED["steps"])
     assert f"{scale_tables.farthest(STORED['quality'], 'row_adam'):.1g}" in (

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from prismlib import MF, prism_, random_split, recommend, synthetic
+from prismlib.datasets import CARDS
 from prismlib.lengths import popularity_power
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ def rows(part: str, word: str) -> list[dict[str, float]]:
     return found
 
 
-@pytest.mark.parametrize("part", ["quality", "single", "million"])
+@pytest.mark.parametrize("part", ["quality", "lengths", "single", "million"])
 def test_the_table_of_the_page_is_what_was_measured(part: str) -> None:
     with (ROOT / f"benchmarks/serving_{part}.csv").open(newline="") as file:
         heads, *shown = csv.reader(file)
@@ -55,6 +56,32 @@ def test_what_the_page_says_of_indexes() -> None:
     assert [row["recall"] for row in probes] == sorted(row["recall"] for row in probes)
     # "loses NDCG more slowly than recall"
     assert probes[0]["ndcg"] / exact["ndcg"] > probes[0]["recall"] + 0.05
+
+
+def test_what_the_page_says_of_lengths_at_scoring() -> None:
+    fourth, chosen = sorted({row["b"] for row in STORED["lengths"]})
+    of = {b: [row for row in STORED["lengths"] if row["b"] == b] for b in (fourth, chosen)}
+    assert fourth == "0.25" < chosen
+    for (exact, graph, few, more), narrower in ((of[fourth], None), (of[chosen], of[fourth])):
+        assert "exact" in exact["index"] and exact["recall"] == 1
+        # "the graph index finds the exact lists here"
+        assert "HNSW" in graph["index"] and graph["recall"] > 0.999 and graph["ndcg"] == exact["ndcg"]
+        assert few["recall"] < more["recall"] < 0.95
+        # "the wider lengths spread, the more an index that probes few lists misses"
+        assert narrower is None or (few["recall"] < narrower[2]["recall"] and more["recall"] < narrower[3]["recall"])
+    [prism] = rows("quality", "exact: recommend")
+    assert all(each[0]["ndcg"] > prism["ndcg"] for each in of.values())
+
+
+def test_the_share_that_is_fetched_is_that_of_the_catalogue() -> None:
+    text = (ROOT / "benchmarks/serving.py").read_text()
+    [fetched] = map(int, re.findall(r"K, DIM, FETCHED = 20, 64, (\d+)", text))
+    items = CARDS["movielens1m"].items
+    assert f"**{fetched} items are {fetched / items:.0%} of these {items:,}.**" in PAGE.replace(" %", "%")
+    assert f"it fetches {fetched / items:.0%} of all" in PAGE.replace(" %", "%")
+    assert f"20 items are fetched and no more: {20 / rows('million', 'exact')[0]['items']:.3%}" in PAGE.replace(
+        " %", "%"
+    )
 
 
 def test_what_is_measured_at_a_million_items() -> None:

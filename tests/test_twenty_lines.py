@@ -35,8 +35,10 @@ def test_the_main_cell_runs_by_itself() -> None:
     done = alone(cell.replace("steps=2000", "steps=40") + "\nprint(len(found))")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 8 and lines[-1] == "7"
-    assert all(line.startswith(("Adam", "SGD")) and "correlation" in line for line in lines[:-1])
+    assert len(lines) == 15 and lines[-1] == "7"
+    assert all(line.startswith(("Adam", "SGD")) and "correlation" in line for line in lines[:-1:2])
+    assert all(line.startswith("  most popular") for line in lines[1:-1:2])
+    assert max(map(len, lines)) <= 64  # a phone shows no more
 
 
 def test_the_training_takes_twenty_lines() -> None:
@@ -70,6 +72,14 @@ def test_the_cell_on_real_data_runs_by_itself_in_the_project_and_says_what_it_ne
         assert done.returncode == 0 and "claims that rest on it: C" in done.stdout, done.stderr
     else:
         assert done.returncode == 1 and "run this cell in a checkout of the project" in done.stderr
+
+
+@pytest.mark.lint
+@pytest.mark.parametrize("tag", ["one-step", "twenty-lines", "real-data"])
+def test_code_is_narrow(tag: str) -> None:
+    """Before, half of a line could not be seen on a phone."""
+    lines = tagged(tag).splitlines()
+    assert sorted(map(len, lines))[-4] <= 66 and max(map(len, lines)) <= 81
 
 
 @pytest.mark.lint

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
@@ -20,11 +21,14 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import Record
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.text import listed_names, plural
 
 #: Settings of a run that are said by name, or say nothing about what was trained.
 _SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
-#: The opacity of a mark's face, of runs with PRISM and of scores with lengths that were put on afterwards.
-PRISM_FACE, RESCORED_FACE = 1.0, 0.4
+#: The marker of scores with lengths that were put on afterwards, and its size beside that of the others.
+STAR, STAR_SIZE, SIZE = "*", 8.5, 5.0
+#: The axis begins at this share of the best NDCG@20 on a dataset: most runs are above, and what is compared has room.
+START = 0.6
 #: The width of a mark's outline in pixels, of most runs and of those by plain SGD.
 LINE, SGD_LINE = 1.3, 2.8
 #: Dark colours of the figures, and what stands for them where the ground may be dark too.
@@ -59,7 +63,9 @@ def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
             "lr": f"{config['lr']:g}",
             "seed": config["seed"],
             "other": _differs(config),
-            "face": PRISM_FACE if prism else 0.0,
+            "kind": "PRISM" if prism else "plain SGD" if sgd else "decay" if config["weight_decay"] else "no decay",
+            "filled": prism,
+            "star": False,
             "line": SGD_LINE if sgd else LINE,
             **_scores(test),
             "epoch": record["best_epoch"],
@@ -71,7 +77,8 @@ def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
             with_it = kept["test"][kept["exponents"].index(kept["chosen"])]
             if min(with_it["popular"], with_it["unpopular"]) > 0:
                 method = f"no decay, lengths d^{kept['chosen']:.2f} at scoring"
-                runs.append({**run, "method": method, "face": RESCORED_FACE, **_scores(with_it)})
+                star = {"kind": "lengths at scoring", "filled": True, "star": True}
+                runs.append({**run, **star, "method": method, **_scores(with_it)})
     return runs
 
 
@@ -100,7 +107,9 @@ def widget(runs: Iterable[dict[str, Any]]) -> str:
     data = {
         "runs": shown,
         "datasets": _datasets(shown),
+        "starts": axis_starts(shown),
         "looks": {name: look(name) for name in LOSS_NAMES.values() if name in there},
+        "star": [outline(STAR), STAR_SIZE / SIZE],
     }
     html = Path(__file__).with_name("frontier.html").read_text(encoding="utf-8")
     # without "<" no text can end the element
@@ -112,6 +121,49 @@ def _datasets(runs: Iterable[dict[str, Any]]) -> list[str]:
     return [name for name in map(dataset_name, PAPER_DATASETS) if name in there]
 
 
+def axis_starts(runs: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Where the axis of NDCG@20 begins on each dataset: at :data:`START` of the best, to the hundredth below.
+
+    Args:
+        runs: of :func:`runs_of`.
+
+    >>> axis_starts([{"dataset": "Gowalla", "ndcg": 0.142}, {"dataset": "Gowalla", "ndcg": 0.03}])
+    {'Gowalla': 0.08}
+    """
+    best: dict[str, float] = {}
+    for run in runs:
+        best[run["dataset"]] = max(run["ndcg"], best.get(run["dataset"], 0.0))
+    return {dataset: math.floor(100 * START * score) / 100 for dataset, score in best.items()}
+
+
+def on_the_line(runs: Iterable[dict[str, Any]]) -> str:
+    """What lies on each dataset's frontier: its best run, and how many runs of each kind.
+
+    Args:
+        runs: of :func:`runs_of`.
+
+    >>> on_the_line([])
+    ''
+    """
+    shown, lines, kinds = list(runs), [], []
+    starts = axis_starts(shown)
+    for dataset in _datasets(shown):
+        edge = best_runs(run for run in shown if run["dataset"] == dataset)
+        best = edge[0]
+        counts = Counter(run["kind"] for run in edge if run["ndcg"] >= starts[dataset]).most_common()
+        kinds.append(len(counts))
+        lines.append(
+            f"- **{dataset}.** Best is {best['loss']} on {best['backbone']}, {best['method']}: NDCG@20"
+            f" {best['ndcg']:.4f}, ratio {best['ratio']:.2f}. Above the axis's start the line has"
+            f" {listed_names([f'{number} of {kind}' for kind, number in counts])}."
+        )
+    if not lines:
+        return ""
+    alone = "No way of training holds a line alone." if min(kinds) > 1 else "On some datasets one way holds the line."
+    advice = "[](should_i_use.ipynb) says which fits your model."
+    return "\n".join(["**What lies on the line.**", "", *lines, "", f"{alone} {advice}"])
+
+
 def look(loss: str) -> tuple[str, str]:
     """The colour of a loss, and its marker's outline as an SVG path about 10 px wide.
 
@@ -119,18 +171,20 @@ def look(loss: str) -> tuple[str, str]:
         loss: the loss's name, one of :data:`prismbook.pages.figures.LOOKS`.
     """
     colour, marker = LOOKS[loss]
+    return _ON_ANY_GROUND.get(colour, colour), outline(marker)
+
+
+def outline(marker: str) -> str:
+    """A marker's outline as an SVG path about 10 px wide.
+
+    Args:
+        marker: a marker of matplotlib.
+    """
     style = MarkerStyle(marker)
     # it is scaled up first, so that the polygons of curved outlines have steps of about one pixel
-    outline = (style.get_transform() + Affine2D().scale(100, -100)).transform_path(style.get_path())
-    polygons = [np.asarray(polygon) / 10 for polygon in outline.to_polygons()]
-    return _ON_ANY_GROUND.get(colour, colour), " ".join(
-        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons
-    )
-
-
-def _face(colour: str, opacity: float) -> Any:
-    """The face of a mark. It is mixed with white: in an SVG the opacity of a face would be that of its outline too."""
-    return tuple(1 - opacity * (1 - part) for part in to_rgb(colour)) if opacity else "none"
+    path = (style.get_transform() + Affine2D().scale(100, -100)).transform_path(style.get_path())
+    polygons = [np.asarray(polygon) / 10 for polygon in path.to_polygons()]
+    return " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)
 
 
 def best_runs(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -157,7 +211,7 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         runs: of :func:`runs_of`; one or more.
     """
     shown = list(runs)
-    datasets = _datasets(shown)
+    datasets, starts = _datasets(shown), axis_starts(shown)
     drawing, axes = plt.subplots(len(datasets), 1, figsize=(6.6, 2.9 * len(datasets)), squeeze=False)
     for axis, dataset in zip(axes[:, 0], datasets, strict=True):
         here = [run for run in shown if run["dataset"] == dataset]
@@ -169,14 +223,23 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
             axis.plot(
                 run["ratio"],
                 run["ndcg"],
-                marker,
+                STAR if run["star"] else marker,
                 color=colour,
-                markerfacecolor=_face(colour, run["face"]),
+                markerfacecolor=colour if run["filled"] else "none",
                 markeredgewidth=run["line"] / LINE,
-                markersize=5,
+                markersize=STAR_SIZE if run["star"] else SIZE,
                 label=run["loss"],
             )
-        axis.set(xscale="log", ylim=(0, None), title=dataset, ylabel="test NDCG@20")
+        best = max(run["ndcg"] for run in here)
+        drawn = [run["ratio"] for run in here if run["ndcg"] >= starts[dataset]]
+        axis.set(
+            xscale="log",
+            xlim=(min(drawn) / 1.2, max(drawn) * 1.2),
+            ylim=(starts[dataset], best + 0.05 * (best - starts[dataset])),
+        )
+        axis.set(title=dataset, ylabel="test NDCG@20")
+        below = sum(run["ndcg"] < starts[dataset] for run in here)
+        axis.annotate(f"{plural(below, 'run')} below", (0.01, 0.02), xycoords="axes fraction", va="bottom")
     axes[-1, 0].set_xlabel("unpopular / popular NDCG@20 (right: fairer)")
     handles = {
         name: Line2D([], [], marker=LOOKS[name][1], color=LOOKS[name][0], markerfacecolor="none", linestyle="")
@@ -184,19 +247,20 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         if any(run["loss"] == name for run in shown)
     }
     kinds = {
-        "filled: PRISM": (PRISM_FACE, LINE),
-        "pale: lengths at scoring": (RESCORED_FACE, LINE),
-        "bold: plain SGD": (0.0, SGD_LINE),
-        "open: everything else": (0.0, LINE),
+        "filled: PRISM": ("o", "black", LINE),
+        "star: lengths at scoring": (STAR, "black", LINE),
+        "bold: plain SGD": ("o", "none", SGD_LINE),
+        "open: everything else": ("o", "none", LINE),
     }
-    for name, (face, line) in kinds.items():
+    for name, (marker, face, line) in kinds.items():
         handles[name] = Line2D(
             [],
             [],
-            marker="o",
+            marker=marker,
             color="black",
-            markerfacecolor=_face("black", face),
+            markerfacecolor=face,
             markeredgewidth=line / LINE,
+            markersize=STAR_SIZE if marker == STAR else SIZE,
             linestyle="",
         )
     handles["frontier"] = Line2D([], [], color="#777777", linewidth=1.5)

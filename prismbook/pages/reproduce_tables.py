@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name, trained
 from prismbook.tables.spreads import spread
+from prismbook.text import listed_names, plural
 
 HOURS = ["training, h", "evaluation, h", "CPU time, h"]
 
@@ -74,12 +76,40 @@ def sums(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([parts, total]).round(2).reset_index().set_index("dataset")
 
 
+def beside_the_paper(runs: pd.DataFrame) -> str:
+    """How many of the runs are on the paper's datasets, as the start page counts them, and where the others are.
+
+    Args:
+        runs: one row per run, from :func:`costs`, with at least one row.
+
+    >>> beside_the_paper(pd.DataFrame({"dataset": ["gowalla", "gowalla", "movielens1m-all"]}))
+    "Of the 3 runs, 2 are on the paper's datasets; the start page counts these. 1 is on MovieLens1M (all ratings)."
+    """
+    others = runs["dataset"][~runs["dataset"].isin(PAPER_DATASETS)].value_counts()
+    if others.empty:
+        return f"All {plural(len(runs), 'run')} are on the paper's datasets."
+    each = listed_names([f"{number} {_is(number)} on {dataset_name(str(name))}" for name, number in others.items()])
+    count = len(runs) - int(others.sum())
+    return (
+        f"Of the {plural(len(runs), 'run')}, {count} {_is(count)} on the paper's datasets; the start page counts these."
+        f" {each}."
+    )
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def energy(runs: pd.DataFrame) -> list[str]:
     """One line of Markdown per device: the energy of its runs, and how many of them report their energy.
+
+    Where none does, on no device, that is the one line.
 
     Args:
         runs: one row per run, from :func:`costs`.
     """
+    if len(runs) and runs["kJ"].isna().all():
+        return ["No run reported its energy."]
     lines = []
     for device, part in runs.groupby("device") if len(runs) else ():
         known = part["kJ"].dropna()

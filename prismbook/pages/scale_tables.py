@@ -134,7 +134,7 @@ def machine(part: Part) -> str:
 
 
 def step_times(part: Part) -> Figure:
-    """CPU time of a training step against the rows of both tables, a panel per loss, the crossings marked.
+    """CPU time of a training step against the rows of both tables, a panel per loss, the default's crossings marked.
 
     Args:
         part: the steps.
@@ -143,12 +143,12 @@ def step_times(part: Part) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.9), sharey=True)
     for axis, loss in zip(axes, ("BPR", "SSM"), strict=True):
         for optimizer, (name, colour, marker) in OPTIMIZERS.items():
-            series = times(steps, loss, optimizer)
+            series = times(steps, loss, optimizer, huge=optimizer != "adam")
             axis.plot(series.index, series, color=colour, marker=marker, label=name)
-        series = times(steps, loss, "adam", huge=False)
-        name = f"{OPTIMIZERS['adam'][0]}, without huge pages"
+        series = times(steps, loss, "adam")
+        name = f"{OPTIMIZERS['adam'][0]}, with huge pages"
         axis.plot(series.index, series, "--", color="#777777", marker="o", markerfacecolor="white", label=name)
-        _mark_crossing(axis, times(steps, loss, "adam"), times(steps, loss, "row_adam"))
+        _mark_crossing(axis, *_both(steps, loss)[:2])
         negatives = "1 negative" if loss == "BPR" else "10 negatives"
         axis.set(xscale="log", yscale="log", xlabel="rows of both tables", title=f"{loss}, {negatives}")
     axes[0].set_ylabel("CPU time of a step, ms")
@@ -180,7 +180,7 @@ def _mark_crossing(axis: Axes, every: pd.Series, some: pd.Series) -> None:
 
 
 def crossings(part: Part) -> str:
-    """From how many rows on a step of the batch's rows is faster, and by how much at the largest tables.
+    """From how many rows on a step of the batch's rows is faster, by default and with huge pages, and by how much.
 
     Args:
         part: the steps.
@@ -189,32 +189,47 @@ def crossings(part: Part) -> str:
     sentences = []
     for loss in ("BPR", "SSM"):
         every, some, rows = _both(steps, loss)
-        most = max(every.index.intersection(some.index))
         if rows is None:
             sentences.append(f"With {loss} the two do not cross at the sizes measured.")
             continue
-        least, ratio = min(some.index), every[most] / some[most]
+        least, most = min(some.index), max(every.index.intersection(some.index))
         sentences.append(
             f"With {loss} Adam on all rows is the faster one up to about {rounded(rows)} rows."
-            f" At {most:,} rows it takes {ratio:{',.0f' if ratio > 10 else '.1f'}} times as long"
-            " as Adam on the batch's rows."
-            f" From {least:,} to {most:,} rows, a step on the batch's rows grows from {some[least]:.0f} to"
+            f" At {most:,} rows it takes {_times_as_long(every[most] / some[most])} as Adam on the batch's rows."
+        )
+        every, _, rows = _both(steps, loss, huge=True)
+        if rows is not None and most in every.index:
+            sentences.append(
+                f"With huge pages the two are about {rounded(rows)} rows and"
+                f" {_times_as_long(every[most] / some[most])}."
+            )
+        sentences.append(
+            f"From {least:,} to {most:,} rows, a step on the batch's rows grows from {some[least]:.0f} to"
             f" {some[most]:.0f} ms."
         )
     left: dict[str, list[str]] = {}
     for row in part["measured"]:
         if "not run" in row:
-            name = OPTIMIZERS[row["optimizer"]][0] + ("" if row["huge_pages"] else " without huge pages")
+            with_pages = " with huge pages" if row["huge_pages"] and row["optimizer"] == "adam" else ""
+            name = OPTIMIZERS[row["optimizer"]][0] + with_pages
             left.setdefault(f"with {row['rows']:,} rows and {row['loss']} ({row['not run']})", []).append(name)
     sentences.append(_largest_dataset())
     sentences += [f"Not run {where}: {listed_names(names)}." for where, names in left.items()]
     return " ".join(sentences)
 
 
-def _both(steps: pd.DataFrame, loss: str) -> tuple[pd.Series, pd.Series, float | None]:
-    """The times of Adam on all rows and on the batch's rows, and the number of rows at which they cross."""
-    every, some = times(steps, loss, "adam"), times(steps, loss, "row_adam")
+def _both(steps: pd.DataFrame, loss: str, huge: bool = False) -> tuple[pd.Series, pd.Series, float | None]:
+    """The times of Adam on all rows and on the batch's rows, and the number of rows at which they cross.
+
+    Huge pages are given to Adam on all rows or not. The other makes no tensor of the tables' size, and was measured
+    with them alone.
+    """
+    every, some = times(steps, loss, "adam", huge), times(steps, loss, "row_adam")
     return every, some, crossing(every, some)
+
+
+def _times_as_long(ratio: float) -> str:
+    return f"{ratio:{',.0f' if ratio > 10 else '.1f'}} times as long"
 
 
 def what_to_do(part: Part) -> str:
@@ -224,12 +239,15 @@ def what_to_do(part: Part) -> str:
         part: the steps.
     """
     steps = frame(part)
-    few = []
-    for loss in ("BPR", "SSM"):
-        *_, rows = _both(steps, loss)
-        if rows is not None:
-            few.append(f"{rounded(rows)} with {loss}")
-    fewer = f"up to about {listed_names(few)}, on a CPU" if few else "all sizes that were measured"
+
+    def crossed(huge: bool) -> str:
+        found = {loss: _both(steps, loss, huge)[-1] for loss in ("BPR", "SSM")}
+        sizes = [f"{rounded(rows)} with {loss}" for loss, rows in found.items() if rows is not None]
+        return listed_names(sizes) if sizes else ""
+
+    fewer, pages = crossed(huge=False), crossed(huge=True)
+    fewer = f"up to about {fewer}, on a CPU" if fewer else "all sizes that were measured"
+    fewer += f" (with huge pages, below: {pages})" if pages else ""
     return "\n".join(
         (
             "| rows of your tables | train with |",
@@ -238,6 +256,9 @@ def what_to_do(part: Part) -> str:
             '| more | `optimizer="row_adam"`, which trains what Adam trains |',
             '| more than fit into memory with Adam\'s two moments | `"rowwise_adagrad"` or `"sgd"`, which keep the'
             " weights alone; or [shards](../recipes.md) |",
+            "",
+            "DirectAU and MAWU were not measured. They look up no negatives, so fewer rows than BPR, and their own"
+            " arithmetic is the same by either Adam: expect BPR's size, or a smaller one.",
             "",
             "Row-wise Adagrad writes less popularity into the lengths than Adam with decay: choose lengths at scoring"
             " ([](optimisers.ipynb)). With PRISM it was run for the comparison of optimisers below alone."
