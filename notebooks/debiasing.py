@@ -118,7 +118,7 @@ if shown:
 
 # %% [markdown]
 # *Look where the star, DirectAU with PRISM, lies against the methods made for fairness, and how near it is to the line of DirectAU with
-# decay. A method made for fairness that is left of BPR, or far below it, may have failed by its decay alone: it was run at 1e-6, and BPR at every decay. Up is better, right is fairer; the ratio stands on a logarithmic axis. The thin line joins DirectAU at each decay; the
+# decay. A method made for fairness that is left of BPR, or far below it, may have failed by its decay alone. It was run at 1e-6, and BPR at every decay. Up is better, right is fairer; the ratio stands on a logarithmic axis. The thin line joins DirectAU at each decay; the
 # triangle on it is the decay that validation chooses, and may lie on the star. The paper credits PRISM, not DirectAU, with the fairer ratio: then the star would lie to the right of the line.*
 #
 # ## The numbers
