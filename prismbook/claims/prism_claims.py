@@ -35,7 +35,7 @@ from prismbook.text import listed_names, plural
 
 #: The paper's figures, as shares of tuned decay's value (Sections 5.2.1 and 5.2.2).
 FEWER_EPOCHS, LARGER_RATIO, HIGHER_NDCG = -0.3848, 0.7598, 0.017
-#: The one dataset of which it prints the epochs: 249 of tuned decay, 125 of PRISM.
+#: Its change on the one dataset whose epochs it prints, 249 of tuned decay and 125 of PRISM.
 FEWER_EPOCHS_ON = {"gowalla": 125 / 249 - 1}
 #: The protocols under which Table 1 is judged.
 PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}

@@ -125,7 +125,7 @@ def rivals(profiles: pd.DataFrame, wrong_by: pd.DataFrame) -> pd.DataFrame:
         wrong_by: of :func:`prismbook.tables.law.errors`.
 
     Returns:
-        Text, one row per theory: R² of the log length, and its error in brackets.
+        Text with one row per theory. It has R² of the log length, and its error in brackets.
     """
     shape = law.within_profiles(profiles, wrong_by)
     elsewhere = wrong_by[~_on_movielens(profiles.loc[wrong_by.index])]
@@ -255,11 +255,11 @@ def collapse(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """BPR below and above the decay at which its tables vanish, by dataset.
 
     Args:
-        records: stored runs of BPR at :data:`prismbook.plan.experiments.COLLAPSE`, for each dataset, by its name.
+        records: stored runs of BPR at :data:`prismbook.plan.lists.COLLAPSE`, for each dataset, by its name.
 
     Returns:
-        Text, one row per run: its decay as a multiple of the critical one, the best epoch, test NDCG@20, the largest
-        singular value of the item table, and the second as a share of it.
+        Text with one row per run. It has the decay as a multiple of the critical one, the best epoch, test NDCG@20, the
+        largest singular value of the item table, and the second as a share of it.
     """
     rows = []
     for dataset, runs in records.items():

@@ -98,7 +98,7 @@ _LAW = [
 #: The decay above which BPR keeps no row, by :func:`prismlib.theory.bpr_critical_decay` of each dataset's training
 #: interactions at seed 123, to two digits. A test computes them again.
 CRITICAL_DECAYS = {"synthetic": 9.0e-4, "movielens1m": 2.2e-4, "gowalla": 5.3e-5, "yelp2018": 4.1e-5}
-#: The decays at which BPR is run by dataset: at 0.8 of the critical one a single direction is left, at 1.3 nothing.
+#: By dataset, 0.8 and 1.3 of its critical decay. BPR keeps a single direction at the first, and nothing at the second.
 COLLAPSE = {name: tuple(round(share * decay, 7) for share in (0.8, 1.3)) for name, decay in CRITICAL_DECAYS.items()}
 #: What each experiment trains, as arguments to :func:`prismbook.plan.grid.grid_configs`. What is not named comes from
 #: the budget. Where weight decays are given by dataset, no other dataset has runs. Table 1 is a search, see
