@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
@@ -253,24 +254,13 @@ def _of_prism(runs: Known) -> str:
 
 def _middle_decay(directau: Sequence[Compared]) -> str:
     """What a decay gives to DirectAU beside PRISM, in sentences; empty where it was not run."""
-    gains, scores, epochs = (
-        [
-            change
-            for each in directau
-            if (change := relative_difference(each.at_decay(MIDDLE_DECAY), each.runs[way], measure)) is not None
-        ]
-        for way, measure in ((NONE, "ndcg"), (PRISM, "ndcg"), (PRISM, "best_epoch"))
-    )
-    text = f"It gives {span(gains)} against no decay" if gains else ""
+    decays = [each.at_decay(MIDDLE_DECAY) for each in directau]
+    gains, scores = (_against(directau, decays, way) for way in (NONE, PRISM))
+    parts = [f"{span(gains)} against no decay"] if gains else []
     if scores:
-        text += f"{', and ' if text else 'It is '}{span(scores)} against PRISM"
-    if epochs:
-        low, high = (100 * abs(end(change.mean for change in epochs)) for end in (max, min))
-        fewer = all(change.mean < 0 for change in epochs)
-        text += (
-            f", in {low:.0f} to {high:.0f}{NBSP}% fewer epochs" if fewer else f"; its epochs change by {span(epochs)}"
-        )
-    return f"{text}." if text else ""
+        fewer = _fewer(_against(directau, decays, PRISM, "best_epoch"))
+        parts.append(f"{span(scores)} against PRISM{fewer and f', {fewer}'}")
+    return f"It gives {', and '.join(parts)}." if parts else ""
 
 
 def _mawu_at_scoring(runs: Known) -> str:
@@ -280,15 +270,20 @@ def _mawu_at_scoring(runs: Known) -> str:
 
 def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[str]:
     """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
-    said = _before_and_after(directau)
-    if said is None:
+    rows = [(dataset_name(each.dataset), scored_row(rescored(each))) for each in directau]
+    known_rows = [(name, row) for name, row in rows if row is not None]
+    if not known_rows:
         return []
-    scores, ratios = said
     count = sum(len(each) for each in runs.adamw.values())
-    adamw = f"AdamW's decay is none: {plural(count, 'run')}" if count else "AdamW's decay is none"
+    adamw = f"AdamW's is none: {plural(count, 'run')}" if count else "AdamW's is none"
+    scores = [
+        f"{row['ndcg']:.4f} → {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
+        for name, row in known_rows
+    ]
+    ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for _, row in known_rows]
     return [
-        f"**Adam without decay, DirectAU** ({adamw})**:** put {link} first, without a new training. NDCG@20 goes from"
-        f" {scores}. Unpopular items lose: the unpopular / popular ratio goes from {ratios}."
+        f"**Adam without decay, DirectAU** ({adamw})**:** first put {link}, without a new training. NDCG@20"
+        f" {listed_names(scores)}. Unpopular items lose: unpopular / popular {listed_names(ratios)}."
     ]
 
 
@@ -305,25 +300,43 @@ def _stopped_in_short(runs: Known) -> list[str]:
     times = listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
-    with_it = f" The gain is the exponent's: PRISM with one has {said}." if (said := _of_prism(runs)) else ""
-    return [
-        f"**The same, stopped by these lengths:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
-        f" multiplied by {times}.{with_it}"
-    ]
+    with_it = f" PRISM with an exponent has {said}." if (said := _of_prism(runs)) else ""
+    return [f"**Stopped by them too:** against PRISM {listed_names(parts)}, {many}. Its ratio times {times}.{with_it}"]
 
 
 def _others_in_short(runs: Known) -> list[str]:
     """A decay, and PRISM, in place of no decay, as one line; none where neither was run."""
     directau = runs.of("directau")
-    found = changes(directau, NONE)
-    decay = _middle_decay(directau)
-    said = [f"a coupled decay of {power(MIDDLE_DECAY)}: {decay.removeprefix('It gives ')}"] if decay else []
+    found, decays = changes(directau, NONE), [each.at_decay(MIDDLE_DECAY) for each in directau]
+    said = []
+    if gains := _against(directau, decays, NONE):
+        fewer = _fewer(_against(directau, decays, PRISM, "best_epoch"))
+        said.append(f"a coupled decay of {power(MIDDLE_DECAY)}: {span(gains)}{fewer and f', {fewer} than PRISM'}.")
     if found:
-        advice = advised(found, "It helps", "It is no gain", "It may help")
+        advice = advised(found, "it helps", "it is no gain", "it may help")
         others = changes(runs.of("mawu"), NONE)
         mawu = f" (MAWU {span(list(others.values()))})" if others else ""
-        said.append(f"Or PRISM, without a number to choose. {advice}, {_over(found)}, against no decay{mawu}.")
+        said.append(f"Or PRISM, without a number to choose: {advice}, {_over(found)}{mawu}.")
     return [f"**Else** {' '.join(said)}"] if said else []
+
+
+def _against(
+    directau: Sequence[Compared], runs: Sequence[pd.DataFrame], way: str, measure: str = "ndcg"
+) -> list[Difference]:
+    """The changes from a way to some runs, of each dataset where both were made."""
+    pairs = zip(directau, runs, strict=True)
+    found = [relative_difference(made, each.runs[way], measure) for each, made in pairs]
+    return [change for change in found if change is not None]
+
+
+def _fewer(epochs: Sequence[Difference]) -> str:
+    """How many epochs are saved, in words; how they change where not all are; empty where none is known."""
+    if not epochs:
+        return ""
+    if any(change.mean >= 0 for change in epochs):
+        return f"epochs {span(epochs)}"
+    low, high = (100 * abs(end(change.mean for change in epochs)) for end in (max, min))
+    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs"
 
 
 # Adam with decay
