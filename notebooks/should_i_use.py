@@ -60,11 +60,8 @@ page.html(should_i_use.what_one_changes(compared, put_on))
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(should_i_use.other_decays(compared))
 
-# %% tags=["remove-input", "nbval-ignore-output"]
-page.say(should_i_use.already_trained(compared, put_on))
-
 # %% [markdown]
-# These are four lines after the training. `user` and `item` are its tables, as tensors, and `popularity` counts
+# **Lengths at scoring** change no step of a training. These are four lines after the training. `user` and `item` are its tables, as tensors, and `popularity` counts
 # each item's training interactions. `train` and `held_out` are two `prismlib.Interactions(user_ids, item_ids)`. Where users come back to the same items,
 # take the pairs of `train` out of `held_out` first: `FullRanking` refuses an overlap.
 #

@@ -269,18 +269,10 @@ def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(know
 
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
     found = made(tmp_path, {TUNED: 0.2, PRISM: 0.2})
-    assert should_i_use.already_trained([found], {}) == ""
     assert should_i_use.what_one_changes([found], {}).count("not run") == 5
     record = made_up(RunConfig("gowalla", "directau", gamma=5.0, length_exponent=0.25), parts=(0.08, 0.0, 0.02))
     parts = [{"ndcg": 0.3, "popular": 0.2, "neutral": 0.05, "unpopular": 0.05}]
     record["lengths"] = {"exponents": [0.25], "chosen": 0.25, "test": parts}
-    elsewhere = replace(found, dataset="yelp2018")
-    said = should_i_use.already_trained([found, elsewhere], {"gowalla": [record]})
-    assert (
-        "If training also stops on a validation with these lengths" in said and "they were not run on Yelp2018." in said
-    )
-    assert "0.3000 on Gowalla (1 seed), where PRISM has 0.2000 (same seed), with 1.0 times PRISM's ratio" in said
-    assert said.endswith("What they give to a model that was trained as usual was not measured.")
     table = should_i_use.what_one_changes([found], {"gowalla": [record]})
     assert table.count("not run") == 4 and "0.3000 (1)" in table and "ratio 0.250" in table
     # not "no": another stopping rule is another training
@@ -296,8 +288,8 @@ def test_an_ordinary_training_with_lengths_at_scoring_is_said_where_its_record_h
     store(tmp_path, record)
     found = made(tmp_path, {PRISM: 0.2})
     assert len(ways.rescored(found)) == 1
-    said = should_i_use.already_trained([found], {})
-    assert said.endswith("ordinary training without decay, they give 0.1200 in place of 0.1000 on Gowalla (1 seed).")
+    said = advice.answer(advice.Known([found]))
+    assert "NDCG@20 goes from 0.1000 to 0.1200 on Gowalla (1 seed)." in said
     table = should_i_use.what_one_changes([found], {})
     assert re.search(r"on the first row's training</td>\s*<td>no</td>\s*<td><span[^>]*>0\.1200 \(1\)", table)
 
@@ -433,7 +425,6 @@ def test_sentences_of_the_answer_are_short(known: advice.Known, stored: list[way
         *advice.answer(known).splitlines(),
         *advice.in_short(known).splitlines(),
         advice.how_compared(),
-        should_i_use.already_trained(stored, known.scored),
         should_i_use.where_popularity_goes(stored),
         should_i_use.plain_sgd(stored),
     ]

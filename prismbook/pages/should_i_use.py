@@ -100,57 +100,12 @@ def _batch(directau: Sequence[Compared]) -> str:
     return f"{config.batch_size:,}"
 
 
-def already_trained(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
-    """What lengths that are put on at scoring give with DirectAU, trained without decay, as sentences.
-
-    They are of trainings that also stopped on a validation with such lengths. What they give to an ordinary training
-    is said where its record has it.
-
-    Args:
-        compared: the ways, for every dataset and loss.
-        records: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.scored_with_lengths`.
-
-    >>> already_trained([], {})
-    ''
-    """
-    directau = [each for each in compared if each.loss == "directau"]
-    stopped, ordinary, missing = [], [], []
-    for each in directau:
-        name, row = dataset_name(each.dataset), scored_row(records.get(each.dataset, ()))
-        if row is not None:
-            prism = each.shown(PRISM)  # at the seeds that both have
-            prism = prism[prism["seed"].isin([record["config"]["seed"] for record in records[each.dataset]])]
-            ratio = row["ratio with it"] / prism["ratio"].mean()
-            fair = f", with {ratio:.1f} times PRISM's ratio" if np.isfinite(ratio) else ""
-            same = "same seed" if len(prism) == 1 else "same seeds"
-            beside = f", where PRISM has {prism['ndcg'].mean():.4f} ({same}){fair}" if len(prism) else ""
-            stopped.append(f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')}){beside}")
-        else:
-            missing.append(name)
-        row = scored_row(rescored(each))
-        if row is not None:
-            ordinary.append(
-                f"{row['ndcg with it']:.4f} in place of {row['ndcg']:.4f} on {name}"
-                f" ({plural(round(row['seeds']), 'seed')})"
-            )
-    if not stopped and not ordinary:
-        return ""
-    text = "**Lengths at scoring** change no step of a training."
-    if stopped:
-        listed = ". It is ".join(stopped)
-        text += f" If training also stops on a validation with these lengths, NDCG@20 is {listed}."
-        text += f" With Adam they were not run on {listed_names(missing)}." if missing else ""
-    if ordinary:
-        return f"{text} Put on an ordinary training without decay, they give {'; '.join(ordinary)}."
-    return f"{text} What they give to a model that was trained as usual was not measured."
-
-
 def what_one_changes(compared: Sequence[Compared], records: Mapping[str, Sequence[Record]]) -> str:
     """What one changes, what it costs and what it gives, with DirectAU that has no decay yet, as an HTML table.
 
     Args:
-        compared: as for :func:`already_trained`.
-        records: as for :func:`already_trained`.
+        compared: the ways, for every dataset and loss.
+        records: by the name of a dataset, its runs of :func:`~prismbook.tables.ways.scored_with_lengths`.
     """
     directau = [each for each in compared if each.loss == "directau"]
     scored = {each.dataset: _with_lengths(records.get(each.dataset, ())) for each in directau}
