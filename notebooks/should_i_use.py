@@ -40,7 +40,7 @@ compared, put_on = known.compared, known.scored
 page.say(advice.answer(known))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(f"{advice.how_sure(compared)} {advice.how_compared()} All runs are matrix factorisation, offline.")
+page.say(f"{advice.how_sure(compared, 'in "The numbers" below')} {advice.how_compared()} All runs are matrix factorisation, offline.")
 
 # %% [markdown]
 # ## No decay today? What you can change
@@ -84,8 +84,8 @@ page.say(should_i_use.other_decays(compared))
 #
 # In your own loop, rank each validation with `with_lengths(item, popularity_power(popularity, 1 / 4))` in place of `item`.
 #
-# Without this package it is NumPy, with your own evaluation
-# of a user and an item table on validation as `my_ndcg`:
+# Without this package it is NumPy (`import numpy as np`), with your own
+# evaluation of a user and an item table on validation as `my_ndcg`. It must rank by the dot product: by cosine every $b$ gives one score.
 #
 # ```python
 # directions = item / np.maximum(np.linalg.norm(item, axis=1, keepdims=True), 1e-12)
@@ -113,8 +113,8 @@ page.html(should_i_use.price(compared))
 page.say(should_i_use.plain_sgd(compared))
 
 # %% [markdown]
-# For other tables and batches, `lr = max(untuned_sgd_rate(table, batch_size) for table in (user, item))` with {py:func}`~prismlib.optim.untuned_sgd_rate` and the
-# tables at their start. [](optimisers.ipynb) has what other rates gave.
+# For other tables and batches, `lr = max(untuned_sgd_rate(table, batch_size) for table in (user, item))` with
+# {py:func}`prismlib.optim.untuned_sgd_rate <prismlib.optim.untuned_sgd_rate>` and the tables at their start. [](optimisers.ipynb) has what other rates gave.
 #
 # ## When yes
 #
@@ -132,7 +132,7 @@ page.say(should_i_use.plain_sgd(compared))
 #
 # - Your loss sees lengths, as BPR and every loss of dot products does. It learns them by itself, and PRISM's start is in its way.
 # - Adam already has a small coupled decay, `torch.optim.Adam(..., weight_decay=1e-5)`. It writes popularity too, at the cost of one
-#   number to choose. [Lengths at scoring](optimisers.ipynb) can be put on such a training as well.
+#   number to choose. [Lengths at scoring](optimisers.ipynb) need no decay beside them.
 # - You train with plain SGD at a rate at which it learns. It writes popularity by itself ([](optimisers.ipynb)).
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
 # - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN).
@@ -162,7 +162,7 @@ page.say(should_i_use.plain_sgd(compared))
 #   as BPR does.
 # - *In-batch negatives, or a sampled softmax?* Negatives drawn by popularity push popular items down; logQ correction undoes that. PRISM lifts
 #   popular items: against the first, and on top of the second. Neither was measured.
-# - *Items alone, or users too?* A user's own length changes no ranking for that user. It changes how fast the user's vector turns.
+# - *Items alone, or users too?* Both, as in the runs of this book. Items carry the ranking. A user's own length changes no list, and how fast the user's vector turns.
 # - *Warm start from last week's table?* Do not call `prism_` on rows that this model has trained: it would delete what they learned. New rows get a length of their own
 #   ([](use_prism.ipynb), "New items later?").
 # - *Streaming data?* Count in the window that training reads ([recipes](../recipes.md), "Counts that grow").

@@ -17,8 +17,8 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record
 from prismbook.tables import ways
-from prismbook.tables.labels import dataset_name
-from prismbook.tables.lengths import beside_at_its_ratio, by_training, slope_in_popularity
+from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.lengths import by_training, slope_in_popularity
 from prismbook.tables.rules import Difference, judge
 from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import (
@@ -28,6 +28,7 @@ from prismbook.tables.ways import (
     MIDDLE_DECAY,
     NONE,
     PRISM,
+    SGD,
     STRONG_DECAY,
     TUNED,
     WAYS,
@@ -147,26 +148,34 @@ def in_short(runs: Known, link: str = "lengths on at scoring") -> str:
 
 
 def _without_decay(runs: Known) -> list[str]:
-    """The three ways of a model with DirectAU that has no decay, that with the highest NDCG@20 first."""
+    """The ways of a model with DirectAU that has no decay, in the order in which to try them."""
     directau = runs.of("directau")
-    steps = [
-        f"**Lengths at scoring.** {' '.join(parts)}"
-        for parts in [[*_ordinary_at_scoring(directau), *_stopped_by_lengths(runs)]]
-        if parts
-    ]
+    steps = [*_ordinary_at_scoring(directau), *_stopped_by_lengths(runs)]
     if decay := _middle_decay(directau):
-        steps.append(f"**A coupled decay of {power(MIDDLE_DECAY)}.** {decay}")
+        steps.append(f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the paper's learning rate of 1e-3. {decay}")
     if found := changes(directau, NONE):
         advice = advised(found, "It helps", "It is no gain", "It may help")
-        steps.append(f"**PRISM**, which has no number to choose. {advice}, NDCG@20 {on_each(found)} against no decay.")
+        steps.append(f"**PRISM**, with no decay to choose. {advice}, NDCG@20 {on_each(found)} against no decay.")
+    by_sgd = {dataset_name(each.dataset): each.change(PRISM, way=SGD) for each in directau}
+    if made := {name: change for name, change in by_sgd.items() if change is not None}:
+        steps.append(
+            f"**Plain SGD**, last since it needs a learning rate of its own: {on_each(made)} against PRISM. Its"
+            f" unpopular / popular ratio is {_times_of_prism(directau)} times PRISM's."
+        )
     if not steps:
         return ["**Adam without decay, DirectAU:** no run says it."]
-    text = f"**Adam without decay, DirectAU.** {_adamw(runs.adamw)} Try them in this order:"
+    text = f"**Adam without decay, DirectAU.** {_adamw(runs.adamw)} Try in this order:"
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
     if others := changes(runs.of("mawu"), NONE):
         gain = advised(others, "helps too", "is no gain", "may help")
         lines.append(f"\n  With MAWU PRISM {gain}, {on_each(others)} against no decay.{_mawu_at_scoring(runs)}")
     return lines
+
+
+def _times_of_prism(directau: Sequence[Compared]) -> str:
+    """Plain SGD's unpopular / popular ratio as a multiple of PRISM's, of each dataset where both were run."""
+    both = [each.change(PRISM, "ratio", SGD) for each in directau]
+    return listed_names([f"{1 + change.mean:.1f}" for change in both if change is not None])
 
 
 def _adamw(records: Runs) -> str:
@@ -184,33 +193,29 @@ def _adamw(records: Runs) -> str:
 
 
 def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
-    """What lengths at scoring give to a training that was made already, as sentences; none where that was not run."""
-    said = _before_and_after(directau)
-    if said is None:
+    """What lengths at scoring give to a training that was made already, as a step; none where that was not run."""
+    rows = _scored_after(directau)
+    if not rows:
         return []
-    scores, ratios = said
-    return [
-        f"They need no new training: NDCG@20 goes from {scores}. Unpopular items lose: the unpopular / popular ratio"
-        f" goes from {ratios}."
-    ]
-
-
-def _before_and_after(directau: Sequence[Compared]) -> tuple[str, str] | None:
-    """NDCG@20, and the ratio, of trainings without decay at their own lengths and with those chosen at scoring."""
-    rows = [(dataset_name(each.dataset), scored_row(rescored(each))) for each in directau]
-    known_rows = [(name, row) for name, row in rows if row is not None]
-    if not known_rows:
-        return None
     scores = [
         f"{row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
-        for name, row in known_rows
+        for name, row in rows.items()
     ]
-    ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for _, row in known_rows]
-    return listed_names(scores), listed_names(ratios)
+    ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for row in rows.values()]
+    return [
+        f"**Lengths at scoring, without a new training.** NDCG@20 goes from {listed_names(scores)}. Unpopular items"
+        f" lose: the unpopular / popular ratio goes from {listed_names(ratios)}."
+    ]
+
+
+def _scored_after(directau: Sequence[Compared]) -> dict[str, Any]:
+    """Ordinary trainings without decay at their own lengths and with those chosen at scoring, by the dataset's name."""
+    rows = {dataset_name(each.dataset): scored_row(rescored(each)) for each in directau}
+    return {name: row for name, row in rows.items() if row is not None}
 
 
 def _stopped_by_lengths(runs: Known) -> list[str]:
-    """What a training without decay that stops by lengths at scoring gives against PRISM, as sentences."""
+    """What a training without decay that stops by lengths at scoring gives against PRISM, as a step."""
     directau = runs.of("directau")
     gains, ratios = (_rescored_against(directau, runs.scored, PRISM, measure) for measure in ("ndcg", "ratio"))
     if not gains:
@@ -219,26 +224,18 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
         f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)}, {plural(len(values), 'seed')})"
         for dataset, values in gains.items()
     ]
-    times = listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
     said = [
-        f"Stopped by them too, NDCG@20 against PRISM is {listed_names(each)}.",
-        f"PRISM's unpopular / popular ratio is multiplied by {times}.",
+        f"**A new training that stops by such lengths.** NDCG@20 against PRISM is {listed_names(each)}.",
+        f"Its unpopular / popular ratio is {_multiples(ratios)} times PRISM's.",
     ]
-    if fair := _as_fair(runs):
-        each = [
-            f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)})"
-            for dataset, values in fair.items()
-        ]
-        said.append(f"At PRISM's own ratio it is {listed_names(each)}. That $b$ is read off the test set.")
+    if with_it := _of_prism(runs):
+        said.append(f"A start from PRISM adds nothing to it: {with_it}.")
     missing = [dataset_name(each.dataset) for each in directau if scored_row(runs.scored.get(each.dataset, ())) is None]
-    not_run = [f"Not run on {listed_names(missing)}."] if missing else []
-    return [*said, *_with_the_same_exponent(runs), *not_run]
+    return [" ".join([*said, *([f"Not run on {listed_names(missing)}."] if missing else [])])]
 
 
-def _with_the_same_exponent(runs: Known) -> list[str]:
-    """What PRISM gives when its lengths are replaced at scoring too, as a sentence; none where that was not run."""
-    said = _of_prism(runs)
-    return [f"PRISM with lengths at scoring has {said}: the gain is the exponent's."] if said else []
+def _multiples(ratios: Mapping[str, Sequence[float]]) -> str:
+    return listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
 
 
 def _of_prism(runs: Known) -> str:
@@ -270,17 +267,16 @@ def _mawu_at_scoring(runs: Known) -> str:
 
 def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[str]:
     """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
-    rows = [(dataset_name(each.dataset), scored_row(rescored(each))) for each in directau]
-    known_rows = [(name, row) for name, row in rows if row is not None]
-    if not known_rows:
+    rows = _scored_after(directau)
+    if not rows:
         return []
     count = sum(len(each) for each in runs.adamw.values())
-    adamw = f"AdamW's is none: {plural(count, 'run')}" if count else "AdamW's is none"
+    adamw = f"AdamW's counts as none: {plural(count, 'run')}" if count else "AdamW's counts as none"
     scores = [
         f"{row['ndcg']:.4f} → {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
-        for name, row in known_rows
+        for name, row in rows.items()
     ]
-    ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for _, row in known_rows]
+    ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
         f"**Adam without decay, DirectAU** ({adamw})**:** first put {link}, without a new training. NDCG@20"
         f" {listed_names(scores)}. Unpopular items lose: unpopular / popular {listed_names(ratios)}."
@@ -297,11 +293,12 @@ def _stopped_in_short(runs: Known) -> list[str]:
         f"{percent(float(np.mean(values)))} ({_word(values)}) on {dataset_name(dataset)}"
         for dataset, values in gains.items()
     ]
-    times = listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
-    with_it = f" PRISM with an exponent has {said}." if (said := _of_prism(runs)) else ""
-    return [f"**Stopped by them too:** against PRISM {listed_names(parts)}, {many}. Its ratio times {times}.{with_it}"]
+    return [
+        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its unpopular / popular"
+        f" ratio is {_multiples(ratios)} times PRISM's."
+    ]
 
 
 def _others_in_short(runs: Known) -> list[str]:
@@ -311,12 +308,13 @@ def _others_in_short(runs: Known) -> list[str]:
     said = []
     if gains := _against(directau, decays, NONE):
         fewer = _fewer(_against(directau, decays, PRISM, "best_epoch"))
-        said.append(f"a coupled decay of {power(MIDDLE_DECAY)}: {span(gains)}{fewer and f', {fewer} than PRISM'}.")
+        sooner = fewer and f", {fewer} than PRISM"
+        said.append(f"a coupled decay of {power(MIDDLE_DECAY)} (rate 1e-3, mean loss): {span(gains)}{sooner}.")
     if found:
         advice = advised(found, "it helps", "it is no gain", "it may help")
         others = changes(runs.of("mawu"), NONE)
         mawu = f" (MAWU {span(list(others.values()))})" if others else ""
-        said.append(f"Or PRISM, without a number to choose: {advice}, {_over(found)}{mawu}.")
+        said.append(f"Or PRISM, with no decay to choose: {advice}, {_over(found)}{mawu}.")
     return [f"**Else** {' '.join(said)}"] if said else []
 
 
@@ -336,7 +334,9 @@ def _fewer(epochs: Sequence[Difference]) -> str:
     if any(change.mean >= 0 for change in epochs):
         return f"epochs {span(epochs)}"
     low, high = (100 * abs(end(change.mean for change in epochs)) for end in (max, min))
-    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs"
+    undecided = sum(judge(change).word == "undecided" for change in epochs)
+    open_ones = f" ({undecided} of {len(epochs)} undecided)" if undecided else ""
+    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{open_ones}"
 
 
 # Adam with decay
@@ -359,7 +359,7 @@ def _with_strong_decay(directau: Sequence[Compared]) -> str:
 
 
 def _decayed_at_scoring(runs: Known) -> str:
-    """What lengths at scoring, and stopping by them, add to tuned decay, as a sentence; empty where it was not run."""
+    """What tuned decay gives in a training that stops by lengths at scoring, as a sentence, or nothing."""
     directau = runs.of("directau")
     of_tuned = {
         each.dataset: [
@@ -368,12 +368,15 @@ def _decayed_at_scoring(runs: Known) -> str:
         for each in directau
     }
     gains, ratios = (_rescored_against(directau, of_tuned, TUNED, measure) for measure in ("ndcg", "ratio"))
-    said = [
-        f"{percent(float(np.mean(shares)))} on {dataset_name(dataset)} ({_word(shares)},"
-        f" {plural(len(shares), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f})"
-        for dataset, shares in gains.items()
-    ]
-    return f" Lengths at scoring add to tuned decay: {listed_names(said)}." if said else ""
+    without = _rescored_against(directau, runs.scored, TUNED)
+    said = []
+    for dataset, values in gains.items():
+        beside = f"; without decay it is {percent(float(np.mean(without[dataset])))}" if dataset in without else ""
+        said.append(
+            f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)},"
+            f" {plural(len(values), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f}{beside})"
+        )
+    return f" A new training with it that stops by lengths at scoring is {listed_names(said)}." if said else ""
 
 
 # Other losses
@@ -381,14 +384,17 @@ def _decayed_at_scoring(runs: Known) -> str:
 
 def _with_ssm(ssm: Sequence[Compared]) -> str:
     parts = []
+    of_decay = [each.change(NONE, way=TUNED) for each in ssm if each.undecided is None]
+    if gains := [change for change in of_decay if change is not None]:
+        parts.append(f"Tune the decay, which gives {span(gains)} against none.")
     if found := changes(ssm, NONE):
-        gain = advised(found, "it helps", "no gain is shown", "it may help")
+        gain = advised(found, "PRISM helps", "no gain by PRISM is shown", "PRISM may help")
         cut = [dataset_name(each.dataset) for each in ssm if each.change(NONE) is None and len(each.shown(NONE))]
         early = f"; open on {listed_names(cut)}, where no decay was cut off" if cut else ""
         parts.append(f"Against no decay {gain} ({on_each(found)}{early}).")
     decided, doubtful = _decided(ssm)
     if decided:
-        advice = advised(decided, "it helps", "it is no gain", "it depends on the dataset")
+        advice = advised(decided, "PRISM helps", "PRISM is no gain", "PRISM depends on the dataset")
         left_open = f"; open on {listed_names(doubtful)}, whose tuned decay decides nothing" if doubtful else ""
         parts.append(f"Against tuned decay, at patience {RunConfig.patience}, {advice}: {on_each(decided)}{left_open}.")
     patient = {dataset_name(each.dataset): each.patient for each in ssm}
@@ -498,6 +504,31 @@ def how_sure(compared: Iterable[Compared], where: str = "on this page") -> str:
         return "No comparison with PRISM is decided."
     one = sum(number == 1 for number in seeds)
     return f"Of {plural(len(seeds), 'comparison')} with PRISM {where}, {one} rest on one seed."
+
+
+def headline(runs: Known) -> str:
+    """Where PRISM helps, in one sentence.
+
+    Args:
+        runs: what is known.
+
+    >>> headline(Known([]))
+    'It hangs on the optimiser and the loss.'
+    """
+    helped = [loss for loss in LOSSES if (found := changes(runs.of(loss), NONE)) and _all_better(found.values())]
+    directau = runs.of("directau")
+    decays = [change for way in (FIXED, TUNED) for loss in helped for change in changes(runs.of(loss), way).values()]
+    instead = _against(directau, [each.at_decay(MIDDLE_DECAY) for each in directau], PRISM)
+    if not helped or not instead or any(judge(change).word == "better" for change in decays):
+        return "It hangs on the optimiser and the loss."
+    as_good = not any(judge(change).word == "worse" for change in instead)
+    names = " or ".join(LOSS_NAMES[loss] for loss in helped)
+    text = f"Only with {names} and without coupled decay"
+    return f"{text}, and there a small decay does as well." if as_good else f"{text}."
+
+
+def _all_better(found: Iterable[Difference]) -> bool:
+    return all(judge(change).word == "better" for change in found)
 
 
 def changes(compared: Iterable[Compared], other: str, measure: str = "ndcg") -> dict[str, Difference]:
@@ -624,18 +655,6 @@ def _rescored_against(
     """How lengths at scoring change a measure of a way, as shares, by dataset where both were run."""
     found = {each.dataset: shares(each, records.get(each.dataset, ()), measure, way) for each in directau}
     return {dataset: values for dataset, values in found.items() if values}
-
-
-def _as_fair(runs: Known) -> dict[str, list[float]]:
-    """NDCG@20 against PRISM's, as shares, with the lengths at scoring that have PRISM's ratio, by dataset."""
-    found = {}
-    for each in runs.of("directau"):
-        prisms = usable(each.runs[PRISM])
-        prism = {int(run["seed"]): (float(run["ndcg"]), float(run["ratio"])) for _, run in prisms.iterrows()}
-        pairs = beside_at_its_ratio(runs.scored.get(each.dataset, ()), prism)
-        if values := [score / theirs - 1 for _, score, theirs in pairs]:
-            found[each.dataset] = values
-    return found
 
 
 def _word(values: Sequence[float]) -> str:

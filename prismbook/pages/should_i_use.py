@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from prismbook.pages.advice import changes, percent, power, scored_row, shares, span
+from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
@@ -202,8 +203,9 @@ def other_decays(compared: Sequence[Compared]) -> str:
         else ""
     )
     return (
-        f"PRISM's NDCG@20 against a decay: {'; '.join(parts)}.{epochs} This is at the paper's learning rate, with a"
-        f" mean loss and batches of {_batch(directau)}: try two decays, {power(FIXED_DECAY)} and {power(MIDDLE_DECAY)}."
+        f"At the paper's learning rate of {RunConfig.lr:g}, with a mean loss and batches of {_batch(directau)}, PRISM's"
+        f" NDCG@20 against a decay: {'; '.join(parts)}.{epochs} Start at {power(MIDDLE_DECAY)}, and try"
+        f" {power(FIXED_DECAY)} where the epochs allow."
     )
 
 
