@@ -40,7 +40,8 @@ compared, put_on = known.compared, known.scored
 page.say(advice.answer(known))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(f"{advice.how_sure(compared, 'in "The numbers" below')} {advice.how_compared()} All runs are matrix factorisation, offline.")
+sure = advice.how_sure(compared, "in the tables below")
+page.say(f"{sure} {advice.how_compared()} All runs are matrix factorisation, offline.")
 
 # %% [markdown]
 # ## No decay today? What you can change

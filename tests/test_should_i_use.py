@@ -129,7 +129,7 @@ def test_the_answer_follows_the_runs(tmp_path: Path, without: float, decayed: fl
     found = made(tmp_path, {NONE: without, FIXED: decayed, TUNED: decayed, PRISM: 0.2, STRONG: decayed})
     first, decay, prism, with_decay, *others = lines_of(found)
     assert first.startswith("- **Adam without decay, DirectAU.** ") and decay.startswith(
-        "  1. **A coupled decay of 1e-5.**"
+        "  1. **A coupled decay of 1e-5**"
     )
     assert prism.startswith("  2. **PRISM**") and words[0] in prism and words[1] in with_decay
     assert f"{100 * (0.2 / without - 1):+.1f}" in prism and f"{100 * (0.2 / decayed - 1):+.1f}" in with_decay
@@ -156,14 +156,14 @@ def test_other_losses_have_their_own_sentence(tmp_path: Path) -> None:
     helped = made(tmp_path, {TUNED: 0.1, PRISM: 0.2}, loss="ssm")
     harmed = made(tmp_path, {TUNED: 0.2, PRISM: 0.1}, loss="bpr")
     *_, ssm, bpr = lines_of(helped, harmed)
-    assert ssm == "- **SSM:** Against tuned decay, at patience 10, it helps: +100.0 % on Gowalla, 1 seed."
+    assert ssm == "- **SSM:** Against tuned decay, at patience 10, PRISM helps: +100.0 % on Gowalla, 1 seed."
     assert bpr == "- **BPR:** do not use it: against tuned decay -50.0 % on Gowalla, 1 seed."
 
 
 @pytest.mark.parametrize(
     ("decided", "said"),
     [
-        (0.1, "it helps: +100.0 % on Yelp2018, 1 seed; open on Gowalla, whose tuned decay decides nothing."),
+        (0.1, "PRISM helps: +100.0 % on Yelp2018, 1 seed; open on Gowalla, whose tuned decay decides nothing."),
         (None, "no run says it."),
     ],
 )
@@ -240,7 +240,9 @@ def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -
     others = [made(tmp_path, {NONE: 0.2, PRISM: prism}, loss=loss) for loss, prism in (("mawu", 0.3), ("ssm", 0.2))]
     lines = lines_of(found, *others)
     assert lines[2] == "  With MAWU PRISM helps too, +50.0 % on Gowalla, 1 seed against no decay."
-    assert of(lines, "SSM").startswith("- **SSM:** Against no decay no gain is shown (+0.0 % on Gowalla, 1 seed).")
+    assert of(lines, "SSM").startswith(
+        "- **SSM:** Against no decay no gain by PRISM is shown (+0.0 % on Gowalla, 1 seed)."
+    )
 
 
 def test_adamw_is_said_as_measured_where_it_was(known: advice.Known) -> None:
@@ -254,17 +256,28 @@ def test_adamw_is_said_as_measured_where_it_was(known: advice.Known) -> None:
 
 def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(known: advice.Known) -> None:
     """Before, three lines for the same reader gave three answers, and none of them was said to be the first."""
-    _, scoring, decay, prism, *_ = advice.answer(known).splitlines()
-    assert scoring.startswith("  1. **Lengths at scoring.**") and decay.startswith("  2. **A coupled decay of 1e-5.**")
-    assert prism.startswith("  3. **PRISM**, which has no number to choose.")
+    _, scoring, stopped, decay, prism, sgd, *_ = advice.answer(known).splitlines()
+    assert scoring.startswith("  1. **Lengths at scoring, without a new training.**")
+    assert stopped.startswith("  2. **A new training that stops by such lengths.**")
+    assert decay.startswith("  3. **A coupled decay of 1e-5**") and prism.startswith("  4. **PRISM**, with no decay")
+    assert sgd.startswith("  5. **Plain SGD**, last since it needs a learning rate of its own")
     for each in known.of("directau"):
         best = by_training(known.scored[each.dataset])["ndcg with it"].iloc[0]
         assert best > each.at_decay(1e-5)["ndcg"].mean() > (1 - MARGIN) * each.shown(PRISM)["ndcg"].mean()
         seeds = [record["config"]["seed"] for record in known.scored_prism[each.dataset]]
-        if seeds:  # the gain is the exponent's: PRISM's start adds nothing to it
+        if seeds:  # a start from PRISM adds nothing to lengths at scoring
             alike = by_training([run for run in known.scored[each.dataset] if run["config"]["seed"] in seeds])
             with_prism = by_training(known.scored_prism[each.dataset])["ndcg with it"].iloc[0]
             assert abs(with_prism / alike["ndcg with it"].iloc[0] - 1) < MARGIN
+
+
+def test_the_headline_says_where_prism_helps_and_that_a_decay_does_as_well(known: advice.Known, tmp_path: Path) -> None:
+    said = "Only with DirectAU or MAWU and without coupled decay, and there a small decay does as well."
+    assert advice.headline(known) == said
+    better = made(tmp_path / "a", {NONE: 0.1, FIXED: 0.1, TUNED: 0.1, PRISM: 0.2})  # than a decay, too
+    assert advice.headline(advice.Known([better])) == "It hangs on the optimiser and the loss."
+    alone = made(tmp_path / "b", {NONE: 0.1, FIXED: 0.2, TUNED: 0.15, PRISM: 0.2})
+    assert advice.headline(advice.Known([alone])) == "It hangs on the optimiser and the loss."
 
 
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
@@ -428,7 +441,7 @@ def test_sentences_of_the_answer_are_short(known: advice.Known, stored: list[way
         should_i_use.where_popularity_goes(stored),
         should_i_use.plain_sgd(stored),
     ]
-    for sentence in (each for line in said for each in re.split(r"(?<=[.:]) ", line)):
+    for sentence in (each for line in said for each in re.split(r"(?<=[.:]) |(?<=[.:]\*\*) ", line)):
         assert len(sentence.replace("\N{NO-BREAK SPACE}", "").split()) <= 30, sentence
 
 
