@@ -18,7 +18,7 @@
 #
 # What the text of the paper {cite}`loveland2025weightdecay` says, what its released code does, and what this book does, side by side. The column
 # on this book is read from the plan that trains the runs. For each departure of the released code but one, a switch makes a run do the same,
-# and [each switch is measured](switches.ipynb). LightGCN's degrees in sampled subgraphs have no switch and were not run.
+# and [each switch was run alone](switches.ipynb) on MovieLens1M. LightGCN's degrees in sampled subgraphs have no switch and were not run.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own

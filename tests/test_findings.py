@@ -208,7 +208,7 @@ def test_released_code_departs(tmp_path: Path) -> None:
     plain, changed = switch_pairs("gowalla")["negatives are drawn from the batch's items"]
     put(tmp_path, plain, validation=late)
     put(tmp_path, changed, 0.2, epochs=3)
-    assert ". Of 1 more a run was cut off, so that they decide nothing. SSM" in only("departures", tmp_path).text
+    assert ". Of 1 more a run was cut off, which decides nothing. SSM" in only("departures", tmp_path).text
     put(tmp_path, changed, 0.2)  # one that ended early, and not so early
     assert "(BPR, 0.1000 to 0.2000, provisional)" in only("departures", tmp_path).text
 

@@ -92,7 +92,7 @@ def test_a_number_of_which_seeds_were_cut_off_is_their_range() -> None:
     """Before, C10 showed the one seed that had been left to patience 10, the largest of the three."""
     found = Difference((-0.17,), None, "ndcg", 0.01, left_out=(-0.061, -0.068))
     said = ledger_tables.number(replace(NO, difference=found))
-    assert said == f"-17{SPACE}% to -6.1{SPACE}%{SPACE}(3)"
+    assert said == f"-17{SPACE}% to -6.1{SPACE}%{SPACE}(3, 2 cut off)"
 
 
 def test_a_number_has_its_unit() -> None:

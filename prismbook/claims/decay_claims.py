@@ -274,10 +274,11 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
             continue
         strength, left = decayed["norm_correlation"], zero["norm_correlation"]
         half = _HALF * float(strength.abs().mean())
+        chosen = "" if loss == "DirectAU" else ", which validation chooses for DirectAU"
         statements += [
             judged(
-                f"{loss} under Adam at decay {moderate:g}: {_explained(float(strength.mean()))}; from the line at"
-                f" {_HALF:.2f} by",
+                f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(float(strength.mean()))}; from the line"
+                f" at {_HALF:.2f} by",
                 _correlation(strength - _HALF, decayed),
                 ("better",),
                 rules,
@@ -559,7 +560,7 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     near = [decay for decay in others if "worse" not in MAY_BE[words[decay].word]]
     text = (
         f"{loss} needs it tuned with care: {len(worse)} of {plural(len(others), 'other choice')} up to"
-        f" {max(tried):g} come out worse than {chosen:g}, {len(near)} as good,"
+        f" {max(tried):g} {'comes' if len(others) == 1 else 'come'} out worse than {chosen:g}, {len(near)} as good,"
         f" {len(others) - len(worse) - len(near)} undecided"
     )
     if alike := [f"{decay:g}" for decay in tried if decay in too_weak and decay != chosen]:

@@ -434,7 +434,8 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
     if len(ssm):
         apart = Difference(tuple(directau - ssm), None, "correlation", across, (*ids["SSM"], *ids["DirectAU"]))
         text += f": {ssm.mean():.2f} against {directau.mean():.2f}"
-        statements.append(judged(text, apart, ("better",), rules, role="detail", about=f"less under SSM{under}"))
+        words = ("more under DirectAU", "less under DirectAU", "as much")
+        statements.append(judged(text, apart, ("better",), rules, words, "detail", f"less under SSM{under}"))
     return [replace(each, case=case) for each in statements]
 
 

@@ -251,6 +251,8 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
     parts: dict[str, list[str]] = {}
     for dataset, row in rows.items():
         for each in row.statements:
+            if each.role == "note" and each.case and each.difference is None and each.seeds:
+                parts.setdefault(each.case, []).append(f"nothing comparable on {dataset_name(dataset)}")
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
                 searched = each.case != PROTOCOL_CASES["released"]  # where nothing was, no word is due

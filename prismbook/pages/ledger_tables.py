@@ -126,7 +126,8 @@ def number(statement: Statement | None) -> str:
     seeds = sorted([*difference.by_seed, *difference.left_out])
     if difference.left_out:
         said = " to ".join(value(replace(difference, by_seed=(end,), left_out=())) for end in (seeds[0], seeds[-1]))
-    return f"{said}{unit}\N{NO-BREAK SPACE}({len(seeds)})"
+    cut = f", {len(difference.left_out)} cut off" if difference.left_out else ""
+    return f"{said}{unit}\N{NO-BREAK SPACE}({len(seeds)}{cut})"
 
 
 #: What a share is of, where it is not of NDCG@20.

@@ -164,7 +164,7 @@ def lines() -> list[Line]:
             "weight decays",
             "a range that the paper's file does not show",
             "",
-            _list(ALL_DECAYS) + "; one more where the best is at an edge",
+            _list(ALL_DECAYS) + "; more where the best is at an edge",
         ),
         Line(
             "learning rates",
