@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Does weight decay store item popularity?
 #
-# Recommenders that learn by angles (SSM, DirectAU, MAWU) are still trained with weight decay, which under plain gradient descent
+# Recommenders that learn by angles (SSM, DirectAU, MAWU) are still trained with weight decay, which in a step of plain gradient descent
 # changes only the lengths of their vectors. {cite:t}`loveland2025weightdecay` say why: decay
 # writes the popularity of items into these lengths. Their method, **PRISM**, sets the lengths before training and drops decay.
 
@@ -45,7 +45,7 @@ page.say(start_page.shown_advice(page.pages(), advice.known(results)))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The
-# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose.*
+# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose. $\alpha$ is PRISM's strength.*
 
 # %% tags=["remove-input"]
 page.say(f"{marks.KEY} {start_page.how_sure(rows)}")

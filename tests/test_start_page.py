@@ -210,11 +210,13 @@ def test_an_answer_says_what_does_not_hold_and_how_much_is_open() -> None:
 def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
     known = advice.Known([ways.compared("gowalla", loss) for loss in ways.LOSSES])
     text = start_page.shown_advice({"ledger"}, known)
-    assert text.startswith("**Should you use it?**") and text.endswith(f"\n\n{advice.in_short(known)}")
+    assert text.startswith("**Should you use it?**") and text.endswith(
+        f"\n\n{advice.in_short(known, 'lengths d^b on at scoring')}"
+    )
     assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
     assert advice.headline(known) in text
     linked = start_page.shown_advice({"should_i_use"}, advice.known())
-    assert "first put [lengths on at scoring](pages/should_i_use.ipynb), without" in linked
+    assert "first put [lengths d^b on at scoring](pages/should_i_use.ipynb), without" in linked
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:

@@ -58,7 +58,12 @@ QUESTIONS = (
     ),
     Question("C8", "Does PRISM come as close to tuned decay on MF as the paper says?", (), "NDCG@20"),
     Question("C9", "Does it beat tuned decay on non-linear MF?", (), "NDCG@20"),
-    Question("C11", "Does it train in fewer epochs?", ("needing fewer epochs",), "epochs"),
+    Question(
+        "C11",
+        "Does it train in fewer epochs?",
+        ("needing fewer epochs",),
+        "epochs, fastest \N{GREEK SMALL LETTER ALPHA} as good",
+    ),
     Question("C12", "Is it fairer, and as good?", ("being fairer",), "unpopular / popular"),
 )
 

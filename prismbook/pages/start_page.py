@@ -185,7 +185,7 @@ def shown_advice(pages: Collection[str], runs: advice.Known) -> str:
         "report": "Report",
     }
     shown = " · ".join(f"[{text}](pages/{name}.ipynb)" for name, text in links.items() if name in pages)
-    first = "lengths on at scoring"
+    first = "lengths d^b on at scoring"
     if "should_i_use" in pages:
         first = f"[{first}](pages/should_i_use.ipynb)"
     return f"**Should you use it?** {advice.headline(runs)} (MF, offline.) {shown}\n\n{advice.in_short(runs, first)}"
