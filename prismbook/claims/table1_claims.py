@@ -23,7 +23,7 @@ from prismbook.claims.statements import (
     percent_and_seeds,
     percent_text,
 )
-from prismbook.tables.decay_vs_prism import Pair
+from prismbook.tables.decay_vs_prism import Pair, loss_values
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.rules import MAY_BE, RULES, Difference, Rules, contains
 from prismbook.text import plural
@@ -183,7 +183,9 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     judgement, change = pair.judgement(rules), pair.relative_difference()
     if pair.fair_methods is None or pair.prism is None or pair.decay is None or judgement is None:
         return Statement(f"{subject} (not run in both)", None, about=about, lacks=pair.lacks)
-    text = f"{subject}: {pair.difference_text()}, {plural(len(pair.seeds()), 'seed')}{_searched(pair)}"
+    text = (
+        f"{subject}: {pair.difference_text()}, {plural(len(pair.seeds()), 'seed')}{_own_values(pair)}{_searched(pair)}"
+    )
     printed = pair.paper()
     if printed is not None:
         text += f"; the paper's Table 1: {printed:+.1%}"
@@ -192,6 +194,15 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     collapsed = judgement.word == "collapsed"
     basis = None if change is None or collapsed or not pair.decides() else Basis("one", change, tuple(holds), left_open)
     return replace(_if_searched(statement, pair, judgement.word, holds), basis=basis, lacks=pair.lacks)
+
+
+def _own_values(pair: Pair) -> str:
+    """The loss's parameters of each method where each has its own best, as a part of a sentence; empty where not."""
+    if pair.fair_methods is None or pair.compared_at():
+        return ""
+    ours, theirs = (loss_values(method.chosen) for method in pair.fair_methods)
+    names = ", ".join(pair.fair_methods[0].chosen.loss_parameters)
+    return "" if ours == theirs else f"; {names} {ours} for PRISM and {theirs} for decay, each one's best"
 
 
 def _like_the_cell(pair: Pair, rules: Rules) -> Statement:

@@ -187,8 +187,13 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
     'With the larger of the two spreads, 0 of 0 verdicts would be other ones.'
     """
     judged = with_own_spreads(rows, results)
+    found = {group: each.of["ndcg"].pairs for group, each in own_spreads(results).items() if "ndcg" in each.of}
     others = [each for each in judged if each[1] != each[2]]
     text = f"With the larger of the two spreads, {len(others)} of {len(judged)} verdicts would be other ones"
+    if found:
+        (dataset, backbone, loss), most = max(found.items(), key=lambda item: item[1])
+        name = f"{LOSS_NAMES[loss]} on {BACKBONE_NAMES[backbone]} on {DATASET_NAMES[dataset]}"
+        text = f"Of {sum(found.values())} pairs {most} are of {name}: the pooled spread is mostly its own. {text}"
     named = [f"- {name}: {_before_and_after(ledger, then)}" for name, ledger, then in others]
     return "\n".join([f"{text}:\n", *named]) if named else f"{text}."
 
