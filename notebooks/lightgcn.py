@@ -73,7 +73,7 @@ redo = {name: command("lightgcn", dataset=name, **given, train=True, force=True)
 on_lightgcn = {name: table[table["backbone"] == "LightGCN"] for name, table in runs.items()}
 page.say(question.run_yourself("lightgcn", on_lightgcn, dataset=names[0], weight_decays=weight_decays, epochs=epochs))
 if question.minutes(on_lightgcn):
-    page.say("This counts the runs on LightGCN; those on matrix factorisation are [the first question's](rq1_weight_decay.ipynb).")
+    page.say("These are on LightGCN; those on matrix factorisation are [the first question's](rq1_weight_decay.ipynb).")
 
 # %% [markdown]
 # ## Watch it happen
