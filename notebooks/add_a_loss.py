@@ -75,7 +75,7 @@ class InBatchSoftmax(RankingLoss):
 
 # %% [markdown]
 # `num_negatives` tells training how many items to draw for each pair. A loss that wants some gets their embeddings as
-# `negative`, shape `(B, num_negatives, d)`. Parameters of its own, as MAWU's learned margins are, are `nn.Parameter`s and are
+# `negative`, shape `(B, num_negatives, dim)`. Parameters of its own, as MAWU's learned margins are, are `nn.Parameter`s and are
 # trained along. `project_` puts them back into their range after each step, and `rank_tables` gives the loss a ranking
 # rule of its own. {py:class}`prismlib.losses.RankingLoss` has the details.
 #

@@ -51,9 +51,10 @@ page.begin(names)
 # **Why that tells.** If decay helped as a regulariser, decaying only the rows of the batch would do. If it helps by shrinking rows
 # *outside* the batch, that takes the help away.
 #
-# **What the theory predicts.** By {prf:ref}`cor-batched` plain gradient descent has one rest for all items, and so a correlation of 0. Adam divides this decay too. The
+# **What the theory predicts.** By {prf:ref}`cor-batched` plain gradient descent has one rest for all items of equal cosine, and so a correlation of 0. Adam divides this decay too. The
 # balance of [the law of lengths](law_of_lengths.ipynb) is then $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda P)$, with $P$ the chance that an item is in the batch. Where it is met
-# less than about once per batch, lengths fall with popularity, and beyond they rise. So at rest the correlation is small.
+# less than about once per batch, lengths fall with popularity, and beyond they rise. Where most items are met less often, the correlation at rest is
+# negative: it is computed below the figures.
 #
 # **We tested:** DirectAU on matrix factorisation, each decay on the whole tables and on the batch's rows alone.
 #
@@ -130,11 +131,16 @@ if shown:
 # popularity; corr. is the correlation with log popularity.*
 
 # %% tags=["remove-input"]
+page.say(batched_tables.alike(shown))
 page.say(batched_tables.shortest(shown))
 
 # %% [markdown]
 # The theory has the shortest items where a batch has about one of their interactions. Before rest the rarest, which begin to grow last, can be shorter.
-#
+
+# %% tags=["remove-input"]
+page.say(batched_tables.at_rest(shown))
+
+# %% [markdown]
 # ## The numbers
 
 # %%

@@ -159,7 +159,7 @@ page.html(question.verdicts({"C14": claim_c14}, runs, results))
 # **What we did not measure here.** Early stopping by cosine. A training whose lengths are put on afterwards is on the page of
 # [other optimisers](optimisers.ipynb).
 #
-# **Your turn.** In the cell above: set `weight_decay` to 0. Predict first: which of the two columns changes?
+# **Your turn.** In the cell above: set `weight_decay` to 0. Predict first: which of the two scores changes?
 #
 # ## Origins
 

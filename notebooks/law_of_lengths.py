@@ -45,7 +45,7 @@
 # \end{aligned}
 # $$ (eq-strength)
 #
-# This $G$ is DirectAU's, and MAWU's is half of it. It has the pulls of alignment alone, and takes those of uniformity to be small beside them
+# This $G$ is DirectAU's. MAWU's is half of it, with $\sin(\theta + m)$ in place of $\sin\theta$, $m$ its margin; the two sines are taken as alike here. $G$ has the pulls of alignment alone, and takes those of uniformity to be small beside them
 # ({func}`prismlib.theory.gradient_noise` says where that holds). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
 # case, in which growth is linear in $d$, and that of pulls which agree, in which it is quadratic. So $G$ grows with popularity as $\sqrt d$.
 #
@@ -200,7 +200,7 @@ law_figures.all_on_one_line(profiles, float(np.exp(np.log(one["length"] / one["l
 plt.show()
 
 # %% [markdown]
-# *Most classes of rows lie near the line; some of the longest lie below it. The lengths that training leaves are predicted by popularity, learning
+# *Most classes of rows lie near the line, which is equality; some of the longest lie below it. The lengths that training leaves are predicted by popularity, learning
 # rate and decay. Left items, right users; the fitted profile is among the items.*
 #
 # What the law says of other optimisers, and of lengths that are put on after training, is tested on the page
@@ -208,7 +208,7 @@ plt.show()
 #
 # ### A symmetry
 #
-# A learning rate $c$ times as large, with a decay smaller by $c^2$, leaves the same directions by the law, with lengths $c$ times as long. So rate and decay
+# A learning rate $s$ times as large, with a decay smaller by $s^2$, leaves the same directions by the law, with lengths $s$ times as long. So rate and decay
 # are one knob, $\eta^2 \lambda$, once the start is forgotten.
 
 # %% tags=["remove-input"]
@@ -222,7 +222,7 @@ page.say(law_tables.rare_rows(law.profiles(kept, rare=True), one))
 
 # %% [markdown]
 # - With a small weight of uniformity all rows turn one way, and $\sin\theta$ is another than in the other runs: such runs are left out. By
-#   {eq}`eq-mawu-directau` MAWU's weights count four times as much as DirectAU's.
+#   {eq}`eq-mawu-directau` MAWU's weights count about four times as much as DirectAU's.
 # - Before rest, which a weak decay reaches late, lengths lie between the start and the law's.
 # - SSM's gradient depends on popularity in another way. No exponent is promised for it.
 # - BPR's gradient is not at a right angle to the row: it lengthens and shortens the row by itself. Rest is then the minimum of loss and decay, and above a critical decay all rows die ({func}`prismlib.theory.bpr_critical_decay`).

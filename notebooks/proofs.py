@@ -572,13 +572,14 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # not apply. MAWU's alignment is angle-based too: {prf:ref}`lem-orthogonal`. The paper's text says elsewhere that the two
 # agree up to a constant.
 #
-# The factor counts where weights are compared. In {eq}`eq-losses` DirectAU halves its uniformities and MAWU does not, so with learned margins of zero
+# The factor counts where weights are compared. In {eq}`eq-losses` DirectAU halves its uniformities and MAWU does not. If MAWU's learned margins were zero,
+# this would be exact; they lie between $1 - \sigma(2) = 0.12$ and 0.5:
 #
 # $$
-# \mathcal{L}_\mathrm{DirectAU}(4\gamma) = 2 + 2\,\mathcal{L}_\mathrm{MAWU}(\gamma, \gamma) :
+# \mathcal{L}_\mathrm{DirectAU}(4\gamma) = 2 + 2\,\mathcal{L}_\mathrm{MAWU}(\gamma, \gamma) .
 # $$ (eq-mawu-directau)
 #
-# MAWU at (1, 1) spreads rows as DirectAU does at 4, and DirectAU's plain 1 is MAWU's (0.25, 0.25).
+# So MAWU at (1, 1) spreads rows about as DirectAU does at 4, and DirectAU's plain 1 is about MAWU's (0.25, 0.25).
 
 # %% mystnb={"code_prompt_show": "Checked. Show the code", "code_prompt_hide": "Hide the code"} tags=["hide-input"]
 user, item = rows(50, 8, seed=11), rows(50, 8, seed=12)

@@ -196,7 +196,7 @@ page.html(question.verdicts({"C3": decay_claims.claim_c3}, runs, results))
 # **What would change our mind.** Lengths that follow popularity as well without decay as with it.
 #
 # **What we did not measure here.** Users' lengths: they change no user's ranking. Single items as in the paper's scatter plots: older records
-# have means of bins. What other optimisers write is on the page [The law of lengths](law_of_lengths.ipynb).
+# have means of bins. What other optimisers write is on [their page](optimisers.ipynb).
 #
 # **Your turn.** In the cell above:
 #

@@ -197,7 +197,7 @@ plt.show()
 # $$ (eq-batched)
 # :::
 #
-# The probability is now a common factor: it sets how fast the length moves, not where to. The sign and the point of rest
+# The probability is now a common factor: it sets how fast the length moves, not where to. At equal $c$ the sign and the point of rest
 # are the same for rare and popular items. (Section 4.1.1 of the paper says that the probability becomes one; its proof and
 # this one keep it as a factor.)
 #
@@ -253,7 +253,8 @@ plt.show()
 # $$ (eq-adam)
 #
 # and $v$ is small exactly for rare items, so they shrink fastest. For a row that is never in a batch, $\sqrt{v_k} = \lambda |i_k|$, and $\lambda$ cancels. The row
-# goes to zero at speed $\eta$, however weak the decay, as long as $\lambda |i_k|$ is well above $\epsilon = 10^{-8}$. [A cell of the next page](sec-adam)
+# goes to zero at speed $\eta$, however weak the decay, as long as $\lambda |i_k|$ is well above $\epsilon = 10^{-8}$. A row of 64 numbers
+# and length 0.2 has $|i_k|$ near $0.2/\sqrt{64} = 0.025$. There $\lambda |i_k|$ is $2.5\,\epsilon$ at $\lambda = 10^{-6}$, so only above that decay is the speed full. [A cell of the next page](sec-adam)
 # checks {eq}`eq-adam`.
 #
 # The division also bends the step. It is at a right angle to the row only on average, and where $\sqrt{v_k}$ is alike in all
@@ -325,7 +326,7 @@ plt.show()
 #
 # The mechanism of the theorem, decay everywhere and gradients in the batch, is there in both. At this learning rate its size comes
 # from Adam, which divides by what is small for rare items. The race says nothing of SGD at a rate at which it trains. What optimisers
-# write at rates at which they train is [the law of lengths](law_of_lengths.ipynb).
+# write at rates at which they train is [measured on another page](optimisers.ipynb).
 #
 # ## The theory map
 #

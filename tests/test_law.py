@@ -184,7 +184,9 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     assert said.count("\n") == 0 and said.startswith(
         "- **MovieLens1M.** Plain SGD without decay has a test NDCG@20 of 0.1400"
     )
-    assert said.endswith("and PRISM 0.1400.")  # no run of SGD has kept lengths that were put on
+    assert said.endswith(
+        "At rate 0.001 Adam with decay 1e-05, chosen by validation, has 0.1400 (1 seed), and PRISM 0.1400 (1 seed)."
+    )  # no run of SGD has kept lengths that were put on
     for run in sgd:
         run["lengths"] = {
             "exponents": [0.0, 0.25],
@@ -200,8 +202,18 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     better = record(0.0, by_law(1e-5), init="prism", alpha=1.0, seed=492)
     better["test"]["dot"]["ndcg"] += 0.1
     said = optimiser_tables.found({"movielens1m": [*runs, prism, better]})
-    assert "and PRISM 0.1900." in said
+    assert "and PRISM 0.1900 (2 seeds)." in said
     assert "At seed 123 PRISM has 0.1400; its 0.1900 above is the mean of 2 seeds." in said
+    # a decay at another rate is named with it, also where it is best by validation
+    knob = record(1e-7, by_law(1e-5), lr=1e-2)
+    knob["history"]["validation_dot"], knob["test"]["dot"]["ndcg"] = [0.0, 0.9], 0.3
+    said = optimiser_tables.found({"movielens1m": [*runs, prism, knob]})
+    assert "At rate 0.001 Adam with decay 1e-05, chosen by validation, has 0.1400 (1 seed)" in said
+    assert "At rate 0.01 Adam with decay 1e-07, the same knob by the law, has 0.3000 (1 seed)." in said
+    knob["config"]["weight_decay"] = 1e-6
+    assert "At rate 0.01 Adam with decay 1e-06 has 0.3000" in optimiser_tables.found(
+        {"movielens1m": [*runs, prism, knob]}
+    )
     assert optimiser_tables.found({"movielens1m": runs}) == ""
     assert optimiser_tables.ways(runs).loc[("plain SGD, no decay", "30"), "seeds"] == "2"
 
@@ -228,6 +240,9 @@ def test_trainings_that_differ_by_more_than_the_margin_are_said_to() -> None:
     said = [optimiser_tables.spread_of_the_knob({"gowalla": [scored(0.1), other]}) for other in (near, far)]
     assert "1.0% apart, within the margin" in said[0] and "one training is enough there" in said[0]
     assert "10.0% apart, beyond the margin" in said[1] and "one training is not enough there" in said[1]
+    assert said[0].endswith("They are means of 1 seed, and of more trainings the range is wider by chance alone.")
+    twice = {"gowalla": [scored(0.1), scored(0.1, seed=246, split_seed=246), near]}
+    assert "They are means of 1 to 2 seeds" in optimiser_tables.spread_of_the_knob(twice)
     assert optimiser_tables.spread_of_the_knob({"gowalla": [near]}) == ""
 
 
@@ -435,6 +450,7 @@ def test_the_page_on_lengths_says_how_much_they_grow_beside_two_shapes(tmp_path:
     assert row["measured"] == pytest.approx((high / low) ** (1 / 6)) == row["d^(1/6)"]
     assert row["log(d + 2)"] == pytest.approx(np.log(high + 2) / np.log(low + 2))
     shown = rq2_tables.some_decays(runs)
+    assert list(shown) == ["DirectAU", "BPR"]  # a narrow screen shows the first panel alone
     assert list(shown["DirectAU"]) == ["no decay", "λ = 1e-05, chosen", "λ = 0.0001, strongest"]
     # the decay at which the claim is judged is BPR's own choice nowhere
     assert list(shown["BPR"]) == ["no decay", "λ = 1e-06, chosen", "λ = 1e-05, moderate", "λ = 0.0001, strongest"]

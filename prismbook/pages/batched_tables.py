@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
+import torch
 
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import records
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.law import LEAST, TRAINED
+from prismbook.text import listed_names
+from prismlib import theory
 from prismlib.datasets import identity_card
 
+#: At this many interactions of an item per batch its length at rest is least: of sqrt(q) / (1 - exp(-q)).
+TURN = 1.26
 #: The two scopes of weight decay, each with the words for it.
 SCOPES = {"table": "decay of the whole tables", "batch": "decay of the batch's rows"}
 
@@ -98,3 +105,67 @@ def shortest(runs: Mapping[str, pd.DataFrame]) -> str:
                 f" {part['from'] * met:.2g} to {part['to'] * met:.2g} of them on average."
             )
     return " ".join(said)
+
+
+def alike(runs: Mapping[str, pd.DataFrame]) -> str:
+    """Up to which decay of the batch's rows the mean lengths of items are those without decay, within 3 %.
+
+    Args:
+        runs: as in :func:`numbers`.
+
+    Returns:
+        A sentence; empty where no decay leaves the lengths as they are.
+    """
+    said = []
+    for dataset, table in runs.items():
+        made = panels(table[table["seed"] == table["seed"].iloc[0]].sort_values("weight_decay"))[SCOPES["batch"]]
+        curves = {
+            record["config"]["weight_decay"]: [part["mean"] for part in record["norms"]["item"]["bins"]]
+            for record in made.values()
+        }
+        close = [decay for decay, curve in curves.items() if 0 in curves and np.allclose(curve, curves[0], rtol=0.03)]
+        if 0 in curves and max(close) > 0:
+            said.append(f"from 0 to {max(close):g} on {dataset_name(dataset)}")
+    return f"On the right, curves that differ by up to 3 % lie on one another: {listed_names(said)}." if said else ""
+
+
+def at_rest(runs: Mapping[str, pd.DataFrame]) -> str:
+    """How the lengths that the theory has at rest under decay of the batch's rows correlate with log popularity.
+
+    Args:
+        runs: as in :func:`numbers`. Items are taken as the law of lengths takes them, in classes of popularity.
+
+    Returns:
+        Sentences, with the correlation that the run with the strongest decay has; empty where nothing was run.
+    """
+    said: dict[str, list[str]] = {part: [] for part in ("falling", "theory", "run", "trained", "rest")}
+    for dataset, table in runs.items():
+        batch = table[(table["decay_scope"] == "batch") & (table["weight_decay"] > 0) & table["run"].notna()]
+        for record in records(batch.nlargest(1, "weight_decay")):
+            assert record is not None
+            config, norms, name = record["config"], record["norms"]["item"], dataset_name(dataset)
+            pairs = round(TRAINED * identity_card(dataset).interactions)
+            parts = [part for part in norms["bins"] if part["from"] >= LEAST]
+            d = torch.tensor([(part["from"] * part["to"]) ** 0.5 for part in parts], dtype=torch.float64)
+            items = torch.tensor([part["rows"] for part in parts])
+            noise = theory.gradient_noise(d, config["batch_size"], pairs)
+            met = theory.batch_membership(d, config["batch_size"], pairs)
+            lengths = theory.rest_length_adam(noise / met, config["lr"], config["weight_decay"], config["dim"])
+            both = torch.stack([torch.log(d + 2), lengths]).repeat_interleave(items, dim=1)
+            falling = float(items[d * config["batch_size"] / pairs < TURN].sum() / items.sum())
+            trained = (record["best_epoch"] + 1) * math.ceil(pairs / config["batch_size"])
+            rest = float(theory.steps_to_rest_adam(lengths[0], config["lr"], config["dim"]))
+            said["falling"].append(f"{falling:.1%} on {name}")
+            said["theory"].append(f"{torch.corrcoef(both)[0, 1]:.2f} on {name}")
+            said["run"].append(f"{norms['pearson_log']:.2f} at {config['weight_decay']:g} on {name}")
+            said["trained"].append(f"{trained:,} steps")
+            said["rest"].append(f"{rest:,.0f}")
+    if not said["run"]:
+        return ""
+    falling_on, by_theory, by_run, after, to_rest = map(listed_names, said.values())
+    return (
+        f"The theory's lengths fall up to {TURN:g} interactions of an item per batch. Of the items with {LEAST} or"
+        f" more in all, {falling_on} have fewer. So at rest the correlation would be {by_theory}. The runs have"
+        f" {by_run}. They are at their best after {after}. The rarest of these items need several times"
+        f" {to_rest} steps to rest."
+    )

@@ -75,7 +75,7 @@ def all_on_one_line(profiles: pd.DataFrame, constant: float) -> Figure:
         for dataset, (colour, marker) in DATASETS.items():
             shown = profiles[(profiles["dataset"] == dataset) & (profiles["side"] == side)]
             axis.plot(constant * shown["law"], shown["length"], marker, color=colour, label=dataset_name(dataset))
-            axis.lines[-1].set(markersize=3, alpha=0.6)
+            axis.lines[-1].set(markersize=3, alpha=0.6, zorder=2 + 1 / (1 + len(shown)))  # few points on top
         ends = np.array([profiles["length"].min(), profiles["length"].max()])
         axis.plot(ends, ends, color="black", linewidth=1)
         axis.set(xscale="log", yscale="log", xlabel="length by the law", title=f"{side}s")

@@ -21,6 +21,8 @@ from prismbook.tables.lengths import ratio_of
 from prismbook.text import listed_names, plural
 from prismlib import theory
 
+#: The sine of the angle between a row and its partners where training has spread the rows, about.
+SINE = 0.9
 #: The theories in words.
 NAMES = {
     "law": "the law",
@@ -90,13 +92,15 @@ def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFra
     settings = dict(zip(law.CONFIGURATION, json.loads(fitted["configuration"].iloc[0]), strict=True))
     steps = math.ceil(fitted["pairs"].iloc[0] / settings["batch_size"])
     kappa = theory.memory_of_epochs(steps)
+    left = constant / kappa
     return (
         f"{held_out} profiles of lengths that came to rest are held out."
         f" The {plural(same['run'].nunique(), 'run')} of the fitted configuration {'is' if alone else 'are'} not"
         f" scored. The law explains {of_law['R2']:.1%} of the variance of their log length, with an error of"
         f" {of_law['rms']:.1%}. The constant is {constant:.2f}. If the gradients of a row sum to zero over an epoch,"
-        f" $\\kappa$ is {kappa:.2f} at {steps} steps an epoch, as here. That leaves {constant / kappa:.2f}, a size that"
-        " a mean sine can have."
+        f" $\\kappa$ is {kappa:.2f} at {steps} steps an epoch, as here. That leaves {left:.2f} for the mean sine,"
+        f" which is near {SINE:g} where training has spread the rows. Under the cube root this difference is"
+        f" {abs(1 - (left / SINE) ** (1 / 3)):.0%} of the length."
     )
 
 
@@ -281,7 +285,7 @@ def collapse(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 
 def symmetry(stored: Sequence[Record]) -> str:
-    """What runs of coupled Adam say of the law's symmetry: c times the rate with a decay smaller by c squared.
+    """What runs of coupled Adam say of the law's symmetry: s times the rate with a decay smaller by s squared.
 
     Args:
         stored: records of any runs; those with DirectAU on matrix factorisation by Adam with decay are compared.

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from prismbook.pages.rq1_tables import chosen, chosen_text
+from prismbook.tables.analysis import records
 from prismbook.tables.labels import cell, dataset_name
+from prismbook.tables.lengths import slope_in_popularity
 from prismbook.text import listed_names
 
 
@@ -47,24 +49,50 @@ def in_words(runs: pd.DataFrame) -> str:
     Args:
         runs: a table of :func:`prismbook.tables.analysis.measured` of one dataset and loss.
     """
-    changes, starts, ends = [], {}, {}
+    changes: list[str] = []
+    measures: dict[str, dict[str, list[float]]] = {}
     for backbone, group in runs.groupby("backbone", sort=False):
-        means = group.groupby("weight_decay")[["ndcg", "norm_correlation"]].mean()
+        means = group.groupby("weight_decay")[["ndcg", "cosine", "norm_correlation"]].mean()
         best = list(chosen(group).values())
         if not best or means["ndcg"].reindex([0.0, best[0]]).isna().any():
             return ""
         changes.append(f"{100 * (means['ndcg'][best[0]] / means['ndcg'][0.0] - 1):+.1f} % on {backbone}")
-        starts[str(backbone)], ends[str(backbone)] = means["norm_correlation"][[0.0, best[0]]]
+        ends = means.loc[[0.0, best[0]]]
+        measures[str(backbone)] = {
+            "correlation": ends["norm_correlation"].tolist(),
+            "slope": [_slope(group[group["weight_decay"] == decay]) for decay in ends.index],
+            "by cosine": (1 - ends["cosine"] / ends["ndcg"]).tolist(),
+        }
     if len(changes) < 2:
         return ""
-    said = (
-        f"From no decay to the chosen one NDCG@20 changes by {listed_names(changes)}. Without decay lengths correlate"
-        f" with log popularity by {listed_names([f'{start:.2f} on {name}' for name, start in starts.items()])}."
-    )
-    here, others = starts.get("LightGCN"), [start for name, start in starts.items() if name != "LightGCN"]
-    if here is None or here > max(others):
+    said = f"From no decay to the chosen one NDCG@20 changes by {listed_names(changes)}."
+    if "LightGCN" not in measures or np.isnan([each["slope"] for each in measures.values()]).any():
         return said
+
+    def each(measure: str, form: str, end: int = 0) -> str:
+        return listed_names([f"{values[measure][end]:{form}} on {name}" for name, values in measures.items()])
+
     return (
-        f"{said} So the reason is not borne out here: without decay LightGCN's lengths follow popularity no better,"
-        f" and with the chosen one they have {ends['LightGCN']:.2f}."
+        f"{said} Without decay the slope of log length in log popularity is {each('slope', '.2f')}. By cosine NDCG@20"
+        f" is then lower by {each('by cosine', '.0%')}. {_borne_out(measures)}"
+        f" The correlation is {each('correlation', '.2f')}: it says how tight a relation is, and not how steep."
+        f" With the chosen decay the slope is {each('slope', '.2f', 1)}."
     )
+
+
+def _slope(runs: pd.DataFrame) -> float:
+    """The mean slope of the runs' item lengths; NaN where one is not known."""
+    return float(np.mean([slope_in_popularity(record) if record else np.nan for record in records(runs)]))
+
+
+def _borne_out(measures: Mapping[str, Mapping[str, list[float]]]) -> str:
+    """Whether LightGCN's lengths without decay are steeper than others', and more of its ranking is in them."""
+    more = {
+        measure: values[0] > max(each[measure][0] for name, each in measures.items() if name != "LightGCN")
+        for measure, values in measures["LightGCN"].items()
+        if measure != "correlation"
+    }
+    steeper = f"LightGCN's lengths are {'' if more['slope'] else 'not '}steeper without decay"
+    ranking = f"{'' if more['by cosine'] else 'not '}more of its ranking is in them"
+    verdict = {2: "Both point towards the reason", 1: "The two disagree", 0: "So the reason is not borne out here"}
+    return f"{verdict[sum(more.values())]}: {steeper}, and {ranking}."

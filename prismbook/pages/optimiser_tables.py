@@ -5,7 +5,7 @@ The page "PRISM in your own model" says of stored runs what Adam and AdamW leave
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +214,8 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
 def found(records: Mapping[str, Sequence[Record]]) -> str:
     """What plain SGD without decay gives beside Adam and PRISM, at its own lengths and at those chosen after training.
 
-    Of several rates of SGD, that with the most seeds is named.
+    Of several rates of SGD, that with the most seeds is named. Adam is at the rate of PRISM. Of decays that were run at
+    another rate, the best by validation is named with it.
 
     Args:
         records: as :func:`predictions` takes them.
@@ -225,47 +226,80 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
     lines = []
     for dataset, runs in records.items():
         table = lengths.by_training(runs)
-        best = {name: table.xs(name, level="trained with")["ndcg"].max() for name in table.index.unique("trained with")}
-        adam, prism = best.get("Adam, no decay"), best.get("PRISM")
-        decayed = {
-            max(run["history"]["validation_dot"]): lengths.training_name(run["config"])
-            for run in runs
-            if run["config"].get("length_exponent") is None
-            and lengths.training_name(run["config"]).startswith("Adam, decay")
+        means: dict[tuple[str, float], tuple[float, int]] = {
+            (name, rate): (float(score), int(seeds))
+            for (name, rate), score, seeds in zip(table.index, table["ndcg"], table["seeds"], strict=True)
         }
-        if "plain SGD, no decay" not in best or adam is None or prism is None or not decayed:
+        usual = _tuned(runs, "PRISM", rates=lambda _: True)
+        if usual is None or "plain SGD, no decay" not in {name for name, _ in means}:
             continue
-        tuned = decayed[max(decayed)]  # by validation
+        at_rate, none = usual[1], ("Adam, no decay", usual[1])
+        tuned = _tuned(runs, "Adam, decay", rates=at_rate.__eq__)
+        if tuned is None or none not in means:
+            continue
+        adam, prism = means[none][0], means[usual][0]
         sgd = pd.DataFrame(table.xs("plain SGD, no decay", level="trained with")).sort_values("seeds").iloc[-1]
         lines.append(
             f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd['ndcg']:.4f},"
-            f" Adam without decay {adam:.4f}. {tuned} has {best[tuned]:.4f}, and PRISM {prism:.4f}."
+            f" Adam without decay {adam:.4f}. At rate {at_rate:g} {_with(tuned[0])}, chosen by validation, has"
+            f" {_with_seeds(means[tuned])}, and PRISM {_with_seeds(means[usual])}."
         )
+        other = _tuned(runs, "Adam, decay", rates=at_rate.__ne__)
+        if other is not None:
+            knobs = [float(name.split()[-1]) * rate**2 for name, rate in (tuned, other)]
+            knob = ", the same knob by the law," if np.isclose(knobs[0], knobs[1], atol=0) else ""
+            lines[-1] += f" At rate {other[1]:g} {_with(other[0])}{knob} has {_with_seeds(means[other])}."
         if not np.isnan(sgd["exponent"]):
-            rate, at = sgd.name, {run["config"]["seed"] for run in runs if _is_prism(run)}
+            prisms = [run for run in runs if _is_prism(run) and run["config"]["lr"] == at_rate]
+            rate, at = sgd.name, {run["config"]["seed"] for run in prisms}
             by_sgd = [
                 run
                 for run in runs
                 if lengths.training_name(run["config"]) == "plain SGD, no decay" and run["config"]["lr"] == rate
             ]
             at &= {run["config"]["seed"] for run in by_sgd if "lengths" in run}
-            shared = [run for run in runs if run["config"]["seed"] in at and (_is_prism(run) or run in by_sgd)]
+            shared = [run for run in [*by_sgd, *prisms] if run["config"]["seed"] in at]
             both = lengths.by_training(shared).droplevel("learning rate")
-            ours, other = both.loc["plain SGD, no decay"], both.loc["PRISM"]
-            rates = pd.DataFrame(table.xs("PRISM", level="trained with")).sort_values("ndcg")
+            ours, theirs = both.loc["plain SGD, no decay"], both.loc["PRISM"]
             seeds = f"seed {min(at)}" if len(at) == 1 else f"the same {len(at)} seeds"
             beside = ""
-            if f"{other['ndcg']:.4f}" != f"{prism:.4f}":
+            if f"{theirs['ndcg']:.4f}" != f"{prism:.4f}":
                 beside = (
-                    f" At {seeds} PRISM has {other['ndcg']:.4f}; its {prism:.4f} above is the mean of"
-                    f" {plural(int(rates['seeds'].iloc[-1]), 'seed')}."
+                    f" At {seeds} PRISM has {theirs['ndcg']:.4f}; its {prism:.4f} above is the mean of"
+                    f" {plural(means[usual][1], 'seed')}."
                 )
             lines[-1] += (
                 f" With lengths $d^{{{ours['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
                 f" SGD has {ours['ndcg with it']:.4f} at {seeds}.{beside} The unpopular / popular ratio is"
-                f" {ours['ratio with it']:.2f} then, and PRISM's {other['ratio']:.2f}."
+                f" {ours['ratio with it']:.2f} then, and PRISM's {theirs['ratio']:.2f}."
             )
     return "\n".join(lines)
+
+
+def _tuned(runs: Iterable[Record], names: str, rates: Callable[[float], bool]) -> tuple[str, float] | None:
+    """The name and the learning rate of the training that is best by validation; None where there is none.
+
+    Args:
+        runs: stored runs. Those that were validated with lengths put on are left out.
+        names: how the names begin of the trainings that are compared.
+        rates: whether a learning rate is among those that are compared.
+    """
+    plain = [run for run in runs if run["config"].get("length_exponent") is None]
+    found = [(lengths.training_name(run["config"]), run) for run in plain]
+    best = {
+        max(run["history"]["validation_dot"]): (name, float(run["config"]["lr"]))
+        for name, run in found
+        if name.startswith(names) and rates(run["config"]["lr"])
+    }
+    return best[max(best)] if best else None
+
+
+def _with(name: str) -> str:
+    return name.replace(", decay", " with decay")
+
+
+def _with_seeds(score: tuple[float, int]) -> str:
+    return f"{score[0]:.4f} ({plural(score[1], 'seed')})"
 
 
 def _is_prism(run: Record) -> bool:
@@ -311,7 +345,8 @@ def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
     """
     said = []
     for dataset, runs in records.items():
-        scores = lengths.by_training(run for run in runs if "lengths" in run)["ndcg with it"]
+        table = lengths.by_training(run for run in runs if "lengths" in run)
+        scores, seeds = table["ndcg with it"], table["seeds"]
         names = scores.index.get_level_values("trained with")
         ordered = sorted(zip(map(float, scores), names, strict=True))
         if len(ordered) < 2:
@@ -321,9 +356,15 @@ def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
         said.append(
             f"On {dataset_name(dataset)} {len(ordered)} trainings reach {low:.4f} ({worst}) to {high:.4f} ({best}) with"
             f" the $b$ that validation chooses. That is {high / low - 1:.1%} apart, {within} the margin of"
-            f" {MARGIN:.1%}: one training is {'not ' if within == 'beyond' else ''}enough there, by that margin."
+            f" {MARGIN:.1%}: by these values one training is {'not ' if within == 'beyond' else ''}enough there. They"
+            f" are means of {_from_to(seeds)}, and of more trainings the range is wider by chance alone."
         )
     return " ".join(said)
+
+
+def _from_to(seeds: pd.Series) -> str:
+    low, high = int(seeds.min()), int(seeds.max())
+    return plural(high, "seed") if low == high else f"{low} to {high} seeds"
 
 
 def other_losses(

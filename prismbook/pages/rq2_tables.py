@@ -32,7 +32,8 @@ def some_decays(runs: pd.DataFrame) -> dict[str, dict[str, Record]]:
         which is then named once.
     """
     picked, moderate, found = chosen(runs), moderate_decay(runs), {}
-    for loss, group in runs[runs["run"].notna()].groupby("loss", sort=False):
+    groups = runs[runs["run"].notna()].groupby("loss", sort=False)
+    for loss, group in sorted(groups, key=lambda pair: pair[0] == "BPR"):  # a narrow screen shows the first alone
         paths = group.set_index("weight_decay")["path"]
         best = picked.get(str(loss))
         named = {moderate: "moderate", max(paths.index): "strongest", best: "chosen", 0.0: "no decay"}
