@@ -17,8 +17,8 @@
 # # Quality against fairness, run by run
 #
 # Each point is one stored run on a dataset of the paper. Up is better: test NDCG@20. Right is fairer: what unpopular items bring of
-# it, as a share of what popular items bring. PRISM's points are filled. A run by Adam without decay that was also scored with lengths $d^b$ has a star
-# beside its own point. Plain SGD's outlines are bold. Point at one to see which run it is. Untick a loss or a model to see the others.
+# it, as a share of what popular items bring. PRISM's points are filled. A run that was also scored with lengths $d^b$ has a star
+# beside its own point. Plain SGD's points have a dot inside. Point at one to see which run it is. Untick a loss or a model to see the others.
 #
 # The axis of NDCG@20 does not begin at 0, so that the better runs have room. Tick the box to see those below.
 
@@ -37,15 +37,15 @@ page.html(frontier.widget(runs))
 
 # %% [markdown]
 # *The line is the frontier: no other run is both better and fairer than one on it. The runs differ in more than decay and
-# PRISM, and most have one seed, so a single point proves nothing; the [ledger](ledger.ipynb) compares them by its rules. Runs whose
-# lists hold no unpopular item at all are left out.*
+# PRISM, and most have one seed, so a single point proves nothing; the [ledger](ledger.ipynb) compares them by its rules.*
 
 # %% tags=["remove-input", "nbval-ignore-output"]
+page.say(frontier.counted(stored))
 page.say(frontier.on_the_line(runs))
 
 # %% [markdown]
 # ## The same runs, still
 
-# %% mystnb={"image": {"alt": "Three panels, one for each dataset, with test NDCG@20 of every stored run against its ratio of unpopular to popular items' NDCG@20, on an axis of factors; runs with PRISM are filled, those scored with other lengths are stars, all others are open, a stepped line is the frontier, and each loss has its own colour and marker", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Three panels, one for each dataset, with test NDCG@20 of every stored run against its ratio of unpopular to popular items' NDCG@20, on an axis of factors; runs with PRISM are filled, those scored with other lengths are stars, those by plain SGD have a dot inside, all others are open, a stepped line is the frontier, and each loss has its own colour and marker", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 if runs:
     frontier.figure(runs)

@@ -63,20 +63,12 @@ if runs.empty:
 else:
     display(reproduce_tables.sums(runs))
     display(Markdown(reproduce_tables.beside_the_paper(runs)))
+    for line in reproduce_tables.energy(runs):
+        display(Markdown(line))
 for problem in problems:
     display(Markdown(f"Not counted: {problem}"))
 
 # %% [markdown]
-# ## Energy
-
-# %% tags=["remove-input", "nbval-ignore-output"]
-for line in reproduce_tables.energy(runs):
-    display(Markdown(line))
-
-# %% [markdown]
-# A number would be from a GPU's own counter, read before and after a training that had the card to itself. Runs
-# no longer read it, and none is estimated.
-#
 # ## What they ran on
 
 # %% tags=["remove-input", "nbval-ignore-output"]

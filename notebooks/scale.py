@@ -91,7 +91,9 @@ page.say(scale_tables.starts(scale["prism"]))
 # tensor of the size of the tables, which has to be set to zero.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-display(scale_tables.parts(scale["steps"], 1_000_000))
+rows = 1_000_000
+display(scale_tables.parts(scale["steps"], rows))
+page.say(f"*Per step, tables of {rows:,} rows, with huge pages unless said.*")
 
 # %% [markdown]
 # ## What they train

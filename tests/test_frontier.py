@@ -43,7 +43,7 @@ def test_a_run_is_a_point_with_its_scores_and_its_setting() -> None:
     first, second = frontier.runs_of(records)
     assert (first["ndcg"], first["ratio"]) == (pytest.approx(0.35), pytest.approx(0.25))
     assert (first["method"], first["other"], first["id"]) == (
-        "decay 1e-06",
+        "Adam, decay 1e-06",
         ", tau 0.2, num_negatives 10",
         records[0]["id"],
     )
@@ -74,13 +74,48 @@ def test_a_run_that_was_scored_with_other_lengths_has_a_second_point() -> None:
     chosen = {"ndcg": 0.4, "popular": 0.3, "neutral": 0.07, "unpopular": 0.03}
     record["lengths"] = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": [record["test"]["cosine"], chosen]}
     own, rescored = frontier.runs_of([record])
-    assert (rescored["method"], rescored["ndcg"]) == ("no decay, lengths d^0.25 at scoring", 0.4)
+    assert (rescored["method"], rescored["ndcg"]) == ("Adam, no decay, lengths d^0.25 at scoring", 0.4)
     assert rescored["ratio"] == pytest.approx(0.1) and rescored["id"] == own["id"]
-    assert (own["star"], rescored["star"], own["method"]) == (False, True, "no decay")
+    assert (own["star"], rescored["star"], own["method"]) == (False, True, "Adam, no decay")
     assert (own["kind"], rescored["kind"]) == ("no decay", "lengths at scoring")
-    # with decay, lengths at scoring would hide what decay wrote
-    [decayed] = grid_configs("movielens1m", "directau", 1e-6)
-    assert len(frontier.runs_of([{**record, "config": made_up(decayed, (0.2, 0.1, 0.05))["config"]}])) == 1
+    # whatever it was trained by, which its name says; before, a better run than the best one drawn had no star
+    [config] = grid_configs("movielens1m", "directau", 1e-6)
+    for changed, method in (
+        (config, "Adam, decay 1e-06"),
+        (replace(config, optimizer="sgd"), "plain SGD, decay 1e-06"),
+        (replace(config, init="prism", alpha=0.5, weight_decay=0.0), "PRISM, alpha 0.5"),
+    ):
+        own, rescored = frontier.runs_of([{**record, "config": made_up(changed, (0.2, 0.1, 0.05))["config"]}])
+        assert (own["method"], rescored["method"]) == (method, f"{method}, lengths d^0.25 at scoring")
+        assert "optimizer" not in own["other"] and (rescored["star"], rescored["dot"]) == (True, False)
+
+
+def test_plain_sgd_has_a_dot_inside_in_both_figures() -> None:
+    """Before, it had a bold outline, which could not be told from others where marks are close."""
+    [adam] = grid_configs("gowalla", "directau", 0.0)
+    configs = adam, replace(adam, optimizer="sgd"), replace(adam, optimizer="sgd", init="prism", alpha=1.0)
+    runs = frontier.runs_of([made_up(config, (0.2, 0.1, 0.05)) for config in configs])
+    assert [run["dot"] for run in runs] == [False, True, False]  # a filled mark is PRISM's
+    assert [len(frontier.figure([run]).axes[0].lines) for run in runs] == [2, 3, 2]  # the line, the mark, the dot
+    mpl.pyplot.close("all")
+    html = frontier.widget(runs)
+    assert data(html)["dots"] == {"DirectAU": frontier.dot("^")} and "run.dot ? data.dots[run.loss] :" in html
+
+
+def test_runs_that_are_left_out_and_stars_are_counted_so_that_the_points_are_those_of_the_figure() -> None:
+    [config] = grid_configs("gowalla", "ssm", 1e-6)
+    [other] = grid_configs("yelp2018", "ssm", 1e-6)
+    shown, left_out, elsewhere = (
+        made_up(each, parts)
+        for each, parts in ((config, (0.2, 0.1, 0.05)), (config, (0.2, 0.1, 0.0)), (other, (0.2, 0.1, 0.05)))
+    )
+    put_on = {"ndcg": 0.4, "popular": 0.3, "neutral": 0.07, "unpopular": 0.03}
+    shown["lengths"] = {"exponents": [0.25], "chosen": 0.25, "test": [put_on]}
+    for record in (shown, left_out, elsewhere):
+        record["data"]["synthetic"] = False
+    said = frontier.counted([shown, left_out, elsewhere])
+    assert "left out: 1 of 2 on Gowalla and 0 of 1 on Yelp2018." in said
+    assert said.endswith("All others are points, and 1 of them has a star too.")
 
 
 def test_no_text_can_end_the_element_and_nothing_is_loaded() -> None:
@@ -116,7 +151,7 @@ def test_the_static_figure_has_every_run() -> None:
     panels = frontier.figure(runs).axes
     assert [axis.get_title() for axis in panels] == ["Gowalla", "Yelp2018"]
     for axis, run in zip(panels, runs, strict=True):
-        assert [text.get_text() for text in axis.texts] == ["0 runs below"]
+        assert [text.get_text() for text in axis.texts] == ["0 points below"]
         [edge, point] = axis.lines
         assert edge.get_label() == "frontier" and edge.get_xdata().tolist() == [run["ratio"]]
         assert [float(value[0]) for value in point.get_data()] == [run["ratio"], run["ndcg"]]  # type: ignore[index]
@@ -133,7 +168,7 @@ def test_both_figures_begin_their_axis_where_the_useful_runs_are_and_count_those
         start = axis.get_ylim()[0]
         assert start == starts[axis.get_title()] and 0.5 * max(here) < start < 0.6 * max(here)
         below = sum(score < start for score in here)
-        assert axis.texts[0].get_text() == f"{below} run{'' if below == 1 else 's'} below"
+        assert axis.texts[0].get_text() == f"{below} point{'' if below == 1 else 's'} below"
         assert below < 0.4 * len(here)
         # a star is a score with lengths at scoring, and every one of these is a star
         stars = [line for line in axis.lines if line.get_marker() == frontier.STAR]

@@ -17,7 +17,7 @@ import torch
 
 from prismlib import MF, prism_, random_split, recommend, synthetic
 from prismlib.datasets import CARDS
-from prismlib.lengths import popularity_power
+from prismlib.lengths import EXPONENTS, popularity_power
 
 ROOT = Path(__file__).parents[1]
 STORED = json.loads((ROOT / "benchmarks/serving.json").read_text())
@@ -62,6 +62,10 @@ def test_what_the_page_says_of_lengths_at_scoring() -> None:
     fourth, chosen = sorted({row["b"] for row in STORED["lengths"]})
     of = {b: [row for row in STORED["lengths"] if row["b"] == b] for b in (fourth, chosen)}
     assert fourth == "0.25" < chosen
+    # "Validation chose 0.67 from a wider grid": by the grid that choose_exponent has by default it cannot be chosen
+    assert f"a fourth, and {chosen}. Validation chose {chosen} from a wider grid" in PAGE
+    [grid] = re.findall(r"validation, (\(\*EXPONENTS, .*?\))\)", (ROOT / "benchmarks/serving.py").read_text())
+    assert f"`exponents={grid}`" in PAGE and max(EXPONENTS) == 1 / 2 and "`EXPONENTS`, ends at 1/2" in PAGE
     for (exact, graph, few, more), narrower in ((of[fourth], None), (of[chosen], of[fourth])):
         assert "exact" in exact["index"] and exact["recall"] == 1
         # "the graph index finds the exact lists here"

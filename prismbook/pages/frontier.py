@@ -14,23 +14,36 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
-from matplotlib.transforms import Affine2D
+from matplotlib.transforms import Affine2D, ScaledTranslation
 
 from prismbook.pages.figures import LOOKS
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import Record
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
+from prismbook.tables.lengths import training_name
 from prismbook.text import listed_names, plural
 
 #: Settings of a run that are said by name, or say nothing about what was trained.
-_SAID = ("dataset", "loss", "backbone", "init", "alpha", "weight_decay", "lr", "seed", "split_seed", "max_epochs")
+_SAID = (
+    "dataset",
+    "loss",
+    "backbone",
+    "init",
+    "alpha",
+    "optimizer",
+    "weight_decay",
+    "lr",
+    "seed",
+    "split_seed",
+    "max_epochs",
+)
 #: The marker of scores with lengths that were put on afterwards, and its size beside that of the others.
 STAR, STAR_SIZE, SIZE = "*", 8.5, 5.0
 #: The axis begins at this share of the best NDCG@20 on a dataset: most runs are above, and what is compared has room.
 START = 0.6
-#: The width of a mark's outline in pixels, of most runs and of those by plain SGD.
-LINE, SGD_LINE = 1.3, 2.8
+#: The size of the dot inside the marks of plain SGD in the static figure.
+DOT_SIZE = 1.6
 #: Dark colours of the figures, and what stands for them where the ground may be dark too.
 _ON_ANY_GROUND = {"#000000": "currentColor", "#4D4D4D": "#808080"}
 
@@ -39,8 +52,7 @@ def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
     """One entry for each run on a dataset of the paper that has a ratio: its scores and its setting.
 
     A run that found no popular or no unpopular item has no ratio, or one of 0, and cannot stand on an axis of factors.
-    A run by Adam without decay and without PRISM that was also scored with other lengths has a second entry, with the
-    exponent that its validation chose.
+    A run that was also scored with other lengths has a second entry, with the exponent that its validation chose.
 
     Args:
         records: run records.
@@ -53,33 +65,58 @@ def runs_of(records: Iterable[Record]) -> list[dict[str, Any]]:
         if min(test["popular"], test["unpopular"]) <= 0:
             continue
         prism, sgd = config["init"] == "prism", config.get("optimizer", "adam") == "sgd"
-        method = f"decay {config['weight_decay']:g}" if config["weight_decay"] else "no decay"
         run = {
             "id": record["id"],
             "dataset": dataset_name(config["dataset"]),
             "loss": LOSS_NAMES[config["loss"]],
             "backbone": BACKBONE_NAMES[config["backbone"]],
-            "method": f"PRISM, alpha {config['alpha']:g}" if prism else method,
+            "method": training_name(config) + (f", alpha {config['alpha']:g}" if prism else ""),
             "lr": f"{config['lr']:g}",
             "seed": config["seed"],
             "other": _differs(config),
             "kind": "PRISM" if prism else "plain SGD" if sgd else "decay" if config["weight_decay"] else "no decay",
             "filled": prism,
             "star": False,
-            "line": SGD_LINE if sgd else LINE,
+            "dot": sgd and not prism,
             **_scores(test),
             "epoch": record["best_epoch"],
         }
         runs.append(run)
-        by_adam = config.get("optimizer", "adam") == "adam" and not prism and not config["weight_decay"]
-        if by_adam and "lengths" in record:
+        if "lengths" in record:
             kept = record["lengths"]
             with_it = kept["test"][kept["exponents"].index(kept["chosen"])]
             if min(with_it["popular"], with_it["unpopular"]) > 0:
-                method = f"no decay, lengths d^{kept['chosen']:.2f} at scoring"
-                star = {"kind": "lengths at scoring", "filled": True, "star": True}
+                method = f"{run['method']}, lengths d^{kept['chosen']:.2f} at scoring"
+                star = {"kind": "lengths at scoring", "filled": True, "star": True, "dot": False}
                 runs.append({**run, **star, "method": method, **_scores(with_it)})
     return runs
+
+
+def counted(records: Iterable[Record]) -> str:
+    """How many runs on each dataset have no ratio and are left out, and how many stars stand beside the others.
+
+    Args:
+        records: run records.
+
+    >>> counted([])
+    ''
+    """
+    stored = [record for record in records if not record["data"]["synthetic"]]
+    shown = runs_of(stored)
+    if not shown:
+        return ""
+    left_out = []
+    for name in PAPER_DATASETS:
+        runs = sum(record["config"]["dataset"] == name for record in stored)
+        points = sum(run["dataset"] == dataset_name(name) and not run["star"] for run in shown)
+        if points:
+            left_out.append(f"{runs - points} of {runs} on {dataset_name(name)}")
+    stars = sum(run["star"] for run in shown)
+    return (
+        "Runs to which popular or unpopular items bring nothing have no ratio and are left out:"
+        f" {listed_names(left_out)}. All others are points, and {stars} of them {'has' if stars == 1 else 'have'} a"
+        " star too."
+    )
 
 
 def _scores(test: dict[str, float]) -> dict[str, float]:
@@ -110,6 +147,7 @@ def widget(runs: Iterable[dict[str, Any]]) -> str:
         "starts": axis_starts(shown),
         "looks": {name: look(name) for name in LOSS_NAMES.values() if name in there},
         "star": [outline(STAR), STAR_SIZE / SIZE],
+        "dots": {name: dot(LOOKS[name][1]) for name in LOSS_NAMES.values() if name in there},
     }
     html = Path(__file__).with_name("frontier.html").read_text(encoding="utf-8")
     # without "<" no text can end the element
@@ -180,11 +218,33 @@ def outline(marker: str) -> str:
     Args:
         marker: a marker of matplotlib.
     """
+    return " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in _polygons(marker))
+
+
+def dot(marker: str) -> str:
+    """A dot in the middle of a marker's outline as an SVG path: a triangle's is nearer to its base.
+
+    Args:
+        marker: a marker of matplotlib.
+
+    >>> dot("^")
+    'M-0.6 1.7a0.6 0.6 0 1 0 1.2 0a0.6 0.6 0 1 0-1.2 0Z'
+    """
+    x, y = _middle(marker)
+    return f"M{x - 0.6:.1f} {y:.1f}a0.6 0.6 0 1 0 1.2 0a0.6 0.6 0 1 0-1.2 0Z"
+
+
+def _middle(marker: str) -> tuple[float, float]:
+    corners = np.concatenate([polygon[:-1] for polygon in _polygons(marker)])  # the last is the first again
+    x, y = corners.mean(axis=0)
+    return float(x), float(y)
+
+
+def _polygons(marker: str) -> list[np.ndarray]:
     style = MarkerStyle(marker)
     # it is scaled up first, so that the polygons of curved outlines have steps of about one pixel
     path = (style.get_transform() + Affine2D().scale(100, -100)).transform_path(style.get_path())
-    polygons = [np.asarray(polygon) / 10 for polygon in path.to_polygons()]
-    return " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in polygon) + "Z" for polygon in polygons)
+    return [np.asarray(polygon) / 10 for polygon in path.to_polygons()]
 
 
 def best_runs(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -226,10 +286,15 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
                 STAR if run["star"] else marker,
                 color=colour,
                 markerfacecolor=colour if run["filled"] else "none",
-                markeredgewidth=run["line"] / LINE,
                 markersize=STAR_SIZE if run["star"] else SIZE,
                 label=run["loss"],
             )
+            if run["dot"]:
+                x, y = (
+                    SIZE / 10 * shift / 72 for shift in _middle(marker)
+                )  # from a mark 10 wide to one of SIZE points
+                moved = axis.transData + ScaledTranslation(x, -y, drawing.dpi_scale_trans)
+                axis.plot(run["ratio"], run["ndcg"], "o", color=colour, markersize=DOT_SIZE, transform=moved)
         best = max(run["ndcg"] for run in here)
         drawn = [run["ratio"] for run in here if run["ndcg"] >= starts[dataset]]
         axis.set(
@@ -239,30 +304,23 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
         )
         axis.set(title=dataset, ylabel="test NDCG@20")
         below = sum(run["ndcg"] < starts[dataset] for run in here)
-        axis.annotate(f"{plural(below, 'run')} below", (0.01, 0.02), xycoords="axes fraction", va="bottom")
+        axis.annotate(f"{plural(below, 'point')} below", (0.01, 0.02), xycoords="axes fraction", va="bottom")
     axes[-1, 0].set_xlabel("unpopular / popular NDCG@20 (right: fairer)")
-    handles = {
+    handles: dict[str, Any] = {
         name: Line2D([], [], marker=LOOKS[name][1], color=LOOKS[name][0], markerfacecolor="none", linestyle="")
         for name in LOSS_NAMES.values()
         if any(run["loss"] == name for run in shown)
     }
     kinds = {
-        "filled: PRISM": ("o", "black", LINE),
-        "star: lengths at scoring": (STAR, "black", LINE),
-        "bold: plain SGD": ("o", "none", SGD_LINE),
-        "open: everything else": ("o", "none", LINE),
+        "filled: PRISM": ("o", "black", SIZE),
+        "star: lengths at scoring": (STAR, "black", STAR_SIZE),
+        "dot inside: plain SGD": ("o", "none", SIZE),
+        "open: everything else": ("o", "none", SIZE),
     }
-    for name, (marker, face, line) in kinds.items():
-        handles[name] = Line2D(
-            [],
-            [],
-            marker=marker,
-            color="black",
-            markerfacecolor=face,
-            markeredgewidth=line / LINE,
-            markersize=STAR_SIZE if marker == STAR else SIZE,
-            linestyle="",
-        )
+    for name, (marker, face, size) in kinds.items():
+        mark = Line2D([], [], marker=marker, color="black", markerfacecolor=face, markersize=size, linestyle="")
+        dot = Line2D([], [], marker="o", color="black", markersize=DOT_SIZE, linestyle="")
+        handles[name] = (mark, dot) if name.startswith("dot") else mark
     handles["frontier"] = Line2D([], [], color="#777777", linewidth=1.5)
-    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize="small")
+    drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize="small")
     return drawing

@@ -103,13 +103,13 @@ def _is(number: int) -> str:
 def energy(runs: pd.DataFrame) -> list[str]:
     """One line of Markdown per device: the energy of its runs, and how many of them report their energy.
 
-    Where none does, on no device, that is the one line.
+    Where none does, on no device, one line says why.
 
     Args:
         runs: one row per run, from :func:`costs`.
     """
     if len(runs) and runs["kJ"].isna().all():
-        return ["No run reported its energy."]
+        return ["No energy is given: no stored run read the counter of a GPU that it had to itself."]
     lines = []
     for device, part in runs.groupby("device") if len(runs) else ():
         known = part["kJ"].dropna()

@@ -200,8 +200,8 @@ def crossings(part: Part) -> str:
         every, _, rows = _both(steps, loss, huge=True)
         if rows is not None and most in every.index:
             sentences.append(
-                f"With huge pages the two are about {rounded(rows)} rows and"
-                f" {_times_as_long(every[most] / some[most])}."
+                f"With huge pages it is the faster one up to about {rounded(rows)} rows, and takes"
+                f" {_times_as_long(every[most] / some[most])} at {most:,}."
             )
         sentences.append(
             f"From {least:,} to {most:,} rows, a step on the batch's rows grows from {some[least]:.0f} to"
@@ -458,5 +458,9 @@ def pages_sentence(steps: Part, data: Part) -> str:
     ]
     spread = max(max(found[how]) / min(found[how]) - 1 for _, found, _ in parts for how in ("with", "without"))
     told = any(abs(1 - found["ratio"]) > spread for _, found, _ in parts)
-    verdict = "" if told else " No gain can be told from that, so nothing in this project sets them."
+    verdict = (
+        ""
+        if told
+        else " At the size of the paper's datasets no gain can be told, so nothing in this project sets them."
+    )
     return f"{large} With them, {' and '.join(small)}. Repeats of one setting differ by up to {spread:.0%}.{verdict}"
