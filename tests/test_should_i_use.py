@@ -270,7 +270,7 @@ def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(know
 
 
 def test_the_headline_says_where_prism_helps_and_that_a_decay_does_as_well(known: advice.Known, tmp_path: Path) -> None:
-    said = "Only with DirectAU or MAWU and without coupled decay, and there a small decay does as well."
+    said = "Only with DirectAU or MAWU without coupled decay, where a small decay does as well."
     assert advice.headline(known) == said
     better = made(tmp_path / "a", {NONE: 0.1, FIXED: 0.1, TUNED: 0.1, PRISM: 0.2})  # than a decay, too
     assert advice.headline(advice.Known([better])) == "It hangs on the optimiser and the loss."

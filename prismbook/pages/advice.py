@@ -278,8 +278,8 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**Adam without decay, DirectAU** ({adamw})**:** first put {link}, without a new training. NDCG@20"
-        f" {listed_names(scores)}. Unpopular items lose: unpopular / popular {listed_names(ratios)}."
+        f"**Adam without decay, DirectAU** ({adamw})**:** first put {link}, no new training. NDCG@20"
+        f" {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
     ]
 
 
@@ -423,10 +423,8 @@ def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
         return []
     advice = advised(decided, "it helps", "no gain", "it depends on the dataset")
     left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
-    patient = {each.dataset: each.patient for each in ssm if each.patient is not None}
     limited = any(each.at_limit for each in ssm if each.patient is not None)
-    cut = ", PRISM cut off and decay not tuned: decides nothing" if limited else ""
-    later = f". At patience {LONG}, decay {power(STRONG_DECAY)}: {_over(patient)}{cut}" if patient else ""
+    later = f"; at patience {LONG} nothing is decided" if limited else ""
     return [f"**SSM:** {advice} against tuned decay, {_over(decided)}{left_open}{later}."]
 
 
@@ -523,8 +521,8 @@ def headline(runs: Known) -> str:
         return "It hangs on the optimiser and the loss."
     as_good = not any(judge(change).word == "worse" for change in instead)
     names = " or ".join(LOSS_NAMES[loss] for loss in helped)
-    text = f"Only with {names} and without coupled decay"
-    return f"{text}, and there a small decay does as well." if as_good else f"{text}."
+    text = f"Only with {names} without coupled decay"
+    return f"{text}, where a small decay does as well." if as_good else f"{text}."
 
 
 def _all_better(found: Iterable[Difference]) -> bool:

@@ -17,8 +17,8 @@ from prismbook.text import listed_names
 from prismlib import theory
 from prismlib.datasets import identity_card
 
-#: The number of interactions of an item per batch at which its length at rest is least. There sqrt(q) / (1 - exp(-q)) is
-#: at its minimum.
+#: The number q of interactions of an item per batch at which its length at rest is least. It is the minimum of
+#: sqrt(q) / (1 - exp(-q)).
 TURN = 1.26
 #: The two scopes of weight decay, each with the words for it.
 SCOPES = {"table": "decay of the whole tables", "batch": "decay of the batch's rows"}

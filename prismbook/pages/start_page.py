@@ -188,7 +188,7 @@ def shown_advice(pages: Collection[str], runs: advice.Known) -> str:
     first = "lengths d^b on at scoring"
     if "should_i_use" in pages:
         first = f"[{first}](pages/should_i_use.ipynb)"
-    return f"**Should you use it?** {advice.headline(runs)} (MF, offline.) {shown}\n\n{advice.in_short(runs, first)}"
+    return f"**Should you use it?** {advice.headline(runs)} {shown}\n\n{advice.in_short(runs, first)}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
