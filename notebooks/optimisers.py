@@ -17,6 +17,9 @@
 # # Do you need weight decay, or another optimiser?
 #
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
+#
+# With DirectAU, neither: Adam without decay ranks best once its items get lengths $d^b$ at scoring, with $b$ chosen on validation. Unpopular items pay for that,
+# as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
 
 # %% tags=["parameters", "remove-input"]
 dataset = ["movielens1m", "gowalla", "yelp2018"]  # a published one, or a list of names

@@ -136,10 +136,10 @@ page.say(should_i_use.plain_sgd(compared))
 #   number to choose. [Lengths at scoring](optimisers.ipynb) need no decay beside them.
 # - You train with plain SGD at a rate at which it learns. It writes popularity by itself ([](optimisers.ipynb)).
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
-# - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN).
+# - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN, on generated data).
 # - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
 #   ([](rq3_prism.ipynb)).
-# - You want unpopular items recommended more. PRISM moves the other way than no decay does, unless alpha is small. Against a tuned decay it is no help.
+# - You want unpopular items recommended more. Against no decay PRISM takes from them, less with a small alpha. Against tuned decay see the table above.
 #
 # ## What to check
 #

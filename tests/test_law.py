@@ -209,7 +209,7 @@ def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None
     knob["history"]["validation_dot"], knob["test"]["dot"]["ndcg"] = [0.0, 0.9], 0.3
     said = optimiser_tables.found({"movielens1m": [*runs, prism, knob]})
     assert "At rate 0.001 Adam with decay 1e-05, chosen by validation, has 0.1400 (1 seed)" in said
-    assert "At rate 0.01 Adam with decay 1e-07, the same knob by the law, has 0.3000 (1 seed)." in said
+    assert "At rate 0.01 Adam with decay 1e-07, which by the law does the same, has 0.3000 (1 seed)." in said
     knob["config"]["weight_decay"] = 1e-6
     assert "At rate 0.01 Adam with decay 1e-06 has 0.3000" in optimiser_tables.found(
         {"movielens1m": [*runs, prism, knob]}

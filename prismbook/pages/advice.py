@@ -18,7 +18,7 @@ from prismbook.runs.patience import LONG
 from prismbook.runs.records import Record
 from prismbook.tables import ways
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
-from prismbook.tables.lengths import by_training, slope_in_popularity
+from prismbook.tables.lengths import beside_at_its_ratio, by_training, slope_in_popularity
 from prismbook.tables.rules import Difference, judge
 from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import (
@@ -152,7 +152,10 @@ def _without_decay(runs: Known) -> list[str]:
     directau = runs.of("directau")
     steps = [*_ordinary_at_scoring(directau), *_stopped_by_lengths(runs)]
     if decay := _middle_decay(directau):
-        steps.append(f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the paper's learning rate of 1e-3. {decay}")
+        steps.append(
+            f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the paper's learning rate of 1e-3. {decay} Row-sparse"
+            " updates, such as `row_adam`, take no decay."
+        )
     if found := changes(directau, NONE):
         advice = advised(found, "It helps", "It is no gain", "It may help")
         steps.append(f"**PRISM**, with no decay to choose. {advice}, NDCG@20 {on_each(found)} against no decay.")
@@ -182,7 +185,7 @@ def _adamw(records: Runs) -> str:
     """What is known of AdamW's decay: the law of lengths, and each run."""
     said = [
         f"{dataset_name(dataset)}, decay {record['config']['weight_decay']:g}: slope {slope_in_popularity(record):.2f},"
-        f" NDCG@20 {record['test']['dot']['ndcg']:.4f}"
+        f" NDCG@20 {record['test']['dot']['ndcg']:.4f}{_with_lengths(record)}"
         for dataset, runs in records.items()
         for record in runs
     ]
@@ -190,6 +193,12 @@ def _adamw(records: Runs) -> str:
     if not said:
         return f"{law}. No run is stored."
     return f"{law} ({'one run' if len(said) == 1 else f'{len(said)} runs'}, {'; '.join(said)})."
+
+
+def _with_lengths(record: Record) -> str:
+    """What lengths at scoring give to a run, behind an arrow; empty where its record has none."""
+    row = scored_row([record])
+    return "" if row is None else f" → {row['ndcg with it']:.4f} with $d^b$"
 
 
 def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
@@ -228,6 +237,9 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
         f"**A new training that stops by such lengths.** NDCG@20 against PRISM is {listed_names(each)}.",
         f"Its unpopular / popular ratio is {_multiples(ratios)} times PRISM's.",
     ]
+    if fair := _as_fair(runs):
+        alike = [f"{percent(float(np.mean(values)))} on {dataset_name(dataset)}" for dataset, values in fair.items()]
+        said.append(f"At PRISM's own ratio, with $b$ read off the test set, it is {listed_names(alike)}.")
     if with_it := _of_prism(runs):
         said.append(f"A start from PRISM adds nothing to it: {with_it}.")
     missing = [dataset_name(each.dataset) for each in directau if scored_row(runs.scored.get(each.dataset, ())) is None]
@@ -297,8 +309,26 @@ def _stopped_in_short(runs: Known) -> list[str]:
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
         f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its unpopular / popular"
-        f" ratio is {_multiples(ratios)} times PRISM's."
+        f" ratio is {_multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
+
+
+def _as_fair_in_short(runs: Known) -> str:
+    """The range of the changes at PRISM's own ratio, as the end of a sentence; empty where it is not known."""
+    means = sorted(float(np.mean(values)) for values in _as_fair(runs).values())
+    return f"; at PRISM's own {percent(means[0])} to {percent(means[-1])}" if len(means) > 1 else ""
+
+
+def _as_fair(runs: Known) -> dict[str, list[float]]:
+    """NDCG@20 against PRISM's, as shares, with the lengths at scoring that have PRISM's ratio, by dataset."""
+    found = {}
+    for each in runs.of("directau"):
+        prisms = usable(each.runs[PRISM])
+        prism = {int(run["seed"]): (float(run["ndcg"]), float(run["ratio"])) for _, run in prisms.iterrows()}
+        pairs = beside_at_its_ratio(runs.scored.get(each.dataset, ()), prism)
+        if values := [score / theirs - 1 for _, score, theirs in pairs]:
+            found[each.dataset] = values
+    return found
 
 
 def _others_in_short(runs: Known) -> list[str]:
@@ -346,8 +376,11 @@ def _with_decay(directau: Sequence[Compared]) -> str:
     found = [change for way in (FIXED, TUNED) for change in changes(directau, way).values()]
     if not found:
         return "No run says whether PRISM helps a model that has weight decay."
+    middle = [relative_difference(each.runs[PRISM], each.at_decay(MIDDLE_DECAY), "ndcg") for each in directau]
+    found += [change for change in middle if change is not None]
     advice = "PRISM may help" if any(judge(change).word == "better" for change in found) else "no need of PRISM"
-    return f"**Adam with a coupled decay of {power(FIXED_DECAY)} or a tuned one, DirectAU:** {advice}, {span(found)}."
+    small = f"{power(FIXED_DECAY)}, {power(MIDDLE_DECAY)}"
+    return f"**Adam with a coupled decay of {small} or a tuned one, DirectAU:** {advice}, {span(found)}."
 
 
 def _with_strong_decay(directau: Sequence[Compared]) -> str:
@@ -376,7 +409,7 @@ def _decayed_at_scoring(runs: Known) -> str:
             f"{percent(float(np.mean(values)))} on {dataset_name(dataset)} ({_word(values)},"
             f" {plural(len(values), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f}{beside})"
         )
-    return f" A new training with it that stops by lengths at scoring is {listed_names(said)}." if said else ""
+    return f" With tuned decay a new training that stops by lengths at scoring is {listed_names(said)}." if said else ""
 
 
 # Other losses
@@ -496,7 +529,7 @@ def how_sure(compared: Iterable[Compared], where: str = "on this page") -> str:
         len(change.by_seed)
         for each in compared
         for way in WAYS
-        if way != PRISM and (change := each.change(way)) is not None
+        if way != PRISM and not (way == TUNED and each.undecided) and (change := each.change(way)) is not None
     ]
     if not seeds:
         return "No comparison with PRISM is decided."
@@ -613,7 +646,7 @@ def power(decay: float) -> str:
 def how_compared() -> str:
     """How the changes by lengths at scoring were made and judged, in sentences."""
     return (
-        "Lengths at scoring have an exponent that was chosen on validation, which neither PRISM nor decay had. Words on"
+        "Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none. Words on"
         " them are by the rules, with the spread over seeds of all settings that have several, and without an interval"
         " over users."
     )

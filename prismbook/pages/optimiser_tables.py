@@ -239,15 +239,20 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             continue
         adam, prism = means[none][0], means[usual][0]
         sgd = pd.DataFrame(table.xs("plain SGD, no decay", level="trained with")).sort_values("seeds").iloc[-1]
+        scored = ("Adam, no decay, by d^b", at_rate)
+        with_lengths = ""
+        if scored in means:
+            put_on = dict(zip(table.index, table["ndcg with it"], strict=True))
+            with_lengths = f", and {put_on[scored]:.4f} with lengths $d^b$ by which it stops"
         lines.append(
             f"- **{dataset_name(dataset)}.** Plain SGD without decay has a test NDCG@20 of {sgd['ndcg']:.4f},"
-            f" Adam without decay {adam:.4f}. At rate {at_rate:g} {_with(tuned[0])}, chosen by validation, has"
-            f" {_with_seeds(means[tuned])}, and PRISM {_with_seeds(means[usual])}."
+            f" Adam without decay {adam:.4f}{with_lengths}. At rate {at_rate:g} {_with(tuned[0])}, chosen by"
+            f" validation, has {_with_seeds(means[tuned])}, and PRISM {_with_seeds(means[usual])}."
         )
         other = _tuned(runs, "Adam, decay", rates=at_rate.__ne__)
         if other is not None:
             knobs = [float(name.split()[-1]) * rate**2 for name, rate in (tuned, other)]
-            knob = ", the same knob by the law," if np.isclose(knobs[0], knobs[1], atol=0) else ""
+            knob = ", which by the law does the same," if np.isclose(knobs[0], knobs[1], atol=0) else ""
             lines[-1] += f" At rate {other[1]:g} {_with(other[0])}{knob} has {_with_seeds(means[other])}."
         if not np.isnan(sgd["exponent"]):
             prisms = [run for run in runs if _is_prism(run) and run["config"]["lr"] == at_rate]
@@ -271,7 +276,7 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             lines[-1] += (
                 f" With lengths $d^{{{ours['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
                 f" SGD has {ours['ndcg with it']:.4f} at {seeds}.{beside} The unpopular / popular ratio is"
-                f" {ours['ratio with it']:.2f} then, and PRISM's {theirs['ratio']:.2f}."
+                f" {ours['ratio with it']:.2f} then, and PRISM's {theirs['ratio']:.2f} at {seeds}."
             )
     return "\n".join(lines)
 

@@ -204,8 +204,7 @@ def other_decays(compared: Sequence[Compared]) -> str:
     )
     return (
         f"At the paper's learning rate of {RunConfig.lr:g}, with a mean loss and batches of {_batch(directau)}, PRISM's"
-        f" NDCG@20 against a decay: {'; '.join(parts)}.{epochs} Start at {power(MIDDLE_DECAY)}, and try"
-        f" {power(FIXED_DECAY)} where the epochs allow."
+        f" NDCG@20 against a decay: {'; '.join(parts)}.{epochs} So start at {power(MIDDLE_DECAY)}."
     )
 
 
