@@ -186,5 +186,5 @@ page.say(question.by_dataset({name: page.findings_text("weak-decay", name, resul
 # %% tags=["remove-input", "nbval-ignore-output"]
 keys = ("loss", "init", "weight_decay", "loss_parameters")
 tables = {name: analysis.shown(analysis.over_seeds(runs[name], keys)) for name in names}
-made = {name: table[table["run"].notna()] for name, table in stored.items()}
+made = {name: pd.concat([stored[name], runs[name]]).dropna(subset="run").drop_duplicates("run") for name in names}
 page.html(question.origins(tables, made, redo))

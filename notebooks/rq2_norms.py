@@ -191,7 +191,8 @@ page.html(question.verdicts({"C3": decay_claims.claim_c3}, runs, results))
 
 # %% [markdown]
 # Lengths *follow* popularity where their correlation with
-# $\log(d + 2)$ is positive and its square above one half; lengths that fall with popularity do not, however close the fit.
+# $\log(d + 2)$ is positive and its square above one half; lengths that fall with popularity do not, however close the fit. Without decay the claim is that they
+# carry little of it: there lengths that fall count as well.
 #
 # **What would change our mind.** Lengths that follow popularity as well without decay as with it.
 #

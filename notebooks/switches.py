@@ -53,14 +53,14 @@ common = {} if epochs is None else {"epochs": epochs}
 runs, tables = {}, {}
 for name in names:
     pairs = experiments.switch_pairs(name, **common, lr=lr, device=device)
-    configs = [config for pair in pairs.values() for config in pair]
+    configs = list(dict.fromkeys(config for pair in pairs.values() for config in pair))  # pairs share runs
     runs[name] = analysis.tidy(configs, get_records(configs, results, train=train, force=force))
     departures = pd.Index(pairs, name="what the released code does")
     tables[name] = pd.DataFrame(variants.beside(pairs.values(), results), index=departures)
 pd.concat({labels.dataset_name(name): table["difference"] for name, table in tables.items()}, axis=1)
 
 # %% [markdown]
-# *Look for a cell whose interval leaves out zero and whose change is beyond the margin of 2.5 % of the score: there the departure matters. A cell is what it changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count, and has nothing of the spread over seeds. A pair of which a run ended in its first 20 epochs decides nothing. The choice of popularity groups moves the parts of NDCG@20, which are not shown, and leaves the whole as it is. Rows marked *across devices*, if any,
+# *Look for a cell whose interval leaves out zero and whose change is beyond the margin of 2.5 % of the score: there the departure matters. A cell is what it changes in test NDCG@20 by dot product, at decay 1e-6 and one seed. Its 95 % interval is over the test users that both runs count, and has nothing of the spread over seeds. A pair of which a run ended in its first 20 epochs decides nothing. The choice of popularity groups moves the parts of NDCG@20, which are not shown, and leaves the whole as it is. A departure alone, and all together below, need not have one sign. Rows marked *across devices*, if any,
 # compare a run on a CPU with one on a GPU, which draws other batches and negatives from the same seed. [Another page](reproduce.ipynb)
 # measures what that alone does.*
 
@@ -126,5 +126,6 @@ redo = {name: command("switches", dataset=name, **given, train=True, force=True)
 for name, pairs in released.items():
     more = [config for pair in pairs for config in pair]
     runs[name] = pd.concat([runs[name], analysis.tidy(more, get_records(more, results, train=False))])
+    runs[name] = runs[name].drop_duplicates("run")
     redo[name] += f" && python -m prismbook sweep run released --dataset {name}"
 page.html(question.origins(tables, runs, redo))

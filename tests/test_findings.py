@@ -227,7 +227,7 @@ def test_a_finding_says_where_it_is_shown_and_where_not() -> None:
     # the status names the datasets; before, the heading did so too
     assert start_page.section(found, {}, set()).startswith(f"## It rains\n\n**{found.status}.**")
     more = JudgedFinding(RAIN, found.statements | {"gowalla": (no, Statement("yes", True)), "amazonbook": (unclear,)})
-    assert more.status == "Shown on MovieLens1M and Gowalla; left open on AmazonBook; not run on Yelp2018"
+    assert more.status == "Shown on MovieLens1M (provisional) and Gowalla; left open on AmazonBook; not run on Yelp2018"
 
 
 def test_a_finding_that_is_not_shown_is_not_claimed() -> None:

@@ -268,8 +268,9 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         zero, decayed = (usable(_at(finished, decay)) for decay in (0, moderate))
         if zero.empty or decayed.empty:
             ended = setbacks(pd.concat([_at(finished, decay) for decay in (0, moderate)]), "run")
-            why = f" that decide something: {ended}" if ended else ""
-            text = f"{loss}: needs a run without decay and one at {moderate:g}{why}"
+            text = f"{loss}: needs a run without decay and one at {moderate:g}"
+            if ended:
+                text = f"{loss} without decay and at {moderate:g}; undecided: {ended}"
             statements.append(Statement(text, None, undecided=bool(ended), about=str(loss)))
             continue
         strength, left = decayed["norm_correlation"], zero["norm_correlation"]
@@ -432,8 +433,8 @@ def claim_c7(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         less = Statement(f"{text}; undecided", None, undecided=True, about="changing less than MF")
     else:
         text += f": its worst decay by validation costs {-ours.mean:.0%} of the best, on MF {-theirs.mean:.0%}"
-        words = ("less", "more", "as much")
-        less = judged(text, minus(ours, theirs), ("better",), rules, words, about="changing less than MF")
+        words = ("more", "less", "as much")
+        less = judged(text, minus(theirs, ours), ("worse",), rules, words, about="changing less than MF")
     worst, top = places["LightGCN"]
     text = f"LightGCN is relatively consistent: NDCG@20 {means(worst, top, 'ndcg')}, at the worst decay and the best"
     return [less, statement_on(text, worst, top, "ndcg", ("equivalent",), rules, about="being consistent")]

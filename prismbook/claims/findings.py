@@ -132,7 +132,13 @@ class JudgedFinding:
         """Where the stored runs show it, as text."""
         if not self.shown:
             return "Not shown by the stored runs"
-        text = f"Shown on {listed_names(self.datasets())}{' (provisional)' if self.provisional else ''}"
+        ringed = {
+            dataset_name(dataset): all(each.provisional for each in judged if each.holds)
+            for dataset, judged in self.statements.items()
+        }
+        text = (
+            f"Shown on {listed_names([f'{name} (provisional)' if ringed[name] else name for name in self.datasets()])}"
+        )
         others: dict[str, list[str]] = {"not on": [], "left open on": [], "not run on": []}
         for dataset, judged in self.statements.items():
             if dataset_name(dataset) not in self.datasets():

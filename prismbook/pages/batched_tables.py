@@ -103,7 +103,7 @@ def shortest(runs: Mapping[str, pd.DataFrame]) -> str:
             said.append(
                 f"On {dataset_name(dataset)} at {record['config']['weight_decay']:g} the shortest items, of those with"
                 f" {LEAST} interactions and more, have {part['from']} to {part['to']}. A batch has"
-                f" {part['from'] * met:.2g} to {part['to'] * met:.2g} of them on average."
+                f" {part['from'] * met:.2g} to {part['to'] * met:.2g} of such an item's interactions on average."
             )
     return " ".join(said)
 

@@ -94,7 +94,7 @@ def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFra
     kappa = theory.memory_of_epochs(steps)
     left = constant / kappa
     return (
-        f"{held_out} profiles of lengths that came to rest are held out."
+        f"{held_out} profiles of lengths, at rest or near it, are held out."
         f" The {plural(same['run'].nunique(), 'run')} of the fitted configuration {'is' if alone else 'are'} not"
         f" scored. The law explains {of_law['R2']:.1%} of the variance of their log length, with an error of"
         f" {of_law['rms']:.1%}. The constant is {constant:.2f}. If the gradients of a row sum to zero over an epoch,"

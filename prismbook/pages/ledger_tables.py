@@ -14,7 +14,7 @@ from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import PROVISIONAL, Statement, core, outcome_of
-from prismbook.pages.marks import mark, statement_mark
+from prismbook.pages.marks import behind_its_role, mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.reading import reading_once
 from prismbook.tables.labels import DATASET_NAMES, LOSS_NAMES, dataset_name
@@ -90,10 +90,14 @@ def counts_beside(rows: Iterable[Row]) -> str:
     Args:
         rows: the ledger, claim by claim.
     """
+    rows = list(rows)
     lists = [
         f"<p><b>Of {total} {name}</b></p><ul>{''.join(f'<li>{part}</li>' for part in parts)}</ul>"
         for total, name, parts in _counts(rows)
     ]
+    twice = sum(total for total, *_ in _counts(rows)) - len(by_claim(rows))
+    if twice:
+        lists.append(f"<p>{plural(twice, 'claim')} count twice: as a formula and as a training.</p>")
     return f'<aside class="ledger-counts" aria-label="Claims by verdict">{"".join(lists)}</aside>'
 
 
@@ -336,6 +340,7 @@ def _core_first(row: Row) -> list[Statement]:
 def _statement(statement: Statement, notes: Mapping[str, str]) -> str:
     text, letters = without_repeated(statement.text, notes)
     role = "" if statement.role == "core" else f"<i>{statement.role}:</i> "
+    text = behind_its_role(text) if role else text
     return f"{statement_mark(statement)} {role}{escape(text)}{f'<sup>{letters}</sup>' if letters else ''}"
 
 

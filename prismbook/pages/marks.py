@@ -58,6 +58,18 @@ def statement_mark(statement: Statement) -> str:
     return f"{RING if provisional else ''}{_MARKS_OF_WORDS[said]}"
 
 
+def behind_its_role(text: str) -> str:
+    """The text of a statement without the words that its role says before it.
+
+    Args:
+        text: of a statement.
+
+    >>> behind_its_role("the size: NDCG@20 changes"), behind_its_role("it holds")
+    ('NDCG@20 changes', 'it holds')
+    """
+    return text.removeprefix("the size: ")
+
+
 def marked(statements: Iterable[Statement]) -> str:
     """The statements as a list in Markdown, each behind its mark.
 
@@ -67,7 +79,7 @@ def marked(statements: Iterable[Statement]) -> str:
     >>> marked([Statement("a", True), Statement("b", None, role="size")])
     '- ✓ a\\n- · *size:* b'
     """
-    return "\n".join(f"- {statement_mark(each)} {_ROLES[each.role]}{each.text}" for each in statements)
+    return "\n".join(f"- {statement_mark(each)} {_ROLES[each.role]}{behind_its_role(each.text)}" for each in statements)
 
 
 def alone(claim: str, dataset: str, statements: Sequence[Statement]) -> str:
@@ -82,7 +94,7 @@ def alone(claim: str, dataset: str, statements: Sequence[Statement]) -> str:
     "<details class='folded'><summary>C1 on synthetic: on this page's runs alone, no verdict"
     """
     lines = "".join(
-        f"<li>{statement_mark(each)} {_ROLES[each.role].replace('*', '')}{escape(each.text)}</li>"
+        f"<li>{statement_mark(each)} {_ROLES[each.role].replace('*', '')}{escape(behind_its_role(each.text))}</li>"
         for each in statements
     )
     title = f"{claim} on {dataset_name(dataset)}: {ALONE[0].lower()}{ALONE[1:]}, no verdict"

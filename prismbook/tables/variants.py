@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from prismbook.plan.config import PROTOCOLS, RunConfig
 from prismbook.runs.records import default_results, load_record, load_scores, stored_path
+from prismbook.tables.endings import cut_off
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, cell, dataset_name, trained
 from prismbook.tables.paper import table1
 from prismbook.tables.significance import Comparison, PerUser, compared_users, per_user
@@ -97,7 +98,7 @@ def prism_minus_decay(
 def difference_text(first: RunConfig, second: RunConfig, results: Path | str | None = None) -> str:
     """Test NDCG@20 of the second run minus the NDCG@20 of the first, with its 95 % interval over test users.
 
-    The text says so where one run was trained on a CPU and the other on a GPU.
+    The text says so where one run was trained on a CPU and the other on a GPU, and where a run was cut off.
 
     Args:
         first: configuration of the run that is subtracted.
@@ -118,7 +119,9 @@ def difference_text(first: RunConfig, second: RunConfig, results: Path | str | N
     text = f"{change.mean:+.4f} [{change.low:+.4f}, {change.high:+.4f}]"
     records = [load_record(stored_path(folder, config)) for config in (first, second)]
     devices = {record["config"]["device"] for record in records if record is not None}
-    return text if len(devices) == 1 else f"{text}, across devices"
+    text = text if len(devices) == 1 else f"{text}, across devices"
+    ended = [cut_off(record["stopped_by"], len(record["history"]["loss"])) for record in records if record is not None]
+    return f"{text}, cut off" if any(ended) else text
 
 
 def comparison(first: Sequence[RunConfig], second: Sequence[RunConfig], results: Path) -> Comparison | None:
