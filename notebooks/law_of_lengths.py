@@ -52,7 +52,9 @@
 # 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient. This takes the loss alone to fill $v$, $G/r \gg \lambda r$,
 #    and a row to be met often within Adam's memory of a thousand steps, $q \gg 0.001$. It takes $v$ to be alike in all coordinates, too.
 # 2. Without momentum a row would move $\eta \sqrt n$ per step (root mean square), a rare row seldom but far. By Pythagoras $r^2$ would grow by $\eta^2 n$ per step.
-#    Momentum, $\beta_1 = 0.9$, spreads a gradient over about ten steps but hands out all of it. So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
+#    Momentum, $\beta_1 = 0.9$, spreads a gradient over about ten steps but hands out all of it. Its steps are shorter, with a mean square of $\eta^2 n (1 - \beta_1)/(1 + \beta_1)$.
+#    But a row has moved since the gradients that are still handed out were at a right angle to it, and that adds $2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
+#    So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
 #    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. It is 1 where they are
 #    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero.
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,

@@ -134,9 +134,10 @@ page.say(should_i_use.plain_sgd(compared))
 # - Your loss sees lengths, as BPR and every loss of dot products does. It learns them by itself, and PRISM's start is in its way.
 # - Adam already has a small coupled decay, `torch.optim.Adam(..., weight_decay=1e-5)`. It writes popularity too, at the cost of one
 #   number to choose. [Lengths at scoring](optimisers.ipynb) need no decay beside them.
-# - You train with plain SGD at a rate at which it learns. It writes popularity by itself ([](optimisers.ipynb)).
+# - You train with plain SGD at a rate at which it learns, with lazy Adam (`SparseAdam`) or with row-wise Adagrad. They write popularity by themselves
+#   ([](optimisers.ipynb)).
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
-# - A graph makes the vectors that are ranked. It writes popularity by itself ([](use_prism.ipynb) shows it with LightGCN, on generated data).
+# - A graph makes the vectors that are ranked. It writes some popularity by itself ([](use_prism.ipynb), on generated data). On Gowalla a decay still adds to it ([](lightgcn.ipynb)); PRISM was not run there.
 # - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
 #   ([](rq3_prism.ipynb)).
 # - You want unpopular items recommended more. Against no decay PRISM takes from them, less with a small alpha. Against tuned decay see the table above.

@@ -252,7 +252,7 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # result.*
 #
 # The graph writes popularity into the lengths that are ranked whatever the start: the last column is high without PRISM
-# too. So there is little left for PRISM to do. The paper says that LightGCN hardly needs weight decay either (its Appendix D.1),
+# too. So there is little left for PRISM to do here. On real data it was not run. The paper says that LightGCN hardly needs weight decay either (its Appendix D.1),
 # and does not report PRISM on it. What our runs say of decay there is on the page [](lightgcn.ipynb).
 #
 # ## When not to use it

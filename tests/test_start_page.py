@@ -232,7 +232,9 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     record = next(iter(known.scored["gowalla"]))
     prism = 0.1381678
     change = 100 * (record["lengths"]["test"][3]["ndcg"] / prism - 1)
-    assert f"{change:+.1f} % (not worse) on Gowalla" in stopped and "times PRISM's; at PRISM's own +" in stopped
+    assert (
+        f"{change:+.1f} % (not worse) on Gowalla" in stopped and "times PRISM's; at PRISM's own (test set) +" in stopped
+    )
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert "open on Gowalla" in ssm and "at patience 100 nothing is decided" in ssm
     assert "do not use it: all 6 runs at patience 10 stopped at their start" in bpr

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
-from prismbook.claims.statements import Statement, of_case, without_one_seed
+from prismbook.claims.statements import Statement, left_open_with, of_case, without_one_seed
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
 from prismbook.runs.records import default_results, load_record
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import best, first_seed, measured, record_ids
-from prismbook.tables.rules import RULES, Rules
+from prismbook.tables.rules import MAY_BE, RULES, Rules
 from prismlib import datasets
 
 
@@ -189,12 +189,20 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
             if set(rates) != {rate} and runs["run"].notna().any():
                 note = prism_claims.claim_c11(runs, rules, dataset)[0]
                 text = f"{note.text}{_at_what_price(runs, tuned)}"
+                if not _complete(runs):  # no direction where a method was not searched
+                    text += "; not all runs at this rate are made"
+                    note = replace(left_open_with(note, MAY_BE, rules), holds=None, undecided=True, provisional=False)
                 statements.append(replace(note, text=text, case=at_rate(rate), about="", role="note"))
         return statements
 
     ids = tuple(run for runs in tables.values() for run in record_ids(runs))
     planned = tuple(config for rate in dict.fromkeys(rates) for config in _benefit_configs(dataset, rate))
     return Evidence(judge, ids, planned, patient_runs=False)
+
+
+def _complete(runs: pd.DataFrame) -> bool:
+    """Whether every planned run is stored at the first seed."""
+    return bool(first_seed(runs)["run"].notna().all())
 
 
 def _at_what_price(runs: pd.DataFrame, tuned: pd.DataFrame) -> str:
@@ -221,7 +229,7 @@ def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, 
         The runs, and the learning rates that were chosen for PRISM and for decay.
     """
     first, *further = tables
-    complete = [rate for rate in further if first_seed(tables[rate])["run"].notna().all()]
+    complete = [rate for rate in further if _complete(tables[rate])]
     chosen, rates = [], []
     for init in ("prism", "xavier"):
         parts = {rate: tables[rate][tables[rate]["init"] == init] for rate in (first, *complete)}

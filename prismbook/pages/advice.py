@@ -316,7 +316,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
 def _as_fair_in_short(runs: Known) -> str:
     """The range of the changes at PRISM's own ratio, as the end of a sentence; empty where it is not known."""
     means = sorted(float(np.mean(values)) for values in _as_fair(runs).values())
-    return f"; at PRISM's own {percent(means[0])} to {percent(means[-1])}" if len(means) > 1 else ""
+    return f"; at PRISM's own (test set) {percent(means[0])} to {percent(means[-1])}" if len(means) > 1 else ""
 
 
 def _as_fair(runs: Known) -> dict[str, list[float]]:
@@ -339,7 +339,9 @@ def _others_in_short(runs: Known) -> list[str]:
     if gains := _against(directau, decays, NONE):
         fewer = _fewer(_against(directau, decays, PRISM, "best_epoch"))
         sooner = fewer and f", {fewer} than PRISM"
-        said.append(f"a coupled decay of {power(MIDDLE_DECAY)} (rate 1e-3, mean loss): {span(gains)}{sooner}.")
+        said.append(
+            f"a coupled decay of {power(MIDDLE_DECAY)} (rate 1e-3, mean loss): {span(gains)} against no decay{sooner}."
+        )
     if found:
         advice = advised(found, "it helps", "it is no gain", "it may help")
         others = changes(runs.of("mawu"), NONE)
@@ -423,7 +425,7 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
     if found := changes(ssm, NONE):
         gain = advised(found, "PRISM helps", "no gain by PRISM is shown", "PRISM may help")
         cut = [dataset_name(each.dataset) for each in ssm if each.change(NONE) is None and len(each.shown(NONE))]
-        early = f"; open on {listed_names(cut)}, where no decay was cut off" if cut else ""
+        early = f"; open on {listed_names(cut)}, where that run was cut off" if cut else ""
         parts.append(f"Against no decay {gain} ({on_each(found)}{early}).")
     decided, doubtful = _decided(ssm)
     if decided:
@@ -454,11 +456,11 @@ def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
     decided, doubtful = _decided(ssm)
     if not decided:
         return []
-    advice = advised(decided, "it helps", "no gain", "it depends on the dataset")
+    advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
     left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
     limited = any(each.at_limit for each in ssm if each.patient is not None)
     later = f"; at patience {LONG} nothing is decided" if limited else ""
-    return [f"**SSM:** {advice} against tuned decay, {_over(decided)}{left_open}{later}."]
+    return [f"**SSM:** tune the decay; PRISM is {advice} against it, {_over(decided)}{left_open}{later}."]
 
 
 def _ssm_at_scoring(runs: Known) -> str:
