@@ -62,7 +62,7 @@ QUESTIONS = (
         "C11",
         "Does it train in fewer epochs?",
         ("needing fewer epochs",),
-        "epochs, fastest \N{GREEK SMALL LETTER ALPHA} as good",
+        "epochs, fastest comparable \N{GREEK SMALL LETTER ALPHA}",
     ),
     Question("C12", "Is it fairer, and as good?", ("being fairer",), "unpopular / popular"),
 )

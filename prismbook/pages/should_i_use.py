@@ -59,15 +59,17 @@ def price(compared: Sequence[Compared]) -> str:
         row = {"PRISM against": way}
         for title, measure in _MEASURES.items():
             row[title] = "<br>".join(
-                f"{_whole(percent(change.mean))} {name} ({len(change.by_seed)}){_mark_of_open(change)}"
+                f"{_whole(percent(change.mean))} {name} ({len(change.by_seed)}){_mark_of_open(change, measure)}"
                 for name, change in changes(directau, way, measure).items()
             )
         rows.append(row)
     return pd.DataFrame(rows).to_html(index=False, border=0, escape=False, justify="left")
 
 
-def _mark_of_open(change: Difference) -> str:
+def _mark_of_open(change: Difference, measure: str) -> str:
     word = judge(change).word
+    if measure == "best_epoch":  # the rules' words are made for a score
+        word = {"not worse": "not fewer", "not better": "not more"}.get(word, word)
     return "" if word in ("better", "worse", "equivalent") else f", {word}"
 
 
