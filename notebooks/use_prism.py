@@ -264,15 +264,15 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # What the stored runs of matrix factorisation say:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-from prismbook.pages import optimiser_tables, page
+from prismbook.pages import use_prism_tables, page
 from prismbook.runs.records import default_results, scan
 
 stored, _ = scan(default_results())
-page.say(f"**Without decay.** {optimiser_tables.flat_without_decay(stored)}")
-page.say(f"**With AdamW.** {optimiser_tables.of_adamw(stored)}")
+page.say(f"**Without decay.** {use_prism_tables.flat_without_decay(stored)}")
+page.say(f"**With AdamW.** {use_prism_tables.of_adamw(stored)}")
 page.say(
     "**Be patient.** Long rows turn slowly at first, so early stopping can end a run with PRISM before it has begun."
-    f" The paper waits for 10 epochs. {optimiser_tables.patience_with_prism(stored)}"
+    f" The paper waits for 10 epochs. {use_prism_tables.patience_with_prism(stored)}"
     " [](rq3_patience.ipynb) has the curves."
 )
 

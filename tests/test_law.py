@@ -12,7 +12,7 @@ import pytest
 import torch
 from made_up import made_up, store
 
-from prismbook.pages import law_figures, law_tables, optimiser_tables, rq2_tables
+from prismbook.pages import law_figures, law_tables, optimiser_tables, rq2_tables, use_prism_tables
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import COLLAPSE, configs, grid_configs
 from prismbook.runs.records import Record, default_results, scan
@@ -293,15 +293,15 @@ def test_what_the_page_on_your_own_model_says_of_stored_runs() -> None:
     other = record(0.0, lambda d: d**0.3, backbone="lightgcn")  # a graph writes lengths, and BPR sees them
     by_bpr = record(0.0, lambda d: d**0.3, loss="bpr", gamma=None)
     prism = [record(0.0, lambda d: d**0.2, init="prism", alpha=alpha) for alpha in (1.0, 0.0)]
-    said = optimiser_tables.flat_without_decay([*flat, other, by_bpr, *prism])
+    said = use_prism_tables.flat_without_decay([*flat, other, by_bpr, *prism])
     assert (
         "at most 0.02 in 2 runs by DirectAU; with PRISM it is 0.20 to 0.20 in 1. The correlation is up to 0.63" in said
     )
     adamw = record(0.3, lambda d: d**0.01, decay_scope="decoupled")
-    said = optimiser_tables.of_adamw([*flat, adamw])
+    said = use_prism_tables.of_adamw([*flat, adamw])
     assert "at most 0.01 in 1 run on MovieLens1M." in said and said.endswith("before PRISM: the pair was not run.")
     both = record(0.3, lambda d: d**0.2, decay_scope="decoupled", init="prism", alpha=1.0)
-    assert optimiser_tables.of_adamw([adamw, both]).endswith("before PRISM.")
+    assert use_prism_tables.of_adamw([adamw, both]).endswith("before PRISM.")
 
 
 def test_how_long_to_wait_is_told_by_the_runs_that_waited() -> None:
@@ -311,13 +311,13 @@ def test_how_long_to_wait_is_told_by_the_runs_that_waited() -> None:
         return {**run, "best_epoch": best}
 
     of_angles = [ended(24, "directau", 10), ended(300, "directau", 10)]
-    said = optimiser_tables.patience_with_prism(
+    said = use_prism_tables.patience_with_prism(
         [*of_angles, ended(0, "bpr", 10), ended(5, "bpr", 10), ended(500, "bpr", 100)]
     )
     assert "Here 2 runs by DirectAU and MAWU had a patience of 10, at the rate 0.001." in said
     assert "Their best epochs lie between 24 and 300. By BPR 1 of 2 such runs stopped at the start." in said
     assert said.endswith("At a patience of 100 BPR learned: the best epoch is 500 in 1 run.")
-    assert "BPR" not in optimiser_tables.patience_with_prism(of_angles)
+    assert "BPR" not in use_prism_tables.patience_with_prism(of_angles)
 
 
 def test_every_training_of_the_plan_is_shown_by_itself_or_said_not_to_be_run(tmp_path: Path) -> None:

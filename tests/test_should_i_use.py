@@ -191,7 +191,7 @@ def test_what_more_patience_gives_stands_beside_the_search_and_decides_nothing(t
     at = "At patience 100, against a decay of 1e-4 that was not tuned again, it is +25.0 % on Gowalla, 1 seed."
     assert of(lines_of(more), "SSM").endswith(at)
     limited = of(lines_of(replace(more, at_limit=True)), "SSM")
-    assert limited.endswith("More epochs could only raise it, and a tuned decay too: this decides nothing.")
+    assert limited.endswith("More epochs and a tuned decay might raise either side: this decides nothing.")
 
 
 def test_a_comparison_of_unequal_patience_says_so(stored: list[ways.Compared]) -> None:
@@ -207,7 +207,6 @@ def test_a_tuned_decay_that_decides_nothing_is_open_in_the_table_too(stored: lis
     assert ssm.change(TUNED) is not None
     html = should_i_use.table([ssm])
     assert "<br><b>PRISM</b> open" in html and "+7.3" not in html.replace("\N{NO-BREAK SPACE}", " ")
-    assert "SSM on Gowalla" not in html
 
 
 def test_the_stored_patient_runs_of_ssm_are_compared_at_the_same_patience(stored: list[ways.Compared]) -> None:
@@ -435,7 +434,6 @@ def test_sentences_of_the_answer_are_short(known: advice.Known, stored: list[way
     said = [
         *advice.answer(known).splitlines(),
         *advice.in_short(known).splitlines(),
-        advice.how_compared(),
         should_i_use.where_popularity_goes(stored),
         should_i_use.plain_sgd(stored),
     ]

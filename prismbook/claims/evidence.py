@@ -187,10 +187,10 @@ def epochs_needed(dataset: str, results: Path) -> Evidence:
         statements = prism_claims.claim_c11(tuned, rules, dataset)
         for rate, runs in tables.items():
             if set(rates) != {rate} and runs["run"].notna().any():
-                note = prism_claims.claim_c11(runs, rules, dataset)[0]
+                note = prism_claims.claim_c11(runs, rules, dataset, _complete(runs))[0]
                 text = f"{note.text}{_at_what_price(runs, tuned)}"
                 if not _complete(runs):  # no direction where a method was not searched
-                    text = text.replace("than tuned ", "than ") + "; not all runs at this rate are made"
+                    text += "; not all runs at this rate are made"
                     note = replace(left_open_with(note, MAY_BE, rules), holds=None, undecided=True, provisional=False)
                 statements.append(replace(note, text=text, case=at_rate(rate), about="", role="note"))
         return statements

@@ -122,12 +122,6 @@ class JudgedFinding:
         return bool(self.datasets())
 
     @property
-    def provisional(self) -> bool:
-        """Whether every statement that bears it out is provisional."""
-        holding = [each for judged in self.statements.values() for each in judged if each.holds]
-        return bool(holding) and all(each.provisional for each in holding)
-
-    @property
     def status(self) -> str:
         """Where the stored runs show it, as text."""
         if not self.shown:

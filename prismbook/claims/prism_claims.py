@@ -51,7 +51,7 @@ DEBIASED = ("IPL", "ReSN", "MACR")
 _COMPARABLE = "whose validation score is comparable with decay's"
 
 
-def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "") -> list[Statement]:
+def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "", searched: bool = True) -> list[Statement]:
     """C11: with some alpha PRISM needs fewer epochs than tuned decay, at comparable quality.
 
     Of the strengths whose validation NDCG@20 at the first seed is within 2.5 % of tuned decay's, or above it, the one
@@ -61,6 +61,7 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "") -> li
         runs: DirectAU with decay from Xavier initialisation, and with PRISM at one alpha or more.
         rules: the margin, and whether one seed gives a word.
         dataset: its name, whose own figure in the paper is compared where there is one, else the mean of all.
+        searched: whether both methods were run in full; the decay is called tuned only then.
     """
     prism, decay = tried_runs(runs)
     if decay.empty or prism.empty:
@@ -73,7 +74,7 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "") -> li
     fastest = with_fewest_epochs(comparable)
     ours, theirs = seed_by_seed(runs, fastest, tuned)
     name = f"{setting(fastest)}, {_the_fastest(len(comparable), len(prism))}"
-    text = f"{name}{_not_run(runs)}, is best in fewer epochs than tuned {setting(tuned)}"
+    text = f"{name}{_not_run(runs)}, is best in fewer epochs than {'tuned ' if searched else ''}{setting(tuned)}"
     sides = common(ours.reset_index(), theirs.reset_index(), ["seed"])
     if len(sides[0]):
         text += f": at epoch {sides[0]['best_epoch'].mean():.0f} against {sides[1]['best_epoch'].mean():.0f}"

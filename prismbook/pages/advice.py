@@ -41,6 +41,8 @@ from prismbook.text import listed_names, plural
 NBSP = "\N{NO-BREAK SPACE}"
 #: Runs of one kind, by the name of the dataset.
 Runs = Mapping[str, Sequence[Record]]
+#: Changes as shares, one for each seed, by the name of the dataset.
+Shares = Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def answer(runs: Known) -> str:
     lines = [
         "\n".join(_without_decay(runs)),
         f"{_with_decay(directau)}{_decayed_at_scoring(runs)}{_with_strong_decay(directau)}",
-        f"{_with_ssm(runs.of('ssm'))}{_ssm_at_scoring(runs)}",
+        f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored_ssm)}",
         _with_bpr(runs.of("bpr")),
     ]
     return "\n".join(f"- {line}" for line in lines)
@@ -153,8 +155,8 @@ def _without_decay(runs: Known) -> list[str]:
     steps = [*_ordinary_at_scoring(directau), *_stopped_by_lengths(runs)]
     if decay := _middle_decay(directau):
         steps.append(
-            f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the paper's learning rate of 1e-3. {decay} Row-sparse"
-            " updates, such as `row_adam`, take no decay."
+            f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the paper's learning rate of {power(RunConfig.lr)}."
+            f" {decay} Row-sparse updates, such as `row_adam`, take no decay."
         )
     if found := changes(directau, NONE):
         advice = advised(found, "It helps", "It is no gain", "It may help")
@@ -171,7 +173,8 @@ def _without_decay(runs: Known) -> list[str]:
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
     if others := changes(runs.of("mawu"), NONE):
         gain = advised(others, "helps too", "is no gain", "may help")
-        lines.append(f"\n  With MAWU PRISM {gain}, {on_each(others)} against no decay.{_mawu_at_scoring(runs)}")
+        scored = _beside_the_others(runs.of("mawu"), runs.scored_mawu)
+        lines.append(f"\n  With MAWU PRISM {gain}, {on_each(others)} against no decay.{scored}")
     return lines
 
 
@@ -226,7 +229,7 @@ def _scored_after(directau: Sequence[Compared]) -> dict[str, Any]:
 def _stopped_by_lengths(runs: Known) -> list[str]:
     """What a training without decay that stops by lengths at scoring gives against PRISM, as a step."""
     directau = runs.of("directau")
-    gains, ratios = (_rescored_against(directau, runs.scored, PRISM, measure) for measure in ("ndcg", "ratio"))
+    gains, ratios = _gains_and_ratios(directau, runs.scored, PRISM)
     if not gains:
         return []
     each = [
@@ -241,12 +244,12 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
         alike = [f"{percent(float(np.mean(values)))} on {dataset_name(dataset)}" for dataset, values in fair.items()]
         said.append(f"At PRISM's own ratio, with $b$ read off the test set, it is {listed_names(alike)}.")
     if with_it := _of_prism(runs):
-        said.append(f"A start from PRISM adds nothing to it: {with_it}.")
+        said.append(f"Started from PRISM it has {with_it}.")
     missing = [dataset_name(each.dataset) for each in directau if scored_row(runs.scored.get(each.dataset, ())) is None]
     return [" ".join([*said, *([f"Not run on {listed_names(missing)}."] if missing else [])])]
 
 
-def _multiples(ratios: Mapping[str, Sequence[float]]) -> str:
+def _multiples(ratios: Shares) -> str:
     return listed_names([f"{1 + np.mean(values):.1f}" for values in ratios.values()])
 
 
@@ -272,11 +275,6 @@ def _middle_decay(directau: Sequence[Compared]) -> str:
     return f"It gives {', and '.join(parts)}." if parts else ""
 
 
-def _mawu_at_scoring(runs: Known) -> str:
-    """What lengths at scoring give with MAWU, as a sentence; empty where it was not run."""
-    return _beside_the_others(runs.of("mawu"), runs.scored_mawu)
-
-
 def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[str]:
     """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
     rows = _scored_after(directau)
@@ -297,8 +295,7 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
 
 def _stopped_in_short(runs: Known) -> list[str]:
     """What :func:`_stopped_by_lengths` says against PRISM, in few words."""
-    directau = runs.of("directau")
-    gains, ratios = (_rescored_against(directau, runs.scored, PRISM, measure) for measure in ("ndcg", "ratio"))
+    gains, ratios = _gains_and_ratios(runs.of("directau"), runs.scored, PRISM)
     if not gains:
         return []
     parts = [
@@ -339,9 +336,8 @@ def _others_in_short(runs: Known) -> list[str]:
     if gains := _against(directau, decays, NONE):
         fewer = _fewer(_against(directau, decays, PRISM, "best_epoch"))
         sooner = fewer and f", {fewer} than PRISM"
-        said.append(
-            f"a coupled decay of {power(MIDDLE_DECAY)} (rate 1e-3, mean loss): {span(gains)} against no decay{sooner}."
-        )
+        how = f"{power(MIDDLE_DECAY)} (rate {power(RunConfig.lr)}, mean loss)"
+        said.append(f"a coupled decay of {how}: {span(gains)} against no decay{sooner}.")
     if found:
         advice = advised(found, "it helps", "it is no gain", "it may help")
         others = changes(runs.of("mawu"), NONE)
@@ -351,10 +347,10 @@ def _others_in_short(runs: Known) -> list[str]:
 
 
 def _against(
-    directau: Sequence[Compared], runs: Sequence[pd.DataFrame], way: str, measure: str = "ndcg"
+    compared: Sequence[Compared], runs: Sequence[pd.DataFrame], way: str, measure: str = "ndcg"
 ) -> list[Difference]:
     """The changes from a way to some runs, of each dataset where both were made."""
-    pairs = zip(directau, runs, strict=True)
+    pairs = zip(compared, runs, strict=True)
     found = [relative_difference(made, each.runs[way], measure) for each, made in pairs]
     return [change for change in found if change is not None]
 
@@ -402,8 +398,8 @@ def _decayed_at_scoring(runs: Known) -> str:
         ]
         for each in directau
     }
-    gains, ratios = (_rescored_against(directau, of_tuned, TUNED, measure) for measure in ("ndcg", "ratio"))
-    without = _rescored_against(directau, runs.scored, TUNED)
+    gains, ratios = _gains_and_ratios(directau, of_tuned, TUNED)
+    without, _ = _gains_and_ratios(directau, runs.scored, TUNED)
     said = []
     for dataset, values in gains.items():
         beside = f"; without decay it is {percent(float(np.mean(without[dataset])))}" if dataset in without else ""
@@ -441,7 +437,7 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
         if ended := [dataset_name(each.dataset) for each in ssm if each.patient is not None and each.at_limit]:
             parts.append(
                 f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}. More"
-                " epochs could only raise it, and a tuned decay too: this decides nothing."
+                " epochs and a tuned decay might raise either side: this decides nothing."
             )
     return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
 
@@ -461,10 +457,6 @@ def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
     limited = any(each.at_limit for each in ssm if each.patient is not None)
     later = f"; at patience {LONG} nothing is decided" if limited else ""
     return [f"**SSM:** tune the decay; PRISM is {advice} against it, {_over(decided)}{left_open}{later}."]
-
-
-def _ssm_at_scoring(runs: Known) -> str:
-    return _beside_the_others(runs.of("ssm"), runs.scored_ssm)
 
 
 def _beside_the_others(compared: Sequence[Compared], records: Runs) -> str:
@@ -549,9 +541,9 @@ def headline(runs: Known) -> str:
     'It hangs on the optimiser and the loss.'
     """
     helped = [loss for loss in LOSSES if (found := changes(runs.of(loss), NONE)) and _all_better(found.values())]
-    directau = runs.of("directau")
+    concerned = [each for loss in helped for each in runs.of(loss)]
     decays = [change for way in (FIXED, TUNED) for loss in helped for change in changes(runs.of(loss), way).values()]
-    instead = _against(directau, [each.at_decay(MIDDLE_DECAY) for each in directau], PRISM)
+    instead = _against(concerned, [each.at_decay(MIDDLE_DECAY) for each in concerned], PRISM)
     if not helped or not instead or any(judge(change).word == "better" for change in decays):
         return "It hangs on the optimiser and the loss."
     as_good = not any(judge(change).word == "worse" for change in instead)
@@ -645,15 +637,6 @@ def power(decay: float) -> str:
     return f"{decay:.0e}".replace("e-0", "e-")
 
 
-def how_compared() -> str:
-    """How the changes by lengths at scoring were made and judged, in sentences."""
-    return (
-        "Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none. Words on"
-        " them are by the rules, with the spread over seeds of all settings that have several, and without an interval"
-        " over users."
-    )
-
-
 def scored_row(records: Sequence[Record]) -> Any | None:
     """The row of :func:`~prismbook.tables.lengths.by_training` at the learning rate with the most seeds, or None.
 
@@ -682,12 +665,13 @@ def shares(each: Compared, records: Sequence[Record], measure: str, way: str) ->
     ]
 
 
-def _rescored_against(
-    directau: Sequence[Compared], records: Runs, way: str, measure: str = "ndcg"
-) -> dict[str, list[float]]:
-    """How lengths at scoring change a measure of a way, as shares, by dataset where both were run."""
-    found = {each.dataset: shares(each, records.get(each.dataset, ()), measure, way) for each in directau}
-    return {dataset: values for dataset, values in found.items() if values}
+def _gains_and_ratios(directau: Sequence[Compared], records: Runs, way: str) -> tuple[Shares, Shares]:
+    """How lengths at scoring change NDCG@20 and the ratio of a way, by dataset where both were run."""
+    gains, ratios = (
+        {each.dataset: shares(each, records.get(each.dataset, ()), measure, way) for each in directau}
+        for measure in ("ndcg", "ratio")
+    )
+    return {name: values for name, values in gains.items() if values}, {name: v for name, v in ratios.items() if v}
 
 
 def _word(values: Sequence[float]) -> str:

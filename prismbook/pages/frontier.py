@@ -319,8 +319,8 @@ def figure(runs: Iterable[dict[str, Any]]) -> Figure:
     }
     for name, (marker, face, size) in kinds.items():
         mark = Line2D([], [], marker=marker, color="black", markerfacecolor=face, markersize=size, linestyle="")
-        dot = Line2D([], [], marker="o", color="black", markersize=DOT_SIZE, linestyle="")
-        handles[name] = (mark, dot) if name.startswith("dot") else mark
+        inside = Line2D([], [], marker="o", color="black", markersize=DOT_SIZE, linestyle="")
+        handles[name] = (mark, inside) if name.startswith("dot") else mark
     handles["frontier"] = Line2D([], [], color="#777777", linewidth=1.5)
     drawing.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize="small")
     return drawing

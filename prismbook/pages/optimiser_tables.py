@@ -1,19 +1,15 @@
-"""What the page on optimisers shows: predictions of the law of lengths beside what runs say, and what each is worth.
-
-The page "PRISM in your own model" says of stored runs what Adam and AdamW leave in the lengths, and how long to wait.
-"""
+"""What the page on optimisers shows: predictions of the law of lengths beside what runs say, and what each is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import PAPER_DATASETS, configs
-from prismbook.runs.patience import LONG
+from prismbook.plan.experiments import configs
 from prismbook.runs.records import Record
 from prismbook.tables import analysis, lengths
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
@@ -21,11 +17,6 @@ from prismbook.tables.law import LEAST
 from prismbook.tables.rules import MARGIN
 from prismbook.tables.ways import NONE, PRISM, SGD, TUNED, Compared
 from prismbook.text import listed_names, plural
-
-#: Losses that do not see lengths.
-OF_ANGLES = ("directau", "ssm", "mawu")
-#: The learning rate of which the page gives the epochs.
-RATE = 1e-3
 
 #: What the law says that a training writes into lengths, in words and as slope of log length in log d. The name of a
 #: training has its learning rate where several were planned.
@@ -230,13 +221,15 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             (name, rate): (float(score), int(seeds))
             for (name, rate), score, seeds in zip(table.index, table["ndcg"], table["seeds"], strict=True)
         }
-        usual = _tuned(runs, "PRISM", rates=lambda _: True)
-        if usual is None or "plain SGD, no decay" not in {name for name, _ in means}:
+        best_prism = _tuned(runs, "PRISM", rates=lambda _: True)
+        if best_prism is None or "plain SGD, no decay" not in {name for name, _ in means}:
             continue
+        usual = _row(best_prism)
         at_rate, none = usual[1], ("Adam, no decay", usual[1])
-        tuned = _tuned(runs, "Adam, decay", rates=at_rate.__eq__)
-        if tuned is None or none not in means:
+        best_decay = _tuned(runs, "Adam, decay", rates=at_rate.__eq__)
+        if best_decay is None or none not in means:
             continue
+        tuned = _row(best_decay)
         adam, prism = means[none][0], means[usual][0]
         sgd = pd.DataFrame(table.xs("plain SGD, no decay", level="trained with")).sort_values("seeds").iloc[-1]
         scored = ("Adam, no decay, by d^b", at_rate)
@@ -249,9 +242,10 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             f" Adam without decay {adam:.4f}{with_lengths}. At rate {at_rate:g} {_with(tuned[0])}, chosen by"
             f" validation, has {_with_seeds(means[tuned])}, and PRISM {_with_seeds(means[usual])}."
         )
-        other = _tuned(runs, "Adam, decay", rates=at_rate.__ne__)
-        if other is not None:
-            knobs = [float(name.split()[-1]) * rate**2 for name, rate in (tuned, other)]
+        elsewhere = _tuned(runs, "Adam, decay", rates=at_rate.__ne__)
+        if elsewhere is not None:
+            other = _row(elsewhere)
+            knobs = [config["weight_decay"] * config["lr"] ** 2 for config in (best_decay, elsewhere)]
             knob = ", which by the law does the same," if np.isclose(knobs[0], knobs[1], atol=0) else ""
             lines[-1] += f" At rate {other[1]:g} {_with(other[0])}{knob} has {_with_seeds(means[other])}."
         if not np.isnan(sgd["exponent"]):
@@ -281,22 +275,27 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
     return "\n".join(lines)
 
 
-def _tuned(runs: Iterable[Record], names: str, rates: Callable[[float], bool]) -> tuple[str, float] | None:
-    """The name and the learning rate of the training that is best by validation; None where there is none.
+def _tuned(runs: Iterable[Record], names: str, rates: Callable[[float], bool]) -> dict[str, Any] | None:
+    """The configuration of the run that is best by validation; None where there is none.
 
     Args:
         runs: stored runs. Those that were validated with lengths put on are left out.
         names: how the names begin of the trainings that are compared.
         rates: whether a learning rate is among those that are compared.
     """
-    plain = [run for run in runs if run["config"].get("length_exponent") is None]
-    found = [(lengths.training_name(run["config"]), run) for run in plain]
-    best = {
-        max(run["history"]["validation_dot"]): (name, float(run["config"]["lr"]))
-        for name, run in found
-        if name.startswith(names) and rates(run["config"]["lr"])
-    }
-    return best[max(best)] if best else None
+    compared = [
+        run
+        for run in runs
+        if run["config"].get("length_exponent") is None
+        and lengths.training_name(run["config"]).startswith(names)
+        and rates(run["config"]["lr"])
+    ]
+    return max(compared, key=lambda run: max(run["history"]["validation_dot"]))["config"] if compared else None
+
+
+def _row(config: Mapping[str, Any]) -> tuple[str, float]:
+    """The row of a configuration in a table by training and learning rate."""
+    return lengths.training_name(dict(config)), float(config["lr"])
 
 
 def _with(name: str) -> str:
@@ -456,108 +455,3 @@ def four_curves(tables: Mapping[str, Mapping[str, Record]]) -> str:
     steepest = f"Steepest is {listed_names(each)}." if each else ""
     missing = f" Plain SGD is not run on {listed_names(without)}." if without else ""
     return f"*{steepest}{missing} One run per optimiser at seed 123; dotted lines have the slopes of the law.*"
-
-
-def _of_mf(records: Iterable[Record], losses: Iterable[str]) -> list[Record]:
-    """The runs of matrix factorisation by some losses on the paper's datasets."""
-    return [
-        record
-        for record in records
-        if record["config"]["dataset"] in PAPER_DATASETS
-        and record["config"]["backbone"] == "mf"
-        and record["config"]["loss"] in losses
-    ]
-
-
-def _is_whole_prism(run: Record) -> bool:
-    """Whether a run started with the lengths of PRISM at the alpha that is the default, under Adam."""
-    return lengths.training_name(run["config"]) == "PRISM" and run["config"]["alpha"] == 1.0
-
-
-def flat_without_decay(records: Sequence[Record]) -> str:
-    """How steep lengths are in popularity under Adam without decay, and how tight the relation is.
-
-    Args:
-        records: a list of run records; those of matrix factorisation by a loss of angles count.
-
-    >>> flat_without_decay([])
-    ''
-    """
-    runs = [run for run in _of_mf(records, OF_ANGLES) if lengths.training_name(run["config"]) == "Adam, no decay"]
-    if not runs:
-        return ""
-    steepest = max(lengths.slope_in_popularity(run) for run in runs)
-    tightest = max(run["norms"]["item"]["pearson_log"] for run in runs)
-    prism = [run for run in _of_mf(records, OF_ANGLES) if _is_whole_prism(run)]
-    slopes = [lengths.slope_in_popularity(run) for run in prism]
-    beside = f"; with PRISM it is {min(slopes):.2f} to {max(slopes):.2f} in {len(slopes)}" if slopes else ""
-    losses = listed_names([LOSS_NAMES[loss] for loss in OF_ANGLES if any(r["config"]["loss"] == loss for r in runs)])
-    return (
-        "Adam alone takes nearly all popularity out of the lengths. The slope of an item's log length in its log"
-        f" popularity is at most {steepest:.2f} in {plural(len(runs), 'run')} by {losses}{beside}. The"
-        f" correlation is up to {tightest:.2f} all the same: it says how tight the relation is,"
-        " [and not how steep](optimisers.ipynb)."
-    )
-
-
-def of_adamw(records: Iterable[Record]) -> str:
-    """That AdamW's decay writes no popularity, so that it counts as no decay, and what was not run.
-
-    Args:
-        records: run records; those of matrix factorisation by a loss of angles count.
-
-    >>> of_adamw([])
-    "AdamW's decay was not run here. Set it to 0 before PRISM."
-    """
-    of_mf = _of_mf(records, OF_ANGLES)
-    runs = [run for run in of_mf if lengths.training_name(run["config"]).startswith("AdamW")]
-    if not runs:
-        return "AdamW's decay was not run here. Set it to 0 before PRISM."
-    both = any(run["config"]["init"] == "prism" and run["config"]["decay_scope"] == "decoupled" for run in of_mf)
-    slope = max(lengths.slope_in_popularity(run) for run in runs)
-    where = listed_names(sorted({dataset_name(run["config"]["dataset"]) for run in runs}))
-    pair = "" if both else ": the pair was not run"
-    return (
-        f"AdamW's decay writes no popularity: that slope is at most {slope:.2f} in"
-        f" {plural(len(runs), 'run')} on {where}. So you are in the case without decay."
-        f" Set AdamW's decay to 0 before PRISM{pair}."
-    )
-
-
-def patience_with_prism(records: Iterable[Record]) -> str:
-    """With which patience runs with PRISM learned, by the loss.
-
-    Args:
-        records: run records; those of matrix factorisation with PRISM at the learning rate :data:`RATE` count.
-
-    >>> patience_with_prism([])
-    ''
-    """
-    runs = [
-        run
-        for run in _of_mf(records, ("directau", "mawu", "bpr"))
-        if _is_whole_prism(run) and run["config"]["lr"] == RATE
-    ]
-    short, long = RunConfig.patience, LONG
-    bpr = {
-        waited: [r for r in runs if r["config"]["loss"] == "bpr" and r["config"]["patience"] == waited]
-        for waited in (short, long)
-    }
-    others = [run for run in runs if run["config"]["loss"] != "bpr" and run["config"]["patience"] == short]
-    said = []
-    if others:
-        best = [run["best_epoch"] for run in others]
-        said.append(
-            f"Here {plural(len(others), 'run')} by DirectAU and MAWU had a patience of {short}, at the rate {RATE:g}."
-            f" Their best epochs lie between {min(best)} and {max(best)}."
-        )
-    gone = sum(run["best_epoch"] == 0 for run in bpr[short])
-    if gone:
-        said.append(f"By BPR {gone} of {plural(len(bpr[short]), 'such run')} stopped at the start.")
-    if bpr[long]:
-        best = sorted(run["best_epoch"] for run in bpr[long])
-        said.append(
-            f"At a patience of {long} BPR learned: the best epoch is {listed_names([str(epoch) for epoch in best])} in"
-            f" {plural(len(best), 'run')}."
-        )
-    return " ".join(said)
