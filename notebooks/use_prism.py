@@ -264,7 +264,7 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 # What the stored runs of matrix factorisation say:
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-from prismbook.pages import use_prism_tables, page
+from prismbook.pages import page, use_prism_tables
 from prismbook.runs.records import default_results, scan
 
 stored, _ = scan(default_results())
