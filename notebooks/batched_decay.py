@@ -171,7 +171,13 @@ page.html(question.verdicts({"C6": decay_claims.claim_c6}, runs, results))
 #
 # **What we did not measure here.** Yelp2018 and AmazonBook. Batches of other sizes: a batch of all interactions would make the scopes equal.
 #
-# **Your turn.** In the cell above: print the mean length of the 25 rarest items for each scope. Predict first: in which scope are they shorter?
+# **Your turn.** In the cell above: print the mean length of the 25 rarest items for each scope, with
+# `lengths[torch.as_tensor(split.item_popularity).argsort()[:25]].mean()`. Predict first: in which scope are they shorter?
+#
+# ```{dropdown} The answer
+# With decay of the table. It shortens a rare row in every step, whether or not the row is in the batch. Decay of the batch's rows
+# waits until a rare row is drawn.
+# ```
 #
 # ## Origins
 

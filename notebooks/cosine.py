@@ -159,7 +159,11 @@ page.html(question.verdicts({"C14": claim_c14}, runs, results))
 # **What we did not measure here.** Early stopping by cosine. A training whose lengths are put on afterwards is on the page of
 # [other optimisers](optimisers.ipynb).
 #
-# **Your turn.** In the cell above: set `weight_decay` to 0. Predict first: which of the two scores changes?
+# **Your turn.** In the cell above: set `weight_decay` to 0. Predict first: which of the two scores changes more?
+#
+# ```{dropdown} The answer
+# That by dot product: it falls nearly to that by cosine. The lengths carry little then, so that both rank alike.
+# ```
 #
 # ## Origins
 

@@ -157,7 +157,12 @@ page.html(question.verdicts({claim: judge}, runs, results))
 #
 # **What we did not measure here.** Deeper perceptrons, and what says *not run*.
 #
-# **Your turn.** In the cell above: set `gamma` to 0.2. Predict first: what does a perceptron do when the loss hardly asks for uniformity?
+# **Your turn.** In the cell above: set `gamma` to 0.2. Predict first: what does a perceptron with decay do when the loss hardly asks for uniformity?
+#
+# ```{dropdown} The answer
+# It ranks the popular items first for everyone. Their part grows, and nearly nothing is left of the unpopular one. Alignment alone is best
+# served by vectors that all point one way, and then only lengths tell items apart.
+# ```
 #
 # ## Origins
 

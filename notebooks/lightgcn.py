@@ -140,7 +140,13 @@ page.html(question.verdicts({"C7": decay_claims.claim_c7}, runs, results))
 #
 # **What we did not measure here.** Other depths, other losses on LightGCN, and the datasets that say *not run*.
 #
-# **Your turn.** In the cell above: give `LightGCN` the argument `num_layers=0`. Predict first: which backbone is that?
+# **Your turn.** In the cell above: take `model.item.weight.detach()`, LightGCN's table, in place of `model.embeddings()[1].detach()`. Predict
+# first: is popularity in the table, or in what message passing makes of it?
+#
+# ```{dropdown} The answer
+# In what message passing makes of it. The table's lengths have no more of it than MF's. A popular item sums over many users, and its
+# length grows with how many these are.
+# ```
 #
 # ## Origins
 

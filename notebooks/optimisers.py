@@ -228,7 +228,12 @@ page.html(
 # %% [markdown]
 # *Test NDCG@20 → with lengths at scoring, seeds in brackets.*
 #
-# **Your turn.** In the cell above: divide SGD's rate by 100. Predict first: how long until it forgets its start?
+# **Your turn.** In the cell above: divide SGD's rate by 100. Predict first: how steep are its lengths after these six epochs?
+#
+# ```{dropdown} The answer
+# Flat, as at the start. By the law the time until a start is forgotten goes with one over the square of the rate, so that it is
+# 10,000 times as long.
+# ```
 #
 # ## Origins
 

@@ -189,9 +189,15 @@ page.html(question.verdicts(judged, runs, results))
 #
 # **Your turn.** In the cell above:
 #
-# 1. Set the decay to 1e-2. Predict first: which part of NDCG@20 goes to zero?
-# 2. Replace `DirectAU(gamma=1.0)` by `BPR()`. Does the gap without decay come closer to that with it?
-# 3. Add `optimizer="sgd"` and `lr=30.0` to `how`. Is decay still needed?
+# 1. Set the decay to 1e-2. Predict first: which part of NDCG@20 grows, and which one falls?
+# 2. Replace `DirectAU(gamma=1.0)` by `BPR()`. Are popular items still behind unpopular ones without decay?
+# 3. In `how`, set `"optimizer": "sgd"` and `"lr": 30.0`. Is decay still needed?
+#
+# ```{dropdown} The answer
+# 1. The popular part grows, and the unpopular one falls: more popularity in the lengths lifts popular items over the others.
+# 2. No. BPR looks at lengths while it trains, and so it writes popularity into them without decay.
+# 3. No, without it NDCG@20 is higher. Plain SGD writes popularity by itself.
+# ```
 #
 # ## Origins
 

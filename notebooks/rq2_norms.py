@@ -203,7 +203,13 @@ page.html(question.verdicts({"C3": decay_claims.claim_c3}, runs, results))
 #
 # 1. Set the decay to 1e-2. Predict first: will the correlation rise further, and what happens to the lengths?
 # 2. Replace `DirectAU(gamma=1.0)` by `BPR()`. Does BPR write popularity without decay?
-# 3. Print the same for `model.user.weight` and `split.user_popularity`.
+# 3. Print the same for `model.user.weight` and `split.user_popularity`. Does decay write their activity too?
+#
+# ```{dropdown} The answer
+# 1. The correlation does not rise further. All lengths get shorter: decay sets their level, and the number of interactions their order.
+# 2. Yes. BPR's correlation without decay is far above DirectAU's.
+# 3. Yes: to the loss users and items are alike. For the ranking of one user's items the user's length does not matter.
+# ```
 #
 # ## Origins
 

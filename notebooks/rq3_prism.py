@@ -157,7 +157,11 @@ page.html(question.judged(claims, judged, results))
 # **What we did not measure here.** AmazonBook, of which no complete copy could be had; searches at other learning rates than those named. The runs
 # of this page are on the paper's protocol, whose perceptron has a ReLU; the ledger judges the released code apart.
 #
-# **Your turn.** In the cell above: give the neither-row a decay of 1e-6. Predict first: is that closer to decay or to none?
+# **Your turn.** In the cell above: give the neither-row a decay of 1e-6. Predict first: is that closer to the "decay 0.001" row or to none?
+#
+# ```{dropdown} The answer
+# To none. Lengths need time to come to rest, and the more of it the weaker the decay. Twelve epochs are too few for this one.
+# ```
 #
 # ## Origins
 #

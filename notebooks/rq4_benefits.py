@@ -213,7 +213,11 @@ page.html(question.verdicts(judged, stored, results))
 # [counted apart](rq3_search.ipynb). Lengths put on after training are on the page of
 # [other optimisers](optimisers.ipynb).
 #
-# **Your turn.** In the cell above: set the learning rate to 0.01. Predict first: which of the three has not begun to learn after twelve epochs?
+# **Your turn.** In the cell above: set the learning rate to 0.01. Predict first: which of the three is furthest behind after twelve epochs?
+#
+# ```{dropdown} The answer
+# PRISM at alpha 1. Its rows are long from the start. The same step turns a long row by a smaller angle than a short one.
+# ```
 #
 # ## Origins
 

@@ -84,7 +84,7 @@ FINDINGS = (
             " such as which ratings of the dataset are used, move the level too.",
             ("C8",), "rq3_search", evidence.gamma_and_the_level),
     Finding("weak-decay",
-            "A weak weight decay is fairer than PRISM at alpha = 1, and loses no NDCG@20 against it",
+            "The weakest good decay is fairer than PRISM at alpha 1, which was not chosen, and loses no NDCG@20",
             f"The decay is the weakest whose validation NDCG@20 is within {100 * RULES.margin:g} % of the best one's."
             " PRISM at alpha = 1 has no such choice: a tuned knob is compared with one that is not. The last numbers"
             " give PRISM the same rule, the weakest alpha within it, and then the decay need not be the fairer one. C13"

@@ -34,6 +34,8 @@ def rules_in_words() -> str:
     return f"""\
 1. **The core decides.** The core of a claim is its own sentence in the paper, for each loss that it names.
    The core alone makes the verdict. Sizes, details and notes have marks of their own and change no verdict.
+   An open statement does not weigh alike on both sides. Where all others hold, it could still break the claim, so that
+   the verdict is open. Where all others fail, it could no longer save the claim, so that this is not reproduced.
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
    number per measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
