@@ -155,6 +155,18 @@ def test_a_method_that_collapsed_has_no_mean_over_seeds(tmp_path: Path) -> None:
     assert claim_c9([found])[0].undecided
 
 
+def test_a_seed_at_a_start_by_chance_is_left_out_and_must_be_able_to_say_the_same(tmp_path: Path) -> None:
+    made_up_pair(tmp_path, -0.05, seeds=2)
+    by_chance = made_up(replace(PRISM, seed=246, split_seed=246), (0.001, 0, 0), [0.001, 0.0005])
+    stored_anew(tmp_path, by_chance, USERS * 0.01)
+    found = stored_pair(tmp_path)
+    assert found.prism is not None and found.prism.collapsed() == [] and found.seeds() == [123]
+    assert str(found.judgement()) == "worse (provisional)" and "[" not in found.difference_text()
+    made_up_pair(tmp_path / "other", 0.05, seeds=2)
+    stored_anew(tmp_path / "other", by_chance, USERS * 0.01)
+    assert str(stored_pair(tmp_path / "other").judgement()) == "undecided"
+
+
 def test_a_seed_that_was_cut_off_decides_nothing(tmp_path: Path) -> None:
     made_up_pair(tmp_path, -0.05, seeds=2)
     run = replace(PRISM, seed=246, split_seed=246)

@@ -19,6 +19,7 @@ from prismbook.tables.decay_vs_prism import Method, Pair, loss_values, search_pa
 from prismbook.tables.endings import EARLY
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name, trained
 from prismbook.tables.paper import printed_score, table1
+from prismbook.tables.rules import Judgement
 from prismbook.text import plural
 
 #: Each claim on Table 1 has the function that judges it, and its backbone and losses.
@@ -87,7 +88,7 @@ def short_row(pair: Pair) -> dict[str, str]:
         "the paper": paper,
         "ours": " → ".join(means),
         "change": "" if share is None else percent_and_seeds(share),
-        "word": "" if word is None else f"{word.word}{' (provisional)' if word.provisional else ''}",
+        "word": "" if word is None else pair.setbacks() if word.word == "collapsed" else str(word),
     }
 
 
@@ -320,6 +321,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
     """What would follow if validation had chosen each search's second best decay: one row per pair that has one.
 
     The lean budget searches on one seed. The decay that its validation puts first may not be the best over more seeds.
+    Where the chosen decay decides nothing, PRISM against the second is a number without a word.
 
     Args:
         pairs: the pairs of the table.
@@ -346,7 +348,7 @@ def runners_up(pairs: Sequence[Pair], results: Path | str | None = None, budget:
                 "ahead on validation by": f"{first.validation - other.decay.validation:.4f}",
                 "test, chosen": _scores(first),
                 "test, second": _scores(other.decay),
-                "PRISM - second": other.difference_text(),
+                "PRISM - second": other.difference_text(None if first.usable() else Judgement("undecided")),
             }
         )
     return rows

@@ -140,7 +140,7 @@ class Pair:
         fair_methods: PRISM and decay, each at its best among the loss parameters that both searches have tried, so that
             a method that was searched further has no advantage. None where they have tried none in common.
         comparison: PRISM minus decay of ``fair_methods``, over :meth:`seeds`. None where a method collapsed at a seed,
-            where they have no seed in common, or where the scores of each user were not kept.
+            where there is no seed at which both trained, or where the scores of each user were not kept.
         protocol: ``"text"`` for the paper's text, or ``"released"`` for the released code.
         rates: the learning rates that take part, see :func:`search_pair`.
         untried: the learning rates of the budget that do not take part, since a method was not run at all of its grid.
@@ -307,9 +307,13 @@ class Pair:
     def _cell(self) -> tuple[str, str, str]:
         return BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)
 
-    def difference_text(self) -> str:
-        """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word."""
-        judgement, change = self.judgement(), self.relative_difference()
+    def difference_text(self, word: Judgement | None = None) -> str:
+        """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word.
+
+        Args:
+            word: what stands in the place of :meth:`judgement`; None is that.
+        """
+        judgement, change = word or self.judgement(), self.relative_difference()
         if self.fair_methods is None or judgement is None:
             return "not run"
         if self.comparison is None or change is None:
@@ -549,8 +553,8 @@ def released_pairs(dataset: str, results: Path | str | None = None) -> list[Pair
 
 
 def _with_comparison(pair: Pair, folder: Path) -> Pair:
-    """The pair with its comparison, where no run of the compared methods collapsed."""
-    if pair.fair_methods is None or any(len(each.trained()) < len(each.records) for each in pair.fair_methods):
+    """The pair with its comparison, where no run of the compared methods collapsed and both trained at some seed."""
+    if pair.fair_methods is None or not pair.seeds() or any(each.collapsed() for each in pair.fair_methods):
         return pair
     return replace(pair, comparison=_compare(*pair.fair_methods, pair.seeds(), folder))
 
