@@ -28,7 +28,7 @@ results = None  # folder of run records; None is the project's own
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.pages import advice, page, parameters, should_i_use
+from prismbook.pages import advice, page, parameters, prism_limits, should_i_use
 from prismbook.tables import ways
 
 parameters.check(globals(), "results")
@@ -44,12 +44,11 @@ sure = advice.how_sure(compared, "in the tables below")
 page.say(f"{sure} All runs are matrix factorisation, offline.")
 
 # %% [markdown]
-# Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none. Words on them are by the rules, with the spread
-# over seeds of all settings that have several, and without an interval over users.
+# Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none.
 #
 # ## No decay today? What you can change
 #
-# With DirectAU.
+# The numbers of this section are of DirectAU.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(should_i_use.where_popularity_goes(compared))
@@ -65,6 +64,9 @@ page.html(should_i_use.what_one_changes(compared, put_on))
 page.say(should_i_use.other_decays(compared))
 
 # %% [markdown]
+# At another learning rate another decay does the same, by the [law of lengths](law_of_lengths.ipynb): rate and decay are one knob, $\eta^2 \lambda$. At ten times
+# the rate take a hundredth of the decay.
+#
 # **Lengths at scoring** change no step of a training. These are four lines after the training. `user` and `item` are its tables, as tensors, and `popularity` counts
 # each item's training interactions. `train` and `held_out` are two `prismlib.Interactions(user_ids, item_ids)`. Where users come back to the same items,
 # take the pairs of `train` out of `held_out` first: `FullRanking` refuses an overlap.
@@ -135,15 +137,34 @@ page.say(should_i_use.plain_sgd(compared))
 # If one of these holds:
 #
 # - Your loss sees lengths, as BPR and every loss of dot products does. It learns them by itself, and PRISM's start is in its way.
-# - Adam already has a small coupled decay, `torch.optim.Adam(..., weight_decay=1e-5)`. It writes popularity too, at the cost of one
+# - Adam already has a small coupled decay, `torch.optim.Adam(..., lr=1e-3, weight_decay=1e-5)`. It writes popularity too, at the cost of one
 #   number to choose. [Lengths at scoring](optimisers.ipynb) need no decay beside them.
-# - You train with plain SGD at a rate at which it learns, with lazy Adam (`SparseAdam`) or with row-wise Adagrad. They write popularity by themselves
-#   ([](optimisers.ipynb)).
+# - You train with plain SGD at a rate at which it learns. It writes popularity by itself ([](optimisers.ipynb)).
+# - You train with row-wise Adagrad or lazy Adam, as large systems do. They write some popularity, and less than ranks best: put lengths on at scoring, see *Another
+#   optimiser?* below.
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
 # - A graph makes the vectors that are ranked. It writes some popularity by itself ([](use_prism.ipynb), on generated data). On Gowalla a decay still adds to it ([](lightgcn.ipynb)); PRISM was not run there.
-# - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU
-#   ([](rq3_prism.ipynb)).
+# - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU: see *Layers?* below.
 # - You want unpopular items recommended more. Against no decay PRISM takes from them, less with a small alpha. Against tuned decay see the table above.
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+other = prism_limits.stored_of_sparse_optimisers(results)
+page.say(f"**Another optimiser?** With DirectAU and without decay: {other} [](optimisers.ipynb) has the others." if other else "")
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+layers = prism_limits.stored_behind_layers(results)
+page.say(f"**Layers?** {layers} [](rq3_prism.ipynb) has the seeds, and what is open." if layers else "")
+
+# %% [markdown]
+# ## What it costs
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+time = prism_limits.epochs_and_time(compared)
+page.say(f"PRISM sets two tables once, before training. Longer rows then turn more slowly. {time}")
+
+# %% [markdown]
+# - A learning rate that was tuned without PRISM is to be tuned again, and an index of vectors to be built again after training.
+# - Unpopular items are recommended less than without decay: the ratio in the first table above.
 #
 # ## What to check
 #
@@ -257,9 +278,11 @@ for name, after in changed.items():
 # %% [markdown]
 # Read each from the top. *NDCG@20* is what changes overall. The lines below it say whom the change serves; they sum to the first. An
 # interval that leaves out zero says that other users would very likely show the same sign. It does not say what another training run
-# would give: run the comparison at each seed, and believe what all seeds show.
+# would give: run the comparison at each seed. Go on to a test on live users only if at every seed the interval lies above zero, and the change is
+# larger than what is worth a change to you. In this book that is 2.5 %.
 #
-# Offline numbers favour what is popular, since popular items fill the held-out interactions. Before you ship, test on live users.
+# Offline numbers favour what is popular, since popular items fill the held-out interactions. So ship only after that test. Without this package,
+# the [recipes](../recipes.md) have the same comparison in NumPy. Every stored run, by quality and fairness, is a point on the page of [the frontier](frontier.ipynb).
 #
 # ## What would change our mind
 #

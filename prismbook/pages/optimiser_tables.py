@@ -26,7 +26,7 @@ PREDICTED: dict[str, tuple[str, float | None]] = {
     "plain SGD, decay 1e-05": ("d^(1/4)", 0.25),
     "PRISM by plain SGD": ("log d, as set: rows so long hardly grow", None),
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
-    "row-wise Adagrad, no decay": ("log d, PRISM's own profile (see below)", None),
+    "row-wise Adagrad, no decay": ("squared lengths grow with log d (we expected log d)", None),
     "lazy Adam (sparse_adam), no decay": ("squared lengths grow with d", None),
     "Adam, no decay": ("nothing", 0.0),
     "AdamW, decay 0.1": ("nothing", 0.0),

@@ -88,13 +88,20 @@ def plain_sgd(compared: Sequence[Compared]) -> str:
     parts = []
     for each in made:
         change = each.change(TUNED, way=SGD)
-        against = "" if change is None else f", {percent(change.mean)} against tuned decay"
+        against = "" if change is None else f", {percent(change.mean)} against tuned decay{_at_seeds(each)}"
         ratio = each.shown(SGD)["ratio"].mean() / each.shown(PRISM)["ratio"].mean()
         fair = f", and {ratio:.1f} times PRISM's unpopular / popular ratio" if np.isfinite(ratio) else ""
         parts.append(f"{each.shown(SGD)['ndcg'].mean():.4f} on {dataset_name(each.dataset)}{against}{fair}")
     missing = [dataset_name(each.dataset) for each in directau if each not in made]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
     return f"**Plain SGD** was run {how}. It gives NDCG@20 {'. It gives '.join(parts)}.{not_run}"
+
+
+def _at_seeds(each: Compared) -> str:
+    """Both scores of plain SGD's change against tuned decay, and their seeds, in brackets."""
+    ours, theirs, seeds = each.pair(TUNED, SGD)
+    where = "seed" if len(seeds) == 1 else "seeds"
+    return f" ({ours:.4f} against {theirs:.4f}, {where} {listed_names([str(seed) for seed in seeds])})"
 
 
 def _batch(directau: Sequence[Compared]) -> str:

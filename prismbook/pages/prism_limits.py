@@ -1,0 +1,157 @@
+"""What PRISM costs, and how far the advice on it reaches: other optimisers, and layers behind the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prismbook.pages.advice import percent
+from prismbook.plan.experiments import configs
+from prismbook.runs.records import Record, default_results
+from prismbook.tables import analysis, decay_vs_prism, lengths
+from prismbook.tables.decay_vs_prism import Pair
+from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.ways import DATASETS, NONE, PRISM, TUNED, Compared
+from prismbook.text import listed_names, plural
+
+#: Optimisers that write some popularity into lengths without decay, and how a sentence names them.
+SPARSE = {"rowwise_adagrad": "row-wise Adagrad", "sparse_adam": "lazy Adam (`SparseAdam`)"}
+
+
+def stored_of_sparse_optimisers(results: Path | str | None = None) -> str:
+    """:func:`of_sparse_optimisers` of the stored runs, over the datasets on which one was made.
+
+    Args:
+        results: folder of the records; None is the project's own.
+
+    >>> stored_of_sparse_optimisers("no folder")
+    ''
+    """
+    folder = default_results() if results is None else Path(results)
+    said = []
+    for dataset in DATASETS:
+        planned = [each for each in configs("law", dataset) if (each.backbone, each.loss) == ("mf", "directau")]
+        made = analysis.records(analysis.measured(folder, planned))
+        said.append(of_sparse_optimisers(dataset, [record for record in made if record is not None]))
+    return " ".join(filter(None, said))
+
+
+def of_sparse_optimisers(dataset: str, records: Iterable[Record]) -> str:
+    """What the optimisers of large tables give without decay, and with lengths at scoring, as sentences.
+
+    Args:
+        dataset: name of the dataset.
+        records: stored runs of DirectAU on matrix factorisation. Of an optimiser that was run at several learning rates
+            the one counts whose own lengths rank best on validation.
+
+    >>> of_sparse_optimisers("gowalla", [])
+    ''
+    """
+    runs, said = list(records), []
+    for optimizer, name in SPARSE.items():
+        made = [
+            run
+            for run in runs
+            if run["config"]["optimizer"] == optimizer and run["config"]["init"] == "xavier" and "lengths" in run
+        ]
+        if made:
+            best = max(made, key=lambda run: max(run["history"]["validation_dot"]))["config"]["lr"]
+            row = lengths.by_training([run for run in made if run["config"]["lr"] == best]).iloc[0]
+            said.append(
+                f"{name} has NDCG@20 {row['ndcg']:.4f}, and {row['ndcg with it']:.4f} with lengths at scoring"
+                f" ({plural(round(row['seeds']), 'seed')}, ratio {row['ratio']:.2f} and {row['ratio with it']:.2f})"
+            )
+    if not said:
+        return ""
+    with_prism = any(run["config"]["optimizer"] in SPARSE and run["config"]["init"] == "prism" for run in runs)
+    beside = "" if with_prism else " With DirectAU they were not run beside PRISM."
+    return f"On {dataset_name(dataset)} {'; '.join(said)}.{beside}"
+
+
+def behind_layers(pairs: Sequence[Pair], released: Sequence[Pair]) -> str:
+    """PRISM against decay where a perceptron follows the tables, as sentences; empty where nothing is compared.
+
+    Args:
+        pairs: those of non-linear matrix factorisation.
+        released: the same as the released code trains them, at one decay.
+    """
+    text = [_of_losses(found) for found in (pairs, released)]
+    parts = [f"With the ReLU PRISM is, against tuned decay, {text[0]}."] if text[0] else []
+    if text[1]:
+        parts.append(f"In the released code, without it and not searched, it is {text[1]}.")
+    return " ".join(parts)
+
+
+def stored_behind_layers(results: Path | str | None = None) -> str:
+    """:func:`behind_layers` of the stored runs.
+
+    Args:
+        results: folder of the records; None is the project's own.
+
+    >>> stored_behind_layers("no folder")
+    ''
+    """
+    pairs = [
+        decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results)
+        for loss in ("directau", "mawu", "ssm")
+        for dataset in DATASETS
+    ]
+    released = [pair for dataset in DATASETS for pair in decay_vs_prism.released_pairs(dataset, results)]
+    return behind_layers(pairs, sorted(released, key=lambda pair: pair.loss))
+
+
+def _of_losses(pairs: Sequence[Pair]) -> str:
+    """The changes of each loss on each dataset where both methods decide something."""
+    parts: dict[str, list[str]] = {}
+    for pair in pairs:
+        change = pair.relative_difference()
+        if change is not None and pair.decides():
+            name = dataset_name(pair.dataset)
+            parts.setdefault(LOSS_NAMES[pair.loss], []).append(f"{percent(change.mean)} on {name}")
+    return "; ".join(f"with {loss} {listed_names(where)}" for loss, where in parts.items())
+
+
+def epochs_and_time(compared: Sequence[Compared]) -> str:
+    """How much longer DirectAU trains with PRISM than without decay and than with tuned decay, as sentences.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+
+    >>> epochs_and_time([])
+    ''
+    """
+    directau = [each for each in compared if each.loss == "directau"]
+    said = []
+    for way in (NONE, TUNED):
+        parts = []
+        for each in directau:
+            ours, theirs = each.shown(PRISM), each.shown(way)
+            if len(ours) and len(theirs):
+                times = (ours["best_epoch"].mean() + 1) / (theirs["best_epoch"].mean() + 1)
+                parts.append(f"{times:.1f} times on {dataset_name(each.dataset)}{_in_time(each, way)}")
+        if parts:
+            said.append(f"against {way} {listed_names(parts)}")
+    return f"Epochs to the best one with DirectAU: {'; '.join(said)}." if said else ""
+
+
+def _in_time(each: Compared, way: str) -> str:
+    """The same as seconds of whole trainings, at seeds where both ran on one kind of device; empty where at none."""
+    by_seed = [
+        {record["config"]["seed"]: record for record in analysis.records(each.shown(name)) if record}
+        for name in (PRISM, way)
+    ]
+    pairs = [
+        (ours, by_seed[1][seed])
+        for seed, ours in by_seed[0].items()
+        if seed in by_seed[1] and ours["environment"]["device"] == by_seed[1][seed]["environment"]["device"]
+    ]
+    if not pairs:
+        return ""
+    times = np.mean([_seconds(ours) / _seconds(theirs) for ours, theirs in pairs])
+    return f" (in time {times:.1f})"
+
+
+def _seconds(record: Record) -> float:
+    return float(record["seconds"]["train"] + record["seconds"]["evaluate"])

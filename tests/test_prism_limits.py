@@ -1,0 +1,70 @@
+"""What PRISM costs, and how far the advice on it reaches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from made_up import made_up, store
+
+from prismbook.pages import prism_limits
+from prismbook.plan.experiments import configs, grid_configs
+from prismbook.runs.records import Record
+from prismbook.tables import decay_vs_prism, ways
+
+
+def by(optimizer: str, lr: float, validation: float, with_it: float = 0.2) -> Record:
+    """A run of the law by an optimiser, with what lengths at scoring give."""
+    [config] = [
+        each
+        for each in configs("law", "movielens1m")
+        if (each.optimizer, each.lr, each.init, each.seed) == (optimizer, lr, "xavier", 123)
+        and (each.backbone, each.loss, each.weight_decay) == ("mf", "directau", 0.0)
+    ]
+    scored = [{"ndcg": each, "popular": each, "neutral": 0.0, "unpopular": 0.0} for each in (0.1, with_it)]
+    lengths: dict[str, Any] = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": scored}
+    return made_up(config, (0.08, 0.0, 0.02), [0.0, validation], lengths=lengths)
+
+
+def test_of_an_optimiser_the_rate_counts_that_validation_ranks_best() -> None:
+    runs = [by("rowwise_adagrad", 0.1, 0.2, 0.3), by("rowwise_adagrad", 0.3, 0.1, 0.4)]
+    text = prism_limits.of_sparse_optimisers("movielens1m", runs)
+    assert text == (
+        "On MovieLens1M row-wise Adagrad has NDCG@20 0.1000, and 0.3000 with lengths at scoring"
+        " (1 seed, ratio 0.25 and 0.00). With DirectAU they were not run beside PRISM."
+    )
+    assert "0.4000" in prism_limits.of_sparse_optimisers("movielens1m", runs[1:])
+    assert prism_limits.of_sparse_optimisers("movielens1m", [by("sgd", 30.0, 0.2)]) == ""
+
+
+def test_epochs_are_those_to_the_best_and_time_needs_one_kind_of_machine(tmp_path: Path) -> None:
+    none, prism = (grid_configs("gowalla", "directau", 0.0, **how)[0] for how in ({}, {"init": "prism", "alpha": 1.0}))
+    store(tmp_path, made_up(none, validation=[0.0, 0.1]))
+    slow = {"train": 10.0, "evaluate": 2.0, "cpu": 3.0}
+    late = made_up(prism, validation=[0.0, *[0.05] * 4, 0.1], seconds=slow)
+    path = store(tmp_path, late)
+    text = prism_limits.epochs_and_time([ways.compared("gowalla", "directau", tmp_path)])
+    assert "against no decay 3.0 times on Gowalla (in time 4.0)" in text
+    path.unlink()
+    store(tmp_path, late | {"environment": {"device": "another", "commit": "0123456789+"}})
+    text = prism_limits.epochs_and_time([ways.compared("gowalla", "directau", tmp_path)])
+    assert "against no decay 3.0 times on Gowalla" in text and "in time" not in text
+
+
+def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
+    users = np.linspace(0.1, 0.2, 50)
+    [decay] = grid_configs("gowalla", "directau", 1e-4, backbone="nonlinear-mf")
+    [prism] = grid_configs("gowalla", "directau", 0.0, backbone="nonlinear-mf", init="prism", alpha=1.0)
+    store(tmp_path, made_up(decay), users)
+    store(tmp_path, made_up(prism), 1.1 * users)
+    pair = decay_vs_prism.pair("gowalla", "nonlinear-mf", "directau", tmp_path)
+    text = prism_limits.behind_layers([pair], [])
+    assert text == "With the ReLU PRISM is, against tuned decay, with DirectAU +10.0\N{NO-BREAK SPACE}% on Gowalla."
+    assert "released code" in prism_limits.behind_layers([pair], [pair])
+    for path in tmp_path.rglob("*-*.*"):
+        path.unlink()
+    store(tmp_path, made_up(decay, stopped_by="max_epochs"), users)
+    store(tmp_path, made_up(prism), 1.1 * users)
+    pair = decay_vs_prism.pair("gowalla", "nonlinear-mf", "directau", tmp_path)
+    assert pair.comparison is not None and prism_limits.behind_layers([pair], []) == ""
