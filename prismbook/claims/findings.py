@@ -64,7 +64,7 @@ FINDINGS = (
             " The two switches were not turned one by one: that the ReLU is the cause is not shown.",
             ("C9",), "switches", evidence.discarded_relu),
     Finding("ssm-without-decay",
-            "SSM loses no NDCG@20 without weight decay",
+            "On some data SSM loses no NDCG@20 without weight decay",
             "The paper says that good results typically need careful tuning of weight decay, regardless of the loss.",
             ("C21",), "rq1_weight_decay", evidence.ssm_needs_no_decay),
     Finding("dips",
