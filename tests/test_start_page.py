@@ -20,7 +20,7 @@ from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
 from prismbook.claims.statements import Statement, outcome_of, verdict
-from prismbook.pages import advice, answers, figures, page, start_page
+from prismbook.pages import advice_in_short, advice_numbers, answers, figures, page, start_page
 from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
@@ -208,20 +208,20 @@ def test_an_answer_says_what_does_not_hold_and_how_much_is_open() -> None:
 
 
 def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
-    known = advice.Known([ways.compared("gowalla", loss) for loss in ways.LOSSES])
+    known = advice_numbers.Known([ways.compared("gowalla", loss) for loss in ways.LOSSES])
     text = start_page.shown_advice({"ledger"}, known)
     assert text.startswith("**Should you use it?**") and text.endswith(
-        f"\n\n{advice.in_short(known, 'lengths d^b on at scoring')}"
+        f"\n\n{advice_in_short.in_short(known, 'lengths d^b on at scoring')}"
     )
     assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
-    assert advice.headline(known) in text
-    linked = start_page.shown_advice({"should_i_use"}, advice.known())
+    assert advice_in_short.headline(known) in text
+    linked = start_page.shown_advice({"should_i_use"}, advice_numbers.known())
     assert "first put [lengths d^b on at scoring](pages/should_i_use.ipynb), no new" in linked
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
-    known = advice.known()
-    said = advice.in_short(known).replace("\N{NO-BREAK SPACE}", " ")
+    known = advice_numbers.known()
+    said = advice_in_short.in_short(known).replace("\N{NO-BREAK SPACE}", " ")
     scoring, stopped, others, decay, ssm, bpr = said.splitlines()
     changes = [each.change(ways.NONE) for each in known.of("directau")]
     means = [change.mean for change in changes if change is not None]
