@@ -34,7 +34,7 @@ from prismbook.tables import ways
 parameters.check(globals(), "results")
 page.begin()
 known = advice_numbers.known(results)
-compared, put_on = known.compared, known.scored
+compared, put_on = known.compared, known.scored()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(advice.answer(known))

@@ -260,12 +260,12 @@ def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(know
     assert decay.startswith("  3. **A coupled decay of 1e-5**") and prism.startswith("  4. **PRISM**, with no decay")
     assert sgd.startswith("  5. **Plain SGD**, last since it needs a learning rate of its own")
     for each in known.of("directau"):
-        best = by_training(known.scored[each.dataset])["ndcg with it"].iloc[0]
+        best = by_training(known.scored()[each.dataset])["ndcg with it"].iloc[0]
         assert best > each.at_decay(1e-5)["ndcg"].mean() > (1 - MARGIN) * each.shown(PRISM)["ndcg"].mean()
-        seeds = [record["config"]["seed"] for record in known.scored_prism[each.dataset]]
+        seeds = [record["config"]["seed"] for record in known.scored(init="prism")[each.dataset]]
         if seeds:  # a start from PRISM adds nothing to lengths at scoring
-            alike = by_training([run for run in known.scored[each.dataset] if run["config"]["seed"] in seeds])
-            with_prism = by_training(known.scored_prism[each.dataset])["ndcg with it"].iloc[0]
+            alike = by_training([run for run in known.scored()[each.dataset] if run["config"]["seed"] in seeds])
+            with_prism = by_training(known.scored(init="prism")[each.dataset])["ndcg with it"].iloc[0]
             assert abs(with_prism / alike["ndcg with it"].iloc[0] - 1) < MARGIN
 
 

@@ -229,7 +229,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     assert f"it helps, {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in others and "(MAWU +" in others
     assert "(AdamW's counts as none: 2 runs)" in scoring and "no need of PRISM" in decay
     # a training that stops by lengths at scoring is compared at the seeds that both have
-    record = next(iter(known.scored["gowalla"]))
+    record = next(iter(known.scored()["gowalla"]))
     prism = 0.1381678
     change = 100 * (record["lengths"]["test"][3]["ndcg"] / prism - 1)
     assert (

@@ -67,7 +67,7 @@ def answer(runs: Known) -> str:
     lines = [
         "\n".join(_without_decay(runs)),
         f"{with_decay(directau)}{decayed_at_scoring(runs)}{_with_strong_decay(directau)}",
-        f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored_ssm)}",
+        f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored(loss='ssm'))}",
         _with_bpr(runs.of("bpr")),
     ]
     return "\n".join(f"- {line}" for line in lines)
@@ -122,7 +122,7 @@ def _without_decay(runs: Known) -> list[str]:
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
     if others := changes(runs.of("mawu"), NONE):
         gain = advised(others, "helps too", "is no gain", "may help")
-        scored = _beside_the_others(runs.of("mawu"), runs.scored_mawu)
+        scored = _beside_the_others(runs.of("mawu"), runs.scored(loss="mawu"))
         lines.append(f"\n  With MAWU PRISM {gain}, {on_each(others)} against no decay.{scored}")
     return lines
 
@@ -171,8 +171,8 @@ def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
 
 def _stopped_by_lengths(runs: Known) -> list[str]:
     """What a training without decay that stops by lengths at scoring gives against PRISM, as a step."""
-    directau = runs.of("directau")
-    gains, ratios = gains_and_ratios(directau, runs.scored, PRISM)
+    directau, scored = runs.of("directau"), runs.scored()
+    gains, ratios = gains_and_ratios(directau, scored, PRISM)
     if not gains:
         return []
     each = [
@@ -183,17 +183,17 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
         f"**A new training that stops by such lengths.** NDCG@20 against PRISM is {listed_names(each)}.",
         f"Its unpopular / popular ratio is {multiples(ratios)} times PRISM's.",
     ]
-    if fair := as_fair(directau, runs.scored):
+    if fair := as_fair(directau, scored):
         alike = [f"{mean_percent(values)} on {dataset_name(dataset)}" for dataset, values in fair.items()]
         said.append(f"At PRISM's own ratio, with $b$ read off the test set, it is {listed_names(alike)}.")
     if with_it := _of_prism(runs):
         said.append(f"Started from PRISM it has {with_it}.")
-    missing = [dataset_name(each.dataset) for each in directau if scored_row(runs.scored.get(each.dataset, ())) is None]
+    missing = [dataset_name(each.dataset) for each in directau if scored_row(scored.get(each.dataset, ())) is None]
     return [" ".join([*said, *([f"Not run on {listed_names(missing)}."] if missing else [])])]
 
 
 def _of_prism(runs: Known) -> str:
-    rows = [(dataset_name(name), scored_row(found)) for name, found in runs.scored_prism.items()]
+    rows = [(dataset_name(name), scored_row(found)) for name, found in runs.scored(init="prism").items()]
     return listed_names(
         [
             f"{row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
@@ -249,15 +249,13 @@ def decayed_at_scoring(runs: Known) -> str:
     Args:
         runs: what is known.
     """
-    directau = runs.of("directau")
+    directau, decayed = runs.of("directau"), runs.scored(weight_decay=MIDDLE_DECAY)
     of_tuned = {
-        each.dataset: [
-            run for run in runs.scored_decay.get(each.dataset, ()) if run["config"]["weight_decay"] == each.decay()
-        ]
+        each.dataset: [run for run in decayed.get(each.dataset, ()) if run["config"]["weight_decay"] == each.decay()]
         for each in directau
     }
     gains, ratios = gains_and_ratios(directau, of_tuned, TUNED)
-    without, _ = gains_and_ratios(directau, runs.scored, TUNED)
+    without, _ = gains_and_ratios(directau, runs.scored(), TUNED)
     said = []
     for dataset, values in gains.items():
         beside = f"; without decay it is {mean_percent(without[dataset])}" if dataset in without else ""

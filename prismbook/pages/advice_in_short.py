@@ -111,7 +111,7 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
 
 def _stopped_in_short(runs: Known) -> list[str]:
     """What a training without decay that stops by lengths at scoring gives against PRISM, as one line."""
-    gains, ratios = gains_and_ratios(runs.of("directau"), runs.scored, PRISM)
+    gains, ratios = gains_and_ratios(runs.of("directau"), runs.scored(), PRISM)
     if not gains:
         return []
     parts = [
@@ -127,7 +127,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
 
 def _as_fair_in_short(runs: Known) -> str:
     """The range of the changes at PRISM's own ratio, as the end of a sentence; empty where it is not known."""
-    means = sorted(float(np.mean(values)) for values in as_fair(runs.of("directau"), runs.scored).values())
+    means = sorted(float(np.mean(values)) for values in as_fair(runs.of("directau"), runs.scored()).values())
     return f"; at PRISM's own (test set) {percent(means[0])} to {percent(means[-1])}" if len(means) > 1 else ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prismbook.runs.records import Record
 from prismbook.tables import ways
@@ -24,6 +24,30 @@ Runs = Mapping[str, Sequence[Record]]
 Shares = Mapping[str, Sequence[float]]
 
 
+class Training(NamedTuple):
+    """A training by Adam that stopped by lengths put on at scoring.
+
+    Attributes:
+        loss: name of the loss.
+        weight_decay: the coupled decay.
+        init: how the tables start, ``"xavier"`` or ``"prism"``.
+    """
+
+    loss: str = "directau"
+    weight_decay: float = 0.0
+    init: str = "xavier"
+
+
+#: The trainings that the advice speaks of. Each differs from the first by one thing.
+TRAININGS = (
+    Training(),
+    Training(loss="ssm"),
+    Training(loss="mawu"),
+    Training(weight_decay=MIDDLE_DECAY),
+    Training(init="prism"),
+)
+
+
 @dataclass(frozen=True)
 class Known:
     """What the advice rests on.
@@ -31,20 +55,12 @@ class Known:
     Attributes:
         compared: the ways of training, for every dataset and loss.
         adamw: runs of DirectAU by AdamW.
-        scored: runs of DirectAU without decay that stopped by lengths put on at scoring.
-        scored_ssm: the same with SSM.
-        scored_mawu: the same with MAWU.
-        scored_decay: the same with DirectAU and a decay of 1e-5.
-        scored_prism: the same with DirectAU that started from PRISM.
+        at_scoring: the runs of each training that stopped by lengths put on at scoring.
     """
 
     compared: Sequence[Compared]
     adamw: Runs = field(default_factory=dict)
-    scored: Runs = field(default_factory=dict)
-    scored_ssm: Runs = field(default_factory=dict)
-    scored_mawu: Runs = field(default_factory=dict)
-    scored_decay: Runs = field(default_factory=dict)
-    scored_prism: Runs = field(default_factory=dict)
+    at_scoring: Mapping[Training, Runs] = field(default_factory=dict)
 
     def of(self, loss: str) -> list[Compared]:
         """The ways of training with one loss.
@@ -54,6 +70,16 @@ class Known:
         """
         return [each for each in self.compared if each.loss == loss]
 
+    def scored(self, loss: str = "directau", weight_decay: float = 0.0, init: str = "xavier") -> Runs:
+        """The runs of a training that stopped by lengths put on at scoring; empty where none is known.
+
+        Args:
+            loss: name of the loss.
+            weight_decay: the coupled decay.
+            init: how the tables start, ``"xavier"`` or ``"prism"``.
+        """
+        return self.at_scoring.get(Training(loss, weight_decay, init), {})
+
 
 def known(results: Path | str | None = None) -> Known:
     """What the stored runs say.
@@ -61,21 +87,18 @@ def known(results: Path | str | None = None) -> Known:
     Args:
         results: folder of the records; None is the project's own.
 
-    >>> known("no folder").scored["gowalla"]
+    >>> known("no folder").scored(loss="ssm")["gowalla"]
     []
     """
-
-    def scored(**fields: Any) -> Runs:
-        return {dataset: ways.scored_with_lengths(dataset, results, **fields) for dataset in ways.DATASETS}
-
     return Known(
         [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in LOSSES],
         {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS},
-        scored(),
-        scored(loss="ssm"),
-        scored(loss="mawu"),
-        scored(weight_decay=MIDDLE_DECAY),
-        scored(init="prism"),
+        {
+            training: {
+                dataset: ways.scored_with_lengths(dataset, results, **training._asdict()) for dataset in ways.DATASETS
+            }
+            for training in TRAININGS
+        },
     )
 
 
