@@ -245,8 +245,8 @@ def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -
 
 def test_adamw_is_said_as_measured_where_it_was(known: Known) -> None:
     """Before, the law's word stood alone, though a run is stored."""
-    assert "it writes no popularity. No run is stored." in advice.answer(replace(known, adamw={}))
-    found = [record for runs in known.adamw.values() for record in runs]
+    assert "it writes no popularity. No run is stored." in advice.answer(replace(known, adamw=()))
+    found = [record for dataset in DATASETS for record in ways.decoupled(dataset)]
     text = advice.answer(known)
     assert len(found) == 2 and "it writes no popularity (2 runs, MovieLens1M, decay 0.1: slope" in text
     assert all(f"NDCG@20 {record['test']['dot']['ndcg']:.4f}" in text for record in found)

@@ -33,9 +33,8 @@ from prismbook.pages.change_words import (
 )
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
-from prismbook.runs.records import Record
 from prismbook.tables.labels import dataset_name
-from prismbook.tables.lengths import slope_in_popularity
+from prismbook.tables.lengths import ByAdamW
 from prismbook.tables.rules import Difference, judge
 from prismbook.tables.seed_differences import relative_difference
 from prismbook.tables.ways import (
@@ -133,13 +132,12 @@ def _times_of_prism(directau: Sequence[Compared]) -> str:
     return listed_names([f"{1 + change.mean:.1f}" for change in both if change is not None])
 
 
-def _adamw(records: Runs) -> str:
+def _adamw(runs: Sequence[ByAdamW]) -> str:
     """What is known of AdamW's decay: the law of lengths, and each run."""
     said = [
-        f"{dataset_name(dataset)}, decay {record['config']['weight_decay']:g}: slope {slope_in_popularity(record):.2f},"
-        f" NDCG@20 {record['test']['dot']['ndcg']:.4f}{_with_lengths(record)}"
-        for dataset, runs in records.items()
-        for record in runs
+        f"{dataset_name(run.dataset)}, decay {run.decay:g}: slope {run.slope:.2f},"
+        f" NDCG@20 {run.ndcg:.4f}{_with_lengths(run)}"
+        for run in runs
     ]
     law = "AdamW's decay counts as none: by the law of lengths it writes no popularity"
     if not said:
@@ -147,10 +145,9 @@ def _adamw(records: Runs) -> str:
     return f"{law} ({'one run' if len(said) == 1 else f'{len(said)} runs'}, {'; '.join(said)})."
 
 
-def _with_lengths(record: Record) -> str:
+def _with_lengths(run: ByAdamW) -> str:
     """What lengths at scoring give to a run, behind an arrow; empty where its record has none."""
-    row = scored_row([record])
-    return "" if row is None else f" → {row['ndcg with it']:.4f} with $d^b$"
+    return "" if run.ndcg_with_lengths is None else f" → {run.ndcg_with_lengths:.4f} with $d^b$"
 
 
 def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:

@@ -96,7 +96,7 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     rows = scored_after(directau)
     if not rows:
         return []
-    count = sum(len(each) for each in runs.adamw.values())
+    count = len(runs.adamw)
     adamw = f"AdamW's counts as none: {plural(count, 'run')}" if count else "AdamW's counts as none"
     scores = [
         f"{row['ndcg']:.4f} → {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from prismbook.runs.records import Record
 from prismbook.tables import ways
 from prismbook.tables.labels import dataset_name
-from prismbook.tables.lengths import beside_at_its_ratio, by_training
+from prismbook.tables.lengths import ByAdamW, beside_at_its_ratio, by_adamw, by_training
 from prismbook.tables.rules import Difference
 from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import LOSSES, MIDDLE_DECAY, PRISM, TUNED, Compared, rescored
@@ -59,7 +59,7 @@ class Known:
     """
 
     compared: Sequence[Compared]
-    adamw: Runs = field(default_factory=dict)
+    adamw: Sequence[ByAdamW] = ()
     at_scoring: Mapping[Training, Runs] = field(default_factory=dict)
 
     def of(self, loss: str) -> list[Compared]:
@@ -92,7 +92,7 @@ def known(results: Path | str | None = None) -> Known:
     """
     return Known(
         [ways.compared(dataset, loss, results) for dataset in ways.DATASETS for loss in LOSSES],
-        {dataset: ways.decoupled(dataset, results) for dataset in ways.DATASETS},
+        by_adamw(record for dataset in ways.DATASETS for record in ways.decoupled(dataset, results)),
         {
             training: {
                 dataset: ways.scored_with_lengths(dataset, results, **training._asdict()) for dataset in ways.DATASETS
