@@ -26,7 +26,7 @@ results = None  # folder of run records; None is the project's own
 # %% tags=["remove-input"]
 from prismbook.claims import ledger
 from prismbook.claims.magnitudes import magnitudes
-from prismbook.pages import advice, answers, marks, page, parameters, start_page
+from prismbook.pages import advice_numbers, answers, marks, page, parameters, start_page
 from prismbook.runs.records import default_results, scan
 
 parameters.check(globals(), "results")
@@ -41,7 +41,7 @@ rows = ledger.ledger(results)
 page.html(answers.table(answers.answers(rows), page.pages()))
 
 # %% tags=["remove-input"]
-page.say(start_page.shown_advice(page.pages(), advice.known(results)))
+page.say(start_page.shown_advice(page.pages(), advice_numbers.known(results)))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The

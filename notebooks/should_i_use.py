@@ -28,13 +28,13 @@ results = None  # folder of run records; None is the project's own
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.pages import advice, page, parameters, prism_limits, should_i_use
+from prismbook.pages import advice, advice_numbers, page, parameters, prism_limits, should_i_use
 from prismbook.tables import ways
 
 parameters.check(globals(), "results")
 page.begin()
-known = advice.known(results)
-compared, put_on = known.compared, known.scored
+known = advice_numbers.known(results)
+compared, put_on = known.compared, known.scored()
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(advice.answer(known))

@@ -369,6 +369,17 @@ def test_prism_by_another_optimiser_is_not_taken_for_adams_prism() -> None:
     ]
 
 
+def test_a_run_by_adamw_is_said_with_its_own_numbers_and_with_lengths_where_they_were_kept() -> None:
+    adamw = [record(decay, lambda d: d**0.01, decay_scope="decoupled") for decay in (0.1, 0.3)]
+    parts = [{"ndcg": 0.1}, {"ndcg": 0.3}]
+    adamw[1]["lengths"] = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": parts}
+    both = record(0.3, lambda d: d**0.2, decay_scope="decoupled", init="prism", alpha=1.0)  # what PRISM wrote
+    first, second = lengths.by_adamw([record(1e-5, by_law(1e-5)), *adamw, both])
+    assert (first.dataset, first.decay, second.decay) == ("movielens1m", 0.1, 0.3)
+    assert first.slope == pytest.approx(0.01) and first.ndcg == adamw[0]["test"]["dot"]["ndcg"]
+    assert (first.ndcg_with_lengths, second.ndcg_with_lengths) == (None, 0.3)
+
+
 def test_rates_of_one_training_stand_next_to_each_other() -> None:
     sgd = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=rate) for rate in (30.0, 10.0)]
     table = lengths.by_training([sgd[0], record(0.0, lambda d: 0.5), sgd[1]])

@@ -16,7 +16,8 @@ import pytest
 import torch
 from made_up import made_up, store
 
-from prismbook.pages import advice, should_i_use
+from prismbook.pages import advice, advice_in_short, advice_numbers, should_i_use
+from prismbook.pages.advice_numbers import Known
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.tables import ways
@@ -30,12 +31,12 @@ CELLS = jupytext.read(Path(__file__).parents[1] / "notebooks" / "should_i_use.ip
 
 
 @pytest.fixture(scope="module")
-def known() -> advice.Known:
-    return advice.known()
+def known() -> Known:
+    return advice_numbers.known()
 
 
 @pytest.fixture(scope="module")
-def stored(known: advice.Known) -> list[ways.Compared]:
+def stored(known: Known) -> list[ways.Compared]:
     return list(known.compared)
 
 
@@ -142,7 +143,7 @@ def test_the_answer_follows_the_runs(tmp_path: Path, without: float, decayed: fl
 
 def lines_of(*compared: ways.Compared, **more: Any) -> list[str]:
     """The lines of the answer that are not empty, with plain spaces."""
-    said = advice.answer(advice.Known(compared, **more)).replace("\N{NO-BREAK SPACE}", " ")
+    said = advice.answer(Known(compared, **more)).replace("\N{NO-BREAK SPACE}", " ")
     return [line for line in said.splitlines() if line.strip()]
 
 
@@ -242,16 +243,16 @@ def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -
     assert "Against no decay no gain by PRISM is shown (+0.0 % on Gowalla, 1 seed)." in of(lines, "SSM")
 
 
-def test_adamw_is_said_as_measured_where_it_was(known: advice.Known) -> None:
+def test_adamw_is_said_as_measured_where_it_was(known: Known) -> None:
     """Before, the law's word stood alone, though a run is stored."""
-    assert "it writes no popularity. No run is stored." in advice.answer(replace(known, adamw={}))
-    found = [record for runs in known.adamw.values() for record in runs]
+    assert "it writes no popularity. No run is stored." in advice.answer(replace(known, adamw=()))
+    found = [record for dataset in DATASETS for record in ways.decoupled(dataset)]
     text = advice.answer(known)
     assert len(found) == 2 and "it writes no popularity (2 runs, MovieLens1M, decay 0.1: slope" in text
     assert all(f"NDCG@20 {record['test']['dot']['ndcg']:.4f}" in text for record in found)
 
 
-def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(known: advice.Known) -> None:
+def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(known: Known) -> None:
     """Before, three lines for the same reader gave three answers, and none of them was said to be the first."""
     _, scoring, stopped, decay, prism, sgd, *_ = advice.answer(known).splitlines()
     assert scoring.startswith("  1. **Lengths at scoring, without a new training.**")
@@ -259,22 +260,22 @@ def test_the_ways_of_a_model_without_decay_are_in_the_order_of_their_scores(know
     assert decay.startswith("  3. **A coupled decay of 1e-5**") and prism.startswith("  4. **PRISM**, with no decay")
     assert sgd.startswith("  5. **Plain SGD**, last since it needs a learning rate of its own")
     for each in known.of("directau"):
-        best = by_training(known.scored[each.dataset])["ndcg with it"].iloc[0]
+        best = by_training(known.scored()[each.dataset])["ndcg with it"].iloc[0]
         assert best > each.at_decay(1e-5)["ndcg"].mean() > (1 - MARGIN) * each.shown(PRISM)["ndcg"].mean()
-        seeds = [record["config"]["seed"] for record in known.scored_prism[each.dataset]]
+        seeds = [record["config"]["seed"] for record in known.scored(init="prism")[each.dataset]]
         if seeds:  # a start from PRISM adds nothing to lengths at scoring
-            alike = by_training([run for run in known.scored[each.dataset] if run["config"]["seed"] in seeds])
-            with_prism = by_training(known.scored_prism[each.dataset])["ndcg with it"].iloc[0]
+            alike = by_training([run for run in known.scored()[each.dataset] if run["config"]["seed"] in seeds])
+            with_prism = by_training(known.scored(init="prism")[each.dataset])["ndcg with it"].iloc[0]
             assert abs(with_prism / alike["ndcg with it"].iloc[0] - 1) < MARGIN
 
 
-def test_the_headline_says_where_prism_helps_and_that_a_decay_does_as_well(known: advice.Known, tmp_path: Path) -> None:
+def test_the_headline_says_where_prism_helps_and_that_a_decay_does_as_well(known: Known, tmp_path: Path) -> None:
     said = "Only with DirectAU or MAWU without coupled decay, where a small decay does as well."
-    assert advice.headline(known) == said
+    assert advice_in_short.headline(known) == said
     better = made(tmp_path / "a", {NONE: 0.1, FIXED: 0.1, TUNED: 0.1, PRISM: 0.2})  # than a decay, too
-    assert advice.headline(advice.Known([better])) == "It hangs on the optimiser and the loss."
+    assert advice_in_short.headline(Known([better])) == "It hangs on the optimiser and the loss."
     alone = made(tmp_path / "b", {NONE: 0.1, FIXED: 0.2, TUNED: 0.15, PRISM: 0.2})
-    assert advice.headline(advice.Known([alone])) == "It hangs on the optimiser and the loss."
+    assert advice_in_short.headline(Known([alone])) == "It hangs on the optimiser and the loss."
 
 
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:
@@ -298,7 +299,7 @@ def test_an_ordinary_training_with_lengths_at_scoring_is_said_where_its_record_h
     store(tmp_path, record)
     found = made(tmp_path, {PRISM: 0.2})
     assert len(ways.rescored(found)) == 1
-    said = advice.answer(advice.Known([found]))
+    said = advice.answer(Known([found]))
     assert "NDCG@20 goes from 0.1000 to 0.1200 on Gowalla (1 seed)." in said
     table = should_i_use.what_one_changes([found], {})
     assert re.search(r"on the first row's training</td>\s*<td>no</td>\s*<td><span[^>]*>0\.1200 \(1\)", table)
@@ -430,10 +431,10 @@ def test_no_decay_is_the_fairest_as_the_caption_says(stored: list[ways.Compared]
             assert first == NONE and ratios[first] > 2 * ratios[second]
 
 
-def test_sentences_of_the_answer_are_short(known: advice.Known, stored: list[ways.Compared]) -> None:
+def test_sentences_of_the_answer_are_short(known: Known, stored: list[ways.Compared]) -> None:
     said = [
         *advice.answer(known).splitlines(),
-        *advice.in_short(known).splitlines(),
+        *advice_in_short.in_short(known).splitlines(),
         should_i_use.where_popularity_goes(stored),
         should_i_use.plain_sgd(stored),
     ]

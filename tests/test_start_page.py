@@ -19,8 +19,8 @@ from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
-from prismbook.claims.statements import Statement, outcome_of, verdict
-from prismbook.pages import advice, answers, figures, page, start_page
+from prismbook.claims.statements import Statement, core, outcome_of, verdict
+from prismbook.pages import advice_in_short, advice_numbers, answers, figures, page, start_page
 from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
@@ -208,20 +208,20 @@ def test_an_answer_says_what_does_not_hold_and_how_much_is_open() -> None:
 
 
 def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
-    known = advice.Known([ways.compared("gowalla", loss) for loss in ways.LOSSES])
+    known = advice_numbers.Known([ways.compared("gowalla", loss) for loss in ways.LOSSES])
     text = start_page.shown_advice({"ledger"}, known)
     assert text.startswith("**Should you use it?**") and text.endswith(
-        f"\n\n{advice.in_short(known, 'lengths d^b on at scoring')}"
+        f"\n\n{advice_in_short.in_short(known, 'lengths d^b on at scoring')}"
     )
     assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
-    assert advice.headline(known) in text
-    linked = start_page.shown_advice({"should_i_use"}, advice.known())
+    assert advice_in_short.headline(known) in text
+    linked = start_page.shown_advice({"should_i_use"}, advice_numbers.known())
     assert "first put [lengths d^b on at scoring](pages/should_i_use.ipynb), no new" in linked
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
-    known = advice.known()
-    said = advice.in_short(known).replace("\N{NO-BREAK SPACE}", " ")
+    known = advice_numbers.known()
+    said = advice_in_short.in_short(known).replace("\N{NO-BREAK SPACE}", " ")
     scoring, stopped, others, decay, ssm, bpr = said.splitlines()
     changes = [each.change(ways.NONE) for each in known.of("directau")]
     means = [change.mean for change in changes if change is not None]
@@ -229,7 +229,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     assert f"it helps, {100 * min(means):+.1f} % to {100 * max(means):+.1f} %, " in others and "(MAWU +" in others
     assert "(AdamW's counts as none: 2 runs)" in scoring and "no need of PRISM" in decay
     # a training that stops by lengths at scoring is compared at the seeds that both have
-    record = next(iter(known.scored["gowalla"]))
+    record = next(iter(known.scored()["gowalla"]))
     prism = 0.1381678
     change = 100 * (record["lengths"]["test"][3]["ndcg"] / prism - 1)
     assert (
@@ -249,8 +249,8 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
         stated(
             "C11",
             "gowalla",
-            Statement("PRISM, alpha 0.75, the fastest", False, difference=found, about="needing fewer epochs"),
-            Statement("PRISM, alpha 1, the fastest", None, difference=found, role="note", case="learning rate 0.01"),
+            Statement("a", False, difference=found, about="needing fewer epochs", alpha=0.75),
+            Statement("b", None, difference=found, role="note", case="learning rate 0.01", alpha=1.0),
         )
     ]
     [answer] = answers.answers(rows)
@@ -277,3 +277,21 @@ def test_a_verdict_that_changes_in_its_words_alone_keeps_its_mark() -> None:
     fewer = known([Statement("a", True, seeds=1), Statement("b", None, undecided=True)])
     row = Row(BY_ID["C1"], "gowalla", fewer.statements, "open (1 of 2 decided)", (), fewer)
     assert start_page.rest_on_one_seed([row]) == (0, 1)
+
+
+def test_a_relation_of_norms_is_shown_by_its_correlation_and_not_by_its_distance_from_the_line() -> None:
+    apart = Difference((0.25,), None, "correlation")
+    followed = Statement("a", True, difference=apart, about="DirectAU with decay", value=0.957)
+    little = Statement("b", True, difference=apart, about="DirectAU without decay", value=-0.512)
+    other = Statement("c", True, difference=apart, about="BPR with decay", value=0.7)
+    [answer] = answers.answers([stated("C3", "gowalla", other, followed, little)])
+    assert answer.ours == [("Gowalla", "\N{CHECK MARK}", "-0.51 to 0.96")]
+
+
+def test_the_strength_and_the_correlation_that_are_shown_are_those_of_the_sentences() -> None:
+    rows = [ledger.row(claim, "gowalla") for claim in ("C3", "C11", "C12")]
+    follows, *chosen = [[each for each in core(row.statements) if each.difference is not None] for row in rows]
+    assert follows and all(f"(correlation {each.value:.2f})" in each.text for each in follows)
+    assert all(chosen) and all(f"PRISM, alpha {each.alpha:g}" in each.text for said in chosen for each in said)
+    for answer in answers.answers(rows[1:]):
+        assert re.search("\\(\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}[\\d.]+\\)$", answer.ours[0][2])

@@ -275,29 +275,29 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
             continue
         strength, left = decayed["norm_correlation"], zero["norm_correlation"]
         half = _HALF * float(strength.abs().mean())
+        with_decay, without = float(strength.mean()), float(left.mean())
         chosen = "" if loss == "DirectAU" else ", which validation chooses for DirectAU"
-        statements += [
-            judged(
-                f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(float(strength.mean()))}; from the line"
-                f" at {_HALF:.2f} by",
-                _correlation(strength - _HALF, decayed),
-                ("better",),
-                rules,
-                ("above it", "below it", "at it"),
-                about=f"{loss} with decay",
-                threshold=True,
-            ),
-            judged(
-                f"{loss} without decay: {_explained(float(left.mean()))}; less than half as much as with decay is below"
-                f" {half:.2f}; beyond that by",
-                _correlation(left.abs() - half, zero, decayed),
-                ("worse",),
-                rules,
-                ("above it", "below it", "at it"),
-                about=f"{loss} without decay",
-                threshold=True,
-            ),
-        ]
+        followed = judged(
+            f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(with_decay)}; from the line at {_HALF:.2f}"
+            " by",
+            _correlation(strength - _HALF, decayed),
+            ("better",),
+            rules,
+            ("above it", "below it", "at it"),
+            about=f"{loss} with decay",
+            threshold=True,
+        )
+        little = judged(
+            f"{loss} without decay: {_explained(without)}; less than half as much as with decay is below {half:.2f};"
+            " beyond that by",
+            _correlation(left.abs() - half, zero, decayed),
+            ("worse",),
+            rules,
+            ("above it", "below it", "at it"),
+            about=f"{loss} without decay",
+            threshold=True,
+        )
+        statements += [replace(followed, value=with_decay), replace(little, value=without)]
     return statements
 
 

@@ -80,12 +80,13 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "", searc
         text += f": at epoch {sides[0]['best_epoch'].mean():.0f} against {sides[1]['best_epoch'].mean():.0f}"
     # fewer is better here; the rules' words are made for a score
     words = ("more", "fewer", "as many")
-    return [
+    statements = [
         statement_on(text, ours, theirs, "best_epoch", ("worse",), rules, words, about="needing fewer epochs"),
         *_size("the number of epochs", ours, theirs, "best_epoch", FEWER_EPOCHS_ON.get(dataset, FEWER_EPOCHS)),
         replace(_as_good(ours, theirs, rules), role="detail"),
         _sooner_as_good(ours, theirs),
     ]
+    return [replace(each, alpha=float(fastest.alpha)) for each in statements]
 
 
 def tried_runs(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -188,20 +189,21 @@ def claim_c12(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     prism, decay = tried_runs(runs)
     if prism["alpha"].nunique() < 2 or decay.empty:
         return [Statement("C12 needs PRISM at two alphas or more and runs with decay", None)]
-    ours, theirs = seed_by_seed(runs, best(prism), best(decay))
+    chosen = best(prism)
+    ours, theirs = seed_by_seed(runs, chosen, best(decay))
     text = (
-        f"{setting(best(prism))}, chosen by validation{_not_run(runs)}, has a larger unpopular / popular ratio than"
+        f"{setting(chosen)}, chosen by validation{_not_run(runs)}, has a larger unpopular / popular ratio than"
         f" tuned {setting(best(decay))}: {means(ours, theirs, 'ratio', '.3f')}"
     )
     fairer = statement_on(text, ours, theirs, "ratio", ("better",), rules, about="being fairer")
-    return [
+    statements = [
         _open_until_all_are_run(fairer, runs, rules),
         _open_until_all_are_run(_as_good(ours, theirs, rules), runs, rules),
         *_size("the ratio", ours, theirs, "ratio", LARGER_RATIO),
         *_size("NDCG@20", ours, theirs, "ndcg", HIGHER_NDCG),
-        _trade(prism),
-        *_variety(prism, rules),
     ]
+    of_the_chosen = [replace(each, alpha=float(chosen.alpha)) for each in statements]
+    return [*of_the_chosen, _trade(prism), *_variety(prism, rules)]
 
 
 def _trade(prism: pd.DataFrame) -> Statement:
@@ -381,7 +383,7 @@ def _frontier(runs: pd.DataFrame, rules: Rules) -> list[Statement]:
         f" {means(ours, theirs, 'ratio', '.3f')}"
     )
     statement = statement_on(text, ours, theirs, "ratio", ("better",), rules, about=about)
-    return [_open_until_all_are_run(statement, runs, rules)]
+    return [_open_until_all_are_run(replace(statement, alpha=float(first.alpha)), runs, rules)]
 
 
 def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) -> list[Statement]:
@@ -424,10 +426,12 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
             text += f"; undecided: {loss} {setbacks(made)}, with a correlation of {had}"
             statements.append(Statement(text, None, undecided=True, about=about))
             continue
-        text += f" (correlation {ours[loss].mean():.2f}); from the line at {_HALF:.2f}, where it is half, by"
+        correlation = float(ours[loss].mean())
+        text += f" (correlation {correlation:.2f}); from the line at {_HALF:.2f}, where it is half, by"
         difference = Difference(tuple(ours[loss] - _HALF), None, "correlation", runs=ids[loss])
         words = ("above it", "below it", "at it")
-        statements.append(judged(text, difference, (word,), rules, words, about=about, threshold=True))
+        kept = judged(text, difference, (word,), rules, words, about=about, threshold=True)
+        statements.append(replace(kept, value=correlation))
     text = f"after training{relu}, item norms correlate with log popularity less under SSM than under DirectAU"
     ssm, directau = ours["SSM"].align(ours["DirectAU"], join="inner")
     known = spread("correlation", across=True)

@@ -70,6 +70,8 @@ class Statement:
         seeds: number of seeds behind the decision; None where it is not a matter of seeds.
         basis: what decides it, for other rules; None where no rule on differences does.
         lacks: the runs that a search lacks, without which the sentence is open.
+        alpha: the strength of PRISM that was chosen and that the numbers are of; None where none was chosen.
+        value: the mean correlation where the difference is its distance from a line; None elsewhere.
     """
 
     text: str
@@ -83,6 +85,8 @@ class Statement:
     seeds: int | None = None
     basis: Basis | None = field(default=None, repr=False, compare=False)
     lacks: tuple[RunConfig, ...] = field(default=(), repr=False, compare=False)
+    alpha: float | None = None
+    value: float | None = None
 
     @property
     def name(self) -> str:

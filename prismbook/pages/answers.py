@@ -5,7 +5,6 @@ Every mark is the ledger's, every number is that of a statement, and no answer i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -153,10 +152,10 @@ def _value(question: Question, row: Row, statements: Sequence[Statement]) -> str
 
 def _numbers(question: Question, row: Row, statements: Sequence[Statement]) -> str:
     """The numbers of a dataset in a few characters."""
-    if question.claim == "C3":  # its differences are from a threshold; the correlations stand in the sentences
-        found = {each.about: re.search(r"correlation (-?[\d.]+)\)", each.text) for each in core(row.statements)}
-        pair = [found.get(about) for about in question.about]
-        return " to ".join(each[1] for each in pair if each is not None)
+    # a difference from a line says less than what it is of
+    found = {each.about: each.value for each in statements if each.value is not None}
+    if found:
+        return " to ".join(f"{found[about]:.2f}" for about in question.about if about in found)
     left_open = [each.about for each in core(row.statements) if each.difference is None and each.undecided]
     # two losses that may point different ways are named, and so is each whose number is not known
     if (len(statements) == 2 or left_open) and not question.about:
@@ -176,9 +175,10 @@ def _short(statement: Statement) -> str:
 
 
 def _strength(statement: Statement, *more: str) -> str:
-    """The strength of PRISM that a statement names, and more words, in brackets; empty where there is none."""
-    named = re.search(r"PRISM, alpha (\d+(?:\.\d+)?)", statement.text)
-    words = [f"\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}{named[1]}", *more] if named else list(more)
+    """The strength of PRISM that a statement is of, and more words, in brackets; empty where there is none."""
+    alpha = statement.alpha
+    named = [] if alpha is None else [f"\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}{alpha:g}"]
+    words = [*named, *more]
     return f" ({', '.join(words)})" if words else ""
 
 

@@ -72,36 +72,35 @@ def wrote(records: Mapping[str, Sequence[Record]]) -> str:
     Args:
         records: as :func:`predictions` takes them.
     """
-    runs = [(dataset_name(dataset), record) for dataset, each in records.items() for record in each]
-    adam, adamw, sgd = (
-        [(dataset, run) for dataset, run in runs if lengths.training_name(run["config"]).startswith(name)]
-        for name in ("Adam, no decay", "AdamW", "plain SGD, no decay")
+    runs = [record for each in records.values() for record in each]
+    adam, sgd = (
+        [run for run in runs if lengths.training_name(run["config"]) == name]
+        for name in ("Adam, no decay", "plain SGD, no decay")
     )
     if not adam or not sgd:
         return ""
-    low, high = _range([lengths.slope_in_popularity(run) for _, run in sgd])
-    flat = _range([lengths.slope_in_popularity(run) for _, run in adam])
+    low, high = _range([lengths.slope_in_popularity(run) for run in sgd])
+    flat = _range([lengths.slope_in_popularity(run) for run in adam])
     said = [
         f"Plain SGD without decay has slopes of {low:.2f} to {high:.2f} in {plural(len(sgd), 'run')},"
         f" Adam without decay of {flat[0]:.2f} to {flat[1]:.2f} in {plural(len(adam), 'run')}."
     ]
-    if adamw:
-        slopes = _range([lengths.slope_in_popularity(run) for _, run in adamw])
-        which = "; ".join(f"{dataset}, decay {run['config']['weight_decay']:g}" for dataset, run in adamw)
+    if adamw := lengths.by_adamw(runs):
+        which = "; ".join(f"{dataset_name(run.dataset)}, decay {run.decay:g}" for run in adamw)
         most = "in its one run" if len(adamw) == 1 else f"at most in {len(adamw)} runs"
         said.append(
-            f"AdamW has {slopes[1]:.2f} {most} ({which}). So its decay writes no popularity and counts as none; with"
-            " PRISM it was not run."
+            f"AdamW has {max(run.slope for run in adamw):.2f} {most} ({which}). So its decay writes no popularity and"
+            " counts as none; with PRISM it was not run."
         )
-    r = _range([run["norms"]["item"]["pearson_log"] for _, run in adam])
-    rare = _range([_rare(run) for _, run in adam])
+    r = _range([run["norms"]["item"]["pearson_log"] for run in adam])
+    rare = _range([_rare(run) for run in adam])
     said.append(
         f"A correlation says how tight a relation is, and not how steep. The lengths in these runs of Adam have a"
         f" correlation of {r[0]:.2f} to {r[1]:.2f} with log popularity. The correlation counts items with fewer than"
         f" {LEAST} interactions too; the slope does not. The mean length of such items is {rare[0]:.0%} to"
         f" {rare[1]:.0%} of that of the others."
     )
-    grown = [_growth(run) for _, run in adam]
+    grown = [_growth(run) for run in adam]
     said.append(
         f"From {LEAST} interactions on, the longest class is at most {max(grown) - 1:.0%} longer than the shortest."
     )
@@ -158,15 +157,8 @@ def _score(records: Sequence[Record]) -> str:
     if not records:
         return "not run"
     own = np.mean([record["test"]["dot"]["ndcg"] for record in records])
-    put_on = [_with_lengths(record)["ndcg"] for record in records if "lengths" in record]
+    put_on = [scores["ndcg"] for record in records if (scores := lengths.with_chosen_lengths(record)) is not None]
     return f"{own:.4f}" + (f" → {np.mean(put_on):.4f}" if put_on else "") + f" ({len(records)})"
-
-
-def _with_lengths(record: Record) -> dict[str, float]:
-    """The test scores of a run with the lengths that validation chooses."""
-    kept = record["lengths"]
-    scores: dict[str, float] = kept["test"][kept["exponents"].index(kept["chosen"])]
-    return scores
 
 
 def ways(records: Sequence[Record]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prismbook.pages.advice import percent
+from prismbook.pages.change_words import percent
 from prismbook.plan.experiments import configs
 from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, decay_vs_prism, lengths

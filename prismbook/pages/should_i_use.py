@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from prismbook.pages.advice import changes, percent, power, scored_row, shares, span
+from prismbook.pages.advice_numbers import changes, scored_row, shares
+from prismbook.pages.change_words import percent, power, span
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record

@@ -15,7 +15,9 @@ from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import CHANGES, PANELS, Magnitude
 from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import PROVISIONAL, core, outcome_of
-from prismbook.pages import advice, figures
+from prismbook.pages import figures
+from prismbook.pages.advice_in_short import headline, in_short
+from prismbook.pages.advice_numbers import Known
 from prismbook.pages.marks import mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.records import Record
@@ -171,7 +173,7 @@ def _place(row: Magnitude) -> tuple[str, str, str, str]:
     return row.claim, row.dataset, row.case, row.loss
 
 
-def shown_advice(pages: Collection[str], runs: advice.Known) -> str:
+def shown_advice(pages: Collection[str], runs: Known) -> str:
     """Whether to use PRISM, as a line and a list in Markdown, by the rules of the page that says it at length.
 
     Args:
@@ -188,7 +190,7 @@ def shown_advice(pages: Collection[str], runs: advice.Known) -> str:
     first = "lengths d^b on at scoring"
     if "should_i_use" in pages:
         first = f"[{first}](pages/should_i_use.ipynb)"
-    return f"**Should you use it?** {advice.headline(runs)} {shown}\n\n{advice.in_short(runs, first)}"
+    return f"**Should you use it?** {headline(runs)} {shown}\n\n{in_short(runs, first)}"
 
 
 def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -68,12 +68,12 @@ def of_adamw(records: Iterable[Record]) -> str:
     "AdamW's decay was not run here. Set it to 0 before PRISM."
     """
     of_mf = _of_mf(records, OF_ANGLES)
-    runs = [run for run in of_mf if lengths.training_name(run["config"]).startswith("AdamW")]
+    runs = lengths.by_adamw(of_mf)
     if not runs:
         return "AdamW's decay was not run here. Set it to 0 before PRISM."
     both = any(run["config"]["init"] == "prism" and run["config"]["decay_scope"] == "decoupled" for run in of_mf)
-    slope = max(lengths.slope_in_popularity(run) for run in runs)
-    where = listed_names(sorted({dataset_name(run["config"]["dataset"]) for run in runs}))
+    slope = max(run.slope for run in runs)
+    where = listed_names(sorted({dataset_name(run.dataset) for run in runs}))
     pair = "" if both else ": the pair was not run"
     return (
         f"AdamW's decay writes no popularity: that slope is at most {slope:.2f} in"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -93,10 +93,9 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
             "ratio": ratio_of(dot),
             "slope": slope_in_popularity(record),
         }
-        if "lengths" in record:
-            kept = record["lengths"]
-            with_it = kept["test"][kept["exponents"].index(kept["chosen"])]
-            row |= {"exponent": kept["chosen"], "ndcg with it": with_it["ndcg"], "ratio with it": ratio_of(with_it)}
+        if (with_it := with_chosen_lengths(record)) is not None:
+            chosen = record["lengths"]["chosen"]
+            row |= {"exponent": chosen, "ndcg with it": with_it["ndcg"], "ratio with it": ratio_of(with_it)}
         rows.append(row)
     columns = ["trained with", "learning rate", "seed", "epochs", "ndcg", "ratio", "slope"]
     table = pd.DataFrame(rows, columns=[*columns, "exponent", "ndcg with it", "ratio with it"])
@@ -105,6 +104,63 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
     table = table.sort_values("trained with", key=lambda names: names.map(first), kind="stable")
     groups = table.groupby(["trained with", "learning rate"], sort=False)
     return groups.mean().drop(columns="seed").assign(seeds=groups["seed"].nunique())
+
+
+def with_chosen_lengths(record: Record) -> dict[str, float] | None:
+    """The test scores of a run with the lengths at scoring that validation chooses; None where they were not kept.
+
+    Args:
+        record: a stored run.
+
+    >>> kept = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": [{"ndcg": 0.1}, {"ndcg": 0.2}]}
+    >>> with_chosen_lengths({"lengths": kept}), with_chosen_lengths({})
+    ({'ndcg': 0.2}, None)
+    """
+    if "lengths" not in record:
+        return None
+    kept = record["lengths"]
+    scores: dict[str, float] = kept["test"][kept["exponents"].index(kept["chosen"])]
+    return scores
+
+
+class ByAdamW(NamedTuple):
+    """A run by AdamW.
+
+    Attributes:
+        dataset: name of the dataset.
+        decay: the decay, which is decoupled from the gradient.
+        slope: of the items' log length in log popularity.
+        ndcg: test NDCG@20.
+        ndcg_with_lengths: the same with the lengths of :func:`with_chosen_lengths`; None where they were not kept.
+    """
+
+    dataset: str
+    decay: float
+    slope: float
+    ndcg: float
+    ndcg_with_lengths: float | None
+
+
+def by_adamw(records: Iterable[Record]) -> list[ByAdamW]:
+    """The runs by AdamW among some runs, which did not start from PRISM.
+
+    Args:
+        records: stored runs.
+
+    >>> by_adamw([])
+    []
+    """
+    return [
+        ByAdamW(
+            record["config"]["dataset"],
+            record["config"]["weight_decay"],
+            slope_in_popularity(record),
+            record["test"]["dot"]["ndcg"],
+            None if (with_it := with_chosen_lengths(record)) is None else with_it["ndcg"],
+        )
+        for record in records
+        if training_name(record["config"]).startswith("AdamW")
+    ]
 
 
 def at_ratio(record: Record, ratio: float) -> float | None:

@@ -1,0 +1,160 @@
+"""The advice of :mod:`prismbook.pages.advice` in few words, with ranges over datasets, as on the start page.
+
+Every number and every word is of stored runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from prismbook.pages.advice import advice_with_bpr, decayed_at_scoring, with_decay
+from prismbook.pages.advice_numbers import (
+    Known,
+    as_fair,
+    by_middle_decay,
+    changes,
+    decided_changes,
+    gains_and_ratios,
+    scored_after,
+)
+from prismbook.pages.change_words import (
+    advised,
+    fewer_epochs,
+    mean_percent,
+    multiples,
+    on_each,
+    percent,
+    power,
+    span,
+    span_and_seeds,
+    word_of,
+)
+from prismbook.plan.config import RunConfig
+from prismbook.runs.patience import LONG
+from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.rules import Difference, judge
+from prismbook.tables.ways import FIXED, LOSSES, MIDDLE_DECAY, NONE, PRISM, TUNED, Compared
+from prismbook.text import listed_names, plural
+
+
+def headline(runs: Known) -> str:
+    """Where PRISM helps, in one sentence.
+
+    Args:
+        runs: what is known.
+
+    >>> headline(Known([]))
+    'It hangs on the optimiser and the loss.'
+    """
+    helped = [loss for loss in LOSSES if (found := changes(runs.of(loss), NONE)) and _all_better(found.values())]
+    concerned = [each for loss in helped for each in runs.of(loss)]
+    decays = [change for way in (FIXED, TUNED) for loss in helped for change in changes(runs.of(loss), way).values()]
+    instead = by_middle_decay(concerned, PRISM)
+    if not helped or not instead or any(judge(change).word == "better" for change in decays):
+        return "It hangs on the optimiser and the loss."
+    as_good = not any(judge(change).word == "worse" for change in instead)
+    names = " or ".join(LOSS_NAMES[loss] for loss in helped)
+    text = f"Only with {names} without coupled decay"
+    return f"{text}, where a small decay does as well." if as_good else f"{text}."
+
+
+def _all_better(found: Iterable[Difference]) -> bool:
+    return all(judge(change).word == "better" for change in found)
+
+
+def in_short(runs: Known, link: str = "lengths on at scoring") -> str:
+    """What :func:`~prismbook.pages.advice.answer` says, with ranges over datasets for numbers, as a list in Markdown.
+
+    Args:
+        runs: what is known.
+        link: the words of the first way, with a link to where it is explained.
+
+    >>> in_short(Known([])).splitlines()[-1]
+    '- No run says whether PRISM helps a model that has weight decay.'
+    """
+    directau = runs.of("directau")
+    lines = [*_at_scoring(directau, runs, link), *_stopped_in_short(runs), *_others_in_short(runs)]
+    lines.append(with_decay(directau) + decayed_at_scoring(runs))
+    lines += _ssm_in_short(runs.of("ssm"))
+    bpr = changes(runs.of("bpr"), TUNED)
+    gone = sum(len(each.stopped_at_start(PRISM)) for each in runs.of("bpr"))
+    if bpr or gone:
+        made = sum(int(each.runs[PRISM]["run"].notna().sum()) for each in runs.of("bpr"))
+        many = f"all {made}" if gone == made else f"{gone} of {made}"
+        never = f": {many} runs at patience {RunConfig.patience} stopped at their start" if gone else ""
+        where = (
+            f"; with patience {LONG} PRISM is {on_each(bpr)}" if bpr and gone else f"; {on_each(bpr)}" if bpr else ""
+        )
+        lines.append(f"**BPR:** {advice_with_bpr(bpr, gone > 0)}{never}{where}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[str]:
+    """What lengths at scoring give to a training that was made already, as one line; none where that was not run."""
+    rows = scored_after(directau)
+    if not rows:
+        return []
+    count = len(runs.adamw)
+    adamw = f"AdamW's counts as none: {plural(count, 'run')}" if count else "AdamW's counts as none"
+    scores = [
+        f"{row['ndcg']:.4f} → {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
+        for name, row in rows.items()
+    ]
+    ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
+    return [
+        f"**Adam without decay, DirectAU** ({adamw})**:** first put {link}, no new training. NDCG@20"
+        f" {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
+    ]
+
+
+def _stopped_in_short(runs: Known) -> list[str]:
+    """What a training without decay that stops by lengths at scoring gives against PRISM, as one line."""
+    gains, ratios = gains_and_ratios(runs.of("directau"), runs.scored(), PRISM)
+    if not gains:
+        return []
+    parts = [
+        f"{mean_percent(values)} ({word_of(values)}) on {dataset_name(dataset)}" for dataset, values in gains.items()
+    ]
+    seeds = sorted({len(values) for values in gains.values()})
+    many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
+    return [
+        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its unpopular / popular"
+        f" ratio is {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
+    ]
+
+
+def _as_fair_in_short(runs: Known) -> str:
+    """The range of the changes at PRISM's own ratio, as the end of a sentence; empty where it is not known."""
+    means = sorted(float(np.mean(values)) for values in as_fair(runs.of("directau"), runs.scored()).values())
+    return f"; at PRISM's own (test set) {percent(means[0])} to {percent(means[-1])}" if len(means) > 1 else ""
+
+
+def _others_in_short(runs: Known) -> list[str]:
+    """A decay, and PRISM, in place of no decay, as one line; none where neither was run."""
+    directau = runs.of("directau")
+    found = changes(directau, NONE)
+    said = []
+    if gains := by_middle_decay(directau, NONE):
+        fewer = fewer_epochs(by_middle_decay(directau, PRISM, "best_epoch"))
+        sooner = fewer and f", {fewer} than PRISM"
+        how = f"{power(MIDDLE_DECAY)} (rate {power(RunConfig.lr)}, mean loss)"
+        said.append(f"a coupled decay of {how}: {span(gains)} against no decay{sooner}.")
+    if found:
+        advice = advised(found, "it helps", "it is no gain", "it may help")
+        others = changes(runs.of("mawu"), NONE)
+        mawu = f" (MAWU {span(list(others.values()))})" if others else ""
+        said.append(f"Or PRISM, with no decay to choose: {advice}, {span_and_seeds(found)}{mawu}.")
+    return [f"**Else** {' '.join(said)}"] if said else []
+
+
+def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
+    decided, doubtful = decided_changes(ssm)
+    if not decided:
+        return []
+    advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
+    left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
+    limited = any(each.at_limit for each in ssm if each.patient is not None)
+    later = f"; at patience {LONG} nothing is decided" if limited else ""
+    return [f"**SSM:** tune the decay; PRISM is {advice} against it, {span_and_seeds(decided)}{left_open}{later}."]
