@@ -44,7 +44,8 @@ sure = advice.how_sure(compared, "in the tables below")
 page.say(f"{sure} All runs are matrix factorisation, offline.")
 
 # %% [markdown]
-# Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none.
+# Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none. Their scores of each user were not kept. A word on
+# them takes the users' share of its interval from PRISM against a decay of 1e-6.
 #
 # ## No decay today? What you can change
 #

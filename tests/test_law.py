@@ -158,14 +158,15 @@ def test_the_slope_in_popularity_is_the_exponent() -> None:
 
 def test_the_table_by_training_averages_seeds_and_says_what_was_not_kept() -> None:
     runs = [record(0.0, lambda d: d**0.25, optimizer="sgd", lr=30.0, seed=seed) for seed in (123, 246)]
-    runs[0]["lengths"] = {
-        "exponents": [0.0, 0.25],
-        "chosen": 0.25,
-        "test": [{"ndcg": 0.1, "popular": 0.1, "unpopular": 0.0}, {"ndcg": 0.3, "popular": 0.2, "unpopular": 0.1}],
-    }
+    for run, ndcg in zip(runs, (0.3, 0.4), strict=True):
+        scored = [{"ndcg": score, "popular": 0.2, "unpopular": 0.1} for score in (0.1, ndcg)]
+        run["lengths"] = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": scored}
     table = lengths.by_training([*runs, record(1e-5, by_law(1e-5))])
     sgd = table.loc[("plain SGD, no decay", 30.0)]
-    assert sgd["seeds"] == 2 and sgd["ndcg with it"] == 0.3 and sgd["ratio with it"] == 0.5
+    assert sgd["seeds"] == 2 and sgd["ndcg with it"] == 0.35 and sgd["ratio with it"] == 0.5
+    del runs[1]["lengths"]  # before, the mean of two seeds led by an arrow to the score of one
+    partly = lengths.by_training(runs).loc[("plain SGD, no decay", 30.0)]
+    assert partly["seeds"] == 2 and np.isnan(partly["ndcg with it"]) and partly["ndcg"] == sgd["ndcg"]
     assert np.isnan(table.loc[("Adam, decay 1e-05", 1e-3), "exponent"])
 
 

@@ -20,6 +20,7 @@ from prismbook.pages.advice_numbers import (
     gains_and_ratios,
     scored_after,
     scored_row,
+    words,
 )
 from prismbook.pages.change_words import (
     advised,
@@ -27,9 +28,9 @@ from prismbook.pages.change_words import (
     mean_percent,
     multiples,
     on_each,
+    percent,
     power,
     span,
-    word_of,
 )
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
@@ -65,7 +66,7 @@ def answer(runs: Known) -> str:
     directau = runs.of("directau")
     lines = [
         "\n".join(_without_decay(runs)),
-        f"{with_decay(directau)}{decayed_at_scoring(runs)}{_with_strong_decay(directau)}",
+        f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(directau)}{decayed_at_scoring(runs)}",
         f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored(loss='ssm'))}",
         _with_bpr(runs.of("bpr")),
     ]
@@ -117,12 +118,13 @@ def _without_decay(runs: Known) -> list[str]:
         )
     if not steps:
         return ["**Adam without decay, DirectAU:** no run says it."]
-    text = f"**Adam without decay, DirectAU.** {_adamw(runs.adamw)} Try in this order:"
+    text = "**Adam without decay, DirectAU.** AdamW's decay counts as none, see below the list. Try in this order:"
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
+    lines.append(f"\n  **AdamW.** {_adamw(runs.adamw)}")
     if others := changes(runs.of("mawu"), NONE):
         gain = advised(others, "helps too", "is no gain", "may help")
         scored = _beside_the_others(runs.of("mawu"), runs.scored(loss="mawu"))
-        lines.append(f"\n  With MAWU PRISM {gain}, {on_each(others)} against no decay.{scored}")
+        lines.append(f"\n  **MAWU.** PRISM {gain}, {on_each(others)} against no decay.{scored}")
     return lines
 
 
@@ -135,19 +137,17 @@ def _times_of_prism(directau: Sequence[Compared]) -> str:
 def _adamw(runs: Sequence[ByAdamW]) -> str:
     """What is known of AdamW's decay: the law of lengths, and each run."""
     said = [
-        f"{dataset_name(run.dataset)}, decay {run.decay:g}: slope {run.slope:.2f},"
-        f" NDCG@20 {run.ndcg:.4f}{_with_lengths(run)}"
+        f"On {dataset_name(run.dataset)} with decay {run.decay:g} the slope of log length in log popularity is"
+        f" {run.slope:.2f}, and NDCG@20 {run.ndcg:.4f}{_with_lengths(run)} (1 run)."
         for run in runs
     ]
-    law = "AdamW's decay counts as none: by the law of lengths it writes no popularity"
-    if not said:
-        return f"{law}. No run is stored."
-    return f"{law} ({'one run' if len(said) == 1 else f'{len(said)} runs'}, {'; '.join(said)})."
+    law = "By the law of lengths its decay writes no popularity."
+    return " ".join([law, *said]) if said else f"{law} No run is stored."
 
 
 def _with_lengths(run: ByAdamW) -> str:
-    """What lengths at scoring give to a run, behind an arrow; empty where its record has none."""
-    return "" if run.ndcg_with_lengths is None else f" → {run.ndcg_with_lengths:.4f} with $d^b$"
+    """What lengths at scoring give to a run, in words; empty where its record has none."""
+    return "" if run.ndcg_with_lengths is None else f", with lengths at scoring {run.ndcg_with_lengths:.4f}"
 
 
 def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
@@ -172,8 +172,9 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
     gains, ratios = gains_and_ratios(directau, scored, PRISM)
     if not gains:
         return []
+    judged = words(directau, gains)
     each = [
-        f"{mean_percent(values)} on {dataset_name(dataset)} ({word_of(values)}, {plural(len(values), 'seed')})"
+        f"{mean_percent(values)} on {dataset_name(dataset)} ({judged[dataset]}, {plural(len(values), 'seed')})"
         for dataset, values in gains.items()
     ]
     said = [
@@ -253,14 +254,34 @@ def decayed_at_scoring(runs: Known) -> str:
     }
     gains, ratios = gains_and_ratios(directau, of_tuned, TUNED)
     without, _ = gains_and_ratios(directau, runs.scored(), TUNED)
+    judged = words(directau, gains)
     said = []
     for dataset, values in gains.items():
-        beside = f"; without decay it is {mean_percent(without[dataset])}" if dataset in without else ""
+        beside = f", and {mean_percent(without[dataset])} without decay" if dataset in without else ""
         said.append(
-            f"{mean_percent(values)} on {dataset_name(dataset)} ({word_of(values)},"
-            f" {plural(len(values), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f}{beside})"
+            f"{mean_percent(values)} with that decay{beside} on {dataset_name(dataset)} ({judged[dataset]},"
+            f" {plural(len(values), 'seed')}, {1 + np.mean(ratios[dataset]):.1f} times its ratio)"
         )
-    return f" With tuned decay a new training that stops by lengths at scoring is {listed_names(said)}." if said else ""
+    if not said:
+        return ""
+    return f" Against tuned decay a new training that stops by lengths at scoring is {listed_names(said)}."
+
+
+def _after_decay(directau: Sequence[Compared]) -> str:
+    """What lengths at scoring give to trainings with decay that were made already, in sentences; empty without runs."""
+    decays = (FIXED_DECAY, MIDDLE_DECAY, STRONG_DECAY)
+    found = {decay: scored_after(directau, decay) for decay in decays}
+    said = [
+        f"at {power(decay)} {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}"
+        f" ({plural(round(row['seeds']), 'seed')})"
+        for decay, rows in found.items()
+        for name, row in rows.items()
+    ]
+    if not said:
+        return ""
+    missing = [power(decay) for decay, rows in found.items() if not rows]
+    not_known = f" At {listed_names(missing)} this is not known." if missing else ""
+    return f" Lengths at scoring on such a training, without a new one, take NDCG@20 {'; '.join(said)}.{not_known}"
 
 
 # Other losses
@@ -268,9 +289,9 @@ def decayed_at_scoring(runs: Known) -> str:
 
 def _with_ssm(ssm: Sequence[Compared]) -> str:
     parts = []
-    of_decay = [each.change(NONE, way=TUNED) for each in ssm if each.undecided is None]
-    if gains := [change for change in of_decay if change is not None]:
-        parts.append(f"Tune the decay, which gives {span(gains)} against none.")
+    if gains := gains_of_decay(ssm):
+        said = [f"{percent(change.mean)} on {name} ({judge(change)})" for name, change in gains.items()]
+        parts.append(f"A tuned decay gives {listed_names(said)} against none.")
     if found := changes(ssm, NONE):
         gain = advised(found, "PRISM helps", "no gain by PRISM is shown", "PRISM may help")
         cut = [dataset_name(each.dataset) for each in ssm if each.change(NONE) is None and len(each.shown(NONE))]
@@ -293,6 +314,16 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
                 " epochs and a tuned decay might raise either side: this decides nothing."
             )
     return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
+
+
+def gains_of_decay(ssm: Sequence[Compared]) -> dict[str, Difference]:
+    """What tuned decay gives against none, by the name of the dataset, where its search decides something.
+
+    Args:
+        ssm: the ways with one loss.
+    """
+    found = {dataset_name(each.dataset): each.change(NONE, way=TUNED) for each in ssm if each.undecided is None}
+    return {name: change for name, change in found.items() if change is not None}
 
 
 def _beside_the_others(compared: Sequence[Compared], records: Runs) -> str:

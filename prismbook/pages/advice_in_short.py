@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prismbook.pages.advice import advice_with_bpr, decayed_at_scoring, with_decay
+from prismbook.pages.advice import advice_with_bpr, decayed_at_scoring, gains_of_decay, with_decay
 from prismbook.pages.advice_numbers import (
     Known,
     as_fair,
@@ -18,6 +18,7 @@ from prismbook.pages.advice_numbers import (
     decided_changes,
     gains_and_ratios,
     scored_after,
+    words,
 )
 from prismbook.pages.change_words import (
     advised,
@@ -29,7 +30,6 @@ from prismbook.pages.change_words import (
     power,
     span,
     span_and_seeds,
-    word_of,
 )
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
@@ -57,7 +57,12 @@ def headline(runs: Known) -> str:
     as_good = not any(judge(change).word == "worse" for change in instead)
     names = " or ".join(LOSS_NAMES[loss] for loss in helped)
     text = f"Only with {names} without coupled decay"
-    return f"{text}, where a small decay does as well." if as_good else f"{text}."
+    if not as_good:
+        return f"{text}."
+    scored = {loss: gains_and_ratios(runs.of(loss), runs.scored(loss=loss), PRISM)[0] for loss in helped}
+    judged = [word for loss in helped for word in words(runs.of(loss), scored[loss]).values()]
+    also = all(scored.values()) and not any(word.startswith(("worse", "undecided")) for word in judged)
+    return f"{text}, where a small decay{' or lengths at scoring do' if also else ' does'} as well or better."
 
 
 def _all_better(found: Iterable[Difference]) -> bool:
@@ -96,15 +101,14 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     rows = scored_after(directau)
     if not rows:
         return []
-    count = len(runs.adamw)
-    adamw = f"AdamW's counts as none: {plural(count, 'run')}" if count else "AdamW's counts as none"
     scores = [
         f"{row['ndcg']:.4f} → {row['ndcg with it']:.4f} on {name} ({plural(round(row['seeds']), 'seed')})"
         for name, row in rows.items()
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**Adam without decay, DirectAU** ({adamw})**:** first put {link}, no new training. NDCG@20"
+        f"**DirectAU by Adam, AdamW, lazy Adam or row-wise Adagrad, without coupled decay:** first put {link}, no new"
+        " training. Adam's NDCG@20"
         f" {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
     ]
 
@@ -114,8 +118,9 @@ def _stopped_in_short(runs: Known) -> list[str]:
     gains, ratios = gains_and_ratios(runs.of("directau"), runs.scored(), PRISM)
     if not gains:
         return []
+    judged = words(runs.of("directau"), gains)
     parts = [
-        f"{mean_percent(values)} ({word_of(values)}) on {dataset_name(dataset)}" for dataset, values in gains.items()
+        f"{mean_percent(values)} ({judged[dataset]}) on {dataset_name(dataset)}" for dataset, values in gains.items()
     ]
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
@@ -128,7 +133,10 @@ def _stopped_in_short(runs: Known) -> list[str]:
 def _as_fair_in_short(runs: Known) -> str:
     """The range of the changes at PRISM's own ratio, as the end of a sentence; empty where it is not known."""
     means = sorted(float(np.mean(values)) for values in as_fair(runs.of("directau"), runs.scored()).values())
-    return f"; at PRISM's own (test set) {percent(means[0])} to {percent(means[-1])}" if len(means) > 1 else ""
+    if len(means) < 2:
+        return ""
+    left = f"{percent(means[0])} to {percent(means[-1])}"
+    return f". With $b$ set to give PRISM's own, read off the test set, {left} are left"
 
 
 def _others_in_short(runs: Known) -> list[str]:
@@ -157,4 +165,8 @@ def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
     left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
     limited = any(each.at_limit for each in ssm if each.patient is not None)
     later = f"; at patience {LONG} nothing is decided" if limited else ""
-    return [f"**SSM:** tune the decay; PRISM is {advice} against it, {span_and_seeds(decided)}{left_open}{later}."]
+    gains = gains_of_decay(ssm)
+    helped = [name for name, change in gains.items() if judge(change).word == "better"]
+    where = f" ({f'a gain on {listed_names(helped)}' if helped else 'no gain'} by the rules)"
+    of_decay = f" Decay gives {span(list(gains.values()))} against none{where}." if gains else ""
+    return [f"**SSM:** PRISM is {advice} against tuned decay, {span_and_seeds(decided)}{left_open}{later}.{of_decay}"]

@@ -14,9 +14,9 @@ from prismbook.runs.records import Record
 from prismbook.tables import ways
 from prismbook.tables.labels import dataset_name
 from prismbook.tables.lengths import ByAdamW, beside_at_its_ratio, by_adamw, by_training
-from prismbook.tables.rules import Difference
+from prismbook.tables.rules import Difference, judge
 from prismbook.tables.seed_differences import relative_difference, usable
-from prismbook.tables.ways import LOSSES, MIDDLE_DECAY, PRISM, TUNED, Compared, rescored
+from prismbook.tables.ways import FIXED, LOSSES, MIDDLE_DECAY, NONE, PRISM, TUNED, Compared, rescored
 
 #: Runs of one kind, by the name of the dataset.
 Runs = Mapping[str, Sequence[Record]]
@@ -147,13 +147,14 @@ def scored_row(records: Sequence[Record]) -> Any | None:
     return None if kept.empty else kept.sort_values("seeds").iloc[-1]
 
 
-def scored_after(compared: Sequence[Compared]) -> dict[str, Any]:
-    """Ordinary trainings without decay at their own lengths and with those chosen at scoring, by the dataset's name.
+def scored_after(compared: Sequence[Compared], decay: float = 0.0) -> dict[str, Any]:
+    """Ordinary trainings at their own lengths and with those chosen at scoring, by the dataset's name.
 
     Args:
         compared: the ways with one loss. A dataset without such a training is left out.
+        decay: the weight decay of the trainings, at the paper's learning rate.
     """
-    rows = {dataset_name(each.dataset): scored_row(rescored(each)) for each in compared}
+    rows = {dataset_name(each.dataset): scored_row(rescored(each, decay)) for each in compared}
     return {name: row for name, row in rows.items() if row is not None}
 
 
@@ -187,6 +188,28 @@ def gains_and_ratios(compared: Sequence[Compared], records: Runs, way: str) -> t
         for measure in ("ndcg", "ratio")
     )
     return {name: values for name, values in gains.items() if values}, {name: v for name, v in ratios.items() if v}
+
+
+def words(compared: Sequence[Compared], gains: Shares) -> dict[str, str]:
+    """The word by the rules for how lengths at scoring change NDCG@20, by dataset.
+
+    The scores of each user were not kept with such lengths. So the share of users in the interval is borrowed: it is
+    that of PRISM against a decay of 1e-6, else against no decay, on the same test users.
+
+    Args:
+        compared: the ways with one loss.
+        gains: the changes as shares, of :func:`gains_and_ratios`.
+    """
+    found = {}
+    for each in compared:
+        if each.dataset in gains:
+            values = tuple(gains[each.dataset])
+            users = [change.users for way in (FIXED, NONE) if (change := each.change(way)) is not None]
+            known = next((interval for interval in users if interval is not None), None)
+            half = 0.0 if known is None else (known[1] - known[0]) / 2
+            mean = sum(values) / len(values)
+            found[each.dataset] = str(judge(Difference(values, (mean - half, mean + half))))
+    return found
 
 
 def as_fair(compared: Sequence[Compared], records: Runs) -> Shares:

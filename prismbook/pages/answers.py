@@ -261,7 +261,7 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
                 searched = each.case != PROTOCOL_CASES["released"]  # where nothing was, no word is due
-                not_decided = ["undecided"] if each.holds is None and searched else []
+                not_decided = ["open"] if each.holds is None and searched else []
                 said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each, *not_decided)}"
                 parts.setdefault(each.case, []).append(said)
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}

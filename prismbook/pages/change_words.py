@@ -109,8 +109,8 @@ def fewer_epochs(found: Sequence[Difference]) -> str:
     if any(change.mean >= 0 for change in found):
         return f"epochs {span(found)}"
     low, high = (100 * abs(end(change.mean for change in found)) for end in (max, min))
-    undecided = sum(judge(change).word == "undecided" for change in found)
-    open_ones = f" ({undecided} of {len(found)} undecided)" if undecided else ""
+    by_value = sum(judge(change).word not in ("better", "worse") for change in found)
+    open_ones = f" ({by_value} of {len(found)} by value alone)" if by_value else ""
     return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{open_ones}"
 
 
@@ -125,12 +125,3 @@ def advised(found: Mapping[Any, Difference], yes: str, no: str, otherwise: str) 
     """
     better = [judge(change).word == "better" for change in found.values()]
     return yes if all(better) else otherwise if any(better) else no
-
-
-def word_of(shares: Sequence[float]) -> str:
-    """The word by the rules for changes of NDCG@20; users are not resampled, since their scores were not kept.
-
-    Args:
-        shares: changes as shares, one for each seed.
-    """
-    return str(judge(Difference(tuple(shares), None, "ndcg")))

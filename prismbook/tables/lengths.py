@@ -79,7 +79,8 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
         One row per ``trained with`` and ``learning rate``, with ``seeds``; ``epochs`` to the best; test ``ndcg`` and
         ``ratio`` (unpopular over popular part) at the trained lengths; ``slope`` of the items' log length in log
         popularity; ``exponent`` that the validation chooses for lengths put on at scoring, and ``ndcg with it`` and
-        ``ratio with it``. Runs from before these were kept have none of the last three.
+        ``ratio with it``. Where a run is from before these were kept, its row has none of the last three: a mean over
+        other seeds would stand beside that of all.
     """
     rows = []
     for record in records:
@@ -103,7 +104,10 @@ def by_training(records: Iterable[Record]) -> pd.DataFrame:
     first = {name: place for place, name in reversed(list(enumerate(table["trained with"])))}
     table = table.sort_values("trained with", key=lambda names: names.map(first), kind="stable")
     groups = table.groupby(["trained with", "learning rate"], sort=False)
-    return groups.mean().drop(columns="seed").assign(seeds=groups["seed"].nunique())
+    means = groups.mean().drop(columns="seed").assign(seeds=groups["seed"].nunique())
+    partly = groups["exponent"].count() < groups["seed"].count()
+    means.loc[partly, ["exponent", "ndcg with it", "ratio with it"]] = np.nan
+    return means
 
 
 def with_chosen_lengths(record: Record) -> dict[str, float] | None:

@@ -275,13 +275,15 @@ def of_the_law(dataset: str, results: Path | str | None = None, loss: str = "dir
     return analysis.measured(default_results() if results is None else Path(results), planned)
 
 
-def rescored(each: Compared) -> list[Record]:
-    """The stored runs without decay of which it is known what lengths put on at scoring give.
+def rescored(each: Compared, decay: float = 0.0) -> list[Record]:
+    """The stored runs with one decay of which it is known what lengths put on at scoring give.
 
     Args:
         each: the ways on a dataset, for a loss.
+        decay: the weight decay; 0 is none.
 
     >>> rescored(compared("gowalla", "directau", "no folder"))
     []
     """
-    return [record for record in analysis.records(each.runs[NONE]) if record is not None and "lengths" in record]
+    runs = each.at_decay(decay) if decay else each.runs[NONE]
+    return [record for record in analysis.records(runs) if record is not None and "lengths" in record]
