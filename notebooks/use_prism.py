@@ -342,7 +342,8 @@ print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().t
 
 # %% [markdown]
 # `SparseAdam` is not Adam: a row that is not in the batch also keeps its momentum for later.
-# {py:class}`prismlib.optim.RowSparseAdam` combines it with Adam for the other parameters; `optimizer="row_adam"` trains what Adam trains.
+# {py:class}`prismlib.optim.RowSparseAdam`, in `fit` as `optimizer="sparse_adam"`, combines it with Adam for the other parameters. Mind the like name:
+# `optimizer="row_adam"` is another one, and trains what Adam trains.
 # [](scale.ipynb) has what each costs as tables grow, and from how many rows on it saves anything.
 #
 # ### Saving, loading, several machines?

@@ -181,7 +181,7 @@ def where_popularity_goes(compared: Sequence[Compared]) -> str:
     )
     return (
         f"With decay {power(FIXED_DECAY)}, PRISM or plain SGD the items' lengths follow popularity more closely than"
-        f" without, in {written} of {len(both)} cases. The unpopular / popular ratio is lower in {taken}."
+        f" without, in {written} of {len(both)} cases. The unpopular / popular ratio is lower in {taken} of them."
     )
 
 
