@@ -70,6 +70,7 @@ class Statement:
         seeds: number of seeds behind the decision; None where it is not a matter of seeds.
         basis: what decides it, for other rules; None where no rule on differences does.
         lacks: the runs that a search lacks, without which the sentence is open.
+        shown: what a table shows in place of the difference, where that is the distance from a line; else empty.
     """
 
     text: str
@@ -83,6 +84,7 @@ class Statement:
     seeds: int | None = None
     basis: Basis | None = field(default=None, repr=False, compare=False)
     lacks: tuple[RunConfig, ...] = field(default=(), repr=False, compare=False)
+    shown: str = ""
 
     @property
     def name(self) -> str:
