@@ -72,7 +72,7 @@ start_page.panel("fairness", panels)
 # to PRISM, a dot is ours with its 95 % interval over users and seeds. The grey band counts as no change, and the arrow points to
 # what is better. A cross is of an open verdict or loss. A hollow dot is of a provisional verdict, and a small grey one is the released code, which has none. The two lower panels have an axis of factors. "Size open" stands
 # where a part of the runs was cut off, so that our own change is not drawn. The paper's bars in the last
-# two panels are its means over datasets.*
+# two panels are its means over datasets, but for the epochs on Gowalla, of which it prints a figure.*
 #
 # ## PRISM in six lines
 #

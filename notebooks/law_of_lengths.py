@@ -60,8 +60,8 @@
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,
 #    more from the rows with a weak gradient: **coupled decay puts popularity back.**
 # 4. At rest both are equal: $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda)$, and with $G \propto \sqrt d$ lengths go as $d^{1/6}$, whatever $\lambda$ is. The distance from
-#    rest falls by a factor $e$ in about $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps, so a row needs some three times as many. A weaker decay has a longer $r$ and a later rest, so the
-#    records below need a least decay. At the least one, 1e-6, the longest rows may still be short of rest. Step 4 holds while a step of a rare row is small
+#    rest falls by a factor $e$ in about $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps, so a row needs some three times as many. They go as $(\eta^2 \lambda)^{-2/3}$, so a weak decay rests late.
+#    The records below have trained for three times as many by their middle class of rows. Their longest rows may still be short of rest. Step 4 holds while a step of a rare row is small
 #    beside the row, $\eta \sqrt{n/q} \ll r$. Decay makes $r$ small, so a strong decay ends it, and the rarest rows are the first.
 # 5. AdamW's decay is not divided: $r^2 = \kappa \eta n / (2 \lambda)$, no popularity. Plain SGD divides nothing: $r^4 = r_0^4 + 2 \eta^2 G^2 t$ without
 #    any decay, from the length $r_0$ at the start, so $d^{1/4}$.
@@ -172,8 +172,8 @@ law_tables.rivals(profiles, wrong_by)
 
 # %% [markdown]
 # *The first column is of held-out profiles, with one constant for all. The next is of Gowalla and Yelp2018,
-# since the fitted profile is of MovieLens1M. The last gives every profile a constant of its own. An error is that of the log length,
-# about a share of the length.*
+# since the fitted profile is of MovieLens1M. The last gives every profile a constant of its own. An error is that of the log length.
+# Where it is small, it is about a share of the length.*
 #
 # With one constant for all runs neither $\log(d + 2)$ nor a power of $d$ has a chance. They do not know decay and learning rate, which set the level. The shape alone is a fairer test.
 

@@ -16,7 +16,8 @@
 # %% [markdown]
 # # Protocol
 #
-# What the text of the paper {cite}`loveland2025weightdecay` says, what its released code does, and what this book does, side by side. The column
+# What the text of the paper {cite}`loveland2025weightdecay` says, what its released code does, and what this book does, side by side. The first
+# column has no more than the text says: its file has lost many formulas and values. The column
 # on this book is read from the plan that trains the runs. For each departure of the released code but one, a switch makes a run do the same,
 # and [each switch was run alone](switches.ipynb) on MovieLens1M. LightGCN's degrees in sampled subgraphs have no switch and were not run.
 
@@ -31,14 +32,15 @@ page.begin()
 page.html(protocol_tables.table(page.pages()).to_html(border=0, classes="dataframe protocol", escape=False))
 
 # %% [markdown]
-# *Where the last column is empty, the three agree, or no number of this book depends on the difference. "Measured" leads to the page that
+# *Two seeds and more choose in Table 1's search alone, between the two best settings where both were run at every seed. "No search in it" says that the code
+# takes one value per call. Where the last column is empty, the three agree, or no number of this book depends on the difference. "Measured" leads to the page that
 # has the runs.*
 #
 # ## What could not be checked
 #
 # - **AmazonBook.** No complete copy of the paper's file was to be had, see [datasets](datasets.ipynb).
 # - **The authors' own records.** None are published, so a score of ours can only be held against the printed one.
-# - **The range of weight decay.** The paper's file does not show it; ours starts at no decay, as its Figure 1 does.
+# - **The ranges of weight decay, learning rate and gamma.** The paper's file does not show them; our decays start at none, as its Figure 1 does.
 # - **The figures.** Their curves can be compared by eye alone, since no numbers stand behind them.
 #
 # Which function does what, with the test that holds it: [from the paper to the code](../paper_to_code.md).

@@ -28,7 +28,7 @@ def record(decay: float, length: Any, **fields: Any) -> Record:
     bins = [{"from": 2**b, "to": 2 ** (b + 1) - 1, "rows": 9, "std": 0.0} for b in range(11)]
     for part in bins:
         part["mean"] = float(length(np.sqrt(part["from"] * part["to"])))
-    made["stopped_by"] = "patience"
+    made["stopped_by"], made["best_epoch"] = "patience", 2000  # long enough to come to rest at these decays
     made["norms"] = {side: made["norms"][side] | {"bins": bins} for side in ("item", "user")}
     return made
 
@@ -74,28 +74,35 @@ def test_users_and_other_seeds_of_the_fitted_configuration_are_not_held_out() ->
     assert set(table.loc[wrong_by.index, "run"]) == {runs[2]["id"]}
 
 
-def test_runs_that_are_not_at_rest_turned_or_repeated_are_left_out_by_their_reason() -> None:
+def test_runs_that_turned_are_not_at_rest_or_repeat_another_are_left_out_by_their_reason() -> None:
     plain = record(1e-4, by_law(1e-4))
-    limited = record(1e-5, by_law(1e-5), max_epochs=100) | {"stopped_by": "max_epochs"}
     again = record(1e-4, by_law(1e-4), max_epochs=100)  # as the plain run, which its limit did not end
-    weak, turned = record(1e-7, by_law(1e-7)), record(1e-4, by_law(1e-4), gamma=0.2)
-    kept, out = law.of_the_law([again, weak, turned, limited, plain])
-    assert [run["id"] for run in kept] == [plain["id"]]
+    short, turned = record(1e-5, by_law(1e-5)) | {"best_epoch": 30}, record(1e-4, by_law(1e-4), gamma=0.2)
+    # a weak decay comes to rest as soon, where the rate is larger by the root
+    knob = record(1e-7, by_law(1e-7), lr=1e-2) | {"best_epoch": 100}
+    kept, out = law.of_the_law([again, short, turned, knob, plain])
+    assert [run["id"] for run in kept] == [plain["id"], knob["id"]]
     assert {reason: [run["id"] for run in runs] for reason, runs in out.items()} == {
-        law.WEAK: [weak["id"]],
         law.TURNED: [turned["id"]],
-        law.LIMITED: [limited["id"]],
+        law.SHORT: [short["id"]],
         law.AGAIN: [again["id"]],
     }
     said = law_tables.what_is_in(kept, out)
-    assert "1 run of 1 configuration" in said and "Left out are 4 runs: 1 with a decay below 1e-06;" in said
+    assert "2 runs of 2 configurations" in said and "1 that trained for less than 3 times their time to rest" in said
+    assert f"trained for {law.times_to_rest(knob):.1f} times that or more, those left out for 1.8 or less." in said
     assert "a batch of 4,096 and 64 numbers" in said and "no record tests it" in said
     other = law_tables.what_is_in([plain, record(1e-5, by_law(1e-5), batch_size=1024)], out)
     assert "no record tests it" not in other and "MAWU's two count four times" not in other
     mawu = record(1e-5, by_law(1e-5), loss="mawu", gamma=None, gamma_user=1.0, gamma_item=0.1)
     assert "their mean is then 2.2 or more" in law_tables.what_is_in([mawu], out)
     [table] = [law.profiles(kept)]
-    assert "1 run ended by the limit" in law_tables.with_them(kept, out, law.profile(table, plain["id"], "item"))
+    assert "1 run that trained for less" in law_tables.with_them(kept, out, law.profile(table, plain["id"], "item"))
+
+
+def test_the_time_to_rest_is_one_of_rate_and_decay_together() -> None:
+    slow, fast = record(1e-5, by_law(1e-5)), record(1e-7, by_law(1e-7), lr=1e-2)
+    assert law.times_to_rest(slow) == pytest.approx(law.times_to_rest(fast))
+    assert law.times_to_rest(record(1e-7, by_law(1e-7))) == pytest.approx(law.times_to_rest(slow) * 1e-2 ** (2 / 3))
 
 
 def test_exponents_are_found_free_of_the_law_with_an_interval_over_configurations() -> None:

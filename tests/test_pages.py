@@ -102,6 +102,9 @@ def test_a_number_has_its_unit() -> None:
 
     assert number("correlation") == f"Δr{SPACE}+0.16{SPACE}(1)" and number("ndcg") == f"+16{SPACE}%{SPACE}(1)"
     assert number("gain") == f"+16{SPACE}% of the gain{SPACE}(1)"
+    # a distance from a line says little by itself
+    shown = replace(YES, difference=Difference((0.29,), None, "gap", 0.01), shown="79% in one step")
+    assert ledger_tables.number(shown) == f"79{SPACE}% in one step{SPACE}(1)"
     assert {number(measure) for measure in MEASURES if measure != "ndcg"}.isdisjoint({number("ndcg")})
 
 

@@ -17,6 +17,7 @@ def test_what_it_says_of_this_book_are_the_plans_values(monkeypatch: pytest.Monk
     plain, said = RunConfig("gowalla", "bpr"), {name: line.ours for name, line in by_topic().items()}
     assert said["seeds"].startswith(", ".join(map(str, SEEDS)))
     assert (said["size of a vector"], said["split"]) == (f"{plain.dim}", "random, 80/10/10 of the interactions")
+    assert by_topic()["MovieLens1M"].text.startswith("836,478 interactions in Table 2; which ratings count is not said")
     assert f"patience {plain.patience}" in said["early stopping"] and said["epochs"] == f"{plain.max_epochs:,} at most"
     assert said["popularity groups"].startswith("top 5 %, next 15 %, the other 80 %")
     assert said["batch"] == "16,384; DirectAU and MAWU 4,096"
@@ -45,6 +46,13 @@ def test_each_switch_of_the_released_code_has_a_line() -> None:
     lines = by_topic()
     assert PROTOCOLS["released"].keys() <= topics.keys()
     assert all(lines[topics[name]].released for name in PROTOCOLS["released"])
+
+
+def test_where_the_text_is_silent_the_released_code_speaks_for_itself() -> None:
+    """Before, it was said to do "as the text" where the text says nothing."""
+    silent = ("not said", "not named", "does not show", "shows no")
+    lines = [line for line in protocol_tables.lines() if any(word in line.text for word in silent)]
+    assert len(lines) > 10 and all(line.released for line in lines)
 
 
 def test_where_a_difference_matters_a_page_of_the_book_measures_it() -> None:

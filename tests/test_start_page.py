@@ -55,8 +55,14 @@ def test_the_figure_has_the_numbers_that_the_ledger_states(claim: str) -> None:
     for row in rows:
         interval = f" [{row.low:+.1%}, {row.high:+.1%}]" if row.high > row.low else ""
         assert any(f"{row.ours:+.1%}{interval}, {row.seeds} seed" in text for text in texts)
-        assert row.paper == {"C11": -0.3848, "C12": 0.7598}[claim]
-        assert f"{100 * row.paper:+.2f} %" in BY_ID[claim].paper
+        # of epochs the paper prints Gowalla's own figure, which the ledger holds against ours too
+        assert row.paper == {"C11": 125 / 249 - 1, "C12": 0.7598}[claim]
+        assert any(f"{row.paper:+.2%}" in text for text in texts)
+        printed = BY_ID[claim].paper
+        assert ("Gowalla 249 to 125" if claim == "C11" else f"{100 * row.paper:+.2f} %") in printed
+    if claim == "C11":
+        [elsewhere] = judge("movielens1m", results)
+        assert elsewhere.paper == -0.3848 and f"{100 * elsewhere.paper:+.2f} %" in printed
 
 
 def test_the_figure_has_a_row_for_each_loss_that_decides() -> None:

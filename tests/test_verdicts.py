@@ -27,6 +27,7 @@ from prismbook.claims.statements import (
     verdict_phrase,
     weakest,
 )
+from prismbook.pages import ledger_tables
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.tables import seed_differences
@@ -334,6 +335,35 @@ def test_c21() -> None:
     assert "the strongest of these runs" in judged(0.10, 0.10, 0.11, 0.12, 0.13)[0].text
     assert judged(None, 0.1, 0.1, 0.1, 0.1)[0].holds is None
     assert roles(judged(0.1, 0.12, None, None, None), "detail") == [None]  # too few to say how careful
+    # what does not hold is open where the best is the strongest that was run, and what holds stands
+    needed, careful = judged(0.12, 0.12, 0.12, 0.12, 0.1201)
+    assert needed.holds is careful.holds is None and "which a stronger decay could turn" in needed.text
+    assert "0 of 3 other choices up to 0.01" in careful.text and "0.001 and 0.01 count as undecided" in careful.text
+    assert again(careful, Rules()).holds is None
+    assert [each.holds for each in judged(0.10, 0.10, 0.11, 0.12, 0.13)] == [True, True]
+
+
+def test_c21_goes_on_to_stronger_decays_until_the_best_is_inside() -> None:
+    def made(curve: dict[float, float]) -> pd.DataFrame:
+        return table(
+            *(
+                (grid_configs("gowalla", "ssm", decay), {"parts": (ndcg, 0, 0), "validation": [0.0, ndcg]})
+                for decay, ndcg in curve.items()
+            )
+        )
+
+    runs = made({0: 0.12, 1e-6: 0.12, 1e-5: 0.12, 1e-4: 0.1201})
+    grown = decay_claims.with_stronger(runs, made({1e-3: 0.10, 1e-2: 0.05}))
+    assert grown["weight_decay"].max() == 1e-3  # the next one is worse, so that the search ends there
+    needed, careful = decay_claims.claim_c21(grown)
+    assert needed.holds is careful.holds is False and "the strongest of these runs" not in needed.text
+    assert "of 4 decays here (0.001 beyond RQ1's grid" in needed.text and "1 of 2 other choices" in careful.text
+    assert decay_claims.with_stronger(runs, made({1e-3: 0.13, 1e-2: 0.05}))["weight_decay"].max() == 1e-2
+    cut = made({1e-3: 0.10})
+    cut["stopped_by"] = "max_epochs"  # it decides nothing
+    assert decay_claims.with_stronger(runs, cut) is runs
+    inside = made({0: 0.12, 1e-5: 0.13, 1e-4: 0.12})
+    assert decay_claims.with_stronger(inside, made({1e-3: 0.10})) is inside
 
 
 def test_c21_does_not_count_how_many_decays_are_too_weak_to_matter() -> None:
@@ -401,6 +431,7 @@ def test_c23_is_about_decay_alone() -> None:
     for decays, alphas, coarser in ((sudden, quarters, True), ([0.02, 0.04, 0.12], at_once, False)):
         core, beside = judged(decays, alphas)
         assert core.holds is True and (beside.holds, beside.role) == (coarser, "detail")
+        assert core.difference is not None and core.shown == f"{0.5 + core.difference.mean:.0%} in one step"
     assert "whose largest covers 100% of its own, more than half" in beside.text  # the line that decay is coarse by
     assert "the largest step of alpha, of 0.25, covers 100%, more than half too" in core.text
     # steps of alpha of two sizes are not compared
@@ -566,12 +597,18 @@ def test_c7() -> None:
             for backbone, scores in (("lightgcn", lightgcn), ("mf", mf))
             for decay, ndcg in zip([0, 1e-6, 1e-4], scores, strict=True)
         ]
-        return held(decay_claims.claim_c7(table(*runs)))
+        statements = decay_claims.claim_c7(table(*runs))
+        notes[:] = [each.text for each in statements if each.role == "note"]
+        return [each.holds for each in statements if each.role == "core"]
 
+    notes: list[str] = []
     assert judged([0.20, 0.19, 0.20], [0.10, 0.15, 0.20]) == [True, False]  # less than MF, but 5 % is not barely
+    # by the line of C6 it would be: beside the claim, and without a word in its verdict
+    assert "5% [" in notes[0] and "of MF's +100.0%" in notes[0] and "LightGCN would be consistent" in notes[0]
     assert judged([0.200, 0.1999, 0.200], [0.10, 0.15, 0.20]) == [True, True]
     assert judged([0.200, 0.198, 0.200], [0.10, 0.15, 0.20]) == [True, None]
     assert judged([0.10, 0.15, 0.20], [0.20, 0.19, 0.20]) == [False, False]
+    assert "LightGCN would be not consistent" in notes[0]
     assert judged([0.20, 0.19, 0.20], [0.10, 0.20, None]) == [True, False]  # over the decays of both
     assert judged([0.20, None, None], [0.10, 0.15, 0.20]) == [None]
     assert judged([None] * 3, [0.10, 0.15, 0.20]) == judged([None] * 3, [None] * 3) == [None]
@@ -1022,6 +1059,7 @@ def test_c19_hangs_on_the_path_of_adam_on_the_batchs_rows(gap: float, holds: boo
 
 def test_c19_reads_the_measurement_of_large_tables_where_the_data_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {run["loss"] for run in evidence.scale_trainings("movielens1m")} == {"BPR", "SSM"}
+    assert "(BPR, SSM;" in ledger_tables.GROUPS["Other"]["C19"]
     assert {run["dataset"] for run in evidence.scale_trainings("gowalla")} == {"gowalla"}
     monkeypatch.setattr(evidence, "default_results", lambda: Path("no folder/results"))
     assert evidence.scale_trainings("gowalla") == []

@@ -8,7 +8,7 @@ speaks of degrees ("strongly", "minimal"), the statement says which line is draw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,7 +17,17 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.comparison import judged, means, minus, statement_on, times
-from prismbook.claims.statements import Basis, Statement, from_judgement, in_words, provisionally, weakest
+from prismbook.claims.statements import (
+    Basis,
+    Statement,
+    from_judgement,
+    holds_with,
+    in_words,
+    left_open_with,
+    provisionally,
+    weakest,
+)
+from prismbook.plan.experiments import ALL_DECAYS, BEYOND
 from prismbook.runs.records import Record
 from prismbook.tables.analysis import SATURATED, best, epochs_to, first_seed
 from prismbook.tables.endings import edges
@@ -437,7 +447,30 @@ def claim_c7(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         less = judged(text, minus(theirs, ours), ("worse",), rules, words, about="changing less than MF")
     worst, top = places["LightGCN"]
     text = f"LightGCN is relatively consistent: NDCG@20 {means(worst, top, 'ndcg')}, at the worst decay and the best"
-    return [less, statement_on(text, worst, top, "ndcg", ("equivalent",), rules, about="being consistent")]
+    consistent = statement_on(text, worst, top, "ndcg", ("equivalent",), rules, about="being consistent")
+    return [less, consistent, *_by_the_line_of_c6(places, rules)]
+
+
+def _by_the_line_of_c6(places: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], rules: Rules) -> list[Statement]:
+    """What the line of C6 says of LightGCN, a share of what decay gains on MF: a note beside C7.
+
+    Args:
+        places: of LightGCN and MF the runs at the decay that is worst by validation, and at the best.
+        rules: the margin, and whether one seed gives a word.
+    """
+    ours, theirs = (relative_difference(top, worst, "ndcg") for worst, top in (places["LightGCN"], places["MF"]))
+    if ours is None or theirs is None or theirs.mean <= 0:
+        return []
+    share = times(ours, 1 / theirs.mean, "gain")
+    holds = holds_with(judge(share, rules).word, ("equivalent", "worse"))
+    said = {True: "consistent", False: "not consistent", None: "open"}[holds]
+    low, high = share.interval
+    text = (
+        f"by the line of C6, at most {rules.margin_of('gain'):.0%} of what decay gains on MF, LightGCN would be {said}:"
+        f" from the worst decay to the best it gains {ours.mean:+.1%}, which is {share.mean:.0%} [{low:.0%},"
+        f" {high:.0%}] of MF's {theirs.mean:+.1%}"
+    )
+    return [Statement(text, None, role="note", about="the line of C6")]
 
 
 def _worst_and_best(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -507,9 +540,10 @@ def claim_c21(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     It is needed where the decay that validation chooses is better than none. It is careful where most other choices are
     worse than the one that validation makes. No decay is one choice, together with every decay that is too weak to
     differ from it: of those a grid may hold any number. Each stronger decay, in factors of ten, is a choice of its own.
+    Where the best is the strongest that was run, what does not hold is open: a stronger decay could turn it.
 
     Args:
-        runs: one loss or more, without decay and at one weight decay or more.
+        runs: one loss or more, without decay and at one weight decay or more; see :func:`with_stronger`.
         rules: the margin, and whether one seed gives a word.
     """
     return [
@@ -517,6 +551,30 @@ def claim_c21(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         for loss, group in runs.groupby("loss", sort=False)
         for statement in _needs_tuning(_made(group), str(loss), rules)
     ]
+
+
+def with_stronger(runs: pd.DataFrame, stronger: pd.DataFrame) -> pd.DataFrame:
+    """The runs, and the next stronger decay of a loss whose best is the strongest, until its best is inside.
+
+    The searches of Table 1 grow alike. A decay whose run decides nothing at the first seed is not taken.
+
+    Args:
+        runs: one loss or more, at the decays of a grid.
+        stronger: the same losses at stronger decays, as far as they were run.
+    """
+    grown = [runs]
+    for loss in runs["loss"].unique():
+        own = _made(runs, loss)
+        if usable(first_seed(own)).empty:
+            continue
+        seed, further = own["seed"].iloc[0], _made(stronger, loss)
+        for decay in sorted(set(further["weight_decay"])):
+            more = _at(further, decay)
+            if chosen_decay(own) < own["weight_decay"].max() or usable(more[more["seed"] == seed]).empty:
+                break
+            own = pd.concat([own, more], ignore_index=True)
+            grown.append(more)
+    return pd.concat(grown, ignore_index=True) if len(grown) > 1 else runs
 
 
 def _needs_tuning(runs: pd.DataFrame, loss: str, rules: Rules) -> list[Statement]:
@@ -528,11 +586,16 @@ def _needs_tuning(runs: pd.DataFrame, loss: str, rules: Rules) -> list[Statement
     chosen = chosen_decay(runs)
     ours, none = _at(runs, chosen), _at(runs, 0)
     at_edge = ", the strongest of these runs" if edges({"decay": chosen}, {"decay": decays}) else ""
+    beyond = [f"{decay:g}" for decay in decays if decay > max(ALL_DECAYS)]
+    grown = f" ({listed_names(beyond)} beyond RQ1's grid, from Table 1's search)" if beyond else ""
     text = (
         f"{loss} needs decay under Adam: NDCG@20 {means(ours, none, 'ndcg')}, at {chosen:g}, the best by validation of"
-        f" {len(decays) - 1} decays here{at_edge}, and without"
+        f" {len(decays) - 1} decays here{grown}{at_edge}, and without"
     )
     first = statement_on(text, ours, none, "ndcg", ("better",), rules, about=needed)
+    if at_edge:
+        failing = [word for word in MAY_BE if holds_with(word, ("better",)) is False]
+        first = left_open_with(first, failing, rules, ", which a stronger decay could turn")
     return [first, _careful(runs, [decay for decay in decays if decay > 0], loss, rules, careful)]
 
 
@@ -557,15 +620,24 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
         words[decay] = Judgement("worse") if difference is None else judge(difference, rules)  # a collapse is worse
         parts[decay] = from_judgement("", words[decay], ("worse",), difference)
         seeds = seeds if difference is None else max(seeds or 0, len(difference.by_seed))
+    # where the best is the strongest, the stronger ones that a search goes on to are choices of which nothing is known
+    unknown = [decay for decay in BEYOND["weight_decay"] if decay > chosen] if chosen == max(tried) else []
+    among_others = f"{plural(len(others) + len(unknown), 'other choice')} up to {max(*tried, *unknown):g}"
+    for decay in unknown:
+        words[decay], parts[decay] = Judgement("undecided"), Statement("", None, undecided=True)
+    others += unknown
     worse = [decay for decay in others if words[decay].word == "worse"]
     near = [decay for decay in others if "worse" not in MAY_BE[words[decay].word]]
     text = (
-        f"{loss} needs it tuned with care: {len(worse)} of {plural(len(others), 'other choice')} up to"
-        f" {max(tried):g} {'comes' if len(others) == 1 else 'come'} out worse than {chosen:g}, {len(near)} as good,"
+        f"{loss} needs it tuned with care: {len(worse)} of {among_others}"
+        f" {'comes' if len(others) == 1 else 'come'} out worse than {chosen:g}, {len(near)} as good,"
         f" {len(others) - len(worse) - len(near)} undecided"
     )
     if alike := [f"{decay:g}" for decay in tried if decay in too_weak and decay != chosen]:
         text += f" (no decay and what does not differ from it are one choice: {', '.join(alike)})"
+    if unknown:
+        not_run = listed_names([f"{decay:g}" for decay in unknown])
+        text += f" (the best is the strongest that was run; {not_run} count as undecided)"
     all_others = [decay for decay in (*none, *tried) if decay != chosen]
     raw = sum(_worse_than_chosen(runs, decay, chosen, rules) for decay in all_others)
     text += f"; each other decay that was run by itself: {raw} of {len(all_others)} worse"

@@ -13,7 +13,7 @@ import pandas as pd
 from prismbook.claims import decay_claims, prism_claims, table1_claims, theory_claims
 from prismbook.claims.statements import Statement, left_open_with, of_case, without_one_seed
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, configs, protocol_pairs
+from prismbook.plan.experiments import BEYOND, PAPER_DATASETS, SEEDS, configs, protocol_pairs
 from prismbook.runs.records import default_results, load_record
 from prismbook.tables import decay_vs_prism
 from prismbook.tables.analysis import best, first_seed, measured, record_ids
@@ -238,6 +238,20 @@ def at_chosen_rate(tables: Mapping[float, pd.DataFrame]) -> tuple[pd.DataFrame, 
         chosen.append(parts[best_rate])
         rates.append(best_rate)
     return pd.concat(chosen, ignore_index=True), tuple(rates)
+
+
+def tuning_needed(dataset: str, results: Path) -> Evidence:
+    """C21: every loss at the decays of RQ1, and at stronger ones of Table 1's search where its best is the strongest.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records.
+    """
+    planned = [config for name in ("rq1", "rq1-losses") for config in configs(name, dataset, seeds=SEEDS)]
+    strongest = [config for config in planned if config.weight_decay == max(each.weight_decay for each in planned)]
+    beyond = [replace(config, weight_decay=decay) for decay in BEYOND["weight_decay"] for config in strongest]
+    runs = decay_claims.with_stronger(measured(results, planned), measured(results, beyond))
+    return Evidence(lambda rules: decay_claims.claim_c21(runs, rules), record_ids(runs), tuple(planned))
 
 
 def curves_at_the_best_decay(dataset: str, results: Path) -> Evidence:

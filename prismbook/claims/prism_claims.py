@@ -515,6 +515,7 @@ def claim_c23(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     )
     words = ("more", "less", "half")
     core = judged(text, difference, ("better",), rules, words, about="decay is coarse", threshold=True)
+    core = replace(core, shown=f"{coarse:.0%} in one step")
     if len(alpha) < 3:
         return [core]
     share, steps = _largest_step(alpha["gap"]), np.diff(alpha.index.to_numpy(float))

@@ -72,6 +72,7 @@ class Statement:
         lacks: the runs that a search lacks, without which the sentence is open.
         alpha: the strength of PRISM that was chosen and that the numbers are of; None where none was chosen.
         value: the mean correlation where the difference is its distance from a line; None elsewhere.
+        shown: what a page's first table shows in place of the difference, in words of its own; else empty.
     """
 
     text: str
@@ -87,6 +88,7 @@ class Statement:
     lacks: tuple[RunConfig, ...] = field(default=(), repr=False, compare=False)
     alpha: float | None = None
     value: float | None = None
+    shown: str = ""
 
     @property
     def name(self) -> str:

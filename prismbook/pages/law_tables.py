@@ -64,7 +64,7 @@ def what_is_in(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]])
         )
     lines.append(
         f"Left out are {sum(map(len, left_out.values()))} runs: {reasons}."
-        " Under a weaker decay, or at the limit, lengths are still growing when training stops."
+        f"{_nearest_the_line(kept, left_out[law.SHORT])}"
     )
     # DirectAU takes half of each side's uniformity, and its alignment is twice MAWU's
     as_directau = [2 * (config["gamma_user"] + config["gamma_item"]) for config in configs if config["loss"] == "mawu"]
@@ -74,6 +74,20 @@ def what_is_in(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]])
             f" {min(as_directau):g} or more in the runs that are in."
         )
     return "\n\n".join(lines)
+
+
+def _nearest_the_line(kept: Sequence[Record], short: Sequence[Record]) -> str:
+    """What the time to rest is, and how near to the line the runs on either side of it are."""
+    text = (
+        " The time to rest is step 4's, for a run's middle class of rows by popularity. Before some three times that,"
+        " lengths are still growing. No recorded length enters."
+    )
+    if kept and short:
+        least, most = min(map(law.times_to_rest, kept)), max(map(law.times_to_rest, short))
+        text += (
+            f" The runs that are in trained for {least:.1f} times that or more, those left out for {most:.1f} or less."
+        )
+    return text
 
 
 def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFrame) -> str:

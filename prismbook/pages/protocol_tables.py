@@ -20,6 +20,7 @@ from prismbook.runs.patience import LONG
 from prismbook.tables.labels import dataset_name
 from prismbook.text import listed_names
 from prismlib.data import random_split, synthetic
+from prismlib.datasets import CARDS
 from prismlib.metrics import popularity_groups
 from prismlib.models import LightGCN
 
@@ -30,8 +31,8 @@ class Line:
 
     Attributes:
         topic: what is decided.
-        text: what the paper's text says.
-        released: what the released code does; empty where it does what the text says.
+        text: what the paper's text says, and no more: where it is silent, "not said".
+        released: what the released code does; empty where it does what the text says. Not empty where that is silent.
         ours: what this book does where nothing else is asked for.
         matters: where it matters, in a few words; empty where nothing of ours depends on it.
         page: name of the page that measures it; empty where none does.
@@ -53,27 +54,32 @@ def lines() -> list[Line]:
     return [
         Line(
             "MovieLens1M",
-            "ratings of 3 and more",
+            f"{_interactions_in_table2('movielens1m'):,} interactions in Table 2; which ratings count is not said",
             "all ratings, all movies of the file",
-            "ratings as in the text; all of them as a dataset of its own",
+            "ratings of 3 and more, since these give Table 2's count; all of them as a dataset of its own",
             "the size of every score",
             "switches",
         ),
-        Line("split", "random, 80/10/10 of the interactions", "", f"random, {_split()} of the interactions"),
+        Line("split", "random, 80/10/10 of the data", "", f"random, {_split()} of the interactions"),
         Line(
             "seeds",
             "not named",
             "123, 246, 492",
-            _list(SEEDS) + "; of a search, the first chooses",
+            f"{_list(SEEDS)}; the first chooses, but in Table 1's search all do where they can",
             "most pairs have one seed",
             "verdicts",
         ),
         Line("size of a vector", "64", "", f"{plain.dim}"),
         Line("start", "Xavier uniform", "", f"{plain.init.capitalize()} uniform"),
-        Line("PRISM", "both tables, d of the training split", "", "both tables, d of the training split"),
+        Line(
+            "PRISM",
+            "Equation 4, for an item; on which split d is counted is not said",
+            "both tables, d of the training split",
+            "both tables, d of the training split",
+        ),
         Line(
             "non-linear MF",
-            "two layers a side, ReLU between",
+            "two layers of a perceptron with a ReLU",
             "the ReLU is computed and discarded: two linear layers",
             "ReLU" if plain.relu else "no ReLU",
             "C9, C10 and C17",
@@ -88,7 +94,7 @@ def lines() -> list[Line]:
         ),
         Line(
             "negatives",
-            "drawn from all items",
+            "from the full item set",
             "drawn from the batch's items",
             f"drawn from {'all items' if plain.negatives == 'all' else 'the batch'}",
             "BPR and SSM",
@@ -96,16 +102,16 @@ def lines() -> list[Line]:
         ),
         Line(
             "SSM",
-            "temperature 0.2, 10 negatives",
-            "20 negatives",
+            "10 negatives; the paper's file shows no temperature",
+            "temperature 0.2, 20 negatives",
             f"temperature {ssm['tau']:g}, {ssm['num_negatives']} negatives",
             "SSM",
             "switches",
         ),
         Line(
             "DirectAU",
-            "gamma searched over six values",
-            "",
+            "gamma cross-validated, over values that the paper's file does not show",
+            "no search in it",
             f"searched over {_list(gammas)} for Table 1; elsewhere published for {_published('directau')}, else chosen"
             " by such a search, else 1",
             "C8 and the level of every score of DirectAU",
@@ -113,7 +119,7 @@ def lines() -> list[Line]:
         ),
         Line(
             "MAWU",
-            "its published weights",
+            "its authors' weights; on MovieLens1M cross-validated in their range",
             "its uniformity counts half of the cosine matrix as zeros",
             f"published for {_published('mawu')}; else searched over {len(LOSS_GRIDS['mawu'])} pairs; uniformity over"
             f" all {direct.mawu_uniformity}",
@@ -153,8 +159,8 @@ def lines() -> list[Line]:
         Line("epochs", "1,000 at most", "", f"{plain.max_epochs:,} at most"),
         Line(
             "early stopping",
-            "validation NDCG@20, patience 10, best epoch kept",
-            "",
+            "validation NDCG@20, patience 10; which epoch is kept is not said",
+            "the best epoch is kept",
             f"validation NDCG@20, patience {plain.patience}, best epoch kept; a run that ended in a dip gives its place"
             f" to one with patience {LONG}, where that is stored",
             "runs that start by chance",
@@ -163,21 +169,21 @@ def lines() -> list[Line]:
         Line(
             "weight decays",
             "a range that the paper's file does not show",
-            "",
+            "no search in it",
             _list(ALL_DECAYS) + "; more where the best is at an edge",
         ),
         Line(
             "learning rates",
-            "0.1, 0.01, 0.001",
-            "",
+            "a range that the paper's file does not show",
+            "no search in it; 0.001 in the script",
             _list(lean.lrs) + ", the second where it is run for both methods",
             "C11, and whether a search is complete",
             "rq4_benefits",
         ),
         Line(
             "ranking",
+            "not said for the test; validation by dot product and by cosine in Figure 6",
             "all items, by dot product",
-            "",
             "all items, by dot product; by cosine as a diagnostic",
             "C14",
             "cosine",
@@ -190,15 +196,15 @@ def lines() -> list[Line]:
         ),
         Line(
             "mean NDCG@20",
-            "over users with a held-out item",
-            "leaves the last user out",
+            "the average over all of the users",
+            "over users with a held-out item, and leaves the last of them out",
             "leaves the last user out" if plain.drop_last_user else "over users with a held-out item",
             "nothing",
             "switches",
         ),
         Line(
             "popularity groups",
-            "top 5 %, next 15 %, the rest",
+            "top 5 %, top 5 to 20 %, bottom 80 %; on which interactions is not said",
             "counted on all interactions",
             f"{_groups()}, counted on the {'training split' if plain.groups_from == 'train' else 'whole data'}",
             "the parts of NDCG@20",
@@ -206,8 +212,8 @@ def lines() -> list[Line]:
         ),
         Line(
             "IPL",
-            "batch by batch",
-            "scores land on the wrong items",
+            "on BPR, in its authors' range",
+            "batch by batch; scores land on the wrong items",
             f"{plain.ipl_form} by {plain.ipl_form}",
             "C13",
             "debiasing",
@@ -222,8 +228,8 @@ def lines() -> list[Line]:
         ),
         Line(
             "percentages of Table 1",
-            "shares of PRISM's score",
-            "",
+            "by its cells shares of PRISM's score",
+            "not in it",
             "shares of tuned decay's score",
             "the sizes of C8 to C10",
             "ledger",
@@ -238,6 +244,13 @@ def _list(values: object) -> str:
 def _published(loss: str) -> str:
     """The datasets for which a loss's authors publish its parameters."""
     return listed_names([dataset_name(dataset) for dataset, name in PUBLISHED if name == loss])
+
+
+def _interactions_in_table2(dataset: str) -> int:
+    """How many interactions of a dataset the paper's Table 2 prints."""
+    printed = CARDS[dataset].paper
+    assert printed is not None
+    return printed[2]
 
 
 def _split() -> str:

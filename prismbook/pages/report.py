@@ -74,7 +74,8 @@ def method(records: Sequence[Record]) -> str:
         text += (
             f" {plural(len(records), 'run')} with {listed_names(losses)} on {listed_names(backbones)} took"
             f" {hours:,.0f} hours of training and evaluation. Validation at the first of {len(SEEDS)} seeds chooses a"
-            " setting. Differences are judged by their 95 % interval over users and seeds, against margins that are"
+            " setting. In Table 1's search all seeds choose between the two best, where both were run at every seed."
+            " Differences are judged by their 95 % interval over users and seeds, against margins that are"
             " fixed for all claims."
         )
     return text

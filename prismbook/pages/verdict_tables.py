@@ -9,7 +9,7 @@ import pandas as pd
 
 from prismbook.claims.alternatives import ALTERNATIVES, verdicts, with_own_spreads
 from prismbook.claims.ledger import Row
-from prismbook.claims.prism_claims import FOLLOWS
+from prismbook.claims.prism_claims import COMPARABLE, FOLLOWS
 from prismbook.claims.statements import PROVISIONAL, outcome_of
 from prismbook.claims.theory_claims import SEPARATES
 from prismbook.pages.marks import mark
@@ -36,6 +36,8 @@ def rules_in_words() -> str:
    The core alone makes the verdict. Sizes, details and notes have marks of their own and change no verdict.
    An open statement does not weigh alike on both sides. Where all others hold, it could still break the claim, so that
    the verdict is open. Where all others fail, it could no longer save the claim, so that this is not reproduced.
+   How many statements a core has depends on what was run: a loss whose runs decide nothing has one open statement
+   where it has two elsewhere. So *k of n* is not alike between datasets.
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
    number per measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
@@ -45,13 +47,16 @@ def rules_in_words() -> str:
    provisional, and has a ring.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
-5. **Nothing is chosen on the test set.** Validation chooses.
+5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
+   C17) all seeds choose between the two best, where both were run at every seed. So C2 or C21 may have another best
+   decay of a loss than C8.
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
    where its choice is at the edge of its grid, or among runs that stopped at their start. A loss's parameter that is
    published for linear MF is searched anew on non-linear MF. The learning rate is exempt: both methods have the same
    one, and a statement says where another was not run for both. This may favour decay, whose rows are shorter
    and turn sooner. In C12 and C13, what does not hold is open until every
-   strength of PRISM that is planned was run.
+   strength of PRISM that is planned was run. Where a loss's best decay is the strongest of RQ1's, C21 goes on to the
+   stronger ones of Table 1's search; without them, what does not hold is open.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. A word that rests on a run whose best
    epoch is before {EARLY_BEST} is provisional until then. A size in Table 1 is open where some seeds were cut off.
@@ -74,7 +79,11 @@ def rules_in_words() -> str:
     lengths that fall with it count too: they carry it as well. Decay of the batch's rows does nothing (C6) where it
     gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. That may be more than the margin of
     NDCG@20. That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
-    its worst decay is within the margin of its best. A curve is saturated (C14) at {SATURATED:.0%} of its maximum.
+    its worst decay is within the margin of its best. The two lines differ, since the questions do. C6 asks whether
+    such decay replaces the other, so its line is a share of what the other gains. C7 asks what a wrong decay costs
+    LightGCN itself, so its line is the margin. What the other line says stands beside both claims. A strength of
+    PRISM is comparable with tuned decay (C11) where its validation NDCG@20 is at most {COMPARABLE:.1%} lower at the
+    first seed. A curve is saturated (C14) at {SATURATED:.0%} of its maximum.
     Degrees separate (C15) where they are apart by more than {SEPARATES:.0%} of what decay takes. One training
     follows another (C19) where scores differ by at most {FOLLOWS:g}. Tuning is careful (C21) where more than half
     of the other choices are worse. No decay is one, with what does not differ from it. DirectAU falls below BPR

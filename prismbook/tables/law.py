@@ -7,11 +7,13 @@ users, in one run are a *profile*. Runs that differ in the seed alone are of one
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from prismbook.plan.config import RunConfig, changed
 from prismbook.runs.records import Record
@@ -22,8 +24,8 @@ from prismlib.datasets import identity_card
 LEAST = 4
 #: A smaller weight of uniformity lets all rows turn one way, so that the law's sine is not the sine of the other runs.
 LEAST_GAMMA = 0.5
-#: Under a weaker decay lengths are still growing when training stops.
-LEAST_DECAY = 1e-6
+#: Lengths still grow where training lasted fewer times the steps to rest, by the law, of a run's middle class of rows.
+LEAST_TIMES = 3
 #: The weight of the pull of a pair. MAWU aligns by the cosine, which is half of the squared distance.
 WEIGHTS = {"directau": 1.0, "mawu": 0.5}
 #: The share of a dataset's interactions that is trained on.
@@ -34,10 +36,9 @@ CONFIGURATION = (
     *("lr", "weight_decay", "batch_size", "dim"),
 )
 #: Why runs are left out, each as the page says it.
-WEAK, TURNED, LIMITED, AGAIN = (
-    f"with a decay below {LEAST_DECAY:g}",
+TURNED, SHORT, AGAIN = (
     f"with a weight of uniformity below {LEAST_GAMMA:g}",
-    "ended by the limit of epochs",
+    f"that trained for less than {LEAST_TIMES} times their time to rest",
     "that repeat a configuration and its seed",
 )
 #: The law, the paper's theorem at rest, PRISM's log(d + 2), and a power of d that is fitted.
@@ -51,8 +52,9 @@ DRAWS = 2000
 def of_the_law(records: Iterable[Record]) -> tuple[list[Record], dict[str, list[Record]]]:
     """The stored runs that the law is about, and those that are left out, by the reason.
 
-    The law is about linear MF with DirectAU or MAWU under Adam with coupled decay, on real data. Of runs that are alike
-    in all that the law knows, the one is kept that changes the fewest fields.
+    The law is about linear MF with DirectAU or MAWU under Adam with coupled decay, on real data, and about lengths at
+    rest. Whether a run trained for long enough is told by the law's own time, and by no length that was recorded. Of
+    runs that are alike in all that the law knows, the one is kept that changes the fewest fields.
 
     Args:
         records: stored runs.
@@ -61,22 +63,45 @@ def of_the_law(records: Iterable[Record]) -> tuple[list[Record], dict[str, list[
     []
     """
     kept: dict[str, Record] = {}
-    out: dict[str, list[Record]] = {WEAK: [], TURNED: [], LIMITED: [], AGAIN: []}
+    out: dict[str, list[Record]] = {TURNED: [], SHORT: [], AGAIN: []}
     about = [record for record in records if _applies(record["config"])]
     for record in sorted(about, key=lambda record: len(changed(RunConfig(**record["config"])))):
         config = record["config"]
         run = json.dumps([_configuration(config), config["seed"]])
-        if config["weight_decay"] < LEAST_DECAY:
-            out[WEAK].append(record)
-        elif config["gamma"] is not None and config["gamma"] < LEAST_GAMMA:
+        if config["gamma"] is not None and config["gamma"] < LEAST_GAMMA:
             out[TURNED].append(record)
-        elif record["stopped_by"] == "max_epochs":
-            out[LIMITED].append(record)
+        elif times_to_rest(record) < LEAST_TIMES:
+            out[SHORT].append(record)
         elif run in kept:
             out[AGAIN].append(record)
         else:
             kept[run] = record
     return list(kept.values()), out
+
+
+def times_to_rest(record: Record) -> float:
+    """How many times the steps to rest a run trained until its best epoch, whose lengths are kept.
+
+    The steps to rest are those of its middle class of rows by popularity, at the length that the law says. A row of
+    more interactions needs more of them.
+
+    Args:
+        record: a run that the law is about.
+    """
+    config = record["config"]
+    steps = (record["best_epoch"] + 1) * math.ceil(trained_pairs(record) / config["batch_size"])
+    lengths = torch.tensor([row["law"] for row in _classes(record, rare=False)])
+    to_rest = theory.steps_to_rest_adam(lengths.median(), config["lr"], config["dim"])
+    return steps / float(to_rest)
+
+
+def trained_pairs(record: Record) -> int:
+    """How many interactions a run is trained on, by its dataset's card.
+
+    Args:
+        record: of a run.
+    """
+    return round(TRAINED * identity_card(record["config"]["dataset"]).interactions)
 
 
 def _applies(config: dict[str, Any]) -> bool:
@@ -115,7 +140,7 @@ def profiles(records: Iterable[Record], rare: bool = False) -> pd.DataFrame:
 
 def _classes(record: Record, rare: bool) -> Iterable[dict[str, Any]]:
     config = record["config"]
-    pairs = round(TRAINED * identity_card(config["dataset"]).interactions)
+    pairs = trained_pairs(record)
     for side in ("item", "user"):
         for part in record["norms"][side]["bins"]:
             if part["from"] < 1 or (part["from"] < LEAST) != rare or part["mean"] == 0:
