@@ -32,7 +32,7 @@ def test_of_an_optimiser_the_rate_counts_that_validation_ranks_best() -> None:
     text = prism_limits.of_sparse_optimisers("movielens1m", runs)
     assert text == (
         "On MovieLens1M row-wise Adagrad has NDCG@20 0.1000, and 0.3000 with lengths at scoring"
-        " (1 seed, ratio 0.25 and 0.00). With DirectAU they were not run beside PRISM."
+        " (1 seed, ratio 0.25 and 0.00). PRISM was not run beside them."
     )
     assert "0.4000" in prism_limits.of_sparse_optimisers("movielens1m", runs[1:])
     assert prism_limits.of_sparse_optimisers("movielens1m", [by("sgd", 30.0, 0.2)]) == ""
@@ -45,11 +45,11 @@ def test_epochs_are_those_to_the_best_and_time_needs_one_kind_of_machine(tmp_pat
     late = made_up(prism, validation=[0.0, *[0.05] * 4, 0.1], seconds=slow)
     path = store(tmp_path, late)
     text = prism_limits.epochs_and_time([ways.compared("gowalla", "directau", tmp_path)])
-    assert "against no decay 3.0 times on Gowalla (in time 4.0)" in text
+    assert "Against no decay DirectAU's epochs to the best one are 3.0 times on Gowalla (in time 4.0)." in text
     path.unlink()
     store(tmp_path, late | {"environment": {"device": "another", "commit": "0123456789+"}})
     text = prism_limits.epochs_and_time([ways.compared("gowalla", "directau", tmp_path)])
-    assert "against no decay 3.0 times on Gowalla" in text and "in time" not in text
+    assert "are 3.0 times on Gowalla." in text and "in time" not in text
 
 
 def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
@@ -60,7 +60,10 @@ def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
     store(tmp_path, made_up(prism), 1.1 * users)
     pair = decay_vs_prism.pair("gowalla", "nonlinear-mf", "directau", tmp_path)
     text = prism_limits.behind_layers([pair], [])
-    assert text == "With the ReLU PRISM is, against tuned decay, with DirectAU +10.0\N{NO-BREAK SPACE}% on Gowalla."
+    assert (
+        text
+        == "With the ReLU PRISM's NDCG@20 against tuned decay is +10.0\N{NO-BREAK SPACE}% on Gowalla with DirectAU."
+    )
     assert "released code" in prism_limits.behind_layers([pair], [pair])
     for path in tmp_path.rglob("*-*.*"):
         path.unlink()

@@ -60,14 +60,14 @@ def of_sparse_optimisers(dataset: str, records: Iterable[Record]) -> str:
             best = max(made, key=lambda run: max(run["history"]["validation_dot"]))["config"]["lr"]
             row = lengths.by_training([run for run in made if run["config"]["lr"] == best]).iloc[0]
             said.append(
-                f"{name} has NDCG@20 {row['ndcg']:.4f}, and {row['ndcg with it']:.4f} with lengths at scoring"
-                f" ({plural(round(row['seeds']), 'seed')}, ratio {row['ratio']:.2f} and {row['ratio with it']:.2f})"
+                f"On {dataset_name(dataset)} {name} has NDCG@20 {row['ndcg']:.4f}, and {row['ndcg with it']:.4f} with lengths"
+                f" at scoring ({plural(round(row['seeds']), 'seed')}, ratio {row['ratio']:.2f} and"
+                f" {row['ratio with it']:.2f})."
             )
     if not said:
         return ""
     with_prism = any(run["config"]["optimizer"] in SPARSE and run["config"]["init"] == "prism" for run in runs)
-    beside = "" if with_prism else " With DirectAU they were not run beside PRISM."
-    return f"On {dataset_name(dataset)} {'; '.join(said)}.{beside}"
+    return " ".join(said if with_prism else [*said, "PRISM was not run beside them."])
 
 
 def behind_layers(pairs: Sequence[Pair], released: Sequence[Pair]) -> str:
@@ -77,11 +77,15 @@ def behind_layers(pairs: Sequence[Pair], released: Sequence[Pair]) -> str:
         pairs: those of non-linear matrix factorisation.
         released: the same as the released code trains them, at one decay.
     """
-    text = [_of_losses(found) for found in (pairs, released)]
-    parts = [f"With the ReLU PRISM is, against tuned decay, {text[0]}."] if text[0] else []
-    if text[1]:
-        parts.append(f"In the released code, without it and not searched, it is {text[1]}.")
-    return " ".join(parts)
+    leads = (
+        "With the ReLU PRISM's NDCG@20 against tuned decay is",
+        "In the released code, without the ReLU and not searched, it is",
+    )
+    said = []
+    for lead, found in zip(leads, (pairs, released), strict=True):
+        parts = _of_losses(found)
+        said += [f"{lead} {part}." if place == 0 else f"It is {part}." for place, part in enumerate(parts)]
+    return " ".join(said)
 
 
 def stored_behind_layers(results: Path | str | None = None) -> str:
@@ -102,7 +106,7 @@ def stored_behind_layers(results: Path | str | None = None) -> str:
     return behind_layers(pairs, sorted(released, key=lambda pair: pair.loss))
 
 
-def _of_losses(pairs: Sequence[Pair]) -> str:
+def _of_losses(pairs: Sequence[Pair]) -> list[str]:
     """The changes of each loss on each dataset where both methods decide something."""
     parts: dict[str, list[str]] = {}
     for pair in pairs:
@@ -110,7 +114,7 @@ def _of_losses(pairs: Sequence[Pair]) -> str:
         if change is not None and pair.decides():
             name = dataset_name(pair.dataset)
             parts.setdefault(LOSS_NAMES[pair.loss], []).append(f"{percent(change.mean)} on {name}")
-    return "; ".join(f"with {loss} {listed_names(where)}" for loss, where in parts.items())
+    return [f"{listed_names(where)} with {loss}" for loss, where in parts.items()]
 
 
 def epochs_and_time(compared: Sequence[Compared]) -> str:
@@ -132,8 +136,8 @@ def epochs_and_time(compared: Sequence[Compared]) -> str:
                 times = (ours["best_epoch"].mean() + 1) / (theirs["best_epoch"].mean() + 1)
                 parts.append(f"{times:.1f} times on {dataset_name(each.dataset)}{_in_time(each, way)}")
         if parts:
-            said.append(f"against {way} {listed_names(parts)}")
-    return f"Epochs to the best one with DirectAU: {'; '.join(said)}." if said else ""
+            said.append(f"Against {way} DirectAU's epochs to the best one are {listed_names(parts)}.")
+    return " ".join(said)
 
 
 def _in_time(each: Compared, way: str) -> str:
