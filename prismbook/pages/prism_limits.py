@@ -60,8 +60,8 @@ def of_sparse_optimisers(dataset: str, records: Iterable[Record]) -> str:
             best = max(made, key=lambda run: max(run["history"]["validation_dot"]))["config"]["lr"]
             row = lengths.by_training([run for run in made if run["config"]["lr"] == best]).iloc[0]
             said.append(
-                f"On {dataset_name(dataset)} {name} has NDCG@20 {row['ndcg']:.4f}, and {row['ndcg with it']:.4f} with lengths"
-                f" at scoring ({plural(round(row['seeds']), 'seed')}, ratio {row['ratio']:.2f} and"
+                f"On {dataset_name(dataset)} {name} has NDCG@20 {row['ndcg']:.4f}, and {row['ndcg with it']:.4f} with"
+                f" lengths at scoring ({plural(round(row['seeds']), 'seed')}, ratio {row['ratio']:.2f} and"
                 f" {row['ratio with it']:.2f})."
             )
     if not said:
@@ -134,9 +134,10 @@ def epochs_and_time(compared: Sequence[Compared]) -> str:
             ours, theirs = each.shown(PRISM), each.shown(way)
             if len(ours) and len(theirs):
                 times = (ours["best_epoch"].mean() + 1) / (theirs["best_epoch"].mean() + 1)
-                parts.append(f"{times:.1f} times on {dataset_name(each.dataset)}{_in_time(each, way)}")
+                what = "" if parts else " the epochs"
+                parts.append(f"{times:.1f} times{what} on {dataset_name(each.dataset)}{_in_time(each, way)}")
         if parts:
-            said.append(f"Against {way} DirectAU's epochs to the best one are {listed_names(parts)}.")
+            said.append(f"Against {way} DirectAU needs {listed_names(parts)}.")
     return " ".join(said)
 
 
@@ -154,7 +155,7 @@ def _in_time(each: Compared, way: str) -> str:
     if not pairs:
         return ""
     times = np.mean([_seconds(ours) / _seconds(theirs) for ours, theirs in pairs])
-    return f" (in time {times:.1f})"
+    return f" ({times:.1f} times the time)"
 
 
 def _seconds(record: Record) -> float:
