@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,10 @@ def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
         == "With the ReLU PRISM's NDCG@20 against tuned decay is +10.0\N{NO-BREAK SPACE}% on Gowalla with DirectAU."
     )
     assert "released code" in prism_limits.behind_layers([pair], [pair])
+    other = replace(pair, at_values=(pair, replace(pair, comparison=replace(pair.comparison, by_seed=(-0.01,)))))
+    assert prism_limits.behind_layers([other], []) == (
+        f"{text} For DirectAU on Gowalla the sign hangs on the loss's gamma: -6.7\N{NO-BREAK SPACE}% at 5."
+    )
     for path in tmp_path.rglob("*-*.*"):
         path.unlink()
     store(tmp_path, made_up(decay, stopped_by="max_epochs"), users)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from prismbook.pages.change_words import percent
+from prismbook.pages.change_words import percent, span
 from prismbook.plan.experiments import configs
 from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, decay_vs_prism, lengths
-from prismbook.tables.decay_vs_prism import Pair
+from prismbook.tables.decay_vs_prism import Pair, loss_values
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
 from prismbook.tables.ways import DATASETS, NONE, PRISM, TUNED, Compared
 from prismbook.text import listed_names, plural
@@ -85,7 +86,29 @@ def behind_layers(pairs: Sequence[Pair], released: Sequence[Pair]) -> str:
     for lead, found in zip(leads, (pairs, released), strict=True):
         parts = _of_losses(found)
         said += [f"{lead} {part}." if place == 0 else f"It is {part}." for place, part in enumerate(parts)]
-    return " ".join(said)
+        said += [_other_sign(pair) for pair in found]
+    return " ".join(filter(None, said))
+
+
+def _other_sign(pair: Pair) -> str:
+    """Where PRISM's change has the other sign at some values of the loss's parameters, as a sentence, or nothing."""
+    at_best = pair.relative_difference()
+    found = [
+        (change, loss_values(one.prism.chosen))
+        for one in pair.at_values
+        if one.decides() and one.prism is not None and (change := one.relative_difference()) is not None
+        if at_best is not None and change.mean * at_best.mean < 0
+    ]
+    if not found:
+        return ""
+    many = f"{len(found)} of {len(pair.at_values)} values"
+    changes, where = span([change for change, _ in found]), found[0][1] if len(found) == 1 else many
+    name = f"{LOSS_NAMES[pair.loss]} on {dataset_name(pair.dataset)}"
+    return f"For {name} the sign hangs on the loss's gamma: {changes} at {where}."
+
+
+def _at_each_value(pair: Pair, results: Path | str | None) -> Pair:
+    return replace(pair, at_values=tuple(decay_vs_prism.at_each_value(pair, results)))
 
 
 def stored_behind_layers(results: Path | str | None = None) -> str:
@@ -98,7 +121,7 @@ def stored_behind_layers(results: Path | str | None = None) -> str:
     ''
     """
     pairs = [
-        decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results)
+        _at_each_value(decay_vs_prism.pair(dataset, "nonlinear-mf", loss, results), results)
         for loss in ("directau", "mawu", "ssm")
         for dataset in DATASETS
     ]
@@ -129,7 +152,7 @@ def epochs_and_time(compared: Sequence[Compared]) -> str:
     directau = [each for each in compared if each.loss == "directau"]
     said = []
     for way in (NONE, TUNED):
-        parts = []
+        parts: list[str] = []
         for each in directau:
             ours, theirs = each.shown(PRISM), each.shown(way)
             if len(ours) and len(theirs):
