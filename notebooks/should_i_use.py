@@ -150,7 +150,9 @@ page.say(should_i_use.plain_sgd(compared))
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 other = prism_limits.stored_of_sparse_optimisers(results)
-page.say(f"**Another optimiser?** All of it with DirectAU and without decay. {other} [](optimisers.ipynb) has the others.")
+page.say(
+    f"**Another optimiser?** All of it with DirectAU and without decay. {other} [](optimisers.ipynb) has the others."
+)
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(f"**Layers?** {prism_limits.stored_behind_layers(results)} [](rq3_prism.ipynb) has the seeds, and what is open.")
