@@ -155,7 +155,9 @@ page.say(
 )
 
 # %% tags=["remove-input", "nbval-ignore-output"]
-page.say(f"**Layers?** {prism_limits.stored_behind_layers(results)} [](rq3_prism.ipynb) has the seeds, and what is open.")
+page.say(
+    f"**Layers?** {prism_limits.stored_behind_layers(results)} [](rq3_prism.ipynb) has the seeds, and what is open."
+)
 
 # %% [markdown]
 # ## What it costs
