@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.distributed as dist
 from toy import assert_norms, num_items, num_users, split
 from torch.nn import functional as F
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 dist.init_process_group("gloo")
 
 # [recipe]
+import torch
 from torch.distributed.fsdp import fully_shard
 
 from prismlib import prism_

@@ -16,7 +16,6 @@ from toy import assert_norms, follows_popularity, ndcg, num_items, num_users, re
 import numpy as np
 from lenskit.flexmf import FlexMFImplicitScorer
 from lenskit.flexmf._implicit import FlexMFImplicitTrainer  # private in 2025.8.1: pin the version
-from lenskit.training import TrainingOptions
 
 from prismlib import prism_
 
@@ -37,13 +36,24 @@ class PrismMF(FlexMFImplicitScorer):
 # [end]
 
 
-def train(scorer_class):
-    # [use]
+# [use]
+from lenskit.training import TrainingOptions
+
+
+def train(scorer_class, data):
     settings = {"embedding_size": 64, "epochs": 15, "learning_rate": 0.01, "batch_size": 512}
     # LensKit's default is a decay of 0.01; reg_method=None would be SparseAdam, another optimiser
     scorer = scorer_class(preset="bpr", reg_method="AdamW", regularization=0.0, item_bias=False, **settings)
     scorer.train(data, TrainingOptions(rng=1))
-    # [end]
+    return scorer
+
+
+# [end]
+
+
+def tables(scorer_class):
+    """The trained tables in the order of the toy data's ids."""
+    scorer = train(scorer_class, data)
     user, item = np.zeros((num_users, 64), np.float32), np.zeros((num_items, 64), np.float32)
     user[data.users.ids()] = scorer.model.u_embed.weight.detach().numpy()
     item[data.items.ids()] = scorer.model.i_embed.weight.detach().numpy()
@@ -59,7 +69,7 @@ if __name__ == "__main__":
     for table, stats in ((model.u_embed, data.user_stats()), (model.i_embed, data.item_stats())):
         assert_norms(table.weight, stats["count"].to_numpy())
     torch.manual_seed(1)
-    start, prism = train(FlexMFImplicitScorer), train(PrismMF)
+    start, prism = tables(FlexMFImplicitScorer), tables(PrismMF)
     assert follows_popularity(prism[1]) > 0.8
     scores = {"BPR, own start": ndcg(*start), "BPR, PRISM": ndcg(*prism)}
     report(version=lenskit.__version__, regulariser="regularization", scores=scores)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from toy import assert_norms, num_items, split
 
-from prismlib import prism_, prism_norm, recommend
+from prismlib import prism_, recommend
 
 popularity = torch.as_tensor(split.item_popularity)
 features = torch.randn(num_items, 48, generator=torch.Generator().manual_seed(0))
@@ -21,20 +21,31 @@ table = torch.nn.Embedding(num_items, 16)
 prism_(table.weight, popularity)
 assert torch.allclose(torch.nn.functional.normalize(table.weight, dim=1).norm(dim=1), torch.ones(num_items))
 
+# [towers]
+import torch
+
+from prismlib import prism_norm
+
 with torch.no_grad():
-    # [towers]
     unit = tower(features)  # (n, d), normalised
     served = unit * prism_norm(popularity)[:, None]  # into an inner-product index
-    # [end]
+# [end]
+
+with torch.no_grad():
     users = torch.randn(4, 16)
     by_index = (users @ served.T).topk(20).indices
     assert torch.equal(by_index, recommend((users, unit), range(4), length=prism_norm(popularity)).items)
 assert_norms(served, popularity)
 
+trained = torch.randn(num_items, 16)
 # [bag]
+import torch
+
+from prismlib import prism_
+
 bag = torch.nn.EmbeddingBag(num_items, 16)
 prism_(bag.weight, popularity)
-warm = torch.nn.Embedding.from_pretrained(torch.randn(num_items, 16), freeze=False)
+warm = torch.nn.Embedding.from_pretrained(trained, freeze=False)
 prism_(warm.weight, popularity)
 # [end]
 assert_norms(bag.weight, popularity)
@@ -45,6 +56,10 @@ with torch.no_grad():  # what training did
     table.weight.mul_(1 + torch.rand(num_items, 1))
 before = table.weight.detach().clone()
 # [grow]
+import torch
+
+from prismlib import prism_norm
+
 with torch.no_grad():
     length = table.weight.norm(dim=1)
     squared = length**2 + prism_norm(new) ** 2 - prism_norm(old) ** 2

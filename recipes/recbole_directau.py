@@ -47,41 +47,50 @@ class DirectAU(BPR):
 # [end]
 
 
-def train(model_class, prism: bool, **extra):
-    # [recipe]
-    import torch
-    from recbole.config import Config
-    from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_trainer
+# [recipe]
+import torch
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.utils import get_trainer
 
-    from prismlib import prism_
+from prismlib import prism_
 
-    own = settings | {"embedding_size": 64, "weight_decay": 0.0} | extra
-    config = Config(model_class, "toy", config_dict=own)  # a class, not a name, loses BPR.yaml: name embedding_size
+
+def train(model_class, dataset, settings, with_prism=True):
+    """A trained model, and the dataset that knows RecBole's own ids."""
+    own = settings | {"embedding_size": 64, "weight_decay": 0.0}
+    config = Config(model_class, dataset, config_dict=own)  # a class, not a name, loses BPR.yaml: name embedding_size
     train, valid, _ = data_preparation(config, create_dataset(config))
     model = model_class(config, train.dataset).to(config["device"])
-    if prism:
+    if with_prism:
         for field, table in (("user_id", model.user_embedding), ("item_id", model.item_embedding)):
             counts = torch.bincount(train.dataset.inter_feat[field], minlength=len(table.weight))  # RecBole's own ids
             prism_(table.weight, counts)
             assert_norms(table.weight, counts)
     get_trainer(config["MODEL_TYPE"], model_class.__name__)(config, model).fit(train, valid, saved=False)
-    # [end]
-    assert config["weight_decay"] == 0.0
-    tables = []
+    return model, train.dataset
+
+
+# [end]
+
+
+def tables(model_class, with_prism, **extra):
+    """The trained tables in the order of the toy data's ids."""
+    model, dataset = train(model_class, "toy", settings | extra, with_prism)
+    found = []
     own = (("user_id", model.user_embedding, num_users), ("item_id", model.item_embedding, num_items))
     for field, table, rows in own:
-        ours = [int(token[1:]) for token in train.dataset.field2id_token[field][1:]]  # row 0 is [PAD]
+        ours = [int(token[1:]) for token in dataset.field2id_token[field][1:]]  # row 0 is [PAD]
         whole = np.zeros((rows, 64), np.float32)
         whole[ours] = table.weight.detach().numpy()[1:]
-        tables.append(whole)
-    return tables
+        found.append(whole)
+    return found
 
 
 if __name__ == "__main__":
     found = {}
     for name, model_class, rate in (("DirectAU", DirectAU, 0.01), ("BPR", BPR, 0.01)):
-        start, prism = (train(model_class, on, learning_rate=rate) for on in (False, True))
+        start, prism = (tables(model_class, on, learning_rate=rate) for on in (False, True))
         found |= {f"{name}, own start": ndcg(*start), f"{name}, PRISM": ndcg(*prism)}
         if name == "DirectAU":
             assert ndcg(*prism) > ndcg(*start) and follows_popularity(prism[1]) > 0.9

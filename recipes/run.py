@@ -96,7 +96,7 @@ def table(stored: dict[str, dict[str, Any]]) -> str:
     lines = ["recipe,version,regulariser at 0,trained,test NDCG@20"]
     for name, found in stored.items():
         own = f'{name},"{found["version"]}",{found.get("regulariser", "")}'
-        lines += [f'{own},"{what}",{score}' for what, score in found["scores"].items()] or [f"{own},works,"]
+        lines += [f'{own},"{what}",{score:.4f}' for what, score in found["scores"].items()] or [f"{own},works,"]
     return "\n".join(lines) + "\n"
 
 

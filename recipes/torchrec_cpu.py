@@ -10,9 +10,7 @@ import warnings
 
 warnings.filterwarnings("ignore")
 
-import torch
 import torch.distributed as dist
-import torchrec
 from toy import assert_norms, follows_popularity, ndcg, num_items, report, split, with_chosen_lengths
 from torch.nn import functional as F
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
@@ -26,6 +24,7 @@ counts = {"user": split.user_popularity, "item": split.item_popularity}
 # [recipe]
 from functools import partial
 
+import torch
 from torchrec import EmbeddingBagCollection, EmbeddingBagConfig
 
 from prismlib import prism_
@@ -43,23 +42,32 @@ def config(name, d, dim=64):
 
 
 configs = [config(name, d) for name, d in counts.items()]
+tables = EmbeddingBagCollection(tables=configs, device=torch.device("cpu"))
+# [end]
+
+# [optimizer]
+import torch
+import torchrec
+
+
+def optimizer_of(tables, row_wise=False):
+    if row_wise:  # Adagrad with one number of state a row
+        return torchrec.optim.RowWiseAdagrad(tables.parameters(), lr=0.5)
+    return torch.optim.Adam(tables.parameters(), lr=0.05, weight_decay=0.0)
+
+
 # [end]
 
 
-def train(prism: bool, optimizer: str):
+def train(with_prism: bool, row_wise: bool = False):
     torch.manual_seed(1)
-    tables = EmbeddingBagCollection(device=torch.device("cpu"), tables=configs)
+    tables = EmbeddingBagCollection(tables=configs, device=torch.device("cpu"))
     weights = {name: bag.weight for name, bag in tables.embedding_bags.items()}
     for name, weight in weights.items():
         assert_norms(weight, counts[name])
-        if not prism:
+        if not with_prism:
             torch.nn.init.xavier_uniform_(weight)
-    # [optimizer]
-    if optimizer == "adam":
-        stepper = torch.optim.Adam(tables.parameters(), lr=0.05, weight_decay=0.0)
-    else:  # one number of state a row
-        stepper = torchrec.optim.RowWiseAdagrad(tables.parameters(), lr=0.5)
-    # [end]
+    stepper = optimizer_of(tables, row_wise)
     pairs = [torch.as_tensor(column).long() for column in split.train]
     for _ in range(8):
         for rows in torch.randperm(len(pairs[0])).split(512):
@@ -127,7 +135,7 @@ if __name__ == "__main__":
     assert found["data-parallel"] == "right", found
     assert "weight must" in found["row-wise"] or "entries" in found["row-wise"], found
     assert found["column-wise"].startswith("refused: init got a column-wise shard, 32 of 64 columns"), found
-    start, prism, law = train(False, "adam"), train(True, "adam"), train(False, "rowwise_adagrad")
+    start, prism, law = train(False), train(True), train(False, row_wise=True)
     assert follows_popularity(prism[1]) > 0.9
     scores = {
         "softmax of cosines, own start": ndcg(*start),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from prismlib import FullRanking, popularity_groups, prism_norm, random_split, recommend, synthetic
+from prismlib import FullRanking, popularity_groups, random_split, recommend, synthetic
 from prismlib.norms import norm_summary
 
 torch.set_num_threads(1)
@@ -23,13 +23,20 @@ validation = FullRanking(split.validation, split.train, groups, num_users)
 ranking = FullRanking(split.test, seen, groups, num_users)
 
 
-def assert_norms(table: Any, popularity: Any) -> None:
-    """Stop unless the rows have the lengths that PRISM gives them, before anything is trained."""
-    # [norms]
-    norm = as_table(table).norm(dim=1)
-    wanted = prism_norm(torch.as_tensor(np.asarray(popularity))).float()
+# [norms]
+import torch
+
+from prismlib import prism_norm
+
+
+def assert_norms(table, popularity):
+    """Stop unless the rows have the lengths that PRISM gives them: call it before anything is trained."""
+    norm = torch.as_tensor(table).detach().norm(dim=1)
+    wanted = prism_norm(popularity).to(norm)
     assert torch.allclose(norm, wanted, rtol=1e-4), f"norms are off by {float((norm / wanted - 1).abs().max()):.3g}"
-    # [end]
+
+
+# [end]
 
 
 def as_table(table: Any) -> torch.Tensor:

@@ -7,7 +7,7 @@ import tempfile
 import optuna
 from toy import num_items, num_users, report, split, validation
 
-from prismlib import MF, SSM, fit, prism_
+from prismlib import MF, prism_
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -23,6 +23,9 @@ settings = {"batch_size": 512, "max_epochs": 6}
 
 
 # [optuna]
+from prismlib import SSM, fit
+
+
 def objective(trial):
     def stop(history):
         trial.report(history.validation_dot[-1], len(history.validation_dot))
@@ -39,6 +42,8 @@ def objective(trial):
 def track(folder: str) -> None:
     # [tracker]
     from torch.utils.tensorboard import SummaryWriter
+
+    from prismlib import SSM, fit
 
     with SummaryWriter(folder) as writer:
 

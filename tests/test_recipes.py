@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import csv
 import importlib.util
 import json
 import os
 import re
 import subprocess
+import symtable
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +30,20 @@ PAGE = (ROOT / "book/recipes.md").read_text()
 SHOWN = re.findall(
     r'```\{literalinclude\} \.\./recipes/(\w+\.py)\n:start-after: "(# \[\w+\])"\n:end-before: "( *# \[end\])"\n', PAGE
 )
+#: The names of each shown part that a reader brings, or has from a part above; the page says what they are.
+GIVEN = {
+    ("toy.py", "lengths"): {"user", "item", "popularity", "users", "seen", "validation"},
+    ("recbole_directau.py", "recipe"): {"assert_norms"},
+    ("cornac_bpr.py", "recipe"): {"data"},
+    ("torchrec_cpu.py", "recipe"): {"counts"},
+    ("fsdp2.py", "recipe"): {"num_users", "num_items", "split"},
+    ("ddp.py", "recipe"): {"table", "split"},
+    ("plain.py", "towers"): {"tower", "features", "popularity"},
+    ("plain.py", "bag"): {"num_items", "popularity", "trained"},
+    ("plain.py", "grow"): {"table", "old", "new"},
+    ("trackers.py", "optuna"): {"model", "settings", "split", "validation"},
+    ("trackers.py", "tracker"): {"model", "settings", "split", "validation", "folder"},
+}
 
 
 def runner() -> ModuleType:
@@ -86,17 +105,69 @@ def test_the_page_shows_parts_of_the_files_that_are_run_and_nothing_else() -> No
     assert len(SHOWN) >= 15
     assert PAGE.count("```{literalinclude}") == len(SHOWN)
     assert "```python" not in PAGE
-    assert re.findall(r"^:caption: (.*)$", PAGE, re.MULTILINE) == [f"recipes/{name}" for name, _, _ in SHOWN]
+    assert re.findall(r"^:caption: (.*)$", PAGE, re.MULTILINE) == [
+        f'"{{download}}`recipes/{name} <../recipes/{name}>`"' for name, _, _ in SHOWN
+    ]
     run_here = {"fsdp2.py", "ddp.py", "plain.py", "toy.py", "compare.py"}
     assert {name for name, _, _ in SHOWN} == run_here | set(run.RECIPES.values())
 
 
 @pytest.mark.lint
+def test_the_files_that_the_page_has_for_download_are_there() -> None:
+    files = re.findall(r"\{download\}`([^`]*?) <\.\./([^`]*)>`", PAGE)
+    assert PAGE.count("{download}") == len(files) > len(SHOWN)
+    assert all(path.endswith(shown) and (ROOT / path).is_file() for shown, path in files)
+    assert ("toy.py", "recipes/toy.py") in files  # which the others import
+
+
+def part_of(name: str, start: str, end: str) -> str:
+    """A part of a file as the page shows it."""
+    return textwrap.dedent((RECIPES / name).read_text().partition(start)[2].partition(end)[0])
+
+
+def brought(code: str) -> set[str]:
+    """The names that code uses and does not define, in no scope that can be seen from where it uses them."""
+
+    def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+        yield table
+        for child in table.get_children():
+            yield from scopes(child)
+
+    compile(code, "part", "exec")  # which sees a return outside a function
+    top = symtable.symtable(code, "part", "exec")
+    own = {name.get_name() for name in top.get_symbols() if name.is_assigned() or name.is_imported()}
+    used = {name.get_name() for table in scopes(top) for name in table.get_symbols() if name.is_global()}
+    return used - own - set(dir(builtins))
+
+
+@pytest.mark.lint
+@pytest.mark.parametrize(("name", "start", "end"), SHOWN, ids=lambda text: text.strip())
+def test_a_part_can_be_pasted(name: str, start: str, end: str) -> None:
+    names = brought(part_of(name, start, end))
+    assert names == GIVEN.get((name, start.strip("# []")), set())
+    before = PAGE.partition(f'../recipes/{name}\n:start-after: "{start}"')[0]
+    section = re.split(r"^##? |^:::\{tab-item\}", before, flags=re.MULTILINE)[-1]
+    assert [given for given in sorted(names) if not re.search(rf"`{given}\b", section)] == []
+
+
+@pytest.mark.lint
+def test_what_cannot_be_pasted_is_found() -> None:
+    assert brought("def f(log):\n    rows = log\n    return torch.add(rows, n)\nprism_(rows)") == {
+        "torch",
+        "n",
+        "prism_",
+        "rows",
+    }
+    assert brought("import torch\nfrom a import b as c\nclass D(c):\n    x: torch.Tensor\nlen(D)") == set()
+    with pytest.raises(SyntaxError):
+        brought("return 1")
+
+
+@pytest.mark.lint
 @pytest.mark.parametrize(("name", "start", "end"), SHOWN, ids=lambda text: text.strip())
 def test_a_part_is_there_and_short(name: str, start: str, end: str) -> None:
-    source = (RECIPES / name).read_text()
-    assert source.count(start) == 1
-    part = source.partition(start)[2].partition(end)[0]
+    assert (RECIPES / name).read_text().count(start) == 1
+    part = part_of(name, start, end)
     code = [line for line in part.splitlines() if line.strip() and not line.strip().startswith("#")]
     assert 1 <= len(code) < 24
     # what counts is what PRISM adds; imports and a library's own lines come with it
@@ -114,6 +185,9 @@ def test_versions_are_pinned_and_the_stored_result_is_of_these(name: str) -> Non
 @pytest.mark.lint
 def test_the_table_of_the_page_is_what_the_recipes_reported() -> None:
     assert run.table(json.loads(run.STORED.read_text())) == run.TABLE.read_text()
+    with run.TABLE.open(newline="") as file:
+        scores = [row["test NDCG@20"] for row in csv.DictReader(file)]
+    assert all(re.fullmatch(r"0\.\d{4}|", score) for score in scores) and any(scores)
 
 
 def test_what_the_page_says_of_scores_and_shardings() -> None:
