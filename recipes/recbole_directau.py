@@ -51,7 +51,7 @@ class DirectAU(BPR):
 import torch
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
-from recbole.utils import get_trainer
+from recbole.utils import get_trainer, init_seed
 
 from prismlib import prism_
 
@@ -60,6 +60,7 @@ def train(model_class, dataset, settings, with_prism=True):
     """A trained model, and the dataset that knows RecBole's own ids."""
     own = settings | {"embedding_size": 64, "weight_decay": 0.0}
     config = Config(model_class, dataset, config_dict=own)  # a class, not a name, loses BPR.yaml: name embedding_size
+    init_seed(config["seed"], config["reproducibility"])  # else "seed" does nothing
     train, valid, _ = data_preparation(config, create_dataset(config))
     model = model_class(config, train.dataset).to(config["device"])
     if with_prism:
