@@ -257,14 +257,14 @@ def decayed_at_scoring(runs: Known) -> str:
     judged = words(directau, gains)
     said = []
     for dataset, values in gains.items():
-        beside = f", and {mean_percent(without[dataset])} without decay" if dataset in without else ""
+        beside = f" ({mean_percent(without[dataset])} without decay)" if dataset in without else ""
         said.append(
-            f"{mean_percent(values)} with that decay{beside} on {dataset_name(dataset)} ({judged[dataset]},"
+            f"{mean_percent(values)}{beside} on {dataset_name(dataset)} ({judged[dataset]},"
             f" {plural(len(values), 'seed')}, {1 + np.mean(ratios[dataset]):.1f} times its ratio)"
         )
     if not said:
         return ""
-    return f" Against tuned decay a new training that stops by lengths at scoring is {listed_names(said)}."
+    return f" Against tuned decay a new training stopped by lengths at scoring is {listed_names(said)}."
 
 
 def _after_decay(directau: Sequence[Compared]) -> str:

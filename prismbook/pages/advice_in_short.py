@@ -107,8 +107,7 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**DirectAU by Adam, AdamW, lazy Adam or row-wise Adagrad, without coupled decay:** first put {link}, no new"
-        " training. Adam's NDCG@20"
+        f"**DirectAU without coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** first put {link}. Adam's NDCG@20"
         f" {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
     ]
 
@@ -125,8 +124,8 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its unpopular / popular"
-        f" ratio is {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
+        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 
 
@@ -136,7 +135,7 @@ def _as_fair_in_short(runs: Known) -> str:
     if len(means) < 2:
         return ""
     left = f"{percent(means[0])} to {percent(means[-1])}"
-    return f". With $b$ set to give PRISM's own, read off the test set, {left} are left"
+    return f"; at PRISM's own, by a $b$ read off the test set, {left} are left"
 
 
 def _others_in_short(runs: Known) -> list[str]:
