@@ -107,8 +107,8 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**DirectAU without coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** first put {link}. Adam's NDCG@20"
-        f" {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
+        f"**DirectAU without coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** first put {link}. Adam's"
+        f" NDCG@20 {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
     ]
 
 
