@@ -60,7 +60,7 @@
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,
 #    more from the rows with a weak gradient: **coupled decay puts popularity back.**
 # 4. At rest both are equal: $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda)$, and with $G \propto \sqrt d$ lengths go as $d^{1/6}$, whatever $\lambda$ is. The distance from
-#    rest falls by a factor $e$ in about $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps, so a row needs some three times as many. They go as $(\eta^2 \lambda)^{-2/3}$, so a weak decay rests late.
+#    rest falls by a factor $e$ in about $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps, so a row needs some three times as many. These steps go as $(\eta^2 \lambda)^{-2/3}$, so a weak decay rests late.
 #    The records below have trained for three times as many by their middle class of rows. Their longest rows may still be short of rest. Step 4 holds while a step of a rare row is small
 #    beside the row, $\eta \sqrt{n/q} \ll r$. Decay makes $r$ small, so a strong decay ends it, and the rarest rows are the first.
 # 5. AdamW's decay is not divided: $r^2 = \kappa \eta n / (2 \lambda)$, no popularity. Plain SGD divides nothing: $r^4 = r_0^4 + 2 \eta^2 G^2 t$ without

@@ -66,6 +66,10 @@ page.begin(names)
 # decay changes nothing but lengths in one step. Over many steps it does more: a shorter row has a larger gradient, so it turns faster. Still decay should matter
 # little to them. The paper says that it matters more to them than to BPR, which does look at length.
 #
+# **What lengths are for.** Training compares angles, but items are ranked by the dot product $\lVert\mathbf{u}\rVert\, \lVert\mathbf{i}\rVert \cos$. A user's own
+# length is the same for all items. Of two items at the same acute angle, the longer one stands higher. Lengths that follow popularity lift popular items
+# in the list, and most held-out interactions are with popular items.
+#
 # **We tested:** matrix factorisation with each loss over a range of decays, trained with Adam as in the authors' released code. Under Adam decay does
 # more than shorten rows, see the [theory](theory.ipynb).
 #
@@ -195,7 +199,8 @@ page.html(question.verdicts(judged, runs, results))
 #
 # ```{dropdown} The answer
 # 1. The popular part grows, and the unpopular one falls: more popularity in the lengths lifts popular items over the others.
-# 2. No. BPR looks at lengths while it trains, and so it writes popularity into them without decay.
+# 2. No, on these synthetic data. BPR looks at lengths while it trains, and here it makes popular items longer. It need not: see the further losses in
+#    [](rq2_norms.ipynb).
 # 3. No, without it NDCG@20 is higher. Plain SGD writes popularity by itself.
 # ```
 #

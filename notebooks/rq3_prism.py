@@ -90,6 +90,7 @@ page.say(question.run_yourself("rq3_prism", runs, dataset=names[0], budget=budge
 # ## Watch it happen
 #
 # This cell runs by itself, in about ten seconds, on synthetic data: DirectAU with decay, with PRISM, and with neither.
+# Their order here is the toy's, and not that of the data below.
 
 # %% tags=["plain-prismlib"]
 import torch

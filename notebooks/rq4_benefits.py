@@ -103,6 +103,7 @@ page.say(question.run_yourself("rq4_benefits", runs, dataset=names[0], alphas=al
 # ## Watch it happen
 #
 # This cell runs by itself, in about ten seconds, on synthetic data: two strengths of PRISM and a decay.
+# Their order here is the toy's, and not that of the data below.
 
 # %% tags=["plain-prismlib"]
 import torch

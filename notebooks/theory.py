@@ -19,7 +19,7 @@
 # The paper's argument is short {cite}`loveland2025weightdecay`. Under plain gradient descent an angle-based loss can only
 # lengthen a vector, and does so only when the vector is in the batch. Decay shortens all vectors at every step. So the length of an item's vector
 # comes to say how often the item is in a batch, and it stops where growth and decay balance. This page has the statements. [The next one](proofs.ipynb) proves each of them, with cells that check
-# it, and takes up what a careful reader asks.
+# it.
 #
 # | symbol | meaning |
 # |---|---|
@@ -123,7 +123,7 @@ plt.show()
 # $$ (eq-uniformity)
 #
 # over the different users ($U_u$) or items ($U_i$) of the batch. Each of these has normalised rows alone, so none sees a length. BPR,
-# which ranks by the dot product, sees lengths, and the lemma does not hold for it.
+# whose loss compares dot products, sees lengths, and the lemma does not hold for it.
 #
 # ## Who is in a batch
 #

@@ -22,7 +22,10 @@
 # hidden, no GPU, and no package of this book before the last two cells. It is a **toy**, and no evidence about the paper's datasets.
 #
 # The losses meant here compare a user and an item by their angle alone. Such a loss cannot ask for a longer or a shorter vector, so under
-# plain gradient descent it moves a vector at a right angle to itself. The result is a hypotenuse, and a hypotenuse is longer than its legs:
+# plain gradient descent it moves a vector at a right angle to itself. The result is a hypotenuse, and a hypotenuse is longer than its legs (the drawing below).
+#
+# Why lengths matter, if the loss does not see them: items are *ranked* by the dot product, $\lVert\mathbf{u}\rVert\, \lVert\mathbf{i}\rVert \cos$. A user's own length
+# is the same for all items. Of two items at the same acute angle, the longer one stands higher in the list.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own

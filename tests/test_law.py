@@ -175,6 +175,10 @@ def test_the_table_by_training_averages_seeds_and_says_what_was_not_kept() -> No
     partly = lengths.by_training(runs).loc[("plain SGD, no decay", 30.0)]
     assert partly["seeds"] == 2 and np.isnan(partly["ndcg with it"]) and partly["ndcg"] == sgd["ndcg"]
     assert np.isnan(table.loc[("Adam, decay 1e-05", 1e-3), "exponent"])
+    shown = optimiser_tables.ways(runs)["NDCG@20"]
+    name = "plain SGD, no decay"
+    assert shown[name, "30"] == f"{sgd['ndcg']:.4f}"
+    assert shown[f"{name}, the seeds scored with lengths", "30"].endswith(" → 0.3000")
 
 
 def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None:

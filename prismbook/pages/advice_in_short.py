@@ -124,7 +124,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f"**A new training, stopped by such lengths:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
         f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 
@@ -135,7 +135,7 @@ def _as_fair_in_short(runs: Known) -> str:
     if len(means) < 2:
         return ""
     left = f"{percent(means[0])} to {percent(means[-1])}"
-    return f"; at PRISM's own, by a $b$ read off the test set, {left} are left"
+    return f". With the $b$ that gives PRISM's ratio, read off the test set, {left} are left"
 
 
 def _others_in_short(runs: Known) -> list[str]:

@@ -156,9 +156,15 @@ def plan(datasets: Sequence[str], results: Path) -> pd.DataFrame:
 def _score(records: Sequence[Record]) -> str:
     if not records:
         return "not run"
-    own = np.mean([record["test"]["dot"]["ndcg"] for record in records])
-    put_on = [scores["ndcg"] for record in records if (scores := lengths.with_chosen_lengths(record)) is not None]
-    return f"{own:.4f}" + (f" → {np.mean(put_on):.4f}" if put_on else "") + f" ({len(records)})"
+    own = [record["test"]["dot"]["ndcg"] for record in records]
+    both = [
+        (score, scores["ndcg"])
+        for score, record in zip(own, records, strict=True)
+        if (scores := lengths.with_chosen_lengths(record)) is not None
+    ]
+    arrow = " → ".join(f"{np.mean(scores):.4f}" for scores in zip(*both, strict=True)) + f" ({len(both)})"
+    alone = f"{np.mean(own):.4f} ({len(own)})"
+    return arrow if len(both) == len(own) else f"{alone}; {arrow}" if both else alone
 
 
 def ways(records: Sequence[Record]) -> pd.DataFrame:
@@ -169,9 +175,9 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
 
     Returns:
         Text, one row per training and learning rate, means over seeds; an arrow leads from the trained lengths to those
-        that validation chooses at scoring.
+        that validation chooses at scoring. Where some runs of a training were scored so, they have a row of their own.
     """
-    table = lengths.by_training(records)
+    table = _with_rows_of_the_scored(records)
     kept = table["exponent"].notna()
 
     def arrow(before: str, after: str, digits: int) -> list[str]:
@@ -192,6 +198,15 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
         },
         index=pd.MultiIndex.from_tuples([(name, f"{rate:g}") for name, rate in table.index], names=table.index.names),
     )
+
+
+def _with_rows_of_the_scored(records: Sequence[Record]) -> pd.DataFrame:
+    """Runs by their training, and at the end, of a training of which a part was scored with lengths, this part alone."""
+    table = lengths.by_training(records)
+    scored = lengths.by_training(record for record in records if "lengths" in record)
+    partly = table.index[table["exponent"].isna()].intersection(scored.index)
+    alone = scored.loc[partly].rename(index=lambda name: f"{name}, the seeds scored with lengths", level=0)
+    return pd.concat([table, alone]) if len(partly) else table
 
 
 def found(records: Mapping[str, Sequence[Record]]) -> str:

@@ -14,6 +14,7 @@ from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, decay_vs_prism, lengths
 from prismbook.tables.decay_vs_prism import Pair, loss_values
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
+from prismbook.tables.seed_differences import common
 from prismbook.tables.ways import DATASETS, NONE, PRISM, TUNED, Compared
 from prismbook.text import listed_names, plural
 
@@ -154,8 +155,8 @@ def epochs_and_time(compared: Sequence[Compared]) -> str:
     for way in (NONE, TUNED):
         parts: list[str] = []
         for each in directau:
-            ours, theirs = each.shown(PRISM), each.shown(way)
-            if len(ours) and len(theirs):
+            ours, theirs = common(each.shown(PRISM), each.shown(way), ["seed"])
+            if len(ours):
                 times = (ours["best_epoch"].mean() + 1) / (theirs["best_epoch"].mean() + 1)
                 what = "" if parts else " the epochs"
                 parts.append(f"{times:.1f} times{what} on {dataset_name(each.dataset)}{_in_time(each, way)}")
