@@ -119,7 +119,7 @@ pd.DataFrame(rows).T.rename_axis(["loss", "start"]).map("{:.2f}".format)
 #
 # ```python
 # LOSSES = {
-#     ...
+#     # the losses that are there, and
 #     "InBatchSoftmax": lambda g: InBatchSoftmax(tau=0.2),
 # }
 # ```

@@ -45,7 +45,8 @@ page.say(start_page.shown_advice(page.pages(), advice_numbers.known(results)))
 
 # %% [markdown]
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The
-# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose. $\alpha$ is PRISM's strength.*
+# numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose. $\alpha$ is PRISM's strength.
+# A correlation says how tightly lengths follow popularity, and not [how steeply](pages/optimisers.ipynb).*
 
 # %% tags=["remove-input"]
 page.say(f"{marks.KEY} {start_page.how_sure(rows)}")

@@ -40,8 +40,8 @@ page.html(f'<div class="ledger-and-counts">{table}{ledger_tables.counts_beside(r
 # %% [markdown]
 # *A mark is the verdict on the claim's core, its own sentence in the paper. A number is PRISM's difference from tuned decay. Where a
 # claim compares two other sides, it is their difference as a share of the second. An r is a difference of correlations: in C3 and C17
-# from the line at which half of a variance is explained. "Of the gain" is a share of what decay gains. In C23 it is how much more than
-# half of its range one step of decay covers. Sizes, details and notes change no verdict.
+# from the line at which half of a variance is explained. "Of the gain" is a share of what decay gains. In C23 it is the share of
+# its range that one step of decay covers; more than half is coarse. Sizes, details and notes change no verdict.
 # [Statement by statement](statements.ipynb) has all of them open. [How verdicts are made](verdicts.ipynb) has the rules, and every
 # verdict under others.*
 #

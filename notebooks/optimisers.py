@@ -18,8 +18,8 @@
 #
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
 #
-# With DirectAU, neither: Adam without decay, with lengths $d^b$ at scoring and $b$ chosen on validation, ranks above tuned decay and PRISM on MovieLens1M. On Gowalla and
-# Yelp2018 it is ahead of both by value, at one seed. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
+# With DirectAU, neither. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. What that
+# gives against both is below. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
 
 # %% tags=["parameters", "remove-input"]
 dataset = ["movielens1m", "gowalla", "yelp2018"]  # a published one, or a list of names
@@ -29,7 +29,7 @@ results = None  # folder of run records; None is the project's own
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.pages import law_figures, optimiser_tables, page, parameters, question
+from prismbook.pages import advice_numbers, law_figures, optimiser_tables, page, parameters, question
 from prismbook.plan.experiments import SEEDS, as_list, configs, grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables import analysis, lengths, ways
@@ -49,6 +49,7 @@ for name in names:
     table = analysis.measured(folder, compared)
     runs[name] = table[table["run"].notna() | (table["seed"] == SEEDS[0])].reset_index(drop=True)
     records[name] = [record for record in analysis.records(runs[name]) if record is not None]
+page.say(optimiser_tables.beside_both(advice_numbers.known(results), names))
 page.say(optimiser_tables.found(records))
 
 # %% [markdown]

@@ -86,6 +86,9 @@ page.say(should_i_use.other_decays(compared))
 # **To stop by them too**, rank each validation with such lengths. The stored runs use $b = 1/4$ for that, and choose $b$ after training:
 #
 # ```python
+# from prismlib import fit
+# from prismlib.lengths import popularity_power
+#
 # fit(model, loss, train, validation, lengths=popularity_power(popularity, 1 / 4))
 # ```
 #

@@ -47,7 +47,8 @@ verdict_tables.words()
 
 # %% [markdown]
 # *"Not better" leaves open whether the first is worse or equivalent. A claim that it is better has then failed, and one that it is as good is open.
-# Measures that are no scores have words of their own for the same intervals: wider, fewer, more.*
+# Measures that are no scores have words of their own for the same intervals: wider, fewer, more. "Like" something is equivalent to it, and "at
+# least equivalent" is what is equivalent or better.*
 #
 # The words for all core statements together are defined on the [first page](../index.ipynb).
 #

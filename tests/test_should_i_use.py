@@ -286,8 +286,10 @@ def test_a_word_on_lengths_at_scoring_has_the_share_of_users_of_another_comparis
     assert change is not None and change.users is not None and change.standard_error > 1.1 * change.seed_spread
     just = 2.8 * change.seed_spread + 0.0001  # firm by seeds alone, and less than 2.8 standard errors of both
     assert str(judge(Difference((just,)))) == "better"
-    assert advice_numbers.words(yelp, {"yelp2018": [just], "gowalla": [0.5]}) == {"yelp2018": "better (provisional)"}
-    assert advice_numbers.words(yelp, {"yelp2018": [1.2 * just]}) == {"yelp2018": "better"}
+    assert advice_numbers.words_of_gains(yelp, {"yelp2018": [just], "gowalla": [0.5]}) == {
+        "yelp2018": "better (provisional)"
+    }
+    assert advice_numbers.words_of_gains(yelp, {"yelp2018": [1.2 * just]}) == {"yelp2018": "better"}
 
 
 def test_lengths_at_scoring_are_said_where_they_were_run(tmp_path: Path) -> None:

@@ -492,15 +492,15 @@ def claim_c14(records: Sequence[Record], rules: Rules = RULES) -> list[Statement
     dot, cosine, kept = [], [], []
     for record in records:
         curve = record["history"]["validation_cosine"]
-        dot.append(max(epochs_to(record["history"]["validation_dot"]), 1))
-        cosine.append(max(epochs_to(curve), 1))
+        dot.append(epochs_to(record["history"]["validation_dot"]) + 1)
+        cosine.append(epochs_to(curve) + 1)
         kept.append(curve[record["best_epoch"]] / max(curve))
     decay = records[0]["config"]["weight_decay"]
     ids = tuple(record["id"] for record in records)
     sooner = Difference(tuple(np.log(np.divide(cosine, dot)).tolist()), None, "epochs", runs=ids)
     text = (
-        f"at decay {decay:g} the cosine curve reaches {100 * SATURATED:g} % of its maximum at epoch"
-        f" {_listed(cosine)}, the dot-product curve at epoch {_listed(dot)}"
+        f"at decay {decay:g} the cosine curve reaches {100 * SATURATED:g} % of its maximum after"
+        f" {_listed(cosine)} epochs, the dot-product curve after {_listed(dot)}"
     )
     stays = Statement(
         f"and stays there: at the best epoch by dot product it is at {min(kept):.0%} of it or more",

@@ -248,10 +248,19 @@ def tuning_needed(dataset: str, results: Path) -> Evidence:
         results: folder of the records.
     """
     planned = [config for name in ("rq1", "rq1-losses") for config in configs(name, dataset, seeds=SEEDS)]
-    strongest = [config for config in planned if config.weight_decay == max(each.weight_decay for each in planned)]
-    beyond = [replace(config, weight_decay=decay) for decay in BEYOND["weight_decay"] for config in strongest]
-    runs = decay_claims.with_stronger(measured(results, planned), measured(results, beyond))
+    runs = decay_claims.with_stronger(measured(results, planned), measured(results, beyond_the_grid(planned)))
     return Evidence(lambda rules: decay_claims.claim_c21(runs, rules), record_ids(runs), tuple(planned))
+
+
+def beyond_the_grid(planned: Sequence[RunConfig]) -> list[RunConfig]:
+    """The runs of a grid of decays at the stronger decays to which a search of Table 1 goes on.
+
+    Args:
+        planned: the runs of the grid.
+    """
+    strongest = max(config.weight_decay for config in planned)
+    at_edge = [config for config in planned if config.weight_decay == strongest]
+    return [replace(config, weight_decay=decay) for decay in BEYOND["weight_decay"] for config in at_edge]
 
 
 def curves_at_the_best_decay(dataset: str, results: Path) -> Evidence:

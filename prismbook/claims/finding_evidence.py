@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from prismbook.claims import decay_claims
 from prismbook.claims.comparison import more_patience
-from prismbook.claims.evidence import LEARNING_RATES, benefit_runs
+from prismbook.claims.evidence import LEARNING_RATES, benefit_runs, beyond_the_grid
 from prismbook.claims.magnitudes import chosen_pair
 from prismbook.claims.prism_claims import tried_runs
 from prismbook.claims.statements import Statement, from_judgement, percent_text, weakest
@@ -98,7 +99,8 @@ def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statem
         results: folder of the records.
         rules: those that make a word of a difference.
     """
-    runs = measured(results, [run for run in configs("rq1-losses", dataset, seeds=SEEDS) if run.loss == "ssm"])
+    planned = [run for run in configs("rq1-losses", dataset, seeds=SEEDS) if run.loss == "ssm"]
+    runs = decay_claims.with_stronger(measured(results, planned), measured(results, beyond_the_grid(planned)))
     candidates = first_seed(runs)
     zero, decayed = (candidates[candidates["weight_decay"].eq(0) == without] for without in (True, False))
     if zero["run"].isna().all() or decayed["run"].isna().all():
@@ -184,7 +186,7 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     ours, theirs = pair
     difference = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
-    epochs = f"{ours['best_epoch'].mean():.0f} against {theirs['best_epoch'].mean():.0f}"
+    epochs = f"{ours['best_epoch'].mean() + 1:.0f} against {theirs['best_epoch'].mean() + 1:.0f}"
     best = f"alpha {ours['alpha'].iloc[0]:g}, by validation the best of {plural(strengths, 'strength')},"
     tried = f"{best} against the best of {plural(decays, 'decay')}"
     return difference, f"At learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
@@ -192,6 +194,8 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
 
 def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[Statement]:
     """DirectAU is near the paper's Table 1 at gamma = 1, and above it at the gamma that validation chooses.
+
+    All runs are at the paper's learning rate, so that nothing but gamma and the decay differs.
 
     Args:
         dataset: name of the dataset.
@@ -202,7 +206,7 @@ def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[State
     printed: Any = table1().xs("DirectAU", level="loss").xs("MF", level="backbone").loc[dataset_name(dataset)]
     holds, lines = [], []
     for name, title in (("decay", "decay"), ("prism", "PRISM")):
-        grid = list(dict.fromkeys(by_name[f"mf-directau-{name}"].grid))
+        grid = [run for run in dict.fromkeys(by_name[f"mf-directau-{name}"].grid) if run.lr == RunConfig.lr]
         runs = measured(results, grid).assign(gamma=pd.Series([config.gamma for config in grid], dtype=float))
         runs = first_seed(runs)
         plain = runs[(runs["gamma"] == 1) & runs["run"].notna()]

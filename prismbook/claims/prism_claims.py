@@ -77,7 +77,8 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "", searc
     text = f"{name}{_not_run(runs)}, is best in fewer epochs than {'tuned ' if searched else ''}{setting(tuned)}"
     sides = common(ours.reset_index(), theirs.reset_index(), ["seed"])
     if len(sides[0]):
-        text += f": at epoch {sides[0]['best_epoch'].mean():.0f} against {sides[1]['best_epoch'].mean():.0f}"
+        took, theirs_took = (side["best_epoch"].mean() + 1 for side in sides)
+        text += f": after {took:.0f} epochs against {theirs_took:.0f}"
     # fewer is better here; the rules' words are made for a score
     words = ("more", "fewer", "as many")
     statements = [

@@ -13,6 +13,7 @@ import numpy as np
 from prismbook.pages.advice_numbers import (
     Known,
     Runs,
+    Shares,
     as_fair,
     by_middle_decay,
     changes,
@@ -20,7 +21,7 @@ from prismbook.pages.advice_numbers import (
     gains_and_ratios,
     scored_after,
     scored_row,
-    words,
+    words_of_gains,
 )
 from prismbook.pages.change_words import (
     advised,
@@ -172,7 +173,7 @@ def _stopped_by_lengths(runs: Known) -> list[str]:
     gains, ratios = gains_and_ratios(directau, scored, PRISM)
     if not gains:
         return []
-    judged = words(directau, gains)
+    judged = words_of_gains(directau, gains)
     each = [
         f"{mean_percent(values)} on {dataset_name(dataset)} ({judged[dataset]}, {plural(len(values), 'seed')})"
         for dataset, values in gains.items()
@@ -253,18 +254,25 @@ def decayed_at_scoring(runs: Known) -> str:
         for each in directau
     }
     gains, ratios = gains_and_ratios(directau, of_tuned, TUNED)
-    without, _ = gains_and_ratios(directau, runs.scored(), TUNED)
-    judged = words(directau, gains)
+    without, fairness = gains_and_ratios(directau, runs.scored(), TUNED)
     said = []
-    for dataset, values in gains.items():
-        beside = f" ({mean_percent(without[dataset])} without decay)" if dataset in without else ""
-        said.append(
-            f"{mean_percent(values)}{beside} on {dataset_name(dataset)} ({judged[dataset]},"
-            f" {plural(len(values), 'seed')}, {1 + np.mean(ratios[dataset]):.1f} times its ratio)"
-        )
+    for dataset in gains:
+        parts = [f"{_against_it(directau, gains, ratios, dataset)} with that decay"]
+        if dataset in without:
+            parts.append(f"{_against_it(directau, without, fairness, dataset)} without decay")
+        said.append(f"{listed_names(parts)}, on {dataset_name(dataset)}")
     if not said:
         return ""
-    return f" Against tuned decay a new training stopped by lengths at scoring is {listed_names(said)}."
+    return f" Against tuned decay a new training stopped by lengths at scoring is {'; '.join(said)}."
+
+
+def _against_it(directau: Sequence[Compared], gains: Shares, ratios: Shares, dataset: str) -> str:
+    """A change, with its word, its seeds and what the ratio is multiplied by in brackets."""
+    many = plural(len(gains[dataset]), "seed")
+    return (
+        f"{mean_percent(gains[dataset])} ({words_of_gains(directau, gains)[dataset]}, {many},"
+        f" {1 + np.mean(ratios[dataset]):.1f} times its ratio)"
+    )
 
 
 def _after_decay(directau: Sequence[Compared]) -> str:

@@ -18,7 +18,7 @@ from prismbook.pages.advice_numbers import (
     decided_changes,
     gains_and_ratios,
     scored_after,
-    words,
+    words_of_gains,
 )
 from prismbook.pages.change_words import (
     advised,
@@ -60,7 +60,7 @@ def headline(runs: Known) -> str:
     if not as_good:
         return f"{text}."
     scored = {loss: gains_and_ratios(runs.of(loss), runs.scored(loss=loss), PRISM)[0] for loss in helped}
-    judged = [word for loss in helped for word in words(runs.of(loss), scored[loss]).values()]
+    judged = [word for loss in helped for word in words_of_gains(runs.of(loss), scored[loss]).values()]
     also = all(scored.values()) and not any(word.startswith(("worse", "undecided")) for word in judged)
     return f"{text}, where a small decay{' or lengths at scoring do' if also else ' does'} as well or better."
 
@@ -117,7 +117,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     gains, ratios = gains_and_ratios(runs.of("directau"), runs.scored(), PRISM)
     if not gains:
         return []
-    judged = words(runs.of("directau"), gains)
+    judged = words_of_gains(runs.of("directau"), gains)
     parts = [
         f"{mean_percent(values)} ({judged[dataset]}) on {dataset_name(dataset)}" for dataset, values in gains.items()
     ]

@@ -190,7 +190,7 @@ def gains_and_ratios(compared: Sequence[Compared], records: Runs, way: str) -> t
     return {name: values for name, values in gains.items() if values}, {name: v for name, v in ratios.items() if v}
 
 
-def words(compared: Sequence[Compared], gains: Shares) -> dict[str, str]:
+def words_of_gains(compared: Sequence[Compared], gains: Shares) -> dict[str, str]:
     """The word by the rules for how lengths at scoring change NDCG@20, by dataset.
 
     The scores of each user were not kept with such lengths. So the share of users in the interval is borrowed: it is

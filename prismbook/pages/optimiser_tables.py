@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prismbook.pages.advice_numbers import Known, gains_and_ratios, words_of_gains
+from prismbook.pages.change_words import mean_percent
 from prismbook.plan.experiments import configs
 from prismbook.runs.records import Record
 from prismbook.tables import analysis, lengths
@@ -201,12 +203,36 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _with_rows_of_the_scored(records: Sequence[Record]) -> pd.DataFrame:
-    """Runs by their training, and at the end, of a training of which a part was scored with lengths, this part alone."""
+    """Runs by their training; at the end, of a training of which a part was scored with lengths, this part alone."""
     table = lengths.by_training(records)
     scored = lengths.by_training(record for record in records if "lengths" in record)
     partly = table.index[table["exponent"].isna()].intersection(scored.index)
     alone = scored.loc[partly].rename(index=lambda name: f"{name}, the seeds scored with lengths", level=0)
     return pd.concat([table, alone]) if len(partly) else table
+
+
+def beside_both(runs: Known, datasets: Sequence[str]) -> str:
+    """What Adam without decay that stops by lengths at scoring gives against tuned decay and against PRISM, as a list.
+
+    Args:
+        runs: what is known.
+        datasets: names of the datasets.
+
+    >>> beside_both(Known([]), ["gowalla"])
+    ''
+    """
+    directau, lines = runs.of("directau"), []
+    against = {way: gains_and_ratios(directau, runs.scored(), way)[0] for way in (TUNED, PRISM)}
+    for dataset in datasets:
+        parts = [
+            f"{mean_percent(gains[dataset])} against {way} ({words_of_gains(directau, gains)[dataset]},"
+            f" {plural(len(gains[dataset]), 'seed')})"
+            for way, gains in against.items()
+            if dataset in gains
+        ]
+        if parts:
+            lines.append(f"- **{dataset_name(dataset)}:** NDCG@20 {listed_names(parts)}.")
+    return "\n".join(lines)
 
 
 def found(records: Mapping[str, Sequence[Record]]) -> str:

@@ -136,7 +136,7 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
         f"The released code differs from the text, or from what a baseline's authors publish, in {len(SWITCHES)} places"
         " that we can switch. It leaves"
         f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
-        f" they rank better than by chance: {by_chance} of {len(records)} runs. {early} of them ended within"
+        f" they rank better than by chance: {by_chance} of {len(records)} runs. Of all runs {early} ended within"
         f" {EARLY} epochs, and {cut} were stopped by a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
         f" {changed} of {judged} verdicts would have another mark."

@@ -205,7 +205,9 @@ def other_decays(compared: Sequence[Compared]) -> str:
         return ""
     pairs = [(each.at_decay(FIXED_DECAY), each.at_decay(MIDDLE_DECAY)) for each in directau]
     saved = [
-        weak.iloc[0]["best_epoch"] / middle.iloc[0]["best_epoch"] for weak, middle in pairs if len(weak) and len(middle)
+        (weak.iloc[0]["best_epoch"] + 1) / (middle.iloc[0]["best_epoch"] + 1)
+        for weak, middle in pairs
+        if len(weak) and len(middle)
     ]
     epochs = (
         f" {power(FIXED_DECAY)} needs {min(saved):.1f} to {max(saved):.1f} times the epochs of {power(MIDDLE_DECAY)}."

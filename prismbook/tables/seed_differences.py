@@ -145,8 +145,8 @@ def _relative(ours: pd.DataFrame, theirs: pd.DataFrame, measure: str) -> Differe
     if kind == "correlation":
         return Difference(tuple((first_scores - second_scores).tolist()), None, kind, error)
     if MEASURES[kind].log:
-        if kind == "epochs":  # the start is epoch 0, which has no log
-            first_scores, second_scores = np.maximum(first_scores, 1), np.maximum(second_scores, 1)
+        if kind == "epochs":  # they are numbered from 0, and compared is how many it took
+            first_scores, second_scores = first_scores + 1, second_scores + 1
         if not (np.nanmin(first_scores) > 0 and np.nanmin(second_scores) > 0):
             return None  # a ratio of 0, or none
         logs = tuple(np.log(first_scores / second_scores).tolist())

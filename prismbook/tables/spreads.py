@@ -168,5 +168,5 @@ def _measures(record: Record) -> dict[str, float]:
         "gap": popular - unpopular,
         "ratio": float(np.log(unpopular / popular)) if popular > 0 and unpopular > 0 else np.nan,
         "correlation": record["norms"]["item"]["pearson_log"],
-        "epochs": float(np.log(max(record["best_epoch"], 1))),
+        "epochs": float(np.log(record["best_epoch"] + 1)),
     }
