@@ -71,7 +71,7 @@ def test_what_was_easy_and_what_was_difficult_is_counted() -> None:
     )
     text = report.difficult(ROWS, RECORDS)
     assert (
-        "0 of 2 runs. 0 of them ended within 20 epochs, and 1 were stopped by a limit." in text
+        "0 of 2 runs. Of all runs 0 ended within 20 epochs, and 1 were stopped by a limit." in text
         and "Of 2 core statements that runs decide, 1 rest on one seed" in text
     )
     assert text.endswith("if one seed decided nothing, 1 of 4 verdicts would have another mark.")

@@ -322,7 +322,7 @@ def test_an_ordinary_training_with_lengths_at_scoring_is_said_where_its_record_h
 def test_what_every_change_does_is_counted(tmp_path: Path, stored: list[ways.Compared]) -> None:
     """Before, "all four put popularity into the lengths, and all take from unpopular items" was typed."""
     said = should_i_use.where_popularity_goes(stored)
-    assert "in 9 of 9 cases" in said and said.endswith("lower in 9.")
+    assert "in 9 of 9 cases" in said and said.endswith("lower in 9 of them.")
     as_fair = made(tmp_path, {NONE: 0.1, FIXED: 0.2, PRISM: 0.2})
     assert "in 0 of 2 cases" in should_i_use.where_popularity_goes([as_fair])
 

@@ -636,7 +636,7 @@ SLOW, FAST = best_at(100), best_at(10, 0.21, (0.15, 0.04, 0.02))
 def test_c11() -> None:
     fewer, size, as_good, sooner = prism_claims.claim_c11(benefits(SLOW, a100=FAST))
     assert fewer.holds is True and fewer.seeds == 1 and not fewer.provisional
-    assert "at epoch 10 against 100 (-90.0% [" in fewer.text and "1 seed: fewer" in fewer.text
+    assert "after 11 epochs against 101 (-89.1% [" in fewer.text and "1 seed: fewer" in fewer.text
     assert size.holds is False and size.role == "size" and as_good.role == sooner.role == "detail"
     assert prism_claims.claim_c11(benefits(SLOW, a100=best_at(300)))[0].holds is False
     # one seed of epochs has one sign, which before was a word in 91 % of cases
@@ -706,11 +706,11 @@ def test_c11_a_further_learning_rate_counts_once_both_methods_have_run_all_of_it
     [one] = grid_configs("gowalla", "directau", 1e-6)
     store(tmp_path, made_up(replace(one, lr=1e-2), **best_at(50, 0.3)))
     core = epochs_needed("gowalla", tmp_path).under(RULES)[0]
-    assert "at epoch 100 against 100" in core.text
+    assert "after 101 epochs against 101" in core.text
     for config in planned:
         store(tmp_path, made_up(replace(config, lr=1e-2), **best_at(50, 0.3)))
     core = epochs_needed("gowalla", tmp_path).under(RULES)[0]
-    assert "at epoch 50 against 50" in core.text
+    assert "after 51 epochs against 51" in core.text
 
 
 def at_seeds(
@@ -752,7 +752,7 @@ def test_what_holds_at_the_seed_that_chose_is_judged_over_all_seeds() -> None:
 def test_only_seeds_of_both_count_and_none_but_the_first_chooses() -> None:
     one = three([scores(0.01, 90), None, scores(0.3, 1)], [scores(0.02, 3), scores(0.001, 50), None])
     fewer = prism_claims.claim_c11(one)[0]
-    assert fewer.holds and fewer.seeds == 1 and "at epoch 3 against 90" in fewer.text
+    assert fewer.holds and fewer.seeds == 1 and "after 4 epochs against 91" in fewer.text
     # at another seed PRISM without strength would be chosen
     lucky = (
         grid_configs("gowalla", "directau", 0.0, 246, init="prism", alpha=0.0),
@@ -971,7 +971,7 @@ def test_c14() -> None:
     assert held(judged(late, late)) == [None, True]
     assert held(judged(late, [*early[:-1], 0.3])) == [True, False]
     sooner, stays = judged(late, [*early[:-1], 0.3])
-    assert "at epoch 1, the dot-product curve at epoch 60" in sooner.text and "at 30% of it" in stays.text
+    assert "after 2 epochs, the dot-product curve after 61" in sooner.text and "at 30% of it" in stays.text
     # three seeds are firm
     assert [each.provisional for each in judged(late, early)] == [False, True]
     assert [each.provisional for each in judged(late, early, 3)] == [False, False]

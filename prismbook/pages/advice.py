@@ -257,20 +257,20 @@ def decayed_at_scoring(runs: Known) -> str:
     without, fairness = gains_and_ratios(directau, runs.scored(), TUNED)
     said = []
     for dataset in gains:
-        parts = [f"{_against_it(directau, gains, ratios, dataset)} with that decay"]
+        said.append(
+            f" On {dataset_name(dataset)} a new training with tuned decay that stops by lengths at scoring is"
+            f" {_against_it(directau, gains, ratios, dataset)}."
+        )
         if dataset in without:
-            parts.append(f"{_against_it(directau, without, fairness, dataset)} without decay")
-        said.append(f"{listed_names(parts)}, on {dataset_name(dataset)}")
-    if not said:
-        return ""
-    return f" Against tuned decay a new training stopped by lengths at scoring is {'; '.join(said)}."
+            said.append(f" Without decay it is {_against_it(directau, without, fairness, dataset)}.")
+    return "".join(said)
 
 
 def _against_it(directau: Sequence[Compared], gains: Shares, ratios: Shares, dataset: str) -> str:
-    """A change, with its word, its seeds and what the ratio is multiplied by in brackets."""
+    """A change against tuned decay, with its word, its seeds and what the ratio is multiplied by in brackets."""
     many = plural(len(gains[dataset]), "seed")
     return (
-        f"{mean_percent(gains[dataset])} ({words_of_gains(directau, gains)[dataset]}, {many},"
+        f"{mean_percent(gains[dataset])} against it ({words_of_gains(directau, gains)[dataset]}, {many},"
         f" {1 + np.mean(ratios[dataset]):.1f} times its ratio)"
     )
 
