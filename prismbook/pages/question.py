@@ -124,8 +124,9 @@ def judged(
 ) -> str:
     """The verdicts on a page's claims, as HTML: lines of the ledger, each of which opens to its statements.
 
-    On generated data the ledger has no row. What the page's own runs say of it is folded below, without a verdict.
-    Where the ledger has a row, they are not judged a second time: they are only a part of its runs.
+    What a claim says over all datasets has its line where several are shown. On generated data the ledger has no row.
+    What the page's own runs say of it is folded below, without a verdict. Where the ledger has a row, they are not
+    judged a second time: they are only a part of its runs.
 
     Args:
         claims: names of the claims, in the order of the lines.
@@ -140,6 +141,8 @@ def judged(
             rows += [] if row is None else [row]
             if own and row is None:
                 below.append(marks.alone(claim, dataset, own))
+        if len(statements) > 1 and spoken_of(claim, [""]):  # what a claim says over all datasets, as C8 of a mean
+            rows.append(ledger.row(claim, "", results))
     table = ledger_tables.table(rows, set(), "", {"": {claim: SENTENCES[claim] for claim in claims}}, results)
     return "".join([table if rows else "", *below])
 
