@@ -179,7 +179,7 @@ def _in_time(each: Compared, way: str) -> str:
     if not pairs:
         return ""
     times = np.mean([_seconds(ours) / _seconds(theirs) for ours, theirs in pairs])
-    return f" ({times:.1f} times the time of whole runs)"
+    return f" ({times:.1f} in time)"
 
 
 def _seconds(record: Record) -> float:
