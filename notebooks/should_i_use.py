@@ -167,9 +167,8 @@ page.say(
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 time = prism_limits.epochs_and_time(compared)
-page.say(
-    f"PRISM sets two tables once, before training. Longer rows then turn more slowly. {time} The time is that of whole runs."
-)
+page.say("PRISM sets two tables once, before training. Longer rows then turn more slowly.")
+page.say(f"{time} The time is that of whole runs.")
 
 # %% [markdown]
 # - A learning rate that was tuned without PRISM is to be tuned again, and an index of vectors to be built again after training.
