@@ -19,6 +19,7 @@ from prismbook.pages.advice_numbers import (
     changes,
     decided_changes,
     gains_and_ratios,
+    of_tuned_decay,
     scored_after,
     scored_row,
     words_of_gains,
@@ -67,7 +68,7 @@ def answer(runs: Known) -> str:
     directau = runs.of("directau")
     lines = [
         "\n".join(_without_decay(runs)),
-        f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(directau)}{decayed_at_scoring(runs)}",
+        f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(directau)}{_decayed_at_scoring(runs)}",
         f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored(loss='ssm'))}",
         _with_bpr(runs.of("bpr")),
     ]
@@ -242,18 +243,10 @@ def _with_strong_decay(directau: Sequence[Compared]) -> str:
     return f" Against {power(STRONG_DECAY)} PRISM is {span(list(found.values()))}: a decay can be chosen too strong."
 
 
-def decayed_at_scoring(runs: Known) -> str:
-    """What tuned decay gives in a training that stops by lengths at scoring, as a sentence, or nothing.
-
-    Args:
-        runs: what is known.
-    """
-    directau, decayed = runs.of("directau"), runs.scored(weight_decay=MIDDLE_DECAY)
-    of_tuned = {
-        each.dataset: [run for run in decayed.get(each.dataset, ()) if run["config"]["weight_decay"] == each.decay()]
-        for each in directau
-    }
-    gains, ratios = gains_and_ratios(directau, of_tuned, TUNED)
+def _decayed_at_scoring(runs: Known) -> str:
+    """What tuned decay gives in a training that stops by lengths at scoring, in sentences, or nothing."""
+    directau = runs.of("directau")
+    gains, ratios = gains_and_ratios(directau, of_tuned_decay(runs), TUNED)
     without, fairness = gains_and_ratios(directau, runs.scored(), TUNED)
     said = []
     for dataset in gains:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prismbook.pages.advice import advice_with_bpr, decayed_at_scoring, gains_of_decay, with_decay
+from prismbook.pages.advice import advice_with_bpr, gains_of_decay, with_decay
 from prismbook.pages.advice_numbers import (
     Known,
     as_fair,
@@ -17,6 +17,7 @@ from prismbook.pages.advice_numbers import (
     changes,
     decided_changes,
     gains_and_ratios,
+    of_tuned_decay,
     scored_after,
     words_of_gains,
 )
@@ -81,7 +82,7 @@ def in_short(runs: Known, link: str = "lengths on at scoring") -> str:
     """
     directau = runs.of("directau")
     lines = [*_at_scoring(directau, runs, link), *_stopped_in_short(runs), *_others_in_short(runs)]
-    lines.append(with_decay(directau) + decayed_at_scoring(runs))
+    lines.append(with_decay(directau) + _decayed_in_short(runs))
     lines += _ssm_in_short(runs.of("ssm"))
     bpr = changes(runs.of("bpr"), TUNED)
     gone = sum(len(each.stopped_at_start(PRISM)) for each in runs.of("bpr"))
@@ -107,8 +108,8 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**DirectAU without coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** first put {link}. Adam's"
-        f" NDCG@20 {listed_names(scores)}. Unpopular items lose (ratio {listed_names(ratios)})."
+        f"**DirectAU, no coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** put {link}. Adam's NDCG@20"
+        f" {listed_names(scores)}. Unpopular items lose: ratio {', '.join(ratios)}."
     ]
 
 
@@ -124,7 +125,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training, stopped by such lengths:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
         f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 
@@ -135,7 +136,7 @@ def _as_fair_in_short(runs: Known) -> str:
     if len(means) < 2:
         return ""
     left = f"{percent(means[0])} to {percent(means[-1])}"
-    return f". With the $b$ that gives PRISM's ratio, read off the test set, {left} are left"
+    return f"; at PRISM's own ($b$ read off the test set) {left}"
 
 
 def _others_in_short(runs: Known) -> list[str]:
@@ -154,6 +155,22 @@ def _others_in_short(runs: Known) -> list[str]:
         mawu = f" (MAWU {span(list(others.values()))})" if others else ""
         said.append(f"Or PRISM, with no decay to choose: {advice}, {span_and_seeds(found)}{mawu}.")
     return [f"**Else** {' '.join(said)}"] if said else []
+
+
+def _decayed_in_short(runs: Known) -> str:
+    """What tuned decay and no decay give in a training that stops by lengths at scoring, as a sentence, or nothing."""
+    directau = runs.of("directau")
+    against = [gains_and_ratios(directau, found, TUNED) for found in (of_tuned_decay(runs), runs.scored())]
+    said = []
+    for dataset in against[0][0]:
+        parts = [
+            f"{decay} is {mean_percent(gains[dataset])} ({words_of_gains(directau, gains)[dataset]},"
+            f" {plural(len(gains[dataset]), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f})"
+            for decay, (gains, ratios) in zip(("it", "no decay"), against, strict=True)
+            if dataset in gains
+        ]
+        said.append(f" Stopped by lengths at scoring, on {dataset_name(dataset)}, {listed_names(parts)}.")
+    return "".join(said)
 
 
 def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:

@@ -190,6 +190,19 @@ def gains_and_ratios(compared: Sequence[Compared], records: Runs, way: str) -> t
     return {name: values for name, values in gains.items() if values}, {name: v for name, v in ratios.items() if v}
 
 
+def of_tuned_decay(runs: Known) -> Runs:
+    """The runs of DirectAU with tuned decay that stopped by lengths put on at scoring.
+
+    Args:
+        runs: what is known. A dataset whose tuned decay is not the one of such runs has none.
+    """
+    decayed = runs.scored(weight_decay=MIDDLE_DECAY)
+    return {
+        each.dataset: [run for run in decayed.get(each.dataset, ()) if run["config"]["weight_decay"] == each.decay()]
+        for each in runs.of("directau")
+    }
+
+
 def words_of_gains(compared: Sequence[Compared], gains: Shares) -> dict[str, str]:
     """The word by the rules for how lengths at scoring change NDCG@20, by dataset.
 

@@ -110,7 +110,7 @@ def fewer_epochs(found: Sequence[Difference]) -> str:
         return f"epochs {span(found)}"
     low, high = (100 * abs(end(change.mean for change in found)) for end in (max, min))
     by_value = sum(judge(change).word not in ("better", "worse") for change in found)
-    open_ones = f" (without a direction on {by_value} of {len(found)} datasets)" if by_value else ""
+    open_ones = f" (open on {by_value} of {len(found)})" if by_value else ""
     return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{open_ones}"
 
 
