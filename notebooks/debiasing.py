@@ -130,8 +130,8 @@ for name, table in chosen.items():
     star = made[made["init"] == "prism"]
     if len(star) and len(made) > len(star):
         parts = {
-            "Below the star, so worse at NDCG@20": made[made["ndcg"] < star["ndcg"].max()],
-            "right of it, so fairer": made[made["ratio"] > star["ratio"].max()],
+            "By value, below the star in NDCG@20": made[made["ndcg"] < star["ndcg"].max()],
+            "right of it in the ratio": made[made["ratio"] > star["ratio"].max()],
         }
         said = [f"{where}: {', '.join(dict.fromkeys(found['loss'])) or 'none'}" for where, found in parts.items()]
         beside[name] = f"{'; '.join(said)}."

@@ -67,15 +67,15 @@ def searched(data: str) -> list[decay_vs_prism.Pair]:
 def shown(pairs: list[decay_vs_prism.Pair]) -> pd.DataFrame:
     """The rows of the book's Table 1 without the paper's columns, which are empty."""
     rows = pd.DataFrame([rq3_tables.row(pair) for pair in pairs]).set_index("loss")
-    return rows[["tuned decay, ours", "PRISM, ours", "% Diff, ours", "PRISM - decay"]]
+    return rows[["tuned decay, ours", "PRISM, ours", "change, ours", "PRISM - decay"]]
 
 
 pairs = searched(dataset)
 shown(pairs)
 
 # %% [markdown]
-# *Where the interval in the column % Diff holds zero, the two methods are not told apart. Test NDCG@20, each method at the best that was
-# run. That column % Diff is PRISM's change as a share of tuned decay's score, with its 95 %
+# *Where the interval in the column of changes holds zero, the two methods are not told apart. Test NDCG@20, each method at the best that was
+# run. That column is PRISM's change as a share of tuned decay's score, with its 95 %
 # interval over users and seeds. The last column compares the methods at what both have tried, and says what is not tuned yet;
 # its words are those of RQ3.*
 

@@ -74,7 +74,7 @@ parameters.check(globals(), "seed", "batch_size", "dim", epochs=parameters.integ
 # %% [markdown]
 # ## A model of plain PyTorch
 #
-# Everything here is yours but the last import: two tables, a loss, a loop. The loss is a softmax of cosines over one
+# Everything here is yours but the two imports from `prismlib`: two tables, a loss, a loop. The loss is a softmax of cosines over one
 # positive and a few sampled negatives, as SSM is, so it does not see how long a row is. Ranking by dot product does.
 
 # %%
@@ -341,6 +341,8 @@ optimizer.step()
 print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().tolist())
 
 # %% [markdown]
+# This shows that the call works. Whether PRISM helps beside `SparseAdam` was not run with DirectAU; [](should_i_use.ipynb) says what to do instead.
+#
 # `SparseAdam` is not Adam: a row that is not in the batch also keeps its momentum for later.
 # {py:class}`prismlib.optim.RowSparseAdam`, in `fit` as `optimizer="sparse_adam"`, combines it with Adam for the other parameters. Mind the like name:
 # `optimizer="row_adam"` is another one, and trains what Adam trains.

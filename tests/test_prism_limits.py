@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from made_up import made_up, store
 
 from prismbook.pages import prism_limits
@@ -33,7 +34,7 @@ def test_of_an_optimiser_the_rate_counts_that_validation_ranks_best() -> None:
     text = prism_limits.of_sparse_optimisers("movielens1m", runs)
     assert text == (
         "On MovieLens1M row-wise Adagrad has NDCG@20 0.1000, and 0.3000 with lengths at scoring"
-        " (1 seed, ratio 0.25 and 0.00). PRISM was not run beside them."
+        " (1 seed, ratio 0.25 and 0.00). With DirectAU PRISM was not run beside them."
     )
     assert "0.4000" in prism_limits.of_sparse_optimisers("movielens1m", runs[1:])
     assert prism_limits.of_sparse_optimisers("movielens1m", [by("sgd", 30.0, 0.2)]) == ""
@@ -76,3 +77,11 @@ def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
     store(tmp_path, made_up(prism), 1.1 * users)
     pair = decay_vs_prism.pair("gowalla", "nonlinear-mf", "directau", tmp_path)
     assert pair.comparison is not None and prism_limits.behind_layers([pair], []) == ""
+
+
+def test_what_lengths_cost_an_index_is_read_from_the_measurement() -> None:
+    columns = ["index", "items", "recall@20", "recall@20, one length"]
+    rows = [("exact", 1000, 1.0, 1.0), ("faiss A", 1000, 0.5, 0.9), ("faiss B", 1000, 0.8, 0.95)]
+    text = prism_limits.of_an_index(pd.DataFrame(rows, columns=columns))
+    first = "On 1,000 generated items A finds 0.50 of the exact lists, and 0.90 with rows of one length."
+    assert first in text and "There B finds 0.80 of the exact lists, and 0.95 with rows of one length." in text

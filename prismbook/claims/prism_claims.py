@@ -384,6 +384,9 @@ def _frontier(runs: pd.DataFrame, rules: Rules) -> list[Statement]:
         f" {means(ours, theirs, 'ratio', '.3f')}"
     )
     statement = statement_on(text, ours, theirs, "ratio", ("better",), rules, about=about)
+    if statement.difference is not None:  # decay as a knob is not tuned decay, with which the ledger compares elsewhere
+        change = f"{100 * statement.difference.mean:+.0f}% ratio against decay {second.weight_decay:g}"
+        statement = replace(statement, shown=change)
     return [_open_until_all_are_run(replace(statement, alpha=float(first.alpha)), runs, rules)]
 
 

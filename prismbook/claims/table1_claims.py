@@ -188,7 +188,7 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     )
     printed = pair.paper()
     if printed is not None:
-        text += f"; the paper's Table 1: {printed:+.1%}"
+        text += f"; by the cells of the paper's Table 1: {printed:+.1%}"
     statement = from_judgement(text, judgement, holds, change, about=about)
     left_open = tuple(word for word in MAY_BE if _could_turn(word, pair.decay.open(), pair.prism.open(), holds))
     collapsed = judgement.word == "collapsed"
@@ -214,7 +214,7 @@ def _like_the_cell(pair: Pair, rules: Rules) -> Statement:
     lacks = tuple(dict.fromkeys((*pair.lacks, *pair.without_patience())))
     if pair.fair_methods is None or pair.decay is None or pair.prism is None or judgement is None or printed is None:
         return Statement(f"{subject} (not run in both)", None, about=about, lacks=pair.lacks)
-    text = f"{subject}, {printed:+.1%} in its Table 1"
+    text = f"{subject}, {printed:+.1%} by the cells of its Table 1"
     if change is None or not pair.decides() or (left_out := pair.left_out_text()):
         text = f"{text}; undecided: {pair.difference_text()}"
         if change is not None and pair.decides():

@@ -52,6 +52,7 @@ from prismbook.tables.ways import (
     TUNED,
     WAYS,
     Compared,
+    rescored,
 )
 from prismbook.text import listed_names, plural
 
@@ -67,12 +68,12 @@ def answer(runs: Known) -> str:
     """
     directau = runs.of("directau")
     lines = [
-        "\n".join(_without_decay(runs)),
-        f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(directau)}{_decayed_at_scoring(runs)}",
+        f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(runs)}{_decayed_at_scoring(runs)}",
         f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored(loss='ssm'))}",
         _with_bpr(runs.of("bpr")),
     ]
-    return "\n".join(f"- {line}" for line in lines)
+    without, *others = _without_decay(runs)
+    return "\n".join([f"- {without}", *others, *(f"- {line}" for line in lines)])
 
 
 def how_sure(compared: Iterable[Compared], where: str = "on this page") -> str:
@@ -115,19 +116,32 @@ def _without_decay(runs: Known) -> list[str]:
     by_sgd = {dataset_name(each.dataset): each.change(PRISM, way=SGD) for each in directau}
     if made := {name: change for name, change in by_sgd.items() if change is not None}:
         steps.append(
-            f"**Plain SGD**, last since it needs a learning rate of its own: {on_each(made)} against PRISM. Its"
+            f"**Plain SGD**, with a learning rate of its own: {on_each(made)} against PRISM. Its"
             f" unpopular / popular ratio is {_times_of_prism(directau)} times PRISM's."
         )
     if not steps:
         return ["**Adam without decay, DirectAU:** no run says it."]
     text = "**Adam without decay, DirectAU.** AdamW's decay counts as none, see below the list. Try in this order:"
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
-    lines.append(f"\n  **AdamW.** {_adamw(runs.adamw)}")
-    if others := changes(runs.of("mawu"), NONE):
-        gain = advised(others, "helps too", "is no gain", "may help")
-        scored = _beside_the_others(runs.of("mawu"), runs.scored(loss="mawu"))
-        lines.append(f"\n  **MAWU.** PRISM {gain}, {on_each(others)} against no decay.{scored}")
-    return lines
+    return [
+        *lines,
+        f"- **AdamW without coupled decay, DirectAU:** as Adam without decay. {_adamw(runs.adamw)}",
+        *_with_mawu(runs),
+    ]
+
+
+def _with_mawu(runs: Known) -> list[str]:
+    """What lengths at scoring and PRISM give to MAWU, as a line; none where no run says it."""
+    mawu = runs.of("mawu")
+    parts = [_beside_the_others(mawu, runs.scored(loss="mawu")).strip()]
+    if without := changes(mawu, NONE):
+        gain = advised(without, "helps", "is no gain", "may help")
+        parts.append(f"PRISM {gain}, {on_each(without)} against no decay.")
+    if tuned := changes(mawu, TUNED):
+        gain = advised(tuned, "a gain", "no gain", "a gain on some datasets")
+        parts.append(f"Against tuned decay it is {gain}, {on_each(tuned)}.")
+    said = " ".join(filter(None, parts))
+    return [f"- **MAWU:** the same order as DirectAU. {said}"] if said else []
 
 
 def _times_of_prism(directau: Sequence[Compared]) -> str:
@@ -162,10 +176,14 @@ def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
         for name, row in rows.items()
     ]
     ratios = [f"{row['ratio']:.2f} to {row['ratio with it']:.2f}" for row in rows.values()]
-    return [
+    text = (
         f"**Lengths at scoring, without a new training.** NDCG@20 goes from {listed_names(scores)}. Unpopular items"
         f" lose: the unpopular / popular ratio goes from {listed_names(ratios)}."
-    ]
+    )
+    if fair := as_fair(directau, {each.dataset: rescored(each) for each in directau}):
+        alike = [f"{mean_percent(values)} on {dataset_name(dataset)}" for dataset, values in fair.items()]
+        text += f" At PRISM's own ratio, with $b$ read off the test set, it is {listed_names(alike)} against PRISM."
+    return [text]
 
 
 def _stopped_by_lengths(runs: Known) -> list[str]:
@@ -268,9 +286,9 @@ def _against_it(directau: Sequence[Compared], gains: Shares, ratios: Shares, dat
     )
 
 
-def _after_decay(directau: Sequence[Compared]) -> str:
+def _after_decay(runs: Known) -> str:
     """What lengths at scoring give to trainings with decay that were made already, in sentences; empty without runs."""
-    decays = (FIXED_DECAY, MIDDLE_DECAY, STRONG_DECAY)
+    directau, decays = runs.of("directau"), (FIXED_DECAY, MIDDLE_DECAY, STRONG_DECAY)
     found = {decay: scored_after(directau, decay) for decay in decays}
     said = [
         f"at {power(decay)} {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}"
@@ -281,8 +299,16 @@ def _after_decay(directau: Sequence[Compared]) -> str:
     if not said:
         return ""
     missing = [power(decay) for decay, rows in found.items() if not rows]
-    not_known = f" At {listed_names(missing)} this is not known." if missing else ""
-    return f" Lengths at scoring on such a training, without a new one, take NDCG@20 {'; '.join(said)}.{not_known}"
+    not_known = f" At {listed_names(missing)} this was not run." if missing else ""
+    text = f" Lengths at scoring on such a training, without a new one, take NDCG@20 {'; '.join(said)}.{not_known}"
+    for dataset, made in runs.other_rate.items():
+        if (row := scored_row(made)) is not None:
+            config = made[0]["config"]
+            text += (
+                f" At rate {config['lr']:g} with {power(config['weight_decay'])} they take {row['ndcg']:.4f} to"
+                f" {row['ndcg with it']:.4f} on {dataset_name(dataset)} ({plural(round(row['seeds']), 'seed')})."
+            )
+    return text
 
 
 # Other losses
@@ -314,7 +340,12 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
                 f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}. More"
                 " epochs and a tuned decay might raise either side: this decides nothing."
             )
-    return f"**SSM:** {' '.join(parts) if parts else 'no run says it.'}"
+    lead = (
+        f"tune the decay, {advised(decided, 'or use PRISM', 'and do not use PRISM', 'or try PRISM')}. "
+        if decided
+        else ""
+    )
+    return f"**SSM:** {lead}{' '.join(parts) if parts else 'no run says it.'}"
 
 
 def gains_of_decay(ssm: Sequence[Compared]) -> dict[str, Difference]:

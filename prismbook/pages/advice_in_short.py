@@ -57,13 +57,13 @@ def headline(runs: Known) -> str:
         return "It hangs on the optimiser and the loss."
     as_good = not any(judge(change).word == "worse" for change in instead)
     names = " or ".join(LOSS_NAMES[loss] for loss in helped)
-    text = f"Only with {names} without coupled decay"
     if not as_good:
-        return f"{text}."
+        return f"Only with {names} without coupled decay."
     scored = {loss: gains_and_ratios(runs.of(loss), runs.scored(loss=loss), PRISM)[0] for loss in helped}
     judged = [word for loss in helped for word in words_of_gains(runs.of(loss), scored[loss]).values()]
     also = all(scored.values()) and not any(word.startswith(("worse", "undecided")) for word in judged)
-    return f"{text}, where a small decay{' or lengths at scoring do' if also else ' does'} as well or better."
+    others = "a small decay or lengths at scoring do" if also else "a small decay does"
+    return f"Rarely: it helps {names} without coupled decay, where {others} as well or better."
 
 
 def _all_better(found: Iterable[Difference]) -> bool:
@@ -154,7 +154,7 @@ def _others_in_short(runs: Known) -> list[str]:
         others = changes(runs.of("mawu"), NONE)
         mawu = f" (MAWU {span(list(others.values()))})" if others else ""
         said.append(f"Or PRISM, with no decay to choose: {advice}, {span_and_seeds(found)}{mawu}.")
-    return [f"**Else** {' '.join(said)}"] if said else []
+    return [f"**Else, with Adam,** {' '.join(said)}"] if said else []
 
 
 def _decayed_in_short(runs: Known) -> str:
@@ -185,4 +185,6 @@ def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
     helped = [name for name, change in gains.items() if judge(change).word == "better"]
     where = f" ({f'a gain on {listed_names(helped)}' if helped else 'no gain'} by the rules)"
     of_decay = f" Decay gives {span(list(gains.values()))} against none{where}." if gains else ""
-    return [f"**SSM:** PRISM is {advice} against tuned decay, {span_and_seeds(decided)}{left_open}{later}.{of_decay}"]
+    return [
+        f"**SSM:** tune the decay; PRISM is {advice} against it, {span_and_seeds(decided)}{left_open}{later}.{of_decay}"
+    ]

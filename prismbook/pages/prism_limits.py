@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from prismbook.pages.change_words import percent, span
 from prismbook.plan.experiments import configs
@@ -69,7 +70,7 @@ def of_sparse_optimisers(dataset: str, records: Iterable[Record]) -> str:
     if not said:
         return ""
     with_prism = any(run["config"]["optimizer"] in SPARSE and run["config"]["init"] == "prism" for run in runs)
-    return " ".join(said if with_prism else [*said, "PRISM was not run beside them."])
+    return " ".join(said if with_prism else [*said, "With DirectAU PRISM was not run beside them."])
 
 
 def behind_layers(pairs: Sequence[Pair], released: Sequence[Pair]) -> str:
@@ -139,6 +140,26 @@ def _of_losses(pairs: Sequence[Pair]) -> list[str]:
             name = dataset_name(pair.dataset)
             parts.setdefault(LOSS_NAMES[pair.loss], []).append(f"{percent(change.mean)} on {name}")
     return [f"{listed_names(where)} with {loss}" for loss, where in parts.items()]
+
+
+def of_an_index(table: pd.DataFrame) -> str:
+    """What lengths cost an approximate index of a million items, as sentences.
+
+    Args:
+        table: the stored measurement, ``benchmarks/serving_million.csv``.
+    """
+    table = table.set_index("index")
+    approximate = table[table["recall@20, one length"] < 1]
+    worst = approximate.assign(lost=approximate["recall@20, one length"] - approximate["recall@20"]).sort_values("lost")
+    parts = [
+        f"{str(name).removeprefix('faiss ')} finds {row['recall@20']:.2f} of the exact lists, and"
+        f" {row['recall@20, one length']:.2f} with rows of one length"
+        for name, row in worst.iloc[[-1, 0]].iterrows()
+    ]
+    return (
+        f"An index is to be built again after training. An approximate one may lose by lengths. On"
+        f" {worst['items'].iloc[0]:,} generated items {parts[0]}. There {parts[1]}. [](../serving.md) has all of them."
+    )
 
 
 def epochs_and_time(compared: Sequence[Compared]) -> str:

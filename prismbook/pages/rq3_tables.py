@@ -51,8 +51,8 @@ def row(pair: Pair) -> dict[str, str]:
             cells[f"{title}, paper"] = ""
         cells[f"{title}, ours"] = "not run" if method is None else _scores(method)
     printed_share, share = pair.paper(), pair.relative_difference()
-    cells["% Diff, paper"] = "" if printed_share is None else f"{printed_share:+.1%}"
-    cells["% Diff, ours"] = "" if share is None else percent_and_seeds(share)
+    cells["change, paper's cells"] = "" if printed_share is None else f"{printed_share:+.1%}"
+    cells["change, ours"] = "" if share is None else percent_and_seeds(share)
     unfinished = [
         f"{title} {method.ran} of {method.grid}"
         for name, title in TITLES.items()

@@ -258,6 +258,27 @@ def decoupled(dataset: str, results: Path | str | None = None) -> list[Record]:
     return [each for each in found if each is not None and each["config"]["decay_scope"] == "decoupled"]
 
 
+def decayed_at_another_rate(dataset: str, results: Path | str | None = None) -> list[Record]:
+    """The stored runs of DirectAU by Adam with coupled decay at another learning rate than the paper's, of the law.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records; None is the one of :func:`~prismbook.runs.records.default_results`.
+
+    >>> decayed_at_another_rate("gowalla", "no folder")
+    []
+    """
+    planned = [
+        each
+        for each in configs("law", dataset)
+        if (each.backbone, each.loss, each.optimizer, each.decay_scope) == ("mf", "directau", "adam", "table")
+        and each.weight_decay > 0
+        and each.lr != RunConfig.lr
+    ]
+    found = analysis.records(analysis.measured(default_results() if results is None else Path(results), planned))
+    return [record for record in found if record is not None]
+
+
 def of_the_law(dataset: str, results: Path | str | None = None, loss: str = "directau") -> pd.DataFrame:
     """The runs behind :func:`scored_with_lengths` and :func:`decoupled`, as a table.
 
