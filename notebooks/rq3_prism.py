@@ -136,7 +136,7 @@ pd.DataFrame([rq3_tables.short_row(pair) for name in names for pair in pairs[nam
 # %% [markdown]
 # *Read the last column first: it says whether the change counts by these runs alone. A search that is not complete can still turn it, and the ledger then
 # has "?" below. Test NDCG@20, tuned decay → PRISM, each at its best among the loss's
-# parameters that both have tried. The change is PRISM's as a share of tuned decay's score, of the paper's by its two cells (Table 1 prints shares of PRISM's score, which differ a little), with its 95 % interval in brackets and its number of
+# parameters that both have tried. The paper's change is by its two cells: Table 1 prints shares of PRISM's score, which differ a little. The change is PRISM's as a share of tuned decay's score, with its 95 % interval in brackets and its number of
 # seeds. Where there is a change the scores are means over its seeds, else over the seeds at which each method trained. The last column has its [word for a comparison](verdicts.ipynb). A run that the epoch limit or its first 20 epochs
 # ended decides nothing. Where all runs are such runs, their scores are shown all the same.*
 #

@@ -29,7 +29,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from prismbook.pages import advice, advice_numbers, page, parameters, prism_limits, should_i_use
-from prismbook.runs.records import default_results
 from prismbook.tables import ways
 
 parameters.check(globals(), "results")
@@ -170,7 +169,7 @@ page.say(
 time = prism_limits.epochs_and_time(compared)
 page.say("PRISM sets two tables once, before training. Longer rows then turn more slowly.")
 page.say(f"{time} The time is that of whole runs, where both ran on one kind of machine.")
-page.say(prism_limits.of_an_index(pd.read_csv(default_results().parent / "benchmarks/serving_million.csv")))
+page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 
 # %% [markdown]
 # - A learning rate that was tuned without PRISM is to be tuned again.

@@ -79,9 +79,10 @@ def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
     assert pair.comparison is not None and prism_limits.behind_layers([pair], []) == ""
 
 
-def test_what_lengths_cost_an_index_is_read_from_the_measurement() -> None:
+def test_what_lengths_cost_an_index_is_read_from_the_measurement(tmp_path: Path) -> None:
     columns = ["index", "items", "recall@20", "recall@20, one length"]
     rows = [("exact", 1000, 1.0, 1.0), ("faiss A", 1000, 0.5, 0.9), ("faiss B", 1000, 0.8, 0.95)]
-    text = prism_limits.of_an_index(pd.DataFrame(rows, columns=columns))
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "serving_million.csv", index=False)
+    text = prism_limits.of_an_index(tmp_path)
     first = "On 1,000 generated items A finds 0.50 of the exact lists, and 0.90 with rows of one length."
     assert first in text and "There B finds 0.80 of the exact lists, and 0.95 with rows of one length." in text

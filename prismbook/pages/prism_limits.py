@@ -142,13 +142,13 @@ def _of_losses(pairs: Sequence[Pair]) -> list[str]:
     return [f"{listed_names(where)} with {loss}" for loss, where in parts.items()]
 
 
-def of_an_index(table: pd.DataFrame) -> str:
+def of_an_index(folder: Path) -> str:
     """What lengths cost an approximate index of a million items, as sentences.
 
     Args:
-        table: the stored measurement, ``benchmarks/serving_million.csv``.
+        folder: that of the stored measurements, ``benchmarks/``.
     """
-    table = table.set_index("index")
+    table = pd.read_csv(folder / "serving_million.csv").set_index("index")
     approximate = table[table["recall@20, one length"] < 1]
     worst = approximate.assign(lost=approximate["recall@20, one length"] - approximate["recall@20"]).sort_values("lost")
     parts = [
