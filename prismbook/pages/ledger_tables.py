@@ -28,7 +28,7 @@ GROUPS = {
         "C1": "DirectAU needs weight decay; with too little it falls below BPR.",
         "C2": "Decay widens the gap between popular and unpopular items.",
         "C3": "Decay writes log popularity into the lengths of item vectors.",
-        "C6": "Decay of the batch's rows alone does what no decay does.",
+        "C6": "Decay of the batch's rows alone performs like no decay.",
         "C7": "LightGCN is relatively consistent over decay, and changes less than MF.",
         "C14": f"NDCG@20 by cosine reaches {SATURATED:.0%} of its best sooner than by dot product.",
         "C18": "Non-linear MF depends on decay as MF does.",
