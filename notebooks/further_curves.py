@@ -140,7 +140,7 @@ rq1_tables.numbers(runs)
 
 # %% [markdown]
 # *An arrow leads from no decay to the decay that validation chooses. Test NDCG@20, its popular part minus its unpopular part, and the
-# correlation of item lengths with log popularity; one seed. On non-linear MF lengths are those after the perceptron, which are ranked.*
+# correlation of item lengths with log popularity; the first seed alone, where a verdict below may have three. On non-linear MF lengths are those after the perceptron, which are ranked.*
 
 # %% tags=["remove-input"]
 page.say(question.noted(runs))

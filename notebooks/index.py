@@ -89,7 +89,7 @@ start_page.panel("fairness", panels)
 # ```
 #
 # In a copy of this project, which has no public address yet, `pip install .` installs it; [six lines to copy](pages/use_prism.ipynb) do the same. The package index has another
-# project by the name `prismlib`. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
+# project by the name `prismlib`. Call it on the user table too, with the users' counts. Then train without weight decay. For a row $\mathbf{w}$ with $d$ training interactions and a strength $\alpha \in [0, 1]$, which
 # is 1 above, this is
 #
 # $$

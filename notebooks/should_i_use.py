@@ -19,7 +19,8 @@
 # # Should I use PRISM?
 #
 # If your loss compares dot products, as BPR does, PRISM is not for you: such a loss learns lengths by itself (tune its decay
-# instead, see below). Read on if your loss normalises its vectors or compares cosines.
+# instead, see below). Read on if your loss normalises its vectors or compares cosines, and you rank by the dot
+# product. Where you serve by cosine, lengths do nothing.
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -127,9 +128,9 @@ page.say(should_i_use.plain_sgd(compared))
 # For other tables and batches, `lr = max(untuned_sgd_rate(table, batch_size) for table in (user, item))` with
 # {py:func}`prismlib.optim.untuned_sgd_rate <prismlib.optim.untuned_sgd_rate>` and the tables at their start. [](optimisers.ipynb) has what other rates gave.
 #
-# ## When yes
+# ## When PRISM can help
 #
-# If all of these hold:
+# If all of these hold, PRISM helps a training that has no decay. The list above has what to try before it.
 #
 # - Your loss compares by angle, as DirectAU and MAWU do. With SSM, a softmax of cosines, see the answer above.
 # - You rank by the dot product, so lengths count when you serve.
@@ -285,7 +286,7 @@ for name, after in changed.items():
     print(f"{name}:\n{compare(lists(plain), after, split.test, popularity, generator=draws)}\n")
 
 # %% [markdown]
-# Read each from the top. *NDCG@20* is what changes overall. The lines below it say whom the change serves; they sum to the first. An
+# Here $b$ is the last value that was tried: in your own run give `choose_exponent` larger ones too. Read each from the top. *NDCG@20* is what changes overall. The lines below it say whom the change serves; they sum to the first. An
 # interval that leaves out zero says that other users would very likely show the same sign. It does not say what another training run
 # would give: run the comparison at each seed. Go on to a test on live users only if the interval lies above zero at every seed. The change should also be
 # large enough to be worth the trouble; this book asks for 2.5 %.

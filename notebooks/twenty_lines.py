@@ -38,7 +38,7 @@ from prismbook.pages import page, parameters, theory_figures
 parameters.check(globals(), "results")
 page.begin()
 
-# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than before; the other one stays short", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two rows of length 1. Decay shortens both. The one in the batch is then moved by the loss at a right angle and ends as the hypotenuse, longer than its shortened leg; the other one stays short", "classes": "narrow"}} tags=["remove-input", "nbval-ignore-output"]
 theory_figures.one_step()
 plt.show()
 
@@ -70,7 +70,8 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
         assert abs(inside - (decayed**2 + turned**2) ** 0.5) < 1e-6
 
 # %% [markdown]
-# Plain gradient descent (SGD) does what the drawing shows. Adam does not: it divides each coordinate of a step by the size of its gradient,
+# Plain gradient descent (SGD) takes the two legs of the drawing. Its steps are small, so that the row in the batch ends a little shorter than 1, and longer
+# than the other. Adam does not take them: it divides each coordinate of a step by the size of its gradient,
 # so its step is at a right angle [only on average](theory.ipynb). A row that gets no
 # gradient but decay shrinks at the same speed for any $\lambda$, since $\lambda$ cancels. AdamW keeps decay out of that division.
 #

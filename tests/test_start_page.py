@@ -262,7 +262,7 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
     ]
     [answer] = answers.answers(rows)
     assert answer.ours[0][2].endswith("% (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}0.75)")
-    assert answer.words.endswith("% on Gowalla (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}1, open).")
+    assert answer.words.endswith("At learning rate 0.01: not searched in full on Gowalla.")
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:

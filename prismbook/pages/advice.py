@@ -273,7 +273,7 @@ def _decayed_at_scoring(runs: Known) -> str:
             f" {_against_it(directau, gains, ratios, dataset)}."
         )
         if dataset in without:
-            said.append(f" Without decay it is {_against_it(directau, without, fairness, dataset)}.")
+            said.append(f" Such a training without decay is {_against_it(directau, without, fairness, dataset)}.")
     return "".join(said)
 
 
@@ -341,7 +341,7 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
                 " epochs and a tuned decay might raise either side: this decides nothing."
             )
     lead = (
-        f"tune the decay, {advised(decided, 'or use PRISM', 'and do not use PRISM', 'or try PRISM')}. "
+        f"tune the decay, {advised(decided, 'or use PRISM', 'PRISM is no gain where decided', 'or try PRISM')}. "
         if decided
         else ""
     )

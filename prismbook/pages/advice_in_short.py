@@ -164,12 +164,14 @@ def _decayed_in_short(runs: Known) -> str:
     said = []
     for dataset in against[0][0]:
         parts = [
-            f"{decay} is {mean_percent(gains[dataset])} ({words_of_gains(directau, gains)[dataset]},"
-            f" {plural(len(gains[dataset]), 'seed')}, ratio times {1 + np.mean(ratios[dataset]):.1f})"
-            for decay, (gains, ratios) in zip(("it", "no decay"), against, strict=True)
+            f"{mean_percent(gains[dataset])} {decay} ({words_of_gains(directau, gains)[dataset]},"
+            f" {plural(len(gains[dataset]), 'seed')}, ratio \N{MULTIPLICATION SIGN}{1 + np.mean(ratios[dataset]):.1f})"
+            for decay, (gains, ratios) in zip(("with it", "without"), against, strict=True)
             if dataset in gains
         ]
-        said.append(f" Stopped by lengths at scoring, on {dataset_name(dataset)}, {listed_names(parts)}.")
+        said.append(
+            f" Against it a training stopped by lengths at scoring is {', '.join(parts)}, on {dataset_name(dataset)}."
+        )
     return "".join(said)
 
 

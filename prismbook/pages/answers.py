@@ -260,9 +260,9 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
                 parts.setdefault(each.case, []).append(f"nothing comparable on {dataset_name(dataset)}")
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
-                searched = each.case != PROTOCOL_CASES["released"]  # where nothing was, no word is due
-                not_decided = ["open"] if each.holds is None and searched else []
-                said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each, *not_decided)}"
+                said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each)}"
+                if each.case != PROTOCOL_CASES["released"]:  # a rate at which not all was run: its number is no change
+                    said = f"not searched in full on {dataset_name(dataset)}"  # from tuned decay
                 parts.setdefault(each.case, []).append(said)
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
     return [f"{names.get(case, f'At {case}')}: {', '.join(said)}." for case, said in parts.items()]

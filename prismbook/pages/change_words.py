@@ -108,10 +108,12 @@ def fewer_epochs(found: Sequence[Difference]) -> str:
         return ""
     if any(change.mean >= 0 for change in found):
         return f"epochs {span(found)}"
-    low, high = (100 * abs(end(change.mean for change in found)) for end in (max, min))
-    by_value = sum(judge(change).word not in ("better", "worse") for change in found)
-    open_ones = f" (open on {by_value} of {len(found)})" if by_value else ""
-    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{open_ones}"
+    decided = [change.mean for change in found if judge(change).word == "worse"]  # as a word for a score
+    if not decided:
+        return f"epochs {span(found)}, all open"
+    low, high = (100 * abs(end(decided)) for end in (max, min))
+    where = f" on {len(decided)} of {len(found)}" if len(decided) < len(found) else ""
+    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{where}"
 
 
 def advised(found: Mapping[Any, Difference], yes: str, no: str, otherwise: str) -> str:

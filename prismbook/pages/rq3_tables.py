@@ -88,8 +88,14 @@ def short_row(pair: Pair) -> dict[str, str]:
         "the paper": paper,
         "ours": " → ".join(means),
         "change": "" if share is None else percent_and_seeds(share),
-        "word": "" if word is None else pair.setbacks() if word.word == "collapsed" else str(word),
+        "word": "" if word is None else pair.setbacks() if word.word == "collapsed" else _word(word, pair),
     }
+
+
+def _word(word: Judgement, pair: Pair) -> str:
+    """A word, and whether the two sides had the same patience."""
+    waited = [len(method.with_more_patience()) for method in pair.fair_methods or ()]
+    return f"{word}; unequal patience" if len(set(waited)) > 1 else str(word)
 
 
 def _mean(method: Method | None, seeds: Sequence[int] | None = None) -> str:

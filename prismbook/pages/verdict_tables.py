@@ -76,7 +76,8 @@ def rules_in_words() -> str:
     at which both methods were run in full, the one that validation chooses has the verdict.
 11. **Degrees have lines.** Where the paper says *closely*, *carefully* or *coarse*, this project draws the line.
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Without decay (C3)
-    lengths that fall with it count too: they carry it as well. Decay of the batch's rows does nothing (C6) where it
+    lengths that fall with it count too: they carry it as well. Without decay they carry little of it where it explains
+    less than half as much as with decay. Decay of the batch's rows does nothing (C6) where it
     gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. That may be more than the margin of
     NDCG@20. That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
     its worst decay is within the margin of its best. The two lines differ, since the questions do. C6 asks whether
