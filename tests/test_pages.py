@@ -213,7 +213,7 @@ def printed(text: str) -> list[tuple[str, str, str]]:
 def check_verdicts(path: Path) -> None:
     """Fail where an executed page has a word of a verdict that the ledger's row does not have."""
     accepted = {name: entry["verdict"] for name, entry in ledger.accepted().items()}
-    by_title = {title: name for name, title in DATASET_NAMES.items()} | {"all datasets": ""}
+    by_title = {title: name for name, title in DATASET_NAMES.items()} | {"all datasets": "", "computed": ""}
     outputs = [output for each in nbformat.read(path, as_version=4).cells for output in each.get("outputs", [])]
     for output in outputs:
         data = output.get("data", {})
