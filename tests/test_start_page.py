@@ -222,7 +222,7 @@ def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
     assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
     assert advice_in_short.headline(known) in text
     linked = start_page.shown_advice({"should_i_use"}, advice_numbers.known())
-    assert "put [lengths d^b on at scoring](pages/should_i_use.ipynb). Adam's" in linked
+    assert "put [lengths d^b on at scoring](pages/should_i_use.ipynb) and rank by the dot" in linked
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
@@ -245,7 +245,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert "open on Gowalla" in ssm and "at patience 100 nothing is decided" in ssm
     assert "do not use it: all 6 runs at patience 10 stopped at their start" in bpr
-    assert "put lengths on at scoring. Adam's NDCG@20 0." in scoring
+    assert "put lengths on at scoring and rank by the dot product. Adam's NDCG@20 0." in scoring
     assert "Unpopular items lose" in scoring
 
 

@@ -182,6 +182,19 @@ def roles(statements: Sequence[Statement], role: str) -> list[bool | None]:
     return [statement.holds for statement in statements if statement.role == role]
 
 
+def test_a_choice_of_no_decay_says_where_it_alone_was_repeated_with_more_patience() -> None:
+    falling: list[Parts | None] = [(0.20, 0.02, 0.02), (0.10, 0.02, 0.02), (0.05, 0.02, 0.02)]
+    runs = rq1(bpr=falling)
+    said = "validation chooses no decay"
+    assert decay_claims.claim_c18(runs)[0].text.endswith(said)
+    runs["instead_of"] = [None if decay else "another run" for decay in runs["weight_decay"]]
+    assert decay_claims.claim_c18(runs)[0].text.endswith(
+        f"{said}, of which alone a run was repeated with more patience"
+    )
+    runs["instead_of"] = "another run"
+    assert decay_claims.claim_c18(runs)[0].text.endswith(said)
+
+
 def test_c1() -> None:
     poor, below = decay_claims.claim_c1(rq1(bpr=FLAT, directau=RISING))
     assert poor.holds is below.holds is True and "0.0900 against 0.1600, at 0 and 0.0001" in poor.text

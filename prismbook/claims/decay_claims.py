@@ -192,6 +192,9 @@ def wider_gap(runs: pd.DataFrame, loss: str, rules: Rules = RULES) -> Statement:
     text, (chosen, _) = f"{loss}'s gap widens from no decay to its best decay", _widening(runs)
     if not chosen:
         why = "validation chooses no decay" if chosen == 0 else setbacks(runs, "run")
+        waited = set(runs.loc[runs["instead_of"].notna(), "weight_decay"])
+        if chosen == 0 and waited == {0}:
+            why += ", of which alone a run was repeated with more patience"
         return Statement(f"{text}; undecided: {why}", None, undecided=True, about=about)
     ours, none = common(_at(runs, chosen), _at(runs, 0), ["seed"])
     text += f" of {chosen:g}"

@@ -108,7 +108,8 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**DirectAU, no coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** put {link}. Adam's NDCG@20"
+        f"**DirectAU, no coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** put {link} and rank by"
+        " the dot product. Adam's NDCG@20"
         f" {listed_names(scores)}. Unpopular items lose: ratio {', '.join(ratios)}."
     ]
 
