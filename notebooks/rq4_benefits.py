@@ -98,6 +98,7 @@ redo = {
     for name in names
 }
 page.say(question.run_yourself("rq4_benefits", runs, dataset=names[0], alphas=alphas, seeds=seeds))
+page.say("Other seeds and the second rate come on top; *Origins* has their time.")
 
 # %% [markdown]
 # ## Watch it happen

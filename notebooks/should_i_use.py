@@ -238,7 +238,8 @@ for loss, title in (("ssm", "SSM"), ("mawu", "MAWU"), ("bpr", "BPR")):
 # them is PRISM minus that way, with its [word](../glossary.md) by the [rules of this book](verdicts.ipynb) and both scores at the seeds that both have. A
 # run with patience 100 takes the place of one that patience 10 ended in a dip. The learning rate is 1e-3 (plain SGD: 30). The loss's
 # parameters are those published or tuned for the dataset, the same for every way. Tuned decay is the choice of
-# [RQ3's search](rq3_prism.ipynb). Where that decides nothing, it is the best of 1e-8 to 1e-4 by validation.*
+# [RQ3's search](rq3_prism.ipynb). Where that decides nothing, it is the best of 1e-8 to 1e-4 by validation.
+# RQ1 chooses at the first seed alone, this search at all seeds where it can: of MAWU they can choose two decays.*
 #
 # ## Did it help?
 #

@@ -34,7 +34,7 @@ def test_of_an_optimiser_the_rate_counts_that_validation_ranks_best() -> None:
     text = prism_limits.of_sparse_optimisers("movielens1m", runs)
     assert text == (
         "On MovieLens1M row-wise Adagrad has NDCG@20 0.1000, and 0.3000 with lengths at scoring"
-        " (1 seed, ratio 0.25 and 0.00). With DirectAU PRISM was not run beside them."
+        " (1 seed, ratio 0.25 and 0.00). Whether PRISM helps beside them was not run with DirectAU."
     )
     assert "0.4000" in prism_limits.of_sparse_optimisers("movielens1m", runs[1:])
     assert prism_limits.of_sparse_optimisers("movielens1m", [by("sgd", 30.0, 0.2)]) == ""

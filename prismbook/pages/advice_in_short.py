@@ -171,7 +171,8 @@ def _decayed_in_short(runs: Known) -> str:
             if dataset in gains
         ]
         said.append(
-            f" Against it a training stopped by lengths at scoring is {', '.join(parts)}, on {dataset_name(dataset)}."
+            f" Against the tuned one, a training stopped by lengths at scoring is {', '.join(parts)}, on"
+            f" {dataset_name(dataset)}."
         )
     return "".join(said)
 

@@ -257,7 +257,7 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
     for dataset, row in rows.items():
         for each in row.statements:
             if each.role == "note" and each.case and each.difference is None and each.seeds:
-                parts.setdefault(each.case, []).append(f"nothing comparable on {dataset_name(dataset)}")
+                parts.setdefault(each.case, []).append(f"not searched in full on {dataset_name(dataset)}")
             if each.role == "note" and each.case and each.difference is not None:
                 name = f"{each.about} " if each.about else ""
                 said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each)}"

@@ -70,7 +70,7 @@ def of_sparse_optimisers(dataset: str, records: Iterable[Record]) -> str:
     if not said:
         return ""
     with_prism = any(run["config"]["optimizer"] in SPARSE and run["config"]["init"] == "prism" for run in runs)
-    return " ".join(said if with_prism else [*said, "With DirectAU PRISM was not run beside them."])
+    return " ".join(said if with_prism else [*said, "Whether PRISM helps beside them was not run with DirectAU."])
 
 
 def behind_layers(pairs: Sequence[Pair], released: Sequence[Pair]) -> str:
