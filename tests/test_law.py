@@ -544,3 +544,14 @@ def test_bpr_below_and_above_its_critical_decay_has_a_row_each() -> None:
     assert (
         table["second / first"].tolist() == ["0.020", "0.100"] and table["largest singular value"].iloc[1] == "0.0001"
     )
+
+
+def test_the_stored_curves_that_the_page_calls_flat_are() -> None:
+    """The caption of the other optimisers says what to see in them."""
+    names = {"AdamW": 0.05, "row-wise Adagrad": 0.1}
+    for dataset in ("movielens1m", "gowalla", "yelp2018"):
+        planned = [config for config in configs("law", dataset) if (config.backbone, config.loss) == ("mf", "directau")]
+        for run in analysis.records(analysis.measured(default_results(), planned)):
+            for name, steepest in names.items():
+                if run is not None and lengths.training_name(run["config"]).startswith(name):
+                    assert abs(lengths.slope_in_popularity(run)) < steepest

@@ -257,12 +257,15 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
             "C11",
             "gowalla",
             Statement("a", False, difference=found, about="needing fewer epochs", alpha=0.75),
-            Statement("b", None, difference=found, role="note", case="learning rate 0.01", alpha=1.0),
+            Statement("b", None, True, difference=found, role="note", case="learning rate 0.01", alpha=1.0),
+            Statement("c", True, difference=found, role="note", case="learning rate 0.1", alpha=1.0),
+            Statement("d", False, role="note", case="learning rate 1", seeds=1),
         )
     ]
     [answer] = answers.answers(rows)
     assert answer.ours[0][2].endswith("% (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}0.75)")
-    assert answer.words.endswith("At learning rate 0.01: not searched in full on Gowalla.")
+    assert "At learning rate 0.01: not searched in full on Gowalla. At learning rate 0.1: +65" in answer.words
+    assert answer.words.endswith("\N{NO-BREAK SPACE}1). At learning rate 1: nothing comparable on Gowalla.")
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:

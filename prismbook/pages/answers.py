@@ -174,12 +174,10 @@ def _short(statement: Statement) -> str:
     return "" if statement.difference is None else value(statement.difference)
 
 
-def _strength(statement: Statement, *more: str) -> str:
-    """The strength of PRISM that a statement is of, and more words, in brackets; empty where there is none."""
+def _strength(statement: Statement) -> str:
+    """The strength of PRISM that a statement is of, in brackets; empty where there is none."""
     alpha = statement.alpha
-    named = [] if alpha is None else [f"\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}{alpha:g}"]
-    words = [*named, *more]
-    return f" ({', '.join(words)})" if words else ""
+    return "" if alpha is None else f" (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}{alpha:g})"
 
 
 def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
@@ -256,16 +254,19 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
     parts: dict[str, list[str]] = {}
     for dataset, row in rows.items():
         for each in row.statements:
-            if each.role == "note" and each.case and each.difference is None and each.seeds:
-                parts.setdefault(each.case, []).append(f"not searched in full on {dataset_name(dataset)}")
-            if each.role == "note" and each.case and each.difference is not None:
-                name = f"{each.about} " if each.about else ""
-                said = f"{name}{_short(each)} on {dataset_name(dataset)}{_strength(each)}"
-                if each.case != PROTOCOL_CASES["released"]:  # a rate at which not all was run: its number is no change
-                    said = f"not searched in full on {dataset_name(dataset)}"  # from tuned decay
-                parts.setdefault(each.case, []).append(said)
+            if each.role == "note" and each.case and (each.difference is not None or each.seeds):
+                parts.setdefault(each.case, []).append(_noted(each, dataset_name(dataset)))
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
     return [f"{names.get(case, f'At {case}')}: {', '.join(said)}." for case, said in parts.items()]
+
+
+def _noted(note: Statement, place: str) -> str:
+    """What a note says of a dataset. At a rate that was not searched in full a number is no change from tuned decay."""
+    if note.undecided and note.case != PROTOCOL_CASES["released"]:
+        return f"not searched in full on {place}"
+    if note.difference is None:
+        return f"nothing comparable on {place}"
+    return f"{note.about} {_short(note)} on {place}{_strength(note)}".strip()
 
 
 def _sure(shown: Mapping[str, Sequence[Statement]]) -> str:

@@ -180,28 +180,19 @@ def epochs_and_time(compared: Sequence[Compared]) -> str:
             if len(ours):
                 times = (ours["best_epoch"].mean() + 1) / (theirs["best_epoch"].mean() + 1)
                 what = "" if parts else " the epochs"
-                parts.append(f"{times:.1f} times{what} on {dataset_name(each.dataset)}{_in_time(each, way)}")
+                parts.append(f"{times:.1f} times{what} on {dataset_name(each.dataset)}{_in_time(ours, theirs)}")
         if parts:
             said.append(f"Against {way} DirectAU needs {listed_names(parts)}.")
     return " ".join(said)
 
 
-def _in_time(each: Compared, way: str) -> str:
-    """The same as seconds of whole trainings, at seeds where both ran on one kind of device; empty where at none."""
-    by_seed = [
-        {record["config"]["seed"]: record for record in analysis.records(each.shown(name)) if record}
-        for name in (PRISM, way)
+def _in_time(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
+    """The same in seconds of whole trainings, of the runs that were made on one kind of device; empty without any."""
+    times = [
+        mine / other
+        for mine, other, on, beside in zip(
+            ours["seconds"], theirs["seconds"], analysis.records(ours), analysis.records(theirs), strict=True
+        )
+        if on and beside and on["environment"]["device"] == beside["environment"]["device"]
     ]
-    pairs = [
-        (ours, by_seed[1][seed])
-        for seed, ours in by_seed[0].items()
-        if seed in by_seed[1] and ours["environment"]["device"] == by_seed[1][seed]["environment"]["device"]
-    ]
-    if not pairs:
-        return ""
-    times = np.mean([_seconds(ours) / _seconds(theirs) for ours, theirs in pairs])
-    return f" ({times:.1f} in time)"
-
-
-def _seconds(record: Record) -> float:
-    return float(record["seconds"]["train"] + record["seconds"]["evaluate"])
+    return f" ({np.mean(times):.1f} in time)" if times else ""
