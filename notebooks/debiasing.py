@@ -48,7 +48,8 @@ page.begin(names)
 
 # %% [markdown]
 # **The paper says:** DirectAU with PRISM has a better ratio of unpopular to popular NDCG@20 than methods that were made to remove
-# popularity bias, at a higher NDCG@20 (Appendix D.2).
+# popularity bias, at a higher NDCG@20 (Appendix D.2). There the ratios are "significantly better". Of the same comparison
+# Section 5.2.2 says "comparable improvements over these baselines". C13 takes the appendix, which has the figure.
 #
 # **We tested:** BPR and its debiased forms at decay 1e-6, over what their authors publish of their parameters. IPL has the published $b$ and
 # three strengths. ReSN has the published 0.01, ten times as much, a tenth and a hundredth of it. MACR has both published

@@ -17,7 +17,7 @@
 # # The law of lengths
 #
 # The paper proves how weight decay writes popularity into lengths for plain gradient descent
-# ({prf:ref}`thm-change`), and runs its experiments with Adam, whose decay is added to the gradient. This page has the
+# ({prf:ref}`thm-change`), and names no optimiser. Its released code trains with Adam, whose decay is added to the gradient. This page has the
 # theory of what is run. It is this project's and not the paper's.
 #
 # | symbol | meaning |

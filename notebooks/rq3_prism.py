@@ -58,7 +58,7 @@ page.begin(names)
 # scores change by little on average.
 #
 # **Why.** If decay only writes log popularity into lengths, it can be written at the start and decay left away. This is PRISM.
-# Its strength is $\alpha = 1$, and nothing is tuned but the learning rate and what the loss itself needs. Here both methods have the paper's rate of 1e-3; a second
+# Its strength is $\alpha = 1$, and nothing is tuned but the learning rate and what the loss itself needs. Here both methods have the released code's rate of 1e-3; a second
 # one was not run for all of them, and a footnote says where.
 #
 # **We tested:** both methods, searched by the same rule. Some searches are not complete; a verdict that more of one could turn is open. Validation NDCG@20 chooses, the test set is seen once. First the loss's parameter, such as $\gamma$, at decay 1e-4. Then decay, at that value or at the published one. [How fair the search

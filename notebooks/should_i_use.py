@@ -14,13 +14,13 @@
 # ---
 
 # %% [markdown]
-#
-# %% [markdown]
 # # Should I use PRISM?
 #
 # If your loss compares dot products, as BPR does, PRISM is not for you: such a loss learns lengths by itself (tune its decay
 # instead, see below). Read on if your loss normalises its vectors or compares cosines, and you rank by the dot
 # product. Where you serve by cosine, lengths do nothing.
+#
+# Each row is what you train with, each column is what you could do instead:
 
 # %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
@@ -36,6 +36,14 @@ parameters.check(globals(), "results")
 page.begin()
 known = advice_numbers.known(results)
 compared, put_on = known.compared, known.scored()
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.html(should_i_use.at_a_glance(known).to_html(index=False, border=0, escape=False, justify="left"))
+
+# %% [markdown]
+# *The change of NDCG@20 from the row to the column, and by what the unpopular / popular ratio is multiplied: below 1, unpopular items lose. Ranges are over
+# the datasets on which both were run, and a gain may be too small to count by the [rules](verdicts.ipynb). Lengths at scoring are those of a training without decay
+# that stops by them. The same in the order in which to try it, by dataset:*
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(advice.answer(known))
@@ -67,7 +75,9 @@ page.say(should_i_use.other_decays(compared))
 
 # %% [markdown]
 # At another learning rate another decay does the same, by the [law of lengths](law_of_lengths.ipynb): rate and decay are one knob, $\eta^2 \lambda$. At ten times
-# the rate take a hundredth of the decay.
+# the rate take a hundredth of the decay. A loss that is multiplied by $c$ takes $c$ times the decay, for Adam sees nothing but their proportion. So a sum over a
+# batch of 4,096 takes 4,096 times the decay of a mean. By the law, lengths stay as they are when a batch of four times the size gets half
+# the decay; no run tests that. SSM is outside the law.
 #
 # **Lengths at scoring** change no step of a training. These are four lines after the training. `user` and `item` are its tables, as tensors, and `popularity` counts
 # each item's training interactions. `train` and `held_out` are two `prismlib.Interactions(user_ids, item_ids)`. Where users come back to the same items,
@@ -127,7 +137,11 @@ page.say(should_i_use.plain_sgd(compared))
 # %% [markdown]
 # For other tables and batches, `lr = max(untuned_sgd_rate(table, batch_size) for table in (user, item))` with
 # {py:func}`prismlib.optim.untuned_sgd_rate <prismlib.optim.untuned_sgd_rate>` and the tables at their start. [](optimisers.ipynb) has what other rates gave.
-#
+
+# %% tags=["remove-input", "nbval-ignore-output"]
+page.say(should_i_use.rates_by_the_rule(compared))
+
+# %% [markdown]
 # ## When PRISM can help
 #
 # If all of these hold, PRISM helps a training that has no decay. The list above has what to try before it.
@@ -149,7 +163,8 @@ page.say(should_i_use.plain_sgd(compared))
 # - You train with row-wise Adagrad or lazy Adam, as large systems do: see *Another optimiser?* below.
 # - You serve by cosine, or normalise the rows. Then lengths are gone, and PRISM with them.
 # - A graph makes the vectors that are ranked. It writes some popularity by itself ([](use_prism.ipynb), on generated data). On Gowalla a decay still adds to it ([](lightgcn.ipynb)); PRISM was not run there.
-# - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here it also depends on the layers' ReLU: see *Layers?* below.
+# - Layers follow the tables. In the paper PRISM then fails for SSM (its Table 1). Here the answer depends on how the layers are made and trained: see *Layers?*
+#   below.
 # - You want unpopular items recommended more. Against no decay PRISM takes from them, less with a small alpha. Against tuned decay see the table above.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
@@ -159,7 +174,8 @@ page.say("[](scale.ipynb) has both with BPR and SSM from PRISM's start, over a f
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 page.say(
-    f"**Layers?** {prism_limits.stored_behind_layers(results)} [](rq3_prism.ipynb) has the seeds, and what is open."
+    f"**Layers?** {prism_limits.stored_behind_layers(results)} The two differ in more than the ReLU:"
+    " [](found.ipynb) says in what. [](rq3_prism.ipynb) has the seeds, and what is open."
 )
 
 # %% [markdown]
@@ -168,7 +184,7 @@ page.say(
 # %% tags=["remove-input", "nbval-ignore-output"]
 time = prism_limits.epochs_and_time(compared)
 page.say("PRISM sets two tables once, before training. Longer rows then turn more slowly.")
-page.say(f"{time} The time is that of whole runs, where both ran on one kind of machine.")
+page.say(f"{time} The time is that of whole runs, patience included, where both ran on one kind of machine.")
 page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 
 # %% [markdown]
@@ -181,7 +197,7 @@ page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 # - **The patience.** A run can look dead for many epochs before it learns. DirectAU and MAWU were fine at a patience of 10 here. BPR stopped at its start at 10
 #   and learned at 100: take 100 where the first epochs do not rise.
 # - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training their correlation with $\log(d + 2)$
-#   must still be near 1 ({py:func}`~prismlib.norms.norm_summary`). Adam without PRISM and without decay has some too, without a slope
+#   must still be near 1 ({py:func}`~prismlib.norms.norm_summary`); below 0.9 something has undone PRISM. Adam without PRISM and without decay has some too, without a slope
 #   ([](optimisers.ipynb)).
 # - **Lengths at scoring.** Is $b$ the last value that was tried? Try larger ones. Look at the ratio, and at the share of the places that each group
 #   gets, at two or three $b$. Ask an index for its recall again: with a large $b$ these lengths spread wider than PRISM's. Choose $b$ again with a new

@@ -20,22 +20,23 @@ def tower(items):
 table = torch.nn.Embedding(num_items, 16)
 prism_(table.weight, popularity)
 assert torch.allclose(torch.nn.functional.normalize(table.weight, dim=1).norm(dim=1), torch.ones(num_items))
+b = 1 / 6
 
 # [towers]
 import torch
 
-from prismlib import prism_norm
+from prismlib.lengths import popularity_power
 
 with torch.no_grad():
     unit = tower(features)  # (n, d), normalised
-    served = unit * prism_norm(popularity)[:, None]  # into an inner-product index
+    served = unit * popularity_power(popularity, b)[:, None]  # into an inner-product index
 # [end]
 
 with torch.no_grad():
     users = torch.randn(4, 16)
     by_index = (users @ served.T).topk(20).indices
-    assert torch.equal(by_index, recommend((users, unit), range(4), length=prism_norm(popularity)).items)
-assert_norms(served, popularity)
+    assert torch.equal(by_index, recommend((users, unit), range(4), length=popularity_power(popularity, b)).items)
+assert torch.allclose(served.norm(dim=1), popularity_power(popularity, b))
 
 trained = torch.randn(num_items, 16)
 # [bag]

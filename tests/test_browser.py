@@ -469,6 +469,17 @@ def test_every_run_can_be_pointed_at_and_reached_by_keys(browser: Browser, tmp_p
         for text, run in zip(said, here, strict=True):
             found = re.search(r"NDCG@20 ([\d.]+), unpopular / popular ([\d.]+),", text)
             assert found is not None and float(found[2]) == pytest.approx(run["ratio"], abs=5.1e-4)
+    alone_shown = """
+    const [way] = arguments, root = document.querySelector('.frontier'), shown = [];
+    const others = [...root.querySelectorAll('.kind input')].filter(input => input.value !== way);
+    for (const input of others) input.click();
+    shown.push(root.querySelectorAll('.mark').length);
+    for (const input of others) input.click();
+    shown.push(root.querySelectorAll('.mark').length);
+    return shown;
+    """
+    for way in dict.fromkeys(run["kind"] for run in runs):  # the axis still goes down to 0
+        assert browser.script(alone_shown, way) == [sum(run["kind"] == way for run in here), len(here)]
     point = """
     const root = document.querySelector('.frontier'), mark = root.querySelector('.mark').getBoundingClientRect();
     const place = {clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, bubbles: true};

@@ -218,8 +218,12 @@ def test_the_comparison_is_prism_minus_decay(tmp_path: Path, prism: float, word:
         statement = judge([found])[0]
         assert statement.holds is expected and found.difference_text() in statement.text
         assert statement.provisional == word.endswith("(provisional)") and statement.seeds == 1
-    assert found.difference_text().startswith(f"{found.comparison.mean:+.4f} [")
-    assert found.difference_text().endswith(f"%), {word}")
+    change = found.relative_difference()
+    assert change is not None
+    shown = (
+        f"({change.mean:+.1%} [{change.interval[0]:+.1%}, {change.interval[1]:+.1%}]), {word}"  # the one that decides
+    )
+    assert found.difference_text() == f"{found.comparison.mean:+.4f} {shown}"
     # the same pair has the same interval wherever it is shown
     assert stored_pair(tmp_path).comparison == found.comparison
 

@@ -243,7 +243,9 @@ def test_the_answer_without_decay_names_each_loss_that_was_run(tmp_path: Path) -
     others = [made(tmp_path, {NONE: 0.2, PRISM: prism}, loss=loss) for loss, prism in (("mawu", 0.3), ("ssm", 0.2))]
     lines = lines_of(found, *others)
     said = "PRISM helps, +50.0 % on Gowalla, 1 seed against no decay."
-    assert of(lines, "MAWU").startswith(f"- **MAWU:** {said}")
+    assert of(lines, "MAWU without coupled decay").startswith(
+        f"- **MAWU without coupled decay:** in the same order. {said}"
+    )
     assert "Against no decay no gain by PRISM is shown (+0.0 % on Gowalla, 1 seed)." in of(lines, "SSM")
 
 
@@ -492,3 +494,42 @@ def test_the_lines_to_copy_give_the_lengths_of_the_package() -> None:
     ours = torch.as_tensor(names["item"], dtype=torch.float32)
     assert names["b"] == b
     torch.testing.assert_close(ours, with_lengths(item, popularity_power(popularity, b)))
+
+
+def test_the_glance_is_from_the_row_to_the_column(tmp_path: Path) -> None:
+    each = made(tmp_path, {NONE: 0.1, TUNED: 0.15, PRISM: 0.12})
+    rows = should_i_use.at_a_glance(Known([each])).set_index("trained with")
+    cell = rows.loc[f"DirectAU, {NONE}"]
+    assert cell[TUNED].startswith("<b>+50 %</b><br>ratio \N{MULTIPLICATION SIGN}1.00")
+    assert cell[PRISM].startswith("<b>+20 %") and "1 dataset,<br>1 seed<" in cell[PRISM]
+    assert rows.loc[f"DirectAU, {TUNED}", PRISM].startswith("<b>-20 %")
+    assert cell[SGD] == cell["lengths at scoring"] == "not run, or open"
+    rows = should_i_use.at_a_glance(Known([replace(each, undecided=1e-4)])).set_index("trained with")
+    assert rows.loc[f"DirectAU, {TUNED}", PRISM] == rows.loc[f"DirectAU, {NONE}", TUNED] == "not run, or open"
+    assert rows.loc[f"DirectAU, {NONE}", PRISM].startswith("<b>+20 %")
+
+
+def test_the_glance_has_the_numbers_of_the_advice(known: Known) -> None:
+    rows = should_i_use.at_a_glance(known).set_index("trained with")
+    assert list(rows.columns) == ["lengths at scoring", TUNED, PRISM, SGD] and len(rows) == 2 * len(LOSSES)
+    found = advice_numbers.changes(known.of("directau"), NONE)
+    low, high = (f"{100 * end(change.mean for change in found.values()):+.0f}" for end in (min, max))
+    assert rows.loc[f"DirectAU, {NONE}", PRISM].startswith(f"<b>{low} to {high} %")
+    gains, _ = advice_numbers.gains_and_ratios(known.of("directau"), known.scored(), NONE)
+    assert f"{100 * max(np.mean(values) for values in gains.values()):+.0f} %" in rows.loc[f"DirectAU, {NONE}"].iloc[0]
+
+
+def test_lengths_stand_beside_a_tuned_decay_only_where_they_are_not_worse(known: Known) -> None:
+    assert "**SSM:** tune the decay or stop by lengths at scoring without decay, PRISM" in advice.answer(known)
+    low = {}
+    for name, runs in known.scored(loss="ssm").items():
+        kept = [{**run["lengths"], "test": [{**of, "ndcg": 0.1} for of in run["lengths"]["test"]]} for run in runs]
+        low[name] = [{**run, "lengths": lengths} for run, lengths in zip(runs, kept, strict=True)]
+    worse = {**known.at_scoring, advice_numbers.Training(loss="ssm"): low}
+    assert "**SSM:** tune the decay, PRISM" in advice.answer(replace(known, at_scoring=worse))
+    assert "**SSM:** tune the decay, PRISM" in advice.answer(Known(known.of("ssm")))
+
+
+def test_the_rule_for_a_rate_is_that_of_the_library(stored: list[ways.Compared]) -> None:
+    text = should_i_use.rates_by_the_rule(stored)
+    assert "that rule gives 50 on MovieLens1M" in text and "have 30 on each" in text

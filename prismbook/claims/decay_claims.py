@@ -359,7 +359,8 @@ def claim_c6(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     gain = relative_difference(_at(whole, chosen), none, "ndcg")
     unwritten = none["norm_correlation"].mean() + rules.margin_of("correlation")
     weak = [decay for decay in shared if settings["table", decay]["norm_correlation"].mean() <= unwritten]
-    left_out = f" (left out: {', '.join(f'{decay:g}' for decay in weak)}, too weak to write popularity)" if weak else ""
+    line = f"whose correlation is at most {rules.margin_of('correlation'):g} above that without decay"
+    left_out = f" (left out: {', '.join(f'{decay:g}' for decay in weak)}, {line})" if weak else ""
     if chosen not in shared or chosen in weak:
         return [Statement(f"C6 needs decay {chosen:g}, the tuned one, in both scopes, and popularity in lengths", None)]
     tuned_first = [chosen, *(decay for decay in shared if decay not in (chosen, *weak))]

@@ -33,7 +33,7 @@ from prismbook.tables.paper import table1
 from prismbook.tables.rules import Difference, Rules, as_share, judge
 from prismbook.tables.seed_differences import dips, relative_difference, setbacks, usable
 from prismbook.tables.variants import comparison
-from prismbook.text import plural
+from prismbook.text import listed_names, plural
 
 #: A score within this share of the paper's number is near it.
 NEAR = 0.05
@@ -108,8 +108,10 @@ def ssm_needs_no_decay(dataset: str, results: Path, rules: Rules) -> list[Statem
     chosen = best(decayed)
     ours, theirs = (side.reset_index() for side in seed_by_seed(runs, best(zero), chosen))
     difference = relative_difference(ours, theirs, "ndcg")
+    seeds = [str(seed) for seed in ours["seed"]]
+    at = f"at seed{'s' if len(seeds) > 1 else ''} {listed_names(seeds)}"
     sentence = (
-        f"without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
+        f"{at} without decay NDCG@20 is {ours['ndcg'].mean():.4f}, at decay {chosen['weight_decay']:g}, the best of"
         f" {decayed['run'].notna().sum()} by validation, {theirs['ndcg'].mean():.4f}: {_share(difference)}"
     )
     ended = [
@@ -195,7 +197,7 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
 def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[Statement]:
     """DirectAU is near the paper's Table 1 at gamma = 1, and above it at the gamma that validation chooses.
 
-    All runs are at the paper's learning rate, so that nothing but gamma and the decay differs.
+    All runs are at the released code's learning rate, so that nothing but gamma and the decay differs.
 
     Args:
         dataset: name of the dataset.
@@ -206,7 +208,9 @@ def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[State
     printed: Any = table1().xs("DirectAU", level="loss").xs("MF", level="backbone").loc[dataset_name(dataset)]
     holds, lines = [], []
     for name, title in (("decay", "decay"), ("prism", "PRISM")):
-        grid = [run for run in dict.fromkeys(by_name[f"mf-directau-{name}"].grid) if run.lr == RunConfig.lr]
+        searched = [run for run in by_name[f"mf-directau-{name}"].grid if run.lr == RunConfig.lr]
+        at_gamma_one = [replace(run, gamma=1.0) for run in searched]  # also where the search goes on from another gamma
+        grid = list(dict.fromkeys([*searched, *at_gamma_one]))
         runs = measured(results, grid).assign(gamma=pd.Series([config.gamma for config in grid], dtype=float))
         runs = first_seed(runs)
         plain = runs[(runs["gamma"] == 1) & runs["run"].notna()]
@@ -217,8 +221,8 @@ def gamma_and_the_level(dataset: str, results: Path, rules: Rules) -> list[State
         holds.append(abs(at_one) <= NEAR < at_best)
         at_decay = ""
         if name == "decay":
-            tried = "the only one" if len(plain) == 1 else f"the best of {len(plain)}"
-            at_decay = f" (decay {best(plain)['weight_decay']:g}, {tried} that was run there)"
+            tried = "the only one that was run" if len(plain) == 1 else f"the best of {len(plain)} that were run"
+            at_decay = f" (decay {best(plain)['weight_decay']:g}, {tried} there)"
         lines.append(
             f"NDCG@20 of {title} differs from the paper's by {100 * at_one:+.1f} % at gamma 1{at_decay} and by"
             f" {100 * at_best:+.1f} % at gamma {chosen['gamma']:g}, which validation chooses"

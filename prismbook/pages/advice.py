@@ -69,7 +69,7 @@ def answer(runs: Known) -> str:
     directau = runs.of("directau")
     lines = [
         f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(runs)}{_decayed_at_scoring(runs)}",
-        f"{_with_ssm(runs.of('ssm'))}{_beside_the_others(runs.of('ssm'), runs.scored(loss='ssm'))}",
+        f"{_with_ssm(runs.of('ssm'), runs.scored(loss='ssm'))}",
         _with_bpr(runs.of("bpr")),
     ]
     without, *others = _without_decay(runs)
@@ -107,8 +107,8 @@ def _without_decay(runs: Known) -> list[str]:
     steps = [*_ordinary_at_scoring(directau), *_stopped_by_lengths(runs)]
     if decay := _middle_decay(directau):
         steps.append(
-            f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the paper's learning rate of {power(RunConfig.lr)}."
-            f" {decay} Row-sparse updates, such as `row_adam`, take no decay."
+            f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the released code's learning rate of"
+            f" {power(RunConfig.lr)}. {decay} Row-sparse updates, such as `row_adam`, take no decay."
         )
     if found := changes(directau, NONE):
         advice = advised(found, "It helps", "It is no gain", "It may help")
@@ -141,7 +141,7 @@ def _with_mawu(runs: Known) -> list[str]:
         gain = advised(tuned, "a gain", "no gain", "a gain on some datasets")
         parts.append(f"Against tuned decay it is {gain}, {on_each(tuned)}.")
     said = " ".join(filter(None, parts))
-    return [f"- **MAWU:** {said}"] if said else []
+    return [f"- **MAWU without coupled decay:** in the same order. {said}"] if said else []
 
 
 def _times_of_prism(directau: Sequence[Compared]) -> str:
@@ -314,7 +314,7 @@ def _after_decay(runs: Known) -> str:
 # Other losses
 
 
-def _with_ssm(ssm: Sequence[Compared]) -> str:
+def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> str:
     parts = []
     if gains := gains_of_decay(ssm):
         said = [f"{percent(change.mean)} on {name} ({judge(change)})" for name, change in gains.items()]
@@ -340,12 +340,10 @@ def _with_ssm(ssm: Sequence[Compared]) -> str:
                 f"The limit of {RunConfig.max_epochs:,} epochs ended PRISM's run there on {listed_names(ended)}. More"
                 " epochs and a tuned decay might raise either side: this decides nothing."
             )
-    lead = (
-        f"tune the decay, {advised(decided, 'or use PRISM', 'PRISM is no gain where decided', 'or try PRISM')}. "
-        if decided
-        else ""
-    )
-    return f"**SSM:** {lead}{' '.join(parts) if parts else 'no run says it.'}"
+    prism = advised(decided, "or use PRISM", "PRISM is no gain where decided", "or try PRISM")
+    lead = f"tune the decay{_or_by_lengths(ssm, scored)}, {prism}. " if decided else ""
+    text = f"{' '.join(parts) if parts else 'no run says it.'}{_beside_the_others(ssm, scored)}"
+    return f"**SSM:** {lead}{text}"
 
 
 def gains_of_decay(ssm: Sequence[Compared]) -> dict[str, Difference]:
@@ -361,21 +359,37 @@ def gains_of_decay(ssm: Sequence[Compared]) -> dict[str, Difference]:
 def _beside_the_others(compared: Sequence[Compared], records: Runs) -> str:
     """What lengths at scoring give beside PRISM and tuned decay, as a sentence; empty where it was not run."""
     said = []
+    against = gains_and_ratios([each for each in compared if each.undecided is None], records, TUNED)[0]
+    judged = words_of_gains(compared, against)
     for each in compared:
         found = records.get(each.dataset, ())
         if (row := scored_row(found)) is not None:
             seeds = [record["config"]["seed"] for record in found]
             others = [
-                f"{way} {runs['ndcg'].mean():.4f}"
+                f"{way} has {runs['ndcg'].mean():.4f}"
                 for way in (PRISM, TUNED)
                 if len(runs := each.shown(way)[each.shown(way)["seed"].isin(seeds)])
             ]
             said.append(
-                f"{row['ndcg with it']:.4f} on {dataset_name(each.dataset)} (b = {row['exponent']:.2f},"
-                f" {plural(round(row['seeds']), 'seed')}, ratio {row['ratio with it']:.2f};"
-                f" {listed_names(others) if others else 'nothing else'} there)"
+                f" Lengths at scoring, by which training also stops, give NDCG@20 {row['ndcg with it']:.4f} on"
+                f" {dataset_name(each.dataset)} (b = {row['exponent']:.2f}, {plural(round(row['seeds']), 'seed')},"
+                f" ratio {row['ratio with it']:.2f})."
             )
-    return f" Lengths at scoring, by which training also stops, give NDCG@20 {'; '.join(said)}." if said else ""
+            if others:
+                said.append(f" {listed_names(others)} there.")
+            if each.dataset in against:
+                change = f"{mean_percent(against[each.dataset])} against tuned decay ({judged[each.dataset]})"
+                said.append(f" Lengths at scoring are {change}.")
+    return "".join(said)
+
+
+def _or_by_lengths(compared: Sequence[Compared], records: Runs) -> str:
+    """Lengths at scoring as another way beside a tuned decay; empty where they were not run, or are worse."""
+    known = [each for each in compared if each.undecided is None]
+    judged = words_of_gains(known, gains_and_ratios(known, records, TUNED)[0])
+    if not judged or any(word.startswith("worse") for word in judged.values()):
+        return ""
+    return " or stop by lengths at scoring without decay"
 
 
 def _with_bpr(bpr: Sequence[Compared]) -> str:

@@ -146,8 +146,8 @@ def _others_in_short(runs: Known) -> list[str]:
     found = changes(directau, NONE)
     said = []
     if gains := by_middle_decay(directau, NONE):
-        fewer = fewer_epochs(by_middle_decay(directau, PRISM, "best_epoch"))
-        sooner = fewer and f", {fewer} than PRISM"
+        fewer = fewer_epochs(by_middle_decay(directau, PRISM, "best_epoch"), " than PRISM")
+        sooner = fewer and f", {fewer}"
         how = f"{power(MIDDLE_DECAY)} (rate {power(RunConfig.lr)}, mean loss)"
         said.append(f"a coupled decay of {how}: {span(gains)} against no decay{sooner}.")
     if found:

@@ -155,7 +155,7 @@ def scored_after(compared: Sequence[Compared], decay: float = 0.0) -> dict[str, 
 
     Args:
         compared: the ways with one loss. A dataset without such a training is left out.
-        decay: the weight decay of the trainings, at the paper's learning rate.
+        decay: the weight decay of the trainings, at the released code's learning rate.
     """
     rows = {dataset_name(each.dataset): scored_row(rescored(each, decay)) for each in compared}
     return {name: row for name, row in rows.items() if row is not None}

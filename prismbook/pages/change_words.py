@@ -98,11 +98,12 @@ def on_each(found: Mapping[str, Difference]) -> str:
     return f"{listed_names(numbers)}, {plural(min(seeds), 'seed')}{each}"
 
 
-def fewer_epochs(found: Sequence[Difference]) -> str:
+def fewer_epochs(found: Sequence[Difference], than: str = "") -> str:
     """How many epochs are saved, in words; how they change where not all are; empty where none is known.
 
     Args:
         found: changes of the best epoch.
+        than: what they are compared with, e.g. ``" than PRISM"``.
     """
     if not found:
         return ""
@@ -113,7 +114,7 @@ def fewer_epochs(found: Sequence[Difference]) -> str:
         return f"epochs {span(found)}, all open"
     low, high = (100 * abs(end(decided)) for end in (max, min))
     where = f" on {len(decided)} of {len(found)}" if len(decided) < len(found) else ""
-    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{where}"
+    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{than}{where}"
 
 
 def advised(found: Mapping[Any, Difference], yes: str, no: str, otherwise: str) -> str:

@@ -138,7 +138,9 @@ def _of_losses(pairs: Sequence[Pair]) -> list[str]:
         change = pair.relative_difference()
         if change is not None and pair.decides():
             name = dataset_name(pair.dataset)
-            parts.setdefault(LOSS_NAMES[pair.loss], []).append(f"{percent(change.mean)} on {name}")
+            cut, made = len(change.left_out), len(change.by_seed) + len(change.left_out)
+            few = f" ({cut} of {made} seeds cut off, so that no size is known)" if cut else ""
+            parts.setdefault(LOSS_NAMES[pair.loss], []).append(f"{percent(change.mean)} on {name}{few}")
     return [f"{listed_names(where)} with {loss}" for loss, where in parts.items()]
 
 
@@ -183,6 +185,10 @@ def epochs_and_time(compared: Sequence[Compared]) -> str:
                 parts.append(f"{times:.1f} times{what} on {dataset_name(each.dataset)}{_in_time(ours, theirs)}")
         if parts:
             said.append(f"Against {way} DirectAU needs {listed_names(parts)}.")
+    if said:
+        said.append(
+            "Epochs are passes up to the best one, one more than the tables' number, at the seeds that both have."
+        )
     return " ".join(said)
 
 

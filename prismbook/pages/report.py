@@ -13,7 +13,7 @@ from prismbook.pages.marks import mark
 from prismbook.pages.start_page import rest_on_one_seed
 from prismbook.plan.experiments import PAPER_DATASETS, SEEDS, SWITCHES
 from prismbook.runs.records import Record
-from prismbook.tables.endings import EARLY, ended_by_chance
+from prismbook.tables.endings import BY_CHANCE, EARLY, ended_by_chance
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.text import listed_names, plural
 from prismlib.datasets import CARDS
@@ -136,8 +136,8 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
         f"The released code differs from the text, or from what a baseline's authors publish, in {len(SWITCHES)} places"
         " that we can switch. It leaves"
         f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
-        f" they rank better than by chance: {by_chance} of {len(records)} runs. Of all runs {early} ended within"
-        f" {EARLY} epochs, and {cut} were stopped by a limit. Of"
+        f" they reach {BY_CHANCE} times a random ranking's score: {by_chance} of {len(records)} runs. Of all runs"
+        f" {early} ended within {EARLY} epochs, and {cut} were stopped by a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
         f" {changed} of {judged} verdicts would have another mark."
     )

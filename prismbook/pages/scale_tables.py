@@ -351,7 +351,7 @@ def stream(part: Part) -> pd.DataFrame:
         "read all batches of an epoch": found["read an epoch"],
     }
     shown = [
-        {"work": name, "CPU s": f"{max(row['cpu_s'], 0):.1f}", "memory at its peak, MB": f"{row['peak_mb']:,.0f}"}
+        {"work": name, "CPU s": f"{max(row['cpu_s'], 0):.1f}", "memory at its peak, MiB": f"{row['peak_mb']:,.0f}"}
         for name, row in rows.items()
     ]
     return pd.DataFrame(shown).set_index("work")
@@ -370,7 +370,7 @@ def stream_sentence(part: Part, steps: Part) -> str:
     rows, step = per_step.index[-1], per_step.iloc[-1]
     training = found["batches"] * step / 1e3
     return (
-        f"The file has {found['pairs']:,} pairs and {found['file_mb']:,.0f} MB. An epoch has {found['batches']:,}"
+        f"The file has {found['pairs']:,} pairs and {found['file_mb']:,.0f} MiB. An epoch has {found['batches']:,}"
         f" batches, whose reading takes {1e3 * read / found['batches']:.1f} ms of CPU time each. The steps of the"
         f" figure, with BPR on {rows:,} rows, would take {training / 60:.0f} minutes beside {read:.0f} s of reading."
     )

@@ -6,23 +6,26 @@ Its answer is of :mod:`prismbook.pages.advice`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
-from prismbook.pages.advice_numbers import changes, scored_row, shares
+from prismbook.pages.advice_numbers import Known, changes, gains_and_ratios, scored_row, shares
 from prismbook.pages.change_words import percent, power, span
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
 from prismbook.tables.rules import MARGIN, Difference, judge
-from prismbook.tables.seed_differences import relative_difference
+from prismbook.tables.seed_differences import dips, relative_difference
 from prismbook.tables.ways import (
     FIXED,
     FIXED_DECAY,
+    LOSSES,
     MIDDLE_DECAY,
     NONE,
     PRISM,
@@ -35,6 +38,8 @@ from prismbook.tables.ways import (
     rescored,
 )
 from prismbook.text import listed_names, plural
+from prismlib import datasets
+from prismlib.optim import untuned_sgd_rate
 
 #: The colour and the marker of each way but tuned decay, which is the line that they are measured from.
 LOOKS = {
@@ -46,6 +51,53 @@ LOOKS = {
 }
 #: The rows and the columns of :func:`price`.
 _MEASURES = {"NDCG@20": "ndcg", "unpopular / popular": "ratio", "best epoch": "best_epoch"}
+
+
+def at_a_glance(runs: Known) -> pd.DataFrame:
+    """What one gains by changing from no decay, or from a tuned one, to each other way, in cells of HTML.
+
+    A cell has the range over datasets of the change of NDCG@20, the factors of the unpopular / popular ratio, and on
+    how many datasets and seeds both were run. A tuned decay that decides nothing is not compared.
+
+    Args:
+        runs: what is known.
+    """
+    rows = []
+    for loss in LOSSES:
+        for start in (NONE, TUNED):
+            compared = [each for each in runs.of(loss) if start == NONE or each.undecided is None]
+            row = {"trained with": f"{LOSS_NAMES[loss]}, {start}"}
+            row["lengths at scoring"] = _range(*gains_and_ratios(compared, runs.scored(loss=loss), start))
+            row |= {way: _range(*_changed(compared, start, way)) for way in (TUNED, PRISM, SGD) if way != start}
+            rows.append(row)
+    columns = ["trained with", "lengths at scoring", TUNED, PRISM, SGD]
+    return pd.DataFrame(rows, columns=columns).fillna("")
+
+
+def _changed(compared: Sequence[Compared], start: str, way: str) -> tuple[dict[str, Sequence[float]], ...]:
+    """How a way changes NDCG@20 and the ratio of another one: as shares, one for each seed, by dataset."""
+    known = [each for each in compared if way != TUNED or each.undecided is None]
+    found = [{each.dataset: each.change(start, measure, way) for each in known} for measure in ("ndcg", "ratio")]
+    return tuple(
+        {name: [change.mean] * len(change.by_seed) for name, change in of.items() if change is not None} for of in found
+    )
+
+
+def _range(gains: Mapping[str, Sequence[float]], ratios: Mapping[str, Sequence[float]]) -> str:
+    """The range of the means of some changes and of the factors of the ratio, with datasets and seeds, as HTML."""
+    if not gains:
+        return "not run, or open"
+    means = sorted({100 * float(np.mean(values)) for values in gains.values()})
+    factors = [f"{factor:.2f}" for factor in sorted(1 + float(np.mean(values)) for values in ratios.values())]
+    seeds = sorted({len(values) for values in gains.values()})
+    ends = [f"{end:+.{0 if abs(end) >= 10 else 1}f}" for end in dict.fromkeys((means[0], means[-1]))]
+    lines = [
+        f"<b>{' to '.join(ends)} %</b>",
+        f"ratio \N{MULTIPLICATION SIGN}{' to '.join(dict.fromkeys((factors[0], factors[-1])))}",
+        f"<small>{plural(len(gains), 'dataset')},<br>{' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))}"
+        f" {'seed' if seeds == [1] else 'seeds'}</small>",
+    ]
+    return "<br>".join(lines)
 
 
 def price(compared: Sequence[Compared]) -> str:
@@ -96,6 +148,32 @@ def plain_sgd(compared: Sequence[Compared]) -> str:
     missing = [dataset_name(each.dataset) for each in directau if each not in made]
     not_run = f" Not run on {listed_names(missing)}." if missing else ""
     return f"**Plain SGD** was run {how}. It gives NDCG@20 {'. It gives '.join(parts)}.{not_run}"
+
+
+def rates_by_the_rule(compared: Sequence[Compared]) -> str:
+    """The rate of :func:`prismlib.optim.untuned_sgd_rate` for the tables of each dataset, beside what was run.
+
+    Args:
+        compared: the ways, for every dataset and loss.
+
+    >>> rates_by_the_rule([])
+    ''
+    """
+    directau = [each for each in compared if each.loss == "directau" and len(each.shown(SGD))]
+    parts = []
+    for each in directau:
+        card, (config,) = datasets.identity_card(each.dataset), grid_configs(each.dataset, "directau", 0.0)
+        tables = (torch.empty(rows, config.dim) for rows in (card.users, card.items))
+        draws = torch.Generator().manual_seed(0)
+        starts = [torch.nn.init.xavier_uniform_(table, generator=draws) for table in tables]
+        rate = max(untuned_sgd_rate(table, cast(int, config.batch_size)) for table in starts)
+        parts.append(f"{rate:.2g} on {dataset_name(each.dataset)}")
+    if not parts:
+        return ""
+    return (
+        f"At batches of {_batch(directau)} that rule gives {listed_names(parts)}. The runs above have {SGD_RATE:g} on"
+        " each."
+    )
 
 
 def _at_seeds(each: Compared) -> str:
@@ -196,11 +274,12 @@ def other_decays(compared: Sequence[Compared]) -> str:
     """
     directau = [each for each in compared if each.loss == "directau"]
     tried = sorted({float(decay) for each in directau for decay in each.decays["weight_decay"]}) if directau else []
-    parts = []
+    parts, early = [], []
     for decay in tried:
         against = [relative_difference(each.runs[PRISM], each.at_decay(decay), "ndcg") for each in directau]
         if known := [change for change in against if change is not None]:
             parts.append(f"of {power(decay)} {span(known)}")
+            early += [f"{power(decay)} on {dataset_name(e.dataset)}" for e in directau if len(dips(e.at_decay(decay)))]
     if not parts:
         return ""
     pairs = [(each.at_decay(FIXED_DECAY), each.at_decay(MIDDLE_DECAY)) for each in directau]
@@ -214,9 +293,10 @@ def other_decays(compared: Sequence[Compared]) -> str:
         if saved
         else ""
     )
+    in_dip = f" The run at {listed_names(early)} may have ended in a dip." if early else ""
     return (
-        f"At the paper's learning rate of {RunConfig.lr:g}, with a mean loss and batches of {_batch(directau)}, PRISM's"
-        f" NDCG@20 against a decay: {'; '.join(parts)}.{epochs} So start at {power(MIDDLE_DECAY)}."
+        f"At the released code's learning rate of {RunConfig.lr:g}, with a mean loss and batches of {_batch(directau)},"
+        f" PRISM's NDCG@20 against a decay: {'; '.join(parts)}.{in_dip}{epochs} So start at {power(MIDDLE_DECAY)}."
     )
 
 

@@ -17,7 +17,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import EARLY_BEST, LONG
 from prismbook.tables.analysis import SATURATED
 from prismbook.tables.decay_vs_prism import Method, Pair
-from prismbook.tables.endings import EARLY, KEPT
+from prismbook.tables.endings import BY_CHANCE, EARLY, KEPT
 from prismbook.tables.error_rates import directions_by_chance
 from prismbook.tables.labels import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
 from prismbook.tables.rules import FIRM, MARGIN, MEASURES, has_direction, is_equivalent, judge
@@ -36,6 +36,7 @@ def rules_in_words() -> str:
    The core alone makes the verdict. Sizes, details and notes have marks of their own and change no verdict.
    An open statement does not weigh alike on both sides. Where all others hold, it could still break the claim, so that
    the verdict is open. Where all others fail, it could no longer save the claim, so that this is not reproduced.
+   Where fewer than half of the core is decided, the verdict is open in any case.
    How many statements a core has depends on what was run: a loss whose runs decide nothing has one open statement
    where it has two elsewhere. So *k of n* is not alike between datasets.
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
@@ -44,7 +45,7 @@ def rules_in_words() -> str:
    needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
    decides. What has the threshold in its interval is open.
 3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
-   provisional, and has a ring.
+   provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not known.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
@@ -65,7 +66,8 @@ def rules_in_words() -> str:
    was left out may say the same. Where epochs are compared, in C11, each run counts as patience
    {RunConfig("gowalla", "bpr").patience} ended it.
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
-   where that start is better than chance; a start by chance is a dip until the run is repeated with more patience.
+   where that start is better than chance, at {BY_CHANCE} times or more of what a random ranking would score. A start by
+   chance is a dip until the run is repeated with more patience.
 9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
    NDCG@20 and have BPR's ratio or better; else what a claim says of it is open. Beating BPR alone then makes no
    verdict on C13. That PRISM beats one is open where its decay was not tuned. Of PRISM, two

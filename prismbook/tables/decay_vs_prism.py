@@ -308,7 +308,7 @@ class Pair:
         return BACKBONE_NAMES[self.backbone], LOSS_NAMES[self.loss], dataset_name(self.dataset)
 
     def difference_text(self, word: Judgement | None = None) -> str:
-        """PRISM minus decay as text, with the interval over users, the share of decay's score, and the word.
+        """PRISM minus decay as text, as a share of decay's score with the interval that decides the word, and the word.
 
         Args:
             word: what stands in the place of :meth:`judgement`; None is that.
@@ -319,8 +319,9 @@ class Pair:
         if self.comparison is None or change is None:
             text = f"{judgement}" if self.setbacks() else f"{judgement}: the scores of users were not kept"
         else:
-            users = "" if change.left_out else f" [{self.comparison.low:+.4f}, {self.comparison.high:+.4f}]"
-            text = f"{self.comparison.mean:+.4f}{users} ({change.mean:+.1%}), {judgement}{self._each_seed_text()}"
+            low, high = change.interval
+            around = "" if change.left_out or not np.isfinite(high) else f" [{low:+.1%}, {high:+.1%}]"
+            text = f"{self.comparison.mean:+.4f} ({change.mean:+.1%}{around}), {judgement}{self._each_seed_text()}"
         for remark in (self.setbacks(), self.more_patience_text()):
             text += f"; {remark}" if remark else ""
         parameters = self.compared_at()
