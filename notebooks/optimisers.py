@@ -29,7 +29,7 @@ results = None  # folder of run records; None is the project's own
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.pages import advice_numbers, law_figures, optimiser_tables, page, parameters, question
+from prismbook.pages import advice_numbers, law_figures, optimiser_tables, page, parameters, prism_limits, question
 from prismbook.plan.experiments import SEEDS, as_list, configs, grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables import analysis, lengths, ways
@@ -213,6 +213,7 @@ if shown:
 # %% tags=["remove-input"]
 page.say(optimiser_tables.at_the_ratio_of_prism(records) or "Not run.")
 page.say(optimiser_tables.spread_of_the_knob(records))
+page.say(prism_limits.lengths_behind_layers(folder))
 
 # %% [markdown]
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on

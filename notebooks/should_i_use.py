@@ -176,6 +176,7 @@ page.say("[](scale.ipynb) has both with BPR and SSM from PRISM's start, over a f
 page.say(
     f"**Layers?** {prism_limits.stored_behind_layers(results)} The two differ in more than the ReLU:"
     " [](found.ipynb) says in what. [](rq3_prism.ipynb) has the seeds, and what is open."
+    f" {prism_limits.lengths_behind_layers(results)}"
 )
 
 # %% [markdown]

@@ -131,6 +131,48 @@ def stored_behind_layers(results: Path | str | None = None) -> str:
     return behind_layers(pairs, sorted(released, key=lambda pair: pair.loss))
 
 
+#: Models whose tables are followed by something, and how a sentence names what follows.
+BEHIND = {"nonlinear-mf": "Behind a perceptron", "lightgcn": "Behind a graph (LightGCN)"}
+
+
+def lengths_behind_layers(results: Path | str | None = None) -> str:
+    """What lengths at scoring give to DirectAU where something follows the tables, beside decay and PRISM, as sentences.
+
+    The lengths are put on what is ranked, so on the outputs. The others are those of the search, at the same seeds.
+
+    Args:
+        results: folder of the records; None is the project's own.
+
+    >>> lengths_behind_layers("no folder")
+    ''
+    """
+    folder = default_results() if results is None else Path(results)
+    said = []
+    for dataset in DATASETS:
+        planned = [each for each in configs("law", dataset) if each.loss == "directau" and each.backbone in BEHIND]
+        for config, record in zip(planned, analysis.records(analysis.measured(folder, planned)), strict=True):
+            after = None if record is None else lengths.with_chosen_lengths(record)
+            if record is None or after is None:
+                continue
+            said.append(
+                f"{BEHIND[config.backbone]} a training without decay that stops by lengths at scoring has NDCG@20"
+                f" {after['ndcg']:.4f} with them on {dataset_name(dataset)}, and {record['test']['dot']['ndcg']:.4f} at"
+                f" its own (DirectAU, 1 seed, b = {record['lengths']['chosen']:.2f})."
+            )
+            said.append(_of_the_search(decay_vs_prism.pair(dataset, config.backbone, "directau", results), config.seed))
+    return " ".join(filter(None, said))
+
+
+def _of_the_search(pair: Pair, seed: int) -> str:
+    """The scores that tuned decay and PRISM have at a seed, as a sentence; empty where neither was run."""
+    scores = [
+        f"{way} has {method.records[seed]['test']['dot']['ndcg']:.4f}"
+        for way, method in ((TUNED, pair.decay), (PRISM, pair.prism))
+        if method is not None and seed in method.records
+    ]
+    return f"At that seed {listed_names(scores)}." if scores else ""
+
+
 def _of_losses(pairs: Sequence[Pair]) -> list[str]:
     """The changes of each loss on each dataset where both methods decide something."""
     parts: dict[str, list[str]] = {}
