@@ -90,11 +90,9 @@ def test_what_lengths_cost_an_index_is_read_from_the_measurement(tmp_path: Path)
 
 def test_behind_layers_lengths_stand_beside_the_search_at_their_seed(tmp_path: Path) -> None:
     [config] = [each for each in configs("law", "movielens1m") if each.backbone == "nonlinear-mf"]
-    own = made_up(config, parts=(0.1, 0.0, 0.0))
-    store(tmp_path, own)
-    assert prism_limits.lengths_behind_layers(tmp_path) == ""  # no scores with lengths were kept
     scored = [{"ndcg": each, "popular": each, "neutral": 0.0, "unpopular": 0.0} for each in (0.1, 0.3)]
-    store(tmp_path, own | {"lengths": {"exponents": [0.0, 0.25], "chosen": 0.25, "test": scored}})
+    lengths = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": scored}
+    store(tmp_path, made_up(config, parts=(0.1, 0.0, 0.0), lengths=lengths))
     alone = (
         "Behind a perceptron a training without decay that stops by lengths at scoring has NDCG@20 0.3000 with them on"
         " MovieLens1M, and 0.1000 at its own (DirectAU, 1 seed, b = 0.25)."

@@ -136,7 +136,7 @@ BEHIND = {"nonlinear-mf": "Behind a perceptron", "lightgcn": "Behind a graph (Li
 
 
 def lengths_behind_layers(results: Path | str | None = None) -> str:
-    """What lengths at scoring give to DirectAU where something follows the tables, beside decay and PRISM, as sentences.
+    """What lengths at scoring give to DirectAU where something follows the tables, beside decay and PRISM.
 
     The lengths are put on what is ranked, so on the outputs. The others are those of the search, at the same seeds.
 
