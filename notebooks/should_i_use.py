@@ -41,8 +41,8 @@ compared, put_on = known.compared, known.scored()
 page.html(should_i_use.at_a_glance(known).to_html(index=False, border=0, escape=False, justify="left"))
 
 # %% [markdown]
-# *The change of NDCG@20 from the row to the column, and by what the unpopular / popular ratio is multiplied: below 1, unpopular items lose. Ranges are over
-# the datasets on which both were run, and a gain may be too small to count by the [rules](verdicts.ipynb). Lengths at scoring are those of a training without decay
+# *The change of NDCG@20 from the row to the column, and after × by what the unpopular / popular ratio is multiplied: below 1, unpopular items lose. Ranges are over
+# the datasets on which both were run, whose number is in the third line. A gain may be too small to count by the [rules](verdicts.ipynb). Lengths at scoring are those of a training without decay
 # that stops by them. The same in the order in which to try it, by dataset:*
 
 # %% tags=["remove-input", "nbval-ignore-output"]

@@ -91,13 +91,13 @@ def _range(gains: Mapping[str, Sequence[float]], ratios: Mapping[str, Sequence[f
     factors = [f"{factor:.2f}" for factor in sorted(1 + float(np.mean(values)) for values in ratios.values())]
     seeds = sorted({len(values) for values in gains.values()})
     ends = [f"{end:+.{0 if abs(end) >= 10 else 1}f}" for end in dict.fromkeys((means[0], means[-1]))]
+    many = f"{' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} {'seed' if seeds == [1] else 'seeds'}"
     lines = [
         f"<b>{' to '.join(ends)} %</b>",
-        f"ratio \N{MULTIPLICATION SIGN}{' to '.join(dict.fromkeys((factors[0], factors[-1])))}",
-        f"<small>{plural(len(gains), 'dataset')},<br>{' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))}"
-        f" {'seed' if seeds == [1] else 'seeds'}</small>",
+        f"\N{MULTIPLICATION SIGN}{' to '.join(dict.fromkeys((factors[0], factors[-1])))}",
+        f"on {len(gains)} ({many})",
     ]
-    return "<br>".join(lines)
+    return "<br>".join(map(_whole, lines))
 
 
 def price(compared: Sequence[Compared]) -> str:
