@@ -500,7 +500,7 @@ def test_the_glance_is_from_the_row_to_the_column(tmp_path: Path) -> None:
     each = made(tmp_path, {NONE: 0.1, TUNED: 0.15, PRISM: 0.12})
     rows = should_i_use.at_a_glance(Known([each])).set_index("trained with")
     cell = rows.loc[f"DirectAU, {NONE}"]
-    assert re.sub("<.*?>", "|", cell[TUNED]) == "||+50 %|||\N{MULTIPLICATION SIGN}1.00|||on 1 (1 seed)|"
+    assert re.sub("<.*?>", "|", cell[TUNED]) == "||+50 %||||\N{MULTIPLICATION SIGN}1.00|||on 1 (1 seed)|"
     assert ">+20 %<" in cell[PRISM]
     assert ">-20 %<" in rows.loc[f"DirectAU, {TUNED}", PRISM]
     assert cell[SGD] == cell["lengths at scoring"] == "not run, or open"
