@@ -90,15 +90,15 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
     text = f"the mean change over the cells of linear MF is near 0, as the paper's {MEAN_OF_ALL_CELLS:+.2%} over its 12"
     if not changes:
         return [Statement(text, None)]
-    seeds = min(len(change.by_seed) for change in changes)
+    numbers = [len(change.by_seed) for change in changes]
+    seeds, most = min(numbers), max(numbers)
+    many = plural(seeds, "seed") if seeds == most else f"{seeds} to {most} seeds"
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
     mean = float(np.mean([change.mean for change in changes]))
     printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]
     ids = tuple(run for change in changes for run in change.runs)
     difference = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5, ids)
-    text += (
-        f"; over the {plural(len(changes), 'cell')} with a comparison here the paper's is {np.mean(printed):+.1%}, ours"
-    )
+    text += f"; over the {plural(len(changes), 'cell')} with a comparison here, at {many}, the paper's is {np.mean(printed):+.1%}, ours"
     return [judged(text, difference, ("equivalent",), rules)]
 
 

@@ -66,8 +66,8 @@ def rules_in_words() -> str:
    was left out may say the same. Where epochs are compared, in C11, each run counts as patience
    {RunConfig("gowalla", "bpr").patience} ended it.
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
-   where that start is better than chance, at {BY_CHANCE} times or more of what a random ranking would score. A start by
-   chance is a dip until the run is repeated with more patience.
+   where that start is better than chance. A start is by chance below {BY_CHANCE} times what a random ranking would
+   score; it is a dip until the run is repeated with more patience.
 9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
    NDCG@20 and have BPR's ratio or better; else what a claim says of it is open. Beating BPR alone then makes no
    verdict on C13. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
