@@ -47,7 +47,7 @@
 #
 # This $G$ is DirectAU's. MAWU's is half of it, with $\sin(\theta + m)$ in place of $\sin\theta$, $m$ its margin; the two sines are taken as alike here. $G$ has the pulls of alignment alone, and takes those of uniformity to be small beside them
 # ({func}`prismlib.theory.gradient_noise` says where that holds). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
-# case, in which growth is linear in $d$, and that of pulls which agree, in which it is quadratic. So $G$ grows with popularity as $\sqrt d$.
+# case, in which growth is linear in $d$. Pulls which agree would make it quadratic. So here $G$ grows with popularity as $\sqrt d$.
 #
 # 1. Adam divides each coordinate by $\sqrt v = G / (r \sqrt n)$, the root of its mean squared gradient. This takes the loss alone to fill $v$, $G/r \gg \lambda r$,
 #    and a row to be met often within Adam's memory of a thousand steps, $q \gg 0.001$. It takes $v$ to be alike in all coordinates, too.
@@ -56,12 +56,12 @@
 #    But a row has moved since the gradients that are still handed out were at a right angle to it, and that adds $2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
 #    So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
 #    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. It is 1 where they are
-#    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero.
+#    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero: at rest a row's pulls cancel over an epoch, in which each of its pairs comes once.
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,
 #    more from the rows with a weak gradient: **coupled decay puts popularity back.**
 # 4. At rest both are equal: $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda)$, and with $G \propto \sqrt d$ lengths go as $d^{1/6}$, whatever $\lambda$ is. The distance from
-#    rest falls by a factor $e$ in about $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps, so a row needs some three times as many. These steps go as $(\eta^2 \lambda)^{-2/3}$, so a weak decay rests late.
-#    The records below have trained for three times as many by their middle class of rows. Their longest rows may still be short of rest. Step 4 holds while a step of a rare row is small
+#    rest falls by a factor $e$ in about $\tfrac23\, r^2 / (\kappa \eta^2 n)$ steps, the *time to rest*. A row needs some three of them. It goes as $(\eta^2 \lambda)^{-2/3}$, so a weak decay rests late.
+#    Each run below has trained for at least three, counted for its middle class of rows. Its longest rows may still be short of rest. Step 4 holds while a step of a rare row is small
 #    beside the row, $\eta \sqrt{n/q} \ll r$. Decay makes $r$ small, so a strong decay ends it, and the rarest rows are the first.
 # 5. AdamW's decay is not divided: $r^2 = \kappa \eta n / (2 \lambda)$, no popularity. Plain SGD divides nothing: $r^4 = r_0^4 + 2 \eta^2 G^2 t$ without
 #    any decay, from the length $r_0$ at the start, so $d^{1/4}$.
@@ -189,7 +189,7 @@ page.say(law_tables.freed(free, len(set(profiles["configuration"]))))
 law_tables.exponents(free)
 
 # %% [markdown]
-# *"All of it" is $\eta G \sqrt n / (2 \lambda)$, of which step 4 takes the cube root. The other rows are of one regression.*
+# *"All of it" is the row of* $\eta G \sqrt n / (2 \lambda)$, *of which step 4 takes the cube root. The other rows are of one regression.*
 #
 # ### Where it errs
 #

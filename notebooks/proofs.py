@@ -573,7 +573,7 @@ print(f"Adam's step is {times / 1000:.0f} thousand times that of SGD")
 # agree up to a constant.
 #
 # The factor counts where weights are compared. In {eq}`eq-losses` DirectAU halves its uniformities and MAWU does not. If MAWU's learned margins were zero,
-# this would be exact; they lie between $1 - \sigma(2) = 0.12$ and 0.5:
+# this would be exact. $M_u$ and $M_i$ are kept between 0 and 1, so the margins lie between $1 - \sigma(2) = 0.12$ and 0.5:
 #
 # $$
 # \mathcal{L}_\mathrm{DirectAU}(4\gamma) = 2 + 2\,\mathcal{L}_\mathrm{MAWU}(\gamma, \gamma) .

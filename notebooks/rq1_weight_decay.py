@@ -99,7 +99,7 @@ page.say(question.run_yourself("rq1_weight_decay", runs, dataset=names[0], losse
 # ## Watch it happen
 #
 # This cell runs by itself, in about ten seconds. It trains DirectAU on synthetic data in plain `prismlib`, without decay and with it,
-# whatever data this page shows. `get_records` does the same for every configuration, and keeps the result.
+# whatever data this page shows.
 
 # %% tags=["plain-prismlib"]
 import torch
@@ -118,6 +118,11 @@ for decay in (0.0, 1e-4):  # the lambda of the paper's Equation 1
     found[decay] = test(*(table.detach() for table in model.embeddings()))["dot"]
     print(f"decay {decay:g}:", {part: round(score, 3) for part, score in found[decay].items()})
 
+# %% [markdown]
+# The stored runs are made in the same way: `get_records` trains every configuration that it does not find, and keeps it in the checkout's
+# `results/`. This cell checks that it gives the numbers above, as long as you change nothing there:
+
+# %% tags=["as-recorded", "hide-input"]
 from prismbook.plan.config import RunConfig
 from prismbook.runs.attempts import get_records
 
@@ -132,21 +137,22 @@ for decay, ours in found.items():
 shown = {name: table for name, table in runs.items() if table["run"].notna().any()}
 means = {name: analysis.over_seeds(table) for name, table in shown.items()}
 chosen = {name: rq1_tables.chosen(table) for name, table in shown.items()}
+hollow = {name: rq1_tables.decide_nothing(table) for name, table in shown.items()}
 first = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[:2]]
 for name in names:
     page.has_runs(runs[name], redo[name], name)
 if shown:
-    figures.weight_decay_curves(means, first, chosen)
+    figures.weight_decay_curves(means, first, chosen, hollow=hollow)
     plt.show()
 
 # %% [markdown]
 # *Look how the curve of DirectAU climbs with decay before it levels off or falls, and which of its parts gains. A ring marks the decay that
-# validation chooses. With DirectAU lengths have not come to rest below 1e-6 when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. A band is one standard deviation over seeds. If the paper is right, DirectAU is below BPR on MovieLens1M and Gowalla, without decay or with a weak one.*
+# validation chooses, and a hollow mark is of runs that decide nothing. With DirectAU lengths have not come to rest below 1e-6 when training stops ([the law of lengths](law_of_lengths.ipynb)), so little happens there. The popular 5 % of the items, the neutral next 15 % and the unpopular rest add up to NDCG@20 of the test split. A band is one standard deviation over seeds. If the paper is right, DirectAU is below BPR on MovieLens1M and Gowalla, without decay or with a weak one.*
 
 # %% mystnb={"image": {"alt": "Line charts of test NDCG@20 against weight decay for the further losses, one panel per loss with popular, neutral and unpopular items, a row per dataset"}} tags=["remove-input", "nbval-ignore-output"]
 others = [labels.LOSS_NAMES[loss] for loss in as_list(losses)[2:]]
 if others and shown:
-    figures.weight_decay_curves(means, others, chosen, overall=False)
+    figures.weight_decay_curves(means, others, chosen, overall=False, hollow=hollow)
     plt.show()
     page.say("*Figure 10, measured: the same for the other losses, which the first panels above have too.*")
 
@@ -195,13 +201,13 @@ page.html(question.verdicts(judged, runs, results))
 # **Your turn.** In the cell above:
 #
 # 1. Set the decay to 1e-2. Predict first: which part of NDCG@20 grows, and which one falls?
-# 2. Replace `DirectAU(gamma=1.0)` by `BPR()`. Are popular items still behind unpopular ones without decay?
+# 2. Replace `DirectAU(gamma=1.0)` by `BPR()`, which is imported like it. Are popular items still behind unpopular ones without decay?
 # 3. In `how`, set `"optimizer": "sgd"` and `"lr": 30.0`. Is decay still needed?
 #
 # ```{dropdown} The answer
 # 1. The popular part grows, and the unpopular one falls: more popularity in the lengths lifts popular items over the others.
-# 2. No, on these synthetic data. BPR looks at lengths while it trains, and here it makes popular items longer. It need not: see the further losses in
-#    [](rq2_norms.ipynb).
+# 2. No, on these synthetic data. BPR looks at lengths while it trains, and here it makes popular items longer. It need not: see
+#    [*Which items are longest under BPR without decay?*](rq2_norms.ipynb)
 # 3. No, without it NDCG@20 is higher. Plain SGD writes popularity by itself.
 # ```
 #

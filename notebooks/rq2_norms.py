@@ -99,7 +99,7 @@ for decay in (0.0, 1e-3):
 # %% [markdown]
 # ## Figure 2, measured
 #
-# The moderate decay is one for both losses, as in the paper's Figure 2. BPR's own choice can be weaker, and there its lengths can follow popularity less. A panel has both where they differ.
+# The moderate decay is one for both losses, as in the paper's Figure 2. BPR's own choice can be weaker, and there its lengths can follow popularity less. A panel shows the chosen and the moderate decay where they differ.
 
 # %% mystnb={"image": {"alt": "One panel per loss and a row per dataset: mean length of item embeddings against the number of training interactions on a log axis, a curve without decay, with the chosen, with the moderate and with the strongest decay, bands of one standard deviation within a bin, a dotted line for log popularity, and for DirectAU a line of dashes and dots for the sixth root of popularity"}} tags=["remove-input", "nbval-ignore-output"]
 shown = {name: table for name, table in runs.items() if table["run"].notna().any()}
@@ -111,7 +111,7 @@ if shown:
 
 # %% [markdown]
 # *With the decay that validation chooses, the lengths of DirectAU's items climb with popularity. Without decay they hardly do, beyond the rarest. Dotted:
-# log popularity. Dashes and dots: the law's $d^{1/6}$ for a loss of angles. Both are scaled to the curve with the largest correlation, where its square is above one half. Each curve is the mean length in
+# log popularity. Dashes and dots: the law's $d^{1/6}$ for a loss of angles. The dotted and the dashed line are scaled to the curve with the largest correlation, where its square is above one half. Each curve is the mean length in
 # bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on. The bin of 0 is drawn at 0.5, since a log axis has no 0. A band is one standard
 # deviation within a bin, and *corr.* the correlation over all items. One more curve is the strongest decay that was run.*
 #
@@ -202,7 +202,7 @@ page.html(question.verdicts({"C3": decay_claims.claim_c3}, runs, results))
 # **Your turn.** In the cell above:
 #
 # 1. Set the decay to 1e-2. Predict first: will the correlation rise further, and what happens to the lengths?
-# 2. Replace `DirectAU(gamma=1.0)` by `BPR()`. Does BPR write popularity without decay?
+# 2. Replace `DirectAU(gamma=1.0)` by `BPR()`, which is imported like it. Does BPR write popularity without decay?
 # 3. Print the same for `model.user.weight` and `split.user_popularity`. Does decay write their activity too?
 #
 # ```{dropdown} The answer

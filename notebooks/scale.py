@@ -46,10 +46,10 @@ page.say(scale_tables.what_to_do(scale["steps"]))
 # %% [markdown]
 # ## Time of a step
 #
-# One step of MF with 4,096 pairs and 64 dimensions. Half of the rows are users, half are items, and pairs are drawn uniformly. The black
-# line is Adam on all rows, as PyTorch runs it by default. The dashed line is the same with huge pages of memory (see below).
+# One step of MF with 4,096 pairs and 64 dimensions. Half of the rows are users, half are items, and pairs are drawn uniformly. The
+# lines are with huge pages of memory (see below), but for the dashed one: that is Adam on all rows without them, as PyTorch runs it by default.
 
-# %% mystnb={"image": {"alt": "Two log-log panels, BPR and SSM: CPU time of a training step against the number of rows. Adam on all rows grows in proportion to the tables; Adam on the batch's rows, lazy Adam, row-wise Adagrad and SGD stay nearly level. A ring marks where Adam on the batch's rows becomes the faster one by default"}} tags=["remove-input", "nbval-ignore-output"]
+# %% mystnb={"image": {"alt": "Two log-log panels, BPR and SSM: CPU time of a training step against the number of rows. Adam on all rows grows in proportion to the tables; Adam on the batch's rows, lazy Adam, row-wise Adagrad and SGD stay nearly level. A ring marks where Adam on the batch's rows becomes the faster one"}} tags=["remove-input", "nbval-ignore-output"]
 scale_tables.step_times(scale["steps"])
 plt.show()
 

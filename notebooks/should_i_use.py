@@ -53,8 +53,8 @@ sure = advice.how_sure(compared, "in the tables below")
 page.say(f"{sure} All runs are matrix factorisation, offline.")
 
 # %% [markdown]
-# Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none. Their scores of each user were not kept. A word on
-# them takes the users' share of its interval from PRISM against a decay of 1e-6.
+# Lengths at scoring have a number that was chosen on validation, as tuned decay has; PRISM has none. A word on them, such as *better*, is approximate: how much
+# users vary is not known for them, and is taken from another comparison, PRISM against a decay of 1e-6.
 #
 # ## No decay today? What you can change
 #
@@ -212,9 +212,11 @@ page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 # - *An index by cosine?* It undoes PRISM. **Serve by dot product** ([serving](../serving.md) has what each index does).
 # - *InfoNCE, a softmax over the batch?* Over cosines it is nearest to SSM here: see the answer for SSM, not for DirectAU. Over dot products it sees lengths,
 #   as BPR does.
-# - *In-batch negatives, or a sampled softmax?* Negatives drawn by popularity push popular items down; logQ correction undoes that. PRISM lifts
-#   popular items: against the first, and on top of the second. Neither was measured.
-# - *Items alone, or users too?* Both, as in the runs of this book. Items carry the ranking. A user's own length changes no list, and how fast the user's vector turns.
+# - *In-batch negatives, or a sampled softmax?* Negatives drawn by popularity push popular items down; logQ correction undoes that. Lengths lift
+#   popular items: they work against such negatives, and add to what logQ correction gives back. Neither was measured. Train as you do, and
+#   choose $b$ on validation.
+# - *Items alone, or users too?* Both, as in the runs of this book. Items carry the ranking. A user's own length changes no list, but it does change how fast the user's vector
+#   turns.
 # - *Warm start from last week's table?* Do not call `prism_` on rows that this model has trained: it would delete what they learned. New rows get a length of their own
 #   ([](use_prism.ipynb), "New items later?").
 # - *Streaming data?* Count in the window that training reads ([recipes](../recipes.md), "Counts that grow").
@@ -294,7 +296,7 @@ def lists(model, **options):
 
 plain = train(prism=False)
 tables = plain.user.weight.detach(), plain.item.weight.detach()
-b = choose_exponent(*tables, popularity, validation, exponents=(0, 1 / 4, 1 / 2, 3 / 4, 1))
+b = choose_exponent(*tables, popularity, validation, exponents=(0, 1 / 4, 1 / 2, 3 / 4, 1, 5 / 4, 3 / 2))
 changed = {
     "PRISM": lists(train(prism=True)),
     f"lengths d^{b:.2f} at scoring": lists(plain, length=popularity_power(popularity, b)),

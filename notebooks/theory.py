@@ -114,9 +114,10 @@ plt.show()
 # \end{aligned}
 # $$ (eq-losses)
 #
-# The means are over the interactions $(u, i)$ of a batch. SSM has negatives $j$ and a temperature $\tau$; $\theta_{ui}$ is
+# The means are over the interactions $(u, i)$ of a batch. SSM has negatives $j$ and a temperature $\tau$; $\gamma$, $\gamma_u$ and $\gamma_i$ weigh uniformity;
+# $\theta_{ui}$ is
 # the angle between $\mathbf{u}$ and $\mathbf{i}$, to which MAWU adds a learned margin. That is $m_{ui} = 1 - \sigma(M_u + M_i)$, with one
-# learned number for each user and item and $\sigma(x) = 1/(1 + e^{-x})$. The angle $\theta_{ui} + m_{ui}$ is held between 0 and $\pi$. *Uniformity* is small where rows point apart. It is
+# learned number for each user and item, kept between 0 and 1, and $\sigma(x) = 1/(1 + e^{-x})$. The angle $\theta_{ui} + m_{ui}$ is held between 0 and $\pi$. *Uniformity* is small where rows point apart. It is
 #
 # $$
 # U = \log \operatorname*{mean}_{\mathbf{x} \ne \mathbf{y}} e^{-2 \lVert\hat{\mathbf{x}} - \hat{\mathbf{y}}\rVert^2}

@@ -43,8 +43,8 @@ theory_figures.one_step()
 plt.show()
 
 # %% [markdown]
-# *The row in the batch ends up longer than the row that is not. A popular item is in more batches, so its vector ends up longer. Both
-# steps are drawn much larger than real ones.*
+# *The row in the batch ends up longer than the row that is not. A popular item is in more batches, so under plain gradient descent its vector ends up
+# longer. Both steps are drawn much larger than real ones.*
 #
 # ## One step by hand
 #
@@ -242,7 +242,7 @@ assert torch.allclose(table.weight, by_hand)
 #
 # A toy shows a mechanism, not a result. This is a stored run of this book: DirectAU with PRISM, of items and users, on MovieLens1M. The cell reads its
 # record, so it needs a checkout of the project, and no data. An item without training interactions is in no batch and has no decay, so
-# it must still have the length that PRISM gave it. Every other item must be longer by now.
+# it must still have the length that PRISM gave it. The others have moved: in this run the items with one interaction are longer than they were set.
 
 # %% tags=["real-data", "nbval-ignore-output"]
 from pathlib import Path
@@ -266,7 +266,7 @@ assert config["init"] == "prism" and config["alpha"] == 1
 assert config["weight_decay"] == 0
 
 items = record["norms"]["item"]
-never, once, *others = items["bins"]
+never, once = items["bins"][:2]
 at_start = prism_norm(torch.tensor([0, 1])).tolist()
 for d, part in enumerate((never, once)):
     set_to, now = at_start[d], part["mean"]
@@ -275,9 +275,6 @@ for d, part in enumerate((never, once)):
 assert abs(never["mean"] - at_start[0]) < 1e-6
 assert never["std"] == 0
 assert once["mean"] > at_start[1]
-for part in others:
-    set_to = prism_norm(torch.tensor([part["from"]])).item()
-    assert part["mean"] > set_to
 r = items["pearson_log"]
 print(f"correlation with log(d + 2) after training: {r:+.3f}")
 print(f"test NDCG@20 {record['test']['dot']['ndcg']:.4f}")

@@ -156,7 +156,7 @@ def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
     bpr, directau = figure.axes
     assert (bpr.get_title(), directau.get_title()) == ("BPR", "DirectAU")
     profile = "log(d + 2), scaled"  # of a curve that follows it
-    assert list(lines(bpr)) == ["1e-06 (corr. 0.91)", "1e-02", profile] == legend(bpr)
+    assert list(lines(bpr)) == ["1e-06 (corr. 0.91)", "1e-02 (collapsed)", profile] == legend(bpr)
     heights = np.asarray(lines(bpr)[profile].get_ydata(), float)
     # the logarithm of no interactions is that of 2, wherever the point is drawn
     assert heights / np.log([2, 3, 12**0.5 + 1]) == pytest.approx([heights[0] / np.log(2)] * 3)
@@ -165,7 +165,7 @@ def test_norms_are_drawn_in_the_middle_of_their_bin() -> None:
     assert points(lines(bpr)["1e-06 (corr. 0.91)"]) == [pytest.approx(point) for point in expected]
     heights = bpr.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(0.4), pytest.approx(1.0))
-    assert points(lines(bpr)["1e-02"]) == [(1.0, 0.0)]
+    assert points(lines(bpr)["1e-02 (collapsed)"]) == [(1.0, 0.0)]
     record["config"]["loss"] = "directau"
     [angles] = figures.norms_against_popularity({"gowalla": {"DirectAU": {"1e-06": record}}}).axes
     law = lines(angles)["d^(1/6), scaled"]  # of rows that are met, under a loss of angles

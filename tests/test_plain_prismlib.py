@@ -83,10 +83,11 @@ def test_plain_prismlib_gives_a_stored_record(
 
 
 def bridge() -> str:
-    """The cell of the page of RQ1 that trains in plain prismlib."""
+    """The cell of the page of RQ1 that trains in plain prismlib, and the one that compares it with stored records."""
     cells = jupytext.read(ROOT / "notebooks" / "rq1_weight_decay.ipynb").cells
-    (cell,) = [cell for cell in cells if "plain-prismlib" in cell.metadata.get("tags", ())]
-    return str(cell.source)
+    tags = ("plain-prismlib", "as-recorded")
+    (trains,), (compares,) = ([each for each in cells if tag in each.metadata.get("tags", ())] for tag in tags)
+    return f"{trains.source}\n{compares.source}"
 
 
 PAGES = [

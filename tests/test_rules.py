@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import made_up
 
+from prismbook.claims.statements import again, from_judgement, left_open_with
 from prismbook.pages import verdict_tables
 from prismbook.plan.experiments import SEEDS, grid_configs
 from prismbook.tables import error_rates, spreads
@@ -70,8 +71,8 @@ def test_every_word_and_its_mirror(by_seed: tuple[float, ...], users: tuple[floa
     assert str(found) == word
     mirrored = judge(made(*(-value for value in by_seed), users=users and (-users[1], -users[0])))
     turned = {"better": "worse", "worse": "better"}
-    other = " ".join(turned.get(part, part) for part in found.word.split(" "))
-    assert mirrored == Judgement(other, found.provisional)
+    other, firm = (" ".join(turned.get(part, part) for part in said.split(" ")) for said in (found.word, found.firm))
+    assert mirrored == Judgement(other, found.provisional, firm)
     assert found.word in MAY_BE
 
 
@@ -437,3 +438,19 @@ def test_the_table_of_words_says_of_intervals_what_the_rules_do() -> None:
             assert list(conditions) == verdict_tables.words().index.tolist()
             first = next(words for words, holds in conditions.items() if holds)
             assert judge(difference).word in first.split(", "), (centre, error)
+
+
+#: Better by the interval, and at 2.8 standard errors no more than not worse.
+BEYOND = Difference((0.027,), seed_error=0.0115)
+
+
+def test_a_word_may_be_provisional_where_what_it_decides_is_not() -> None:
+    """Before, a statement that failed by 2.7 % had a ring, and one that failed by 2.2 % had none."""
+    only_just = judge(BEYOND)
+    assert (str(only_just), only_just.firm) == ("better (provisional)", "not worse")
+    assert from_judgement("is lower", only_just, ["worse"]).provisional is False
+    assert from_judgement("is higher", only_just, ["better"]).provisional is True
+    opened = left_open_with(from_judgement("is lower", only_just, ["worse"], BEYOND), ["not worse"], Rules())
+    assert (opened.holds, opened.provisional) == (False, True) == (again(opened, Rules()).holds, True)
+    in_dip = replace(BEYOND, in_dip=True)
+    assert from_judgement("is lower", judge(in_dip), ["worse"], in_dip).provisional is True

@@ -101,10 +101,10 @@ TURNS: list[tuple[str, dict[str, str], Callable[[Numbers, Numbers], bool]]] = [
 
 
 def cell_of(page: str) -> str:
-    """The cell of a page that is to be pasted, without the look at stored records that one of them ends with."""
+    """The cell of a page that is to be pasted."""
     cells = jupytext.read(ROOT / "notebooks" / f"{page}.ipynb").cells
     (cell,) = [cell for cell in cells if "plain-prismlib" in cell.metadata.get("tags", ())]
-    return str(cell.source).partition("from prismbook")[0]
+    return str(cell.source)
 
 
 def numbers_of(cell: str) -> Numbers:

@@ -647,7 +647,7 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     text += f"; each other decay that was run by itself: {raw} of {len(all_others)} worse"
     among = [parts[decay] for decay in others]  # for other rules
     holds = _most_are_worse(list(words.values()))
-    firm = _most_are_worse([Judgement("undecided") if each.provisional else each for each in words.values()])
+    firm = _most_are_worse([Judgement(each.firm) if each.provisional else each for each in words.values()])
     basis = Basis("most", among=tuple(among))
     if holds is None:
         return Statement(text, None, undecided=True, about=about, seeds=seeds, basis=basis)

@@ -270,8 +270,7 @@ def from_judgement(
         return Statement(text, None, role=role, about=about)
     seeds = None if difference is None else len(difference.by_seed)
     basis = None if difference is None else Basis("one", difference, tuple(holds))
-    decided = holds_with(judgement.word, holds)
-    provisional = decided is not None and judgement.provisional
+    decided, provisional = decision(judgement, holds)
     return Statement(text, decided, decided is None, provisional, "", difference, role, about, seeds, basis)
 
 
@@ -292,11 +291,25 @@ def left_open_with(statement: Statement, words: Iterable[str], rules: Rules, why
     basis = statement.basis
     if basis is None or basis.difference is None:
         return statement
-    opened = tuple(words)
-    statement = replace(statement, basis=replace(basis, left_open=tuple(dict.fromkeys((*basis.left_open, *opened)))))
-    if statement.holds is None or judge(basis.difference, rules).word not in opened:
+    opened = tuple(dict.fromkeys((*basis.left_open, *words)))
+    statement = replace(statement, basis=replace(basis, left_open=opened))
+    judgement = judge(basis.difference, rules)
+    if statement.holds is not None and judgement.word in opened:
+        return _left_open(replace(statement, text=f"{statement.text}{why}"))
+    return firm_or_not(statement, judgement)
+
+
+def firm_or_not(statement: Statement, judgement: Judgement) -> Statement:
+    """The statement, provisional where at 2.8 standard errors the words that its basis leaves open would open it.
+
+    Args:
+        statement: one that a comparison decides; another one stays as it is.
+        judgement: of that comparison.
+    """
+    if statement.basis is None or statement.holds is None:
         return statement
-    return _left_open(replace(statement, text=f"{statement.text}{why}"))
+    only_just = decision(judgement, statement.basis.accepts, statement.basis.left_open)[1]
+    return replace(statement, provisional=statement.provisional or only_just)
 
 
 def holds_with(word: str, accepts: Iterable[str]) -> bool | None:
@@ -313,6 +326,25 @@ def holds_with(word: str, accepts: Iterable[str]) -> bool | None:
     if may_be <= set(accepts):
         return True
     return None if may_be & set(accepts) else False
+
+
+def decision(judgement: Judgement, accepts: Iterable[str], left_open: Iterable[str] = ()) -> tuple[bool | None, bool]:
+    """Whether a statement holds by a judgement, and whether that is provisional: at 2.8 standard errors it is open.
+
+    A word may be provisional where the decision is not. "Higher" may only just hold while "not lower" is sure, and a
+    statement that something is lower fails with either.
+
+    Args:
+        judgement: of a comparison.
+        accepts: the words with which the statement holds, of better, worse and equivalent.
+        left_open: words that leave it open.
+
+    >>> decision(Judgement("worse", True, "not better"), ["better"]), decision(Judgement("better", True), ["better"])
+    ((False, False), (True, True))
+    """
+    opened, accepted = set(left_open), list(accepts)
+    holds, firm = (None if word in opened else holds_with(word, accepted) for word in (judgement.word, judgement.firm))
+    return holds, holds is not None and judgement.provisional and firm != holds
 
 
 def again(statement: Statement, rules: Rules) -> Statement:
@@ -333,8 +365,7 @@ def again(statement: Statement, rules: Rules) -> Statement:
         decided = statement
     elif basis.difference is not None:
         judgement = judge(basis.difference, rules)
-        holds = None if judgement.word in basis.left_open else holds_with(judgement.word, basis.accepts)
-        provisional = holds is not None and judgement.provisional
+        holds, provisional = decision(judgement, basis.accepts, basis.left_open)
         decided = replace(statement, holds=holds, undecided=holds is None, provisional=provisional)
     else:
         decided = _of_several(statement, [again(each, rules) for each in basis.among], basis.kind)

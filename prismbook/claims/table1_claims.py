@@ -16,6 +16,7 @@ from prismbook.claims.prism_claims import PROTOCOL_CASES
 from prismbook.claims.statements import (
     Basis,
     Statement,
+    firm_or_not,
     from_judgement,
     holds_with,
     in_interval,
@@ -98,7 +99,8 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
     printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]
     ids = tuple(run for change in changes for run in change.runs)
     difference = Difference((mean,) * seeds, None, "ndcg", error * seeds**0.5, ids)
-    text += f"; over the {plural(len(changes), 'cell')} with a comparison here, at {many}, the paper's is {np.mean(printed):+.1%}, ours"
+    cells = f"the {plural(len(changes), 'cell')} with a comparison here, at {many},"
+    text += f"; over {cells} the paper's is {np.mean(printed):+.1%}, ours"
     return [judged(text, difference, ("equivalent",), rules)]
 
 
@@ -193,7 +195,8 @@ def _directed(pair: Pair, verb: str, holds: Sequence[str], rules: Rules) -> Stat
     left_open = tuple(word for word in MAY_BE if _could_turn(word, pair.decay.open(), pair.prism.open(), holds))
     collapsed = judgement.word == "collapsed"
     basis = None if change is None or collapsed or not pair.decides() else Basis("one", change, tuple(holds), left_open)
-    return replace(_if_searched(statement, pair, judgement.word, holds), basis=basis, lacks=pair.lacks)
+    found = replace(_if_searched(statement, pair, judgement.word, holds), basis=basis, lacks=pair.lacks)
+    return firm_or_not(found, judgement)
 
 
 def _own_values(pair: Pair) -> str:

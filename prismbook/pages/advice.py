@@ -70,7 +70,7 @@ def answer(runs: Known) -> str:
     lines = [
         f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(runs)}{_decayed_at_scoring(runs)}",
         f"{_with_ssm(runs.of('ssm'), runs.scored(loss='ssm'))}",
-        _with_bpr(runs.of("bpr")),
+        f"{_with_bpr(runs.of('bpr'))}{_beside_the_others(runs.of('bpr'), runs.scored(loss='bpr'))}",
     ]
     without, *others = _without_decay(runs)
     return "\n".join([f"- {without}", *others, *(f"- {line}" for line in lines)])
@@ -341,7 +341,7 @@ def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> str:
                 " epochs and a tuned decay might raise either side: this decides nothing."
             )
     prism = advised(decided, "or use PRISM", "PRISM is no gain where decided", "or try PRISM")
-    lead = f"tune the decay{_or_by_lengths(ssm, scored)}, {prism}. " if decided else ""
+    lead = f"tune the decay{or_by_lengths(ssm, scored)}, {prism}. " if decided else ""
     text = f"{' '.join(parts) if parts else 'no run says it.'}{_beside_the_others(ssm, scored)}"
     return f"**SSM:** {lead}{text}"
 
@@ -376,15 +376,22 @@ def _beside_the_others(compared: Sequence[Compared], records: Runs) -> str:
                 f" ratio {row['ratio with it']:.2f})."
             )
             if others:
-                said.append(f" {listed_names(others)} there.")
+                where = "seed" if len(seeds) == 1 else "seeds"
+                at = f"{where} {listed_names([str(seed) for seed in seeds])}"
+                said.append(f" There {listed_names(others)}, at {at}.")
             if each.dataset in against:
                 change = f"{mean_percent(against[each.dataset])} against tuned decay ({judged[each.dataset]})"
                 said.append(f" Lengths at scoring are {change}.")
     return "".join(said)
 
 
-def _or_by_lengths(compared: Sequence[Compared], records: Runs) -> str:
-    """Lengths at scoring as another way beside a tuned decay; empty where they were not run, or are worse."""
+def or_by_lengths(compared: Sequence[Compared], records: Runs) -> str:
+    """Lengths at scoring as another way beside a tuned decay; empty where they were not run, or are worse.
+
+    Args:
+        compared: the ways with one loss.
+        records: the runs without decay that stopped by lengths at scoring.
+    """
     known = [each for each in compared if each.undecided is None]
     judged = words_of_gains(known, gains_and_ratios(known, records, TUNED)[0])
     if not judged or any(word.startswith("worse") for word in judged.values()):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prismbook.pages.advice import advice_with_bpr, gains_of_decay, with_decay
+from prismbook.pages.advice import advice_with_bpr, gains_of_decay, or_by_lengths, with_decay
 from prismbook.pages.advice_numbers import (
     Known,
     as_fair,
@@ -83,7 +83,7 @@ def in_short(runs: Known, link: str = "lengths on at scoring") -> str:
     directau = runs.of("directau")
     lines = [*_at_scoring(directau, runs, link), *_stopped_in_short(runs), *_others_in_short(runs)]
     lines.append(with_decay(directau) + _decayed_in_short(runs))
-    lines += _ssm_in_short(runs.of("ssm"))
+    lines += _ssm_in_short(runs)
     bpr = changes(runs.of("bpr"), TUNED)
     gone = sum(len(each.stopped_at_start(PRISM)) for each in runs.of("bpr"))
     if bpr or gone:
@@ -126,7 +126,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training, stopped by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f"**A new training, stopped by NDCG with them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
         f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 
@@ -137,7 +137,7 @@ def _as_fair_in_short(runs: Known) -> str:
     if len(means) < 2:
         return ""
     left = f"{percent(means[0])} to {percent(means[-1])}"
-    return f"; at PRISM's own ($b$ read off the test set) {left}"
+    return f"; with $b$ that gives PRISM's ratio (on the test set) {left}"
 
 
 def _others_in_short(runs: Known) -> list[str]:
@@ -177,18 +177,21 @@ def _decayed_in_short(runs: Known) -> str:
     return "".join(said)
 
 
-def _ssm_in_short(ssm: Sequence[Compared]) -> list[str]:
+def _ssm_in_short(runs: Known) -> list[str]:
+    ssm = runs.of("ssm")
     decided, doubtful = decided_changes(ssm)
     if not decided:
         return []
     advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
-    left_open = f" (open on {listed_names(doubtful)})" if doubtful else ""
-    limited = any(each.at_limit for each in ssm if each.patient is not None)
-    later = f"; at patience {LONG} nothing is decided" if limited else ""
+    said = [f"open on {listed_names(doubtful)}"] if doubtful else []
+    if any(each.at_limit for each in ssm if each.patient is not None):
+        said.append(f"nothing decided at patience {LONG}")
+    left_open = f" ({'; '.join(said)})" if said else ""
     gains = gains_of_decay(ssm)
     helped = [name for name, change in gains.items() if judge(change).word == "better"]
     where = f" ({f'a gain on {listed_names(helped)}' if helped else 'no gain'} by the rules)"
     of_decay = f" Decay gives {span(list(gains.values()))} against none{where}." if gains else ""
     return [
-        f"**SSM:** tune the decay; PRISM is {advice} against it, {span_and_seeds(decided)}{left_open}{later}.{of_decay}"
+        f"**SSM:** tune the decay{or_by_lengths(ssm, runs.scored(loss='ssm'))}. PRISM is {advice} against tuned decay,"
+        f" {span_and_seeds(decided)}{left_open}.{of_decay}"
     ]

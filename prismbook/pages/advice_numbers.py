@@ -43,6 +43,7 @@ TRAININGS = (
     Training(),
     Training(loss="ssm"),
     Training(loss="mawu"),
+    Training(loss="bpr"),
     Training(weight_decay=MIDDLE_DECAY),
     Training(init="prism"),
 )

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from prismbook.runs.records import Record
+from prismbook.tables.endings import never_learned
 from prismbook.tables.labels import dataset_name
 from prismbook.tables.rules import MARGIN
 from prismlib.metrics import GROUPS
@@ -46,6 +47,7 @@ def weight_decay_curves(
     chosen: Mapping[str, Mapping[str, float]] | None = None,
     overall: bool = True,
     beside: tuple[str, Mapping[str, pd.DataFrame]] | None = None,
+    hollow: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
 ) -> Figure:
     """The paper's Figures 1, 8, 10 and 11: NDCG@20 against weight decay, one curve per loss, and by popularity.
 
@@ -58,6 +60,7 @@ def weight_decay_curves(
         chosen: for each dataset, the decay that validation chooses for each loss. A ring marks it.
         overall: whether the first panel of a row shows all losses, over all items.
         beside: a name, and tables as the first ones. Their curves over all items are grey in the first panels.
+        hollow: for each dataset, the decays of each loss whose marks are hollow, as where no run decides anything.
     """
     ran = {dataset: table[table["ndcg", "mean"].notna()] for dataset, table in tables.items()}
     there = list(dict.fromkeys(loss for table in ran.values() for loss in table.index.unique("loss")))
@@ -68,9 +71,10 @@ def weight_decay_curves(
     for axes, (dataset, table) in zip(grid, tables.items(), strict=True):
         decays = sorted(table.index.unique("weight_decay"))
         marked = {} if chosen is None else chosen.get(dataset, {})
+        empty = {} if hollow is None else hollow.get(dataset, {})
         if overall:
             for loss in ran[dataset].index.unique("loss"):
-                _curve(axes[0], decays, table.loc[loss]["ndcg"], loss)
+                _curve(axes[0], decays, table.loc[loss]["ndcg"], loss, empty.get(loss, ()))
                 _ring(axes[0], decays, table.loc[loss]["ndcg"]["mean"], marked.get(loss))
             if beside is not None and dataset in beside[1]:
                 other = beside[1][dataset]["ndcg", "mean"]
@@ -78,7 +82,7 @@ def weight_decay_curves(
                     axes[0].plot(range(len(decays)), other[loss].reindex(decays), label=beside[0], **_BESIDE)
         for axis, loss in zip(axes[int(overall) :], panels, strict=True):
             for group in GROUPS if loss in table.index.unique("loss") else ():
-                _curve(axis, decays, table.loc[loss][group], group)
+                _curve(axis, decays, table.loc[loss][group], group, empty.get(loss, ()))
                 _ring(axis, decays, table.loc[loss][group]["mean"], marked.get(loss))
         for axis in axes:
             if not any(np.isfinite(np.asarray(line.get_ydata(), float)).any() for line in axis.lines):
@@ -171,8 +175,8 @@ def alpha_curves(tables: Mapping[str, pd.DataFrame], tuned: Mapping[str, Any]) -
     return figure
 
 
-def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str) -> None:
-    """The mean over seeds, with a band of one standard deviation. A missing run leaves a gap."""
+def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str, hollow: Sequence[float] = ()) -> None:
+    """The mean over seeds, with a band of one standard deviation. A missing run leaves a gap; some marks are hollow."""
     colour, marker = LOOKS[name]
     measured = measured.reindex(values)
     x = range(len(values))
@@ -180,6 +184,9 @@ def _curve(axis: Axes, values: list[float], measured: pd.DataFrame, name: str) -
     if measured["std"].notna().any():
         low, high = measured["mean"] - measured["std"], measured["mean"] + measured["std"]
         axis.fill_between(x, low, high, color=colour, alpha=0.2)
+    if places := [place for place, value in enumerate(values) if value in hollow]:
+        at = measured["mean"].iloc[places]
+        axis.plot(places, at, linestyle="", marker=marker, color=colour, markerfacecolor="white", label="_hollow")
 
 
 def _from_zero(axes: Iterable[Axes]) -> None:
@@ -237,7 +244,11 @@ def _norms(axis: Axes, settings: Mapping[str, Record], table: str, reference: bo
         bins = pd.DataFrame(record["norms"][table]["bins"])
         x = np.sqrt((bins["from"] + 1) * (bins["to"] + 1)) - 1 + (bins["from"] == 0) * 0.5
         correlation = record["norms"][table]["pearson_log"]
-        label = f"{name} (corr. {correlation:.2f})" if correlation is not None else name
+        gone = never_learned(record["best_epoch"], record["stopped_by"], float(bins["mean"].max()))
+        if gone:
+            correlation = None  # of a start, or of rows that have shrunk to nothing
+        said = " (collapsed)" if gone else "" if correlation is None else f" (corr. {correlation:.2f})"
+        label = f"{name}{said}"
         axis.plot(x, bins["mean"], marker="o", color=colour, label=label)
         axis.fill_between(x, bins["mean"] - bins["std"], bins["mean"] + bins["std"], color=colour, alpha=0.15)
         if correlation is not None and correlation > closest[0]:

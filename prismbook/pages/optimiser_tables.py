@@ -207,7 +207,15 @@ def _with_rows_of_the_scored(records: Sequence[Record]) -> pd.DataFrame:
     table = lengths.by_training(records)
     scored = lengths.by_training(record for record in records if "lengths" in record)
     partly = table.index[table["exponent"].isna()].intersection(scored.index)
-    alone = scored.loc[partly].rename(index=lambda name: f"{name}, the seeds scored with lengths", level=0)
+    seeds: dict[str, list[str]] = {}
+    for record in records:
+        if "lengths" in record:
+            name = lengths.training_and_validation(record["config"])
+            seeds.setdefault(name, []).append(str(record["config"]["seed"]))
+    alone = scored.loc[partly].rename(
+        index=lambda name: f"{name}, of these seed{'s' if len(seeds[name]) > 1 else ''} {listed_names(seeds[name])}",
+        level=0,
+    )
     return pd.concat([table, alone]) if len(partly) else table
 
 
@@ -226,13 +234,21 @@ def beside_both(runs: Known, datasets: Sequence[str]) -> str:
     for dataset in datasets:
         parts = [
             f"{mean_percent(gains[dataset])} against {way} ({words_of_gains(directau, gains)[dataset]},"
-            f" {plural(len(gains[dataset]), 'seed')})"
+            f" {plural(len(gains[dataset]), 'seed')}{_what_it_is_against(runs, dataset, way)})"
             for way, gains in against.items()
             if dataset in gains
         ]
         if parts:
             lines.append(f"- **{dataset_name(dataset)}:** NDCG@20 {listed_names(parts)}.")
     return "\n".join(lines)
+
+
+def _what_it_is_against(runs: Known, dataset: str, way: str) -> str:
+    """A way's NDCG@20 at the seeds of the trainings that stop by lengths, as a part of a list."""
+    seeds = [record["config"]["seed"] for record in runs.scored().get(dataset, ())]
+    own = [each.shown(way) for each in runs.of("directau") if each.dataset == dataset]
+    scores = [runs_of[runs_of["seed"].isin(seeds)]["ndcg"] for runs_of in own]
+    return f", {scores[0].mean():.4f} there" if scores and len(scores[0]) else ""
 
 
 def found(records: Mapping[str, Sequence[Record]]) -> str:

@@ -27,6 +27,21 @@ def chosen(runs: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def decide_nothing(runs: pd.DataFrame) -> dict[str, list[float]]:
+    """The weight decays of each loss at which runs were made and none decides anything.
+
+    Args:
+        runs: a table of :func:`prismbook.tables.analysis.measured`.
+    """
+    made = runs[runs["run"].notna()]
+    return {
+        str(loss): [
+            decay for decay in sorted(set(group["weight_decay"])) if usable(group[group["weight_decay"] == decay]).empty
+        ]
+        for loss, group in made.groupby("loss", sort=False)
+    }
+
+
 def numbers(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row per dataset and loss: NDCG@20 without decay and with the chosen one, and where it comes from.
 

@@ -15,6 +15,7 @@ from prismbook.runs.records import Record, load_record
 from prismbook.tables.analysis import measured, records
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.law import LEAST
+from prismbook.tables.seed_differences import collapsed_runs
 from prismbook.tables.ways import SGD_RATE
 from prismbook.text import listed_names
 
@@ -56,7 +57,8 @@ def correlations(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Args:
         runs: a table of :func:`prismbook.tables.analysis.measured` for each dataset, by its name, one seed.
     """
-    return _by_decay(runs, lambda run: cell(run["norm_correlation"], ".2f"))
+    gone = {name for table in runs.values() for name in collapsed_runs(table)["run"]}
+    return _by_decay(runs, lambda run: "collapsed" if run["run"] in gone else cell(run["norm_correlation"], ".2f"))
 
 
 def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -134,7 +134,7 @@ def machine(part: Part) -> str:
 
 
 def step_times(part: Part) -> Figure:
-    """CPU time of a training step against the rows of both tables, a panel per loss, the default's crossings marked.
+    """CPU time of a training step against the rows of both tables, a panel per loss, with the crossings marked.
 
     Args:
         part: the steps.
@@ -143,10 +143,10 @@ def step_times(part: Part) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.9), sharey=True)
     for axis, loss in zip(axes, ("BPR", "SSM"), strict=True):
         for optimizer, (name, colour, marker) in OPTIMIZERS.items():
-            series = times(steps, loss, optimizer, huge=optimizer != "adam")
+            series = times(steps, loss, optimizer)
             axis.plot(series.index, series, color=colour, marker=marker, label=name)
-        series = times(steps, loss, "adam")
-        name = f"{OPTIMIZERS['adam'][0]}, with huge pages"
+        series = times(steps, loss, "adam", huge=False)
+        name = f"{OPTIMIZERS['adam'][0]}, without huge pages"
         axis.plot(series.index, series, "--", color="#777777", marker="o", markerfacecolor="white", label=name)
         _mark_crossing(axis, *_both(steps, loss)[:2])
         negatives = "1 negative" if loss == "BPR" else "10 negatives"
@@ -180,7 +180,7 @@ def _mark_crossing(axis: Axes, every: pd.Series, some: pd.Series) -> None:
 
 
 def crossings(part: Part) -> str:
-    """From how many rows on a step of the batch's rows is faster, by default and with huge pages, and by how much.
+    """From how many rows on a step of the batch's rows is faster, and by how much, both with huge pages.
 
     Args:
         part: the steps.
@@ -197,11 +197,11 @@ def crossings(part: Part) -> str:
             f"With {loss} Adam on all rows is the faster one up to about {rounded(rows)} rows."
             f" At {most:,} rows it takes {_times_as_long(every[most] / some[most])} as Adam on the batch's rows."
         )
-        every, _, rows = _both(steps, loss, huge=True)
-        if rows is not None and most in every.index:
+        without = times(steps, loss, "adam", huge=False)
+        if most in without.index:
             sentences.append(
-                f"With huge pages it is the faster one up to about {rounded(rows)} rows, and takes"
-                f" {_times_as_long(every[most] / some[most])} at {most:,}."
+                f"Adam on all rows without huge pages takes {_times_as_long(without[most] / every[most])} there as with"
+                " them."
             )
         sentences.append(
             f"From {least:,} to {most:,} rows, a step on the batch's rows grows from {some[least]:.0f} to"
@@ -218,13 +218,12 @@ def crossings(part: Part) -> str:
     return " ".join(sentences)
 
 
-def _both(steps: pd.DataFrame, loss: str, huge: bool = False) -> tuple[pd.Series, pd.Series, float | None]:
+def _both(steps: pd.DataFrame, loss: str) -> tuple[pd.Series, pd.Series, float | None]:
     """The times of Adam on all rows and on the batch's rows, and the number of rows at which they cross.
 
-    Huge pages are given to Adam on all rows or not. The other makes no tensor of the tables' size, and was measured
-    with them alone.
+    Both are with huge pages: the second was measured with them alone.
     """
-    every, some = times(steps, loss, "adam", huge), times(steps, loss, "row_adam")
+    every, some = times(steps, loss, "adam"), times(steps, loss, "row_adam")
     return every, some, crossing(every, some)
 
 
@@ -239,15 +238,9 @@ def what_to_do(part: Part) -> str:
         part: the steps.
     """
     steps = frame(part)
-
-    def crossed(huge: bool) -> str:
-        found = {loss: _both(steps, loss, huge)[-1] for loss in ("BPR", "SSM")}
-        sizes = [f"{rounded(rows)} with {loss}" for loss, rows in found.items() if rows is not None]
-        return listed_names(sizes) if sizes else ""
-
-    fewer, pages = crossed(huge=False), crossed(huge=True)
-    fewer = f"up to about {fewer}, on a CPU" if fewer else "all sizes that were measured"
-    fewer += f" (with huge pages, below: {pages})" if pages else ""
+    found = {loss: _both(steps, loss)[-1] for loss in ("BPR", "SSM")}
+    sizes = [f"{rounded(rows)} with {loss}" for loss, rows in found.items() if rows is not None]
+    fewer = f"up to about {listed_names(sizes)}, on a CPU" if sizes else "all sizes that were measured"
     return "\n".join(
         (
             "| rows of your tables | train with |",

@@ -16,21 +16,18 @@ function prismVerdicts(data) {
     return word === 'not better' ? high < margin : low > -margin;
   };
   const ofValue = (value, margin) => (Math.abs(value) <= margin ? 'equivalent' : value > 0 ? 'better' : 'worse');
-  // A word, and whether it holds only just. Where seeds were left out, it stands only if it may be theirs.
+  // A word, and the one that is firm. Where seeds were left out, the first stands only if it may be theirs.
   function judge(d, {scale, oneSeed}) {
-    if (d.seeds === 1 && !oneSeed) return ['undecided', false];
-    const margin = data.margins[d.measure] * scale, found = byTheInterval(d, margin);
-    if (d.inDip && found[0] !== 'undecided') found[1] = true;
-    if (!d.leftOut.length || found[0] === 'undecided') return found;
-    const stands = d.leftOut.every(value => data.mayBe[found[0]].includes(ofValue(value, margin)));
-    return stands ? [found[0], true] : ['undecided', false];
+    if (d.seeds === 1 && !oneSeed) return ['undecided', 'undecided'];
+    const margin = data.margins[d.measure] * scale, word = wordAt(d, margin, data.width);
+    if (!d.leftOut.length) return [word, d.inDip ? 'undecided' : wordAt(d, margin, data.firm)];
+    const stands = d.leftOut.every(value => data.mayBe[word].includes(ofValue(value, margin)));
+    return [stands ? word : 'undecided', 'undecided'];
   }
-  function byTheInterval(d, margin) {
-    if (direction(d, margin, data.width)) return [d.centre > 0 ? 'better' : 'worse', !direction(d, margin, data.firm)];
-    if (equivalent(d, margin, data.width)) return ['equivalent', !equivalent(d, margin, data.firm)];
-    for (const word of ['not better', 'not worse'])
-      if (leavesOut(d, word, margin, data.width)) return [word, !leavesOut(d, word, margin, data.firm)];
-    return ['undecided', false];
+  function wordAt(d, margin, width) {
+    if (direction(d, margin, width)) return d.centre > 0 ? 'better' : 'worse';
+    if (equivalent(d, margin, width)) return 'equivalent';
+    return ['not better', 'not worse'].find(word => leavesOut(d, word, margin, width)) || 'undecided';
   }
   function holdsWith(word, accepts) {
     const may = data.mayBe[word];
@@ -52,9 +49,9 @@ function prismVerdicts(data) {
     const basis = statement.basis;
     let decided = statement;
     if (basis?.difference) {
-      const [word, provisional] = judge(basis.difference, rules);
-      const holds = basis.leftOpen.includes(word) ? null : holdsWith(word, basis.accepts);
-      decided = {...statement, holds, undecided: holds === null, provisional: holds !== null && provisional};
+      const decision = word => (basis.leftOpen.includes(word) ? null : holdsWith(word, basis.accepts));
+      const [holds, firm] = judge(basis.difference, rules).map(decision);
+      decided = {...statement, holds, undecided: holds === null, provisional: holds !== null && firm !== holds};
     } else if (basis) {
       const among = basis.among.map(each => again(each, rules));
       if (basis.kind === 'most') {

@@ -36,7 +36,7 @@ def rules_in_words() -> str:
    The core alone makes the verdict. Sizes, details and notes have marks of their own and change no verdict.
    An open statement does not weigh alike on both sides. Where all others hold, it could still break the claim, so that
    the verdict is open. Where all others fail, it could no longer save the claim, so that this is not reproduced.
-   Where fewer than half of the core is decided, the verdict is open in any case.
+   Where fewer than half of the core is decided, the verdict is open in any case. Exactly half is enough.
    How many statements a core has depends on what was run: a loss whose runs decide nothing has one open statement
    where it has two elsewhere. So *k of n* is not alike between datasets.
 2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
@@ -45,7 +45,8 @@ def rules_in_words() -> str:
    needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
    decides. What has the threshold in its interval is open.
 3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
-   provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not known.
+   provisional, and has a ring. A word may be provisional where the mark is not: *higher* may hold only just, while *not
+   lower* is sure. So is what one seed says of a measure whose spread over seeds is not known.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and

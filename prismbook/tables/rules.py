@@ -188,10 +188,13 @@ class Judgement:
     Attributes:
         word: one of :data:`MAY_BE`.
         provisional: whether it holds within 2.8 standard errors, and not beyond.
+        firm: the word that still holds at 2.8 standard errors, where it is another one. Where the word rests on a run
+            in a dip, or on what is left where seeds were left out, nothing is firm.
     """
 
     word: str
     provisional: bool = False
+    firm: str = "undecided"
 
     def __str__(self) -> str:
         return f"{self.word} (provisional)" if self.provisional else self.word
@@ -281,14 +284,19 @@ def word_of_value(value: float, margin: float) -> str:
 
 def _by_the_interval(difference: Difference, margin: float) -> Judgement:
     """The word that the interval gives."""
-    if has_direction(difference, margin):
-        return Judgement("better" if difference.centre > 0 else "worse", not has_direction(difference, margin, FIRM))
-    if is_equivalent(difference, margin):
-        return Judgement("equivalent", not is_equivalent(difference, margin, FIRM))
-    for word in ("not better", "not worse"):
-        if leaves_out(difference, word, margin):
-            return Judgement(word, not leaves_out(difference, word, margin, FIRM))
-    return Judgement("undecided")
+    word, firm = (_word_at(difference, margin, width) for width in (WIDTH, FIRM))
+    return Judgement(word) if word == firm else Judgement(word, True, firm)
+
+
+def _word_at(difference: Difference, margin: float, width: float) -> str:
+    """The word that the interval of some standard errors on either side gives."""
+    if has_direction(difference, margin, width):
+        return "better" if difference.centre > 0 else "worse"
+    if is_equivalent(difference, margin, width):
+        return "equivalent"
+    return next(
+        (word for word in ("not better", "not worse") if leaves_out(difference, word, margin, width)), "undecided"
+    )
 
 
 def has_direction(difference: Difference, margin: float = MARGIN, width: float = WIDTH) -> bool:
