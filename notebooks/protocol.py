@@ -40,7 +40,7 @@ page.html(protocol_tables.table(page.pages()).to_html(border=0, classes="datafra
 #
 # - **AmazonBook.** No complete copy of the paper's file was to be had, see [datasets](datasets.ipynb).
 # - **The authors' own records.** None are published, so a score of ours can only be held against the printed one.
-# - **The ranges of weight decay, learning rate and gamma.** The paper's file does not show them; our decays start at none, as its Figure 1 does.
+# - **The ranges of weight decay, learning rate and gamma.** The paper's file does not show them; our decays start at none, as its drawn Figure 1 does.
 # - **The figures.** Their curves can be compared by eye alone, since no numbers stand behind them.
 #
 # Which function does what, with the test that holds it: [from the paper to the code](../paper_to_code.md).

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Is weight decay needed?
 #
-# *Section 3.1.1 and Appendix D.4 of {cite}`loveland2025weightdecay`, Figures 1 and 10. Claims C1, C2, C21 and C22.*
+# *Section 3.1.1 and Appendix D.3 of {cite}`loveland2025weightdecay`, Figures 1 and 10. Claims C1, C2, C21 and C22.*
 
 # %% tags=["parameters"]
 dataset = "synthetic"  # or movielens1m, gowalla, yelp2018, amazonbook, amazoncds; or a list: a row of the figure each

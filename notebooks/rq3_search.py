@@ -118,8 +118,8 @@ pd.DataFrame(near).set_index(["dataset", "backbone", "loss"])
 # %% [markdown]
 # Three things move these numbers. One is the [released code's departures](switches.ipynb) from the text, each measured alone. One is the
 # [stopping rule](rq3_patience.ipynb). The third is the loss's own weight, which the paper tunes without saying what it chose. DirectAU has one and MAWU two,
-# and without margins MAWU at $(\gamma, \gamma)$ is DirectAU at $4\gamma$ {eq}`eq-mawu-directau`. What was run of it, test NDCG@20 at the first seed, with
-# its share of the paper's number:
+# and without margins MAWU at $(\gamma, \gamma)$ is DirectAU at $4\gamma$ {eq}`eq-mawu-directau`. What the search ran of it, test NDCG@20 at the first seed, with
+# its share of the paper's number. Other decays at one value were run beside the search, and the sentences below count them:
 
 # %% tags=["remove-input"]
 for name in names:

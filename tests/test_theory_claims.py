@@ -20,7 +20,7 @@ CLAIMS: dict[str, Callable[[], list[Statement]]] = {
     "c17": theory_claims.claim_c17_signs,
     "c19": theory_claims.claim_c19,
 }
-# C15: at the paper's rates the mean loss does not separate. C17: its Euclidean formula is not DirectAU's. C16: under
+# C15: at rate 0.1 the mean loss does not separate. C17: its Euclidean formula is not DirectAU's. C16: under
 # batched decay the sign is the same for all items, and the size is not
 HELD = {
     "c4": [True],

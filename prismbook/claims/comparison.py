@@ -85,6 +85,8 @@ def judged(
     """
     judgement = judge(difference, rules)
     said = f"{percent_and_seeds(difference)}: {in_words(judgement, *words)}"
+    if difference.in_dip and " in a dip" not in f"{text}{remark}":
+        remark += "; perhaps in a dip: a run behind it was at its best early"
     statement = from_judgement(f"{text} ({said}){remark}", judgement, holds, difference, role, about)
     return left_open_with(statement, AT_THE_LINE, rules) if threshold else statement
 

@@ -90,8 +90,8 @@ def claim_c5(seed: int = 0) -> list[Statement]:
     ]
 
 
-#: A learning rate at which plain SGD trains the mean of a loss over a batch, and the largest of the paper's rates.
-SGD_RATE, PAPER_RATE = 10.0, 0.1
+#: A learning rate at which plain SGD trains the mean of a loss over a batch, and the largest that is usual for Adam.
+SGD_RATE, USUAL_RATE = 10.0, 0.1
 #: Degrees separate where their changes differ by more than this share of what decay takes.
 SEPARATES = 0.01
 
@@ -102,12 +102,12 @@ def claim_c15() -> list[Statement]:
     It separates where a step's change rises with the degree, and items of 1 and 100 interactions differ by more than
     1 % of what decay takes from both. The paper sums the loss over the batch. What is trained is its mean, whose
     gradient is smaller by the size of the batch, and which SGD trains with a learning rate that is larger for it. At
-    the paper's largest rate the mean would not separate, nor train: that is a detail.
+    a rate that is usual for Adam the mean would not separate, nor train: that is a detail.
     """
     cards = [card for card in CARDS.values() if card.paper is not None]
     interactions = {card.name: card.interactions for card in cards}
     mean = "the mean over the batch, which is trained"
-    at_paper = _separates(mean, interactions, PAPER_RATE, 1 / PAPER_BATCH, "the mean loss at the paper's rates")
+    at_paper = _separates(mean, interactions, USUAL_RATE, 1 / PAPER_BATCH, "the mean loss at rate 0.1")
     return [
         _separates("the loss summed over the batch, as the paper has it", interactions, 1e-3, 1.0, "the summed loss"),
         _separates(mean, interactions, SGD_RATE, 1 / PAPER_BATCH, "the mean loss at a rate at which SGD trains it"),

@@ -135,9 +135,9 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
     return (
         f"The released code differs from the text, or from what a baseline's authors publish, in {len(SWITCHES)} places"
         " that we can switch. It leaves"
-        f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs before"
-        f" they reach {BY_CHANCE} times a random ranking's score: {by_chance} of {len(records)} runs. Of all runs"
-        f" {early} ended within {EARLY} epochs, and {cut} were stopped by a limit. Of"
+        f" out the perceptron's ReLU, so {claims} have a second answer for it. Patience 10 ends runs at"
+        f" their start, below {BY_CHANCE} times a random ranking's score: {by_chance} of {len(records)} runs. Of all"
+        f" runs {early} ended within {EARLY} epochs, and {cut} were stopped by a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
         f" {changed} of {judged} verdicts would have another mark."
     )

@@ -88,7 +88,8 @@ def rules_in_words() -> str:
     LightGCN itself, so its line is the margin. What the other line says stands beside both claims. A strength of
     PRISM is comparable with tuned decay (C11) where its validation NDCG@20 is at most {COMPARABLE:.1%} lower at the
     first seed. A curve is saturated (C14) at {SATURATED:.0%} of its maximum.
-    Degrees separate (C15) where they are apart by more than {SEPARATES:.0%} of what decay takes. One training
+    Degrees separate (C15) where they are apart by more than {SEPARATES:.0%} of what decay takes. There the mean loss
+    has a rate of 10, at which plain SGD trains it; at 0.1 it does not train. One training
     follows another (C19) where scores differ by at most {FOLLOWS:g}. Tuning is careful (C21) where more than half
     of the other choices are worse. No decay is one, with what does not differ from it. DirectAU falls below BPR
     (C1) where it does at one decay weaker than its best, which validation picks. A knob is coarse (C23) where one
@@ -240,7 +241,9 @@ def by_chance(rows: Iterable[Row]) -> str:
     >>> by_chance([])
     'Comparisons decide 0 of 0 statements.'
     """
-    statements = [each for row in rows for each in row.statements]
+    statements = [
+        each for row in rows for each in row.statements if row.outcome != "not measured" or each.difference is not None
+    ]
     compared = [each.difference for each in statements if each.difference is not None]
     decided = sum(judge(each).word != "undecided" for each in compared)
     text = f"Comparisons decide {decided} of {len(statements)} statements."
