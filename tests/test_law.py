@@ -89,7 +89,10 @@ def test_runs_that_turned_are_not_at_rest_or_repeat_another_are_left_out_by_thei
     }
     said = law_tables.what_is_in(kept, out)
     assert "2 runs of 2 configurations" in said and "1 that trained for less than 3 times their time to rest" in said
-    assert f"trained for {law.times_to_rest(knob):.1f} times that or more, those left out for 1.8 or less." in said
+    assert (
+        f"{law.times_to_rest(knob):.1f} times that or more, those that were left out as not at rest for 1.8 or less."
+        in said
+    )
     assert "a batch of 4,096 and 64 numbers" in said and "no record tests it" in said
     other = law_tables.what_is_in([plain, record(1e-5, by_law(1e-5), batch_size=1024)], out)
     assert "no record tests it" not in other and "MAWU's two count four times" not in other

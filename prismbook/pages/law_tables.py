@@ -84,7 +84,10 @@ def _nearest_the_line(kept: Sequence[Record], short: Sequence[Record]) -> str:
     )
     if kept and short:
         least, most = min(map(law.times_to_rest, kept)), max(map(law.times_to_rest, short))
-        text += f" The runs that are in trained for {least:.1f} times that or more, those that were left out as not at rest for {most:.1f} or less."
+        text += (
+            f" The runs that are in trained for {least:.1f} times that or more, those that were left out as not at rest"
+            f" for {most:.1f} or less."
+        )
     return text
 
 
