@@ -56,7 +56,7 @@
 #    But a row has moved since the gradients that are still handed out were at a right angle to it, and that adds $2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
 #    So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
 #    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. It is 1 where they are
-#    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero: at rest a row's pulls cancel over an epoch, in which each of its pairs comes once.
+#    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero. At rest a row's pulls cancel over an epoch, in which each of its pairs comes once.
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,
 #    more from the rows with a weak gradient: **coupled decay puts popularity back.**
 # 4. At rest both are equal: $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda)$, and with $G \propto \sqrt d$ lengths go as $d^{1/6}$, whatever $\lambda$ is. The distance from

@@ -173,10 +173,10 @@ page.say(f"**Another optimiser?** All of it with DirectAU and without decay. {ot
 page.say("[](scale.ipynb) has both with BPR and SSM from PRISM's start, over a few epochs.")
 
 # %% tags=["remove-input", "nbval-ignore-output"]
+page.say(f"**Layers?** {prism_limits.lengths_behind_layers(results) or 'Lengths at scoring were not run there.'}")
 page.say(
-    f"**Layers?** {prism_limits.stored_behind_layers(results)} The two differ in more than the ReLU:"
+    f"PRISM depends on the layers. {prism_limits.stored_behind_layers(results)} The two differ in more than the ReLU:"
     " [](found.ipynb) says in what. [](rq3_prism.ipynb) has the seeds, and what is open."
-    f" {prism_limits.lengths_behind_layers(results)}"
 )
 
 # %% [markdown]

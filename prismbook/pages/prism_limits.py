@@ -181,8 +181,8 @@ def _of_losses(pairs: Sequence[Pair]) -> list[str]:
         if change is not None and pair.decides():
             name = dataset_name(pair.dataset)
             cut, made = len(change.left_out), len(change.by_seed) + len(change.left_out)
-            few = f" ({cut} of {made} seeds cut off, so that no size is known)" if cut else ""
-            parts.setdefault(LOSS_NAMES[pair.loss], []).append(f"{percent(change.mean)} on {name}{few}")
+            size = f"open on {name} ({cut} of {made} seeds cut off)" if cut else f"{percent(change.mean)} on {name}"
+            parts.setdefault(LOSS_NAMES[pair.loss], []).append(size)
     return [f"{listed_names(where)} with {loss}" for loss, where in parts.items()]
 
 
