@@ -240,7 +240,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
     change = 100 * (record["lengths"]["test"][3]["ndcg"] / prism - 1)
     assert (
         f"{change:+.1f} % (not worse) on Gowalla" in stopped
-        and "times PRISM's; with $b$ that gives PRISM's ratio (on the test set) +" in stopped
+        and "times PRISM's; at PRISM's ratio ($b$ from the test set) +" in stopped
     )
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
     assert "open on Gowalla" in ssm and "nothing decided at patience 100" in ssm

@@ -126,7 +126,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training, stopped by NDCG with them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f"**A new training that stops by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
         f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 
@@ -137,7 +137,7 @@ def _as_fair_in_short(runs: Known) -> str:
     if len(means) < 2:
         return ""
     left = f"{percent(means[0])} to {percent(means[-1])}"
-    return f"; with $b$ that gives PRISM's ratio (on the test set) {left}"
+    return f"; at PRISM's ratio ($b$ from the test set) {left}"
 
 
 def _others_in_short(runs: Known) -> list[str]:
@@ -171,8 +171,7 @@ def _decayed_in_short(runs: Known) -> str:
             if dataset in gains
         ]
         said.append(
-            f" Against the tuned one, a training stopped by lengths at scoring is {', '.join(parts)}, on"
-            f" {dataset_name(dataset)}."
+            f" Against the tuned one, stopping by lengths at scoring is {', '.join(parts)}, on {dataset_name(dataset)}."
         )
     return "".join(said)
 
