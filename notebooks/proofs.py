@@ -393,7 +393,7 @@ for p in (probability, one):  # the same rest for all
 # gradient {eq}`eq-gradient` changes its sign. In {eq}`eq-pythagoras` it is squared, so the sign is gone.
 # :::
 #
-# As $n|\mathcal{B}|$ approaches $|I|$, the probability goes to one for every item, and popularity is lost. But common
+# As $n|\mathcal{B}|$ approaches $|I|$, the probability goes to one for every item, and popularity is lost from it. But common
 # code, this book's included, draws negatives *with* replacement. An item then escapes them with probability
 # $(1 - 1/|I|)^{n|\mathcal{B}|}$, which is still $1/e$ at $n|\mathcal{B}| = |I|$: the popularity signal is reduced, not removed.
 # The check draws both kinds, 8,000 batches each.

@@ -68,7 +68,7 @@ page.begin(names)
 #
 # **What lengths are for.** Training compares angles, but items are ranked by the dot product $\lVert\mathbf{u}\rVert\, \lVert\mathbf{i}\rVert \cos$. A user's own
 # length is the same for all items. Of two items at the same acute angle, the longer one stands higher. Lengths that follow popularity lift popular items
-# in the list, and most held-out interactions are with popular items. So "needed" on this page means: under Adam, and ranked by the lengths that
+# in the list, and popular items have far more than their share of the held-out interactions. So "needed" on this page means: under Adam, and ranked by the lengths that
 # training left. Lengths can also be chosen [at scoring](optimisers.ipynb).
 #
 # **We tested:** matrix factorisation with each loss over a range of decays, trained with Adam as in the authors' released code. Under Adam decay does

@@ -57,7 +57,8 @@ for name in names:
 #
 # ## The same runs with more patience
 #
-# A few of these runs were run again with ten times the patience, and so were others that end later. The rest were not run again:
+# Some of these runs were run again with ten times the patience, and so were others that end later. This table has those that were run to learn of patience;
+# where others count, as IPL's, their own page says so:
 
 # %%
 waited = {name: experiments.protocol_pairs("patience", name, budget) for name in names}
@@ -100,13 +101,14 @@ if curves:
 #
 # ## What patience changed
 #
-# For the runs that had ended early:
+# For the runs of that table that had ended early:
 
 # %% tags=["remove-input"]
 page.say(question.by_dataset({name: page.findings_text("dips", name, results) for name in names}))
 
 # %% [markdown]
-# A run that ended early gives its place to the same run with patience 100, once that is stored, and the tables say so. Only where epochs are
+# A run that ended early gives its place to the same run with patience 100, once that is stored, and the tables say so. So do the other seeds of its setting,
+# so that seeds are read alike. Only where epochs are
 # compared, in C11, does each run count as patience 10 ended it.
 #
 # ## Origins

@@ -142,7 +142,7 @@ if curves:
     plt.show()
 
 # %% [markdown]
-# *Tuned decay, dashed, starts faster than PRISM with a large $\alpha$. Dots mark the best epoch. Validation NDCG@20 by dot product; epochs stand on a
+# *Tuned decay, dashed, starts faster than PRISM at any $\alpha$; the larger $\alpha$, the longer the flat start. Dots mark the best epoch. Validation NDCG@20 by dot product; epochs stand on a
 # logarithmic axis. Long rows turn slowly under Adam's fixed step: with a large $\alpha$ the curve starts flat, and a patience of 10 can end
 # such a run before it begins.*
 
@@ -196,7 +196,7 @@ rq4_tables.numbers(at_seeds)
 
 # %% [markdown]
 # *Compare PRISM's line with decay's on the same dataset: the best epoch, then the score. Means over the seeds that were run, of those
-# settings that validation chose. The best epoch is where early stopping kept the model.*
+# settings that validation chose. The best epoch is where early stopping kept the model. It counts from 0 here; C11 counts passes, one more.*
 #
 # ## Verdicts
 

@@ -185,7 +185,10 @@ page.say(
 # %% tags=["remove-input", "nbval-ignore-output"]
 time = prism_limits.epochs_and_time(compared)
 page.say("PRISM sets two tables once, before training. Longer rows then turn more slowly.")
-page.say(f"{time} The time is that of whole runs, patience included, where both ran on one kind of machine.")
+page.say(
+    f"{time} The time is that of whole runs, patience included, where both ran on one kind of machine. Machines had"
+    " other work: an epoch costs the same with PRISM."
+)
 page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 
 # %% [markdown]
@@ -196,7 +199,7 @@ page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 #
 # - **The learning rate.** Longer rows turn more slowly, so tune it again ([](rq4_benefits.ipynb) has two).
 # - **The patience.** A run can look dead for many epochs before it learns. DirectAU and MAWU were fine at a patience of 10 here. BPR stopped at its start at 10
-#   and learned at 100: take 100 where the first epochs do not rise.
+#   and learned at 100. SSM rose for a few epochs on Gowalla, fell, and rose again ([](rq3_patience.ipynb)). Take 100 where the best epoch is among the first 20.
 # - **The norms.** Before training they must be those of {py:func}`~prismlib.init.prism_norm`. After training their correlation with $\log(d + 2)$
 #   must still be near 1 ({py:func}`~prismlib.norms.norm_summary`); below 0.9 something has undone PRISM. Adam without PRISM and without decay has some too, without a slope
 #   ([](optimisers.ipynb)).
@@ -210,8 +213,8 @@ page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 # - *Two towers, or a normalised output?* What follows the tables can undo the lengths: set the length of the output
 #   ([recipes](../recipes.md)).
 # - *An index by cosine?* It undoes PRISM. **Serve by dot product** ([serving](../serving.md) has what each index does).
-# - *InfoNCE, a softmax over the batch?* Over cosines it is nearest to SSM here: see the answer for SSM, not for DirectAU. Over dot products it sees lengths,
-#   as BPR does.
+# - *InfoNCE, a softmax over the batch?* Over cosines it is nearest to SSM here, which has 10 negatives drawn uniformly and a temperature of 0.2. Take from the
+#   answer for SSM the order in which to try, and not the sizes. Over dot products it sees lengths, as BPR does.
 # - *In-batch negatives, or a sampled softmax?* Negatives drawn by popularity push popular items down; logQ correction undoes that. Lengths lift
 #   popular items: they work against such negatives, and add to what logQ correction gives back. Neither was measured. Train as you do, and
 #   choose $b$ on validation.
@@ -311,7 +314,7 @@ for name, after in changed.items():
 # would give: run the comparison at each seed. Go on to a test on live users only if the interval lies above zero at every seed. The change should also be
 # large enough to be worth the trouble; this book asks for 2.5 %.
 #
-# Offline numbers favour what is popular, since popular items fill the held-out interactions. So ship only after that test. Without this package,
+# Offline numbers favour what is popular, since popular items have far more than their share of held-out interactions. So ship only after that test. Without this package,
 # the [recipes](../recipes.md) have the same comparison in NumPy. Every stored run, by quality and fairness, is a point on the page of [the frontier](frontier.ipynb).
 #
 # ## What would change our mind

@@ -216,8 +216,9 @@ plt.show()
 # $$ (eq-negatives)
 # :::
 #
-# As $n|\mathcal{B}|$ approaches $|I|$, the probability goes to one for every item, and popularity is lost. That needs distinct negatives. Those that
-# are [drawn with replacement](sec-negatives), as in common code, reduce the signal and do not remove it.
+# As $n|\mathcal{B}|$ approaches $|I|$, the probability goes to one for every item, and popularity is lost from it. That needs distinct negatives. Those that
+# are [drawn with replacement](sec-negatives), as in common code, reduce the signal and do not remove it. In a softmax the positive is pulled harder than the
+# negatives, so the sizes of gradients carry popularity even then ([](twenty_lines.ipynb)).
 #
 # For losses that see lengths, such as BPR's, the growth [can take either sign](sec-lengths).
 #

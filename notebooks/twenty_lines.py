@@ -84,6 +84,9 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
 # Now 300 users take 12 of 100 items each, and item 0 is taken most often. The loss is a softmax over cosines. How long is each item's
 # vector in the end, and how does its length correlate with $\log(d + 2)$, where $d$ is popularity?
 #
+# Here every item is in the softmax at each step, so no row is ever out of the batch. Popularity acts by the size of the gradient: an item is
+# pulled hard where it is the positive, and weakly where it is one of the others.
+#
 # The twenty lines of the title are the loss and the training, `softmax` and `train`. The others make the data and print.
 
 # %% tags=["twenty-lines", "nbval-ignore-output"]
@@ -150,7 +153,7 @@ report("SGD at rate 1, decay 1e-3", SGD, 1.0, 1e-3)
 # %% [markdown]
 # ## Read it
 #
-# - **Adam, no decay**: lengths do not follow popularity. Adam's steps have about one size for every row, met often or rarely.
+# - **Adam, no decay**: lengths do not follow popularity. Adam's steps have about one size for every row, pulled hard often or rarely.
 # - **Adam, coupled decay**: the stronger decay writes popularity into the
 #   lengths. The weaker one has not got there in these steps. By [the law](law_of_lengths.ipynb) a ten times weaker decay needs $10^{2/3}$, nearly five times, as many.
 #   The slope of log length in log $d$ is on its way to the law's 1/6; at 6,000 steps, in the answers below, it is near.
@@ -180,7 +183,7 @@ print("checked ✓")
 #
 # 1. Set decay to 1e-2. What happens to the lengths, and what to their correlation with popularity?
 # 2. Double the batch, and give both 6,000 steps to come to rest.
-# 3. Sample 5 negatives instead of all items. Is it the positives or the negatives that write popularity?
+# 3. Sample 5 negatives instead of all items. Do lengths still follow popularity?
 
 
 # %% mystnb={"code_prompt_show": "Show the answers"} tags=["hide-cell", "nbval-ignore-output"]
@@ -204,7 +207,7 @@ print("2. All rows get shorter, by about 2^(-1/6) = 0.89: the gradient of a mean
 single, double = found["2. batch of 64, 6,000 steps"], found["2. batch of 128, 6,000 steps"]
 assert all(abs(double[k] / single[k] - 2 ** (-1 / 6)) < 0.08 for k in (0, 1))
 assert abs(single[3] - 1 / 6) < 0.02 and abs(double[3] - 1 / 6) < 0.02
-print("3. The positives do: drawn alike from all items, negatives carry no popularity.")
+print("3. Yes: the positives carry popularity; negatives are drawn alike from all items.")
 assert found["3. five negatives"][2] > 0.9
 
 # %% [markdown]
@@ -288,7 +291,7 @@ assert claims
 # %% [markdown]
 # ## Summary
 #
-# - Under plain gradient descent a loss of angles lengthens a row whenever it moves it. Rows that are met more often are moved more often.
+# - Under plain gradient descent a loss of angles lengthens a row whenever it moves it. Rows that are met more often are moved more.
 # - What decay adds depends on the optimiser: coupled Adam needs it to write popularity, SGD at a rate at which it trains does not.
 # - PRISM writes popularity at the start, in one line, and training without decay keeps it.
 #

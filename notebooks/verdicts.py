@@ -79,7 +79,7 @@ page.say(verdict_tables.own_spreads_in_words(rows, results))
 # %% [markdown]
 # ## How often the rules are wrong
 #
-# The rules are applied to made-up differences: of nothing, where a direction is false, and of exactly the margin, where an equivalence is
+# The rules are applied to made-up differences: of nothing, where a direction is false, and of exactly the margin, where an equivalence and a *not better* are
 # false. Seeds and users scatter as in the records.
 
 # %% tags=["remove-input"]

@@ -38,6 +38,17 @@ with torch.no_grad():
     assert torch.equal(by_index, recommend((users, unit), range(4), length=popularity_power(popularity, b)).items)
 assert torch.allclose(served.norm(dim=1), popularity_power(popularity, b))
 
+queries, positives, hidden = torch.randn(split.dataset.num_users, 16), split.validation, split.train
+# [queries]
+from prismlib import FullRanking, popularity_groups
+from prismlib.lengths import choose_exponent
+
+groups = popularity_groups(popularity)
+validation = FullRanking(positives, hidden, groups, num_users=len(queries))
+b = choose_exponent(queries, unit, popularity, validation)
+# [end]
+assert 0 <= b <= 1
+
 trained = torch.randn(num_items, 16)
 # [bag]
 import torch

@@ -74,7 +74,7 @@ def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
     )
     long = [replace(each, about=each.about * 20) for each in part]
     assert "<small>not for BPR</small>" in ledger_tables.cell(row("gowalla", long[0], part[1]))
-    assert "<small>1 of 2 hold</small>" in ledger_tables.cell(row("gowalla", *long))
+    assert "<small>1 of 2 decided hold</small>" in ledger_tables.cell(row("gowalla", *long))
 
 
 def test_a_cell_shows_the_released_code_where_it_makes_no_verdict() -> None:

@@ -38,6 +38,7 @@ GIVEN = {
     ("torchrec_cpu.py", "recipe"): {"counts"},
     ("fsdp2.py", "recipe"): {"num_users", "num_items", "split"},
     ("ddp.py", "recipe"): {"table", "split"},
+    ("plain.py", "queries"): {"queries", "positives", "hidden", "unit", "popularity"},
     ("plain.py", "towers"): {"b", "tower", "features", "popularity"},
     ("plain.py", "bag"): {"num_items", "popularity", "trained"},
     ("plain.py", "grow"): {"table", "old", "new"},

@@ -409,7 +409,7 @@ def _on_correlations(
     role: str,
     about: str,
 ) -> Statement:
-    """A statement on norms' correlations, which every run that ended has, at the seeds that both have.
+    """A statement on norms' correlations at the seeds that both have, open where no run of a side decides anything.
 
     The means of the two sides over these seeds follow the text.
     """
@@ -420,6 +420,8 @@ def _on_correlations(
     text += f" {ours.mean():.2f} against {theirs.mean():.2f}"
     if shared.empty:
         return Statement(f"{text}; undecided: no seed in common", None, undecided=True, role=role, about=about)
+    if ended := next((setbacks(side) for side in (first, second) if usable(side).empty), ""):
+        return Statement(f"{text}; undecided: {ended}", None, undecided=True, role=role, about=about)
     difference = _correlation(ours - theirs, first, second)
     return judged(text, difference, holds, rules, ("more", "less", "as much"), role, about)
 

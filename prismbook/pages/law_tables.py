@@ -113,8 +113,8 @@ def explained(profiles: pd.DataFrame, wrong_by: pd.DataFrame, fitted: pd.DataFra
         f" The {plural(same['run'].nunique(), 'run')} of the fitted configuration {'is' if alone else 'are'} not"
         f" scored. The law explains {of_law['R2']:.1%} of the variance of their log length, with an error of"
         f" {of_law['rms']:.1%}. The constant is {constant:.2f}. If the gradients of a row sum to zero over an epoch,"
-        f" $\\kappa$ is {kappa:.2f} at {steps} steps an epoch, as here. That leaves {left:.2f} for the mean sine,"
-        f" which is near {SINE:g} where training has spread the rows. Under the cube root this difference is"
+        f" $\\kappa$ is {kappa:.2f} at {steps} steps an epoch, as here. That would make the mean sine {left:.2f};"
+        f" it is near {SINE:g} where training has spread the rows. Under the cube root this difference is"
         f" {abs(1 - (left / SINE) ** (1 / 3)):.0%} of the length."
     )
 

@@ -97,7 +97,7 @@ def lines() -> list[Line]:
             "from the full item set",
             "drawn from the batch's items",
             f"drawn from {'all items' if plain.negatives == 'all' else 'the batch'}",
-            "BPR and SSM",
+            "BPR; SSM only with all switches together",
             "switches",
         ),
         Line(

@@ -15,7 +15,7 @@ from prismbook.runs.records import Record, load_record
 from prismbook.tables.analysis import measured, records
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.law import LEAST
-from prismbook.tables.seed_differences import collapsed_runs
+from prismbook.tables.seed_differences import collapsed_runs, usable
 from prismbook.tables.ways import SGD_RATE
 from prismbook.text import listed_names
 
@@ -58,7 +58,13 @@ def correlations(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         runs: a table of :func:`prismbook.tables.analysis.measured` for each dataset, by its name, one seed.
     """
     gone = {name for table in runs.values() for name in collapsed_runs(table)["run"]}
-    return _by_decay(runs, lambda run: "collapsed" if run["run"] in gone else cell(run["norm_correlation"], ".2f"))
+    whole = {name for table in runs.values() for name in usable(table)["run"]}
+
+    def said(run: pd.Series) -> str:
+        correlation = cell(run["norm_correlation"], ".2f")
+        return "collapsed" if run["run"] in gone else correlation if run["run"] in whole else f"{correlation}, cut off"
+
+    return _by_decay(runs, said)
 
 
 def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -299,8 +299,8 @@ def cost_in_words(pairs: Sequence[Pair], results: Path | str | None = None) -> s
         else:
             fewer.append(pair.prism.epochs < pair.decay.epochs)
         for method, title in ((pair.prism, "PRISM"), (pair.decay, "decay")):
-            if ended := len(early.intersection(method.searched)):
-                line += f". Of {plural(len(method.searched), 'run')} of {title} {ended} ended within {EARLY} epochs"
+            if ended := len(early.intersection(method.run_ids())):
+                line += f". Of {plural(len(method.run_ids()), 'run')} of {title} {ended} ended within {EARLY} epochs"
         lines.append(f"{line}.")
     if not lines:
         return ""

@@ -240,7 +240,11 @@ def what_to_do(part: Part) -> str:
     steps = frame(part)
     found = {loss: _both(steps, loss)[-1] for loss in ("BPR", "SSM")}
     sizes = [f"{rounded(rows)} with {loss}" for loss, rows in found.items() if rows is not None]
-    fewer = f"up to about {listed_names(sizes)}, on a CPU" if sizes else "all sizes that were measured"
+    fewer = (
+        f"up to about {listed_names(sizes)}, on a CPU with huge pages, earlier without"
+        if sizes
+        else "all sizes that were measured"
+    )
     return "\n".join(
         (
             "| rows of your tables | train with |",

@@ -35,7 +35,8 @@ def rules_in_words() -> str:
 1. **The core decides.** The core of a claim is its own sentence in the paper, for each loss that it names.
    The core alone makes the verdict. Sizes, details and notes have marks of their own and change no verdict.
    An open statement does not weigh alike on both sides. Where all others hold, it could still break the claim, so that
-   the verdict is open. Where all others fail, it could no longer save the claim, so that this is not reproduced.
+   the verdict is open. Where all others fail, it could no longer save the whole claim, so that this is not reproduced.
+   It could still become *for some, and not for others*.
    Where fewer than half of the core is decided, the verdict is open in any case. Exactly half is enough.
    How many statements a core has depends on what was run: a loss whose runs decide nothing has one open statement
    where it has two elsewhere. So *k of n* is not alike between datasets.
@@ -58,10 +59,12 @@ def rules_in_words() -> str:
    one, and a statement says where another was not run for both. This may favour decay, whose rows are shorter
    and turn sooner. In C12 and C13, what does not hold is open until every
    strength of PRISM that is planned was run. Where a loss's best decay is the strongest of RQ1's, C21 goes on to the
-   stronger ones of Table 1's search; without them, what does not hold is open.
+   stronger ones of Table 1's search that decide something; without them, what does not hold is open.
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
-   epochs. Once the same run with patience {LONG} is stored, that one counts. A word that rests on a run whose best
-   epoch is before {EARLY_BEST} is provisional until then. A size in Table 1 is open where some seeds were cut off.
+   epochs. Once the same run with patience {LONG} is stored, that one counts. So that seeds are read alike, the other
+   seeds of that setting then count with patience {LONG} too, where such runs are stored.
+   A word that rests on a run whose best epoch is before {EARLY_BEST} is provisional until then. A size in Table 1 is
+   open where some seeds were cut off.
    So is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
    For the same reason such a difference has no interval: its word is provisional, and stands only if each seed that
    was left out may say the same. Where epochs are compared, in C11, each run counts as patience
@@ -239,14 +242,14 @@ def by_chance(rows: Iterable[Row]) -> str:
         rows: the ledger.
 
     >>> by_chance([])
-    'Comparisons decide 0 of 0 statements.'
+    'Of 0 statements 0 compare two settings, and 0 of these are decided.'
     """
     statements = [
         each for row in rows for each in row.statements if row.outcome != "not measured" or each.difference is not None
     ]
     compared = [each.difference for each in statements if each.difference is not None]
     decided = sum(judge(each).word != "undecided" for each in compared)
-    text = f"Comparisons decide {decided} of {len(statements)} statements."
+    text = f"Of {len(statements)} statements {len(compared)} compare two settings, and {decided} of these are decided."
     if not compared:
         return text
     chances = directions_by_chance(compared)
