@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from prismlib._checks import check_count, check_ids, check_table, check_values
 from prismlib._columns import Column, ids, popularity_column
-from prismlib._fast.topk import TiledColumns
+from prismlib._fast.topk import TiledColumns, best_in_order
 from prismlib._rows import is_moderate, peaks, power_of_two
 from prismlib.data import Interactions, as_pairs
 from prismlib.losses import RankingLoss
@@ -264,7 +264,7 @@ def _best(scores: Tensor, k: int) -> Tensor:
     best, column = scores.topk(min(k + 1, scores.shape[1]))
     tied = (best[:, 1:] == best[:, :-1]).any(1).nonzero().flatten()
     if len(tied):  # topk orders equal scores as it likes
-        column[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, : column.shape[1]]
+        column[tied] = best_in_order(scores[tied], best[tied])
     return column[:, :k].masked_fill_(best[:, :k] == -torch.inf, -1)
 
 

@@ -118,8 +118,7 @@ class TiledColumns:
         tied = (best[:, 1:] == best[:, :-1]).any(1).nonzero().flatten()
         if len(tied):
             by_item = scores[tied] * self.factor if scaled else scores[tied]
-            by_item = by_item.index_select(1, self.column)
-            items[tied] = by_item.sort(dim=1, descending=True, stable=True).indices[:, : items.shape[1]]
+            items[tied] = best_in_order(by_item.index_select(1, self.column), best[tied])
         return items[:, :k].masked_fill_(best[:, :k] == -torch.inf, -1)
 
     def unseen(self, scores: Tensor, highest: Tensor, k: int, scaled: bool = False) -> tuple[Tensor, Tensor, Tensor]:
@@ -211,3 +210,27 @@ def top_k(scores: Tensor, k: int) -> Tensor:
         scores = F.pad(scores, (0, len(columns.unused)), value=-torch.inf)
     scores = scores.contiguous()
     return columns.top(scores, columns.tiles(scores).amax(2), k)
+
+
+def best_in_order(scores: Tensor, best: Tensor) -> Tensor:
+    """The columns of the largest scores of each row, best first; equal scores by column, lower first.
+
+    It is what a stable sort of whole rows gives, and several times faster: the scores are compared with the last of the
+    best, and only the best are sorted. A model whose rows have shrunk to nothing has equal scores everywhere.
+
+    Args:
+        scores: ``(rows, columns)``, without NaN.
+        best: the k largest of each row, in descending order, ``(rows, k)``.
+
+    Returns:
+        int64, ``(rows, k)``.
+
+    >>> best_in_order(torch.tensor([[1.0, 3.0, 1.0, 3.0, 1.0]]), torch.tensor([[3.0, 3.0, 1.0, 1.0]])).tolist()
+    [[1, 3, 0, 2]]
+    """
+    last, k = best[:, -1:], best.shape[1]
+    above, level = scores > last, scores == last
+    wanted = k - above.sum(dim=1, keepdim=True)
+    taken = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= wanted))
+    column = taken.nonzero()[:, 1].view(-1, k)
+    return column.gather(1, scores.gather(1, column).sort(dim=1, descending=True, stable=True).indices)
