@@ -152,6 +152,7 @@ batched_tables.numbers(runs)
 
 # %% tags=["remove-input"]
 page.say(question.by_dataset({name: batched_tables.in_words(table) for name, table in runs.items()}))
+page.say(question.noted(runs))
 
 # %% tags=["remove-input"]
 page.say(rq2_tables.unmet(shown))

@@ -47,7 +47,7 @@ for finding in shown:
 
 # %% tags=["remove-input"]
 if not_shown:
-    page.say("## Looked for, not found")
+    page.say("## Looked for, not shown")
 for finding in not_shown:
     page.say(start_page.section(finding, accepted, page.pages(), level=3))
 

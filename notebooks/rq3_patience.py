@@ -53,7 +53,7 @@ for name in names:
 
 # %% [markdown]
 # *A run in these tables ended within 20 epochs: before it began to learn, in a dip, or past its best. Training loss of the last epoch, validation NDCG@20 of the best.* With a small weight on uniformity the perceptron can map all items to one
-# direction: the loss looks perfect, 0 for DirectAU and -1 for MAWU, and nothing is ranked.
+# direction: the loss looks perfect, 0 for DirectAU and -1 for MAWU, and directions rank nothing.
 #
 # ## The same runs with more patience
 #

@@ -84,10 +84,10 @@ FINDINGS = (
             " such as which ratings of the dataset are used, move the level too.",
             ("C8",), "rq3_search", evidence.gamma_and_the_level),
     Finding("weak-decay",
-            "The weakest good decay is fairer than PRISM at alpha 1, which was not chosen, and loses no NDCG@20",
+            "The weakest good decay is fairer than PRISM at alpha 1, and loses no NDCG@20",
             f"The decay is the weakest whose validation NDCG@20 is within {100 * RULES.margin:g} % of the best one's."
-            " PRISM at alpha = 1 has no such choice: a tuned knob is compared with one that is not. The last numbers"
-            " give PRISM the same rule, the weakest alpha within it, and then the decay need not be the fairer one. C13"
+            " Alpha 1 was not picked so: it is PRISM's default, and where validation's score is highest (C12). The last"
+            " numbers give alpha the decay's rule, and then the decay need not be the fairer one. C13"
             " compares the knobs near the best of both, and not of each.",
             ("C12", "C13"), "debiasing", evidence.weak_decay_is_fairer),
     Finding("departures",

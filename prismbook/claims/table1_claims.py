@@ -93,7 +93,7 @@ def claim_c8_mean(pairs: Sequence[Pair], rules: Rules = RULES) -> list[Statement
         return [Statement(text, None)]
     numbers = [len(change.by_seed) for change in changes]
     seeds, most = min(numbers), max(numbers)
-    many = plural(seeds, "seed") if seeds == most else f"{seeds} to {most} seeds"
+    many = plural(seeds, "seed") if seeds == most else f"{seeds} to {most} seeds and judged as {seeds}"
     error = float(np.sqrt(sum(change.standard_error**2 for change in changes))) / len(changes)
     mean = float(np.mean([change.mean for change in changes]))
     printed = [figure for pair in pairs if pair.decides() and (figure := pair.paper()) is not None]

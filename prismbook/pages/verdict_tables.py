@@ -52,7 +52,8 @@ def rules_in_words() -> str:
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
    C17) all seeds choose between the two best, where both were run at every seed. So C2 or C21 may have another best
-   decay of a loss than C8.
+   decay of a loss than C8. C2 looks from no decay up to each loss's best decay. Beyond it scores fall, which C22
+   counts.
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
    where its choice is at the edge of its grid, or among runs that stopped at their start. A loss's parameter that is
    published for linear MF is searched anew on non-linear MF. The learning rate is exempt: both methods have the same
@@ -84,7 +85,7 @@ def rules_in_words() -> str:
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Without decay (C3)
     lengths that fall with it count too: they carry it as well. Without decay they carry little of it where it explains
     less than half as much as with decay. Decay of the batch's rows does nothing (C6) where it
-    gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. That may be more than the margin of
+    gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains, or loses. That may be more than the margin of
     NDCG@20. That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
     its worst decay is within the margin of its best. The two lines differ, since the questions do. C6 asks whether
     such decay replaces the other, so its line is a share of what the other gains. C7 asks what a wrong decay costs
