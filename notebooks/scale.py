@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Large tables
 #
-# Weight decay, in Equation 1, changes every row at every step. PRISM needs no decay. So a step may leave the rows alone that are not in its
+# Weight decay, in the paper's Equation 1, changes every row at every step. PRISM needs no decay. So a step may leave the rows alone that are not in its
 # batch, and its time then grows far less than the tables. This page measures what that is worth, where it
 # is not worth anything, and what it does not save. All numbers are from `make bench-scale`, on one CPU thread; no GPU was measured.
 #
@@ -63,7 +63,7 @@ page.say(f"*{scale_tables.machine(scale['steps'])}*")
 # is left of the ring, so `fit` uses Adam on all rows unless asked.
 #
 # **Right of it**, time on the batch's rows still grows, though far less than the tables. Rows of a larger table are farther apart, and the
-# processor's caches hold fewer of them. Few distinct rows, as of BPR, make the step quick; SSM's negatives look up five times as many.
+# processor's caches hold fewer of them. BPR's step has few distinct rows; SSM's, with 10 negatives in place of one, has up to four times as many.
 #
 # The four are options of `fit` and of `make_optimizer`, for a model made with `sparse=True`:
 #

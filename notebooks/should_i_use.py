@@ -309,7 +309,7 @@ for name, after in changed.items():
     print(f"{name}:\n{compare(lists(plain), after, split.test, popularity, generator=draws)}\n")
 
 # %% [markdown]
-# Read each from the top. *NDCG@20* is what changes overall. The lines below it say whom the change serves; they sum to the first. An
+# Here $b$ is the last value that was tried: on data of your own, try larger ones. Read each from the top. *NDCG@20* is what changes overall. The lines below it say whom the change serves; they sum to the first. An
 # interval that leaves out zero says that other users would very likely show the same sign. It does not say what another training run
 # would give: run the comparison at each seed. Go on to a test on live users only if the interval lies above zero at every seed. The change should also be
 # large enough to be worth the trouble; this book asks for 2.5 %.

@@ -28,7 +28,7 @@
 # you should is the question of [another page](should_i_use.ipynb). AdamW's decay counts as none: set it to 0 too.
 #
 # Four ways lead to such lengths, says [the law of lengths](law_of_lengths.ipynb). You choose [lengths on validation](optimisers.ipynb) when you score, or take a weak
-# coupled decay, PRISM, or plain SGD. Adam alone takes nearly all popularity out of the lengths; numbers are below. How steep they should be
+# coupled decay, PRISM, or plain SGD. Adam alone writes hardly any popularity into the lengths; numbers are below. How steep they should be
 # [differs between datasets and losses](optimisers.ipynb).
 #
 # ## Get it
@@ -304,7 +304,7 @@ print(f"norm of a cold row:      {prism_norm(torch.tensor([0])).item():.4f}")
 # %% [markdown]
 # ### New items later?
 #
-# Add a row with any direction, and give it the norm of its count. By then the other rows are longer than PRISM made them. A loss of cosines pushes each row at right angles to itself, which can only lengthen it. Under Adam, whose steps have about one size, every *squared* norm grows by about the same amount. The new row gets that amount too; trained rows are
+# Add a row with any direction, and give it the norm of its count. By then the other rows are longer than PRISM made them. The gradient of a loss of cosines is at a right angle to the row, so a plain step along it can only lengthen the row. Adam's step is so only on average: a single one may shorten a row. Over many steps every *squared* norm grows by about the same amount. The new row gets that amount too; trained rows are
 # left as they are.
 
 # %% tags=["nbval-ignore-output"]

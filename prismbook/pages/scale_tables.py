@@ -252,7 +252,7 @@ def what_to_do(part: Part) -> str:
             f"| {fewer} | Adam on all rows, as `fit` does unless asked |",
             '| more | `optimizer="row_adam"`, which trains what Adam trains |',
             '| more than fit into memory with Adam\'s two moments | `"rowwise_adagrad"` or `"sgd"`, which keep the'
-            " weights alone; or [shards](../recipes.md) |",
+            " weights, with one number a row or none; or [shards](../recipes.md) |",
             "",
             "DirectAU and MAWU were not measured. They look up no negatives, so fewer rows than BPR, and their own"
             " arithmetic is the same by either Adam: expect BPR's size, or a smaller one.",
@@ -368,7 +368,7 @@ def stream_sentence(part: Part, steps: Part) -> str:
     training = found["batches"] * step / 1e3
     return (
         f"The file has {found['pairs']:,} pairs and {found['file_mb']:,.0f} MiB. An epoch has {found['batches']:,}"
-        f" batches, whose reading takes {1e3 * read / found['batches']:.1f} ms of CPU time each. The steps of the"
+        f" batches, whose reading takes {1e3 * read / found['batches']:.1f} ms of CPU time each. By `row_adam` the steps of the"
         f" figure, with BPR on {rows:,} rows, would take {training / 60:.0f} minutes beside {read:.0f} s of reading."
     )
 

@@ -51,7 +51,7 @@ def flat_without_decay(records: Sequence[Record]) -> str:
     beside = f"; with PRISM it is {min(slopes):.2f} to {max(slopes):.2f} in {len(slopes)}" if slopes else ""
     losses = listed_names([LOSS_NAMES[loss] for loss in OF_ANGLES if any(r["config"]["loss"] == loss for r in runs)])
     return (
-        "Adam alone takes nearly all popularity out of the lengths. The slope of an item's log length in its log"
+        "Adam alone writes hardly any popularity into the lengths. The slope of an item's log length in its log"
         f" popularity is at most {steepest:.2f} in {plural(len(runs), 'run')} by {losses}{beside}. The"
         f" correlation is up to {tightest:.2f} all the same: it says how tight the relation is,"
         " [and not how steep](optimisers.ipynb)."
