@@ -369,8 +369,8 @@ def stream_sentence(part: Part, steps: Part) -> str:
     return (
         f"The file has {found['pairs']:,} pairs and {found['file_mb']:,.0f} MiB. An epoch has {found['batches']:,}"
         f" batches, whose reading takes {1e3 * read / found['batches']:.1f} ms of CPU time each. By `row_adam` the"
-        f" steps of the figure, with BPR on {rows:,} rows, would take {training / 60:.0f} minutes beside {read:.0f} s of"
-        " reading."
+        f" steps of the figure, with BPR on {rows:,} rows, would take {training / 60:.0f} minutes beside {read:.0f} s"
+        " of reading."
     )
 
 
