@@ -187,7 +187,7 @@ time = prism_limits.epochs_and_time(compared)
 page.say("PRISM sets two tables once, before training. Longer rows then turn more slowly.")
 page.say(
     f"{time} The time is that of whole runs, patience included, where both ran on one kind of machine. Machines had"
-    " other work: an epoch costs the same with PRISM."
+    " other work, so that a ratio of times is rough."
 )
 page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 

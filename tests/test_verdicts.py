@@ -556,9 +556,8 @@ def test_c6(none: Run | None, batch: Run | None, whole: Run | None, expected: li
 def test_c6_of_runs_that_were_cut_off_is_left_open() -> None:
     runs = batched((0.1, 0.1), (0.11, 0.2), (0.2, 0.9))
     runs.loc[runs["decay_scope"] == "batch", "epochs"] = 17
-    for statement in decay_claims.claim_c6(
-        runs
-    ):  # before, the lengths of such runs counted here, and not in C3 and C17
+    # before, the lengths of such runs counted here, and not in C3 and C17
+    for statement in decay_claims.claim_c6(runs):
         assert statement.undecided and "undecided: cut off at 1 of 1 seeds" in statement.text
 
 

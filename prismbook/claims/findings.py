@@ -86,8 +86,8 @@ FINDINGS = (
     Finding("weak-decay",
             "The weakest good decay is fairer than PRISM at alpha 1, and loses no NDCG@20",
             f"The decay is the weakest whose validation NDCG@20 is within {100 * RULES.margin:g} % of the best one's."
-            " Alpha 1 was not picked so: it is PRISM's default, and where validation's score is highest (C12). The last"
-            " numbers give alpha the decay's rule, and then the decay need not be the fairer one. C13"
+            " Alpha 1 was not picked so: it is PRISM's default. C12 has the alpha of the best validation score. The"
+            " last numbers give alpha the decay's rule, and then the decay need not be the fairer one. C13"
             " compares the knobs near the best of both, and not of each.",
             ("C12", "C13"), "debiasing", evidence.weak_decay_is_fairer),
     Finding("departures",

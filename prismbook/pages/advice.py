@@ -141,7 +141,7 @@ def _with_mawu(runs: Known) -> list[str]:
         gain = advised(tuned, "a gain", "no gain", "a gain on some datasets")
         parts.append(f"Against tuned decay it is {gain}, {on_each(tuned)}.")
     said = " ".join(filter(None, parts))
-    return [f"- **MAWU without coupled decay:** in the same order. {said}"] if said else []
+    return [f"- **MAWU without coupled decay:** {said}"] if said else []
 
 
 def _times_of_prism(directau: Sequence[Compared]) -> str:

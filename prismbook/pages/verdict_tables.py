@@ -11,7 +11,7 @@ from prismbook.claims.alternatives import ALTERNATIVES, verdicts, with_own_sprea
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import COMPARABLE, FOLLOWS
 from prismbook.claims.statements import PROVISIONAL, outcome_of
-from prismbook.claims.theory_claims import SEPARATES
+from prismbook.claims.theory_claims import SEPARATES, SGD_RATE, USUAL_RATE
 from prismbook.pages.marks import mark
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import EARLY_BEST, LONG
@@ -46,8 +46,8 @@ def rules_in_words() -> str:
    needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
    decides. What has the threshold in its interval is open.
 3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
-   provisional, and has a ring. A word may be provisional where the mark is not: *higher* may hold only just, while *not
-   lower* is sure. So is what one seed says of a measure whose spread over seeds is not known.
+   provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not known. A word may
+   be provisional where the mark is not: *higher* may hold only just, while *not lower* is sure.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
@@ -85,15 +85,16 @@ def rules_in_words() -> str:
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Without decay (C3)
     lengths that fall with it count too: they carry it as well. Without decay they carry little of it where it explains
     less than half as much as with decay. Decay of the batch's rows does nothing (C6) where it
-    gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains, or loses. That may be more than the margin of
-    NDCG@20. That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
+    gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. A loss counts too. That share may be more
+    than the margin of NDCG@20.
+    That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
     its worst decay is within the margin of its best. The two lines differ, since the questions do. C6 asks whether
     such decay replaces the other, so its line is a share of what the other gains. C7 asks what a wrong decay costs
     LightGCN itself, so its line is the margin. What the other line says stands beside both claims. A strength of
     PRISM is comparable with tuned decay (C11) where its validation NDCG@20 is at most {COMPARABLE:.1%} lower at the
     first seed. A curve is saturated (C14) at {SATURATED:.0%} of its maximum.
     Degrees separate (C15) where they are apart by more than {SEPARATES:.0%} of what decay takes. There the mean loss
-    has a rate of 10, at which plain SGD trains it; at 0.1 it does not train. One training
+    has a rate of {SGD_RATE:g}, at which plain SGD trains it; at {USUAL_RATE:g} it does not train. One training
     follows another (C19) where scores differ by at most {FOLLOWS:g}. Tuning is careful (C21) where more than half
     of the other choices are worse. No decay is one, with what does not differ from it. DirectAU falls below BPR
     (C1) where it does at one decay weaker than its best, which validation picks. A knob is coarse (C23) where one
