@@ -158,10 +158,22 @@ def verdict(statements: Sequence[Statement]) -> str:
             for holds in (True, False)
         )
         return f"for {holding}, not for {failing}"
+    share = decided_share(statements)
+    return f"{word} ({share})" if share and word in ("open", "not reproduced") else word
+
+
+def decided_share(statements: Sequence[Statement]) -> str:
+    """How many core statements are decided, in words; empty where all are.
+
+    Args:
+        statements: the statements of one claim on one dataset.
+
+    >>> decided_share([Statement("a", False), Statement("b", None)]), decided_share([Statement("a", False)])
+    ('1 of 2 decided', '')
+    """
+    concerned = core(statements)
     decided = sum(statement.holds is not None for statement in concerned)
-    if word == "open" or (word == "not reproduced" and decided < len(concerned)):
-        return f"{word} ({decided} of {len(concerned)} decided)"
-    return word
+    return f"{decided} of {len(concerned)} decided" if decided < len(concerned) else ""
 
 
 def outcome_of(phrase: str) -> str:

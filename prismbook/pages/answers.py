@@ -12,9 +12,9 @@ from html import escape
 from prismbook.claims.evidence import LINEAR_LOSSES
 from prismbook.claims.ledger import Row
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import Statement, core, outcome, verdict_phrase
+from prismbook.claims.statements import Statement, core, decided_share, outcome, verdict_phrase
 from prismbook.claims.table1_claims import NO_CHANGE, passed_without_effect
-from prismbook.pages.ledger_tables import decided_share, value
+from prismbook.pages.ledger_tables import value
 from prismbook.pages.marks import mark
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
 from prismbook.tables.paper import printed_change
@@ -146,7 +146,7 @@ def _shown(question: Question, row: Row) -> list[Statement]:
 def _value(question: Question, row: Row, statements: Sequence[Statement]) -> str:
     """The numbers of a dataset, and how much is decided where nothing of it holds and some is open."""
     said = _numbers(question, row, statements)
-    share = decided_share(row.phrase) if row.outcome == "not reproduced" and "open" not in said else ""
+    share = decided_share(row.statements) if row.outcome == "not reproduced" and "open" not in said else ""
     return f"{said} ({share})" if share else said
 
 

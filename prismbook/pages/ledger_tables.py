@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from string import ascii_lowercase
 from prismbook.claims import ledger
 from prismbook.claims.ledger import Row, by_claim, spread
 from prismbook.claims.prism_claims import PROTOCOL_CASES
-from prismbook.claims.statements import PROVISIONAL, Statement, core, outcome_of
+from prismbook.claims.statements import PROVISIONAL, Statement, core, decided_share, outcome_of
 from prismbook.pages.marks import behind_its_role, mark, statement_mark
 from prismbook.plan.experiments import PAPER_DATASETS
 from prismbook.runs.reading import reading_once
@@ -175,7 +174,7 @@ def cell(row: Row) -> str:
         failing = words.rpartition(", ")[2]  # "not for ..."
         said = next((each for each in (words, failing) if len(each) <= _SHORT), f"{held} decided hold")
     if row.outcome in ("open", "not reproduced"):
-        said = decided_share(row.phrase)
+        said = decided_share(row.statements)
     shown = f"{_loss_of_headline(row)}{number(row.headline)}" if row.outcome != "for some, not for others" else ""
     return f"{_mark(row.phrase)} {shown}".strip() + (f"<br><small>{escape(said)}</small>" if said else "")
 
@@ -197,27 +196,15 @@ def _released_note(row: Row) -> str:
     return f"<small>code</small> {number(notes[0])} <small>not searched</small>" if notes else ""
 
 
-def decided_share(phrase: str) -> str:
-    """How many core statements are decided, where a verdict says it; empty where it does not, or where all are.
-
-    Args:
-        phrase: the verdict in words.
-
-    >>> decided_share("not reproduced (1 of 2 decided) (provisional)"), decided_share("not reproduced")
-    ('1 of 2 decided', '')
-    """
-    found = re.search(r"\d+ of \d+ decided", phrase)
-    return found[0] if found else ""
-
-
 def _of_case(row: Row, case: str, phrase: str) -> str:
     """One protocol or learning rate of a cell."""
-    shown_here = [each for each in core(row.statements) if each.case == case and each.difference is not None]
+    of_case = [each for each in row.statements if each.case == case]
+    shown_here = [each for each in core(of_case) if each.difference is not None]
     decided = [each for each in shown_here if each.holds is not None] or shown_here
     short = {PROTOCOL_CASES["text"]: "text", PROTOCOL_CASES["released"]: "code"}.get(case, case)
     shown = number(decided[0]) if decided and outcome_of(phrase) != "for some, not for others" else ""
-    if outcome_of(phrase) == "not reproduced" and decided_share(phrase):
-        shown = f"{shown} {decided_share(phrase)}"
+    if outcome_of(phrase) == "not reproduced":
+        shown = f"{shown} {decided_share(of_case)}".rstrip()
     return f"<small>{escape(short.replace('learning rate', 'lr'))}</small> {_mark(phrase)} {shown}".strip()
 
 
