@@ -17,7 +17,7 @@
 # # What we found that the paper does not say
 #
 # These findings are ours. The paper {cite}`loveland2025weightdecay` does not make them. Where one bears on a claim of the paper, the verdicts on
-# that claim stand below it, as in the [ledger](ledger.ipynb). Each is judged now from the run records, by [the same rules](verdicts.ipynb) as the claims.
+# that claim stand below it, as in the [ledger](ledger.ipynb). Each is judged now from the run records, by [the same rules](verdicts.ipynb) as the claims, pooled spread over seeds included.
 # What we looked for and the records do not bear out stands apart, below. Two things that are not of this kind have pages of their own:
 # [the law of lengths](law_of_lengths.ipynb), and lengths that are put on [at scoring](optimisers.ipynb).
 

@@ -47,7 +47,7 @@ page.say(start_page.shown_advice(page.pages(), advice_numbers.known(results)))
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. The
 # numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose. $\alpha$ is PRISM's strength.
 # A correlation says how tightly lengths follow popularity, and not [how steeply](pages/optimisers.ipynb). The paper's percentages are shares of PRISM's score,
-# ours of tuned decay's. A word on lengths at scoring is [approximate](pages/should_i_use.ipynb): how users vary is taken from another comparison.*
+# ours of tuned decay's. [Words on lengths at scoring](pages/should_i_use.ipynb) borrow how users vary from another comparison.*
 
 # %% tags=["remove-input"]
 page.say(f"{marks.KEY} {start_page.how_sure(rows)}")

@@ -48,7 +48,7 @@ page.html(f'<div class="ledger-and-counts">{table}{ledger_tables.counts_beside(r
 # ## The paper's own arithmetic
 #
 # The summaries that the paper's text gives of its Table 1, computed again from the table's cells. A change is usually a share of where
-# one starts, tuned decay's score. The printed gains are shares of PRISM's. The first mean is neither.
+# one starts, tuned decay's score. The printed gains are shares of PRISM's. The first mean is neither, and the last only nearly.
 
 # %% tags=["remove-input"]
 audit().map("{:+.2f} %".format)

@@ -95,7 +95,8 @@ for name in names:
 
 # %% [markdown]
 # *If the second best gives another word and was nearly as good on validation, do not trust the word. Tuned decay as chosen, and the second best
-# that was run; test NDCG@20 over the seeds that each was run at. The lead on validation is that at the first seed; where it is negative, all seeds
+# that was run; test NDCG@20 over the seeds that each was run at. The claims compare both methods at a $\gamma$ that both have
+# tried ([](rq3_prism.ipynb)), so that their numbers may be of another $\gamma$ than the best one here. The lead on validation is that at the first seed; where it is negative, all seeds
 # together chose the other. The last column is PRISM minus the second best, over the seeds that both have.*
 
 # %% tags=["remove-input"]

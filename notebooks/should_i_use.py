@@ -213,8 +213,8 @@ page.say(prism_limits.of_an_index(page.source_tree() / "benchmarks"))
 # - *Two towers, or a normalised output?* What follows the tables can undo the lengths: set the length of the output
 #   ([recipes](../recipes.md)).
 # - *An index by cosine?* It undoes PRISM. **Serve by dot product** ([serving](../serving.md) has what each index does).
-# - *InfoNCE, a softmax over the batch?* Over cosines it is nearest to SSM here, which has 10 negatives drawn uniformly and a temperature of 0.2. Take from the
-#   answer for SSM the order in which to try, and not the sizes. Over dot products it sees lengths, as BPR does.
+# - *InfoNCE, a softmax over the batch?* Over cosines it is nearest to SSM here, which has 10 negatives drawn uniformly and a temperature of 0.2. Try lengths at
+#   scoring first, then a training that stops by them. A decay of the tables writes no lengths into outputs of length one. No run here has negatives from the batch. Over dot products it sees lengths, as BPR does.
 # - *In-batch negatives, or a sampled softmax?* Negatives drawn by popularity push popular items down; logQ correction undoes that. Lengths lift
 #   popular items: they work against such negatives, and add to what logQ correction gives back. Neither was measured. Train as you do, and
 #   choose $b$ on validation.

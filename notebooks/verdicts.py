@@ -89,7 +89,7 @@ error_rates.table().set_index("measure").round(3)
 page.say(verdict_tables.by_chance(rows))
 
 # %% [markdown]
-# These rates are of comparisons that are fixed beforehand. A comparison that is picked from several is outside of them, as in C1: of all weaker decays it takes the one at
+# These rates are of comparisons that are fixed beforehand. A comparison that is picked from several is outside of them, as in C13, where one of two strengths is enough, and in C1: of all weaker decays it takes the one at
 # which validation has DirectAU furthest behind BPR. Chance then has up to as many tries as there are decays to pick from.
 
 # %% [markdown]

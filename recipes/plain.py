@@ -28,7 +28,7 @@ import torch
 from prismlib.lengths import popularity_power
 
 with torch.no_grad():
-    unit = tower(features)  # (n, d), normalised
+    unit = tower(features)  # (n, d), normalised, on the device of popularity
     served = unit * popularity_power(popularity, b)[:, None]  # into an inner-product index
 # [end]
 

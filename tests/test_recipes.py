@@ -22,6 +22,7 @@ import torch
 
 from prismlib import prism, random_split, recommend, synthetic, theory
 from prismlib.comparison import compare
+from prismlib.metrics import GROUPS, popularity_groups
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
@@ -92,13 +93,18 @@ def test_the_comparison_to_copy_is_the_librarys() -> None:
     for who, what in zip(*split.test, strict=True):
         held_out[int(who)].add(int(what))
     assert any(not items for items in held_out.values())
+    group = popularity_groups(split.item_popularity)
+    groups = {name: set(torch.nonzero(group == number)[:, 0].tolist()) for number, name in enumerate(GROUPS)}
     for k in (5, 20):
         asked = {"generator": torch.Generator().manual_seed(0), "k": k}
-        expected = compare(*lists, split.test, split.item_popularity, **asked).ndcg["all"]
-        change, (low, high) = copied["compare"](*(each.tolist() for each in lists), held_out, k=k)
-        assert change == pytest.approx(expected.difference, abs=1e-6) and expected.difference > 0.01
-        width = expected.high - expected.low
-        assert abs(low - expected.low) < 0.1 * width and abs(high - expected.high) < 0.1 * width
+        found = compare(*lists, split.test, split.item_popularity, **asked).ndcg
+        assert found["all"].difference > 0.01
+        for name, only in {"all": None, **groups}.items():
+            for given in (lists, [each.tolist() for each in lists]):  # tensors as they are, and lists of lists
+                before, after, low, high = copied["compare"](*given, held_out, k=k, only=only)
+                expected, width = found[name], found[name].high - found[name].low
+                assert (before, after) == pytest.approx((expected.before, expected.after), abs=1e-6)
+                assert abs(low - expected.low) < 0.1 * width and abs(high - expected.high) < 0.1 * width
 
 
 @pytest.mark.lint

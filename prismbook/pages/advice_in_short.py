@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from prismbook.claims.statements import PROVISIONAL
 from prismbook.pages.advice import advice_with_bpr, gains_of_decay, or_by_lengths, with_decay
 from prismbook.pages.advice_numbers import (
     Known,
@@ -161,19 +162,21 @@ def _others_in_short(runs: Known) -> list[str]:
 def _decayed_in_short(runs: Known) -> str:
     """What tuned decay and no decay give in a training that stops by lengths at scoring, as a sentence, or nothing."""
     directau = runs.of("directau")
-    against = [gains_and_ratios(directau, found, TUNED) for found in (of_tuned_decay(runs), runs.scored())]
-    said = []
-    for dataset in against[0][0]:
-        parts = [
-            f"{mean_percent(gains[dataset])} {decay} ({words_of_gains(directau, gains)[dataset]},"
-            f" {plural(len(gains[dataset]), 'seed')}, ratio \N{MULTIPLICATION SIGN}{1 + np.mean(ratios[dataset]):.1f})"
-            for decay, (gains, ratios) in zip(("with it", "without"), against, strict=True)
-            if dataset in gains
-        ]
-        said.append(
-            f" Against the tuned one, stopping by lengths at scoring is {', '.join(parts)}, on {dataset_name(dataset)}."
-        )
-    return "".join(said)
+    without, ratios = gains_and_ratios(directau, runs.scored(), TUNED)
+    if not without:
+        return ""
+    judged = words_of_gains(directau, without)
+    parts = [
+        f"{mean_percent(gains)} ({judged[dataset].replace(PROVISIONAL, ', provisional')}) on {dataset_name(dataset)}"
+        for dataset, gains in without.items()
+    ]
+    decayed, _ = gains_and_ratios(directau, of_tuned_decay(runs), TUNED)
+    also = [f"{mean_percent(gains)} on {dataset_name(dataset)}" for dataset, gains in decayed.items()]
+    with_it = f" With decay it is {listed_names(also)}." if also else ""
+    return (
+        f" Against the tuned one, stopping by lengths at scoring without decay is {listed_names(parts)}. Its ratio is"
+        f" {multiples(ratios)} times that one's.{with_it}"
+    )
 
 
 def _ssm_in_short(runs: Known) -> list[str]:

@@ -165,7 +165,8 @@ def cell(row: Row) -> str:
             replace(row, statements=[each for each in row.statements if each.case != PROTOCOL_CASES["released"]])
         )
         return f"<small>text</small> {text}<br>{noted}"
-    if len({outcome_of(phrase) for phrase in row.cases.values()}) > 1:
+    of_released = row.headline is not None and row.headline.case == PROTOCOL_CASES["released"]
+    if len({outcome_of(phrase) for phrase in row.cases.values()}) > 1 or (row.cases and of_released):
         return "<br>".join(_of_case(row, case, phrase) for case, phrase in row.cases.items())
     words = row.phrase.removesuffix(PROVISIONAL)
     concerned, said = core(row.statements), ""

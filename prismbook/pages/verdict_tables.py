@@ -20,9 +20,10 @@ from prismbook.tables.decay_vs_prism import Method, Pair
 from prismbook.tables.endings import BY_CHANCE, EARLY, KEPT
 from prismbook.tables.error_rates import directions_by_chance
 from prismbook.tables.labels import BACKBONE_NAMES, DATASET_NAMES, LOSS_NAMES
-from prismbook.tables.rules import FIRM, MARGIN, MEASURES, has_direction, is_equivalent, judge
+from prismbook.tables.rules import FIRM, MARGIN, MEASURES, WIDTH, has_direction, is_equivalent, judge
 from prismbook.tables.spreads import MEASURES as MEASURED
 from prismbook.tables.spreads import Spread, own_spreads, spread
+from prismbook.text import listed_names, plural
 
 
 def rules_in_words() -> str:
@@ -40,14 +41,16 @@ def rules_in_words() -> str:
    Where fewer than half of the core is decided, the verdict is open in any case. Exactly half is enough.
    How many statements a core has depends on what was run: a loss whose runs decide nothing has one open statement
    where it has two elsewhere. So *k of n* is not alike between datasets.
-2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. The spread over seeds is one
-   number per measure, pooled from all pairs with three seeds. So one seed has a wide interval, and three have a
+2. **The interval that is shown decides.** It is the 95 % interval over users and seeds. A seed draws the split, the
+   starting tables and the batches anew. The spread over seeds, of all these, is one number per measure, pooled from
+   all pairs with three seeds. So one seed has a wide interval, and three have a
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
    needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
    decides. What has the threshold in its interval is open.
-3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Else it is
-   provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not known. A word may
-   be provisional where the mark is not: *higher* may hold only just, while *not lower* is sure.
+3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. One in 200
+   differences of nothing is as large. What holds at {WIDTH:g} alone is provisional, and has a ring. So is what one seed
+   says of a measure whose spread over seeds is not known. A word may be provisional where the mark is not: *higher* may
+   hold only just, while *not lower* is sure.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
@@ -77,14 +80,15 @@ def rules_in_words() -> str:
    NDCG@20 and have BPR's ratio or better; else what a claim says of it is open. Beating BPR alone then makes no
    verdict on C13. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
    strengths are tried: the best one, and the smallest one that ranks better by more than the margin. Validation
-   chooses both, and one that beats the baseline is enough.
+   chooses both, and one that beats the baseline is enough, which favours PRISM.
 10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the
     released code, as for C9 and C10, its number stands beside the verdict, without a mark. Of the learning rates
     at which both methods were run in full, the one that validation chooses has the verdict.
 11. **Degrees have lines.** Where the paper says *closely*, *carefully* or *coarse*, this project draws the line.
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Without decay (C3)
     lengths that fall with it count too: they carry it as well. Without decay they carry little of it where it explains
-    less than half as much as with decay. Decay of the batch's rows does nothing (C6) where it
+    less than half as much as with decay. So little may be nearly half of all: the slope says more.
+    Decay of the batch's rows does nothing (C6) where it
     gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. A loss counts too. That share may be more
     than the margin of NDCG@20.
     That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
@@ -218,6 +222,11 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
         name = f"{LOSS_NAMES[loss]} on {BACKBONE_NAMES[backbone]} on {DATASET_NAMES[dataset]}"
         text = f"Of {sum(found.values())} pairs {most} are of {name}: the pooled spread is mostly its own. {text}"
     named = [f"- {name}: {_before_and_after(ledger, then)}" for name, ledger, then in others]
+    covered = {dataset for dataset, _, _ in own_spreads(results)}
+    borrowed = [row.dataset for row in rows if row.dataset not in {"", *covered} and row.outcome != "not measured"]
+    if borrowed:
+        where = listed_names([DATASET_NAMES[dataset] for dataset in dict.fromkeys(borrowed)])
+        text = f"{where} has no such group: {plural(len(borrowed), 'verdict')} cannot be tested so. {text}"
     return "\n".join([f"{text}:\n", *named]) if named else f"{text}."
 
 
@@ -243,15 +252,18 @@ def by_chance(rows: Iterable[Row]) -> str:
     Args:
         rows: the ledger.
 
-    >>> by_chance([])
-    'Of 0 statements 0 compare two settings, and 0 of these are decided.'
+    >>> by_chance([]).partition(', and')[0]
+    'Of 0 statements 0 compare two settings'
     """
     statements = [
         each for row in rows for each in row.statements if row.outcome != "not measured" or each.difference is not None
     ]
     compared = [each.difference for each in statements if each.difference is not None]
     decided = sum(judge(each).word != "undecided" for each in compared)
-    text = f"Of {len(statements)} statements {len(compared)} compare two settings, and {decided} of these are decided."
+    text = (
+        f"Of {len(statements)} statements {len(compared)} compare two settings, and {decided} of these have a word"
+        " other than *undecided*. A statement may be open with such a word, as *not better* leaves *equivalent* open."
+    )
     if not compared:
         return text
     chances = directions_by_chance(compared)
