@@ -138,7 +138,8 @@ start_page.scope_table(real_runs)
 # - Every run as a point: [quality against fairness](pages/frontier.ipynb). Other rules, other verdicts:
 #   [move the margin](pages/verdicts.ipynb).
 # - What the paper, its released code and this book each do: the [protocol](pages/protocol.ipynb).
-# - Why: [what one step does to a length](pages/theory.ipynb), and each statement with [its proof and a cell that checks it](pages/proofs.ipynb).
+# - To understand: first [twenty lines](pages/twenty_lines.ipynb), then [what one step does to a length](pages/theory.ipynb), [the law of lengths](pages/law_of_lengths.ipynb), and
+#   each statement with [its proof and a cell that checks it](pages/proofs.ipynb). Then the four questions of the paper.
 #   Where a formula of the paper is in the code: [from the paper to the code](paper_to_code.md).
 # - Use it: [PRISM in your own model](pages/use_prism.ipynb), [your own data](pages/add_a_dataset.ipynb),
 #   [your own loss](pages/add_a_loss.ipynb), [other libraries](recipes.md), [serving](serving.md), [large

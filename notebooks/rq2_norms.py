@@ -125,7 +125,7 @@ rq2_tables.correlations(runs)
 # the best epoch of seed 123 alone; a column per decay. The verdict below has the mean of the seeds that were run.*
 #
 # A correlation says how tight a relation is, and not how steep. Without decay the lengths of DirectAU's items follow popularity loosely, and
-# hardly differ: [their slope](optimisers.ipynb) is near zero.
+# [their slope](optimisers.ipynb) is near zero: beyond the rarest they hardly differ.
 
 # %% tags=["remove-input"]
 page.say(rq2_tables.unmet(runs))

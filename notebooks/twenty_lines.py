@@ -203,7 +203,7 @@ report("3. five negatives", Adam, 1e-2, 1e-3, loss=five_negatives)
 asked = found["Adam, decay 1e-3 (coupled)"]
 print("1. Shorter, all of them; the correlation stays: decay sets the level of lengths, not their order.")
 assert found["1. decay 1e-2"][0] < 0.7 * asked[0] and found["1. decay 1e-2"][2] > 0.9
-print("2. All rows get shorter, by about 2^(-1/6) = 0.89: the gradient of a mean loss is weaker, decay is not.")
+print("2. All get shorter, by about 2^(-1/6): gradients weaken by 2^(-1/2), lengths by the cube root of that.")
 single, double = found["2. batch of 64, 6,000 steps"], found["2. batch of 128, 6,000 steps"]
 assert all(abs(double[k] / single[k] - 2 ** (-1 / 6)) < 0.08 for k in (0, 1))
 assert abs(single[3] - 1 / 6) < 0.02 and abs(double[3] - 1 / 6) < 0.02

@@ -89,8 +89,9 @@ error_rates.table().set_index("measure").round(3)
 page.say(verdict_tables.by_chance(rows))
 
 # %% [markdown]
-# These rates are of comparisons that are fixed beforehand. A comparison that is picked from several is outside of them, as in C13, where one of two strengths is enough, and in C1: of all weaker decays it takes the one at
-# which validation has DirectAU furthest behind BPR. Chance then has up to as many tries as there are decays to pick from.
+# These rates are of comparisons that are fixed beforehand. A comparison that is picked from several is outside of them. In C13 one of two strengths is
+# enough. In C1 it is, of all weaker decays, the one at which validation has DirectAU furthest behind BPR.
+# Chance then has up to as many tries as there are decays to pick from.
 
 # %% [markdown]
 # ## From records to a word

@@ -101,3 +101,16 @@ def test_behind_layers_lengths_stand_beside_the_search_at_their_seed(tmp_path: P
     [decay] = grid_configs("movielens1m", "directau", 1e-4, backbone="nonlinear-mf")
     store(tmp_path, made_up(decay, parts=(0.2, 0.0, 0.0)))
     assert prism_limits.lengths_behind_layers(tmp_path) == f"{alone} At that seed tuned decay has 0.2000."
+
+
+def test_behind_a_graph_it_is_said_that_no_decay_was_run(tmp_path: Path) -> None:
+    """LightGCN has no search in Table 1: before, the sentence looked for one and failed."""
+    [config] = [each for each in configs("law", "movielens1m") if each.backbone == "lightgcn"]
+    scored = [{"ndcg": each, "popular": each, "neutral": 0.0, "unpopular": 0.0} for each in (0.1, 0.3)]
+    lengths = {"exponents": [0.0, 0.25], "chosen": 0.25, "test": scored}
+    store(tmp_path, made_up(config, parts=(0.1, 0.0, 0.0), lengths=lengths))
+    text = prism_limits.lengths_behind_layers(tmp_path)
+    assert text.startswith("Behind a graph (LightGCN)") and text.endswith("No run there has it with decay.")
+    [decayed] = grid_configs("movielens1m", "directau", 1e-4, backbone="lightgcn")
+    store(tmp_path, made_up(decayed, parts=(0.2, 0.0, 0.0)))
+    assert "No run there" not in prism_limits.lengths_behind_layers(tmp_path)

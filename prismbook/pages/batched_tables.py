@@ -167,6 +167,6 @@ def at_rest(runs: Mapping[str, pd.DataFrame]) -> str:
     return (
         f"The theory's lengths fall up to {TURN:g} interactions of an item per batch. Of the items with {LEAST} or"
         f" more in all, {falling_on} have fewer. So at rest the correlation would be {by_theory}. The runs have"
-        f" {by_run}. They are at their best after {after}. The rarest of these items need several times"
-        f" {to_rest} steps to rest."
+        f" {by_run}. They are at their best after {after}. A time to rest is {to_rest} steps for the"
+        " rarest of these items, and they need several."
     )

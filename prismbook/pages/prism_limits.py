@@ -19,6 +19,8 @@ from prismbook.tables.seed_differences import common
 from prismbook.tables.ways import DATASETS, NONE, PRISM, TUNED, Compared
 from prismbook.text import listed_names, plural
 
+#: Backbones on which decay and PRISM were searched, those of Table 1.
+SEARCHED = ("mf", "nonlinear-mf")
 #: Optimisers that write some popularity into lengths without decay, and how a sentence names them.
 SPARSE = {"rowwise_adagrad": "row-wise Adagrad", "sparse_adam": "lazy Adam (`SparseAdam`)"}
 
@@ -138,7 +140,8 @@ BEHIND = {"nonlinear-mf": "Behind a perceptron", "lightgcn": "Behind a graph (Li
 def lengths_behind_layers(results: Path | str | None = None) -> str:
     """What lengths at scoring give to DirectAU where something follows the tables, beside decay and PRISM.
 
-    The lengths are put on what is ranked, so on the outputs. The others are those of the search, at the same seeds.
+    The lengths are put on what is ranked, so on the outputs. The others are those of the search, at the same seeds,
+    where Table 1 has one.
 
     Args:
         results: folder of the records; None is the project's own.
@@ -159,7 +162,13 @@ def lengths_behind_layers(results: Path | str | None = None) -> str:
                 f" {after['ndcg']:.4f} with them on {dataset_name(dataset)}, and {record['test']['dot']['ndcg']:.4f} at"
                 f" its own (DirectAU, 1 seed, b = {record['lengths']['chosen']:.2f})."
             )
-            said.append(_of_the_search(decay_vs_prism.pair(dataset, config.backbone, "directau", results), config.seed))
+            if config.backbone in SEARCHED:
+                pair = decay_vs_prism.pair(dataset, config.backbone, "directau", results)
+                said.append(_of_the_search(pair, config.seed))
+            else:
+                beside = analysis.measured(folder, configs("lightgcn", dataset))
+                decayed = beside[(beside["loss"] == "DirectAU") & (beside["weight_decay"] > 0)]
+                said.append("" if decayed["run"].notna().any() else "No run there has it with decay.")
     return " ".join(filter(None, said))
 
 

@@ -67,12 +67,11 @@ def rules_in_words() -> str:
 7. **A run that was cut off decides nothing**: the limit of epochs ended it, or it ended within its first {EARLY}
    epochs. Once the same run with patience {LONG} is stored, that one counts. So that seeds are read alike, the other
    seeds of that setting then count with patience {LONG} too, where such runs are stored.
-   A word that rests on a run whose best epoch is before {EARLY_BEST} is provisional until then. A size in Table 1 is
-   open where some seeds were cut off.
-   So is what C17 says of lengths. Which runs are averaged was then decided by how they ended.
-   For the same reason such a difference has no interval: its word is provisional, and stands only if each seed that
-   was left out may say the same. Where epochs are compared, in C11, each run counts as patience
-   {RunConfig("gowalla", "bpr").patience} ended it.
+   A word that rests on a run whose best epoch is before {EARLY_BEST} is provisional until then. Where some seeds of a
+   setting were cut off, which runs are averaged was decided by how they ended, so that the difference has no interval.
+   Its size in Table 1 is then open, and so is what C17 says of lengths. Its word, such as *better*, is provisional,
+   and stands only if each seed that was left out may say the same. Where epochs are compared, in C11, each run counts
+   as patience {RunConfig("gowalla", "bpr").patience} ended it.
 8. **A collapse is a result, and no number to average.** A run that early stopping ends at its start is a collapse only
    where that start is better than chance. A start is by chance below {BY_CHANCE} times what a random ranking would
    score; it is a dip until the run is repeated with more patience.
