@@ -152,7 +152,7 @@ if any(rest.values()):
     plt.show()
 
 # %% [markdown]
-# *Look for curves without a slope: AdamW's are flat, and row-wise Adagrad's is nearly so. One run per optimiser at seed 123; dotted lines have the slopes of
+# *Look for curves without a slope: AdamW's are flat, and row-wise Adagrad's rise a little. One run per optimiser at seed 123; dotted lines have the slopes of
 # the law. A dataset without such a run has no panel.*
 #
 # ## What it is worth
