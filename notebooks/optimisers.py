@@ -19,7 +19,7 @@
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
 #
 # With DirectAU, so far as it was run, neither. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. What that
-# gives against both is below. Other trainings with $d^b$ can rank as high or higher, mostly at one seed: even with $d^b$ trainings still differ a little, see the end of the page. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
+# gives against both is below. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. By how much trainings still differ once all have such lengths stands at the end of the page. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
 
 # %% tags=["parameters", "remove-input"]
 dataset = ["movielens1m", "gowalla", "yelp2018"]  # a published one, or a list of names

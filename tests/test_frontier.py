@@ -115,7 +115,7 @@ def test_runs_that_are_left_out_and_stars_are_counted_so_that_the_points_are_tho
         record["data"]["synthetic"] = False
     said = frontier.counted([shown, left_out, elsewhere])
     assert "left out: 1 of 2 on Gowalla and 0 of 1 on Yelp2018." in said
-    assert said.endswith("All others are points, and 1 of them has a star too, 3 in all.")
+    assert said.endswith("All others are points, and 1 of them has a star too: 3 points and stars.")
 
 
 def test_no_text_can_end_the_element_and_nothing_is_loaded() -> None:

@@ -549,7 +549,7 @@ def test_bpr_below_and_above_its_critical_decay_has_a_row_each() -> None:
     )
 
 
-def test_the_stored_curves_that_the_page_calls_flat_are() -> None:
+def test_the_stored_curves_are_as_flat_as_the_page_says() -> None:
     """The caption of the other optimisers says what to see in them."""
     names = {"AdamW": 0.05, "row-wise Adagrad": 0.15}  # plain SGD's is 0.25
     for dataset in ("movielens1m", "gowalla", "yelp2018"):

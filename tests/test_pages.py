@@ -31,6 +31,7 @@ from prismbook.pages import (
     rq3_tables,
     rq4_tables,
     speed_tables,
+    verdict_tables,
 )
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
@@ -75,6 +76,23 @@ def test_a_cell_has_a_mark_a_number_and_the_seeds() -> None:
     long = [replace(each, about=each.about * 20) for each in part]
     assert "<small>not for BPR</small>" in ledger_tables.cell(row("gowalla", long[0], part[1]))
     assert "<small>1 of 2 decided hold</small>" in ledger_tables.cell(row("gowalla", *long))
+
+
+def test_a_number_of_the_released_code_does_not_stand_for_both_protocols() -> None:
+    """Before, C17 on MovieLens1M showed the code's number alone, since that was the one decided."""
+    text, released = (
+        Statement("a", holds, undecided=holds is None, case=case, difference=Difference((mean,), None))
+        for case, holds, mean in (("the paper's text", None, -0.02), ("the released code", True, 0.17))
+    )
+    waiting = replace(released, holds=None, undecided=True)
+    shown = ledger_tables.cell(row("gowalla", text, released, waiting))
+    assert f'text</small> <b class="ledger-open">?</b> -2.0{SPACE}%' in shown
+    assert f'code</small> <b class="ledger-open">?</b> +17{SPACE}%' in shown
+
+
+def test_verdicts_on_a_dataset_without_a_spread_of_its_own_are_counted(tmp_path: Path) -> None:
+    text = verdict_tables.own_spreads_in_words([row("yelp2018", YES), row("yelp2018", NO)], tmp_path)
+    assert text.startswith("Yelp2018 has no such group: 2 verdicts cannot be tested so.")
 
 
 def test_a_cell_shows_the_released_code_where_it_makes_no_verdict() -> None:

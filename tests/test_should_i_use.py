@@ -291,7 +291,7 @@ def test_a_word_on_lengths_at_scoring_has_the_share_of_users_of_another_comparis
     just = 2.8 * change.seed_spread + 0.0001  # firm by seeds alone, and less than 2.8 standard errors of both
     assert str(judge(Difference((just,)))) == "better"
     assert advice_numbers.words_of_gains(yelp, {"yelp2018": [just], "gowalla": [0.5]}) == {
-        "yelp2018": "better (provisional)"
+        "yelp2018": "better, provisional"
     }
     assert advice_numbers.words_of_gains(yelp, {"yelp2018": [1.2 * just]}) == {"yelp2018": "better"}
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prismbook.claims.statements import PROVISIONAL
 from prismbook.pages.advice import advice_with_bpr, gains_of_decay, or_by_lengths, with_decay
 from prismbook.pages.advice_numbers import (
     Known,
@@ -167,8 +166,7 @@ def _decayed_in_short(runs: Known) -> str:
         return ""
     judged = words_of_gains(directau, without)
     parts = [
-        f"{mean_percent(gains)} ({judged[dataset].replace(PROVISIONAL, ', provisional')}) on {dataset_name(dataset)}"
-        for dataset, gains in without.items()
+        f"{mean_percent(gains)} ({judged[dataset]}) on {dataset_name(dataset)}" for dataset, gains in without.items()
     ]
     decayed, _ = gains_and_ratios(directau, of_tuned_decay(runs), TUNED)
     also = [f"{mean_percent(gains)} on {dataset_name(dataset)}" for dataset, gains in decayed.items()]

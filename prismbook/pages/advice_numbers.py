@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from prismbook.claims.statements import PROVISIONAL
 from prismbook.runs.records import Record
 from prismbook.tables import ways
 from prismbook.tables.labels import dataset_name
@@ -208,7 +209,7 @@ def of_tuned_decay(runs: Known) -> Runs:
 
 
 def words_of_gains(compared: Sequence[Compared], gains: Shares) -> dict[str, str]:
-    """The word by the rules for how lengths at scoring change NDCG@20, by dataset.
+    """The word by the rules for how lengths at scoring change NDCG@20, by dataset, as it stands in brackets.
 
     The scores of each user were not kept with such lengths. So the share of users in the interval is borrowed: it is
     that of PRISM against a decay of 1e-6, else against no decay, on the same test users.
@@ -225,7 +226,8 @@ def words_of_gains(compared: Sequence[Compared], gains: Shares) -> dict[str, str
             known = next((interval for interval in users if interval is not None), None)
             half = 0.0 if known is None else (known[1] - known[0]) / 2
             mean = sum(values) / len(values)
-            found[each.dataset] = str(judge(Difference(values, (mean - half, mean + half))))
+            word = str(judge(Difference(values, (mean - half, mean + half))))
+            found[each.dataset] = word.replace(PROVISIONAL, ", provisional")
     return found
 
 

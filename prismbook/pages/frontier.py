@@ -115,7 +115,7 @@ def counted(records: Iterable[Record]) -> str:
     return (
         "Runs to which popular or unpopular items bring nothing have no ratio and are left out:"
         f" {listed_names(left_out)}. All others are points, and {stars} of them {'has' if stars == 1 else 'have'} a"
-        f" star too, {len(shown)} in all."
+        f" star too: {len(shown)} points and stars."
     )
 
 

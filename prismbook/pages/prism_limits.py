@@ -11,6 +11,7 @@ import pandas as pd
 
 from prismbook.pages.change_words import percent, span
 from prismbook.plan.experiments import configs
+from prismbook.plan.lists import TABLE1
 from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, decay_vs_prism, lengths
 from prismbook.tables.decay_vs_prism import Pair, loss_values
@@ -19,8 +20,6 @@ from prismbook.tables.seed_differences import common
 from prismbook.tables.ways import DATASETS, NONE, PRISM, TUNED, Compared
 from prismbook.text import listed_names, plural
 
-#: Backbones on which decay and PRISM were searched, those of Table 1.
-SEARCHED = ("mf", "nonlinear-mf")
 #: Optimisers that write some popularity into lengths without decay, and how a sentence names them.
 SPARSE = {"rowwise_adagrad": "row-wise Adagrad", "sparse_adam": "lazy Adam (`SparseAdam`)"}
 
@@ -162,7 +161,7 @@ def lengths_behind_layers(results: Path | str | None = None) -> str:
                 f" {after['ndcg']:.4f} with them on {dataset_name(dataset)}, and {record['test']['dot']['ndcg']:.4f} at"
                 f" its own (DirectAU, 1 seed, b = {record['lengths']['chosen']:.2f})."
             )
-            if config.backbone in SEARCHED:
+            if config.backbone in TABLE1["backbone"]:
                 pair = decay_vs_prism.pair(dataset, config.backbone, "directau", results)
                 said.append(_of_the_search(pair, config.seed))
             else:

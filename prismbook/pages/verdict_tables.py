@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -47,10 +48,10 @@ def rules_in_words() -> str:
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
    needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
    decides. What has the threshold in its interval is open.
-3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. One in 200
-   differences of nothing is as large. What holds at {WIDTH:g} alone is provisional, and has a ring. So is what one seed
-   says of a measure whose spread over seeds is not known. A word may be provisional where the mark is not: *higher* may
-   hold only just, while *not lower* is sure.
+3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Of
+   differences of nothing one in {1 / math.erfc(FIRM / math.sqrt(2)):.0f} is as large. What holds at {WIDTH:g} alone is
+   provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not known. A word may
+   be provisional where the mark is not: *higher* may hold only just, while *not lower* is sure.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
@@ -87,9 +88,8 @@ def rules_in_words() -> str:
     Lengths carry popularity (C3, C17) where it explains more than half of their variance. Without decay (C3)
     lengths that fall with it count too: they carry it as well. Without decay they carry little of it where it explains
     less than half as much as with decay. So little may be nearly half of all: the slope says more.
-    Decay of the batch's rows does nothing (C6) where it
-    gains at most {MEASURES["gain"].margin:.0%} of what tuned decay gains. A loss counts too. That share may be more
-    than the margin of NDCG@20.
+    Decay of the batch's rows does nothing (C6) where it gains at most {MEASURES["gain"].margin:.0%} of what tuned decay
+    gains. A loss counts too. That share may be more than the margin of NDCG@20.
     That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
     its worst decay is within the margin of its best. The two lines differ, since the questions do. C6 asks whether
     such decay replaces the other, so its line is a share of what the other gains. C7 asks what a wrong decay costs
