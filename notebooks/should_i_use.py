@@ -255,7 +255,8 @@ for loss, title in (("ssm", "SSM"), ("mawu", "MAWU"), ("bpr", "BPR")):
     page.html(f"<details><summary>{title}</summary>{should_i_use.table(known.of(loss))}</details>")
 
 # %% [markdown]
-# *Test NDCG@20, its part from unpopular items divided by that from popular ones (ratio), and the best epoch: means over seeds. Below
+# *Test NDCG@20, its part from unpopular items divided by that from popular ones (ratio), and the best epoch: means over the
+# seeds that decide something. RQ1 takes the mean over all, also where some were cut off. Below
 # them is PRISM minus that way, with its [word](../glossary.md) by the [rules of this book](verdicts.ipynb) and both scores at the seeds that both have. A
 # run with patience 100 takes the place of one that patience 10 ended in a dip. The learning rate is 1e-3 (plain SGD: 30). The loss's
 # parameters are those published or tuned for the dataset, the same for every way. Tuned decay is the choice of

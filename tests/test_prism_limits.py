@@ -16,11 +16,11 @@ from prismbook.runs.records import Record
 from prismbook.tables import decay_vs_prism, ways
 
 
-def by(optimizer: str, lr: float, validation: float, with_it: float = 0.2) -> Record:
+def by(optimizer: str, lr: float, validation: float, with_it: float = 0.2, dataset: str = "movielens1m") -> Record:
     """A run of the law by an optimiser, with what lengths at scoring give."""
     [config] = [
         each
-        for each in configs("law", "movielens1m")
+        for each in configs("law", dataset)
         if (each.optimizer, each.lr, each.init, each.seed) == (optimizer, lr, "xavier", 123)
         and (each.backbone, each.loss, each.weight_decay) == ("mf", "directau", 0.0)
     ]
@@ -34,10 +34,18 @@ def test_of_an_optimiser_the_rate_counts_that_validation_ranks_best() -> None:
     text = prism_limits.of_sparse_optimisers("movielens1m", runs)
     assert text == (
         "On MovieLens1M row-wise Adagrad has NDCG@20 0.1000, and 0.3000 with lengths at scoring"
-        " (1 seed, ratio 0.25 and 0.00). Whether PRISM helps beside them was not run with DirectAU."
+        " (1 seed, ratio 0.25 and 0.00)."
     )
     assert "0.4000" in prism_limits.of_sparse_optimisers("movielens1m", runs[1:])
     assert prism_limits.of_sparse_optimisers("movielens1m", [by("sgd", 30.0, 0.2)]) == ""
+
+
+def test_that_prism_was_not_run_beside_them_is_said_once(tmp_path: Path) -> None:
+    for dataset in ("movielens1m", "gowalla"):
+        store(tmp_path, by("rowwise_adagrad", 0.1, 0.2, dataset=dataset))
+    text = prism_limits.stored_of_sparse_optimisers(tmp_path)
+    assert "On MovieLens1M" in text and "On Gowalla" in text
+    assert text.count("was not run with DirectAU") == 1 and text.endswith("with DirectAU.")
 
 
 def test_epochs_are_those_to_the_best_and_time_needs_one_kind_of_machine(tmp_path: Path) -> None:
@@ -64,9 +72,11 @@ def test_behind_layers_a_change_is_one_that_decides(tmp_path: Path) -> None:
     text = prism_limits.behind_layers([pair], [])
     assert (
         text
-        == "With the ReLU PRISM's NDCG@20 against tuned decay is +10.0\N{NO-BREAK SPACE}% on Gowalla with DirectAU."
+        == "With the ReLU PRISM's NDCG@20 against tuned decay is +10.0\N{NO-BREAK SPACE}% on Gowalla (open: more of the"
+        " search could turn it) with DirectAU."
     )
-    assert "released code" in prism_limits.behind_layers([pair], [pair])
+    released = prism_limits.behind_layers([pair], [replace(pair, protocol="released")])
+    assert "released code" in released and released.count("(open") == 1
     other = replace(pair, at_values=(pair, replace(pair, comparison=replace(pair.comparison, by_seed=(-0.01,)))))
     assert prism_limits.behind_layers([other], []) == (
         f"{text} For DirectAU on Gowalla the sign hangs on the loss's gamma: -6.7\N{NO-BREAK SPACE}% at 5."

@@ -271,9 +271,10 @@ def by_chance(rows: Iterable[Row]) -> str:
         for row in chances.to_dict("records")
     ]
     return (
-        f"{text} If nothing differed at all, chance would still give {chances['expected'].sum():.1f} of"
-        f" {len(compared)} comparisons a direction. {chances['firm'].sum():.1f} of these would be firm. The sum, by"
-        " measure, at each comparison's own standard error:\n\n" + "\n".join(lines)
+        f"{text} If nothing differed at all, chance would still give about {chances['expected'].sum():.0f} of"
+        f" {len(compared)} comparisons a direction. {chances['firm'].sum():.1f} of these would be firm. By"
+        " measure, at each comparison's own standard error, which varies with its users and seeds; the table above has"
+        " one for each measure:\n\n" + "\n".join(lines)
     )
 
 
