@@ -171,7 +171,7 @@ page.say(law_tables.explained(profiles, wrong_by, one))
 law_tables.rivals(profiles, wrong_by)
 
 # %% [markdown]
-# *The first column is of held-out profiles, with one constant for all. The next is of Gowalla and Yelp2018,
+# *The first column is of held-out profiles, with one constant for all. The next is of the datasets other than MovieLens1M,
 # since the fitted profile is of MovieLens1M. The last gives every profile a constant of its own. An error is that of the log length.
 # Where it is small, it is about a share of the length.*
 #
