@@ -228,7 +228,7 @@ page.html(f"<div style='overflow-x: auto'>{tested.to_html(border=0)}</div>")
 
 # %% [markdown]
 # *Runs of DirectAU on matrix factorisation, one seed each, at its plain* $\gamma$ *of 1, which was not tuned there. A score stands with its change and its
-# [word](verdicts.ipynb); "open" is what these words leave undecided. Words on lengths at scoring borrow how users vary
+# [word](verdicts.ipynb), and the last column follows from that word. Words on lengths at scoring borrow how users vary
 # from another comparison.*
 #
 # **What would change our mind.** SGD's lengths without a slope; a curve that lies clearly above another, which would mean better directions; a dataset on
