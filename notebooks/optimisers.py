@@ -29,7 +29,16 @@ results = None  # folder of run records; None is the project's own
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from prismbook.pages import advice_numbers, law_figures, optimiser_tables, page, parameters, prism_limits, question, unseen_dataset
+from prismbook.pages import (
+    advice_numbers,
+    law_figures,
+    optimiser_tables,
+    page,
+    parameters,
+    prism_limits,
+    question,
+    unseen_dataset,
+)
 from prismbook.plan.experiments import SEEDS, as_list, configs, grid_configs
 from prismbook.runs.records import default_results
 from prismbook.tables import analysis, lengths, ways
