@@ -81,7 +81,7 @@ page.say(
 # %% [markdown]
 # ## Further datasets
 #
-# AmazonCDs is a fifth dataset, complete, with a published split. `movielens1m-all` has all ratings of MovieLens 1M, as the loader of
+# AmazonCDs is a fifth dataset, complete, with a published split. [The law of lengths is tested on it](optimisers.ipynb). `movielens1m-all` has all ratings of MovieLens 1M, as the loader of
 # the released code takes them; movies without a rating are left out.
 
 # %%

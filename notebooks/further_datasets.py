@@ -18,8 +18,8 @@
 #
 # Does PRISM match tuned decay on data that the paper does not use? This notebook asks what RQ3 asks, on matrix factorisation, of
 # AmazonCDs: a complete dataset with a published split, of about as many interactions as MovieLens1M, and far sparser. What it finds is
-# no evidence about the paper's numbers, and has no row in the ledger. It becomes a page of the book, in `book/pages.yml` and
-# `_toc.yml`, once its runs are stored.
+# no evidence about the paper's numbers, and has no row in the ledger. Its runs of DirectAU test the law of lengths, on the page *Do you need
+# weight decay, or another optimiser?* This notebook becomes a page of the book once the searches of another loss are stored.
 
 # %% tags=["parameters"]
 dataset = "amazoncds"
