@@ -52,7 +52,7 @@ def sizes(names):
         ours = (card.users, card.items, card.interactions)
         same = "not in Table 2" if card.paper is None else "equal" if card.paper == ours else "see below"
         if card.content_hash is None:
-            same = "not checked: no complete file"
+            same = "not checked: no complete file, sizes as published"
         printed = "" if card.paper is None else "{:,} x {:,}, {:,}".format(*card.paper)
         density = f"{card.interactions / (card.users * card.items):.3%}"
         rows.append([card.name, *(f"{n:,}" for n in ours), density, printed, same])

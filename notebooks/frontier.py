@@ -17,7 +17,7 @@
 # # Quality against fairness, run by run
 #
 # Each point is one stored run on a dataset of the paper. Up is better: test NDCG@20. Right is fairer: what unpopular items bring of
-# it, as a share of what popular items bring. PRISM's points are filled. A run that was also scored with lengths $d^b$ has a star
+# it, as a share of what popular items bring. PRISM's points are filled. A run that was also scored with lengths $d^b$, its $b$ chosen on validation, has a star
 # beside its own point. Plain SGD's points have a dot inside. Point at one to see which run it is. Untick a loss, a model or a
 # way to see the others.
 #

@@ -107,7 +107,7 @@ for decay in (0.0, 1e-3):
     model = NonLinearMF(*sizes, 64, generator=torch.Generator().manual_seed(123))
     fit(model, DirectAU(gamma=1.0), split.train, validation, weight_decay=decay, **how)
     found = test(*(table.detach() for table in model.embeddings()))["dot"]
-    # a perceptron's last digits depend on the processor
+    # a perceptron's digits depend on the processor, here from the second on
     print(f"decay {decay:g}:", {part: round(score, 3) for part, score in found.items()})
 
 # %% [markdown]

@@ -18,7 +18,7 @@
 #
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
 #
-# With DirectAU, so far as it was run, neither. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. What that
+# With DirectAU you need neither, so far as it was run. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. What that
 # gives against both is below. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. By how much trainings still differ once all have such lengths stands at the end of the page. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
 
 # %% tags=["parameters", "remove-input"]
@@ -161,7 +161,7 @@ if any(rest.values()):
     plt.show()
 
 # %% [markdown]
-# *Look for curves without a slope: AdamW's are flat, and row-wise Adagrad's rise a little. One run per optimiser at seed 123; dotted lines have the slopes of
+# *Look for curves without a slope: AdamW's are flat, and row-wise Adagrad's rise a little. The longest rows are those of a learning rate of 0.01 and of PRISM by plain SGD. One run per optimiser at seed 123; dotted lines have the slopes of
 # the law. A dataset without such a run has no panel.*
 #
 # ## What it is worth
@@ -214,7 +214,7 @@ if shown:
 # %% [markdown]
 # *Where several trainings were run, their curves lie near each other, and most points of decay and PRISM lie on or below them. A ring is the exponent $b$ that validation
 # chooses; the panels at the right enlarge the part around the rings. Each curve is one training scored at every exponent, from $b = 0$ at the right to the largest at the left, the mean
-# over its seeds and learning rates. Its mark is where its own lengths put it. Dashed: stopped by $d^b$. Grey: runs with Adam's decay, and with PRISM. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
+# over its seeds and learning rates. Its mark is where its own lengths put it. Dashed: stopped by $d^b$. Large grey marks: runs with Adam's decay, and with PRISM, at their own lengths. Fairness is NDCG@20 from unpopular items here, and a ratio in the tables.*
 #
 # At PRISM's own ratio, so as fair as it is, trainings without decay have this NDCG@20. **Here** $b$ **is read off the test curve, between the two
 # exponents whose test ratios have PRISM's between them.** It could not be chosen so in practice, and nothing is chosen by it.

@@ -23,11 +23,11 @@
 # |---|---|---|
 # | the pages follow from the stored records | `make book` | no data, no GPU |
 # | the code does what it says | `make test`, `make test-browser` | the second: Chromium |
-# | the records follow from the data | `python -m prismbook sweep run rq1 --dataset gowalla` | the dataset, and the hours below |
+# | the records follow from the data | `python -m prismbook sweep run rq1 --dataset gowalla --results again` | the dataset, and the hours below |
 #
-# A sweep trains only what is not stored. To train again what is, give it another folder: `--results again`; then
+# A sweep trains only what is not stored. To train again what is, give it another folder, as `--results again` does; then
 # `python -m prismbook records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
-# spread one over many machines; before you start, `python -m prismbook sweep estimate rq1 --dataset gowalla` tells the hours of an experiment on your
+# spread one over many machines; before you start, `python -m prismbook sweep estimate rq1 --dataset gowalla --results again` tells the hours of an experiment on your
 # device. The command folded below each figure makes that figure's runs again.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of

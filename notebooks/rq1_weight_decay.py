@@ -177,6 +177,19 @@ page.say(question.noted(runs))
 page.say(question.by_dataset({name: rq1_tables.widest_gaps(runs[name]) for name in names}))
 
 # %% [markdown]
+# ### A loss of angles that hardly needs lengths
+#
+# SSM compares angles too. If the reason above were all, it would need decay as DirectAU does. How do the two rank without decay, by cosine, so that
+# lengths do nothing?
+
+# %% tags=["remove-input"]
+page.say(rq1_tables.by_angles_alone(runs) or "Not run.")
+
+# %% [markdown]
+# So popularity can be in the angles as well, and then lengths have less to add. A likely reason is in SSM's negatives, which are drawn uniformly. A softmax against them
+# is at its best where a score is the log of how often a user meets an item, and that has the item's popularity in it. DirectAU's uniformity
+# pushes popular and rare items apart alike. This reason was not tested here.
+#
 # ## Verdicts
 
 # %% tags=["remove-input"]

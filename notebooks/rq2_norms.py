@@ -138,7 +138,8 @@ page.say(rq2_tables.unmet(runs))
 # [rest comes late](law_of_lengths.ipynb): at 1e-6 the factor can be smaller, and below it lengths are far from rest.
 
 # %%
-rq2_tables.growth(runs).map("{:.2f}".format)
+factors = rq2_tables.growth(runs, results or default_results())
+factors.map("{:.2f}".format).replace("nan", "not run")
 
 # %% tags=["remove-input"]
 exponents = {"1/6": 1 / 6, "1/4": 1 / 4, "1/3": 1 / 3}
@@ -153,8 +154,13 @@ page.say(
 )
 
 # %% [markdown]
-# So what PRISM sets is no copy of what Adam's decay writes: both put items in the same order, and PRISM's lengths are steeper. Which steepness serves a dataset is
-# measured on [another page](optimisers.ipynb).
+# So what PRISM sets is no copy of what Adam's decay writes, though both put items in the same order.
+
+# %% tags=["remove-input"]
+page.say(rq2_tables.flattened(factors))
+
+# %% [markdown]
+# Which steepness serves a dataset is measured on [another page](optimisers.ipynb).
 #
 # ## Which items are longest under BPR without decay?
 
@@ -175,14 +181,14 @@ page.say(rq2_tables.rarest(names, results or default_results()))
 #
 # ## Lengths in the ranking
 #
-# How much of the ranking is in the lengths? Ranking by cosine ignores them and scores lower. The more a run loses by it, the more of its
-# ranking is in the lengths:
+# How much of the ranking is in the lengths? Ranking by cosine ignores them. The more a run loses by it, the more of its
+# ranking is in the lengths. SSM without decay loses nothing: [RQ1](rq1_weight_decay.ipynb) says what that means.
 
 # %%
 rq2_tables.by_cosine(runs)
 
 # %% [markdown]
-# *The second number of a cell, by cosine, is the lower one. Test NDCG@20 by dot product → by cosine.*
+# *Look by how much the second number of a cell, by cosine, is lower. Test NDCG@20 by dot product → by cosine.*
 #
 # ## Verdicts
 

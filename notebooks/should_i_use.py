@@ -92,7 +92,7 @@ page.say(should_i_use.other_decays(compared))
 # item = with_lengths(item, popularity_power(popularity, b))  # rank by the dot product with these
 # ```
 #
-# It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve.
+# Where $b$ is the last value that was tried, try larger ones (`exponents=`). It gives each item the length $\max(d, 1)^b$. [](optimisers.ipynb) has the whole curve.
 #
 # **To stop by them too**, rank each validation with such lengths. The stored runs use $b = 1/4$ for that, and choose $b$ after training:
 #

@@ -341,7 +341,7 @@ optimizer.step()
 print("rows changed:", (table.weight != before).any(dim=1).nonzero().flatten().tolist())
 
 # %% [markdown]
-# This shows that the call works. Whether PRISM helps beside `SparseAdam` was not run with DirectAU; [](should_i_use.ipynb) says what to do instead.
+# This shows that the call works. Whether PRISM helps beside `SparseAdam` is not known with DirectAU; [](should_i_use.ipynb) says what to do instead.
 #
 # `SparseAdam` is not Adam: a row that is not in the batch also keeps its momentum for later.
 # {py:class}`prismlib.optim.RowSparseAdam`, in `fit` as `optimizer="sparse_adam"`, combines it with Adam for the other parameters. Mind the like name:

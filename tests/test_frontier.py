@@ -182,7 +182,7 @@ def test_the_page_says_what_lies_on_the_line() -> None:
 
     on_it = [run(0.2, 0.1, "decay"), run(0.19, 0.2, "PRISM"), run(0.18, 0.3, "PRISM"), run(0.01, 0.9, "no decay")]
     said = frontier.on_the_line([*on_it, run(0.17, 0.25, "plain SGD")])
-    assert "- **Gowalla.** Best is SSM on MF, decay 1e-06: NDCG@20 0.2000, ratio 0.10." in said
+    assert "- **Gowalla.** Best of all by the test score is SSM on MF, decay 1e-06: NDCG@20 0.2000, ratio 0.10." in said
     assert (
         "the line has 2 of PRISM and 1 of decay." in said
     )  # what lies below the axis, or behind the line, is left out

@@ -12,7 +12,7 @@ import pytest
 import torch
 from made_up import made_up, store
 
-from prismbook.pages import law_figures, law_tables, optimiser_tables, rq2_tables, use_prism_tables
+from prismbook.pages import law_figures, law_tables, optimiser_tables, rq1_tables, rq2_tables, use_prism_tables
 from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import COLLAPSE, configs, grid_configs
 from prismbook.runs.records import Record, default_results, scan
@@ -261,6 +261,24 @@ def test_trainings_that_differ_by_more_than_the_margin_are_said_to() -> None:
     assert optimiser_tables.spread_of_the_knob({"gowalla": [near]}) == ""
 
 
+def test_ssm_has_popularity_in_its_angles_and_directau_hardly_as_the_page_says() -> None:
+    runs = {
+        name: analysis.measured(default_results(), grid_configs(name, ["ssm", "directau"], 0.0))
+        for name in ("movielens1m", "gowalla", "yelp2018")
+    }
+    said = rq1_tables.by_angles_alone(runs)
+    parts = re.findall(r"(SSM|DirectAU) has NDCG@20 ([\d.]+), ([\d.]+) of it .*?its lengths ([\d.]+)\.", said)
+    assert [name for name, *_ in parts] == ["SSM", "DirectAU"] * 2  # Gowalla's SSM was cut off
+    assert "Gowalla" not in said and "MovieLens1M" in said and "Yelp2018" in said
+    for (_, *ssm), (_, *directau) in zip(parts[::2], parts[1::2], strict=True):
+        (cosine, popular, dot), (other_cosine, other_popular, other_dot) = (
+            map(float, each) for each in (ssm, directau)
+        )
+        assert popular > 2 * other_popular and cosine > other_cosine
+        assert dot < cosine and other_dot > other_cosine  # lengths add to DirectAU's ranking and not to SSM's
+    assert rq1_tables.by_angles_alone({"gowalla": runs["gowalla"]}) == ""
+
+
 def test_the_rarest_items_of_bpr_are_longest_under_adam_alone_as_the_page_says() -> None:
     runs = {
         name: analysis.measured(default_results(), grid_configs(name, ["bpr", "directau"], 0.0))
@@ -468,13 +486,22 @@ def test_the_page_on_lengths_says_how_much_they_grow_beside_two_shapes(tmp_path:
         run = made_up(config, validation=(0.0, score))
         run["norms"] = record(1e-5, lambda d: 0.2 * d ** (1 / 6))["norms"]
         store(tmp_path, run)
+    [prism] = grid_configs("movielens1m", "directau", 0.0, init="prism", alpha=1.0)
+    by_prism = made_up(prism)
+    by_prism["norms"] = record(1e-5, lambda d: 0.2 * d ** (1 / 4))["norms"]
     runs = analysis.measured(tmp_path, configs)
-    table = rq2_tables.growth({"movielens1m": runs})
+    assert rq2_tables.growth({"movielens1m": runs}, tmp_path)["PRISM, trained"].isna().all()
+    assert rq2_tables.flattened(rq2_tables.growth({"movielens1m": runs}, tmp_path)) == ""
+    store(tmp_path, by_prism)
+    table = rq2_tables.growth({"movielens1m": runs}, tmp_path)
     [row] = table.to_dict("records")  # BPR sees lengths, and the law is not about it
     assert table.index.tolist() == [("MovieLens1M", "DirectAU, decay 1e-05")]
     low, high = 28**0.5, (1024 * 2047) ** 0.5
     assert row["measured"] == pytest.approx((high / low) ** (1 / 6)) == row["d^(1/6)"]
-    assert row["log(d + 2)"] == pytest.approx(np.log(high + 2) / np.log(low + 2))
+    assert row["PRISM, set"] == pytest.approx(np.log(high + 2) / np.log(low + 2))
+    assert row["PRISM, trained"] == pytest.approx((high / low) ** (1 / 4))
+    trained, decayed = row["PRISM, trained"], row["measured"]
+    assert f"{trained:.1f} beside {decayed:.1f} on MovieLens1M (DirectAU, decay 1e-05)." in rq2_tables.flattened(table)
     shown = rq2_tables.some_decays(runs)
     assert list(shown) == ["DirectAU", "BPR"]  # a narrow screen shows the first panel alone
     assert list(shown["DirectAU"]) == ["no decay", "λ = 1e-05, chosen", "λ = 0.0001, strongest"]

@@ -45,7 +45,11 @@ def test_that_prism_was_not_run_beside_them_is_said_once(tmp_path: Path) -> None
         store(tmp_path, by("rowwise_adagrad", 0.1, 0.2, dataset=dataset))
     text = prism_limits.stored_of_sparse_optimisers(tmp_path)
     assert "On MovieLens1M" in text and "On Gowalla" in text
-    assert text.count("was not run with DirectAU") == 1 and text.endswith("with DirectAU.")
+    assert text.count("Whether PRISM helps") == 1 and text.endswith("was not run with DirectAU.")
+    [fast] = [c for c in configs("speed", "movielens1m") if (c.loss, c.optimizer) == ("directau", "sparse_adam")]
+    store(tmp_path, made_up(fast))
+    text = prism_limits.stored_of_sparse_optimisers(tmp_path)
+    assert "run with lazy Adam](speed.ipynb) at another gamma" in text and "was not run with" not in text
 
 
 def test_epochs_are_those_to_the_best_and_time_needs_one_kind_of_machine(tmp_path: Path) -> None:

@@ -243,8 +243,8 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
         and "times PRISM's; at PRISM's ratio ($b$ from the test set) +" in stopped
     )
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
-    assert "open on Gowalla" in ssm and "nothing decided at patience 100" in ssm
-    assert "do not use it: all 6 runs at patience 10 stopped at their start" in bpr
+    assert "open on Gowalla" in ssm and "at patience 100 runs were cut off" in ssm
+    assert "do not use it: all 6 runs on MF at patience 10 stopped at their start" in bpr
     assert "put lengths on at scoring and rank by the dot product. Adam's NDCG@20 0." in scoring
     assert "Unpopular items lose" in scoring
 

@@ -618,7 +618,7 @@ def test_c7() -> None:
     notes: list[str] = []
     assert judged([0.20, 0.19, 0.20], [0.10, 0.15, 0.20]) == [True, False]  # less than MF, but 5 % is not barely
     # by the line of C6 it would be: beside the claim, and without a word in its verdict
-    assert "5% [" in notes[0] and "of MF's +100.0%" in notes[0] and "LightGCN would be consistent" in notes[0]
+    assert "5.3% [" in notes[0] and "of MF's +100.0%" in notes[0] and "LightGCN would be consistent" in notes[0]
     assert judged([0.200, 0.1999, 0.200], [0.10, 0.15, 0.20]) == [True, True]
     assert judged([0.200, 0.198, 0.200], [0.10, 0.15, 0.20]) == [True, None]
     assert judged([0.10, 0.15, 0.20], [0.20, 0.19, 0.20]) == [False, False]

@@ -473,8 +473,8 @@ def _by_the_line_of_c6(places: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], 
     low, high = share.interval
     text = (
         f"by the line of C6, at most {rules.margin_of('gain'):.0%} of what decay gains on MF, LightGCN would be {said}:"
-        f" from the worst decay to the best it gains {ours.mean:+.1%}, which is {share.mean:.0%} [{low:.0%},"
-        f" {high:.0%}] of MF's {theirs.mean:+.1%}"
+        f" from the worst decay to the best it gains {ours.mean:+.1%}, which is {share.mean:.1%} [{low:.1%},"
+        f" {high:.1%}] of MF's {theirs.mean:+.1%}"
     )
     return [Statement(text, None, role="note", about="the line of C6")]
 

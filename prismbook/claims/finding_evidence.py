@@ -164,7 +164,8 @@ def _dip(short: RunConfig, long: RunConfig, early: Record, late: Record, better:
 def learning_rate_decides_epochs(dataset: str, results: Path, rules: Rules) -> list[Statement]:
     """C11 has one sign at one learning rate and the other one at another.
 
-    At each learning rate validation chooses the strength and the decay at the first seed, as the ledger does.
+    At each learning rate validation chooses the strength and the decay at the first seed, as the ledger does. Where
+    one decay alone was run at a rate, it is open.
 
     Args:
         dataset: name of the dataset.
@@ -177,7 +178,16 @@ def learning_rate_decides_epochs(dataset: str, results: Path, rules: Rules) -> l
     sentence = f"epochs to the best one, PRISM against decay. {'. '.join(lines)}"
     directed = [_word(difference, ["better", "worse"], rules) for difference in differences]
     signs = {difference.mean > 0 for difference in differences if difference is not None}
+    alone = [rate for rate in LEARNING_RATES if _one_decay(benefit_runs(dataset, results, rate))]
+    if alone and None not in differences:  # as in the ledger, there is no direction against what was not searched
+        where = listed_names([f"{rate:g}" for rate in alone])
+        return [Statement(f"{sentence}. Open, since decay was not searched at rate {where}", None, undecided=True)]
     return [_all(sentence, *directed, Statement("the signs differ", len(signs) > 1 or None in differences))]
+
+
+def _one_decay(runs: pd.DataFrame) -> bool:
+    """Whether decay was run at one value alone, so that validation had nothing to choose from."""
+    return len(tried_runs(runs)[1]) == 1
 
 
 def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]:
@@ -189,6 +199,7 @@ def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]
     difference = relative_difference(ours, theirs, "best_epoch")
     strengths, decays = (len(tried) for tried in tried_runs(runs))
     epochs = f"{ours['best_epoch'].mean() + 1:.0f} against {theirs['best_epoch'].mean() + 1:.0f}"
+    epochs += f" (NDCG@20 {ours['ndcg'].mean():.4f} against {theirs['ndcg'].mean():.4f})"
     best = f"alpha {ours['alpha'].iloc[0]:g}, by validation the best of {plural(strengths, 'strength')},"
     tried = f"{best} against the best of {plural(decays, 'decay')}"
     return difference, f"At learning rate {rate:g}, {tried}, {epochs}, a difference of {_share(difference)}"
@@ -290,9 +301,9 @@ def _prism_by_the_same_rule(dataset: str, results: Path, rules: Rules, decay: pd
     quality, ratio = (relative_difference(decay, prism, measure) for measure in ("ndcg", "ratio"))
     at_first = prism.dropna(subset="run").iloc[0]
     return (
-        f". The same rule gives PRISM alpha {alpha:g}, of {len(tried)} that were tried: NDCG@20 {at_first['ndcg']:.4f}"
-        f" and ratio {at_first['ratio']:.3f}. Against that the decay's NDCG@20 differs by {_share(quality)}, its ratio"
-        f" by {_share(ratio)}"
+        f". The same rule gives PRISM alpha {alpha:g}, of {len(tried)} above 0 that were tried:"
+        f" NDCG@20 {at_first['ndcg']:.4f} and ratio {at_first['ratio']:.3f}. Against that the decay's NDCG@20 differs"
+        f" by {_share(quality)}, its ratio by {_share(ratio)}"
     )
 
 

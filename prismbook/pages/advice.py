@@ -125,7 +125,7 @@ def _without_decay(runs: Known) -> list[str]:
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
     return [
         *lines,
-        f"- **AdamW without coupled decay, DirectAU:** as Adam without decay. {_adamw(runs.adamw)}",
+        f"- **AdamW, with its decay or without, DirectAU:** as Adam without decay. {_adamw(runs.adamw)}",
         *_with_mawu(runs),
     ]
 

@@ -89,7 +89,7 @@ def in_short(runs: Known, link: str = "lengths on at scoring") -> str:
     if bpr or gone:
         made = sum(int(each.runs[PRISM]["run"].notna().sum()) for each in runs.of("bpr"))
         many = f"all {made}" if gone == made else f"{gone} of {made}"
-        never = f": {many} runs at patience {RunConfig.patience} stopped at their start" if gone else ""
+        never = f": {many} runs on MF at patience {RunConfig.patience} stopped at their start" if gone else ""
         where = (
             f"; with patience {LONG} PRISM is {on_each(bpr)}" if bpr and gone else f"; {on_each(bpr)}" if bpr else ""
         )
@@ -185,7 +185,7 @@ def _ssm_in_short(runs: Known) -> list[str]:
     advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
     said = [f"open on {listed_names(doubtful)}"] if doubtful else []
     if any(each.at_limit for each in ssm if each.patient is not None):
-        said.append(f"nothing decided at patience {LONG}")
+        said.append(f"at patience {LONG} runs were cut off")
     left_open = f" ({'; '.join(said)})" if said else ""
     gains = gains_of_decay(ssm)
     helped = [name for name, change in gains.items() if judge(change).word == "better"]

@@ -113,7 +113,8 @@ def fewer_epochs(found: Sequence[Difference], than: str = "") -> str:
     if not decided:
         return f"epochs {span(found)}, all open"
     low, high = (100 * abs(end(decided)) for end in (max, min))
-    where = f" on {len(decided)} of {len(found)}" if len(decided) < len(found) else ""
+    others = [change for change in found if judge(change).word != "worse"]
+    where = f" on {len(decided)} of {len(found)} (else {span(others)}, open)" if others else ""
     return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{than}{where}"
 
 

@@ -191,8 +191,8 @@ def on_the_line(runs: Iterable[dict[str, Any]]) -> str:
         counts = Counter(run["kind"] for run in edge if run["ndcg"] >= starts[dataset]).most_common()
         kinds.append(len(counts))
         lines.append(
-            f"- **{dataset}.** Best is {best['loss']} on {best['backbone']}, {best['method']}: NDCG@20"
-            f" {best['ndcg']:.4f}, ratio {best['ratio']:.2f}. Above the axis's start the line has"
+            f"- **{dataset}.** Best of all by the test score is {best['loss']} on {best['backbone']}, {best['method']}:"
+            f" NDCG@20 {best['ndcg']:.4f}, ratio {best['ratio']:.2f}. Above the axis's start the line has"
             f" {listed_names([f'{number} of {kind}' for kind, number in counts])}."
         )
     if not lines:

@@ -29,7 +29,8 @@ TRAININGS = {
     "plain SGD, decay 1e-05": ("#332288", "v"),
     "Adam, decay 1e-06": ("#44AA99", "d"),
     "AdamW, decay 0.1": ("#AA4499", "p"),
-    "PRISM by plain SGD": ("#777777", "h"),
+    "PRISM by plain SGD": ("#661100", "h"),
+    "Adam, decay 1e-07": ("#6699CC", "8"),
 }
 #: Datasets by colour and marker; the colours differ for every kind of colour vision.
 DATASETS = {
@@ -150,7 +151,7 @@ def frontier(tables: Mapping[str, tuple[Mapping[str, Sequence[Record]], Sequence
             own = _mean([record["test"]["dot"] for record in records])
             along = [m["unpopular"] for m in points], [m["ndcg"] for m in points]
             axis.plot(*along, linewidth=1, marker=marker, markersize=3, **look)
-            axis.plot(own["unpopular"], own["ndcg"], marker, label=name, **look)
+            axis.plot(own["unpopular"], own["ndcg"], marker=marker, label=name, **look)
             most = Counter(record["lengths"]["chosen"] for record in records).most_common(1)[0][0]
             drawn.append((exponents, points))
             rings.append(points[exponents.index(most)])
@@ -188,4 +189,6 @@ def _legend(figure: Figure, columns: int) -> None:
     """One legend for all panels, with each name once."""
     drawn = {str(line.get_label()): line for axis in figure.axes for line in axis.lines}
     named = {label: line for label, line in drawn.items() if not label.startswith("_")}
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize="small")
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize="small", handlelength=3
+    )

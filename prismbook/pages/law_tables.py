@@ -132,7 +132,10 @@ def with_them(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]], 
         if runs:
             profiles = law.profiles([*kept, *runs])
             of_law = law.accuracy(profiles, law.errors(profiles, fitted)).loc["law"]
-            said.append(f"- With the {plural(len(runs), 'run')} {reason}: {of_law['R2']:.2f}, {of_law['rms']:.0%}.")
+            why = " Their lengths are still on the way from the start to rest." if reason == law.SHORT else ""
+            said.append(
+                f"- With the {plural(len(runs), 'run')} {reason}: {of_law['R2']:.2f}, {of_law['rms']:.0%}.{why}"
+            )
     return "\n".join(["What would R² and the error be with them?\n", *said]) if said else ""
 
 

@@ -173,7 +173,9 @@ def cell(row: Row) -> str:
     if row.outcome == "for some, not for others":
         held = f"{sum(each.holds is True for each in concerned)} of {sum(each.holds is not None for each in concerned)}"
         failing = words.rpartition(", ")[2]  # "not for ..."
-        said = next((each for each in (words, failing) if len(each) <= _SHORT), f"{held} decided hold")
+        left = sum(each.holds is None for each in concerned)
+        counted = f"{held} decided hold" + (f", {left} open" if left else "")
+        said = next((each for each in (words, failing) if len(each) <= _SHORT), counted)
     if row.outcome in ("open", "not reproduced"):
         said = decided_share(row.statements)
     shown = f"{_loss_of_headline(row)}{number(row.headline)}" if row.outcome != "for some, not for others" else ""

@@ -30,6 +30,7 @@ PREDICTED: dict[str, tuple[str, float | None]] = {
     "SGD with momentum, no decay": ("d^(1/4)", 0.25),
     "row-wise Adagrad, no decay": ("squared lengths grow with log d (we expected log d)", None),
     "lazy Adam (sparse_adam), no decay": ("squared lengths grow with d", None),
+    "PRISM": ("log d, as set; Adam adds alike to squared lengths, which flattens it", None),
     "Adam, no decay": ("nothing", 0.0),
     "AdamW, decay 0.1": ("nothing", 0.0),
     "AdamW, decay 0.3": ("nothing", 0.0),

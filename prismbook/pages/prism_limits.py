@@ -42,13 +42,31 @@ def stored_of_sparse_optimisers(results: Path | str | None = None) -> str:
         found = [record for record in made if record is not None]
         said.append(of_sparse_optimisers(dataset, found))
         runs += found
-    return " ".join(filter(None, [*said, _of_prism_beside(runs) if any(said) else ""]))
+    fast = [each for name in DATASETS for each in configs("speed", name) if each.loss == "directau"]
+    beside = [run for run in analysis.records(analysis.measured(folder, fast)) if run is not None]
+    return " ".join(filter(None, [*said, _of_prism_beside(runs, beside) if any(said) else ""]))
 
 
-def _of_prism_beside(runs: Iterable[Record]) -> str:
-    """That no stored run has PRISM with an optimiser of large tables, as a sentence; empty where one has."""
-    made = any(run["config"]["optimizer"] in SPARSE and run["config"]["init"] == "prism" for run in runs)
-    return "" if made else "Whether PRISM helps beside them was not run with DirectAU."
+def _of_prism_beside(runs: Iterable[Record], others: Iterable[Record]) -> str:
+    """That no two stored runs tell what PRISM does beside an optimiser of large tables; empty where some do.
+
+    Args:
+        runs: those of the law.
+        others: those that measure speed, at another gamma.
+    """
+    made, alone = (
+        [run for run in group if run["config"]["optimizer"] in SPARSE and run["config"]["init"] == "prism"]
+        for group in (runs, others)
+    )
+    if made:
+        return ""
+    if not alone:
+        return "Whether PRISM helps beside them was not run with DirectAU."
+    names = listed_names(sorted({SPARSE[run["config"]["optimizer"]].partition(" (")[0] for run in alone}))
+    return (
+        "Whether PRISM helps beside them is not known with DirectAU:"
+        f" [from PRISM it was run with {names}](speed.ipynb) at another gamma, and not without PRISM there."
+    )
 
 
 def of_sparse_optimisers(dataset: str, records: Iterable[Record]) -> str:
@@ -225,7 +243,7 @@ def of_an_index(folder: Path) -> str:
         for name, row in worst.iloc[[-1, 0]].iterrows()
     ]
     return (
-        f"An index is to be built again after training. An approximate one may lose by lengths. On"
+        f"An approximate index may lose recall by lengths. On"
         f" {worst['items'].iloc[0]:,} generated items {parts[0]}. There {parts[1]}. [](../serving.md) has all of them."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 import shlex
 from typing import Any
 
@@ -61,10 +62,13 @@ def provenance(runs: pd.DataFrame, redo: str) -> str:
     Args:
         runs: one row per run, from :func:`prismbook.tables.analysis.tidy`. Runs that were not made are counted and
             not listed.
-        redo: the command that makes the figure from the start, see :func:`command`.
+        redo: the command that makes the figure from the start, see :func:`command`. A sweep, which trains only what is
+            not stored, is given another folder.
 
     >>> table = pd.DataFrame({"run": [None]})
     >>> "no run is made" in provenance(table, "make book")
+    True
+    >>> "rq1 --results again<" in provenance(table, "python -m prismbook sweep run rq1")
     True
     """
     stored = runs[runs["run"].notna()]
@@ -77,8 +81,13 @@ def provenance(runs: pd.DataFrame, redo: str) -> str:
         seconds = f"{stored['seconds'].sum():,.0f} s of training and evaluation in all."
         parts.append(f"<p>Records: <code>results/</code>, by id. {seconds}</p>")
         parts.append(f"<div style='overflow-x: auto'>{_table(stored)}</div>")
-    parts.append(f"<p>Again, from the start:</p><pre>{html.escape(redo)}</pre></details>")
+    parts.append(f"<p>Again, from the start:</p><pre>{html.escape(_into_another_folder(redo))}</pre></details>")
     return "".join(parts)
+
+
+def _into_another_folder(redo: str) -> str:
+    """The command with a folder of its own for each sweep in it, where nothing is stored yet."""
+    return re.sub(r"(prismbook sweep run [^&\n]*[^&\s])", r"\1 --results again", redo)
 
 
 def _table(stored: pd.DataFrame) -> str:

@@ -70,9 +70,11 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
         cells = "".join(f"<td>{ledger_tables.cell(rows[each]) if each in rows else ''}</td>" for each in columns)
         lines.append(f"<tr><th>{claim}</th><td>{escape(SENTENCES[claim])}</td>{cells}</tr>")
     line = ", from the line at which half of a variance is explained" if {"C3", "C17"} & set(claims) else ""
+    against = " Where no other side is named, a change is against tuned decay." if "C13" in claims else ""
     sure = (
         "A mark is the <a href='ledger.html'>ledger</a>'s verdict, in brackets are the seeds behind a number. A"
-        f" percentage without a unit is of NDCG@20; Δr is a difference of correlations{line}. A ring says provisional."
+        f" percentage without a unit is of NDCG@20; Δr is a difference of correlations{line}.{against} A ring says"
+        " provisional."
         " <a href='verdicts.html'>How verdicts are made</a>"
     )
     return f'<div class="answer ledger"><table>{head}{"".join(lines)}</table><p><small>{sure}</small></p></div>'

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from prismbook.claims.decay_claims import chosen_decay
-from prismbook.tables.analysis import first_seed
+from prismbook.tables.analysis import first_seed, records
 from prismbook.tables.labels import cell, dataset_name
 from prismbook.tables.seed_differences import gap, usable
 from prismbook.text import listed_names, plural
@@ -112,6 +112,33 @@ def behind_the_means(runs: pd.DataFrame) -> str:
                 f" the mean over all is {made['ndcg'].mean():.4f}."
             )
     return " ".join(parts)
+
+
+def by_angles_alone(runs: Mapping[str, pd.DataFrame], loss: str = "SSM", beside: str = "DirectAU") -> str:
+    """How two losses of angles rank without decay by cosine alone, so without lengths, in Markdown.
+
+    Args:
+        runs: as :func:`numbers` takes them, which have every run's record.
+        loss: the loss as it is shown.
+        beside: the loss that it stands beside.
+
+    Returns:
+        A sentence per dataset on which both were run without decay and decide something, at the first seed; empty
+        where there is none.
+    """
+    said = []
+    for dataset, table in runs.items():
+        known = usable(first_seed(table[table["weight_decay"] == 0]))
+        found = {name: records(known[known["loss"] == name]) for name in (loss, beside)}
+        tests = {name: made[0]["test"] for name, made in found.items() if made and made[0] is not None}
+        if len(tests) == len(found):
+            parts = [
+                f"{name} has NDCG@20 {test['cosine']['ndcg']:.3f}, {test['cosine']['popular']:.3f} of it from popular"
+                f" items; with its lengths {test['dot']['ndcg']:.3f}"
+                for name, test in tests.items()
+            ]
+            said.append(f"- **{dataset_name(dataset)}.** {'. '.join(parts)}.")
+    return "\n".join(said)
 
 
 def not_run(runs: pd.DataFrame) -> str:

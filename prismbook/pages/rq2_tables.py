@@ -13,7 +13,7 @@ from prismbook.pages.rq1_tables import chosen
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record, load_record
 from prismbook.tables.analysis import measured, records
-from prismbook.tables.labels import cell, dataset_name
+from prismbook.tables.labels import LOSS_NAMES, cell, dataset_name
 from prismbook.tables.law import LEAST
 from prismbook.tables.seed_differences import collapsed_runs, usable
 from prismbook.tables.ways import SGD_RATE
@@ -67,17 +67,19 @@ def correlations(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return _by_decay(runs, said)
 
 
-def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def growth(runs: Mapping[str, pd.DataFrame], results: Path) -> pd.DataFrame:
     """By which factor lengths grow from rare items to popular ones, and what two shapes say of it.
 
     Rare are items of the first class that the law of lengths is about. Popular are those of the last class.
 
     Args:
         runs: as in :func:`correlations`.
+        results: folder of the records, for PRISM's runs.
 
     Returns:
-        A row per dataset and loss of angles, at the moderate decay. It has the factor that was measured, that of the
-        law, ``d^(1/6)``, and that of PRISM, ``log(d + 2)``.
+        A row per dataset and loss of angles, at the moderate decay. It has the factor that was measured, and that of
+        the law, ``d^(1/6)``; then the factor that PRISM sets, that of ``log(d + 2)``, and what training leaves of it
+        at alpha 1 without decay, not a number where that was not run at the first seed.
     """
     rows = []
     for dataset, table in runs.items():
@@ -93,11 +95,42 @@ def growth(runs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                         "loss": f"{loss}, decay {moderate:g}",
                         "measured": bins[-1]["mean"] / bins[0]["mean"],
                         "d^(1/6)": (high / low) ** (1 / 6),
-                        "log(d + 2)": np.log(high + 2) / np.log(low + 2),
+                        "PRISM, set": np.log(high + 2) / np.log(low + 2),
+                        "PRISM, trained": _trained_by_prism(dataset, str(loss), results),
                     }
                 )
-    columns = ["dataset", "loss", "measured", "d^(1/6)", "log(d + 2)"]
+    columns = ["dataset", "loss", "measured", "d^(1/6)", "PRISM, set", "PRISM, trained"]
     return pd.DataFrame(rows, columns=columns).set_index(["dataset", "loss"])
+
+
+def _trained_by_prism(dataset: str, loss: str, results: Path) -> float:
+    """The factor of :func:`growth` in the run from PRISM's start, at its best epoch; NaN where it was not run."""
+    [name] = [each for each, shown in LOSS_NAMES.items() if shown == loss]
+    [run] = records(measured(results, grid_configs(dataset, name, 0.0, init="prism", alpha=1.0)))
+    bins = [] if run is None else [part for part in run["norms"]["item"]["bins"] if part["from"] >= LEAST]
+    return float(bins[-1]["mean"] / bins[0]["mean"]) if len(bins) > 1 else float("nan")
+
+
+def flattened(table: pd.DataFrame) -> str:
+    """Whether PRISM's lengths are steeper than decay's when they are set, and when training ends, in sentences.
+
+    Args:
+        table: of :func:`growth`.
+    """
+    shown = table[table["PRISM, trained"].notna()]
+    if shown.empty:
+        return ""
+    steeper = int((shown["PRISM, set"] > shown["measured"]).sum())
+    places = [f"{dataset} ({loss})" for dataset, loss in shown.index]
+    parts = [
+        f"{trained:.1f} beside {measured:.1f} on {place}"
+        for place, trained, measured in zip(places, shown["PRISM, trained"], shown["measured"], strict=True)
+    ]
+    return (
+        f"What PRISM *sets* is steeper than what decay wrote in {steeper} of {len(shown)} of these cases."
+        " Adam then adds about the same to every squared length, which flattens it. At the best epoch PRISM's factor"
+        f" is {listed_names(parts)}."
+    )
 
 
 def alike(exponents: Iterable[float], most: int = 3000) -> tuple[list[float], float]:

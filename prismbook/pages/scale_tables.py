@@ -241,7 +241,7 @@ def what_to_do(part: Part) -> str:
     found = {loss: _both(steps, loss)[-1] for loss in ("BPR", "SSM")}
     sizes = [f"{rounded(rows)} with {loss}" for loss, rows in found.items() if rows is not None]
     fewer = (
-        f"up to about {listed_names(sizes)}, on a CPU with huge pages, earlier without"
+        f"up to about {listed_names(sizes)}, on a CPU with huge pages; without them `row_adam` was not measured"
         if sizes
         else "all sizes that were measured"
     )

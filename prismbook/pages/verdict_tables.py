@@ -54,10 +54,10 @@ def rules_in_words() -> str:
    be provisional where the mark is not: *higher* may hold only just, while *not lower* is sure.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
-5. **Nothing is chosen on the test set.** Validation chooses, at the first seed. In Table 1's search (C8 to C10 and
-   C17) all seeds choose between the two best, where both were run at every seed. So C2 or C21 may have another best
-   decay of a loss than C8. C2 looks from no decay up to each loss's best decay. Beyond it scores fall, which C22
-   counts.
+5. **No verdict rests on a choice made on the test set.** Validation chooses, at the first seed. In Table 1's search
+   (C8 to C10 and C17) all seeds choose between the two best, where both were run at every seed. So C2 or C21 may have
+   another best decay of a loss than C8. C2 looks from no decay up to each loss's best decay. Beyond it scores fall,
+   which C22 counts.
 6. **No direction against a side that was not searched**, and none where more of the search could turn it. More could
    where its choice is at the edge of its grid, or among runs that stopped at their start. A loss's parameter that is
    published for linear MF is searched anew on non-linear MF. The learning rate is exempt: both methods have the same

@@ -237,9 +237,15 @@ class Pair:
         )
 
     def _each_seed_text(self) -> str:
-        """The change at each seed of both, where some were left out, and whether it shrinks with patience."""
+        """The change at each seed of both, where some were left out or scatter, and whether it shrinks with patience.
+
+        Changes scatter where their own spread is the larger one: the interval has the pooled spread alone.
+        """
         change = self.relative_difference()
-        if self.fair_methods is None or change is None or not change.left_out:
+        if self.fair_methods is None or change is None:
+            return ""
+        scattered = len(change.by_seed) > 2 and float(np.std(change.by_seed, ddof=1)) > change.seed_spread
+        if not (change.left_out or scattered):
             return ""
         prism, decay = self.fair_methods
         patient = [seed for method in self.fair_methods for seed in method.with_more_patience()]
@@ -254,7 +260,8 @@ class Pair:
         ]
         sizes = {long: [abs(values[seed]) for seed in values if (seed in patient) is long] for long in (True, False)}
         smaller = all(sizes.values()) and max(sizes[True]) < min(sizes[False])
-        return f"; at each seed: {', '.join(each)}{'; it shrinks with patience' if smaller else ''}"
+        why = ", further apart than the pooled spread of the interval" if scattered and not change.left_out else ""
+        return f"; at each seed: {', '.join(each)}{why}{'; it shrinks with patience' if smaller else ''}"
 
     def left_out_text(self) -> str:
         """What the compared methods had where their runs decide nothing though others do, as text; empty where none.
