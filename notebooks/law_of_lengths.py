@@ -53,7 +53,8 @@
 #    and a row to be met often within Adam's memory of a thousand steps, $q \gg 0.001$. It takes $v$ to be alike in all coordinates, too.
 # 2. Without momentum a row would move $\eta \sqrt n$ per step (root mean square), a rare row seldom but far. By Pythagoras $r^2$ would grow by $\eta^2 n$ per step.
 #    Momentum, $\beta_1 = 0.9$, spreads a gradient over about ten steps but hands out all of it. Its steps are shorter, with a mean square of $\eta^2 n (1 - \beta_1)/(1 + \beta_1)$.
-#    But a row has moved since the gradients that are still handed out were at a right angle to it, and that adds $2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
+#    But a row has moved since the gradients that are still handed out were at a right angle to it. Of a divided gradient from $l$ steps ago, of square $n$, it has gone $\eta (1 - \beta_1^l)$.
+#    The coming step has $(1 - \beta_1)\beta_1^l$ of that gradient and goes on along it. So $r^2$ grows by twice the product, $2 \eta^2 n \sum_l (1 - \beta_1)\beta_1^l (1 - \beta_1^l) = 2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
 #    So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
 #    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. It is 1 where they are
 #    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero. At rest a row's pulls cancel over an epoch, in which each of its pairs comes once.

@@ -142,8 +142,8 @@ def test_the_answer_follows_the_runs(tmp_path: Path, without: float, decayed: fl
 
 
 def lines_of(*compared: ways.Compared, **more: Any) -> list[str]:
-    """The lines of the answer that are not empty, with plain spaces."""
-    said = advice.answer(Known(compared, **more)).replace("\N{NO-BREAK SPACE}", " ")
+    """The points of the answer, each with its own points behind it in one line, with plain spaces."""
+    said = advice.answer(Known(compared, **more)).replace("\N{NO-BREAK SPACE}", " ").replace("\n  - ", " ")
     return [line for line in said.splitlines() if line.strip()]
 
 

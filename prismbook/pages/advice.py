@@ -68,12 +68,17 @@ def answer(runs: Known) -> str:
     """
     directau = runs.of("directau")
     lines = [
-        f"{with_decay(directau)}{_with_strong_decay(directau)}{_after_decay(runs)}{_decayed_at_scoring(runs)}",
-        f"{_with_ssm(runs.of('ssm'), runs.scored(loss='ssm'))}",
-        f"{_with_bpr(runs.of('bpr'))}{_beside_the_others(runs.of('bpr'), runs.scored(loss='bpr'))}",
+        _points(with_decay(directau), _with_strong_decay(directau), _after_decay(runs), _decayed_at_scoring(runs)),
+        _points(*_with_ssm(runs.of("ssm"), runs.scored(loss="ssm"))),
+        _points(*_with_bpr(runs.of("bpr")), _beside_the_others(runs.of("bpr"), runs.scored(loss="bpr"))),
     ]
     without, *others = _without_decay(runs)
     return "\n".join([f"- {without}", *others, *(f"- {line}" for line in lines)])
+
+
+def _points(lead: str, *points: str) -> str:
+    """A point of the list with its own points below it, in Markdown; those that are empty are left out."""
+    return "\n".join([lead, *(f"  - {point.strip()}" for point in points if point)])
 
 
 def how_sure(compared: Iterable[Compared], where: str = "on this page") -> str:
@@ -140,8 +145,8 @@ def _with_mawu(runs: Known) -> list[str]:
     if tuned := changes(mawu, TUNED):
         gain = advised(tuned, "a gain", "no gain", "a gain on some datasets")
         parts.append(f"Against tuned decay it is {gain}, {on_each(tuned)}.")
-    said = " ".join(filter(None, parts))
-    return [f"- **MAWU without coupled decay:** {said}"] if said else []
+    first, *rest = [part for part in parts if part] or [""]
+    return [_points(f"- **MAWU without coupled decay:** {first}", *rest)] if first else []
 
 
 def _times_of_prism(directau: Sequence[Compared]) -> str:
@@ -314,7 +319,8 @@ def _after_decay(runs: Known) -> str:
 # Other losses
 
 
-def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> str:
+def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> list[str]:
+    """The advice with SSM, and what it rests on."""
     parts = []
     if gains := gains_of_decay(ssm):
         said = [f"{percent(change.mean)} on {name} ({judge(change)})" for name, change in gains.items()]
@@ -341,9 +347,9 @@ def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> str:
                 " epochs and a tuned decay might raise either side: this decides nothing."
             )
     prism = advised(decided, "or use PRISM", "PRISM is no gain where decided", "or try PRISM")
-    lead = f"tune the decay{or_by_lengths(ssm, scored)}, {prism}. " if decided else ""
-    text = f"{' '.join(parts) if parts else 'no run says it.'}{_beside_the_others(ssm, scored)}"
-    return f"**SSM:** {lead}{text}"
+    nothing = "what was run decides nothing against tuned decay." if parts else "no run says it."
+    lead = f"tune the decay{or_by_lengths(ssm, scored)}, {prism}." if decided else nothing
+    return [f"**SSM:** {lead}", *parts, _beside_the_others(ssm, scored)]
 
 
 def gains_of_decay(ssm: Sequence[Compared]) -> dict[str, Difference]:
@@ -399,7 +405,8 @@ def or_by_lengths(compared: Sequence[Compared], records: Runs) -> str:
     return " or stop by lengths at scoring without decay"
 
 
-def _with_bpr(bpr: Sequence[Compared]) -> str:
+def _with_bpr(bpr: Sequence[Compared]) -> list[str]:
+    """The advice with BPR, and what it rests on."""
     found = changes(bpr, TUNED)
     dead = {
         dataset_name(each.dataset): (len(each.stopped_at_start(PRISM)), int(each.runs[PRISM]["run"].notna().sum()))
@@ -407,16 +414,17 @@ def _with_bpr(bpr: Sequence[Compared]) -> str:
         if len(each.stopped_at_start(PRISM))
     }
     if not found and not dead:
-        return "**BPR:** no run says it."
-    text = f"**BPR:** {advice_with_bpr(found, bool(dead))}"
+        return ["**BPR:** no run says it."]
     waited = f" (PRISM at patience {LONG})" if found and dead else ""
-    text += f": against tuned decay {on_each(found)}{waited}." if found else "."
+    against = f": against tuned decay {on_each(found)}{waited}" if found else ""
+    said = [f"**BPR:** {advice_with_bpr(found, bool(dead))}{against}."]
     if dead:
         never = [f"{gone} of {plural(made, 'seed')} on {name}" for name, (gone, made) in dead.items()]
-        text += f" At a patience of {RunConfig.patience} it stopped at its start at {listed_names(never)}."
+        said.append(f"At a patience of {RunConfig.patience} it stopped at its start at {listed_names(never)}.")
     gains = [each.change(NONE, way=TUNED) for each in bpr]
-    learned = [change for change in gains if change is not None]
-    return f"{text} Tuned decay instead gives {span(learned)} against no decay." if learned else text
+    if learned := [change for change in gains if change is not None]:
+        said.append(f"Tuned decay instead gives {span(learned)} against no decay.")
+    return said
 
 
 def advice_with_bpr(found: Mapping[Any, Difference], stopped: bool) -> str:
