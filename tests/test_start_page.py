@@ -21,6 +21,7 @@ from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
 from prismbook.claims.statements import Statement, core, outcome_of, verdict
 from prismbook.pages import advice_in_short, advice_numbers, answers, figures, page, start_page
+from prismbook.pages.change_words import fewer_epochs
 from prismbook.pages.marks import mark
 from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import default_results
@@ -305,3 +306,16 @@ def test_the_strength_and_the_correlation_that_are_shown_are_those_of_the_senten
     assert all(chosen) and all(f"PRISM, alpha {each.alpha:g}" in each.text for said in chosen for each in said)
     for answer in answers.answers(rows[1:]):
         assert re.search("\\(\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}[\\d.]+\\)$", answer.ours[0][2])
+
+
+def test_how_many_epochs_are_saved_has_all_datasets_and_says_which_end_is_open() -> None:
+    sure, unsure, more = (
+        Difference(tuple([np.log(factor)] * seeds), None, "epochs", 0.3)
+        for factor, seeds in ((0.3, 3), (0.75, 1), (1.2, 3))
+    )
+    plain = [
+        fewer_epochs(found, " than PRISM").replace("\N{NO-BREAK SPACE}", " ") for found in ([sure, unsure], [sure])
+    ]
+    assert plain == ["in 25 (open) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
+    assert fewer_epochs([unsure]).endswith("all open") and fewer_epochs([sure, more]).startswith("epochs")
+    assert fewer_epochs([]) == ""

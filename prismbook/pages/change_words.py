@@ -109,13 +109,11 @@ def fewer_epochs(found: Sequence[Difference], than: str = "") -> str:
         return ""
     if any(change.mean >= 0 for change in found):
         return f"epochs {span(found)}"
-    decided = [change.mean for change in found if judge(change).word == "worse"]  # as a word for a score
-    if not decided:
+    saved = sorted((-100 * change.mean, judge(change).word == "worse") for change in found)  # as a word for a score
+    if not any(decided for _, decided in saved):
         return f"epochs {span(found)}, all open"
-    low, high = (100 * abs(end(decided)) for end in (max, min))
-    others = [change for change in found if judge(change).word != "worse"]
-    where = f" on {len(decided)} of {len(found)} (else {span(others)}, open)" if others else ""
-    return f"in {low:.0f} to {high:.0f}{NBSP}% fewer epochs{than}{where}"
+    ends = [f"{share:.0f}{'' if decided else ' (open)'}" for share, decided in dict.fromkeys((saved[0], saved[-1]))]
+    return f"in {' to '.join(ends)}{NBSP}% fewer epochs{than}"
 
 
 def advised(found: Mapping[Any, Difference], yes: str, no: str, otherwise: str) -> str:
