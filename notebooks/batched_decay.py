@@ -53,7 +53,7 @@ page.begin(names)
 #
 # **What the theory predicts.** By {prf:ref}`cor-batched` plain gradient descent has one rest for all items of equal cosine, and so a correlation of 0. Adam divides this decay too. The
 # balance of [the law of lengths](law_of_lengths.ipynb) is then $r^3 = \kappa \eta \sqrt n\, G / (2 \lambda P)$, with $P$ the chance that an item is in the batch. Where it is met
-# less than about once per batch, lengths fall with popularity, and beyond they rise. Where most items are met less often, the correlation at rest is
+# less than about once per batch, lengths fall with popularity, and beyond they rise: $r^3$ follows $\sqrt q / (1 - e^{-q})$, which is smallest at $q = 1.26$. Where most items are met less often, the correlation at rest is
 # negative: it is computed below the figures.
 #
 # **We tested:** DirectAU on matrix factorisation, each decay on the whole tables and on the batch's rows alone.

@@ -90,7 +90,7 @@ page.say(question.run_yourself("further_curves", runs, dataset=names[0], claim=c
 # ## Watch it happen
 #
 # This cell runs by itself, in about ten seconds, on synthetic data: DirectAU behind a perceptron, without decay and with it.
-# Both parts rise here, since without decay the perceptron hardly learns in so few epochs.
+# The popular and the unpopular part both rise here, since without decay the perceptron hardly learns in so few epochs.
 
 # %% tags=["plain-prismlib", "nbval-ignore-output"]
 import torch

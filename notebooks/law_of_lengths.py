@@ -45,7 +45,7 @@
 # \end{aligned}
 # $$ (eq-strength)
 #
-# This $G$ is DirectAU's. MAWU's is half of it, with $\sin(\theta + m)$ in place of $\sin\theta$, $m$ its margin; the two sines are taken as alike here. $G$ has the pulls of alignment alone, and takes those of uniformity to be small beside them
+# This $G$ is DirectAU's. MAWU's is half of it, with $\sin(\theta + m)$ in place of $\sin\theta$, $m$ its learned margin; the two sines are taken as alike here. $G$ has the pulls of alignment alone, and takes those of uniformity to be small beside them
 # ({func}`prismlib.theory.gradient_noise` says where that holds). The $\sqrt q$ assumes that the pairs of a row pull independently, so that squares add. {prf:ref}`prop-several` has this
 # case, in which growth is linear in $d$. Pulls which agree would make it quadratic. So here $G$ grows with popularity as $\sqrt d$.
 #
@@ -53,10 +53,11 @@
 #    and a row to be met often within Adam's memory of a thousand steps, $q \gg 0.001$. It takes $v$ to be alike in all coordinates, too.
 # 2. Without momentum a row would move $\eta \sqrt n$ per step (root mean square), a rare row seldom but far. By Pythagoras $r^2$ would grow by $\eta^2 n$ per step.
 #    Momentum, $\beta_1 = 0.9$, spreads a gradient over about ten steps but hands out all of it. Its steps are shorter, with a mean square of $\eta^2 n (1 - \beta_1)/(1 + \beta_1)$.
-#    But a row has moved since the gradients that are still handed out were at a right angle to it. Of a divided gradient from $l$ steps ago, of square $n$, it has gone $\eta (1 - \beta_1^l)$.
-#    The coming step has $(1 - \beta_1)\beta_1^l$ of that gradient and goes on along it. So $r^2$ grows by twice the product, $2 \eta^2 n \sum_l (1 - \beta_1)\beta_1^l (1 - \beta_1^l) = 2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
+#    But a row has moved since the gradients that are still handed out were at a right angle to it. Along a gradient of
+#    $l$ steps ago, divided and so of square $n$, the row has already gone $\eta (1 - \beta_1^l)$ times it. The coming step goes another $\eta (1 - \beta_1)\beta_1^l$ times it.
+#    The square of a sum has twice the product of its parts. Over all $l$ that is $2 \eta^2 n \sum_l (1 - \beta_1)\beta_1^l (1 - \beta_1^l) = 2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
 #    So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
-#    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. It is 1 where they are
+#    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. $\kappa$ is 1 where they are
 #    independent, and {func}`below 1 <prismlib.theory.memory_of_epochs>` where the gradients of an epoch sum to zero. At rest a row's pulls cancel over an epoch, in which each of its pairs comes once.
 # 3. Coupled decay adds $\lambda \mathbf{i}$ to the gradient and is divided too: it takes $2 \eta \lambda r^2 / \sqrt v = 2 \eta \lambda \sqrt n\, r^3 / G$,
 #    more from the rows with a weak gradient: **coupled decay puts popularity back.**
@@ -212,7 +213,7 @@ plt.show()
 #
 # ### A symmetry
 #
-# A learning rate $s$ times as large, with a decay smaller by $s^2$, leaves the same directions by the law, with lengths $s$ times as long. So rate and decay
+# A learning rate $s$ times as large, with a decay divided by $s^2$, leaves the same directions by the law, with lengths $s$ times as long. So rate and decay
 # are one knob, $\eta^2 \lambda$, once the start is forgotten.
 
 # %% tags=["remove-input"]

@@ -18,8 +18,7 @@
 #
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
 #
-# With DirectAU you need neither, so far as it was run. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. What that
-# gives against both is below. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. By how much trainings still differ once all have such lengths stands at the end of the page. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
+# With DirectAU you need neither, so far as it was run. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. By how much trainings still differ once all have such lengths stands at the end of the page. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
 
 # %% tags=["parameters", "remove-input"]
 dataset = ["movielens1m", "gowalla", "yelp2018"]  # a published one, or a list of names
@@ -58,7 +57,8 @@ for name in names:
     table = analysis.measured(folder, compared)
     runs[name] = table[table["run"].notna() | (table["seed"] == SEEDS[0])].reset_index(drop=True)
     records[name] = [record for record in analysis.records(runs[name]) if record is not None]
-page.say(optimiser_tables.beside_both(advice_numbers.known(results), names))
+page.say("**What that training gives, against tuned decay and against PRISM:**")
+page.say(optimiser_tables.beside_both(advice_numbers.known(results), names) or "Not run.")
 page.say(optimiser_tables.found(records))
 
 # %% [markdown]

@@ -111,7 +111,7 @@ if shown:
 
 # %% [markdown]
 # *With the decay that validation chooses, the lengths of DirectAU's items climb with popularity. Without decay they hardly do, beyond the rarest. Dotted:
-# log popularity. Dashes and dots: the law's $d^{1/6}$ for a loss of angles. The dotted and the dashed line are scaled to the curve with the largest correlation, where its square is above one half. Each curve is the mean length in
+# log popularity. Dash-dotted: the law's $d^{1/6}$ for a loss of angles. The dotted and the dash-dotted line are scaled to the curve with the largest correlation, where its square is above one half. Each curve is the mean length in
 # bins of popularity that double in width: 0, 1, 2 to 3, 4 to 7, and so on. The bin of 0 is drawn at 0.5, since a log axis has no 0. A band is one standard
 # deviation within a bin, and *corr.* the correlation over all items. One more curve is the strongest decay that was run.*
 #

@@ -291,8 +291,8 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         with_decay, without = float(strength.mean()), float(left.mean())
         chosen = "" if loss == "DirectAU" else ", which validation chooses for DirectAU"
         followed = judged(
-            f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(with_decay)}; from the line at {_HALF:.2f}"
-            " by",
+            f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(with_decay)}; off the line at {_HALF:.2f},"
+            " where half is explained, by",
             _correlation(strength - _HALF, decayed),
             ("better",),
             rules,
@@ -301,8 +301,8 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
             threshold=True,
         )
         little = judged(
-            f"{loss} without decay: {_explained(without)}; less than half as much as with decay is below {half:.2f};"
-            " beyond that by",
+            f"{loss} without decay: {_explained(without)}; half as much as with decay is at a correlation of"
+            f" {half:.2f}, of either sign; off that by",
             _correlation(left.abs() - half, zero, decayed),
             ("worse",),
             rules,
@@ -635,7 +635,7 @@ def _careful(runs: pd.DataFrame, decays: Sequence[float], loss: str, rules: Rule
     worse = [decay for decay in others if words[decay].word == "worse"]
     near = [decay for decay in others if "worse" not in MAY_BE[words[decay].word]]
     text = (
-        f"{loss} needs it tuned with care: {len(worse)} of {among_others}"
+        f"{loss} needs it tuned with care, so that most other choices are worse: {len(worse)} of {among_others}"
         f" {'comes' if len(others) == 1 else 'come'} out worse than {chosen:g}, {len(near)} as good,"
         f" {len(others) - len(worse) - len(near)} undecided"
     )

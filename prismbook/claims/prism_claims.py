@@ -431,7 +431,7 @@ def claim_c17_norms(runs: pd.DataFrame, case: str = "", rules: Rules = RULES) ->
             statements.append(Statement(text, None, undecided=True, about=about))
             continue
         correlation = float(ours[loss].mean())
-        text += f" (correlation {correlation:.2f}); from the line at {_HALF:.2f}, where it is half, by"
+        text += f" (correlation {correlation:.2f}); off the line at {_HALF:.2f}, where it is half, by"
         difference = Difference(tuple(ours[loss] - _HALF), None, "correlation", runs=ids[loss])
         words = ("above it", "below it", "at it")
         kept = judged(text, difference, (word,), rules, words, about=about, threshold=True)

@@ -59,7 +59,7 @@ def what_is_in(kept: Sequence[Record], left_out: Mapping[str, Sequence[Record]])
     if len(batches) == len(dims) == 1:
         lines.append(
             f"All have a batch of {batches.pop():,} and {dims.pop()} numbers in a row."
-            " So what the law says of these two is the formula's, and no record tests it."
+            " So how lengths depend on these two comes from the formula alone, and no run tests it."
             " The simulation varies $q$, which has the batch in it."
         )
     lines.append(
@@ -80,7 +80,7 @@ def _nearest_the_line(kept: Sequence[Record], short: Sequence[Record]) -> str:
     """What the time to rest is, and how near to the line the runs on either side of it are."""
     text = (
         " The time to rest is step 4's, for a run's middle class of rows by popularity. Before some three times that,"
-        " lengths are still growing. No recorded length enters."
+        " lengths are still growing. This is decided by the formula, and no recorded length is looked at."
     )
     if kept and short:
         least, most = min(map(law.times_to_rest, kept)), max(map(law.times_to_rest, short))

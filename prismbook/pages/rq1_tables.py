@@ -123,21 +123,29 @@ def by_angles_alone(runs: Mapping[str, pd.DataFrame], loss: str = "SSM", beside:
         beside: the loss that it stands beside.
 
     Returns:
-        A sentence per dataset on which both were run without decay and decide something, at the first seed; empty
-        where there is none.
+        A line per dataset on which both were run without decay: means over the seeds whose runs decide something, or
+        which of the two has none. Empty where there is no such dataset.
     """
     said = []
     for dataset, table in runs.items():
-        known = usable(first_seed(table[table["weight_decay"] == 0]))
-        found = {name: records(known[known["loss"] == name]) for name in (loss, beside)}
-        tests = {name: made[0]["test"] for name, made in found.items() if made and made[0] is not None}
-        if len(tests) == len(found):
-            parts = [
-                f"{name} has NDCG@20 {test['cosine']['ndcg']:.3f}, {test['cosine']['popular']:.3f} of it from popular"
-                f" items; with its lengths {test['dot']['ndcg']:.3f}"
-                for name, test in tests.items()
-            ]
-            said.append(f"- **{dataset_name(dataset)}.** {'. '.join(parts)}.")
+        none = table[(table["weight_decay"] == 0) & table["run"].notna()]
+        if not {loss, beside} <= set(none["loss"]):
+            continue
+        parts = []
+        for name in (loss, beside):
+            tests = [run["test"] for run in records(usable(none[none["loss"] == name])) if run is not None]
+            if not tests:
+                parts.append(f"{name} was cut off")
+                continue
+            cosine, popular, dot = (
+                float(np.mean([test[by][part] for test in tests]))
+                for by, part in (("cosine", "ndcg"), ("cosine", "popular"), ("dot", "ndcg"))
+            )
+            parts.append(
+                f"{name} has NDCG@20 {cosine:.3f} by cosine, {popular:.3f} of it from popular items, and {dot:.3f} with"
+                f" its lengths ({plural(len(tests), 'seed')})"
+            )
+        said.append(f"- **{dataset_name(dataset)}.** {'. '.join(parts)}.")
     return "\n".join(said)
 
 
