@@ -52,7 +52,7 @@ for finding in not_shown:
     page.say(start_page.section(finding, accepted, page.pages(), level=3))
 
 # %% [markdown]
-# *Percentages are shares of the second value of each comparison, with the 95 % interval over users and seeds in brackets.*
+# *Percentages are shares of the second value of each comparison, with the 95 % interval over users and seeds in brackets. Of ratios and epochs over several seeds they are those of the geometric means. An epoch is counted from 0, a number of epochs from 1.*
 #
 # ## What would change our mind
 #

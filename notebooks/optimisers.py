@@ -18,7 +18,7 @@
 #
 # *This project's question and not the paper's. It follows from [the law of lengths](law_of_lengths.ipynb).*
 #
-# With DirectAU you need neither, so far as it was run. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. By how much trainings still differ once all have such lengths stands at the end of the page. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
+# With DirectAU you need neither, so far as it was run. Adam without decay needs only lengths $d^b$ at scoring, with $b$ chosen on validation, and to stop by such lengths. Other trainings with $d^b$ can rank as high or higher, mostly at one seed. By how much trainings still differ once all have such lengths stands under *Lengths as a knob after training*. Unpopular items pay for that, as they do for decay and for plain SGD. [](should_i_use.ipynb) has the order in which to try.
 
 # %% tags=["parameters", "remove-input"]
 dataset = ["movielens1m", "gowalla", "yelp2018"]  # a published one, or a list of names
@@ -67,7 +67,7 @@ page.say(optimiser_tables.found(records))
 # optimiser*, or whether lengths should be chosen at all after training.
 #
 # Of the others, *lazy Adam* (`sparse_adam`) takes Adam's step only for rows of the batch. It is not *Adam on the batch's rows* (`row_adam`), which trains what Adam trains. *Row-wise Adagrad* divides the step of a row by the root of
-# the sum of its squared gradients. That is one number per row, and large systems use it. *Momentum* is 0.9.
+# the sum of its squared gradients. That is one number per row, and large systems use it. *SGD with momentum* has one of 0.9.
 #
 # A learning rate of 30 looks large. The loss is a mean over the batch, so a row's gradient is divided by the size of the batch.
 #

@@ -28,7 +28,7 @@
 # A sweep trains only what is not stored. To train again what is, give it another folder, as `--results again` does; then
 # `python -m prismbook records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
 # spread one over many machines; before you start, `python -m prismbook sweep estimate rq1 --dataset gowalla --results again` tells the hours of an experiment on your
-# device. The command folded below each figure makes that figure's runs again.
+# device. It first trains one epoch of each kind of run that was never timed there. The command folded below each figure makes that figure's runs again.
 #
 # The same configuration, data, device, thread count and versions give the same numbers on a CPU. Another device or another version of
 # PyTorch adds in another order, and training carries the difference on; how far is measured below. That is why a

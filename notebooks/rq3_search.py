@@ -73,7 +73,7 @@ for name in names:
 #
 # Compare epochs: hours are of several machines, some with a GPU. A search that was not run to its end says so; its choice is the best
 # of what was run. A search whose runs ended early is cheap because it was stopped. A row counts the search's own runs; a sentence on runs that ended counts their other seeds
-# and repeats too.
+# and repeats too. The counts in the sentences are of losses of angles: BPR is left out, since its runs with PRISM ended early.
 
 # %% tags=["remove-input"]
 compared = {name: [pair for pair in pairs[name] if pair.loss != "bpr"] for name in names}  # PRISM's BPR never began

@@ -61,7 +61,8 @@ def make_optimizer(
             paper's theory), ``"sgd_momentum"`` (a momentum of 0.9), ``"rowwise_adagrad"``
             (:class:`RowWiseAdagrad`), ``"sparse_adam"`` (:class:`RowSparseAdam`) or ``"row_adam"`` (Adam without
             decay, whose steps cost what the rows of the batch cost: a row makes the moves that it missed when it is
-            looked up again).
+            looked up again. So call the optimiser's ``flush()`` before tables are ranked, saved or read in any other
+            way than by looking rows up; :func:`prismlib.train.fit` does).
         modules: the modules that are trained. Models made with ``sparse=True`` need one of :data:`TAKE_SPARSE`, and no
             weight decay.
         lr: learning rate, > 0 and finite.

@@ -181,7 +181,7 @@ def test_the_table_by_training_averages_seeds_and_says_what_was_not_kept() -> No
     shown = optimiser_tables.ways(runs)["NDCG@20"]
     name = "plain SGD, no decay"
     assert shown[name, "30"] == f"{sgd['ndcg']:.4f}"
-    assert shown[f"{name}, of these seed {runs[0]['config']['seed']}", "30"].endswith(" → 0.3000")
+    assert shown[f"{name}, seed {runs[0]['config']['seed']} alone", "30"].endswith(" → 0.3000")
 
 
 def test_the_page_on_optimisers_shows_slopes_beside_what_was_predicted() -> None:

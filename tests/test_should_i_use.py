@@ -501,7 +501,7 @@ def test_the_glance_is_from_the_row_to_the_column(tmp_path: Path) -> None:
     assert re.sub("<.*?>", "|", cell[TUNED]) == "||+50 %||||\N{MULTIPLICATION SIGN}1.00|||on 1 (1 seed)|"
     assert ">+20 %<" in cell[PRISM]
     assert ">-20 %<" in rows.loc[f"DirectAU, {TUNED}", PRISM]
-    assert cell[SGD] == cell["lengths at scoring"] == "not run, or open"
+    assert cell[SGD] == cell["lengths at scoring, new training"] == "not run, or open"
     rows = should_i_use.at_a_glance(Known([replace(each, undecided=1e-4)])).set_index("trained with")
     assert rows.loc[f"DirectAU, {TUNED}", PRISM] == rows.loc[f"DirectAU, {NONE}", TUNED] == "not run, or open"
     assert ">+20 %<" in rows.loc[f"DirectAU, {NONE}", PRISM]
@@ -509,7 +509,9 @@ def test_the_glance_is_from_the_row_to_the_column(tmp_path: Path) -> None:
 
 def test_the_glance_has_the_numbers_of_the_advice(known: Known) -> None:
     rows = should_i_use.at_a_glance(known).set_index("trained with")
-    assert list(rows.columns) == ["lengths at scoring", TUNED, PRISM, SGD] and len(rows) == 2 * len(LOSSES)
+    assert list(rows.columns) == ["lengths at scoring, new training", TUNED, PRISM, SGD] and len(rows) == 2 * len(
+        LOSSES
+    )
     found = advice_numbers.changes(known.of("directau"), NONE)
     low, high = (f"{100 * end(change.mean for change in found.values()):+.0f}" for end in (min, max))
     assert f">{low} to {high} %<" in rows.loc[f"DirectAU, {NONE}", PRISM]

@@ -273,7 +273,9 @@ def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
     one, three = (known([Statement("a", True, seeds=seeds)]) for seeds in (1, 3))
     rows = [Row(BY_ID["C1"], "gowalla", each.statements, "reproduced", (), each) for each in (one, three, three)]
     rows.append(Row(BY_ID["C1"], "yelp2018", [], "not measured", (), known([])))
-    assert start_page.how_sure(rows).startswith("If one seed decided nothing, 1 of 3 verdicts would have another mark")
+    assert start_page.how_sure(rows).startswith(
+        "If results at one seed were not counted, 1 of 3 verdicts would have another mark"
+    )
 
 
 @pytest.mark.lint

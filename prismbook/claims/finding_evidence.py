@@ -150,10 +150,10 @@ def _dip(short: RunConfig, long: RunConfig, early: Record, late: Record, better:
     climbed = "never" if above is None else f"at epoch {above}"
     before, after = (record["test"]["dot"]["ndcg"] for record in (early, late))
     sentence = (
-        f"{LOSS_NAMES[short.loss]}{backbone} with {method}, seed {short.seed}, stops at epoch"
-        f" {len(early['history']['loss'])} and keeps epoch {start}. With patience {long.patience} its validation"
-        f" NDCG@20 falls from {curve[start]:.4f} to {min(curve[start : above or None]):.4f}. It is higher again"
-        f" {climbed} and best at epoch {late['best_epoch']}. Test NDCG@20 is {after:.4f} in place of {before:.4f}"
+        f"{LOSS_NAMES[short.loss]}{backbone} with {method}, seed {short.seed}, stops after"
+        f" {plural(len(early['history']['loss']), 'epoch')} and keeps epoch {start}. With patience {long.patience} its"
+        f" validation NDCG@20 falls from {curve[start]:.4f} to {min(curve[start : above or None]):.4f}. It is higher"
+        f" again {climbed} and best at epoch {late['best_epoch']}. Test NDCG@20 is {after:.4f} in place of {before:.4f}"
     )
     dipped = Statement(
         "the curve falls for longer than the patience", above is not None and above > start + short.patience

@@ -185,7 +185,11 @@ def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
         f"**Lengths at scoring, without a new training.** NDCG@20 goes from {listed_names(scores)}. Unpopular items"
         f" lose: the unpopular / popular ratio goes from {listed_names(ratios)}."
     )
-    if fair := as_fair(directau, {each.dataset: rescored(each) for each in directau}):
+    made = {each.dataset: rescored(each) for each in directau}
+    if against := gains_and_ratios(directau, made, PRISM)[0]:
+        changed = [f"{mean_percent(values)} on {dataset_name(dataset)}" for dataset, values in against.items()]
+        text += f" Against PRISM that is {listed_names(changed)}."
+    if fair := as_fair(directau, made):
         alike = [f"{mean_percent(values)} on {dataset_name(dataset)}" for dataset, values in fair.items()]
         text += f" At PRISM's own ratio, with $b$ read off the test set, it is {listed_names(alike)} against PRISM."
     return [text]
@@ -304,7 +308,7 @@ def _after_decay(runs: Known) -> str:
     if not said:
         return ""
     missing = [power(decay) for decay, rows in found.items() if not rows]
-    not_known = f" At {listed_names(missing)} this was not run." if missing else ""
+    not_known = f" At {listed_names(missing)} this was not run: try it, it costs no training." if missing else ""
     text = f" Lengths at scoring on such a training, without a new one, take NDCG@20 {'; '.join(said)}.{not_known}"
     for dataset, made in runs.other_rate.items():
         if (row := scored_row(made)) is not None:

@@ -110,7 +110,7 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     return [
         f"**DirectAU, no coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** put {link} and rank by"
         " the dot product. Adam's NDCG@20"
-        f" {listed_names(scores)}. Unpopular items lose: ratio {', '.join(ratios)}."
+        f" {listed_names(scores)}. Unpopular items lose: unpopular / popular ratio {', '.join(ratios)}."
     ]
 
 

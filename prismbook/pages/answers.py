@@ -206,7 +206,7 @@ def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
     if not printed:
         return []
     of_all = plural(len(printed), "cell")
-    return [f"The test is weak: a score just like tuned decay's would pass it in {like} of {of_all}."]
+    return [f"The test is weak: a method that scored just as tuned decay does would pass too, in {like} of {of_all}."]
 
 
 def lead_of(statements: Sequence[Statement]) -> str:

@@ -214,7 +214,7 @@ def _with_rows_of_the_scored(records: Sequence[Record]) -> pd.DataFrame:
             name = lengths.training_and_validation(record["config"])
             seeds.setdefault(name, []).append(str(record["config"]["seed"]))
     alone = scored.loc[partly].rename(
-        index=lambda name: f"{name}, of these seed{'s' if len(seeds[name]) > 1 else ''} {listed_names(seeds[name])}",
+        index=lambda name: f"{name}, seed{'s' if len(seeds[name]) > 1 else ''} {listed_names(seeds[name])} alone",
         level=0,
     )
     return pd.concat([table, alone]) if len(partly) else table
@@ -271,12 +271,12 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             (name, rate): (float(score), int(seeds))
             for (name, rate), score, seeds in zip(table.index, table["ndcg"], table["seeds"], strict=True)
         }
-        best_prism = _tuned(runs, "PRISM", rates=lambda _: True)
+        best_prism = _tuned(runs, "PRISM".__eq__, rates=lambda _: True)
         if best_prism is None or "plain SGD, no decay" not in {name for name, _ in means}:
             continue
         usual = _row(best_prism)
         at_rate, none = usual[1], ("Adam, no decay", usual[1])
-        best_decay = _tuned(runs, "Adam, decay", rates=at_rate.__eq__)
+        best_decay = _tuned(runs, _with_decay, rates=at_rate.__eq__)
         if best_decay is None or none not in means:
             continue
         tuned = _row(best_decay)
@@ -292,7 +292,7 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             f" Adam without decay {adam:.4f}{with_lengths}. At rate {at_rate:g} {_with(tuned[0])}, chosen by"
             f" validation, has {_with_seeds(means[tuned])}, and PRISM {_with_seeds(means[usual])}."
         )
-        elsewhere = _tuned(runs, "Adam, decay", rates=at_rate.__ne__)
+        elsewhere = _tuned(runs, _with_decay, rates=at_rate.__ne__)
         if elsewhere is not None:
             other = _row(elsewhere)
             knobs = [config["weight_decay"] * config["lr"] ** 2 for config in (best_decay, elsewhere)]
@@ -325,22 +325,28 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
     return "\n".join(lines)
 
 
-def _tuned(runs: Iterable[Record], names: str, rates: Callable[[float], bool]) -> dict[str, Any] | None:
+def _tuned(
+    runs: Iterable[Record], names: Callable[[str], bool], rates: Callable[[float], bool]
+) -> dict[str, Any] | None:
     """The configuration of the run that is best by validation; None where there is none.
 
     Args:
         runs: stored runs. Those that were validated with lengths put on are left out.
-        names: how the names begin of the trainings that are compared.
+        names: whether a training is among those that are compared, by its name.
         rates: whether a learning rate is among those that are compared.
     """
     compared = [
         run
         for run in runs
         if run["config"].get("length_exponent") is None
-        and lengths.training_name(run["config"]).startswith(names)
+        and names(lengths.training_name(run["config"]))
         and rates(run["config"]["lr"])
     ]
     return max(compared, key=lambda run: max(run["history"]["validation_dot"]))["config"] if compared else None
+
+
+def _with_decay(name: str) -> bool:
+    return name.startswith("Adam, decay")
 
 
 def _row(config: Mapping[str, Any]) -> tuple[str, float]:

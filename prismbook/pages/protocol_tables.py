@@ -221,8 +221,8 @@ def lines() -> list[Line]:
         Line(
             "MACR",
             "its authors' range",
-            "c = 1, its item branch weighs 0.001",
-            "searched over both",
+            "c = 1, its item branch weighs 0.001, its branches start Xavier-normal",
+            "searched over both weights; starts uniform",
             "C13",
             "debiasing",
         ),

@@ -241,7 +241,8 @@ def what_to_do(part: Part) -> str:
     found = {loss: _both(steps, loss)[-1] for loss in ("BPR", "SSM")}
     sizes = [f"{rounded(rows)} with {loss}" for loss, rows in found.items() if rows is not None]
     fewer = (
-        f"up to about {listed_names(sizes)}, on a CPU with huge pages; without them `row_adam` was not measured"
+        f"up to about {listed_names(sizes)}, on a CPU with huge pages. Without them all rows cost more, and"
+        " `row_adam` was not measured: time both"
         if sizes
         else "all sizes that were measured"
     )
@@ -250,7 +251,8 @@ def what_to_do(part: Part) -> str:
             "| rows of your tables | train with |",
             "|---|---|",
             f"| {fewer} | Adam on all rows, as `fit` does unless asked |",
-            '| more | `optimizer="row_adam"`, which trains what Adam trains |',
+            '| more | `optimizer="row_adam"`, which trains what Adam without decay trains. Put lengths on at scoring.'
+            " In your own loop call its `flush()` before tables are ranked, saved or read; `fit` does |",
             '| more than fit into memory with Adam\'s two moments | `"rowwise_adagrad"` or `"sgd"`, which keep the'
             " weights, with one number a row or none; or [shards](../recipes.md) |",
             "",

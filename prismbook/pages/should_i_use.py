@@ -67,10 +67,10 @@ def at_a_glance(runs: Known) -> pd.DataFrame:
         for start in (NONE, TUNED):
             compared = [each for each in runs.of(loss) if start == NONE or each.undecided is None]
             row = {"trained with": f"{LOSS_NAMES[loss]}, {start}"}
-            row["lengths at scoring"] = _range(*gains_and_ratios(compared, runs.scored(loss=loss), start))
+            row["lengths at scoring, new training"] = _range(*gains_and_ratios(compared, runs.scored(loss=loss), start))
             row |= {way: _range(*_changed(compared, start, way)) for way in (TUNED, PRISM, SGD) if way != start}
             rows.append(row)
-    columns = ["trained with", "lengths at scoring", TUNED, PRISM, SGD]
+    columns = ["trained with", "lengths at scoring, new training", TUNED, PRISM, SGD]
     return pd.DataFrame(rows, columns=columns).fillna("")
 
 

@@ -227,11 +227,11 @@ def how_sure(rows: Iterable[Row]) -> str:
         rows: the ledger.
 
     >>> how_sure([]).partition(":")[0]
-    'If one seed decided nothing, 0 of 0 verdicts would have another mark'
+    'If results at one seed were not counted, 0 of 0 verdicts would have another mark'
     """
     changed, judged = rest_on_one_seed(rows)
     return (
-        f"If one seed decided nothing, {changed} of {judged} verdicts would have another mark: see"
+        f"If results at one seed were not counted, {changed} of {judged} verdicts would have another mark: see"
         " [how verdicts are made](pages/verdicts.ipynb)."
     )
 

@@ -48,10 +48,10 @@ def rules_in_words() -> str:
    narrower one. *Better* and *worse* need the interval off zero and a difference larger than the margin; *equivalent*
    needs all of the interval within the margin. Against a threshold, such as half of a variance, only a direction
    decides. What has the threshold in its interval is open.
-3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Of
-   differences of nothing one in {1 / math.erfc(FIRM / math.sqrt(2)):.0f} is as large. What holds at {WIDTH:g} alone is
-   provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not known. A word may
-   be provisional where the mark is not: *higher* may hold only just, while *not lower* is sure.
+3. **Firm or provisional.** What still holds at {FIRM:g} standard errors is firm, at any number of seeds. Where
+   nothing differs, one comparison in {1 / math.erfc(FIRM / math.sqrt(2)):.0f} comes out as large. What holds at
+   {WIDTH:g} alone is provisional, and has a ring. So is what one seed says of a measure whose spread over seeds is not
+   known. A word may be provisional where the mark is not: *higher* may hold only just, while *not lower* is sure.
 4. **Each measure has its margin**, with a reason, below. Ratios and numbers of epochs are compared in logs: a number of
    epochs cannot fall by more than 100 %.
 5. **No verdict rests on a choice made on the test set.** Validation chooses, at the first seed. In Table 1's search
@@ -90,7 +90,8 @@ def rules_in_words() -> str:
     less than half as much as with decay. So little may be nearly half of all: the slope says more.
     Decay of the batch's rows does nothing (C6) where it gains at most {MEASURES["gain"].margin:.0%} of what tuned decay
     gains. A loss counts too. That share may be more than the margin of NDCG@20.
-    That its lengths resemble those without decay is a detail. LightGCN is consistent over decay (C7) where
+    That its lengths resemble those without decay, as the paper's appendix says, is a detail: the core asks whether its
+    lengths follow popularity less. LightGCN is consistent over decay (C7) where
     its worst decay is within the margin of its best. The two lines differ, since the questions do. C6 asks whether
     such decay replaces the other, so its line is a share of what the other gains. C7 asks what a wrong decay costs
     LightGCN itself, so its line is the margin. What the other line says stands beside both claims. A strength of
