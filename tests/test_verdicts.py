@@ -1092,3 +1092,17 @@ def test_no_verdict_rests_on_runs_that_a_limit_cut() -> None:
         assert outcome(claim(runs)) in ("open", "not measured"), claim.__name__
     for claim in (decay_claims.claim_c6, decay_claims.claim_c7):
         assert outcome(claim(runs)) in ("open", "not measured"), claim.__name__
+
+
+def test_c3_says_what_a_loss_has_at_its_own_decay_where_that_is_another() -> None:
+    runs = [
+        (grid_configs("gowalla", loss, decay), {"correlation": correlation, "validation": [0.0, score]})
+        for loss, of_loss in (
+            ("directau", ((0.0, 0.2, 0.05), (1e-6, 0.8, 0.06), (1e-5, 0.9, 0.1))),
+            ("bpr", ((0.0, 0.2, 0.05), (1e-6, 0.3, 0.1), (1e-5, 0.9, 0.06))),
+        )
+        for decay, correlation, score in of_loss
+    ]
+    texts = [each.text for each in decay_claims.claim_c3(table(*runs)) if "under Adam" in each.text]
+    assert any(text.startswith("BPR") and "at its own choice, 1e-06, a correlation of 0.30" in text for text in texts)
+    assert not any(text.startswith("DirectAU") and "its own choice" in text for text in texts)

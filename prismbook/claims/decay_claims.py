@@ -262,6 +262,14 @@ def moderate_decay(runs: pd.DataFrame) -> float:
     return -1.0 if leading.empty else float(best(first_seed(leading))["weight_decay"])
 
 
+def _at_its_own(runs: pd.DataFrame, moderate: float) -> str:
+    """The correlation at the decay that validation chooses for this loss, where that is not the moderate one."""
+    decayed = runs[runs["weight_decay"] > 0]
+    if usable(first_seed(decayed)).empty or (own := float(chosen_decay(decayed))) == moderate:
+        return ""
+    return f", at its own choice, {own:g}, a correlation of {usable(_at(decayed, own))['norm_correlation'].mean():.2f}"
+
+
 def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
     """C3: item norms follow log popularity under moderate decay, and carry little of it without decay.
 
@@ -290,9 +298,10 @@ def claim_c3(runs: pd.DataFrame, rules: Rules = RULES) -> list[Statement]:
         half = _HALF * float(strength.abs().mean())
         with_decay, without = float(strength.mean()), float(left.mean())
         chosen = "" if loss == "DirectAU" else ", which validation chooses for DirectAU"
+        own = _at_its_own(finished, moderate)
         followed = judged(
-            f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(with_decay)}; off the line at {_HALF:.2f},"
-            " where half is explained, by",
+            f"{loss} under Adam at decay {moderate:g}{chosen}: {_explained(with_decay)}{own};"
+            f" off the line at {_HALF:.2f}, where half is explained, by",
             _correlation(strength - _HALF, decayed),
             ("better",),
             rules,
