@@ -91,6 +91,16 @@ def test_each_prediction_is_borne_out_or_not_by_its_own_run(tmp_path: Path) -> N
         assert "Wrong: " in unseen_dataset.in_words(shown)
 
 
+def test_no_decay_is_no_decay_to_compare_with(tmp_path: Path) -> None:
+    """Before, a training without decay stood for the best decay where none with one was stored."""
+    of = trainings()
+    for record in (run(of["knob"], 0.05, 0.0, 0.9, with_it=0.104), run(of["none"], 0.06, 0.01, 0.9)):
+        store(tmp_path, record, USERS)
+    shown = unseen_dataset.table(CD, tmp_path)
+    [against] = [name for name in shown.index if name.endswith("against the best decay")]
+    assert shown.loc[against, "holds"] == "not run"
+
+
 def test_a_length_is_predicted_by_the_constant_of_another_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
