@@ -234,6 +234,7 @@ page.say(prism_limits.lengths_behind_layers(folder))
 tested = unseen_dataset.table(results=results)
 page.say(unseen_dataset.in_words(tested))
 page.html(f"<div style='overflow-x: auto'>{tested.to_html(border=0)}</div>")
+page.say(unseen_dataset.by_time_to_rest(results=results) or "Where lengths are off was not looked at.")
 
 # %% [markdown]
 # *Runs of DirectAU on matrix factorisation, one seed each, at its plain* $\gamma$ *of 1, which was not tuned there. A score stands with its change and its

@@ -109,15 +109,49 @@ def _level(runs: Sequence[Record], folder: Path) -> Sequence[str]:
         "Lengths at rest under coupled decay, with the constant of MovieLens1M",
         f"off by at most {LENGTH_MARGIN:.0%}",
     )
+    errors = _errors(runs, folder)
+    if errors.empty:
+        return (*said, "", _answer(False))
+    error, made = float(np.sqrt((errors["error"] ** 2).mean())), errors["run"].nunique()
+    return (*said, f"{error:.1%}, {plural(made, 'run')}", _answer(True, error <= LENGTH_MARGIN))
+
+
+def _errors(runs: Sequence[Record], folder: Path) -> pd.DataFrame:
+    """For each class of rows the error of its log length, and how many times its own time to rest it was trained."""
     [reference] = grid_configs("movielens1m", "directau", 1e-5)
     [fitted] = analysis.records(analysis.measured(folder, [reference]))
     kept, _ = law.of_the_law(runs)
     if fitted is None or not kept:
-        return (*said, "", _answer(False))
+        return pd.DataFrame(columns=["run", "error", "times"])
     profiles = law.profiles([fitted, *kept])
     wrong_by = law.errors(profiles, law.profile(profiles, fitted["id"], "item"))
-    error = law.accuracy(profiles, wrong_by)["rms"].to_dict()["law"]
-    return (*said, f"{error:.1%}, {plural(len(kept), 'run')}", _answer(True, error <= LENGTH_MARGIN))
+    times = [each for run in kept for each in law.times_of_classes(run)]
+    return pd.DataFrame({"run": profiles.loc[wrong_by.index, "run"], "error": wrong_by["law"], "times": times})
+
+
+def by_time_to_rest(dataset: str = UNSEEN, results: Path | str | None = None) -> str:
+    """How far lengths are off in classes of rows that had come to rest, and in the others, as a sentence.
+
+    Args:
+        dataset: name of the dataset.
+        results: folder of the records; None is the project's own.
+
+    >>> by_time_to_rest(results="no folder")
+    ''
+    """
+    folder = default_results() if results is None else Path(results)
+    runs = [run for run in analysis.records(analysis.measured(folder, _planned(dataset))) if run is not None]
+    errors = _errors(runs, folder)
+    rested = errors["times"] >= law.LEAST_TIMES
+    if errors.empty or rested.all() or not rested.any():
+        return ""
+    near, far = (float(np.sqrt((errors.loc[part, "error"] ** 2).mean())) for part in (rested, ~rested))
+    return (
+        f"Looked at afterwards: a class of long rows needs more steps to rest. In the {rested.sum()} classes that had"
+        f" {law.LEAST_TIMES} times their own time to rest, lengths are off by {near:.1%}. In the other"
+        f" {(~rested).sum()} it is {far:.1%}, and {(errors.loc[~rested, 'error'] < 0).mean():.0%} of these are shorter"
+        " than predicted."
+    )
 
 
 def _scores(dataset: str, folder: Path) -> list[Sequence[str]]:

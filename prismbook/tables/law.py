@@ -88,11 +88,25 @@ def times_to_rest(record: Record) -> float:
     Args:
         record: a run that the law is about.
     """
+    lengths = torch.tensor([row["law"] for row in _classes(record, rare=False)])
+    return float(_times(record, lengths.median()))
+
+
+def times_of_classes(record: Record) -> list[float]:
+    """:func:`times_to_rest` of each class of rows by itself, in the order of :func:`profiles`.
+
+    Args:
+        record: a run that the law is about.
+    """
+    lengths = torch.tensor([row["law"] for row in _classes(record, rare=False)])
+    return [float(times) for times in _times(record, lengths)]
+
+
+def _times(record: Record, lengths: torch.Tensor) -> torch.Tensor:
+    """How many times the steps to rest of rows of some lengths a run trained until its best epoch."""
     config = record["config"]
     steps = (record["best_epoch"] + 1) * math.ceil(trained_pairs(record) / config["batch_size"])
-    lengths = torch.tensor([row["law"] for row in _classes(record, rare=False)])
-    to_rest = theory.steps_to_rest_adam(lengths.median(), config["lr"], config["dim"])
-    return steps / float(to_rest)
+    return steps / theory.steps_to_rest_adam(lengths, config["lr"], config["dim"])
 
 
 def trained_pairs(record: Record) -> int:
