@@ -123,8 +123,8 @@ def by_angles_alone(runs: Mapping[str, pd.DataFrame], loss: str = "SSM", beside:
         beside: the loss that it stands beside.
 
     Returns:
-        A line per dataset on which both were run without decay: means over the seeds whose runs decide something, or
-        which of the two has none. Empty where there is no such dataset.
+        A line per dataset on which both were run without decay. It has means over the seeds whose runs decide
+        something, or says which of the two has none. Empty where there is no such dataset.
     """
     said = []
     for dataset, table in runs.items():
