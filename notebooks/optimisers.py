@@ -234,10 +234,15 @@ page.say(prism_limits.lengths_behind_layers(folder))
 tested = unseen_dataset.table(results=results)
 page.say(unseen_dataset.in_words(tested))
 page.html(f"<div style='overflow-x: auto'>{tested.to_html(border=0)}</div>")
+unseen = unseen_dataset.runs(results=results)
+if unseen:
+    worth = optimiser_tables.ways(unseen)
+    worth.index = pd.Index([f"{training}, rate {rate}" for training, rate in worth.index], name="trained with")
+    page.html(f"<div style='overflow-x: auto'>{worth.reset_index().to_html(border=0, index=False)}</div>")
 page.say(unseen_dataset.by_time_to_rest(results=results) or "Where lengths are off was not looked at.")
 
 # %% [markdown]
-# *Runs of DirectAU on matrix factorisation, one seed each, at its plain* $\gamma$ *of 1, which was not tuned there. A score stands with its change and its
+# *The second table has all its runs, in the columns of* What it is worth *above. Runs of DirectAU on matrix factorisation, one seed each, at its plain* $\gamma$ *of 1, which was not tuned there. A score stands with its change and its
 # [word](verdicts.ipynb), and the last column follows from that word. Words on lengths at scoring borrow how users vary
 # from another comparison.*
 #

@@ -32,7 +32,7 @@ from prismlib import prism_
 
 def init(weight, popularity, dim):
     if weight.shape[1] != dim:  # each shard would get the norm of the whole row, and the row sqrt(shards) times it
-        raise ValueError(f"init got a column-wise shard, {weight.shape[1]} of {dim} columns: shard by rows or tables")
+        raise ValueError(f"init got a column-wise shard, {weight.shape[1]} of {dim} columns: shard by tables")
     prism_(torch.nn.init.xavier_uniform_(weight), popularity)  # init_fn replaces TorchRec's start: name one
 
 

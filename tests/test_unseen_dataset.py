@@ -74,7 +74,10 @@ def test_each_prediction_is_borne_out_or_not_by_its_own_run(tmp_path: Path) -> N
     good = stored(tmp_path / "good")
     level = [name for name in good.index if name.startswith("Lengths at rest")]
     assert good.loc[level, "holds"].tolist() == ["not run"]  # MovieLens1M's run is not stored
-    assert set(good.drop(level)["holds"]) == {"yes"}
+    [tuned] = [name for name in good.index if name.endswith("against the best decay")]
+    assert set(good.drop([*level, tuned])["holds"]) == {"yes"}
+    assert good.loc[tuned, "holds"] == "open"  # one decay was not searched
+    assert good.loc[tuned, "found"].endswith("against 1e-05, the only one that was run")
     wrong = {
         "plain SGD, no decay": {"sgd": run(of["sgd"], 0.1, 0.15, with_it=0.1045)},
         "Adam, no decay": {"none": run(of["none"], 0.06, 0.1, 0.9)},
@@ -142,3 +145,4 @@ def test_classes_of_long_rows_that_had_not_come_to_rest_are_told_apart(
     monkeypatch.setattr(law, "LEAST_TIMES", (times[2] + times[3]) / 2)
     text = unseen_dataset.by_time_to_rest(CD, tmp_path)
     assert "In the 6 classes that had" in text and "off by 0.0%. In the other 4 it is 69.3%, and 100% of" in text
+    assert "over classes, of log(d + 2) " in text

@@ -171,6 +171,8 @@ def lines() -> list[Line]:
             "a range that the paper's file does not show",
             "no search in it",
             _list(ALL_DECAYS) + "; more where the best is at an edge",
+            "C22, where the grid ends; C21 and C23; tuned decay in C8 to C13",
+            "verdicts",
         ),
         Line(
             "learning rates",

@@ -69,11 +69,7 @@ def answer(claims: Sequence[str], datasets: Sequence[str], results: Path | str |
     for claim, rows in judged.items():
         cells = "".join(f"<td>{ledger_tables.cell(rows[each]) if each in rows else ''}</td>" for each in columns)
         lines.append(f"<tr><th>{claim}</th><td>{escape(SENTENCES[claim])}</td>{cells}</tr>")
-    line = (
-        f", from the line at {0.5**0.5:.2f}, where half of a variance is explained,"
-        if {"C3", "C17"} & set(claims)
-        else ""
-    )
+    line = f" from {0.5**0.5:.2f}, where half of a variance is explained" if {"C3", "C17"} & set(claims) else ""
     against = " Where no other side is named, a change is against tuned decay." if "C13" in claims else ""
     sure = (
         "A mark is the <a href='ledger.html'>ledger</a>'s verdict, in brackets are the seeds behind a number. A"
