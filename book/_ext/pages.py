@@ -182,7 +182,7 @@ def render_stale(root: Path = ROOT, say: Callable[[str], Any] = print) -> None:
     if not stale:
         return
     os.environ["TQDM_DISABLE"] = "1"  # the kernels inherit these
-    # There are as many kernels as cores, so that each has one thread: with more, all pages take a quarter longer.
+    # There are as many kernels as cores: with more than one thread each, their threads would wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     def render(page: Page, reasons: list[str]) -> None:
