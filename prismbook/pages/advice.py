@@ -300,8 +300,8 @@ def _after_decay(runs: Known) -> str:
     directau, decays = runs.of("directau"), (FIXED_DECAY, MIDDLE_DECAY, STRONG_DECAY)
     found = {decay: scored_after(directau, decay) for decay in decays}
     said = [
-        f"at {power(decay)} {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}"
-        f" ({plural(round(row['seeds']), 'seed')})"
+        f" At {power(decay)} they take NDCG@20 from {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}"
+        f" ({plural(round(row['seeds']), 'seed')})."
         for decay, rows in found.items()
         for name, row in rows.items()
     ]
@@ -309,7 +309,7 @@ def _after_decay(runs: Known) -> str:
         return ""
     missing = [power(decay) for decay, rows in found.items() if not rows]
     not_known = f" At {listed_names(missing)} this was not run: try it, it costs no training." if missing else ""
-    text = f" Lengths at scoring on such a training, without a new one, take NDCG@20 {'; '.join(said)}.{not_known}"
+    text = f" Lengths can be put on at scoring on such a training, without a new one.{''.join(said)}{not_known}"
     for dataset, made in runs.other_rate.items():
         if (row := scored_row(made)) is not None:
             config = made[0]["config"]
