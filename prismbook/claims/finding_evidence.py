@@ -172,22 +172,16 @@ def learning_rate_decides_epochs(dataset: str, results: Path, rules: Rules) -> l
         results: folder of the records.
         rules: those that make a word of a difference.
     """
-    differences, lines = zip(
-        *(_epochs_at(benefit_runs(dataset, results, rate), rate) for rate in LEARNING_RATES), strict=True
-    )
+    at_rate = {rate: benefit_runs(dataset, results, rate) for rate in LEARNING_RATES}
+    differences, lines = zip(*(_epochs_at(runs, rate) for rate, runs in at_rate.items()), strict=True)
     sentence = f"epochs to the best one, PRISM against decay. {'. '.join(lines)}"
     directed = [_word(difference, ["better", "worse"], rules) for difference in differences]
     signs = {difference.mean > 0 for difference in differences if difference is not None}
-    alone = [rate for rate in LEARNING_RATES if _one_decay(benefit_runs(dataset, results, rate))]
+    alone = [rate for rate, runs in at_rate.items() if len(tried_runs(runs)[1]) == 1]
     if alone and None not in differences:  # as in the ledger, there is no direction against what was not searched
         where = listed_names([f"{rate:g}" for rate in alone])
         return [Statement(f"{sentence}. Open, since decay was not searched at rate {where}", None, undecided=True)]
     return [_all(sentence, *directed, Statement("the signs differ", len(signs) > 1 or None in differences))]
-
-
-def _one_decay(runs: pd.DataFrame) -> bool:
-    """Whether decay was run at one value alone, so that validation had nothing to choose from."""
-    return len(tried_runs(runs)[1]) == 1
 
 
 def _epochs_at(runs: pd.DataFrame, rate: float) -> tuple[Difference | None, str]:

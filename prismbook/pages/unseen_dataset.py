@@ -46,7 +46,7 @@ def table(dataset: str = UNSEEN, results: Path | str | None = None) -> pd.DataFr
     """
     folder = default_results() if results is None else Path(results)
     made = runs(dataset, folder)
-    rows = [*_slopes(made), _level(made, folder), *_scores(dataset, folder), _of_no_decay(made)]
+    rows = [*_slopes(made), _level(made, folder), *_scores(dataset, made, folder), _of_no_decay(made)]
     return pd.DataFrame(rows, columns=list(_COLUMNS)).set_index("prediction")
 
 
@@ -95,7 +95,7 @@ def _slopes(runs: Iterable[Record]) -> list[Sequence[str]]:
     by_name: dict[str, list[float]] = {}
     for run in runs:
         name, config = lengths.training_name(run["config"]), run["config"]
-        if config["lr"] == (SGD_RATE if config["optimizer"] == "sgd" else 1e-3):
+        if config["lr"] == (SGD_RATE if config["optimizer"] == "sgd" else RunConfig.lr):
             kind = "Adam, coupled decay" if name.startswith("Adam, decay") else name
             by_name.setdefault(kind, []).append(lengths.slope_in_popularity(run))
     wanted = (
@@ -175,18 +175,17 @@ def by_time_to_rest(dataset: str = UNSEEN, results: Path | str | None = None) ->
     )
 
 
-def _scores(dataset: str, folder: Path) -> list[Sequence[str]]:
+def _scores(dataset: str, runs: Iterable[Record], folder: Path) -> list[Sequence[str]]:
     """NDCG@20 of a training without decay that stops by lengths at scoring, against three others, and of SGD's."""
     compared = [ways.compared(dataset, "directau", folder)]
     scored = {dataset: ways.scored_with_lengths(dataset, folder)}
     by_sgd = [
         run
-        for run in analysis.records(analysis.measured(folder, configs("law", dataset)))
-        if run is not None and lengths.training_name(run["config"]) == "plain SGD, no decay"
-        if (run["config"]["loss"], run["config"]["lr"]) == ("directau", SGD_RATE)
+        for run in runs
+        if (lengths.training_name(run["config"]), run["config"]["lr"]) == ("plain SGD, no decay", SGD_RATE)
     ]
     knob = "Adam without decay that stops by d^b"
-    decayed = [each for each in compared if each.decay()]  # the search of decays has no decay among its values
+    decayed = [each for each in compared if each.decay()]  # where no run has a decay, 0 is what is left of the search
     wanted = [
         (f"{knob}, against the best decay", gains_and_ratios(decayed, scored, TUNED)[0]),
         (f"{knob}, against PRISM", gains_and_ratios(compared, scored, PRISM)[0]),
@@ -194,7 +193,7 @@ def _scores(dataset: str, folder: Path) -> list[Sequence[str]]:
     ]
     rows = [(name, "not worse", *_judged(compared, gains, dataset)) for name, gains in wanted]
     made = sorted({float(decay) for each in decayed for decay in each.decays.dropna(subset="run")["weight_decay"]})
-    if len(made) == 1 and rows[0][-1] == "yes":  # as in the ledger: more of the search could turn it
+    if len(made) == 1 and rows[0][-1] == "yes":  # as in the ledger: other decays could turn it
         name, said, found, _ = rows[0]
         rows[0] = (name, said, f"{found}, against {made[0]:g}, the only one that was run", _answer(True))
     return [*rows, _of_sgd(_against(by_sgd, scored[dataset]))]
