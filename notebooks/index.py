@@ -101,6 +101,9 @@ start_page.panel("fairness", panels)
 # %% tags=["remove-input"]
 start_page.scope_table(real_runs)
 
+# %% tags=["remove-input"]
+page.say(start_page.further_runs(stored))
+
 # %% [markdown]
 # *The losses that were trained on each backbone. No run has two towers, in-batch negatives or live users.
 # [Commands, hours and hardware](pages/reproduce.ipynb)*

@@ -38,7 +38,7 @@ from prismbook.pages import (
     question,
     unseen_dataset,
 )
-from prismbook.plan.experiments import SEEDS, as_list, configs, grid_configs
+from prismbook.plan.experiments import SEEDS, as_list
 from prismbook.runs.records import default_results
 from prismbook.tables import analysis, lengths, ways
 from prismbook.tables.labels import dataset_name
@@ -49,12 +49,7 @@ page.begin(names)
 folder = results or default_results()
 runs, records = {}, {}
 for name in names:
-    compared = [
-        *(config for config in configs("law", name) if config.loss == "directau" and config.backbone == "mf"),
-        *grid_configs(name, "directau", (0.0, 1e-6, 1e-5, 1e-4), seeds=SEEDS),
-        *grid_configs(name, "directau", 0.0, seeds=SEEDS, init="prism", alpha=1.0),
-    ]
-    table = analysis.measured(folder, compared)
+    table = analysis.measured(folder, optimiser_tables.trainings(name))
     runs[name] = table[table["run"].notna() | (table["seed"] == SEEDS[0])].reset_index(drop=True)
     records[name] = [record for record in analysis.records(runs[name]) if record is not None]
 page.say("**What that training gives, against tuned decay and against PRISM:**")

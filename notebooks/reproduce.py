@@ -21,7 +21,7 @@
 #
 # | to see that | command | needs |
 # |---|---|---|
-# | the pages follow from the stored records | `make book` | no data, no GPU |
+# | the pages follow from the stored records | `make book` | Python 3.11 or later and make; no data, no GPU |
 # | the code does what it says | `make test`, `make test-browser` | the second: Chromium |
 # | the records follow from the data | `python -m prismbook sweep run rq1 --dataset gowalla --results again` | the dataset, and the hours below |
 #

@@ -54,7 +54,7 @@ backbones, losses = as_list(backbones), as_list(losses)
 
 # %% [markdown]
 # We tune in two steps. First the loss's parameter, such as $\gamma$, at decay 1e-4, and for PRISM without decay. Then decay, at that value or
-# at the published one. If PRISM chose another value, we tune decay there too. A grid grows where its best is at an edge. Where the two best
+# at the published one. If PRISM chose another value, we tune decay there too. PRISM's strength is 1 in all of it; [RQ4](rq4_benefits.ipynb) varies it. A grid grows where its best is at an edge. Where the two best
 # were run at every seed, all seeds choose; otherwise the first one does. A second learning rate, 1e-2, counts once both methods have run all of it.
 # The search reads runs as patience 10 ended them. The curves of [RQ1](rq1_weight_decay.ipynb) and of [deeper models](nonlinear_mf.ipynb) take the same run with patience 100 where one is stored, and
 # other decays are beside them. So "which decay is best" can have another answer there.

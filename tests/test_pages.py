@@ -290,6 +290,8 @@ def test_sentences_with_numbers_follow_from_the_runs() -> None:
     made = tidy(decays, [made_up(decays[0], (0.08, 0.0, 0.02)), made_up(decays[1], (0.06, 0.0, 0.02))])
     assert rq1_tables.widest_gaps(made).endswith("- BPR: the gap is widest at decay 0, 0.060, beyond it 0.040 at last.")
     assert rq1_tables.widest_gaps(made.iloc[:1]) == ""
+    cut = made.assign(best_epoch=[0.0, made["best_epoch"].iloc[1]], epochs=[11.0, made["epochs"].iloc[1]])
+    assert rq1_tables.widest_gaps(cut).endswith(" Of its 1 run there 1 cannot decide: a stopping rule ended it.")
 
 
 def test_why_no_decay_is_chosen_and_what_is_in_a_mean() -> None:

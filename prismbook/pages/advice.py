@@ -36,10 +36,11 @@ from prismbook.pages.change_words import (
 )
 from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
+from prismbook.tables import analysis
 from prismbook.tables.labels import dataset_name
 from prismbook.tables.lengths import ByAdamW
-from prismbook.tables.rules import Difference, judge
-from prismbook.tables.seed_differences import relative_difference
+from prismbook.tables.rules import MARGIN, Difference, judge
+from prismbook.tables.seed_differences import relative_difference, usable
 from prismbook.tables.ways import (
     FIXED,
     FIXED_DECAY,
@@ -187,12 +188,17 @@ def _ordinary_at_scoring(directau: Sequence[Compared]) -> list[str]:
     )
     made = {each.dataset: rescored(each) for each in directau}
     if against := gains_and_ratios(directau, made, PRISM)[0]:
-        changed = [f"{mean_percent(values)} on {dataset_name(dataset)}" for dataset, values in against.items()]
+        judged = words_of_gains(directau, against)
+        changed = [
+            f"{mean_percent(values)} on {dataset_name(dataset)} ({judged[dataset]})"
+            for dataset, values in against.items()
+        ]
         text += f" Against PRISM that is {listed_names(changed)}."
     if fair := as_fair(directau, made):
         alike = [f"{mean_percent(values)} on {dataset_name(dataset)}" for dataset, values in fair.items()]
         text += f" At PRISM's own ratio, with $b$ read off the test set, it is {listed_names(alike)} against PRISM."
-    return [text]
+    missing = [dataset_name(each.dataset) for each in directau if dataset_name(each.dataset) not in rows]
+    return [f"{text} Not run on {listed_names(missing)}." if missing else text]
 
 
 def _stopped_by_lengths(runs: Known) -> list[str]:
@@ -328,7 +334,7 @@ def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> list[str]:
     parts = []
     if gains := gains_of_decay(ssm):
         said = [f"{percent(change.mean)} on {name} ({judge(change)})" for name, change in gains.items()]
-        parts.append(f"A tuned decay gives {listed_names(said)} against none.")
+        parts.append(f"A tuned decay gives {listed_names(said)} against none.{_by_cosine(ssm)}")
     if found := changes(ssm, NONE):
         gain = advised(found, "PRISM helps", "no gain by PRISM is shown", "PRISM may help")
         cut = [dataset_name(each.dataset) for each in ssm if each.change(NONE) is None and len(each.shown(NONE))]
@@ -354,6 +360,24 @@ def _with_ssm(ssm: Sequence[Compared], scored: Runs) -> list[str]:
     nothing = "what was run decides nothing against tuned decay." if parts else "no run says it."
     lead = f"tune the decay{or_by_lengths(ssm, scored)}, {prism}." if decided else nothing
     return [f"**SSM:** {lead}", *parts, _beside_the_others(ssm, scored)]
+
+
+def _by_cosine(compared: Sequence[Compared]) -> str:
+    """Where the directions of runs without decay score as tuned decay does, in sentences; empty where they do not."""
+    alike = []
+    for each in compared:
+        tuned, none = each.shown(TUNED), usable(each.runs[NONE])
+        cosine = [run["test"]["cosine"]["ndcg"] for run in analysis.records(none) if run is not None]
+        if each.undecided is None and cosine and len(tuned):
+            score, beside = float(np.mean(cosine)), float(tuned["ndcg"].mean())
+            if abs(score / beside - 1) <= MARGIN:
+                alike.append(f"{score:.4f} beside tuned decay's {beside:.4f} on {dataset_name(each.dataset)}")
+    if not alike:
+        return ""
+    return (
+        f" Ranked by cosine, runs without decay have {listed_names(alike)}. So there decay may only undo the lengths"
+        " that the optimiser left."
+    )
 
 
 def gains_of_decay(ssm: Sequence[Compared]) -> dict[str, Difference]:

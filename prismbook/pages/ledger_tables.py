@@ -58,7 +58,7 @@ GROUPS = {
 #: How an outcome is said in a count, in the order of a count.
 _COUNTED = (
     ("reproduced", "reproduced"),
-    ("reproduced, size differs", "reproduced with another size"),
+    ("reproduced, size differs", "reproduced, size differs"),
     ("for some, not for others", "for some and not for others"),
     ("not reproduced", "not reproduced"),
     ("open", "open"),

@@ -11,7 +11,8 @@ import pandas as pd
 
 from prismbook.pages.advice_numbers import Known, gains_and_ratios, words_of_gains
 from prismbook.pages.change_words import mean_percent
-from prismbook.plan.experiments import configs
+from prismbook.plan.config import RunConfig
+from prismbook.plan.experiments import SEEDS, configs, grid_configs
 from prismbook.runs.records import Record
 from prismbook.tables import analysis, lengths
 from prismbook.tables.labels import BACKBONE_NAMES, LOSS_NAMES, dataset_name
@@ -39,6 +40,22 @@ PREDICTED: dict[str, tuple[str, float | None]] = {
     "Adam, decay 0.0001": ("d^(1/6)", 1 / 6),
     "Adam, decay 1e-07": ("d^(1/6), at rate 0.01 as 1e-5 at 0.001", 1 / 6),
 }
+
+
+def trainings(dataset: str) -> list[RunConfig]:
+    """The trainings of matrix factorisation with DirectAU that are compared: optimisers, decays under Adam, PRISM.
+
+    Args:
+        dataset: name of the dataset.
+
+    >>> sorted({run.optimizer for run in trainings("gowalla")})[:2]
+    ['adam', 'rowwise_adagrad']
+    """
+    return [
+        *(run for run in configs("law", dataset) if (run.loss, run.backbone) == ("directau", "mf")),
+        *grid_configs(dataset, "directau", (0.0, 1e-6, 1e-5, 1e-4), seeds=SEEDS),
+        *grid_configs(dataset, "directau", 0.0, seeds=SEEDS, init="prism", alpha=1.0),
+    ]
 
 
 def predictions(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:

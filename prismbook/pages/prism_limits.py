@@ -63,9 +63,10 @@ def _of_prism_beside(runs: Iterable[Record], others: Iterable[Record]) -> str:
     if not alone:
         return "Whether PRISM helps beside them was not run with DirectAU."
     names = listed_names(sorted({SPARSE[run["config"]["optimizer"]].partition(" (")[0] for run in alone}))
+    gammas = listed_names(sorted({f"{run['config']['gamma']:g}" for run in alone}))
     return (
         "Whether PRISM helps beside them is not known with DirectAU:"
-        f" [from PRISM it was run with {names}](speed.ipynb) at another gamma, and not without PRISM there."
+        f" [from PRISM it was run with {names}](speed.ipynb) at gamma {gammas}, and not without PRISM there."
     )
 
 

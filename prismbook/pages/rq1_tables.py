@@ -135,7 +135,7 @@ def by_angles_alone(runs: Mapping[str, pd.DataFrame], loss: str = "SSM", beside:
         for name in (loss, beside):
             tests = [run["test"] for run in records(usable(none[none["loss"] == name])) if run is not None]
             if not tests:
-                parts.append(f"{name} was cut off")
+                parts.append(f"No run of {name} without decay decides anything")
                 continue
             cosine, popular, dot = (
                 float(np.mean([test[by][part] for test in tests]))
@@ -179,5 +179,12 @@ def widest_gaps(runs: pd.DataFrame) -> str:
         if len(of_loss) > 1:
             widest = of_loss.idxmax()
             end = "the strongest here" if widest == of_loss.index[-1] else f"beyond it {of_loss.iloc[-1]:.3f} at last"
-            parts.append(f"- {loss}: the gap is widest at decay {widest:g}, {of_loss[widest]:.3f}, {end}.")
+            there = made[(made["loss"] == loss) & (made["weight_decay"] == widest)]
+            cut = len(there) - len(usable(there))
+            some = (
+                f" Of its {plural(len(there), 'run')} there {cut} cannot decide: a stopping rule ended it."
+                if cut
+                else ""
+            )
+            parts.append(f"- {loss}: the gap is widest at decay {widest:g}, {of_loss[widest]:.3f}, {end}.{some}")
     return "\n".join(parts)

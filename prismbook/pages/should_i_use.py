@@ -172,7 +172,7 @@ def rates_by_the_rule(compared: Sequence[Compared]) -> str:
         return ""
     return (
         f"At batches of {_batch(directau)} that rule gives {listed_names(parts)}. The runs above have {SGD_RATE:g} on"
-        " each, so try both."
+        " each, and none has the rule's own rate. So try both."
     )
 
 

@@ -66,6 +66,24 @@ def scope(runs: pd.DataFrame) -> str:
     return f"{text}; not run: {listed_names(absent)}." if absent else f"{text}."
 
 
+def further_runs(records: Iterable[Record]) -> str:
+    """How many runs are stored on datasets that the paper does not use, in a sentence; empty without any.
+
+    Args:
+        records: run records.
+
+    >>> further_runs([])
+    ''
+    """
+    names = [
+        record["config"]["dataset"]
+        for record in records
+        if record["config"]["dataset"] not in PAPER_DATASETS and not record["data"]["synthetic"]
+    ]
+    counted = [f"{names.count(name)} on {dataset_name(name)}" for name in sorted(set(names))]
+    return f"Stored beside these are {listed_names(counted)}, which judge no claim." if counted else ""
+
+
 def scope_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per dataset of the paper: runs, seeds, hours, the losses that were run on each backbone.
 

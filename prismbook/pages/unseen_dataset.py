@@ -14,8 +14,9 @@ import pandas as pd
 from prismbook.claims.statements import holds_with
 from prismbook.pages.advice_numbers import as_fair, gains_and_ratios, words_of_gains
 from prismbook.pages.change_words import mean_percent
+from prismbook.pages.optimiser_tables import trainings
 from prismbook.plan.config import RunConfig
-from prismbook.plan.experiments import configs, grid_configs
+from prismbook.plan.experiments import grid_configs
 from prismbook.runs.records import Record, default_results
 from prismbook.tables import analysis, law, lengths, ways
 from prismbook.tables.rules import MARGIN
@@ -61,7 +62,7 @@ def runs(dataset: str = UNSEEN, results: Path | str | None = None) -> list[Recor
     []
     """
     folder = default_results() if results is None else Path(results)
-    return [run for run in analysis.records(analysis.measured(folder, _planned(dataset))) if run is not None]
+    return [run for run in analysis.records(analysis.measured(folder, trainings(dataset))) if run is not None]
 
 
 def in_words(shown: pd.DataFrame) -> str:
@@ -82,12 +83,6 @@ def in_words(shown: pd.DataFrame) -> str:
         if names[word]:
             said.append(f"{lead}: {'; '.join(f'*{name}*' for name in names[word])}.")
     return " ".join(said)
-
-
-def _planned(dataset: str) -> list[RunConfig]:
-    mf = [each for each in configs("law", dataset) if (each.loss, each.backbone) == ("directau", "mf")]
-    decays = grid_configs(dataset, "directau", (0.0, 1e-6, 1e-5, 1e-4))
-    return [*mf, *decays, *grid_configs(dataset, "directau", 0.0, init="prism", alpha=1.0)]
 
 
 def _slopes(runs: Iterable[Record]) -> list[Sequence[str]]:

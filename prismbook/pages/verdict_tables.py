@@ -78,9 +78,9 @@ def rules_in_words() -> str:
    score; it is a dip until the run is repeated with more patience.
 9. **A baseline that does not keep up takes no part.** A method made for fairness must keep {100 * KEPT:g} % of BPR's
    NDCG@20 and have BPR's ratio or better; else what a claim says of it is open. Beating BPR alone then makes no
-   verdict on C13. That PRISM beats one is open where its decay was not tuned. Of PRISM, two
-   strengths are tried: the best one, and the smallest one that ranks better by more than the margin. Validation
-   chooses both, and one that beats the baseline is enough, which favours PRISM.
+   verdict on C13. That PRISM beats one is open where its decay was not tuned. For C13 two
+   strengths of PRISM are tried: the best one, and the smallest one that ranks better by more than the margin.
+   Validation chooses both, and one that beats the baseline is enough, which favours PRISM.
 10. **Each protocol has its verdict**: the paper's text and the released code. Where nothing was searched under the
     released code, as for C9 and C10, its number stands beside the verdict, without a mark. Of the learning rates
     at which both methods were run in full, the one that validation chooses has the verdict.
@@ -213,7 +213,10 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
     >>> own_spreads_in_words([], "no folder")
     'With the larger of the two spreads, 0 of 0 verdicts would be other ones.'
     """
-    judged = with_own_spreads(rows, results)
+    covered = {dataset for dataset, _, _ in own_spreads(results)}
+    measured = [row for row in rows if row.outcome != "not measured"]
+    borrowed = [row for row in measured if row.dataset not in {"", *covered}]
+    judged = with_own_spreads([row for row in measured if row not in borrowed], results)
     found = {group: each.of["ndcg"].pairs for group, each in own_spreads(results).items() if "ndcg" in each.of}
     others = [each for each in judged if each[1] != each[2]]
     text = f"With the larger of the two spreads, {len(others)} of {len(judged)} verdicts would be other ones"
@@ -222,11 +225,12 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
         name = f"{LOSS_NAMES[loss]} on {BACKBONE_NAMES[backbone]} on {DATASET_NAMES[dataset]}"
         text = f"Of {sum(found.values())} pairs {most} are of {name}: the pooled spread is mostly its own. {text}"
     named = [f"- {name}: {_before_and_after(ledger, then)}" for name, ledger, then in others]
-    covered = {dataset for dataset, _, _ in own_spreads(results)}
-    borrowed = [row.dataset for row in rows if row.dataset not in {"", *covered} and row.outcome != "not measured"]
     if borrowed:
-        where = listed_names([DATASET_NAMES[dataset] for dataset in dict.fromkeys(borrowed)])
-        text = f"{where} has no such group: {plural(len(borrowed), 'verdict')} cannot be tested so. {text}"
+        where = listed_names([DATASET_NAMES[dataset] for dataset in dict.fromkeys(row.dataset for row in borrowed)])
+        text = (
+            f"{where} has no such group: {plural(len(borrowed), 'verdict')} cannot be tested so. On the other datasets"
+            f" a comparison whose groups have none keeps the pooled one. {text}"
+        )
     return "\n".join([f"{text}:\n", *named]) if named else f"{text}."
 
 

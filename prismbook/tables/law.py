@@ -142,13 +142,13 @@ def profiles(records: Iterable[Record], rare: bool = False) -> pd.DataFrame:
         rare: True gives the rows that were met, but fewer than :data:`LEAST` times, in place of the others.
 
     Returns:
-        One row per class whose rows have not all shrunk to nothing. It has ``run``, ``configuration``, ``dataset``,
-        ``loss``, ``side``, ``lr``, ``decay``, ``pairs`` (trained on), ``d`` (the class's middle on a log scale) and
-        ``length``. ``law``, ``sgd`` and ``prism`` are what each theory says, but for one factor common to all.
+        One row per class whose rows have not all shrunk to nothing. It has ``run``, ``configuration``, ``seed``,
+        ``dataset``, ``loss``, ``side``, ``lr``, ``decay``, ``pairs`` (trained on), ``d`` (the class's middle on a log
+        scale) and ``length``. ``law``, ``sgd`` and ``prism`` are what each theory says, but for one common factor.
         ``step`` is how far a step moves such a row under Adam when it is met, :math:`\eta \sqrt{n/q}`.
     """
     rows = [row for record in records for row in _classes(record, rare)]
-    columns = ["run", "configuration", "dataset", "loss", "side", "lr", "decay", "pairs", "d", "length"]
+    columns = ["run", "configuration", "seed", "dataset", "loss", "side", "lr", "decay", "pairs", "d", "length"]
     return pd.DataFrame(rows, columns=[*columns, "law", "sgd", "prism", "step"])
 
 
@@ -165,6 +165,7 @@ def _classes(record: Record, rare: bool) -> Iterable[dict[str, Any]]:
             yield {
                 "run": record["id"],
                 "configuration": _configuration(config),
+                "seed": config["seed"],
                 "dataset": config["dataset"],
                 "loss": config["loss"],
                 "side": side,
