@@ -255,6 +255,10 @@ def test_the_spread_of_a_row_is_that_of_its_users(tmp_path: Path) -> None:
     one, three = (Statement("a", True, difference=Difference((0.1,) * seeds)) for seeds in (1, 3))
     assert spread(replace(row, statements=[one, three]), tmp_path).endswith(" over users, 1 to 3 seeds")
     assert spread(replace(row, statements=[three]), tmp_path).endswith(" over users, 3 seeds")
+    # before, a claim on correlations carried the users' interval of NDCG@20
+    of_lengths = Statement("a", True, difference=Difference((0.1,), measure="correlation"))
+    assert spread(replace(row, statements=[of_lengths]), tmp_path) == "1 seed"
+    assert " over users" in spread(replace(row, statements=[of_lengths, one]), tmp_path)
     next(tmp_path.glob("gowalla/*.npz")).unlink()
     assert spread(row, tmp_path) == "no interval: users' scores were not kept, 1 seed"
 

@@ -173,6 +173,7 @@ def spread(row: Row, results: Path | str | None = None) -> str:
 
     It is half the width of the 95 % interval over the test users of one run, the largest over the row's runs, with the
     number of seeds behind the core statements. Where none of them is a comparison it is the number of the records.
+    Where all of them compare correlations, no score is concerned, and the number of seeds stands alone.
 
     Args:
         row: a line of the ledger.
@@ -193,9 +194,11 @@ def spread(row: Row, results: Path | str | None = None) -> str:
     if not seeds:
         return "no run"
     users = f"each NDCG@20 ± {max(halves):.4f} over users" if halves else "no interval: users' scores were not kept"
-    behind = [len(each.difference.by_seed) for each in core(row.statements) if each.difference is not None]
+    compared = [each.difference for each in core(row.statements) if each.difference is not None]
+    behind = [len(each.by_seed) for each in compared]
     fewest, most = (min(behind), max(behind)) if behind else (len(seeds), len(seeds))
-    return f"{users}, {f'{fewest} to ' if fewest < most else ''}{plural(most, 'seed')}"
+    said = f"{f'{fewest} to ' if fewest < most else ''}{plural(most, 'seed')}"
+    return said if compared and {each.measure for each in compared} == {"correlation"} else f"{users}, {said}"
 
 
 def summary(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:

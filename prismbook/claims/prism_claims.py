@@ -345,8 +345,8 @@ def _does_not_work(other: Any, bpr: Any) -> str:
     if takes_part(other["ndcg"], other["ratio"], bpr["ndcg"], bpr["ratio"]):
         return ""
     return (
-        f"it has NDCG@20 {other['ndcg']:.3f} and ratio {other['ratio']:.3f}, BPR at its best decay,"
-        f" {bpr['weight_decay']:g}, {bpr['ndcg']:.3f} and {bpr['ratio']:.3f}"
+        f"at seed {bpr['seed']} it has NDCG@20 {other['ndcg']:.3f} and ratio {other['ratio']:.3f}, BPR at its best"
+        f" decay, {bpr['weight_decay']:g}, {bpr['ndcg']:.3f} and {bpr['ratio']:.3f}"
     )
 
 
