@@ -21,7 +21,7 @@
 # What we looked for and the records do not bear out stands apart, below. Two things that are not of this kind have pages of their own:
 # [the law of lengths](law_of_lengths.ipynb), and lengths that are put on [at scoring](optimisers.ipynb).
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]
@@ -34,7 +34,7 @@ from prismbook.pages import page, parameters, start_page
 parameters.check(globals(), "results")
 page.begin()
 
-# %%
+# %% tags=["remove-input"]
 accepted = ledger.accepted(results)
 shown, not_shown = [], []
 for each in findings(results):

@@ -34,7 +34,7 @@
 # PyTorch adds in another order, and training carries the difference on; how far is measured below. That is why a
 # verdict compares numbers and never asks for equal digits.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "remove-input"]
 results = None  # folder of run records; None is the project's own
 
 # %% tags=["remove-input"]

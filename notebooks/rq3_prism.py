@@ -61,7 +61,8 @@ page.begin(names)
 # Its strength is $\alpha = 1$, and nothing is tuned but the learning rate and what the loss itself needs. Here both methods have the released code's rate of 1e-3; a second
 # one was not run for all of them, and a footnote says where.
 #
-# **We tested:** both methods, searched by the same rule. Some searches are not complete; a verdict that more of one could turn is open. Validation NDCG@20 chooses, the test set is seen once. First the loss's parameter, such as $\gamma$, at decay 1e-4. Then decay, at that value or at the published one. [How fair the search
+# **We tested:** both methods, searched by the same rule. Some searches are not complete; a verdict that more of one could turn is open. Validation NDCG@20 chooses, the test set is seen once. First the loss's parameter, such as $\gamma$, at decay 1e-4. Then decay, at that value or at the published one. At another $\gamma$ the change from decay to PRISM
+# may be another: [at 1, and at the one that is chosen](rq3_search.ipynb). [How fair the search
 # was](rq3_search.ipynb) has a page of its own, and so have [the stopping rule](rq3_patience.ipynb) and [the released code](switches.ipynb).
 
 # %% tags=["remove-input"]

@@ -171,7 +171,7 @@ page.say(scale_tables.pages_sentence(scale["steps"], scale["pages"]))
 # %% [markdown]
 # Measure before you set them.
 
-# %% tags=["hide-input", "hide-output", "nbval-ignore-output"]
+# %% tags=["remove-input", "hide-output", "nbval-ignore-output"]
 display(pd.DataFrame(scale["steps"]["measured"]))
 for name, part in scale.items():
     own = part["environment"]

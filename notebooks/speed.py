@@ -18,7 +18,7 @@
 #
 # PRISM itself costs one pass over a table, before training. This page is about the training code around it.
 #
-# The paper's grid is thousands of runs, so a run should cost what its arithmetic and its memory traffic cost. This page
+# A grid like the paper's is hundreds of runs, so a run should cost what its arithmetic and its memory traffic cost. This page
 # shows what `make bench` measured: every step of training and the evaluation, against plain implementations of the same formulas. The plain
 # ones are in `benchmarks/reference.py`: pairwise distances by `torch.pdist`, PyTorch's default Adam, an index `DataLoader`,
 # one dense score matrix. Both do the same steps on the same batches in one run, and their losses must agree to 1e-4.

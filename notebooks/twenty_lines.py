@@ -159,7 +159,7 @@ report("SGD at rate 1, decay 1e-3", SGD, 1.0, 1e-3)
 #   The slope of log length in log $d$ is on its way to the law's 1/6; at 6,000 steps, in the answers below, it is near.
 #   This softmax is over all items; on real data, with SSM's few negatives, the law promises no exponent.
 # - **AdamW** takes the same share of every row. It writes no popularity.
-# - **SGD at Adam's rate**: the rows have hardly moved.
+# - **SGD at Adam's rate**: the rows have moved little, by less than a third of their lengths.
 # - **SGD at a rate at which it trains**, here 1, writes popularity **without any decay**. Decay then only makes all rows shorter.
 #
 # So what decay does depends on the optimiser. [](law_of_lengths.ipynb) says why, and what recorded runs on real data say of it.

@@ -302,7 +302,7 @@ def test_slopes_and_correlations_of_the_same_runs_are_told_apart() -> None:
     flat = record(0.0, lambda d: 0.2 if d < 4 else 0.25)
     flat["norms"]["item"]["pearson_log"] = 0.6
     said = optimiser_tables.wrote({"movielens1m": [sgd, flat]})
-    assert "slopes of 0.25 to 0.25 in 1 run, Adam without decay of 0.00 to 0.00 in 1 run." in said
+    assert "slopes of 0.250 to 0.250 in 1 run, Adam without decay of 0.000 to 0.000 in 1 run." in said
     assert (
         "a correlation of 0.60 to 0.60 with log popularity" in said
         and "is 80% to 80% of that of the others" in said
@@ -328,7 +328,7 @@ def test_what_the_page_on_your_own_model_says_of_stored_runs() -> None:
     prism = [record(0.0, lambda d: d**0.2, init="prism", alpha=alpha) for alpha in (1.0, 0.0)]
     said = use_prism_tables.flat_without_decay([*flat, other, by_bpr, *prism])
     assert (
-        "at most 0.02 in 2 runs by DirectAU; with PRISM it is 0.20 to 0.20 in 1. The correlation is up to 0.63" in said
+        "at most 0.020 in 2 runs by DirectAU; with PRISM it is 0.20 to 0.20 in 1. The correlation is up to 0.63" in said
     )
     adamw = record(0.3, lambda d: d**0.01, decay_scope="decoupled")
     said = use_prism_tables.of_adamw([*flat, adamw])

@@ -22,7 +22,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.plan.experiments import SEEDS, configs, grid_configs, protocol_pairs
 from prismbook.tables import ways
 from prismbook.tables.decay_vs_prism import pair
-from prismbook.tables.lengths import at_ratio, by_training
+from prismbook.tables.lengths import at_ratio, by_training, with_chosen_lengths
 from prismbook.tables.rules import MARGIN, Difference, judge
 from prismbook.tables.ways import DATASETS, FIXED, LOSSES, NONE, PRISM, SGD, STRONG, TUNED, WAYS
 from prismlib.lengths import popularity_power, with_lengths
@@ -321,6 +321,18 @@ def test_an_ordinary_training_with_lengths_at_scoring_is_said_where_its_record_h
     assert "NDCG@20 goes from 0.1000 to 0.1200 on Gowalla (1 seed)." in said
     table = should_i_use.what_one_changes([found], {})
     assert re.search(r"on the first row's training</td>\s*<td>no</td>\s*<td><span[^>]*>0\.1200 \(1\)", table)
+
+
+def test_a_decay_with_lengths_at_scoring_is_looked_for_on_further_datasets_too(known: Known) -> None:
+    """Before, it was said that 1e-5 was not run so, beside a page with the run on AmazonCDs."""
+    [run] = [each for each in ways.rescored(known.further[0], 1e-5)]
+    scored = with_chosen_lengths(run)
+    assert scored is not None
+    said = advice.answer(known)
+    assert f"at 1e-5 they take {run['test']['dot']['ndcg']:.4f} to {scored['ndcg']:.4f} on AmazonCDs" in said
+    assert "On no dataset of the paper this was run at 1e-5;" in said
+    alone = advice.answer(replace(known, further=()))
+    assert "On no dataset of the paper this was run at 1e-5: try it, it costs no training." in alone
 
 
 def test_what_every_change_does_is_counted(tmp_path: Path, stored: list[ways.Compared]) -> None:

@@ -19,6 +19,7 @@ from prismbook.claims.catalogue import CLAIMS
 from prismbook.claims.evidence import known
 from prismbook.claims.ledger import Row
 from prismbook.claims.magnitudes import Magnitude
+from prismbook.claims.prism_claims import SIGN_TURNS
 from prismbook.claims.statements import Statement, core, outcome_of, verdict
 from prismbook.pages import advice_in_short, advice_numbers, answers, figures, page, start_page
 from prismbook.pages.change_words import fewer_epochs
@@ -244,7 +245,7 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
         and "times PRISM's; at PRISM's ratio ($b$ from the test set) +" in stopped
     )
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
-    assert "open on Gowalla" in ssm and "at patience 100 runs were cut off" in ssm
+    assert "open on Gowalla" in ssm and "at patience 100, cut off, +0.9 % to +10.5 % against 1e-4)" in ssm
     assert "do not use it: all 6 runs on MF at patience 10 stopped at their start" in bpr
     assert "put lengths on at scoring and rank by the dot product. Adam's NDCG@20 0." in scoring
     assert "Unpopular items lose" in scoring
@@ -267,6 +268,16 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
     assert answer.ours[0][2].endswith("% (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}0.75)")
     assert "At learning rate 0.01: not searched in full on Gowalla. At learning rate 0.1: +65" in answer.words
     assert answer.words.endswith("\N{NO-BREAK SPACE}1). At learning rate 1: nothing comparable on Gowalla.")
+
+
+def test_the_start_page_says_where_another_decay_turns_the_sign_of_epochs() -> None:
+    found = Difference((0.5,), None, "epochs", 0.3)
+    core = Statement("a", False, difference=found, about="needing fewer epochs", alpha=0.75)
+    turned = Statement("b", None, role="note", about=SIGN_TURNS)
+    [answer] = answers.answers([stated("C11", "gowalla", core, turned), stated("C11", "yelp2018", core)])
+    assert answer.words.endswith("Against another decay within 2.5 % on validation the sign turns on Gowalla.")
+    [answer] = answers.answers([stated("C11", "gowalla", core)])
+    assert "sign turns" not in answer.words
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
@@ -318,6 +329,6 @@ def test_how_many_epochs_are_saved_has_all_datasets_and_says_which_end_is_open()
     plain = [
         fewer_epochs(found, " than PRISM").replace("\N{NO-BREAK SPACE}", " ") for found in ([sure, unsure], [sure])
     ]
-    assert plain == ["in 25 (open) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
+    assert plain == ["in 25 (undecided) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
     assert fewer_epochs([unsure]).endswith("all open") and fewer_epochs([sure, more]).startswith("epochs")
     assert fewer_epochs([]) == ""

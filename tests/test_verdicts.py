@@ -647,6 +647,18 @@ def best_at(epoch: int, validation: float = 0.2, parts: Parts = (0.15, 0.04, 0.0
 SLOW, FAST = best_at(100), best_at(10, 0.21, (0.15, 0.04, 0.02))
 
 
+@pytest.mark.parametrize(("epoch", "validation", "turns"), [(10, 0.199, True), (150, 0.199, False), (10, 0.19, None)])
+def test_c11_says_where_another_decay_as_good_turns_the_sign(epoch: int, validation: float, turns: bool | None) -> None:
+    """Before, the verdict hung on which of two decays that are alike on validation was ahead by a hair."""
+    other = table((grid_configs("gowalla", "directau", 1e-5), best_at(epoch, validation)))
+    runs = pd.concat([benefits(SLOW, a100=best_at(50)), other], ignore_index=True)
+    noted = [each for each in prism_claims.claim_c11(runs) if each.role == "note"]
+    assert len(noted) == (0 if turns is None else 1)
+    if turns is not None:
+        assert (noted[0].about == prism_claims.SIGN_TURNS) is turns and noted[0].holds is None
+        assert f"decay 1e-05 takes {epoch + 1} epochs, PRISM, alpha 1 51" in noted[0].text
+
+
 def test_c11() -> None:
     fewer, size, as_good, sooner = prism_claims.claim_c11(benefits(SLOW, a100=FAST))
     assert fewer.holds is True and fewer.seeds == 1 and not fewer.provisional

@@ -41,6 +41,8 @@ FEWER_EPOCHS_ON = {"gowalla": 125 / 249 - 1}
 PROTOCOL_CASES = {"text": "the paper's text", "released": "the released code"}
 #: A validation score within this share of another is comparable with it.
 COMPARABLE = 0.025
+#: What C11's note is about where against another decay, as good on validation, the difference has the other sign.
+SIGN_TURNS = "another sign by another decay"
 #: By how much NDCG@20 after an epoch may differ where one training follows another. It is this project's choice.
 FOLLOWS = 0.0005
 #: A relation explains more than half of a variance where its correlation is above this.
@@ -87,7 +89,22 @@ def claim_c11(runs: pd.DataFrame, rules: Rules = RULES, dataset: str = "", searc
         replace(_as_good(ours, theirs, rules), role="detail"),
         _sooner_as_good(ours, theirs),
     ]
-    return [replace(each, alpha=float(fastest.alpha)) for each in statements]
+    return [*(replace(each, alpha=float(fastest.alpha)) for each in statements), *_other_decays(decay, tuned, fastest)]
+
+
+def _other_decays(decay: pd.DataFrame, tuned: Any, fastest: Any) -> list[Statement]:
+    """How many epochs decays take that validation puts near the tuned one, as a note; nothing where there is none."""
+    near = decay[(decay["validation"] >= (1 - COMPARABLE) * tuned.validation) & (decay["run"] != tuned.run)]
+    if near.empty:
+        return []
+    took = [f"{setting(run)} takes {run.best_epoch + 1:.0f}" for run in near.itertuples()]
+    text = (
+        f"of the other decays within {100 * COMPARABLE:g} % of the best by validation at the first seed"
+        f" {listed_names(took)} epochs, {setting(fastest)} {fastest.best_epoch + 1:.0f}"
+    )
+    later = near["best_epoch"] > fastest.best_epoch
+    turns = (later != (tuned.best_epoch > fastest.best_epoch)).any()
+    return [Statement(text, None, role="note", about=SIGN_TURNS if turns else "")]
 
 
 def tried_runs(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

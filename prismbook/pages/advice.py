@@ -127,7 +127,7 @@ def _without_decay(runs: Known) -> list[str]:
         )
     if not steps:
         return ["**Adam without decay, DirectAU:** no run says it."]
-    text = "**Adam without decay, DirectAU.** AdamW's decay counts as none, see below the list. Try in this order:"
+    text = "**Adam without decay, DirectAU.** AdamW's decay counts as none, see the next point. Try in this order:"
     lines = [text, *(f"  {place}. {step}" for place, step in enumerate(steps, 1))]
     return [
         *lines,
@@ -313,8 +313,17 @@ def _after_decay(runs: Known) -> str:
     ]
     if not said:
         return ""
-    missing = [power(decay) for decay, rows in found.items() if not rows]
-    not_known = f" At {listed_names(missing)} this was not run: try it, it costs no training." if missing else ""
+    missing = [decay for decay, rows in found.items() if not rows]
+    not_known = (
+        f" On no dataset of the paper this was run at {listed_names(list(map(power, missing)))}" if missing else ""
+    )
+    elsewhere = [
+        f"at {power(decay)} they take {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}, the ratio"
+        f" {row['ratio']:.2f} to {row['ratio with it']:.2f} ({plural(round(row['seeds']), 'seed')})"
+        for decay in missing
+        for name, row in scored_after(runs.further, decay).items()
+    ]
+    not_known += "".join(f"; {each}" for each in elsewhere) + (": try it, it costs no training." if missing else "")
     text = f" Lengths can be put on at scoring on such a training, without a new one.{''.join(said)}{not_known}"
     for dataset, made in runs.other_rate.items():
         if (row := scored_row(made)) is not None:
@@ -371,12 +380,12 @@ def _by_cosine(compared: Sequence[Compared]) -> str:
         if each.undecided is None and cosine and len(tuned):
             score, beside = float(np.mean(cosine)), float(tuned["ndcg"].mean())
             if abs(score / beside - 1) <= MARGIN:
-                alike.append(f"{score:.4f} beside tuned decay's {beside:.4f} on {dataset_name(each.dataset)}")
+                alike.append(f"{score:.4f} beside {beside:.4f} on {dataset_name(each.dataset)}")
     if not alike:
         return ""
     return (
-        f" Ranked by cosine, runs without decay have {listed_names(alike)}. So there decay may only undo the lengths"
-        " that the optimiser left."
+        f" Runs without decay, ranked by cosine, stand as high as tuned decay by the dot product:"
+        f" {listed_names(alike)}. So there decay may only undo the lengths that the optimiser left."
     )
 
 

@@ -36,7 +36,7 @@ from prismbook.plan.config import RunConfig
 from prismbook.runs.patience import LONG
 from prismbook.tables.labels import LOSS_NAMES, dataset_name
 from prismbook.tables.rules import Difference, judge
-from prismbook.tables.ways import FIXED, LOSSES, MIDDLE_DECAY, NONE, PRISM, TUNED, Compared
+from prismbook.tables.ways import FIXED, LOSSES, MIDDLE_DECAY, NONE, PRISM, STRONG_DECAY, TUNED, Compared
 from prismbook.text import listed_names, plural
 
 
@@ -126,7 +126,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training that stops by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f"**A new training, no decay, that stops by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
         f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 
@@ -170,7 +170,7 @@ def _decayed_in_short(runs: Known) -> str:
     ]
     decayed, _ = gains_and_ratios(directau, of_tuned_decay(runs), TUNED)
     also = [f"{mean_percent(gains)} on {dataset_name(dataset)}" for dataset, gains in decayed.items()]
-    with_it = f" With decay it is {listed_names(also)}." if also else ""
+    with_it = f" Stopping so with decay: {listed_names(also)}." if also else ""
     return (
         f" Against the tuned one, stopping by lengths at scoring without decay is {listed_names(parts)}. Its ratio is"
         f" {multiples(ratios)} times that one's.{with_it}"
@@ -184,8 +184,9 @@ def _ssm_in_short(runs: Known) -> list[str]:
         return []
     advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
     said = [f"open on {listed_names(doubtful)}"] if doubtful else []
-    if any(each.at_limit for each in ssm if each.patient is not None):
-        said.append(f"at patience {LONG} runs were cut off")
+    if known_ones := [each.patient for each in ssm if each.patient is not None]:
+        cut = ", cut off" if any(each.at_limit for each in ssm if each.patient is not None) else ""
+        said.append(f"at patience {LONG}{cut}, {span(known_ones)} against {power(STRONG_DECAY)}")
     left_open = f" ({'; '.join(said)})" if said else ""
     gains = gains_of_decay(ssm)
     helped = [name for name, change in gains.items() if judge(change).word == "better"]

@@ -59,12 +59,14 @@ class Known:
         adamw: runs of DirectAU by AdamW.
         at_scoring: the runs of each training that stopped by lengths put on at scoring.
         other_rate: runs of DirectAU with coupled decay at another learning rate, by the name of the dataset.
+        further: the ways with DirectAU on datasets that are not the paper's.
     """
 
     compared: Sequence[Compared]
     adamw: Sequence[ByAdamW] = ()
     at_scoring: Mapping[Training, Runs] = field(default_factory=dict)
     other_rate: Runs = field(default_factory=dict)
+    further: Sequence[Compared] = ()
 
     def of(self, loss: str) -> list[Compared]:
         """The ways of training with one loss.
@@ -104,6 +106,7 @@ def known(results: Path | str | None = None) -> Known:
             for training in TRAININGS
         },
         {dataset: ways.decayed_at_another_rate(dataset, results) for dataset in ways.DATASETS},
+        [ways.compared(ways.FURTHER, "directau", results)],
     )
 
 

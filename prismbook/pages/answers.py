@@ -11,7 +11,7 @@ from html import escape
 
 from prismbook.claims.evidence import LINEAR_LOSSES
 from prismbook.claims.ledger import Row
-from prismbook.claims.prism_claims import PROTOCOL_CASES
+from prismbook.claims.prism_claims import COMPARABLE, PROTOCOL_CASES, SIGN_TURNS
 from prismbook.claims.statements import Statement, core, decided_share, outcome, verdict_phrase
 from prismbook.claims.table1_claims import NO_CHANGE, passed_without_effect
 from prismbook.pages.ledger_tables import value
@@ -190,6 +190,10 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
         parts.append(f"Not for {_named(failing)}.")
     if 0 < left_open < len(concerned) and failing:
         parts.append(f"{left_open} of {len(concerned)} open.")
+    turns = [dataset for dataset, row in rows.items() if any(each.about == SIGN_TURNS for each in row.statements)]
+    if turns:
+        places = listed_names([dataset_name(dataset) for dataset in turns])
+        parts.append(f"Against another decay within {100 * COMPARABLE:g} % on validation the sign turns on {places}.")
     return " ".join([*parts, *_of_no_change(rows), *_beside(rows)])
 
 
@@ -205,8 +209,8 @@ def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
     like = passed_without_effect(printed)
     if not printed:
         return []
-    of_all = plural(len(printed), "cell")
-    return [f"The test is weak: a method that scored just as tuned decay does would pass too, in {like} of {of_all}."]
+    of_all = f"{len(printed)} pairs of dataset and loss"
+    return [f"The test is weak: a method that scored just as tuned decay does would pass too, for {like} of {of_all}."]
 
 
 def lead_of(statements: Sequence[Statement]) -> str:
@@ -251,22 +255,32 @@ def _named(found: Sequence[tuple[Statement, str]]) -> str:
 
 def _beside(rows: Mapping[str, Row]) -> list[str]:
     """The numbers of notes under another protocol or learning rate, one sentence each. Notes make no verdict."""
-    parts: dict[str, list[str]] = {}
+    parts: dict[str, dict[str, list[str]]] = {}
     for dataset, row in rows.items():
         for each in row.statements:
             if each.role == "note" and each.case and (each.difference is not None or each.seeds):
-                parts.setdefault(each.case, []).append(_noted(each, dataset_name(dataset)))
+                places = parts.setdefault(each.case, {}).setdefault(_noted(each), [])
+                places.append(dataset_name(dataset) + ("" if _not_searched(each) else _strength(each)))
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
-    return [f"{names.get(case, f'At {case}')}: {', '.join(said)}." for case, said in parts.items()]
+    said = {
+        case: ", ".join(f"{found} on {listed_names(places)}" for found, places in of.items())
+        for case, of in parts.items()
+    }
+    return [f"{names.get(case, f'At {case}')}: {text}." for case, text in said.items()]
 
 
-def _noted(note: Statement, place: str) -> str:
-    """What a note says of a dataset. At a rate that was not searched in full a number is no change from tuned decay."""
-    if note.undecided and note.case != PROTOCOL_CASES["released"]:
-        return f"not searched in full on {place}"
+def _not_searched(note: Statement) -> bool:
+    """Whether a note is of a learning rate that was not searched in full."""
+    return note.undecided and note.case != PROTOCOL_CASES["released"]
+
+
+def _noted(note: Statement) -> str:
+    """What a note says. At a rate that was not searched in full a number is no change from tuned decay."""
+    if _not_searched(note):
+        return "not searched in full"
     if note.difference is None:
-        return f"nothing comparable on {place}"
-    return f"{note.about} {_short(note)} on {place}{_strength(note)}".strip()
+        return "nothing comparable"
+    return f"{note.about} {_short(note)}".strip()
 
 
 def _sure(shown: Mapping[str, Sequence[Statement]]) -> str:

@@ -102,8 +102,8 @@ def wrote(records: Mapping[str, Sequence[Record]]) -> str:
     low, high = _range([lengths.slope_in_popularity(run) for run in sgd])
     flat = _range([lengths.slope_in_popularity(run) for run in adam])
     said = [
-        f"Plain SGD without decay has slopes of {low:.2f} to {high:.2f} in {plural(len(sgd), 'run')},"
-        f" Adam without decay of {flat[0]:.2f} to {flat[1]:.2f} in {plural(len(adam), 'run')}."
+        f"Plain SGD without decay has slopes of {low:.3f} to {high:.3f} in {plural(len(sgd), 'run')},"
+        f" Adam without decay of {flat[0]:.3f} to {flat[1]:.3f} in {plural(len(adam), 'run')}."
     ]
     if adamw := lengths.by_adamw(runs):
         which = "; ".join(f"{dataset_name(run.dataset)}, decay {run.decay:g}" for run in adamw)
@@ -211,7 +211,7 @@ def ways(records: Sequence[Record]) -> pd.DataFrame:
             "NDCG@20": arrow("ndcg", "ndcg with it", 4),
             "unpopular / popular": arrow("ratio", "ratio with it", 3),
             "best epoch": [f"{epochs - 1:.0f}" for epochs in table["epochs"]],  # counted from 0, as elsewhere
-            "exponent chosen": [
+            "exponent chosen, mean": [
                 f"{exponent:.2f}" if there else "" for exponent, there in zip(table["exponent"], kept, strict=True)
             ],
             "seeds": [f"{seeds:.0f}" for seeds in table["seeds"]],
@@ -328,6 +328,7 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
             both = lengths.by_training(shared).droplevel("learning rate")
             ours, theirs = both.loc["plain SGD, no decay"], both.loc["PRISM"]
             seeds = f"seed {min(at)}" if len(at) == 1 else f"the same {len(at)} seeds"
+            chosen = "which validation chose" if len(at) == 1 else "on average what validation chose at each seed"
             beside = ""
             if f"{theirs['ndcg']:.4f}" != f"{prism:.4f}":
                 beside = (
@@ -335,7 +336,7 @@ def found(records: Mapping[str, Sequence[Record]]) -> str:
                     f" {plural(means[usual][1], 'seed')}."
                 )
             lines[-1] += (
-                f" With lengths $d^{{{ours['exponent']:.2f}}}$ at scoring, which validation chose, the same training by"
+                f" With lengths $d^{{{ours['exponent']:.2f}}}$ at scoring, {chosen}, the same training by"
                 f" SGD has {ours['ndcg with it']:.4f} at {seeds}.{beside} The unpopular / popular ratio is"
                 f" {ours['ratio with it']:.2f} then, and PRISM's {theirs['ratio']:.2f} at {seeds}."
             )

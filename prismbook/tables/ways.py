@@ -31,6 +31,8 @@ STRONG = "decay fixed at 1e-4"
 LOSSES = ("directau", "ssm", "mawu", "bpr")
 #: The datasets on which they are compared.
 DATASETS = PAPER_DATASETS[:3]
+#: One that is not the paper's, on which some ways with DirectAU were run.
+FURTHER = "amazoncds"
 #: The decays that nobody tuned, the decay between them, and the learning rate of plain SGD.
 FIXED_DECAY, STRONG_DECAY, MIDDLE_DECAY, SGD_RATE = 1e-6, 1e-4, 1e-5, 30.0
 
