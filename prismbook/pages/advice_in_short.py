@@ -126,7 +126,7 @@ def _stopped_in_short(runs: Known) -> list[str]:
     seeds = sorted({len(values) for values in gains.values()})
     many = f"{' to '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     return [
-        f"**A new training, no decay, that stops by them:** against PRISM {listed_names(parts)}, {many}. Its ratio is"
+        f"**A new training, no decay, stopped by them:** against PRISM {listed_names(parts)}, {many}. Ratio"
         f" {multiples(ratios)} times PRISM's{_as_fair_in_short(runs)}."
     ]
 

@@ -254,13 +254,17 @@ def _named(found: Sequence[tuple[Statement, str]]) -> str:
 
 
 def _beside(rows: Mapping[str, Row]) -> list[str]:
-    """The numbers of notes under another protocol or learning rate, one sentence each. Notes make no verdict."""
+    """The numbers of notes under another protocol or learning rate, one sentence each. Notes make no verdict.
+
+    At a rate that was not searched in full a number is no change from tuned decay, so that it is left to the ledger.
+    """
     parts: dict[str, dict[str, list[str]]] = {}
     for dataset, row in rows.items():
         for each in row.statements:
-            if each.role == "note" and each.case and (each.difference is not None or each.seeds):
+            not_searched = each.undecided and each.case != PROTOCOL_CASES["released"]
+            if each.role == "note" and each.case and not not_searched and (each.difference is not None or each.seeds):
                 places = parts.setdefault(each.case, {}).setdefault(_noted(each), [])
-                places.append(dataset_name(dataset) + ("" if _not_searched(each) else _strength(each)))
+                places.append(f"{dataset_name(dataset)}{_strength(each)}")
     names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
     said = {
         case: ", ".join(f"{found} on {listed_names(places)}" for found, places in of.items())
@@ -269,18 +273,8 @@ def _beside(rows: Mapping[str, Row]) -> list[str]:
     return [f"{names.get(case, f'At {case}')}: {text}." for case, text in said.items()]
 
 
-def _not_searched(note: Statement) -> bool:
-    """Whether a note is of a learning rate that was not searched in full."""
-    return note.undecided and note.case != PROTOCOL_CASES["released"]
-
-
 def _noted(note: Statement) -> str:
-    """What a note says. At a rate that was not searched in full a number is no change from tuned decay."""
-    if _not_searched(note):
-        return "not searched in full"
-    if note.difference is None:
-        return "nothing comparable"
-    return f"{note.about} {_short(note)}".strip()
+    return "nothing comparable" if note.difference is None else f"{note.about} {_short(note)}".strip()
 
 
 def _sure(shown: Mapping[str, Sequence[Statement]]) -> str:
