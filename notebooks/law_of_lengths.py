@@ -53,8 +53,8 @@
 #    and a row to be met often within Adam's memory of a thousand steps, $q \gg 0.001$. It takes $v$ to be alike in all coordinates, too.
 # 2. Without momentum a row would move $\eta \sqrt n$ per step (root mean square), a rare row seldom but far. By Pythagoras $r^2$ would grow by $\eta^2 n$ per step.
 #    Momentum, $\beta_1 = 0.9$, spreads a gradient over about ten steps but hands out all of it. Its steps are shorter, with a mean square of $\eta^2 n (1 - \beta_1)/(1 + \beta_1)$.
-#    But a row has moved since the gradients that are still handed out were at a right angle to it. Along a gradient of
-#    $l$ steps ago, divided and so of square $n$, the row has already gone $\eta (1 - \beta_1^l)$ times it. The coming step goes another $\eta (1 - \beta_1)\beta_1^l$ times it.
+#    But a row has moved since the gradients that are still handed out were at a right angle to it. Take one gradient, divided by
+#    $\sqrt v$ and so of square $n$, at $l$ steps after it came. By then the row has gone $\eta (1 - \beta_1^l)$ times it, and the coming step goes another $\eta (1 - \beta_1)\beta_1^l$ times it.
 #    The square of a sum has twice the product of its parts. Over all $l$ that is $2 \eta^2 n \sum_l (1 - \beta_1)\beta_1^l (1 - \beta_1^l) = 2 \eta^2 n \beta_1/(1 + \beta_1)$. The sum is $\eta^2 n$ again.
 #    So over many steps $r^2$ grows by $\kappa \eta^2 n$ per step, popular or not:
 #    **Adam takes popularity out of the lengths.** Here $\kappa = 1 + 2 \sum_l \beta_1^l \rho_l$, with $\rho_l$ the correlation of gradients $l$ steps apart. $\kappa$ is 1 where they are

@@ -87,7 +87,7 @@ for optimizer in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
 # Here every item is in the softmax at each step, so no row is ever out of the batch. Popularity acts by the size of the gradient: an item is
 # pulled hard where it is the positive, and weakly where it is one of the others.
 #
-# The twenty lines of the title are the loss and the training, `softmax` and `train`. The others make the data and print.
+# The lines of the title, about twenty, are the loss and the training, `softmax` and `train`. The others make the data and print.
 
 # %% tags=["twenty-lines", "nbval-ignore-output"]
 import torch
@@ -218,7 +218,7 @@ assert found["3. five negatives"][2] > 0.9
 # the one line under `if prism`:
 #
 # ```python
-# items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])
+# items.mul_((torch.log(d + 2.0) / items.norm(dim=1))[:, None])  # a part of train, where items are its table
 # ```
 #
 # PRISM sets users too, in the same way. Here all users have 12 interactions, so that it would give one length to all, and the line is left out.

@@ -74,7 +74,7 @@ def test_what_was_easy_and_what_was_difficult_is_counted() -> None:
         "0 of 2 runs. Of all runs 0 ended within 20 epochs, and 1 were stopped by a limit." in text
         and "Of 2 core statements that runs decide, 1 rest on one seed" in text
     )
-    assert text.endswith("if one seed decided nothing, 1 of 4 verdicts would have another mark.")
+    assert text.endswith("if one seed decided nothing, 1 of 1 verdicts on runs would have another mark.")
 
 
 def test_a_page_that_is_not_built_is_said_and_nothing_is_printed() -> None:

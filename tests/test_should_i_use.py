@@ -329,10 +329,10 @@ def test_a_decay_with_lengths_at_scoring_is_looked_for_on_further_datasets_too(k
     scored = with_chosen_lengths(run)
     assert scored is not None
     said = advice.answer(known)
-    assert f"at 1e-5 they take {run['test']['dot']['ndcg']:.4f} to {scored['ndcg']:.4f} on AmazonCDs" in said
-    assert "On no dataset of the paper this was run at 1e-5;" in said
+    assert f"at 1e-5 they take it from {run['test']['dot']['ndcg']:.4f} to {scored['ndcg']:.4f} on AmazonCDs" in said
+    assert "At 1e-5 this was run on no dataset of the paper; at 1e-5" in said
     alone = advice.answer(replace(known, further=()))
-    assert "On no dataset of the paper this was run at 1e-5: try it, it costs no training." in alone
+    assert "At 1e-5 this was run on no dataset of the paper: try it, it costs no training." in alone
 
 
 def test_what_every_change_does_is_counted(tmp_path: Path, stored: list[ways.Compared]) -> None:

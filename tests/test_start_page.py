@@ -224,7 +224,7 @@ def test_advice_is_that_of_the_page_that_says_it_at_length() -> None:
     assert "[Claims](pages/ledger.ipynb)" in text and "pages/should_i_use" not in text
     assert advice_in_short.headline(known) in text
     linked = start_page.shown_advice({"should_i_use"}, advice_numbers.known())
-    assert "put [lengths d^b on at scoring](pages/should_i_use.ipynb) and rank by the dot" in linked
+    assert "put [lengths d^b on at scoring](pages/should_i_use.ipynb) (b by validation), rank by the dot" in linked
 
 
 def test_the_short_advice_has_the_range_of_the_long_one() -> None:
@@ -245,9 +245,12 @@ def test_the_short_advice_has_the_range_of_the_long_one() -> None:
         and "times PRISM's; at PRISM's ratio ($b$ from the test set) +" in stopped
     )
     # before, the sign that more patience turns was not said, nor how many runs are behind BPR's number
-    assert "open on Gowalla" in ssm and "at patience 100, cut off, +0.9 % to +10.5 % against 1e-4)" in ssm
+    assert (
+        "open on Gowalla" in ssm
+        and "at patience 100, cut off: MovieLens1M +0.9 %, Gowalla +10.5 % against 1e-4)" in ssm
+    )
     assert "do not use it: all 6 runs on MF at patience 10 stopped at their start" in bpr
-    assert "put lengths on at scoring and rank by the dot product. Adam's NDCG@20 0." in scoring
+    assert "put lengths on at scoring (b by validation), rank by the dot product. Adam's NDCG@20 0." in scoring
     assert "Unpopular items lose" in scoring
 
 
@@ -275,9 +278,9 @@ def test_the_start_page_says_where_another_decay_turns_the_sign_of_epochs() -> N
     core = Statement("a", False, difference=found, about="needing fewer epochs", alpha=0.75)
     turned = Statement("b", None, role="note", about=SIGN_TURNS)
     [answer] = answers.answers([stated("C11", "gowalla", core, turned), stated("C11", "yelp2018", core)])
-    assert answer.words.endswith("Against another decay within 2.5 % on validation the sign turns on Gowalla.")
+    assert answer.words.endswith("Against another decay within 2.5 % on validation the change turns round on Gowalla.")
     [answer] = answers.answers([stated("C11", "gowalla", core)])
-    assert "sign turns" not in answer.words
+    assert "turns round" not in answer.words
 
 
 def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
@@ -285,7 +288,7 @@ def test_the_start_page_says_how_many_verdicts_rest_on_one_seed() -> None:
     rows = [Row(BY_ID["C1"], "gowalla", each.statements, "reproduced", (), each) for each in (one, three, three)]
     rows.append(Row(BY_ID["C1"], "yelp2018", [], "not measured", (), known([])))
     assert start_page.how_sure(rows).startswith(
-        "If results at one seed were not counted, 1 of 3 verdicts would have another mark"
+        "If results at one seed were not counted, 1 of 3 verdicts on runs would have another mark"
     )
 
 
@@ -329,6 +332,6 @@ def test_how_many_epochs_are_saved_has_all_datasets_and_says_which_end_is_open()
     plain = [
         fewer_epochs(found, " than PRISM").replace("\N{NO-BREAK SPACE}", " ") for found in ([sure, unsure], [sure])
     ]
-    assert plain == ["in 25 (undecided) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
+    assert plain == ["in 25 (not shown) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
     assert fewer_epochs([unsure]).endswith("all open") and fewer_epochs([sure, more]).startswith("epochs")
     assert fewer_epochs([]) == ""

@@ -60,7 +60,7 @@ def verdict_under(row: Row, rules: Rules) -> str:
 
 @reading_once()
 def verdicts(rows: Iterable[Row]) -> dict[tuple[str, str], list[str]]:
-    """The verdict of each measured row under every one of :data:`ALTERNATIVES`, by claim and dataset.
+    """The verdict of each row that rests on runs under every one of :data:`ALTERNATIVES`, by claim and dataset.
 
     Args:
         rows: rows of :func:`prismbook.claims.ledger.ledger`.
@@ -68,7 +68,7 @@ def verdicts(rows: Iterable[Row]) -> dict[tuple[str, str], list[str]]:
     return {
         (row.claim.id, row.dataset): [verdict_under(row, alternative.rules) for alternative in ALTERNATIVES]
         for row in rows
-        if row.verdict != "not measured"
+        if row.verdict != "not measured" and row.kind == "measurement"
     }
 
 

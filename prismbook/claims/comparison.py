@@ -132,7 +132,7 @@ def times(difference: Difference, factor: float, measure: str) -> Difference:
 
 
 def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:
-    """The means of two settings over the seeds that are compared, as text; over all where none is.
+    """The means of two settings over the seeds that are compared, as text; over those that both have where none is.
 
     Args:
         first: runs of one setting.
@@ -140,8 +140,12 @@ def means(first: Any, second: Any, measure: str, spec: str = ".4f") -> str:
         measure: a column of the tables.
         spec: the format of the numbers.
     """
-    compared = common(first.reset_index(), second.reset_index(), ["seed"])
-    first, second = compared if len(compared[0]) else (first, second)
+    first, second = first.reset_index(), second.reset_index()
+    compared = common(first, second, ["seed"])
+    if len(compared[0]):
+        first, second = compared
+    elif both := set(first["seed"][first["run"].notna()]) & set(second["seed"][second["run"].notna()]):
+        first, second = (runs[runs["seed"].isin(both)] for runs in (first, second))
     return f"{first[measure].mean():{spec}} against {second[measure].mean():{spec}}"
 
 

@@ -86,7 +86,8 @@ FINDINGS = (
             " such as which ratings of the dataset are used, move the level too.",
             ("C8",), "rq3_search", evidence.gamma_and_the_level),
     Finding("weak-decay",
-            "The weakest good decay is fairer than PRISM at its default alpha of 1, and loses no NDCG@20",
+            "The weakest good decay is fairer than PRISM at its default alpha of 1, and loses no NDCG@20; with alpha"
+            " chosen by the same rule it need not be",
             f"The decay is the weakest whose validation NDCG@20 is within {100 * RULES.margin:g} % of the best one's."
             " Alpha 1 was not picked so: it is PRISM's default. C12 has the alpha of the best validation score. The"
             " last numbers give alpha the decay's rule, and then the decay need not be the fairer one. C13"

@@ -114,7 +114,8 @@ def _without_decay(runs: Known) -> list[str]:
     if decay := _middle_decay(directau):
         steps.append(
             f"**A coupled decay of {power(MIDDLE_DECAY)}**, at the released code's learning rate of"
-            f" {power(RunConfig.lr)}. {decay} Row-sparse updates, such as `row_adam`, take no decay."
+            f" {power(RunConfig.lr)}. {decay} Updates of the batch's rows alone (`row_adam`,"
+            " `sparse_adam`) take no decay."
         )
     if found := changes(directau, NONE):
         advice = advised(found, "It helps", "It is no gain", "It may help")
@@ -164,7 +165,7 @@ def _adamw(runs: Sequence[ByAdamW]) -> str:
         for run in runs
     ]
     law = "By the law of lengths its decay writes no popularity."
-    return " ".join([law, *said]) if said else f"{law} No run is stored."
+    return " ".join([law, *(said or ["No run is stored."]), "Lengths at scoring need no change of it."])
 
 
 def _with_lengths(run: ByAdamW) -> str:
@@ -315,10 +316,10 @@ def _after_decay(runs: Known) -> str:
         return ""
     missing = [decay for decay, rows in found.items() if not rows]
     not_known = (
-        f" On no dataset of the paper this was run at {listed_names(list(map(power, missing)))}" if missing else ""
+        f" At {listed_names(list(map(power, missing)))} this was run on no dataset of the paper" if missing else ""
     )
     elsewhere = [
-        f"at {power(decay)} they take {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}, the ratio"
+        f"at {power(decay)} they take it from {row['ndcg']:.4f} to {row['ndcg with it']:.4f} on {name}, the ratio"
         f" {row['ratio']:.2f} to {row['ratio with it']:.2f} ({plural(round(row['seeds']), 'seed')})"
         for decay in missing
         for name, row in scored_after(runs.further, decay).items()

@@ -108,8 +108,8 @@ def _at_scoring(directau: Sequence[Compared], runs: Known, link: str) -> list[st
     ]
     ratios = [f"{row['ratio']:.2f} → {row['ratio with it']:.2f}" for row in rows.values()]
     return [
-        f"**DirectAU, no coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** put {link} and rank by"
-        " the dot product. Adam's NDCG@20"
+        f"**DirectAU, no coupled decay (Adam, AdamW, lazy Adam, row-wise Adagrad):** put {link} (b by validation),"
+        " rank by the dot product. Adam's NDCG@20"
         f" {listed_names(scores)}. Unpopular items lose: unpopular / popular ratio {', '.join(ratios)}."
     ]
 
@@ -184,9 +184,10 @@ def _ssm_in_short(runs: Known) -> list[str]:
         return []
     advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
     said = [f"open on {listed_names(doubtful)}"] if doubtful else []
-    if known_ones := [each.patient for each in ssm if each.patient is not None]:
+    if any(each.patient is not None for each in ssm):
         cut = ", cut off" if any(each.at_limit for each in ssm if each.patient is not None) else ""
-        said.append(f"at patience {LONG}{cut}, {span(known_ones)} against {power(STRONG_DECAY)}")
+        named = [f"{dataset_name(each.dataset)} {percent(each.patient.mean)}" for each in ssm if each.patient]
+        said.append(f"at patience {LONG}{cut}: {', '.join(named)} against {power(STRONG_DECAY)}")
     left_open = f" ({'; '.join(said)})" if said else ""
     gains = gains_of_decay(ssm)
     helped = [name for name, change in gains.items() if judge(change).word == "better"]

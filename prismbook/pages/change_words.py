@@ -113,7 +113,7 @@ def fewer_epochs(found: Sequence[Difference], than: str = "") -> str:
     if not any(decided for _, decided in saved):
         return f"epochs {span(found)}, all open"
     ends = [
-        f"{share:.0f}{'' if decided else ' (undecided)'}" for share, decided in dict.fromkeys((saved[0], saved[-1]))
+        f"{share:.0f}{'' if decided else ' (not shown)'}" for share, decided in dict.fromkeys((saved[0], saved[-1]))
     ]
     return f"in {' to '.join(ends)}{NBSP}% fewer epochs{than}"
 

@@ -139,5 +139,5 @@ def difficult(rows: Sequence[Row], records: Sequence[Record]) -> str:
         f" their start, below {BY_CHANCE} times a random ranking's score: {by_chance} of {len(records)} runs. Of all"
         f" runs {early} ended within {EARLY} epochs, and {cut} were stopped by a limit. Of"
         f" {len(decided)} core statements that runs decide, {single} rest on one seed: if one seed decided nothing,"
-        f" {changed} of {judged} verdicts would have another mark."
+        f" {changed} of {judged} verdicts on runs would have another mark."
     )

@@ -200,7 +200,7 @@ def which_way(runs: Mapping[str, pd.DataFrame]) -> str:
     if popular:
         said.append(f"On {listed_names(popular)} {'popular ones are' if rare else 'BPR makes popular items'} longer.")
     if said:
-        said.append("In brackets is the correlation of length with log popularity.")
+        said.append("In brackets is the correlation of length with log popularity, at one seed.")
     return " ".join(said)
 
 

@@ -225,7 +225,7 @@ def panel(name: str, panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
 
 
 def rest_on_one_seed(rows: Iterable[Row]) -> tuple[int, int]:
-    """How many verdicts would have another mark if one seed decided nothing, and how many verdicts there are.
+    """How many verdicts would have another mark if one seed decided nothing, and how many rest on runs.
 
     Args:
         rows: the ledger.
@@ -233,7 +233,7 @@ def rest_on_one_seed(rows: Iterable[Row]) -> tuple[int, int]:
     >>> rest_on_one_seed([])
     (0, 0)
     """
-    judged = [row for row in rows if row.verdict != "not measured"]
+    judged = [row for row in rows if row.verdict != "not measured" and row.kind == "measurement"]
     others = [verdict_under(row, Rules(one_seed=False)) or row.phrase for row in judged]
     return sum(mark(word) != mark(row.phrase) for word, row in zip(others, judged, strict=True)), len(judged)
 
@@ -245,11 +245,11 @@ def how_sure(rows: Iterable[Row]) -> str:
         rows: the ledger.
 
     >>> how_sure([]).partition(":")[0]
-    'If results at one seed were not counted, 0 of 0 verdicts would have another mark'
+    'If results at one seed were not counted, 0 of 0 verdicts on runs would have another mark'
     """
     changed, judged = rest_on_one_seed(rows)
     return (
-        f"If results at one seed were not counted, {changed} of {judged} verdicts would have another mark: see"
+        f"If results at one seed were not counted, {changed} of {judged} verdicts on runs would have another mark: see"
         " [how verdicts are made](pages/verdicts.ipynb)."
     )
 

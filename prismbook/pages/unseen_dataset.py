@@ -232,7 +232,8 @@ def _of_no_decay(runs: Sequence[Record]) -> Sequence[str]:
         return (*said, "", _answer(False))
     score, ratio = (float(np.mean([of(test) for test in own])) for of in (lambda test: test["ndcg"], lengths.ratio_of))
     scores, ratios = [test["ndcg"] for test in others], [lengths.ratio_of(test) for test in others]
-    found = f"{score:.4f}, ratio {ratio:.2f}; others {min(scores):.4f} to {max(scores):.4f}, at most {max(ratios):.2f}"
+    beside = f"with decay or by SGD {min(scores):.4f} to {max(scores):.4f}, at most {max(ratios):.2f}"
+    found = f"{score:.4f}, ratio {ratio:.2f}; {beside}"
     return (*said, found, _answer(True, score < min(scores) and ratio > max(ratios)))
 
 

@@ -52,8 +52,8 @@ def flat_without_decay(records: Sequence[Record]) -> str:
     losses = listed_names([LOSS_NAMES[loss] for loss in OF_ANGLES if any(r["config"]["loss"] == loss for r in runs)])
     return (
         "Adam alone writes hardly any popularity into the lengths. The slope of an item's log length in its log"
-        f" popularity is at most {steepest:.3f} in {plural(len(runs), 'run')} by {losses}{beside}. The"
-        f" correlation is up to {tightest:.2f} all the same: it says how tight the relation is,"
+        f" popularity is at most {steepest:.3f} in {plural(len(runs), 'run')} by {losses} on the paper's"
+        f" datasets{beside}. The correlation is up to {tightest:.2f} all the same: it says how tight the relation is,"
         " [and not how steep](optimisers.ipynb)."
     )
 

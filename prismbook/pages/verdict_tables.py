@@ -214,7 +214,7 @@ def own_spreads_in_words(rows: Sequence[Row], results: Path | str | None = None)
     'With the larger of the two spreads, 0 of 0 verdicts would be other ones.'
     """
     covered = {dataset for dataset, _, _ in own_spreads(results)}
-    measured = [row for row in rows if row.outcome != "not measured" and row.claim.kind != "dataset size"]
+    measured = [row for row in rows if row.outcome != "not measured" and row.kind == "measurement"]
     borrowed = [row for row in measured if row.dataset not in {"", *covered}]
     judged = with_own_spreads([row for row in measured if row not in borrowed], results)
     found = {group: each.of["ndcg"].pairs for group, each in own_spreads(results).items() if "ndcg" in each.of}
