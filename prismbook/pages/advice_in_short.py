@@ -191,9 +191,9 @@ def _ssm_in_short(runs: Known) -> list[str]:
     left_open = f" ({'; '.join(said)})" if said else ""
     gains = gains_of_decay(ssm)
     helped = [name for name, change in gains.items() if judge(change).word == "better"]
-    where = f" ({f'a gain on {listed_names(helped)}' if helped else 'no gain'} by the rules)"
-    of_decay = f" Decay gives {span(list(gains.values()))} against none{where}." if gains else ""
+    where = f" ({f'a gain on {listed_names(helped)}' if helped else 'no gain by the rules'})"
+    of_decay = f" Decay gives {span(list(gains.values()))}{where}." if gains else ""
     return [
         f"**SSM:** tune the decay{or_by_lengths(ssm, runs.scored(loss='ssm'))}. PRISM is {advice} against tuned decay,"
-        f" {span_and_seeds(decided)}{left_open}.{of_decay}"
+        f" {span(list(decided.values()))}{left_open}.{of_decay}"
     ]
