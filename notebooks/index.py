@@ -47,7 +47,7 @@ page.say(start_page.shown_advice(page.pages(), advice_numbers.known(results)))
 # *A mark is the ledger's verdict on a claim, beside an answer over all datasets and beside a dataset's name on that one, and not on the number beside it. So a large number stands beside ? where a search was not complete. The
 # numbers are changes from tuned weight decay to PRISM, and in the first two rows from no decay to the decay that validation chose. $\alpha$ is PRISM's strength.
 # A correlation says how tightly lengths follow popularity, and not [how steeply](pages/optimisers.ipynb). In the paper's Table 1 changes are shares of PRISM's score,
-# and its epochs are shares of decay's; it names no base for its other percentages. [Its mean of +0.12 %](pages/ledger.ipynb) follows from Table 1 with neither base. Ours are shares of tuned decay's. For [lengths at scoring](pages/should_i_use.ipynb) the interval's part over users is taken from another comparison.*
+# and its epochs are shares of decay's; it names no base for its other percentages. [Its mean of +0.12 %](pages/ledger.ipynb) follows from Table 1 with neither base. Ours are shares of tuned decay's. How much users vary is not known for [lengths at scoring](pages/should_i_use.ipynb), and is taken from PRISM against a decay of 1e-6.*
 
 # %% tags=["remove-input"]
 page.say(f"{marks.KEY} {start_page.how_sure(rows)}")

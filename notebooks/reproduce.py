@@ -25,6 +25,8 @@
 # | the code does what it says | `make test`, `make test-browser` | the second: Chromium |
 # | the records follow from the data | `python -m prismbook sweep run rq1 --dataset gowalla --results again` | the dataset, and the hours below |
 #
+# After `make book`, `source .venv/bin/activate` gives the commands of this book their Python. Without make it is `pip install -e '.[data,analysis]'`.
+#
 # A sweep trains only what is not stored. To train again what is, give it another folder, as `--results again` does; then
 # `python -m prismbook records list again` shows what came out. [](../cluster.md) has the list of experiments and how to
 # spread one over many machines; before you start, `python -m prismbook sweep estimate rq1 --dataset gowalla --results again` tells the hours of an experiment on your

@@ -75,7 +75,7 @@ page.say(f"*{scale_tables.machine(scale['steps'])}*")
 # ## Memory does grow with the tables
 #
 # What is saved is the gradient of the size of the tables, and not the moments: Adam keeps two for each weight, in whatever way it updates them. Only
-# optimisers without moments come down to the weights alone. A *table* here is the weights of users and items together.
+# optimisers without moments come down to the weights, with one number a row or none. A *table* here is the weights of users and items together.
 
 # %% tags=["remove-input", "nbval-ignore-output"]
 display(scale_tables.memory(scale["steps"]))

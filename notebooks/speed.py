@@ -56,6 +56,8 @@ gpu = bench["gpu"]
 for measured in (bench,) if isinstance(gpu, str) else (bench, gpu):
     page.say(speed_tables.machine(measured))
     display(speed_tables.against_plain(measured["rows"]))
+    if below := speed_tables.missed(measured["rows"]):
+        page.say(below)
 for text in speed_tables.whole_runs(gpu):
     page.say(text)
 

@@ -154,6 +154,7 @@ report("SGD at rate 1, decay 1e-3", SGD, 1.0, 1e-3)
 # ## Read it
 #
 # - **Adam, no decay**: lengths do not follow popularity. Adam's steps have about one size for every row, pulled hard often or rarely.
+#   On real data a correlation is left, and hardly a slope: [how tight is not how steep](optimisers.ipynb).
 # - **Adam, coupled decay**: the stronger decay writes popularity into the
 #   lengths. The weaker one has not got there in these steps. By [the law](law_of_lengths.ipynb) a ten times weaker decay needs $10^{2/3}$, nearly five times, as many.
 #   The slope of log length in log $d$ is on its way to the law's 1/6; at 6,000 steps, in the answers below, it is near.

@@ -255,11 +255,13 @@ def test_trainings_that_differ_by_more_than_the_margin_are_said_to() -> None:
     said = [optimiser_tables.spread_of_the_knob({"gowalla": [scored(0.1), other]}) for other in (near, far)]
     assert "1.0% apart, within the margin" in said[0] and "one training is enough there" in said[0]
     assert "10.0% apart, beyond the margin" in said[1] and "one training is not enough there" in said[1]
-    assert said[0].endswith("by chance alone. Runs that may have ended in a dip are left out.")
+    assert said[0].endswith("by chance alone.")
     # before, a training at another seed, so on another split, was one end of the range, and one in a dip could be
     other_split, in_dip = scored(0.09, optimizer="sgd", lr=10.0, seed=246, split_seed=246), scored(0.08, lr=0.1)
     in_dip |= {"best_epoch": 13, "stopped_by": "patience"}
-    assert optimiser_tables.spread_of_the_knob({"gowalla": [scored(0.1), near, other_split, in_dip]}) == said[0]
+    with_both = optimiser_tables.spread_of_the_knob({"gowalla": [scored(0.1), near, other_split, in_dip]})
+    left_out = "Left out, as they may have ended in a dip: Adam, no decay (0.0800); with them it is 26.2%."
+    assert with_both == f"{said[0]} {left_out}"
     assert optimiser_tables.spread_of_the_knob({"gowalla": [near]}) == ""
 
 

@@ -269,8 +269,8 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
     ]
     [answer] = answers.answers(rows)
     assert answer.ours[0][2].endswith("% (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}0.75)")
-    assert "learning rate 0.01" not in answer.words and "At learning rate 0.1: +65" in answer.words
-    assert answer.words.endswith("\N{NO-BREAK SPACE}1). At learning rate 1: nothing comparable on Gowalla.")
+    assert answer.words.endswith(" Open at rate 0.01.") and "At learning rate 0.1: +65" in answer.words
+    assert "\N{NO-BREAK SPACE}1). At learning rate 1: nothing comparable on Gowalla." in answer.words
 
 
 def test_the_start_page_says_where_another_decay_turns_the_sign_of_epochs() -> None:
@@ -332,6 +332,6 @@ def test_how_many_epochs_are_saved_has_all_datasets_and_says_which_end_is_open()
     plain = [
         fewer_epochs(found, " than PRISM").replace("\N{NO-BREAK SPACE}", " ") for found in ([sure, unsure], [sure])
     ]
-    assert plain == ["in 25 (not shown) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
+    assert plain == ["in 25 (by value) to 70 % fewer epochs than PRISM", "in 70 % fewer epochs than PRISM"]
     assert fewer_epochs([unsure]).endswith("all open") and fewer_epochs([sure, more]).startswith("epochs")
     assert fewer_epochs([]) == ""

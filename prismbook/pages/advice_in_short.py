@@ -189,10 +189,11 @@ def _ssm_in_short(runs: Known) -> list[str]:
         named = [f"{dataset_name(each.dataset)} {percent(each.patient.mean)}" for each in ssm if each.patient]
         said.append(f"at patience {LONG}{cut}: {', '.join(named)} against {power(STRONG_DECAY)}")
     left_open = f" ({'; '.join(said)})" if said else ""
-    gains = gains_of_decay(ssm)
-    helped = [name for name, change in gains.items() if judge(change).word == "better"]
-    where = f" ({f'a gain on {listed_names(helped)}' if helped else 'no gain by the rules'})"
-    of_decay = f" Decay gives {span(list(gains.values()))}{where}." if gains else ""
+    gains = [
+        f"{name} {percent(change.mean)}{' (a gain)' if judge(change).word == 'better' else ''}"
+        for name, change in gains_of_decay(ssm).items()
+    ]
+    of_decay = f" Decay gives {', '.join(gains)}." if gains else ""
     return [
         f"**SSM:** tune the decay{or_by_lengths(ssm, runs.scored(loss='ssm'))}. PRISM is {advice} against tuned decay,"
         f" {span(list(decided.values()))}{left_open}.{of_decay}"

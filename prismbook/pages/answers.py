@@ -196,7 +196,18 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
         parts.append(
             f"Against another decay within {100 * COMPARABLE:g} % on validation the change turns round on {places}."
         )
-    return " ".join([*parts, *_of_no_change(rows), *_beside(rows)])
+    return " ".join([*parts, *_of_no_change(rows), *_beside(rows), *_at_plain_gamma(rows)])
+
+
+def _at_plain_gamma(rows: Mapping[str, Row]) -> list[str]:
+    """What C9's details say at the gamma at which scores are nearest the paper's, as a sentence; none without one."""
+    said = [
+        f"{_short(each)} on {dataset_name(dataset)}"
+        for dataset, row in rows.items()
+        for each in row.statements
+        if each.role == "detail" and f"{LOSS_NAMES['directau']} at gamma 1 alone" in each.text and each.difference
+    ]
+    return [f"At \N{GREEK SMALL LETTER GAMMA} 1 {', '.join(said)}."] if said else []
 
 
 def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
@@ -258,25 +269,32 @@ def _named(found: Sequence[tuple[Statement, str]]) -> str:
 def _beside(rows: Mapping[str, Row]) -> list[str]:
     """The numbers of notes under another protocol or learning rate, one sentence each. Notes make no verdict.
 
-    At a rate that was not searched in full a number is no change from tuned decay, so that it is left to the ledger.
+    At a rate that was not searched in full a number is no change from tuned decay, so that it is open there.
     """
-    parts: dict[str, dict[str, list[str]]] = {}
+    parts: dict[str, list[tuple[str, str]]] = {}
+    not_searched: dict[str, None] = {}
     for dataset, row in rows.items():
         for each in row.statements:
-            not_searched = each.undecided and each.case != PROTOCOL_CASES["released"]
-            if each.role == "note" and each.case and not not_searched and (each.difference is not None or each.seeds):
-                places = parts.setdefault(each.case, {}).setdefault(_noted(each), [])
-                places.append(f"{dataset_name(dataset)}{_strength(each)}")
-    names = {PROTOCOL_CASES["released"]: "In the released code, without the ReLU and not searched"}
-    said = {
-        case: ", ".join(f"{found} on {listed_names(places)}" for found, places in of.items())
-        for case, of in parts.items()
-    }
-    return [f"{names.get(case, f'At {case}')}: {text}." for case, text in said.items()]
+            if each.role != "note" or not each.case or (each.difference is None and not each.seeds):
+                continue
+            if each.undecided and each.case != PROTOCOL_CASES["released"]:
+                not_searched[each.case.removeprefix("learning ")] = None
+                continue
+            number = "nothing comparable" if each.difference is None else _short(each)
+            place = f"{number} on {dataset_name(dataset)}{_strength(each)}"
+            parts.setdefault(each.case, []).append((each.about, place))
+    names = {PROTOCOL_CASES["released"]: "Released code, no ReLU, not searched"}
+    said = [f"{names.get(case, f'At {case}')}: {_once(found)}." for case, found in parts.items()]
+    return [*said, *(f"Open at {case}." for case in not_searched)]
 
 
-def _noted(note: Statement) -> str:
-    return "nothing comparable" if note.difference is None else f"{note.about} {_short(note)}".strip()
+def _once(found: Sequence[tuple[str, str]]) -> str:
+    """What is said of each thing, with its name before the first place alone."""
+    before = ["", *(about for about, _ in found)]
+    told = [
+        f"{about if about != last else ''} {place}".strip() for last, (about, place) in zip(before, found, strict=False)
+    ]
+    return ", ".join(told)
 
 
 def _sure(shown: Mapping[str, Sequence[Statement]]) -> str:

@@ -112,9 +112,7 @@ def fewer_epochs(found: Sequence[Difference], than: str = "") -> str:
     saved = sorted((-100 * change.mean, judge(change).word == "worse") for change in found)  # as a word for a score
     if not any(decided for _, decided in saved):
         return f"epochs {span(found)}, all open"
-    ends = [
-        f"{share:.0f}{'' if decided else ' (not shown)'}" for share, decided in dict.fromkeys((saved[0], saved[-1]))
-    ]
+    ends = [f"{share:.0f}{'' if decided else ' (by value)'}" for share, decided in dict.fromkeys((saved[0], saved[-1]))]
     return f"in {' to '.join(ends)}{NBSP}% fewer epochs{than}"
 
 

@@ -428,9 +428,7 @@ def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
     said = []
     for dataset, runs in records.items():
         at_first = [run for run in runs if "lengths" in run and run["config"]["seed"] == SEEDS[0]]
-        scores = lengths.by_training(run for run in at_first if not in_dip(run))["ndcg with it"]
-        names = scores.index.get_level_values("trained with")
-        ordered = sorted(zip(map(float, scores), names, strict=True))
+        ordered = _with_lengths(run for run in at_first if not in_dip(run))
         if len(ordered) < 2:
             continue
         (low, worst), (high, best) = ordered[0], ordered[-1]
@@ -441,7 +439,20 @@ def spread_of_the_knob(records: Mapping[str, Sequence[Record]]) -> str:
             f" margin of {MARGIN:.1%}: by these values one training is {'not ' if within == 'beyond' else ''}enough"
             " there. Of more trainings the range is wider by chance alone."
         )
-    return " ".join([*said, "Runs that may have ended in a dip are left out."] if said else [])
+        if left_out := _with_lengths(run for run in at_first if in_dip(run)):
+            named = listed_names([f"{name} ({score:.4f})" for score, name in left_out])
+            ends = sorted([*ordered, *left_out])
+            said.append(
+                f"Left out, as they may have ended in a dip: {named}; with them it is"
+                f" {ends[-1][0] / ends[0][0] - 1:.1%}."
+            )
+    return " ".join(said)
+
+
+def _with_lengths(runs: Iterable[Record]) -> list[tuple[float, str]]:
+    """NDCG@20 of each training with the lengths that validation chooses, and its name, the lowest first."""
+    scores = lengths.by_training(runs)["ndcg with it"]
+    return sorted(zip(map(float, scores), scores.index.get_level_values("trained with"), strict=True))
 
 
 def other_losses(

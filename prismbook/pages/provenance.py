@@ -71,8 +71,8 @@ def provenance(runs: pd.DataFrame, redo: str) -> str:
     >>> "rq1 --results again<" in provenance(table, "python -m prismbook sweep run rq1")
     True
     """
-    stored = runs[runs["run"].notna()]
-    missing = len(runs) - len(stored)
+    made = runs[runs["run"].notna()]
+    missing, stored = len(runs) - len(made), made.drop_duplicates("run")  # a run may stand beside two others
     summary = plural(len(stored), "run") if len(stored) else "no run is made"
     if missing and len(stored):
         summary += f", {missing} more not made"

@@ -54,6 +54,19 @@ def against_plain(rows: Sequence[Measured]) -> pd.DataFrame:
     return pd.DataFrame(shown).set_index("work")
 
 
+def missed(rows: Sequence[Measured]) -> str:
+    """Which work is below its target, as a sentence; empty where none is.
+
+    Args:
+        rows: as :func:`against_plain` takes them.
+
+    >>> missed([{"work": "BPR step", "reference": 2.0, "ours": 1.0, "target": 3}])
+    'Below its target: BPR step.'
+    """
+    below = [row["work"] for row in rows if row["reference"] / row["ours"] < row["target"]]
+    return f"Below its target: {'; '.join(below)}." if below else ""
+
+
 def whole_runs(gpu: Measured | str) -> list[str]:
     """The times of whole epochs and of whole runs on a GPU: one paragraph each.
 
@@ -168,8 +181,8 @@ def epochs(bench: Measured) -> pd.DataFrame:
     rows = [
         {
             "loss": name,
-            "authors' code, s": f"{train:.1f} + {evaluate:.0f}",
-            "prismlib, s": f"{bench['epochs'][name]:.2f} + {validation:.2f}",
+            "authors' code, epoch + validation, s": f"{train:.1f} + {evaluate:.0f}",
+            "prismlib, epoch + validation, s": f"{bench['epochs'][name]:.2f} + {validation:.2f}",
             "ratio": f"{(train + evaluate) / (bench['epochs'][name] + validation):.1f}",
         }
         for name, (train, evaluate) in bench["authors"].items()
