@@ -179,3 +179,12 @@ def test_commands_of_pages_give_every_parameter_of_a_notebook_that_exists() -> N
             if name == path.stem:  # the folder of records is the reader's
                 assert names == known - {"results"}, f"{path.name} leaves out {known - names}"
     assert called > 5
+
+
+def test_a_run_that_stands_beside_two_others_is_counted_once() -> None:
+    """Before, its seconds were added for each."""
+    configs = grid_configs("gowalla", "bpr", [0.0, 1e-6])
+    table = tidy([configs[0], *configs], [made_up(configs[0]), *(made_up(config) for config in configs)])
+    shown = provenance.provenance(table, "make book")
+    assert "Provenance: 2 runs<" in shown and "more not made" not in shown
+    assert f"{table['seconds'].iloc[1:].sum():,.0f} s of training" in shown

@@ -174,6 +174,12 @@ def test_the_scope_counts_real_runs_alone() -> None:
     assert table.loc["AmazonBook"].tolist() == ["0", "0", "0.0", "not run", "not run", "not run"]
 
 
+def test_runs_on_further_datasets_are_counted_beside() -> None:
+    """Before, the first page counted none of them."""
+    real = [made_up(grid_configs(name, "bpr", 0.0)[0]) for name in ("gowalla", "amazoncds", "synthetic")]
+    assert start_page.further_runs(real) == "Stored beside these are 1 on AmazonCDs, which judge no claim."
+
+
 def stated(claim: str, dataset: str, *statements: Statement) -> Row:
     return Row(BY_ID[claim], dataset, statements, verdict(statements), ())
 
@@ -271,6 +277,19 @@ def test_numbers_of_epochs_name_the_strength_and_whether_they_are_decided() -> N
     assert answer.ours[0][2].endswith("% (\N{GREEK SMALL LETTER ALPHA}\N{NO-BREAK SPACE}0.75)")
     assert answer.words.endswith(" Open at rate 0.01.") and "At learning rate 0.1: +65" in answer.words
     assert "\N{NO-BREAK SPACE}1). At learning rate 1: nothing comparable on Gowalla." in answer.words
+
+
+def test_the_start_page_has_the_sign_at_the_gamma_of_the_papers_scores() -> None:
+    """Before, a cross stood beside the search's gamma alone, though at the other one the sign is the paper's."""
+    up, down = (Difference((share,), None, "ndcg", 0.01) for share in (0.06, -0.2))
+    at_one = Statement("Non-Linear MF with DirectAU at gamma 1 alone: more", True, difference=up, role="detail")
+    released = Statement("a", None, True, difference=up, role="note", about="DirectAU", case="the released code")
+    core = Statement("b", False, difference=down, about="DirectAU")
+    rows = [stated("C9", name, core, at_one, released) for name in ("movielens1m", "gowalla")]
+    [answer] = answers.answers(rows)
+    said = answer.words.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Released code, no ReLU, not searched: DirectAU +6.0 % on MovieLens1M, +6.0 % on Gowalla." in said
+    assert said.endswith("At \N{GREEK SMALL LETTER GAMMA} 1 +6.0 % on MovieLens1M, +6.0 % on Gowalla.")
 
 
 def test_the_start_page_says_where_another_decay_turns_the_sign_of_epochs() -> None:
