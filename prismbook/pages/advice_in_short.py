@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prismbook.pages.advice import advice_with_bpr, gains_of_decay, or_by_lengths, with_decay
+from prismbook.pages.advice import advice_with_bpr, or_by_lengths, with_decay
 from prismbook.pages.advice_numbers import (
     Known,
     as_fair,
@@ -189,12 +189,7 @@ def _ssm_in_short(runs: Known) -> list[str]:
         named = [f"{dataset_name(each.dataset)} {percent(each.patient.mean)}" for each in ssm if each.patient]
         said.append(f"at patience {LONG}{cut}: {', '.join(named)} against {power(STRONG_DECAY)}")
     left_open = f" ({'; '.join(said)})" if said else ""
-    gains = [
-        f"{name} {percent(change.mean)}{' (a gain)' if judge(change).word == 'better' else ''}"
-        for name, change in gains_of_decay(ssm).items()
-    ]
-    of_decay = f" Decay gives {', '.join(gains)}." if gains else ""
     return [
         f"**SSM:** tune the decay{or_by_lengths(ssm, runs.scored(loss='ssm'))}. PRISM is {advice} against tuned decay,"
-        f" {span(list(decided.values()))}{left_open}.{of_decay}"
+        f" {span(list(decided.values()))}{left_open}."
     ]

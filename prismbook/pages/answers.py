@@ -193,9 +193,7 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
     turns = [dataset for dataset, row in rows.items() if any(each.about == SIGN_TURNS for each in row.statements)]
     if turns:
         places = listed_names([dataset_name(dataset) for dataset in turns])
-        parts.append(
-            f"Against another decay within {100 * COMPARABLE:g} % on validation the change turns round on {places}."
-        )
+        parts.append(f"Another decay within {100 * COMPARABLE:g} % on validation turns it round on {places}.")
     return " ".join([*parts, *_of_no_change(rows), *_beside(rows), *_at_plain_gamma(rows)])
 
 
