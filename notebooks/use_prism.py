@@ -52,7 +52,7 @@
 # pip install .
 # ```
 #
-# That needs torch and numpy, and brings `prismlib`. Do not install it **by the name `prismlib`**: on the package index that name
+# That needs torch and numpy, and brings `prismlib`. Two examples below also need pandas or torch_geometric. Do not install it **by the name `prismlib`**: on the package index that name
 # belongs to another project. This one is called `prism-companion`, and is not on the index. No release was made yet, so note the commit that
 # you install.
 #

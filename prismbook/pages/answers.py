@@ -194,18 +194,21 @@ def _words(rows: Mapping[str, Row], statements: Sequence[Statement]) -> str:
     if turns:
         places = listed_names([dataset_name(dataset) for dataset in turns])
         parts.append(f"Another decay within {100 * COMPARABLE:g} % on validation turns it round on {places}.")
-    return " ".join([*parts, *_of_no_change(rows), *_beside(rows), *_at_plain_gamma(rows)])
+    return " ".join([*parts, *_of_no_change(rows), *_at_plain_gamma(rows), *_beside(rows)])
 
 
 def _at_plain_gamma(rows: Mapping[str, Row]) -> list[str]:
-    """What C9's details say at the gamma at which scores are nearest the paper's, as a sentence; none without one."""
+    """What C9's details say at the gamma at which scores are nearest the paper's, as a sentence; none without one.
+
+    The perceptron has its ReLU there. Where decay was not searched at that gamma, it says so.
+    """
     said = [
-        f"{_short(each)} on {dataset_name(dataset)}"
+        f"{_short(each)} on {dataset_name(dataset)}{' (one decay)' if each.holds is None else ''}"
         for dataset, row in rows.items()
         for each in row.statements
         if each.role == "detail" and f"{LOSS_NAMES['directau']} at gamma 1 alone" in each.text and each.difference
     ]
-    return [f"At \N{GREEK SMALL LETTER GAMMA} 1 {', '.join(said)}."] if said else []
+    return [f"DirectAU at \N{GREEK SMALL LETTER GAMMA} 1 for both: {', '.join(said)}."] if said else []
 
 
 def _of_no_change(rows: Mapping[str, Row]) -> list[str]:
