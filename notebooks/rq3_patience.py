@@ -70,7 +70,7 @@ both = [{"dataset": labels.dataset_name(name), **row} for name in names for row 
 pd.DataFrame(both).set_index(["dataset", "trained"])
 
 # %% [markdown]
-# *Where the difference is large, the stopping rule decided the number. Test NDCG@20 and best epoch under both rules, and the difference
+# *Where the difference is large, the stopping rule decided the number. "Cut off" stands where one of the two runs ended within 20 epochs or at the limit of 1,000. Test NDCG@20 and best epoch under both rules, and the difference
 # with its 95 % interval over test users. SSM has a decay of 1e-4 here on every dataset, which was not tuned again for this patience: where the
 # [search](rq3_prism.ipynb) chose another decay, the sign can be another too. Its two runs read the other way, PRISM
 # minus decay under each rule:*

@@ -208,7 +208,7 @@ page.html(question.verdicts(judged, stored, results))
 
 # %% [markdown]
 # **What would change our mind.** C11: a best epoch, in the mean over seeds, that lies on the other side of tuned decay's by
-# more than seeds explain. C12: parts that do not move with $\alpha$; for the ratio the same as for C11. C23: a quality that changes evenly with
+# more than seeds explain. C12: parts that do not move with $\alpha$; for the ratio the same as for C11. C23: a gap between popular and unpopular items that changes evenly with
 # decay.
 #
 # **What we did not measure here.** A full search of decay at the larger learning rate. Other values of $\gamma$: on MovieLens1M and Gowalla our scores are

@@ -203,8 +203,8 @@ def test_released_code_departs(tmp_path: Path) -> None:
     put(tmp_path, changed, 0.12, validation=late)
     moved = only("departures", tmp_path)
     assert moved.holds is True and moved.text.endswith(
-        "1 of them changes NDCG@20 by more than 2.5 %. SSM has 20 negatives (SSM on MF, decay 1e-06: without it 0.1000,"
-        " with it 0.1200)"
+        "1 of them changes NDCG@20 by more than 2.5 %. SSM has 20 negatives (SSM on MF, decay 1e-06: switch off 0.1000,"
+        " on 0.1200)"
     )
     # before, a departure counted although a run of it had ended in its first epochs
     plain, changed = switch_pairs("gowalla")["negatives are drawn from the batch's items"]
@@ -212,7 +212,7 @@ def test_released_code_departs(tmp_path: Path) -> None:
     put(tmp_path, changed, 0.2, epochs=3)
     assert ". Of 1 more a run was cut off, which decides nothing. SSM" in only("departures", tmp_path).text
     put(tmp_path, changed, 0.2)  # one that ended early, and not so early
-    assert "without it 0.1000, with it 0.2000, provisional)" in only("departures", tmp_path).text
+    assert "switch off 0.1000, on 0.2000, provisional)" in only("departures", tmp_path).text
 
 
 RAIN = Finding("rain", "It rains", "Take a coat.", ("C8", "C21"), "page", lambda dataset, results, rules: [])

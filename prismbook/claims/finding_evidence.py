@@ -325,7 +325,7 @@ def released_code_departs(dataset: str, results: Path, rules: Rules) -> list[Sta
                 before, after = (_ndcg(config, results) for config in (plain, changed))
                 ring = ", provisional" if word.provisional else ""
                 where = f"{LOSS_NAMES[plain.loss]} on {BACKBONE_NAMES[plain.backbone]}, decay {plain.weight_decay:g}"
-                text = f"{name} ({where}: without it {before:.4f}, with it {after:.4f}{ring})"
+                text = f"{name} ({where}: switch off {before:.4f}, on {after:.4f}{ring})"
                 moved.append((abs(difference.mean), text, word.provisional))
     if not measured_pairs:
         return [Statement("no departure is run beside the same run without it", None)]
