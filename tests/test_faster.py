@@ -30,8 +30,9 @@ def built(folder: Path, *extensions: str) -> tuple[dict[str, str], Sphinx]:
         (source / f"deep/{name}.md").write_text(PAGE.format(name), encoding="utf-8")
     with docutils_namespace():
         settings = {
-            "extensions": ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", *extensions],
+            "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", *extensions],
             "html_theme": "sphinx_book_theme",
+            "nb_execution_mode": "off",
         }
         places = source, None, folder / "html", folder / "doctrees"
         app = Sphinx(*places, "html", settings, None, warningiserror=True)

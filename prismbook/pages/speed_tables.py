@@ -78,8 +78,8 @@ def whole_runs(gpu: Measured | str) -> list[str]:
     seconds = ", ".join(f"{name} {spent:.2f} s" for name, spent in gpu["epochs"].items())
     paragraphs = [
         f"Whole epochs on this GPU, one step after the other, not captured, and a validation: {seconds}."
-        " A step of the table is waited for, and takes turns with the plain one. Within an epoch Python asks for the"
-        " next step while the card works, so that an epoch takes less than its steps in the table."
+        " In the table each step ends before the next one begins, plain and ours in turn. Within an epoch Python"
+        " asks for the next step while the card works, so that an epoch takes less than its steps in the table."
     ]
     whole = gpu.get("whole")
     if whole:
