@@ -51,7 +51,7 @@ page.begin(names)
 # popularity bias, at a higher NDCG@20 (Appendix D.2). There the ratios are "significantly better". Of the same comparison
 # Section 5.2.2 says "comparable improvements over these baselines". C13 takes the appendix, which has the figure.
 #
-# **We tested:** BPR and its debiased forms at decay 1e-6, over what their authors publish of their parameters. IPL has the published $b$ and
+# **We tested:** BPR, IPL and ReSN on BPR, and MACR with its own cross-entropy loss, all at decay 1e-6, over what their authors publish of their parameters. IPL has the published $b$ and
 # three strengths. ReSN has the published 0.01, ten times as much, a tenth and a hundredth of it. MACR has both published
 # $\alpha$, each with the published $c$ of 30 and 40, and with the 1 of PRISM's released script. DirectAU has every decay, and PRISM
 # is shown at $\alpha = 1$; the verdict looks at other strengths too. Validation chooses one setting of each. Not every setting was run on every dataset; how many were stands under the table.

@@ -46,7 +46,7 @@ page.begin(names)
 
 # %% [markdown]
 # **The paper says:** methods that learn lengths directly "do not gain as much benefit from weight decay" (Section 4.1.2). LightGCN's "relatively consistent
-# performance across weight decay levels" indicates "its independence from weight decay". The first is relative to MF, the second is not: both are judged.
+# performance across weight decay levels" indicates "its independence from weight decay". The first is relative to MF, the second is not: both are judged, the second by a line of this project.
 #
 # **Why.** Message passing adds up the embeddings of an item's $d$ neighbours, each divided by $\sqrt{d_u d}$. Where they agree, the sum is $d$ terms
 # over $\sqrt d$ and grows as $\sqrt d$. Where they point apart, it is $\sqrt d$ over $\sqrt d$, and does not grow. So popular items get long rows as far as their

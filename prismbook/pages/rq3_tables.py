@@ -37,14 +37,18 @@ _NAMED = ("backbone", "weight_decay", "init", "alpha", "seed", "split_seed", "ma
 def row(pair: Pair) -> dict[str, str]:
     """One row of the book's Table 1, the paper's values beside ours. What the paper does not print is an empty cell.
 
+    Ours are those that are compared, so at a value of the loss's parameter that both searches have tried.
+
     Args:
         pair: both methods of one dataset, backbone and loss.
     """
     names = _names(pair.dataset, pair.backbone, pair.loss)
     printed = table1()
     cells = {"backbone": names[0], "loss": names[1]}
+    prism, decay = pair.fair_methods or (pair.prism, pair.decay)
+    compared = {"decay": decay, "prism": prism}
     for name, title in TITLES.items():
-        method = getattr(pair, name)
+        method = compared[name]
         if names in printed.index:
             cells[f"{title}, paper"] = _spread(*printed.loc[names, [name, f"{name}_std"]])
         else:
