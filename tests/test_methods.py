@@ -585,7 +585,7 @@ def test_runs_that_the_stopping_rule_ended_early_are_told_by_name_and_by_what_is
 
 def test_the_scores_of_a_row_are_those_that_its_change_is_of() -> None:
     """Before, PRISM at the gamma of its own search stood beside the change at a gamma that both searches have tried."""
-    pair = decay_vs_prism.pair("gowalla", "nonlinear-mf", "directau")
-    row, change = rq3_tables.row(pair), pair.relative_difference()
+    found = pair("gowalla", "nonlinear-mf", "directau")
+    row, change = rq3_tables.row(found), found.relative_difference()
     decay, prism = (float(row[f"{title}, ours"].split()[0]) for title in rq3_tables.TITLES.values())
     assert change is not None and prism / decay - 1 == pytest.approx(change.mean, abs=1e-3)
