@@ -184,9 +184,8 @@ def _ssm_in_short(runs: Known) -> list[str]:
         return []
     advice = advised(decided, "a gain", "no gain", "a gain on some datasets")
     said = [f"open on {listed_names(doubtful)}"] if doubtful else []
-    if any(each.patient is not None for each in ssm):
+    if named := [f"{dataset_name(e.dataset)} {percent(e.patient.mean)}" for e in ssm if e.patient is not None]:
         cut = ", cut off" if any(each.at_limit for each in ssm if each.patient is not None) else ""
-        named = [f"{dataset_name(each.dataset)} {percent(each.patient.mean)}" for each in ssm if each.patient]
         said.append(f"at patience {LONG}{cut}: {', '.join(named)} against {power(STRONG_DECAY)}")
     left_open = f" ({'; '.join(said)})" if said else ""
     return [

@@ -24,7 +24,7 @@ from prismbook.tables.ways import PRISM, SGD_RATE, TUNED, Compared
 from prismbook.text import listed_names, plural
 
 #: The dataset that neither the paper nor the law was made with.
-UNSEEN = "amazoncds"
+UNSEEN = ways.FURTHER
 #: How far a slope may be from the predicted one, and the error of a length from the predicted length.
 SLOPE_MARGIN, LENGTH_MARGIN = 0.03, 0.1
 #: The law's rivals, and how a sentence names them.

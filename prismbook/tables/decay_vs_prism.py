@@ -254,10 +254,10 @@ class Pair:
             for seed, run in prism.records.items()
             if seed in decay.records
         }
-        sizes_of = {seed: f"{value:+.1%}" if abs(value) < 10 else "more than 1,000%" for seed, value in values.items()}
+        texts = {seed: f"{value:+.1%}" if abs(value) < 10 else "more than 1,000%" for seed, value in values.items()}
         each = [
-            f"{size} ({seed}{f' with patience {patience.LONG}' if seed in patient else ''})"
-            for seed, size in sizes_of.items()
+            f"{text} ({seed}{f' with patience {patience.LONG}' if seed in patient else ''})"
+            for seed, text in texts.items()
         ]
         sizes = {long: [abs(values[seed]) for seed in values if (seed in patient) is long] for long in (True, False)}
         smaller = all(sizes.values()) and max(sizes[True]) < min(sizes[False])
