@@ -49,7 +49,7 @@ def test_that_prism_was_not_run_beside_them_is_said_once(tmp_path: Path) -> None
     [fast] = [c for c in configs("speed", "movielens1m") if (c.loss, c.optimizer) == ("directau", "sparse_adam")]
     store(tmp_path, made_up(fast))
     text = prism_limits.stored_of_sparse_optimisers(tmp_path)
-    assert "run with lazy Adam](speed.ipynb) at gamma " in text and "was not run with" not in text
+    assert f"run with lazy Adam](speed.ipynb) at gamma {fast.gamma:g}, and" in text and "was not run with" not in text
 
 
 def test_epochs_are_those_to_the_best_and_time_needs_one_kind_of_machine(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from made_up import Parts, made_up, store
 
 from prismbook.claims import decay_claims, evidence, prism_claims
+from prismbook.claims.comparison import means
 from prismbook.claims.evidence import LEARNING_RATES, epochs_needed
 from prismbook.claims.statements import (
     OUTCOMES,
@@ -645,6 +646,15 @@ def best_at(epoch: int, validation: float = 0.2, parts: Parts = (0.15, 0.04, 0.0
 
 
 SLOW, FAST = best_at(100), best_at(10, 0.21, (0.15, 0.04, 0.02))
+
+
+def test_means_of_runs_that_decide_nothing_are_of_the_seeds_that_both_have() -> None:
+    """Before, a mean over three seeds stood against one of a single seed, where a run of each was cut off."""
+    cut = {"stopped_by": "max_epochs"}
+    plain, other = (grid_configs("gowalla", "ssm", decay, seeds=(123, 246)) for decay in (1e-4, 0.0))
+    ours = table((plain[:1], {"parts": (0.1, 0.0, 0.0), **cut}), (plain[1:], {"parts": (0.3, 0.0, 0.0), **cut}))
+    theirs = table((other[:1], {"parts": (0.05, 0.0, 0.0), **cut}), (other[1:], None))
+    assert means(ours, theirs, "ndcg") == "0.1000 against 0.0500"
 
 
 @pytest.mark.parametrize(("epoch", "validation", "turns"), [(10, 0.199, True), (150, 0.199, False), (10, 0.19, None)])
